@@ -1,0 +1,54 @@
+"""The only place that resolves `n_threads` and limits BLAS."""
+
+import os
+from contextlib import nullcontext
+from functools import cache
+
+from fastsoftmax import _openmp
+
+_forked = False
+
+
+def _after_fork_in_child():
+    global _forked
+    _forked = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def n_cpus():
+    """Number of CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def resolve(n_threads):
+    """Number of OpenMP threads for a checked `n_threads`: None is OpenMP's default, -1 every CPU of this process.
+
+    In a process forked from one that imported us it is 1: the threads of GNU OpenMP do not survive a fork, and the next
+    parallel region would wait for them for ever.
+    """
+    if _forked or not _openmp.ENABLED:
+        return 1
+    if n_threads is None:
+        return _openmp.max_threads()
+    if n_threads == -1:
+        return n_cpus()
+    return n_threads
+
+
+@cache
+def _controller():
+    import scipy.linalg.cython_blas  # noqa: F401  so that its BLAS is loaded and seen
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def blas_single_threaded():
+    """Context in which every BLAS runs one thread: kernels call it from their own threads."""
+    controller = _controller()
+    if all(lib["num_threads"] == 1 for lib in controller.info() if lib["user_api"] == "blas"):
+        return nullcontext()
+    return controller.limit(limits=1, user_api="blas")

@@ -1,0 +1,85 @@
+"""Builds the Cython kernels with OpenMP. Everything else about the project stands in pyproject.toml.
+
+Environment switches:
+    FASTSOFTMAX_NO_OPENMP=1     build without threads
+    FASTSOFTMAX_BOUNDSCHECK=1   Cython bounds checks on (for debugging; slow)
+Sanitizers and other flags go through CFLAGS and LDFLAGS, as usual.
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+SRC = Path("src")
+OPTIMISE = ["-O3", "-fno-math-errno", "-fno-trapping-math"]
+OPENMP_PROGRAM = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
+OPENMP_CANDIDATES = [  # compile arguments, link arguments
+    (["-fopenmp"], ["-fopenmp"]),  # gcc, and clang with libomp
+    (["-Xpreprocessor", "-fopenmp"], ["-lomp"]),  # Apple clang with libomp
+]
+
+
+def compiles(compiler, program, compile_args, link_args):
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "program.c")
+        source.write_text(program)
+        try:
+            objects = compiler.compile([str(source)], output_dir="/" if os.name != "nt" else None, extra_postargs=compile_args)
+            compiler.link_executable(objects, str(Path(folder, "program")), extra_postargs=link_args)
+        except Exception as error:  # distutils' CompileError and LinkError moved between versions
+            print(f"OpenMP with {compile_args}: {error}", file=sys.stderr)
+            return False
+    return True
+
+
+class BuildExt(build_ext):
+    def build_extensions(self):
+        if self.compiler.compiler_type == "msvc":
+            sys.exit("fastsoftmax: the kernels use GCC's vector extensions; build with gcc or clang (MSYS2 or WSL on Windows)")
+        compile_args, link_args = self.openmp_arguments()
+        for extension in self.extensions:
+            extension.extra_compile_args = OPTIMISE + compile_args
+            extension.extra_link_args = link_args
+        super().build_extensions()
+
+    def openmp_arguments(self):
+        if os.environ.get("FASTSOFTMAX_NO_OPENMP") == "1":
+            return ["-Wno-unknown-pragmas"], []
+        for compile_args, link_args in OPENMP_CANDIDATES:
+            if compiles(self.compiler, OPENMP_PROGRAM, compile_args, link_args):
+                return compile_args, link_args
+        sys.exit(
+            "fastsoftmax: the C compiler does not build OpenMP programs. Install its OpenMP runtime (gcc: libgomp; clang: libomp), "
+            "or set FASTSOFTMAX_NO_OPENMP=1 to build a single-threaded library."
+        )
+
+
+def extensions():
+    headers = [str(p) for p in sorted(SRC.glob("*.h")) + sorted(SRC.glob("*.pxd"))]
+    for pyx in sorted(SRC.glob("_*.pyx")):
+        sources = [str(pyx)] + ([str(SRC / "rowops.c")] if pyx.stem == "_rowops" else [])
+        yield Extension(f"fastsoftmax.{pyx.stem}", sources, include_dirs=[str(SRC)], depends=headers)
+
+
+checks = os.environ.get("FASTSOFTMAX_BOUNDSCHECK") == "1"
+setup(
+    cmdclass={"build_ext": BuildExt},
+    ext_modules=cythonize(
+        list(extensions()),
+        include_path=[str(SRC)],
+        build_dir="build/cython",
+        compiler_directives={
+            "language_level": 3,
+            "boundscheck": checks,
+            "initializedcheck": checks,
+            "wraparound": False,
+            "cdivision": True,
+            "embedsignature": True,
+        },
+    ),
+)

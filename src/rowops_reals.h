@@ -1,0 +1,49 @@
+/* One instruction set: the leaf loops for float and double, and their table. No include guard: rowops.c includes it once a set. */
+
+#define REAL float
+#define REAL_NAME f32
+#define REAL_INT int32_t
+#include "vec.h"
+#include "rowops_impl.h"
+#include "tileops_impl.h"
+#include "vec_end.h"
+#undef REAL
+#undef REAL_NAME
+#undef REAL_INT
+
+#define REAL double
+#define REAL_NAME f64
+#define REAL_INT int64_t
+#define REAL_IS_DOUBLE 1
+#include "vec.h"
+#include "rowops_impl.h"
+#include "tileops_impl.h"
+#include "vec_end.h"
+#undef REAL
+#undef REAL_NAME
+#undef REAL_INT
+#undef REAL_IS_DOUBLE
+
+#define STRINGIFY_(x) #x
+#define STRINGIFY(x) STRINGIFY_(x)
+#define TABLE_ENTRY(name, real_name) .name = PASTE(name, real_name, ISA_NAME)
+#define TABLE_ENTRIES(real_name)                                                                                      \
+    {                                                                                                                 \
+        /* dense */                                                                                                   \
+        TABLE_ENTRY(lse_accumulate, real_name),                                                                       \
+        TABLE_ENTRY(exp_array, real_name),                                                                            \
+        /* tiles */                                                                                                   \
+    }
+#define TABLE_NAME_(isa) table_##isa
+#define TABLE_NAME(isa) TABLE_NAME_(isa)
+static const RowOps TABLE_NAME(ISA_NAME) = {
+    .name = STRINGIFY(ISA_NAME),
+    .f32 = TABLE_ENTRIES(f32),
+    .f64 = TABLE_ENTRIES(f64),
+};
+#undef TABLE_NAME
+#undef TABLE_NAME_
+#undef TABLE_ENTRIES
+#undef TABLE_ENTRY
+#undef STRINGIFY
+#undef STRINGIFY_

@@ -1,0 +1,137 @@
+/* Vectors of VBYTES bytes of REAL: the few operations that the leaf loops need, and exp.
+ *
+ * GCC's and clang's vector extensions give arithmetic, comparison and shifts on every target; only max, 2^n scaling
+ * and partial loads have a faster instruction worth naming. Included once per (instruction set, real type): FN() makes
+ * the names. Comparisons give masks of all ones or all zeros.
+ */
+#define V FN(vec)
+#define VI FN(veci)
+typedef REAL V __attribute__((vector_size(VBYTES), aligned(1), may_alias));
+typedef REAL_INT VI __attribute__((vector_size(VBYTES), aligned(1), may_alias));
+#define LANES ((ptrdiff_t)(VBYTES / sizeof(REAL)))
+#define INLINE static inline __attribute__((always_inline, unused))
+
+INLINE V FN(splat)(REAL x) { return x - (V){0}; } /* x - 0, not x + 0: keeps -0.0 */
+
+INLINE V FN(load)(const REAL *p) { return *(const V *)p; }
+
+INLINE void FN(store)(REAL *p, V x) { *(V *)p = x; }
+
+INLINE V FN(select)(VI mask, V if_true, V if_false) { return (V)(((VI)if_true & mask) | ((VI)if_false & ~mask)); }
+
+/* MM(op): the intrinsic of this instruction set, such as _mm512_max_ps. */
+#if defined(ISA_AVX512)
+#define MM_PREFIX _mm512_
+#elif defined(ISA_AVX2)
+#define MM_PREFIX _mm256_
+#elif defined(X86) && defined(__SSE2__)
+#define MM_PREFIX _mm_
+#endif
+#ifdef REAL_IS_DOUBLE
+#define MM_SUFFIX _pd
+#else
+#define MM_SUFFIX _ps
+#endif
+#define MM__(prefix, op, suffix) prefix##op##suffix
+#define MM_(prefix, op, suffix) MM__(prefix, op, suffix)
+#define MM(op) MM_(MM_PREFIX, op, MM_SUFFIX)
+
+/* The larger / smaller of the two; `b` where either is NaN. */
+#ifdef MM_PREFIX
+INLINE V FN(max)(V a, V b) { return MM(max)(a, b); }
+INLINE V FN(min)(V a, V b) { return MM(min)(a, b); }
+#else
+INLINE V FN(max)(V a, V b) { return FN(select)((VI)(a > b), a, b); }
+INLINE V FN(min)(V a, V b) { return FN(select)((VI)(a < b), a, b); }
+#endif
+
+/* p[0:n] with n < LANES, the other lanes `fill`: nothing beyond p[n-1] is read. */
+INLINE V FN(load_part)(const REAL *p, ptrdiff_t n, REAL fill)
+{
+#ifdef ISA_AVX512
+    return MM(mask_loadu)(FN(splat)(fill), (1u << n) - 1, p);
+#else
+    REAL lane[VBYTES / sizeof(REAL)];
+    for (ptrdiff_t i = 0; i < LANES; i++)
+        lane[i] = i < n ? p[i] : fill;
+    return FN(load)(lane);
+#endif
+}
+
+INLINE void FN(store_part)(REAL *p, ptrdiff_t n, V x)
+{
+#ifdef ISA_AVX512
+    MM(mask_storeu)(p, (1u << n) - 1, x);
+#else
+    REAL lane[VBYTES / sizeof(REAL)];
+    FN(store)(lane, x);
+    for (ptrdiff_t i = 0; i < n; i++)
+        p[i] = lane[i];
+#endif
+}
+
+INLINE REAL FN(hmax)(V x)
+{
+    REAL m = x[0];
+    for (ptrdiff_t i = 1; i < LANES; i++)
+        m = x[i] > m ? x[i] : m;
+    return m;
+}
+
+/* Pairwise, in double: the same tree whatever the caller. */
+INLINE double FN(hsum)(V x)
+{
+    double lane[VBYTES / sizeof(REAL)];
+    for (ptrdiff_t i = 0; i < LANES; i++)
+        lane[i] = x[i];
+    for (ptrdiff_t step = LANES / 2; step; step /= 2)
+        for (ptrdiff_t i = 0; i < step; i++)
+            lane[i] += lane[i + step];
+    return lane[0];
+}
+
+/* exp(x), error at most 1.1 ULP (tests/test_rowops.py); exp(-inf) = 0, overflow gives inf, NaN stays.
+ * Cody-Waite: x = n ln2 + r, |r| <= ln2 / 2, exp(x) = 2^n (1 + r + r^2 q(r)); q is the minimax polynomial of relative
+ * error 3e-9 (float) and 4e-18 (double), fitted in 60 digits. n ln2_hi is exact, with or without FMA. */
+INLINE V FN(exp)(V x)
+{
+#ifdef REAL_IS_DOUBLE
+    static const double LO = -746.0, HI = 710.0, MAGIC = 0x1.8p52; /* adding 1.5 * 2^52 rounds to an integer */
+    static const double LOG2E = 0x1.71547652b82fep0, LN2_HI = 0x1.62e42feep-1, LN2_LO = 0x1.a39ef35793c76p-33;
+#else
+    static const float LO = -104.0f, HI = 89.0f, MAGIC = 0x1.8p23f;
+    static const float LOG2E = 0x1.715476p0f, LN2_HI = 0x1.63p-1f, LN2_LO = -0x1.bd0106p-13f;
+#endif
+    x = FN(min)(FN(splat)(HI), FN(max)(FN(splat)(LO), x)); /* a NaN in x is the second operand: it stays */
+    V shifted = x * LOG2E + MAGIC, n = shifted - MAGIC;
+    V r = (x - n * LN2_HI) - n * LN2_LO;
+#ifdef REAL_IS_DOUBLE
+    V q = r * 2.4999890857648211895e-8 + 2.7630376454878873308e-7;
+    q = q * r + 2.7557587569914551314e-6;
+    q = q * r + 2.4801492768477112881e-5;
+    q = q * r + 1.9841269504518893255e-4;
+    q = q * r + 1.3888888943917590018e-3;
+    q = q * r + 8.3333333334957351009e-3;
+    q = q * r + 4.1666666666529206435e-2;
+    q = q * r + 1.6666666666666410055e-1;
+    q = q * r + 5.0000000000000107188e-1;
+#else
+    V q = r * 1.3814531138429207989e-3f + 8.3687799227786355544e-3f;
+    q = q * r + 4.1668393218982197790e-2f;
+    q = q * r + 1.6666520112576415409e-1f;
+    q = q * r + 4.9999993415509697621e-1f;
+#endif
+    V y = ((r * r) * q + r) + 1;
+#ifdef ISA_AVX512
+    return MM(scalef)(y, n);
+#else
+    /* 2^n in two factors: n reaches beyond the exponents of normal numbers at both ends */
+#ifdef REAL_IS_DOUBLE
+    enum { BIAS = 1023, MANTISSA = 52 };
+#else
+    enum { BIAS = 127, MANTISSA = 23 };
+#endif
+    VI n_int = (VI)shifted - (VI)FN(splat)(MAGIC), half = n_int >> 1;
+    return (y * (V)((half + BIAS) << MANTISSA)) * (V)((n_int - half + BIAS) << MANTISSA);
+#endif
+}

@@ -1,0 +1,10 @@
+/* Takes back what vec.h defined, so that it can be included for the next type. */
+#undef V
+#undef VI
+#undef LANES
+#undef INLINE
+#undef MM
+#undef MM_
+#undef MM__
+#undef MM_PREFIX
+#undef MM_SUFFIX
