@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -63,7 +64,8 @@ def extensions():
     headers = [str(p) for p in sorted(SRC.glob("*.h")) + sorted(SRC.glob("*.pxd"))]
     for pyx in sorted(SRC.glob("_*.pyx")):
         sources = [str(pyx)] + ([str(SRC / "rowops.c")] if pyx.stem == "_rowops" else [])
-        yield Extension(f"fastsoftmax.{pyx.stem}", sources, include_dirs=[str(SRC)], depends=headers)
+        yield Extension(f"fastsoftmax.{pyx.stem}", sources, include_dirs=[str(SRC), numpy.get_include()], depends=headers,
+                        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")])
 
 
 checks = os.environ.get("FASTSOFTMAX_BOUNDSCHECK") == "1"

@@ -4,6 +4,8 @@ import numbers
 
 import numpy as np
 
+from fastsoftmax import _memory
+
 REAL_DTYPES = (np.float32, np.float64)
 
 
@@ -71,3 +73,116 @@ def as_real_array(name, a):
     if a.dtype.kind in "biu":
         return a.astype(np.float64)
     raise TypeError(f"{name} must hold real numbers (float32 or float64), got an array of {a.dtype}")
+
+
+# -- linear models: X, W, bias, targets --
+
+
+def _first_non_finite(values):
+    """Position of the first NaN or infinity of a flat array, or None."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(values.sum(dtype=np.float64)):  # one pass without a temporary settles nearly all
+            return None
+    bad = np.flatnonzero(~np.isfinite(values))
+    return int(bad[0]) if bad.size else None
+
+
+def check_X(X, *, n_features=None, dtype=None, name="X"):
+    """`X` as a C-contiguous 2-D array or a CSR matrix with valid indices, of `dtype` (default: its own), all finite.
+
+    Duplicate and unsorted column indices are fine: the kernels add entries up.
+    """
+    import scipy.sparse as sp
+
+    if sp.issparse(X):
+        X = _check_csr(X, dtype, name)
+        values = X.data
+    else:
+        X = as_real_array(name, X)
+        if X.ndim != 2:
+            raise ValueError(f"{name} must be 2-D (n_samples, n_features), got {X.ndim}-D of shape {X.shape}")
+        X = np.ascontiguousarray(X, dtype=dtype)
+        values = X.reshape(-1)
+    if n_features is not None and X.shape[1] != n_features:
+        raise ValueError(f"{name} has {X.shape[1]} features, but {n_features} are expected")
+    at = _first_non_finite(values)
+    if at is not None:
+        row = int(np.searchsorted(X.indptr, at, side="right")) - 1 if sp.issparse(X) else at // X.shape[1]
+        column = int(X.indices[at]) if sp.issparse(X) else at % X.shape[1]
+        raise ValueError(f"{name} must be finite, got {values[at]} in row {row}, column {column}")
+    return X
+
+
+def _check_csr(X, dtype, name):
+    if X.ndim != 2:
+        raise ValueError(f"{name} must be 2-D (n_samples, n_features), got shape {X.shape}")
+    if X.dtype.kind not in "biuf" or X.dtype.itemsize > 8:
+        raise TypeError(f"{name} must hold real numbers (float32 or float64), got a sparse matrix of {X.dtype}")
+    X = X.tocsr()
+    if dtype is None:
+        dtype = X.dtype if X.dtype in REAL_DTYPES else (np.float32 if X.dtype == np.float16 else np.float64)
+    indptr, indices = X.indptr, X.indices
+    if indptr.shape != (X.shape[0] + 1,) or indptr[0] != 0 or indptr[-1] > indices.shape[0] or (np.diff(indptr) < 0).any():
+        raise ValueError(f"{name}.indptr does not describe {X.shape[0]} rows of {indices.shape[0]} entries")
+    if indices.shape != X.data.shape:
+        raise ValueError(f"{name}.indices has {indices.shape[0]} entries, but {name}.data {X.data.shape[0]}")
+    if indices.size and (indices.min() < 0 or indices.max() >= X.shape[1]):
+        bad = indices.min() if indices.min() < 0 else indices.max()
+        raise ValueError(f"{name}.indices must be in [0, {X.shape[1]}), got {bad}")
+    if X.dtype == dtype and all(a.flags.c_contiguous for a in (indptr, indices, X.data)):
+        return X
+    index_dtype = np.promote_types(indptr.dtype, indices.dtype)
+    data = np.ascontiguousarray(X.data, dtype=dtype)
+    return type(X)((data, np.ascontiguousarray(indices, index_dtype), np.ascontiguousarray(indptr, index_dtype)), shape=X.shape)
+
+
+def check_W(W, *, name="W"):
+    """`W` (n_classes, n_features) as it is (float32 or float64, any strides): never copied unless it holds integers."""
+    W = as_real_array(name, W)
+    if W.ndim != 2 or W.shape[0] < 1:
+        raise ValueError(f"{name} must be 2-D (n_classes, n_features) with at least one class, got shape {W.shape}")
+    return W
+
+
+def check_bias(bias, n_classes, dtype):
+    """`bias` as a contiguous (n_classes,) array of `dtype`, or None."""
+    if bias is None:
+        return None
+    bias = as_real_array("bias", bias)
+    if bias.shape != (n_classes,):
+        raise ValueError(f"bias must have shape ({n_classes},), one number a class, got {bias.shape}")
+    return np.ascontiguousarray(bias, dtype=dtype)
+
+
+def check_class_weight(weight, n_classes):
+    """`weight` as float64 (n_classes,), finite and not negative, or None."""
+    if weight is None:
+        return None
+    weight = as_real_array("weight", weight).astype(np.float64)
+    if weight.shape != (n_classes,):
+        raise ValueError(f"weight must have shape ({n_classes},), one number a class, got {weight.shape}")
+    if not (np.isfinite(weight) & (weight >= 0)).all():
+        bad = int(np.flatnonzero(~(np.isfinite(weight) & (weight >= 0)))[0])
+        raise ValueError(f"weight must be finite and not negative, got {weight[bad]} for class {bad}")
+    return weight
+
+
+def check_target(target, n_samples, n_classes, *, ignore_index=None, name="target"):
+    """Class codes as contiguous int64 (n_samples,); -1 where they equal `ignore_index`."""
+    target = np.asarray(target)
+    if target.dtype.kind not in "iu":
+        raise TypeError(f"{name} must hold integer class codes, got an array of {target.dtype}")
+    if target.shape != (n_samples,):
+        raise ValueError(f"{name} must have shape ({n_samples},), one class code a row of X, got {target.shape}")
+    ignored = np.zeros(n_samples, bool) if ignore_index is None else target == ignore_index
+    bad = np.flatnonzero(~ignored & ((target < 0) | (target >= n_classes)))
+    if bad.size:
+        raise ValueError(f"{name} must be in [0, {n_classes}), got {target[bad[0]]} at position {bad[0]}")
+    return np.where(ignored, -1, target).astype(np.int64)
+
+
+def check_memory(what, n_bytes, formula):
+    """MemoryError unless `n_bytes` are there, saying what needs them and how they add up."""
+    free = _memory.available()
+    if free is not None and n_bytes > free:
+        raise MemoryError(f"{what} needs {n_bytes / 2**30:.2f} GiB ({formula}), but only {free / 2**30:.2f} GiB are available")

@@ -6,6 +6,7 @@
 #include "vec.h"
 #include "rowops_impl.h"
 #include "tileops_impl.h"
+#include "topk_impl.h"
 #include "vec_end.h"
 #undef REAL
 #undef REAL_NAME
@@ -18,6 +19,7 @@
 #include "vec.h"
 #include "rowops_impl.h"
 #include "tileops_impl.h"
+#include "topk_impl.h"
 #include "vec_end.h"
 #undef REAL
 #undef REAL_NAME
@@ -33,6 +35,16 @@
         TABLE_ENTRY(lse_accumulate, real_name),                                                                       \
         TABLE_ENTRY(exp_array, real_name),                                                                            \
         /* tiles */                                                                                                   \
+        TABLE_ENTRY(gather_block, real_name),                                                                         \
+        TABLE_ENTRY(fill_rows, real_name),                                                                            \
+        TABLE_ENTRY(spmm, real_name),                                                                                 \
+        TABLE_ENTRY(exp_rows, real_name),                                                                             \
+        TABLE_ENTRY(scale_rows, real_name),                                                                           \
+        TABLE_ENTRY(sum_columns, real_name),                                                                          \
+        TABLE_ENTRY(update_block, real_name),                                                                         \
+        TABLE_ENTRY(sum_parts, real_name),                                                                            \
+        TABLE_ENTRY(topk_rows, real_name),                                                                            \
+        TABLE_ENTRY(topk_merge, real_name),                                                                           \
     }
 #define TABLE_NAME_(isa) table_##isa
 #define TABLE_NAME(isa) TABLE_NAME_(isa)

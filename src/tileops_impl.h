@@ -1,1 +1,224 @@
-/* Leaf loops over tiles of logits, CSR batches and parameter rows. Included once per (instruction set, real type), after vec.h. */
+/* Leaf loops over tiles of logits, CSR batches and blocks of parameters.
+ * Included once per (instruction set, real type), after vec.h; plain loops where the compiler vectorises them well. */
+
+static void FN(gather_block)(const Block *block, ptrdiff_t n_rows, ptrdiff_t n_cols, REAL *restrict out)
+{
+    const ptrdiff_t col_stride = block->col_stride;
+    const int64_t *col_ids = block->col_ids;
+    for (ptrdiff_t i = 0; i < n_rows; i++, out += n_cols) {
+        const REAL *row = (const REAL *)block->data + (block->row_ids ? block->row_ids[i] : i) * block->row_stride;
+        if (col_ids)
+            for (ptrdiff_t j = 0; j < n_cols; j++)
+                out[j] = row[col_ids[j] * col_stride];
+        else if (col_stride == 1)
+            memcpy(out, row, n_cols * sizeof(REAL));
+        else
+            for (ptrdiff_t j = 0; j < n_cols; j++)
+                out[j] = row[j * col_stride];
+    }
+}
+
+static void FN(fill_rows)(const REAL *bias, ptrdiff_t n_rows, ptrdiff_t n_cols, REAL *out, ptrdiff_t stride)
+{
+    for (ptrdiff_t i = 0; i < n_rows; i++)
+        if (bias)
+            memcpy(out + i * stride, bias, n_cols * sizeof(REAL));
+        else
+            memset(out + i * stride, 0, n_cols * sizeof(REAL));
+}
+
+/* One row of spmm for `n_vecs` vectors (and a part of one more): the sums stay in registers over all entries. */
+INLINE void FN(spmm_columns)(const int32_t *indices, const REAL *data, ptrdiff_t n_entries, const REAL *dense,
+                             ptrdiff_t dense_stride, const int64_t *ids, REAL *out, int accumulate, const int n_vecs,
+                             ptrdiff_t n_part)
+{
+    V sum[8], part = FN(splat)(0);
+    for (int v = 0; v < n_vecs; v++)
+        sum[v] = accumulate ? FN(load)(out + v * LANES) : FN(splat)(0);
+    if (n_part && accumulate)
+        part = FN(load_part)(out + n_vecs * LANES, n_part, 0);
+    for (ptrdiff_t e = 0; e < n_entries; e++) {
+        const REAL *row = dense + (ids ? ids[indices[e]] : indices[e]) * dense_stride;
+        V x = FN(splat)(data[e]);
+        for (int v = 0; v < n_vecs; v++)
+            sum[v] += x * FN(load)(row + v * LANES);
+        if (n_part)
+            part += x * FN(load_part)(row + n_vecs * LANES, n_part, 0);
+    }
+    for (int v = 0; v < n_vecs; v++)
+        FN(store)(out + v * LANES, sum[v]);
+    if (n_part)
+        FN(store_part)(out + n_vecs * LANES, n_part, part);
+}
+
+static void FN(spmm)(const ptrdiff_t *indptr, const int32_t *indices, const REAL *data, ptrdiff_t n_rows,
+                     const REAL *dense, ptrdiff_t dense_stride, const int64_t *ids, ptrdiff_t n_cols, REAL *out,
+                     ptrdiff_t out_stride, int accumulate)
+{
+    for (ptrdiff_t i = 0; i < n_rows; i++) {
+        const int32_t *row_indices = indices + indptr[i];
+        const REAL *row_data = data + indptr[i];
+        ptrdiff_t n_entries = indptr[i + 1] - indptr[i], j = 0;
+#define COLUMNS(n_vecs, n_part)                                                                                       \
+    FN(spmm_columns)(row_indices, row_data, n_entries, dense + j, dense_stride, ids, out + i * out_stride + j, accumulate, n_vecs, n_part)
+        for (; j + 8 * LANES <= n_cols; j += 8 * LANES)
+            COLUMNS(8, 0);
+        for (; j + 4 * LANES <= n_cols; j += 4 * LANES)
+            COLUMNS(4, 0);
+        for (; j + LANES <= n_cols; j += LANES)
+            COLUMNS(1, 0);
+        if (j < n_cols)
+            COLUMNS(0, n_cols - j);
+#undef COLUMNS
+    }
+}
+
+static void FN(exp_rows)(REAL *z, ptrdiff_t n_rows, ptrdiff_t n_cols, ptrdiff_t stride, const REAL *offset,
+                         double *max_out, double *sum_out)
+{
+    const V lowest = FN(splat)(-INFINITY);
+    for (ptrdiff_t i = 0; i < n_rows; i++) {
+        REAL *row = z + i * stride;
+        V max0 = lowest, max1 = lowest, sum0 = FN(splat)(0), sum1 = sum0;
+        ptrdiff_t j = 0;
+        if (offset) {
+            for (; j + LANES <= n_cols; j += LANES)
+                FN(store)(row + j, FN(load)(row + j) + FN(load)(offset + j));
+            for (; j < n_cols; j++)
+                row[j] += offset[j];
+        }
+        for (j = 0; j + 2 * LANES <= n_cols; j += 2 * LANES) {
+            max0 = FN(max)(FN(load)(row + j), max0);
+            max1 = FN(max)(FN(load)(row + j + LANES), max1);
+        }
+        for (; j + LANES <= n_cols; j += LANES)
+            max0 = FN(max)(FN(load)(row + j), max0);
+        if (j < n_cols)
+            max1 = FN(max)(FN(load_part)(row + j, n_cols - j, -INFINITY), max1);
+        REAL max = FN(hmax)(FN(max)(max0, max1));
+        V shift = FN(splat)(max == -INFINITY ? 0 : max); /* exp(-inf - 0) = 0: a row of -inf has the sum 0, a NaN stays */
+        for (j = 0; j + 2 * LANES <= n_cols; j += 2 * LANES) {
+            V e0 = FN(exp)(FN(load)(row + j) - shift), e1 = FN(exp)(FN(load)(row + j + LANES) - shift);
+            FN(store)(row + j, e0);
+            FN(store)(row + j + LANES, e1);
+            sum0 += e0;
+            sum1 += e1;
+        }
+        for (; j < n_cols; j += LANES) {
+            ptrdiff_t left = n_cols - j;
+            V e = FN(exp)((left < LANES ? FN(load_part)(row + j, left, -INFINITY) : FN(load)(row + j)) - shift);
+            if (left < LANES)
+                FN(store_part)(row + j, left, e);
+            else
+                FN(store)(row + j, e);
+            sum0 += e;
+        }
+        max_out[i] = max;
+        sum_out[i] = FN(hsum)(sum0 + sum1);
+    }
+}
+
+static void FN(scale_rows)(REAL *z, ptrdiff_t n_rows, ptrdiff_t n_cols, ptrdiff_t stride, const double *scale,
+                           const double *prior_scale, const REAL *prior)
+{
+    for (ptrdiff_t i = 0; i < n_rows; i++) {
+        REAL *restrict row = z + i * stride;
+        const REAL a = (REAL)scale[i], r = prior ? (REAL)prior_scale[i] : 0;
+        if (prior)
+            for (ptrdiff_t j = 0; j < n_cols; j++)
+                row[j] = a * row[j] - r * prior[j];
+        else
+            for (ptrdiff_t j = 0; j < n_cols; j++)
+                row[j] *= a;
+    }
+}
+
+static void FN(sum_columns)(const REAL *z, ptrdiff_t n_rows, ptrdiff_t n_cols, ptrdiff_t stride, REAL *restrict sums)
+{
+    memset(sums, 0, n_cols * sizeof(REAL));
+    for (ptrdiff_t i = 0; i < n_rows; i++)
+        for (ptrdiff_t j = 0; j < n_cols; j++)
+            sums[j] += z[i * stride + j];
+}
+
+INLINE double FN(mean_square)(const REAL *x, ptrdiff_t n)
+{
+    V sum0 = FN(splat)(0), sum1 = sum0;
+    ptrdiff_t j = 0;
+    for (; j + 2 * LANES <= n; j += 2 * LANES) {
+        V a = FN(load)(x + j), b = FN(load)(x + j + LANES);
+        sum0 += a * a;
+        sum1 += b * b;
+    }
+    double rest = 0;
+    for (; j < n; j++)
+        rest += (double)x[j] * x[j];
+    return (FN(hsum)(sum0 + sum1) + rest) / n;
+}
+
+/* One element of the rules that need no other: `state` is the element's own. */
+INLINE REAL FN(updated)(int kind, REAL w, REAL g, REAL *state, REAL learning_rate, REAL epsilon)
+{
+    if (kind == RULE_ADD)
+        return w + g;
+    if (kind == RULE_SGD)
+        return w - learning_rate * g;
+    REAL square = *state + g * g;
+    *state = square;
+#ifdef REAL_IS_DOUBLE
+    return w - learning_rate * g / (sqrt(square) + epsilon);
+#else
+    return w - learning_rate * g / (sqrtf(square) + epsilon);
+#endif
+}
+
+/* `kind` is a constant at each call, so that every loop here is one without a branch. */
+INLINE void FN(update_row)(const int kind, const Rule *rule, REAL *row, ptrdiff_t col_stride, const int64_t *col_ids,
+                           ptrdiff_t n_cols, REAL *restrict grad, REAL *state, REAL learning_rate)
+{
+    const REAL epsilon = (REAL)rule->epsilon, alpha = (REAL)rule->alpha;
+    if (col_stride == 1 && !col_ids) {
+        REAL *restrict w = row, *restrict s = state;
+        for (ptrdiff_t j = 0; j < n_cols; j++)
+            w[j] = FN(updated)(kind, w[j], kind == RULE_ADD ? grad[j] : grad[j] + alpha * w[j], s + j, learning_rate, epsilon);
+        return;
+    }
+    for (ptrdiff_t j = 0; j < n_cols; j++) {
+        ptrdiff_t at = (col_ids ? col_ids[j] : j) * col_stride;
+        REAL g = kind == RULE_ADD ? grad[j] : grad[j] + alpha * row[at];
+        row[at] = FN(updated)(kind, row[at], g, state + at, learning_rate, epsilon);
+    }
+}
+
+static void FN(update_block)(const Rule *rule, const Block *block, ptrdiff_t n_rows, ptrdiff_t n_cols, const REAL *grad,
+                             REAL *state)
+{
+    for (ptrdiff_t i = 0; i < n_rows; i++) {
+        ptrdiff_t id = block->row_ids ? block->row_ids[i] : i;
+        REAL *row = (REAL *)block->data + id * block->row_stride, *g = (REAL *)grad + i * n_cols;
+        REAL *row_state = state ? state + id * block->row_stride : row;
+        REAL learning_rate = (REAL)rule->learning_rate;
+#define ROW(kind) FN(update_row)(kind, rule, row, block->col_stride, block->col_ids, n_cols, g, row_state, learning_rate)
+        if (rule->kind == RULE_ADAGRAD && rule->state_per_row) {
+            state[id] += (REAL)FN(mean_square)(g, n_cols);
+            learning_rate = (REAL)(rule->learning_rate / (sqrt((double)state[id]) + rule->epsilon));
+            row_state = row; /* SGD with the row's own rate: no state of elements */
+            ROW(RULE_SGD);
+        } else if (rule->kind == RULE_ADAGRAD) {
+            ROW(RULE_ADAGRAD);
+        } else if (rule->kind == RULE_SGD) {
+            ROW(RULE_SGD);
+        } else {
+            ROW(RULE_ADD);
+        }
+#undef ROW
+    }
+}
+
+static void FN(sum_parts)(const REAL *parts, ptrdiff_t n_parts, ptrdiff_t part_stride, ptrdiff_t n, REAL *restrict sum_out)
+{
+    memcpy(sum_out, parts, n * sizeof(REAL));
+    for (ptrdiff_t p = 1; p < n_parts; p++)
+        for (ptrdiff_t i = 0; i < n; i++)
+            sum_out[i] += parts[p * part_stride + i];
+}

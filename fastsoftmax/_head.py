@@ -1,0 +1,185 @@
+"""The two passes of a linear softmax over a batch, around the kernels of _linear.pyx: what every loss and every step runs.
+
+`Terms` says how the logits come about, `Forward` holds the first pass and what follows from it (log-sum-exp, losses), and
+`Forward.backward` turns row weights into gradients or optimiser steps.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastsoftmax import _linear, _topk
+
+WORKING_MEMORY = 256 << 20  # bytes; default of every `working_memory`
+CACHE_LINE = 64
+MAX_TOPK_PARTS = 32  # heaps a row, merged at the end: also the most threads that top-k can use
+
+
+class Terms(NamedTuple):
+    """z[i, k] = bias[k] + hidden[i] . V[k] + x[i] . W[k] for all classes or those in `class_ids`."""
+
+    n_rows: int
+    n_candidates: int
+    hidden: np.ndarray | None = None  # (n_rows, n_hidden), C contiguous
+    V: np.ndarray | None = None  # (n_classes, n_hidden), any strides
+    batch: object | None = None  # _batch.Batch: x
+    W: np.ndarray | None = None  # (n_classes, n_features), any strides; feature-major is fast
+    bias: np.ndarray | None = None  # (n_classes,)
+    class_ids: np.ndarray | None = None  # (n_candidates,) int64
+
+    @property
+    def dtype(self):
+        return (self.V if self.V is not None else self.W).dtype
+
+
+class Destination(NamedTuple):
+    """Where gradients go: added to arrays (rule None), or applied to parameters with their optimiser's state.
+
+    `by_position`: the arrays have one row a candidate, not one a class.
+    """
+
+    V: np.ndarray | None = None
+    W: np.ndarray | None = None
+    bias: np.ndarray | None = None
+    V_state: np.ndarray | None = None  # (n_classes,)
+    W_state: np.ndarray | None = None  # laid out as W
+    bias_state: np.ndarray | None = None
+    rule: object | None = None
+    by_position: bool = False
+
+
+class LogitGradient(NamedTuple):
+    """dloss / dz[i, k] = scale[i] p[i, k] - prior_scale[i] prior[k], and `target[i]` where k is the target."""
+
+    scale: np.ndarray  # (n_rows,) float64
+    lse: np.ndarray
+    target: np.ndarray
+    prior: np.ndarray | None = None  # (n_candidates,)
+    prior_scale: np.ndarray | None = None
+
+
+class Workspace:
+    """Scratch arrays that live from batch to batch: fresh pages would cost as much as the work."""
+
+    def __init__(self):
+        self._buffers = {}
+
+    def array(self, name, shape, dtype):
+        """An array with undefined contents, valid until the same name is asked for again; starts on a cache line."""
+        n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        buffer = self._buffers.get(name)
+        if buffer is None or buffer.nbytes < n_bytes:
+            raw = np.empty(n_bytes + CACHE_LINE, np.uint8)
+            skip = -raw.ctypes.data % CACHE_LINE
+            buffer = self._buffers[name] = raw[skip : skip + n_bytes]
+        return buffer[:n_bytes].view(dtype).reshape(shape)
+
+
+def tile_classes(n_classes):
+    """Classes a tile: 512 keep a GEMM busy; few classes are cut into about eight tiles, for the threads."""
+    return 512 if n_classes >= 4096 else max(16, -(-n_classes // 128) * 16)
+
+
+class Forward:
+    """The first pass over all tiles.
+
+    Parameters
+    ----------
+    terms : Terms
+    target : (n_rows,) int64 candidate numbers, -1 for rows without a target; or None
+    offset : (n_candidates,) added to the logits of all candidates but a row's own target, or None
+    keep : bytes of exp(logits) to keep for `backward`
+    n_threads : resolved number of threads
+    workspace : Workspace or None
+    """
+
+    def __init__(self, terms, target=None, *, offset=None, keep=0, n_threads=1, workspace=None):
+        self.terms, self.target, self.offset, self.n_threads = terms, target, offset, n_threads
+        self.workspace = workspace or Workspace()
+        dtype, n_rows = terms.dtype, terms.n_rows
+        self._plan(keep)
+        array = self.workspace.array
+        self.max = array("max", (self.n_tiles, n_rows), np.float64)
+        self.sum = array("sum", (self.n_tiles, n_rows), np.float64)
+        self.target_logit = array("target_logit", (n_rows,), np.float64)
+        self.kept = array("kept", (self.n_kept, n_rows, self.tile), dtype)
+        self.target_logit.fill(-np.inf)
+        _linear.forward(terms, self)
+        self._reduce()
+
+    def _plan(self, keep):
+        terms = self.terms
+        self.tile = tile_classes(terms.n_candidates)
+        self.n_tiles = -(-terms.n_candidates // self.tile)
+        self.n_kept = min(self.n_tiles, keep // max(1, terms.n_rows * self.tile * terms.dtype.itemsize))
+        size = _linear.thread_scratch(terms, self.tile)
+        self.scratch = self.workspace.array("scratch", (self.n_threads, size), terms.dtype)
+
+    def _reduce(self):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            self.rest = reduce_tiles(self.max, self.sum)  # log-sum-exp of all but the target
+            self.lse = np.logaddexp(self.rest, self.target_logit)
+            self.nll = np.logaddexp(0.0, self.rest - self.target_logit)  # lse - target_logit, without cancellation
+
+    def backward(self, scale, destination, *, dhidden=None, parts_memory=WORKING_MEMORY // 8, smoothing=None):
+        """Gradients of sum_i scale[i] nll[i].
+
+        Parameters
+        ----------
+        scale : (n_rows,) float64; 0 for rows that do not count
+        destination : Destination
+        dhidden : (n_rows, n_hidden) array to fill, or None
+        parts_memory : bytes for partial sums of dhidden
+        smoothing : None, or (scale_p, prior_scale, prior): the gradient is scale_p p - scale [target] - prior_scale prior
+        """
+        with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+            target = -scale * np.exp(self.rest - self.lse)
+            if smoothing is None:
+                dlogits = LogitGradient(scale, self.lse, target)
+            else:
+                scale_p, prior_scale, prior = smoothing
+                target += (scale_p - scale) * np.exp(self.target_logit - self.lse)
+                target -= prior_scale * prior[np.maximum(self.target, 0)]
+                dlogits = LogitGradient(scale_p, self.lse, target, prior, prior_scale)
+        if dhidden is not None:
+            n_parts = np.clip(parts_memory // max(1, dhidden.nbytes), 1, min(_linear.MAX_PARTS, self.n_tiles))
+            self.parts = self.workspace.array("parts", (n_parts, *dhidden.shape), dhidden.dtype)
+        _linear.backward(self.terms, self, dlogits, destination, dhidden)
+
+
+def reduce_tiles(maxes, sums):
+    """(n_rows,) log-sum-exp from the (n_tiles, n_rows) maxima and sums of exp(z - max); -inf where all is -inf."""
+    top = maxes.max(axis=0)
+    shift = np.where(np.isneginf(top), 0.0, top)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
+        return np.log((sums * np.exp(maxes - shift)).sum(axis=0)) + shift
+
+
+class _Plan:
+    """Tiles and scratch of a pass that keeps nothing."""
+
+    def __init__(self, terms, n_threads, workspace):
+        self.tile, self.n_threads = tile_classes(terms.n_candidates), n_threads
+        self.n_tiles = -(-terms.n_candidates // self.tile)
+        size = _linear.thread_scratch(terms, self.tile)
+        self.scratch = workspace.array("scratch", (n_threads, size), terms.dtype)
+
+
+def write_logits(terms, out, n_threads, workspace):
+    """out (n_rows, n_classes), C contiguous <- all logits."""
+    _linear.logits(terms, _Plan(terms, n_threads, workspace), out)
+
+
+def topk(terms, k, n_threads, workspace):
+    """(n_rows, k) class ids and log-probabilities, best first. ValueError where a row's logits hold NaN."""
+    work = _Plan(terms, n_threads, workspace)
+    n_parts = min(work.n_tiles, MAX_TOPK_PARTS)
+    work.max = workspace.array("max", (work.n_tiles, terms.n_rows), np.float64)
+    work.sum = workspace.array("sum", (work.n_tiles, terms.n_rows), np.float64)
+    values = workspace.array("topk_values", (n_parts, terms.n_rows, k), terms.dtype)
+    class_ids = workspace.array("topk_ids", (n_parts, terms.n_rows, k), np.int64)
+    _topk.topk(terms, work, values, class_ids)
+    lse = reduce_tiles(work.max, work.sum)
+    if np.isnan(lse).any():
+        raise ValueError(f"the logits of row {int(np.flatnonzero(np.isnan(lse))[0])} are NaN: W or bias holds NaN or infinity")
+    return class_ids[0], values[0] - lse[:, None]

@@ -1,0 +1,51 @@
+"""How much memory this process can still have."""
+
+import os
+from pathlib import Path
+
+
+def available():
+    """Bytes that can still be allocated without swapping: the least of what the machine, the container and the
+    process's own limit leave. None where none of them tells."""
+    return min([*_machine(), *_container(), *_process_limit()], default=None)
+
+
+def _machine():
+    try:
+        fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+        return [int(fields["MemAvailable"].split()[0]) * 1024]
+    except (OSError, KeyError):
+        pass  # not Linux: all the memory there is, as a bound
+    try:
+        return [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    except (AttributeError, ValueError, OSError):
+        return []
+
+
+def _container():
+    """What a cgroup's limit leaves (version 2, then 1)."""
+    for limit, usage in (
+        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ):
+        try:
+            return [max(0, int(Path(limit).read_text()) - int(Path(usage).read_text()))]
+        except (OSError, ValueError):  # no such cgroup, or "max": no limit
+            continue
+    return []
+
+
+def _process_limit():
+    """What RLIMIT_AS leaves of the address space."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return []
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return []
+    try:
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except OSError:
+        used = 0
+    return [max(0, limit - used)]

@@ -1,0 +1,242 @@
+"""Log-sum-exp, cross-entropy with gradients, and top-k of linear logits ``X W^T + bias``, without an N x K array."""
+
+import numpy as np
+
+from fastsoftmax import _head, _threads
+from fastsoftmax import _validation as v
+from fastsoftmax._batch import RowReader
+
+__all__ = ["linear_cross_entropy", "linear_logsumexp", "linear_topk"]
+
+MAX_ROWS = 4096  # rows at a time at most: larger chunks gain nothing
+
+
+class LinearInput:
+    """Checked X, W and bias, served as `_head.Terms` of chunks of rows. Everything is computed in W's dtype."""
+
+    def __init__(self, X, W, bias, *, chunk_bytes=_head.WORKING_MEMORY):
+        self.W = v.check_W(W)
+        self.n_classes = self.W.shape[0]
+        self.X = v.check_X(X, n_features=self.W.shape[1], dtype=self.W.dtype)
+        self.bias = v.check_bias(bias, self.n_classes, self.W.dtype)
+        self.n_rows = self.X.shape[0]
+        self.is_sparse = not isinstance(self.X, np.ndarray)
+        if self.is_sparse:
+            self.reader = RowReader(self.X.indptr, self.X.indices, self.X.data, self.X.shape[1])
+        rows = chunk_bytes // (self.n_classes * self.W.itemsize)  # whose logits can be kept
+        self.chunk_rows = int(np.clip(rows, 64, MAX_ROWS))
+
+    def chunks(self):
+        """Slices of rows."""
+        for start in range(0, self.n_rows, self.chunk_rows):
+            yield slice(start, min(start + self.chunk_rows, self.n_rows))
+
+    def terms(self, rows, class_ids=None):
+        """The logits of the rows in slice `rows`."""
+        n_rows = rows.stop - rows.start
+        n_candidates = self.n_classes if class_ids is None else class_ids.shape[0]
+        if self.is_sparse:
+            batch = self.reader.take(np.arange(rows.start, rows.stop))
+            return _head.Terms(n_rows, n_candidates, batch=batch, W=self.W, bias=self.bias, class_ids=class_ids)
+        return _head.Terms(n_rows, n_candidates, hidden=self.X[rows], V=self.W, bias=self.bias, class_ids=class_ids)
+
+    def destination(self, dW, dbias, **kwargs):
+        """Gradient arrays for the term that X has."""
+        weights = {"W": dW} if self.is_sparse else {"V": dW}
+        return _head.Destination(bias=dbias, **weights, **kwargs)
+
+
+def linear_logsumexp(X, W, bias=None, *, n_threads=None):
+    """Log-sum-exp over classes of ``X W^T + bias``, tile by tile.
+
+    Parameters
+    ----------
+    X : (n_samples, n_features) array or scipy.sparse matrix
+    W : (n_classes, n_features) array, float32 or float64
+        In any memory order; for sparse `X` Fortran order is the fast one. All is computed in its dtype.
+    bias : (n_classes,) array, optional
+    n_threads : int, optional
+        None: OpenMP's default; -1: all CPUs of the process.
+
+    Returns
+    -------
+    lse : (n_samples,) array of W's dtype
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes do not fit or X holds NaN or infinity.
+    """
+    n_threads = v.check_n_threads(n_threads)
+    inputs = LinearInput(X, W, bias)
+    lse = np.empty(inputs.n_rows, inputs.W.dtype)
+    workspace, n_threads = _head.Workspace(), _threads.resolve(n_threads)
+    with _threads.blas_single_threaded():
+        for rows in inputs.chunks():
+            lse[rows] = _head.Forward(inputs.terms(rows), n_threads=n_threads, workspace=workspace).lse
+    return lse
+
+
+def linear_cross_entropy(
+    X,
+    W,
+    target,
+    bias=None,
+    *,
+    weight=None,
+    ignore_index=-100,
+    reduction="mean",
+    label_smoothing=0.0,
+    return_grad=False,
+    n_threads=None,
+    working_memory=_head.WORKING_MEMORY,
+):
+    """Cross-entropy of ``softmax(X W^T + bias)`` against class codes, and its gradients, without the logits in memory.
+
+    With `return_grad` three matrix products are done where `working_memory` holds the probabilities of a chunk of rows,
+    and up to one more for the part of them that has to be computed twice.
+
+    Parameters
+    ----------
+    X : (n_samples, n_features) array or scipy.sparse matrix
+    W : (n_classes, n_features) array, float32 or float64
+        In any memory order; for sparse `X` Fortran order is the fast one. All is computed in its dtype.
+    target : (n_samples,) integer array
+        Class codes in [0, n_classes), or `ignore_index`.
+    bias : (n_classes,) array, optional
+    weight : (n_classes,) array, optional
+        Weight of each class, not negative.
+    ignore_index : int
+        Rows with this target count neither in the loss nor in the gradients.
+    reduction : {"mean", "sum", "none"}
+        "mean" divides by the sum of the targets' weights, as torch does; it is nan where no row counts.
+    label_smoothing : float in [0, 1]
+        Share of the target's mass that is spread evenly over all classes.
+    return_grad : bool
+        For "none": gradients of the sum.
+    n_threads : int, optional
+        None: OpenMP's default; -1: all CPUs of the process.
+    working_memory : int
+        Bytes for probabilities kept between the two passes, beside inputs, outputs and a few MiB a thread.
+
+    Returns
+    -------
+    loss : float, or (n_samples,) float64 array for "none"
+    (dX, dW, dbias) : tuple, with `return_grad`
+        Of W's dtype; `dW` in W's memory order, `dX` None for sparse X, `dbias` None without bias.
+
+    Notes
+    -----
+    loss_i = (1 - s) w_t (lse_i - z_it) + s/K sum_k w_k (lse_i - z_ik), with target t, weights w and label smoothing s: the
+    definition of torch.nn.functional.cross_entropy. The same values for any number of threads.
+    """
+    n_threads = v.check_n_threads(n_threads)
+    v.check_option("reduction", reduction, ("mean", "sum", "none"))
+    smooth = v.check_real("label_smoothing", label_smoothing, minimum=0, maximum=1)
+    working_memory = v.check_int("working_memory", working_memory, minimum=0)
+    inputs = LinearInput(X, W, bias, chunk_bytes=working_memory)
+    weight = v.check_class_weight(weight, inputs.n_classes)
+    target = v.check_target(target, inputs.n_rows, inputs.n_classes, ignore_index=v.check_int("ignore_index", ignore_index))
+    counted = target >= 0
+    row_weight = counted.astype(np.float64) if weight is None else np.where(counted, weight[target], 0.0)
+    with np.errstate(divide="ignore"):
+        scale = np.divide(1.0, row_weight.sum()) if reduction == "mean" else 1.0
+    gradients = _Gradients(inputs, weight, smooth, scale) if return_grad else None
+    smoothing = _Smoothing(inputs, weight, smooth) if smooth else None
+
+    loss = np.empty(inputs.n_rows)
+    workspace, n_threads = _head.Workspace(), _threads.resolve(n_threads)
+    with _threads.blas_single_threaded():
+        for rows in inputs.chunks():
+            forward = _head.Forward(
+                inputs.terms(rows),
+                target[rows],
+                keep=working_memory if return_grad else 0,
+                n_threads=n_threads,
+                workspace=workspace,
+            )
+            loss[rows] = np.where(counted[rows], (1 - smooth) * row_weight[rows] * forward.nll, 0.0)
+            if smooth:
+                loss[rows] += np.where(counted[rows], smoothing.loss(rows, forward.lse), 0.0)
+            if return_grad:
+                gradients.add(rows, forward, counted[rows], row_weight[rows], working_memory)
+    if reduction != "none":
+        with np.errstate(invalid="ignore"):
+            loss = float(loss.sum() * scale)
+    return (loss, gradients.result()) if return_grad else loss
+
+
+class _Smoothing:
+    """The share of the loss that label smoothing adds: s/K sum_k w_k (lse_i - z_ik), from W's weighted sum over classes."""
+
+    def __init__(self, inputs, weight, smooth):
+        self.inputs = inputs
+        weight = np.ones(inputs.n_classes) if weight is None else weight
+        self.share = smooth / inputs.n_classes
+        self.total = weight.sum()
+        self.w = weight.astype(inputs.W.dtype) @ inputs.W
+        self.b = 0.0 if inputs.bias is None else weight @ inputs.bias
+
+    def loss(self, rows, lse):
+        return self.share * (self.total * lse - (self.inputs.X[rows] @ self.w + self.b))
+
+
+class _Gradients:
+    """dX, dW and dbias, summed over chunks of rows."""
+
+    def __init__(self, inputs, weight, smooth, scale):
+        self.inputs, self.smooth, self.scale = inputs, smooth, scale
+        n_classes, dtype = inputs.n_classes, inputs.W.dtype
+        self.dX = None if inputs.is_sparse else np.empty_like(inputs.X)
+        self.dW = np.zeros_like(inputs.W)
+        self.dbias = None if inputs.bias is None else np.zeros_like(inputs.bias)
+        self.prior = np.ones(n_classes, dtype) if weight is None else weight.astype(dtype)
+        self.prior_sum = float(n_classes) if weight is None else weight.sum()
+
+    def add(self, rows, forward, counted, row_weight, working_memory):
+        scale = (1 - self.smooth) * row_weight * self.scale if counted.any() else np.zeros_like(row_weight)
+        smoothing = None
+        if self.smooth:
+            prior_scale = np.where(counted, self.smooth / self.inputs.n_classes * self.scale, 0.0)
+            smoothing = (scale + prior_scale * self.prior_sum, prior_scale, self.prior)
+        forward.backward(
+            scale,
+            self.inputs.destination(self.dW, self.dbias),
+            dhidden=None if self.dX is None else self.dX[rows],
+            parts_memory=working_memory // 8,
+            smoothing=smoothing,
+        )
+
+    def result(self):
+        return self.dX, self.dW, self.dbias
+
+
+def linear_topk(X, W, k, bias=None, *, n_threads=None):
+    """The `k` most probable classes of each row under ``softmax(X W^T + bias)``.
+
+    Parameters
+    ----------
+    X : (n_samples, n_features) array or scipy.sparse matrix
+    W : (n_classes, n_features) array, float32 or float64
+    k : int in [1, n_classes]
+    bias : (n_classes,) array, optional
+    n_threads : int, optional
+        None: OpenMP's default; -1: all CPUs of the process.
+
+    Returns
+    -------
+    class_ids : (n_samples, k) int64 array
+        Best first; of equal logits the smaller id comes first.
+    log_proba : (n_samples, k) array of W's dtype
+        Natural logarithms of the probabilities among all classes.
+    """
+    n_threads = v.check_n_threads(n_threads)
+    inputs = LinearInput(X, W, bias)
+    k = v.check_int("k", k, minimum=1, maximum=inputs.n_classes)
+    class_ids = np.empty((inputs.n_rows, k), np.int64)
+    log_proba = np.empty((inputs.n_rows, k), inputs.W.dtype)
+    workspace, n_threads = _head.Workspace(), _threads.resolve(n_threads)
+    with _threads.blas_single_threaded():
+        for rows in inputs.chunks():
+            class_ids[rows], log_proba[rows] = _head.topk(inputs.terms(rows), k, n_threads, workspace)
+    return class_ids, log_proba

@@ -1,0 +1,55 @@
+"""Optimisers: a rule for the kernels, and the state beside each array of parameters."""
+
+from fastsoftmax import _validation as v
+
+
+class SGD:
+    """Stochastic gradient descent: ``w -= learning_rate * (g + alpha * w)``.
+
+    Parameters
+    ----------
+    learning_rate : float
+    alpha : float
+        L2 penalty, ``alpha / 2 * ||w||**2``; not on the bias. It acts on the rows that an update touches.
+    """
+
+    has_state = False
+    epsilon = 0.0
+
+    def __init__(self, learning_rate=0.1, *, alpha=0.0):
+        self.learning_rate = v.check_real("learning_rate", learning_rate, above=0)
+        self.alpha = v.check_real("alpha", alpha, minimum=0)
+
+
+class Adagrad:
+    """Adagrad (Duchi, Hazan and Singer 2011): ``s += g**2; w -= learning_rate * g / (sqrt(s) + epsilon)``.
+
+    For the rows of low-rank factors, `s` is one number a row, the sum of the rows' mean squared gradients (as in row-wise
+    Adagrad for embeddings): it costs 1/hidden_size of the memory and learns no worse. For the bias and for a direct term
+    it is one number an element.
+
+    Parameters
+    ----------
+    learning_rate : float
+    epsilon : float
+        Added to the root, so that a zero gradient divides by something.
+    alpha : float
+        L2 penalty, ``alpha / 2 * ||w||**2``; not on the bias. It acts on the rows that an update touches, and does not
+        count into `s` of a row.
+    """
+
+    has_state = True
+
+    def __init__(self, learning_rate=0.1, *, epsilon=1e-10, alpha=0.0):
+        self.learning_rate = v.check_real("learning_rate", learning_rate, above=0)
+        self.epsilon = v.check_real("epsilon", epsilon, above=0)
+        self.alpha = v.check_real("alpha", alpha, minimum=0)
+
+
+OPTIMIZERS = {"sgd": SGD, "adagrad": Adagrad}
+
+
+def make(optimizer, learning_rate, alpha):
+    """The optimiser named `optimizer`."""
+    v.check_option("optimizer", optimizer, tuple(OPTIMIZERS))
+    return OPTIMIZERS[optimizer](learning_rate, alpha=alpha)
