@@ -12,6 +12,8 @@ from fastsoftmax import _linear, _topk
 
 WORKING_MEMORY = 256 << 20  # bytes; default of every `working_memory`
 CACHE_LINE = 64
+MAX_PARTS = 32  # partial sums of the gradient of `hidden`: also the most threads that the backward pass can use
+BLOCK_WORK = 5 << 30  # multiply-adds between two looks at signals: a tenth of a second or so
 MAX_TOPK_PARTS = 32  # heaps a row, merged at the end: also the most threads that top-k can use
 
 
@@ -41,7 +43,7 @@ class Destination(NamedTuple):
     V: np.ndarray | None = None
     W: np.ndarray | None = None
     bias: np.ndarray | None = None
-    V_state: np.ndarray | None = None  # (n_classes,)
+    V_state: np.ndarray | None = None  # (n_classes,), or laid out as V
     W_state: np.ndarray | None = None  # laid out as W
     bias_state: np.ndarray | None = None
     rule: object | None = None
@@ -104,7 +106,8 @@ class Forward:
         self.target_logit = array("target_logit", (n_rows,), np.float64)
         self.kept = array("kept", (self.n_kept, n_rows, self.tile), dtype)
         self.target_logit.fill(-np.inf)
-        _linear.forward(terms, self)
+        for begin, end in self._blocks(self.n_tiles, 1):
+            _linear.forward(terms, self, begin, end)
         self._reduce()
 
     def _plan(self, keep):
@@ -114,6 +117,15 @@ class Forward:
         self.n_kept = min(self.n_tiles, keep // max(1, terms.n_rows * self.tile * terms.dtype.itemsize))
         size = _linear.thread_scratch(terms, self.tile)
         self.scratch = self.workspace.array("scratch", (self.n_threads, size), terms.dtype)
+
+    def _blocks(self, n_items, tiles_per_item):
+        """Ranges of tiles, or parts of tiles, that take a fraction of a second: Python sees signals between them."""
+        terms = self.terms
+        n_entries = terms.batch.indices.size if terms.batch is not None else 0
+        n_hidden = terms.hidden.shape[1] if terms.hidden is not None else 0
+        work = (terms.n_rows * (n_hidden + 8) + n_entries) * self.tile * tiles_per_item
+        step = max(2 * self.n_threads, BLOCK_WORK // max(1, work))
+        return [(begin, min(begin + step, n_items)) for begin in range(0, n_items, step)]
 
     def _reduce(self):
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -141,10 +153,14 @@ class Forward:
                 target += (scale_p - scale) * np.exp(self.target_logit - self.lse)
                 target -= prior_scale * prior[np.maximum(self.target, 0)]
                 dlogits = LogitGradient(scale_p, self.lse, target, prior, prior_scale)
+        parts, n_parts = None, min(MAX_PARTS, self.n_tiles)
         if dhidden is not None:
-            n_parts = np.clip(parts_memory // max(1, dhidden.nbytes), 1, min(_linear.MAX_PARTS, self.n_tiles))
-            self.parts = self.workspace.array("parts", (n_parts, *dhidden.shape), dhidden.dtype)
-        _linear.backward(self.terms, self, dlogits, destination, dhidden)
+            n_parts = int(np.clip(parts_memory // max(1, dhidden.nbytes), 1, n_parts))
+            parts = self.workspace.array("parts", (n_parts, *dhidden.shape), dhidden.dtype)
+        for begin, end in self._blocks(n_parts, -(-self.n_tiles // n_parts)):
+            _linear.backward(self.terms, self, dlogits, destination, parts, n_parts, begin, end)
+        if dhidden is not None:
+            _linear.add_parts(parts, dhidden, self.n_threads)
 
 
 def reduce_tiles(maxes, sums):

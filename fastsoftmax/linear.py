@@ -155,7 +155,7 @@ def linear_cross_entropy(
                 n_threads=n_threads,
                 workspace=workspace,
             )
-            loss[rows] = np.where(counted[rows], (1 - smooth) * row_weight[rows] * forward.nll, 0.0)
+            loss[rows] = (1 - smooth) * row_weight[rows] * np.where(counted[rows], forward.nll, 0.0)
             if smooth:
                 loss[rows] += np.where(counted[rows], smoothing.loss(rows, forward.lse), 0.0)
             if return_grad:

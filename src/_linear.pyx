@@ -12,6 +12,7 @@ shapes alone, so results are the same for any number of threads.
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY, exp
 from libc.stdint cimport int64_t
+from libc.string cimport memset
 cimport numpy as cnp
 
 from _logits cimport (
@@ -24,8 +25,6 @@ from _types cimport real
 
 cnp.import_array()
 import_rowops()
-
-MAX_PARTS = 32  # partial sums of the gradient of `hidden`: also the most threads that the backward pass can use
 
 
 cdef struct Pass:
@@ -90,12 +89,19 @@ cdef void exp_tile(const Terms *t, const Pass *p, Py_ssize_t k, real *z, real *s
     exp_rows(z, t.n_rows, n_cols, p.tile, offset, p.max + k * t.n_rows, p.sum + k * t.n_rows)
 
 
-cdef void forward_tiles(const Terms *t, const Pass *p, real *scratch) noexcept nogil:
+cdef void forward_tiles(
+    const Terms *t, const Pass *p, Py_ssize_t begin, Py_ssize_t end, real *scratch
+) noexcept nogil:
     cdef Py_ssize_t k
     cdef real *mine
-    for k in prange(p.n_tiles, schedule='dynamic', chunksize=1, num_threads=p.n_threads):
+    for k in prange(begin, end, schedule='dynamic', chunksize=1, num_threads=p.n_threads):
         mine = scratch + threadid() * p.scratch_stride
         exp_tile(t, p, k, tile_memory(t, p, k, mine), mine + t.n_rows * p.tile)
+
+
+cdef inline void *state_from(void *state, const int64_t *ids, Py_ssize_t start, Py_ssize_t itemsize) noexcept nogil:
+    """The optimiser's state from element `start` on; where the block goes by ids, so does its state."""
+    return state if state == NULL or ids != NULL else <char *>state + start * itemsize
 
 
 cdef void backward_tile(
@@ -125,7 +131,7 @@ cdef void backward_tile(
         sum_columns(<const real *>z, n, n_cols, p.tile, grad)
         block = cols_from(g.bias, start, sizeof(real))
         update_block(&g.bias_rule, &block, 1, n_cols, <const real *>grad,
-                     <real *>state_from(g.bias_state, &g.bias, start, sizeof(real)))
+                     <real *>state_from(g.bias_state, g.bias.col_ids, start, sizeof(real)))
     if t.n_hidden:
         if part != NULL:
             V = hidden_weights(t, start, n_cols, scratch, &stride, &transposed)
@@ -136,7 +142,8 @@ cdef void backward_tile(
                  grad, t.n_hidden)
             block = rows_from(g.V, start, sizeof(real))
             update_block(&g.V_rule, &block, n_cols, t.n_hidden, <const real *>grad,
-                         <real *>g.V_state if g.V.row_ids != NULL or g.V_state == NULL else <real *>g.V_state + start)
+                         <real *>state_from(g.V_state, g.V.row_ids, start * (1 if g.V_rule.state_per_row else g.V.row_stride),
+                                            sizeof(real)))
     if t.n_features and g.W.data != NULL:
         while sub < n_cols:
             n_sub = min(p.width, n_cols - sub)
@@ -144,33 +151,21 @@ cdef void backward_tile(
                  grad, n_sub, False)
             block = cols_from(g.W, start + sub, sizeof(real))
             update_block(&g.W_rule, &block, t.n_features, n_sub, <const real *>grad,
-                         <real *>state_from(g.W_state, &g.W, start + sub, sizeof(real)))
+                         <real *>state_from(g.W_state, g.W.col_ids, (start + sub) * g.W.col_stride, sizeof(real)))
             sub += n_sub
 
 
-cdef inline void *state_from(void *state, const Block *block, Py_ssize_t start, Py_ssize_t itemsize) noexcept nogil:
-    """The optimiser's state beside the columns of `block` from `start` on; it is laid out as the parameter is."""
-    if state == NULL or block.col_ids != NULL:
-        return state
-    return <char *>state + start * block.col_stride * itemsize
-
-
-cdef void backward_tiles(const Terms *t, const Pass *p, const Gradients *g, real *scratch) noexcept nogil:
+cdef void backward_tiles(
+    const Terms *t, const Pass *p, const Gradients *g, Py_ssize_t begin, Py_ssize_t end, real *scratch
+) noexcept nogil:
     """Parts of consecutive tiles; a part sums its share of the gradient of `hidden` in the order of its tiles."""
     cdef Py_ssize_t q, k, first
     cdef real *part
-    for q in prange(g.n_parts, schedule='dynamic', chunksize=1, num_threads=p.n_threads):
+    for q in prange(begin, end, schedule='dynamic', chunksize=1, num_threads=p.n_threads):
         first = q * p.n_tiles // g.n_parts
         part = <real *>NULL if g.parts == NULL else <real *>g.parts + q * t.n_rows * t.n_hidden
         for k in range(first, (q + 1) * p.n_tiles // g.n_parts):
             backward_tile(t, p, g, k, k == first, part, scratch + threadid() * p.scratch_stride)
-
-
-cdef void sum_hidden_parts(const Terms *t, const Gradients *g, real *sum_out, int n_threads) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in prange(t.n_rows, num_threads=n_threads):
-        sum_parts(<const real *>g.parts + i * t.n_hidden, g.n_parts, t.n_rows * t.n_hidden, t.n_hidden,
-                  sum_out + i * t.n_hidden)
 
 
 cdef void write_tiles(const Terms *t, Py_ssize_t tile, real *z, Py_ssize_t z_stride, real *scratch,
@@ -224,61 +219,69 @@ def logits(terms, work, cnp.ndarray out):
                                 scratch.shape[1], n_threads)
 
 
-def forward(terms, work):
-    """Fill work.max, work.sum, work.target_logit and the kept tiles."""
+def forward(terms, work, Py_ssize_t begin, Py_ssize_t end):
+    """Fill work.max, work.sum, work.target_logit and the kept tiles, for tiles begin to end."""
     cdef Terms t = read_terms(terms)
     cdef Pass p = read_pass(&t, work)
     if (<cnp.ndarray>work.scratch).itemsize == 4:
         with nogil:
-            forward_tiles[float](&t, &p, <float *>p.scratch)
+            forward_tiles[float](&t, &p, begin, end, <float *>p.scratch)
     else:
         with nogil:
-            forward_tiles[double](&t, &p, <double *>p.scratch)
+            forward_tiles[double](&t, &p, begin, end, <double *>p.scratch)
 
 
-def backward(terms, work, dlogits, out, cnp.ndarray dhidden=None):
-    """From the tiles of `forward` to the parameters.
+def backward(terms, work, dlogits, out, cnp.ndarray parts, Py_ssize_t n_parts, Py_ssize_t begin, Py_ssize_t end):
+    """From the tiles of `forward` to the parameters, for parts begin to end of the n_parts.
 
     Parameters
     ----------
     terms, work : as given to `forward`
     dlogits : fastsoftmax._head.LogitGradient
     out : fastsoftmax._head.Destination, what the gradients are added to or the parameters that they step
-    dhidden : (n_rows, n_hidden) array to fill, or None
+    parts : (n_parts, n_rows, n_hidden) array to fill with partial sums of the gradient of `hidden`, or None
     """
     cdef Terms t = read_terms(terms)
     cdef Pass p = read_pass(&t, work)
+    cdef Gradients g = read_gradients(&t, dlogits, out)
+    g.parts = NULL if parts is None else cnp.PyArray_DATA(parts)
+    g.n_parts = n_parts
+    if (<cnp.ndarray>work.scratch).itemsize == 4:
+        with nogil:
+            backward_tiles[float](&t, &p, &g, begin, end, <float *>p.scratch)
+    else:
+        with nogil:
+            backward_tiles[double](&t, &p, &g, begin, end, <double *>p.scratch)
+
+
+def add_parts(const real[:, :, ::1] parts, real[:, ::1] sum_out, int n_threads):
+    """sum_out (n_rows, n_hidden) <- the sum of the parts, in their order."""
+    cdef Py_ssize_t i, d = parts.shape[2], n_rows = parts.shape[1], stride = n_rows * d
+    for i in prange(n_rows if d else 0, num_threads=n_threads, nogil=True):
+        sum_parts(&parts[0, i, 0], parts.shape[0], stride, d, &sum_out[i, 0])
+
+
+cdef Gradients read_gradients(const Terms *t, dlogits, out) except *:
     cdef Gradients g
-    cdef cnp.ndarray parts = work.parts if dhidden is not None else None
+    cdef cnp.ndarray V_state = out.V_state
     cdef const int64_t *class_ids = NULL if out.by_position else t.class_ids
+    memset(&g, 0, sizeof(Gradients))
     g.scale = <const double *>cnp.PyArray_DATA(dlogits.scale)
     g.lse = <const double *>cnp.PyArray_DATA(dlogits.lse)
     g.target_dlogit = <const double *>cnp.PyArray_DATA(dlogits.target)
-    g.prior = NULL if dlogits.prior is None else cnp.PyArray_DATA(dlogits.prior)
-    g.prior_scale = NULL if dlogits.prior is None else <const double *>cnp.PyArray_DATA(dlogits.prior_scale)
+    if dlogits.prior is not None:
+        g.prior = cnp.PyArray_DATA(dlogits.prior)
+        g.prior_scale = <const double *>cnp.PyArray_DATA(dlogits.prior_scale)
     g.bias = vector_block(out.bias, class_ids)
-    g.V.data = NULL
-    g.W.data = NULL
     if out.V is not None:
         g.V = matrix_block(out.V, class_ids, NULL)
     if out.W is not None:
         g.W = matrix_block(out.W.T, t.W.row_ids, class_ids)
     g.bias_state = NULL if out.bias_state is None else cnp.PyArray_DATA(out.bias_state)
-    g.V_state = NULL if out.V_state is None else cnp.PyArray_DATA(out.V_state)
+    g.V_state = NULL if V_state is None else cnp.PyArray_DATA(V_state)
     g.W_state = NULL if out.W_state is None else cnp.PyArray_DATA(out.W_state)
     g.bias_rule = read_rule(out.rule, False)
     g.bias_rule.alpha = 0
-    g.V_rule = read_rule(out.rule, True)
+    g.V_rule = read_rule(out.rule, V_state is not None and V_state.ndim == 1)
     g.W_rule = read_rule(out.rule, False)
-    g.parts = NULL if parts is None else cnp.PyArray_DATA(parts)
-    g.n_parts = min(p.n_tiles, MAX_PARTS) if parts is None else parts.shape[0]
-    if (<cnp.ndarray>work.scratch).itemsize == 4:
-        with nogil:
-            backward_tiles[float](&t, &p, &g, <float *>p.scratch)
-            if parts is not None:
-                sum_hidden_parts[float](&t, &g, <float *>cnp.PyArray_DATA(dhidden), p.n_threads)
-    else:
-        with nogil:
-            backward_tiles[double](&t, &p, &g, <double *>p.scratch)
-            if parts is not None:
-                sum_hidden_parts[double](&t, &g, <double *>cnp.PyArray_DATA(dhidden), p.n_threads)
+    return g
