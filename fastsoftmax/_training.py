@@ -1,0 +1,102 @@
+"""The training loop: epochs of mini-batches in random order, full or sampled softmax, with a progress bar."""
+
+import numpy as np
+
+from fastsoftmax import _threads
+
+
+class FullSoftmax:
+    """Every class takes part in every step."""
+
+    def candidates(self, target, rng):
+        return {}, target
+
+
+class SampledSoftmax:
+    """The targets of the batch and negatives shared by it take part; z_k - log(expected count of k) for the negatives.
+
+    The candidates are the distinct drawn classes and targets. A class drawn c times counts as its logit plus log c. A target
+    that was not drawn has the offset -inf: no row sees it but its own. A row's own target is never among its negatives.
+    """
+
+    def __init__(self, sampler, n_negatives):
+        self.sampler, self.n_negatives = sampler, n_negatives
+
+    def candidates(self, target, rng):
+        drawn, log_expected = self.sampler.draw(self.n_negatives, rng)
+        class_ids, where = np.unique(np.concatenate([drawn, target]), return_inverse=True)
+        counts = np.bincount(where[: len(drawn)], minlength=len(class_ids))
+        offset = np.full(len(class_ids), -np.inf)
+        offset[where[: len(drawn)]] = -log_expected
+        offset[counts > 1] += np.log(counts[counts > 1])
+        return {"class_ids": class_ids, "offset": offset}, where[len(drawn) :]
+
+
+class Trainer:
+    """Steps a model through epochs.
+
+    Parameters
+    ----------
+    runner : _model.Runner over the training rows
+    target : (n_samples,) int64 class codes
+    loss : FullSoftmax or SampledSoftmax
+    optimizer : SGD or Adagrad
+    batch_size : int
+    rng : numpy Generator
+    """
+
+    def __init__(self, runner, target, loss, optimizer, *, batch_size, rng):
+        self.runner, self.target, self.loss, self.optimizer = runner, target, loss, optimizer
+        self.batch_size, self.rng = batch_size, rng
+
+    def epoch(self, progress):
+        """One pass over all rows in random order. Returns the mean loss."""
+        order = self.rng.permutation(len(self.target))
+        total = 0.0
+        with _threads.blas_single_threaded():
+            for start in range(0, len(order), self.batch_size):
+                rows = order[start : start + self.batch_size]
+                loss = self._step(rows)
+                total += loss * len(rows)
+                progress.update(len(rows), loss)
+        return total / len(order)
+
+    def _step(self, rows):
+        candidates, target = self.loss.candidates(self.target[rows], self.rng)
+        if "offset" in candidates:
+            candidates["offset"] = candidates["offset"].astype(self.runner.model.dtype)
+        loss = self.runner.step(rows, target, self.optimizer, **candidates)
+        if not np.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss became {loss}: training diverged; lower learning_rate (now {self.optimizer.learning_rate}), scale the "
+                "rows of X (sklearn.preprocessing.normalize), or raise alpha. The model is as it was before this batch."
+            )
+        return loss
+
+
+class Progress:
+    """A tqdm bar over rows of all epochs, with a running mean of the loss; silent where `verbose` is 0."""
+
+    def __init__(self, n_rows, n_epochs, verbose):
+        self.bar, self.loss = None, None
+        if verbose:
+            from tqdm import tqdm
+
+            self.bar = tqdm(total=n_rows * n_epochs, unit=" rows", unit_scale=True, mininterval=0.2, smoothing=0.1)
+
+    def update(self, n_rows, loss):
+        if self.bar is not None:
+            self.loss = loss if self.loss is None else 0.98 * self.loss + 0.02 * loss
+            self.bar.set_postfix_str(f"loss {self.loss:.3f}", refresh=False)
+            self.bar.update(n_rows)
+
+    def describe(self, text):
+        if self.bar is not None:
+            self.bar.set_description_str(text, refresh=False)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        if self.bar is not None:
+            self.bar.close()
