@@ -1,1 +1,40 @@
-"""Softmax over very many classes on CPUs."""
+"""fastsoftmax: softmax over very many classes on CPUs.
+
+Dense arrays      logsumexp, softmax, log_softmax, cross_entropy
+Linear models     linear_logsumexp, linear_cross_entropy, linear_topk
+Sampling          sampled_cross_entropy, samplers
+Estimator         SoftmaxClassifier
+Evaluation        metrics
+Files             load, datasets
+"""
+
+import importlib
+
+from fastsoftmax.functional import cross_entropy, log_softmax, logsumexp, softmax
+
+__version__ = "0.1.0"
+
+# Imported when first used: scikit-learn alone takes longer to import than all the rest.
+_LAZY = {
+    "SoftmaxClassifier": "classifier",
+    "load": "persistence",
+    "linear_cross_entropy": "linear",
+    "linear_logsumexp": "linear",
+    "linear_topk": "linear",
+    "sampled_cross_entropy": "sampled",
+}
+_MODULES = ("datasets", "metrics", "optimizers", "samplers")
+
+__all__ = ["cross_entropy", "log_softmax", "logsumexp", "softmax", *_LAZY, *_MODULES]
+
+
+def __getattr__(name):
+    if name in _LAZY:
+        return getattr(importlib.import_module(f"fastsoftmax.{_LAZY[name]}"), name)
+    if name in _MODULES:
+        return importlib.import_module(f"fastsoftmax.{name}")
+    raise AttributeError(f"module 'fastsoftmax' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*__all__, "__version__"])

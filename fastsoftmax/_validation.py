@@ -186,3 +186,59 @@ def check_memory(what, n_bytes, formula):
     free = _memory.available()
     if free is not None and n_bytes > free:
         raise MemoryError(f"{what} needs {n_bytes / 2**30:.2f} GiB ({formula}), but only {free / 2**30:.2f} GiB are available")
+
+
+# -- labels --
+
+
+def check_labels(y, *, X_rows=None, name="y"):
+    """`y` as a 1-D array of integers, bools or strings, one label a row."""
+    y = np.asarray(y)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1:
+        raise ValueError(f"{name} must be 1-D, one label a row, got shape {y.shape}")
+    if X_rows is not None and len(y) != X_rows:
+        raise ValueError(f"{name} has {len(y)} labels, but X has {X_rows} rows")
+    if y.dtype.kind == "f":
+        if not np.isfinite(y).all():
+            raise ValueError(f"{name} must hold class labels, got {y[~np.isfinite(y)][0]} at position {np.flatnonzero(~np.isfinite(y))[0]}")
+        if (y != np.floor(y)).any():
+            raise ValueError(f"{name} must hold class labels, got the continuous value {y[y != np.floor(y)][0]}")
+        return y
+    if y.dtype.kind == "O":
+        kinds = {type(label) for label in y}
+        if not all(issubclass(kind, str) for kind in kinds):
+            raise TypeError(f"{name} must hold integers or strings, got objects of {', '.join(sorted(k.__name__ for k in kinds))}")
+        return y.astype(str) if len(y) else y
+    if y.dtype.kind not in "biuU":
+        raise TypeError(f"{name} must hold integers, bools or strings, got an array of {y.dtype}")
+    return y
+
+
+def check_classes(classes, *, name="y"):
+    """At least two labels."""
+    if len(classes) < 2:
+        raise ValueError(f"{name} must hold at least two classes, got {len(classes)}: {classes.tolist()}")
+
+
+def encode_labels(y, classes, *, unknown=None):
+    """Positions of labels `y` in sorted `classes`; `unknown` for others, or ValueError where that is None."""
+    try:
+        codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
+    except TypeError:
+        raise TypeError(f"y holds labels of {y.dtype}, but the classes are {classes.dtype}") from None
+    missing = classes[codes] != y
+    if unknown is None and missing.any():
+        at = int(np.flatnonzero(missing)[0])
+        raise ValueError(f"y holds {y[at]!r} at position {at}, which is not among the {len(classes)} classes")
+    return np.where(missing, unknown, codes) if missing.any() else codes
+
+
+def check_n_negatives(n_negatives, n_classes):
+    """Sampling must be cheaper than the full softmax that it stands for."""
+    if n_negatives >= n_classes:
+        raise ValueError(
+            f"n_negatives must be below the number of classes ({n_classes}), got {n_negatives}: "
+            "loss='softmax' is exact and costs no more"
+        )

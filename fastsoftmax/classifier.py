@@ -1,0 +1,352 @@
+"""SoftmaxClassifier: mini-batch training and prediction of softmax models with very many classes."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from fastsoftmax import _head, _threads, optimizers, samplers
+from fastsoftmax import _validation as v
+from fastsoftmax._model import Model, Runner
+from fastsoftmax._training import FullSoftmax, Progress, SampledSoftmax, Trainer
+
+__all__ = ["SoftmaxClassifier"]
+
+AUTO_HIDDEN_SIZE = 128
+AUTO_DIRECT_VALUES = 1 << 24  # "auto" takes a dense direct term up to 16.8 million weights
+AUTO_SAMPLED_CLASSES = 8192  # and samples candidates from this many classes on
+
+
+class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
+    """Softmax (multinomial logistic) model trained by mini-batches, for many classes and sparse input.
+
+    The logits are ``z_k = bias_k + x . W_k + (x E) . V_k``: a direct term (`direct`), a low-rank term (`hidden_size`), or
+    both. Training uses all classes in every step (`loss="softmax"`) or the true classes and shared random negatives
+    (`loss="sampled_softmax"`). Predictions and probabilities are always over all classes.
+
+    Parameters
+    ----------
+    loss : {"auto", "softmax", "sampled_softmax"}
+        "auto": "sampled_softmax" from 8,192 classes on, if they are more than twice `n_negatives`.
+    hidden_size : int, None or "auto"
+        Size of the low-rank term; None: no such term. "auto": 128 where there is no direct term, else None.
+    direct : {"dense", None, "auto"}
+        A weight for each (class, feature); None: no such term. "auto": "dense" where `hidden_size` is None, or where it is
+        "auto" too and there are at most 16.8 million weights; else None.
+    sampler : {"unigram", "uniform", "log_uniform"} or a sampler of fastsoftmax.samplers
+        Where negatives come from; "unigram" draws classes by their training counts to the power 0.75.
+    n_negatives : int
+        Negatives drawn for each batch, with replacement; below the number of classes.
+    optimizer : {"adagrad", "sgd"}
+    learning_rate : float
+    batch_size : int
+    max_iter : int
+        Epochs.
+    alpha : float
+        L2 penalty, ``alpha / 2`` times the squared weights that a step touches, bias excepted.
+    early_stopping : bool
+        Hold out `validation_fraction` of the rows, stop when their loss has not fallen for `n_iter_no_change` epochs, and
+        keep the weights of the best epoch.
+    validation_fraction : float in (0, 1)
+    n_iter_no_change : int
+    random_state : int, numpy random generator or None
+        Initial weights, order of rows, negatives. The same seed gives the same model to the bit for any `n_threads`.
+    n_threads : int, optional
+        None: OpenMP's default; -1: all CPUs of the process.
+    verbose : int
+        1 prints what "auto" chose and shows a progress bar with loss, rows per second and time left.
+    dtype : {"float32", "float64"}
+        Of the weights and of all computation.
+    working_memory : int
+        Bytes for probabilities kept within a step.
+
+    Attributes
+    ----------
+    classes_ : (n_classes,) array of the labels, sorted
+    coef_ : (n_classes, n_features) array, the direct term's weights; absent without one
+    intercept_ : (n_classes,) array
+    embedding_ : (n_features, hidden_size) array E; absent without a low-rank term
+    hidden_coef_ : (n_classes, hidden_size) array V; absent without a low-rank term
+    loss_, direct_, hidden_size_ : what was used
+    loss_curve_ : list of float, mean training loss of each epoch
+    validation_curve_ : list of float, mean loss of the held-out rows, with early stopping
+    n_iter_ : int, epochs done
+    n_features_in_ : int
+
+    Notes
+    -----
+    Sampled softmax subtracts log(expected count) from the logits of the negatives (Bengio and Senecal 2008; Jean et al.
+    2015), merges repeated draws, and never takes a row's own class as its negative. Its loss converges to the full one as
+    `n_negatives` grows; the progress bar shows the sampled loss.
+    Adagrad keeps one accumulator a row of E and V and one an element of W and the bias. The bias starts at the log class
+    frequencies.
+
+    Examples
+    --------
+    >>> import scipy.sparse as sp
+    >>> from fastsoftmax import SoftmaxClassifier
+    >>> X, y = sp.eye(4, format="csr"), ["a", "b", "c", "a"]
+    >>> SoftmaxClassifier(random_state=0).fit(X, y).predict(X).tolist()
+    ['a', 'b', 'c', 'a']
+    """
+
+    def __init__(
+        self,
+        loss="auto",
+        hidden_size="auto",
+        direct="auto",
+        sampler="unigram",
+        n_negatives=1024,
+        optimizer="adagrad",
+        learning_rate=0.1,
+        batch_size=256,
+        max_iter=10,
+        alpha=0.0,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=1,
+        random_state=None,
+        n_threads=None,
+        verbose=0,
+        dtype="float32",
+        working_memory=_head.WORKING_MEMORY,
+    ):
+        self.loss = loss
+        self.hidden_size = hidden_size
+        self.direct = direct
+        self.sampler = sampler
+        self.n_negatives = n_negatives
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.alpha = alpha
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.random_state = random_state
+        self.n_threads = n_threads
+        self.verbose = verbose
+        self.dtype = dtype
+        self.working_memory = working_memory
+
+    # -- training --
+
+    def fit(self, X, y):
+        """Train on `X` (n_samples, n_features), CSR or dense, and labels `y` (n_samples,) of integers, strings or bools.
+
+        Interrupting it (Ctrl-C) leaves a usable model of what was learned so far.
+        """
+        self._check_params()
+        X, y = self._check_X(X), v.check_labels(y, X_rows=X.shape[0])
+        classes, codes = np.unique(y, return_inverse=True)
+        v.check_classes(classes)
+        rng = v.check_rng("random_state", self.random_state)
+        X, codes, X_valid, codes_valid = self._hold_out(X, codes, rng)
+        self._initialise(classes, codes, X, rng)
+        best, stale = None, 0
+        with Progress(X.shape[0], self.max_iter, self.verbose) as progress:
+            trainer = self._trainer(X, codes)
+            for epoch in range(self.max_iter):
+                progress.describe(f"epoch {epoch + 1}/{self.max_iter}")
+                self.loss_curve_.append(trainer.epoch(progress))
+                self.n_iter_ = epoch + 1
+                if X_valid is not None:
+                    self.validation_curve_.append(float(self._runner(X_valid).nll(codes_valid).mean()))
+                    improved = self.validation_curve_[-1] <= min(self.validation_curve_)
+                    best, stale = (self._model.copy(), 0) if improved else (best, stale + 1)
+                    if stale >= self.n_iter_no_change:
+                        break
+        if best is not None:
+            self._model = best
+        return self
+
+    def partial_fit(self, X, y, classes=None):
+        """One epoch on (X, y), going on from the model so far.
+
+        Parameters
+        ----------
+        X, y : as for `fit`
+        classes : array of all labels there will ever be; needed by the first call, ignored later
+        """
+        self._check_params()
+        X, y = self._check_X(X), v.check_labels(y, X_rows=X.shape[0])
+        if not hasattr(self, "_model"):
+            if classes is None:
+                raise ValueError("classes must be given in the first call of partial_fit")
+            classes = np.unique(v.check_labels(classes, name="classes"))
+            v.check_classes(classes, name="classes")
+            codes = v.encode_labels(y, classes)
+            self._initialise(classes, codes, X, v.check_rng("random_state", self.random_state))
+        else:
+            X = v.check_X(X, n_features=self.n_features_in_)
+            codes = v.encode_labels(y, self.classes_)
+        with Progress(X.shape[0], 1, self.verbose) as progress:
+            self.loss_curve_.append(self._trainer(X, codes).epoch(progress))
+        self.n_iter_ += 1
+        return self
+
+    def _check_params(self):
+        v.check_option("loss", self.loss, ("auto", "softmax", "sampled_softmax"))
+        v.check_option("direct", self.direct, ("auto", "dense", None))
+        if self.hidden_size not in ("auto", None):
+            v.check_int("hidden_size", self.hidden_size, minimum=1)
+        if self.direct is None and self.hidden_size is None:
+            raise ValueError("direct and hidden_size are both None: the model would have no weights")
+        for name in ("n_negatives", "batch_size", "max_iter", "n_iter_no_change"):
+            v.check_int(name, getattr(self, name), minimum=1)
+        v.check_int("working_memory", self.working_memory, minimum=0)
+        v.check_option("dtype", np.dtype(self.dtype).name, ("float32", "float64"))
+        v.check_n_threads(self.n_threads)
+        v.check_real("validation_fraction", self.validation_fraction, above=0, maximum=0.999)
+        self._optimizer()
+
+    def _check_X(self, X):
+        X = v.check_X(X, dtype=np.dtype(self.dtype))
+        if X.shape[0] == 0 or X.shape[1] == 0:
+            raise ValueError(f"X must have at least one row and one feature, got shape {X.shape}")
+        return X
+
+    def _optimizer(self):
+        return optimizers.make(self.optimizer, self.learning_rate, self.alpha)
+
+    def _hold_out(self, X, codes, rng):
+        if not self.early_stopping:
+            return X, codes, None, None
+        from sklearn.model_selection import train_test_split
+
+        seed = int(rng.integers(np.iinfo(np.int32).max))
+        X, X_valid, codes, codes_valid = train_test_split(X, codes, test_size=self.validation_fraction, random_state=seed)
+        return X, codes, X_valid, codes_valid
+
+    def _initialise(self, classes, codes, X, rng):
+        n_classes, n_features = len(classes), X.shape[1]
+        loss, direct, hidden_size = self._choose(n_classes, n_features)
+        optimizer, dtype = self._optimizer(), np.dtype(self.dtype)
+        n_bytes, formula = Model.forecast(
+            n_classes, n_features, hidden_size, direct == "dense", optimizer=optimizer, itemsize=dtype.itemsize
+        )
+        if self.verbose:
+            print(f"loss={loss!r}, direct={direct!r}, hidden_size={hidden_size}: {n_bytes / 2**20:,.1f} MiB ({formula})")
+        v.check_memory("the model", n_bytes + self.working_memory, f"{formula}; working_memory {self.working_memory:,} bytes")
+        counts = np.bincount(codes, minlength=n_classes)
+        if loss == "sampled_softmax":
+            v.check_n_negatives(self.n_negatives, n_classes)
+            self._sampler = samplers.make(self.sampler, counts)
+        dense_input = isinstance(X, np.ndarray) and hidden_size is None
+        self._model = Model.initialise(
+            n_classes, n_features, hidden_size, direct == "dense", optimizer=optimizer, dense_input=dense_input, rng=rng, dtype=dtype
+        )
+        self._model.bias[:] = np.log((counts + 1) / (counts.sum() + n_classes))
+        self.classes_, self.n_features_in_, self._rng = classes, n_features, rng
+        self.loss_, self.direct_, self.hidden_size_ = loss, direct, hidden_size
+        self.loss_curve_, self.validation_curve_, self.n_iter_ = [], [], 0
+
+    def _choose(self, n_classes, n_features):
+        """What "auto" stands for, by the number of classes and the size of the direct term."""
+        direct, hidden_size, loss = self.direct, self.hidden_size, self.loss
+        if direct == "auto":
+            small = n_classes * n_features <= AUTO_DIRECT_VALUES
+            direct = "dense" if hidden_size is None or (hidden_size == "auto" and small) else None
+        if hidden_size == "auto":
+            hidden_size = AUTO_HIDDEN_SIZE if direct is None else None
+        if loss == "auto":
+            sampled = n_classes >= AUTO_SAMPLED_CLASSES and n_classes > 2 * self.n_negatives
+            loss = "sampled_softmax" if sampled else "softmax"
+        return loss, direct, hidden_size
+
+    def _trainer(self, X, codes):
+        loss = FullSoftmax() if self.loss_ == "softmax" else SampledSoftmax(self._sampler, self.n_negatives)
+        return Trainer(self._runner(X), codes, loss, self._optimizer(), batch_size=self.batch_size, rng=self._rng)
+
+    def _runner(self, X):
+        """A Runner over checked X; a dense X goes through GEMM where the model is a direct term alone, else as CSR."""
+        if isinstance(X, np.ndarray) and self._model.E is not None:
+            import scipy.sparse as sp
+
+            X = sp.csr_matrix(X)
+        return Runner(self._model, X, n_threads=_threads.resolve(self.n_threads), working_memory=self.working_memory)
+
+    # -- prediction --
+
+    def _runner_for(self, X):
+        from sklearn.utils.validation import check_is_fitted
+
+        check_is_fitted(self, "classes_")
+        return self._runner(v.check_X(X, n_features=self.n_features_in_, dtype=self._model.dtype))
+
+    def predict_topk(self, X, k=5):
+        """The `k` most probable labels of each row and their log-probabilities, both (n_samples, k), best first."""
+        runner = self._runner_for(X)
+        codes, log_proba = runner.topk(v.check_int("k", k, minimum=1, maximum=len(self.classes_)))
+        return self.classes_[codes], log_proba
+
+    def predict(self, X):
+        """The most probable label of each row (n_samples,)."""
+        return self.predict_topk(X, 1)[0][:, 0]
+
+    def decision_function(self, X):
+        """All logits (n_samples, n_classes); MemoryError, before any work, where they do not fit."""
+        runner = self._runner_for(X)
+        shape = (runner.X.shape[0], len(self.classes_))
+        v.check_memory(
+            "the (n_samples, n_classes) result",
+            shape[0] * shape[1] * self._model.dtype.itemsize,
+            f"{shape[0]:,} x {shape[1]:,} x {self._model.dtype.itemsize} bytes; predict_topk needs no such array",
+        )
+        return runner.logits(np.empty(shape, self._model.dtype))
+
+    def predict_proba(self, X):
+        """Probabilities of all classes (n_samples, n_classes), columns as in `classes_`."""
+        from fastsoftmax.functional import softmax
+
+        logits = self.decision_function(X)
+        return softmax(logits, axis=1, out=logits, n_threads=self.n_threads)
+
+    def predict_log_proba(self, X):
+        """Natural logarithms of the probabilities of all classes (n_samples, n_classes)."""
+        from fastsoftmax.functional import log_softmax
+
+        logits = self.decision_function(X)
+        return log_softmax(logits, axis=1, out=logits, n_threads=self.n_threads)
+
+    def target_log_proba(self, X, y):
+        """Natural logarithm of the probability of each row's own label (n_samples,); -inf for labels not in `classes_`."""
+        runner = self._runner_for(X)
+        codes = v.encode_labels(v.check_labels(y, X_rows=runner.X.shape[0]), self.classes_, unknown=-1)
+        return np.where(codes < 0, -np.inf, -runner.nll(codes))
+
+    # -- parameters --
+
+    @property
+    def intercept_(self):
+        return self._fitted("bias")
+
+    @property
+    def coef_(self):
+        return self._fitted("W")
+
+    @property
+    def embedding_(self):
+        return self._fitted("E")
+
+    @property
+    def hidden_coef_(self):
+        return self._fitted("V")
+
+    def _fitted(self, name):
+        a = getattr(self.__dict__.get("_model"), name, None)
+        if a is None:
+            raise AttributeError(f"this {type(self).__name__} is not fitted, or has no such term ({name})")
+        return a
+
+    def save(self, path):
+        """Write the model to one file (safetensors with JSON inside; nothing in it is executed by `load`)."""
+        from fastsoftmax import persistence
+
+        persistence.save(self, path)
+
+    @classmethod
+    def load(cls, path):
+        """The model that `save` wrote. ValueError where the file is not one, or is damaged."""
+        from fastsoftmax import persistence
+
+        return persistence.load(path)

@@ -1,0 +1,154 @@
+"""Models in files: one safetensors file, with parameters and labels as JSON or tensors. Nothing in it is ever executed."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from fastsoftmax._model import Model
+
+FORMAT = "fastsoftmax.SoftmaxClassifier"
+FORMAT_VERSION = 1
+FITTED = ("loss_", "direct_", "hidden_size_", "loss_curve_", "validation_curve_", "n_iter_", "n_features_in_")
+
+
+def save(classifier, path, extra=None):
+    """Write a fitted SoftmaxClassifier to file `path`.
+
+    The file is written beside and then renamed: a crash leaves the old one, never half a new one.
+
+    Parameters
+    ----------
+    classifier : SoftmaxClassifier
+        Its sampler, if it is not a name, and the state of its random generator are not kept.
+    path : str or path-like
+    extra : JSON-serialisable, optional
+        Kept beside the model, for example the description of a vectorizer.
+    """
+    from safetensors.numpy import save_file
+    from sklearn.utils.validation import check_is_fitted
+
+    check_is_fitted(classifier, "classes_")
+    params = classifier.get_params()
+    params["random_state"] = params["random_state"] if isinstance(params["random_state"], int) else None
+    if not isinstance(params["sampler"], str):
+        raise TypeError(f"only samplers given by name can be saved, got sampler={params['sampler']!r}")
+    params["dtype"] = np.dtype(params["dtype"]).name
+    header = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "params": params,
+        "fitted": {name: getattr(classifier, name) for name in FITTED},
+        "extra": extra,
+    }
+    tensors, header["classes"] = _pack_labels(classifier.classes_)
+    header["fortran"] = []
+    for name, a in classifier._model.arrays().items():
+        if a.ndim == 2 and not a.flags.c_contiguous:
+            header["fortran"].append(name)
+            a = a.T
+        tensors[name] = a
+    path = Path(path)
+    handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    try:
+        save_file(tensors, beside, metadata={"fastsoftmax": json.dumps(header)})
+        with open(beside, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        os.unlink(beside)
+        raise
+
+
+def load(path):
+    """The SoftmaxClassifier in file `path`; see `load_with_extra`."""
+    return load_with_extra(path)[0]
+
+
+def load_with_extra(path):
+    """The SoftmaxClassifier in file `path` and what was saved beside it.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened.
+    ValueError
+        If it is not a model, was written by a newer version, or is damaged or cut short.
+    """
+    from fastsoftmax.classifier import SoftmaxClassifier
+
+    header, tensors = _read(path)
+    try:
+        classifier = SoftmaxClassifier(**header["params"])
+        for name, value in header["fitted"].items():
+            setattr(classifier, name, value)
+        classifier.classes_ = _unpack_labels(tensors, header["classes"])
+        for name in header["fortran"]:
+            tensors[name] = tensors[name].T
+        state = {name.removeprefix("state."): a for name, a in tensors.items() if name.startswith("state.")}
+        classifier._model = Model(**{name: tensors.get(name) for name in Model.NAMES}, state=state)
+        _check_consistent(classifier)
+    except (KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not a complete fastsoftmax model ({type(error).__name__}: {error})") from error
+    classifier._resume()
+    return classifier, header["extra"]
+
+
+def _read(path):
+    from safetensors import SafetensorError, safe_open
+
+    with open(path, "rb"):
+        pass  # so that a missing or unreadable file is an OSError that names it
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if "fastsoftmax" not in metadata:
+                raise ValueError(f"{path}: a safetensors file, but not a fastsoftmax model")
+            header = json.loads(metadata["fastsoftmax"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
+    except SafetensorError as error:
+        raise ValueError(f"{path}: not a model file, or a damaged one ({error})") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}: damaged header ({error})") from error
+    if header.get("format") != FORMAT or header.get("format_version") != FORMAT_VERSION:
+        found = f"{header.get('format')!r} version {header.get('format_version')!r}"
+        raise ValueError(f"{path}: holds {found}, but this version reads {FORMAT!r} version {FORMAT_VERSION}")
+    return header, tensors
+
+
+def _pack_labels(classes):
+    """Labels as tensors: numbers as they are, strings as UTF-8 bytes and the ends of each."""
+    if classes.dtype.kind != "U":
+        return {"classes": classes}, "numbers"
+    encoded = [label.encode() for label in classes.tolist()]
+    ends = np.cumsum([len(label) for label in encoded], dtype=np.int64)
+    return {"classes.utf8": np.frombuffer(b"".join(encoded), np.uint8), "classes.ends": ends}, "strings"
+
+
+def _unpack_labels(tensors, kind):
+    if kind == "numbers":
+        return tensors.pop("classes")
+    text, ends = tensors.pop("classes.utf8").tobytes(), tensors.pop("classes.ends").tolist()
+    return np.array([text[start:end].decode() for start, end in zip([0, *ends], ends, strict=False)])
+
+
+def _check_consistent(classifier):
+    """Shapes that the kernels rely on."""
+    model, n_classes, n_features = classifier._model, len(classifier.classes_), classifier.n_features_in_
+    hidden_size = 0 if model.V is None else model.V.shape[1]
+    expected = {
+        "bias": (n_classes,),
+        "W": (n_classes, n_features),
+        "E": (n_features, hidden_size),
+        "V": (n_classes, hidden_size),
+    }
+    for name, a in model.arrays().items():
+        parameter = name.removeprefix("state.")
+        shape = expected[parameter][: 1 if name in ("state.E", "state.V") else None]
+        if a.shape != shape or a.dtype != model.bias.dtype:
+            raise ValueError(f"the model's {name} has shape {a.shape} and dtype {a.dtype}, but {shape} {model.bias.dtype} is expected")
+    if (model.E is None) != (model.V is None) or (model.E is None and model.W is None):
+        raise ValueError("the model's weights are not complete")
