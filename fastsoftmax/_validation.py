@@ -71,3 +71,39 @@ def as_real_array(name, a):
     if a.dtype.kind in "biu":
         return a.astype(np.float64)
     raise TypeError(f"{name} must hold real numbers (float32 or float64), got an array of {a.dtype}")
+
+
+def check_counts(name, counts):
+    """`counts` as a 1-D real array: finite, non-negative, not all zero."""
+    counts = as_real_array(name, counts)
+    if counts.ndim != 1:
+        raise ValueError(f"{name} must have one dimension, got shape {counts.shape}")
+    bad = ~(np.isfinite(counts) & (counts >= 0))
+    if bad.any():
+        i = int(bad.argmax())
+        raise ValueError(f"{name} must be finite and non-negative, got {name}[{i}] = {counts[i]}")
+    if not counts.any():
+        raise ValueError(f"{name} must have at least one positive entry, got {len(counts)} zeros")
+    return counts.astype(np.float64, copy=False)
+
+
+def check_class_ids(name, class_ids, n_classes):
+    """`class_ids` as a 1-D int64 array of classes in [0, n_classes)."""
+    class_ids = np.asarray(class_ids)
+    if class_ids.dtype.kind not in "iu":
+        raise TypeError(f"{name} must hold integers, got an array of {class_ids.dtype}")
+    if class_ids.ndim != 1:
+        raise ValueError(f"{name} must have one dimension, got shape {class_ids.shape}")
+    if len(class_ids) and not (class_ids.min() >= 0 and class_ids.max() < n_classes):
+        i = int(((class_ids < 0) | (class_ids >= n_classes)).argmax())
+        raise ValueError(f"{name} must be in [0, {n_classes}), got {name}[{i}] = {class_ids[i]}")
+    return class_ids.astype(np.int64, copy=False)
+
+
+def check_sampler(name, sampler, n_classes):
+    """A candidate sampler over `n_classes` classes."""
+    if not (hasattr(sampler, "draw") and hasattr(sampler, "n_classes")):
+        raise TypeError(f"{name} must be the name of a sampler or have draw and n_classes, got {sampler!r}")
+    if sampler.n_classes != n_classes:
+        raise ValueError(f"{name} must have {n_classes} classes, got {sampler!r} with {sampler.n_classes}")
+    return sampler
