@@ -214,7 +214,7 @@ def _reciprocal_rank(relevant, n_labels, k):
 
 def _ndcg(relevant, n_labels, k):
     discounts = 1.0 / np.log2(np.arange(2, k + 2))
-    best = np.concatenate([[np.inf], np.cumsum(discounts)])[np.minimum(n_labels, k)]  # inf: no labels, nDCG 0
+    best = np.concatenate([[1.0], np.cumsum(discounts)])[np.minimum(n_labels, k)]  # no labels: 0 / 1
     return relevant @ discounts[: relevant.shape[1]] / best
 
 

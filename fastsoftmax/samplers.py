@@ -189,7 +189,7 @@ class LogUniform(_Sampler):
 
     def _draw(self, n, rng):
         class_ids = np.expm1(rng.random(n) * self._log_range).astype(np.int64)
-        return np.minimum(class_ids, self.n_classes - 1, out=class_ids)  # rounding may reach n_classes
+        return np.minimum(class_ids, self.n_classes - 1, out=class_ids)  # wherever expm1 rounds up
 
     def _probability(self, class_ids):
         return np.log1p(1.0 / (class_ids + 1)) / self._log_range

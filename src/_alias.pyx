@@ -36,12 +36,11 @@ def build(
     """Fill every bucket with mass 1 (in units of 1 / K): `threshold` of its own class, the rest of its alias."""
     cdef:
         Py_ssize_t n_classes = probabilities.shape[0]
-        Py_ssize_t light, heavy, following, last
+        Py_ssize_t light, heavy, following
         double left  # mass of class `heavy` that is in no bucket yet
     with nogil:
         light = next_light(probabilities, 0)
         heavy = next_heavy(probabilities, 0)
-        last = heavy
         left = probabilities[heavy] * n_classes if heavy < n_classes else 1.0
         while heavy < n_classes:
             if left > 1.0 and light < n_classes:
@@ -49,18 +48,19 @@ def build(
                 table_out[light].alias = heavy
                 left -= 1.0 - table_out[light].threshold
                 light = next_light(probabilities, light + 1)
+                continue
+            following = next_heavy(probabilities, heavy + 1)
+            if following < n_classes:
+                table_out[heavy].threshold = left
+                table_out[heavy].alias = following
+                left += probabilities[following] * n_classes - 1.0
             else:
-                following = next_heavy(probabilities, heavy + 1)
-                table_out[heavy].threshold = left if following < n_classes else 1.0
-                table_out[heavy].alias = following if following < n_classes else heavy
-                if following < n_classes:
-                    left += probabilities[following] * n_classes - 1.0
-                last = heavy
-                heavy = following
-        # Rounding can leave light classes: all but full, or empty, and an empty bucket must still lead elsewhere.
-        while light < n_classes:
-            table_out[light].threshold = probabilities[light] * n_classes
-            table_out[light].alias = last if last < n_classes else light
+                table_out[heavy].threshold = 1.0
+                table_out[heavy].alias = heavy
+            heavy = following
+        while light < n_classes:  # left over by rounding, so their buckets are full but for that
+            table_out[light].threshold = 1.0
+            table_out[light].alias = light
             light = next_light(probabilities, light + 1)
 
 

@@ -143,8 +143,8 @@ def test_string_labels():
 
 
 def test_unsigned_predictions_of_a_huge_indicator():
-    Y = sparse.csr_array((np.ones(2), (np.array([0, 2]), np.array([2**30, 5]))), shape=(3, 2**31 - 1))
-    topk = np.array([[2**30], [2**30], [5]], np.uint64)
+    Y = sparse.csr_array((np.ones(3), np.array([2**50, 5, 2**50 + 5]), np.array([0, 1, 2, 3])), shape=(3, 2**60))
+    topk = np.array([[2**50], [5], [2**50 + 4]], np.uint64)  # keys that would not survive as float64
     assert hit_at_k(topk, Y, 1) == pytest.approx(2 / 3)
 
 

@@ -143,13 +143,6 @@ def test_alias_table_is_exact(n_classes, kind):
     assert not got[q == 0].any()
 
 
-def test_empty_buckets_lead_elsewhere_when_rounding_leaves_no_heavy_class():
-    q = np.array([0.5 - 1e-10, 0.5 - 1e-10, 0.0, 0.0])  # sums to less than 1: mass for the last bucket is missing
-    table = np.empty(4, _alias.BUCKET)
-    _alias.build(q, table)
-    assert not table_probabilities(table)[2:].any()
-
-
 # Expected counts
 
 
@@ -183,7 +176,7 @@ def test_unique_draw_returns_the_expected_counts_of_its_tries(sampler, n):
     np.testing.assert_array_equal(again, (class_ids, log_expected))
 
 
-@pytest.mark.parametrize("n_tries", [1, 1000, 10**9, 10**15])
+@pytest.mark.parametrize("n_tries", [1, 5, 1000, 10**9, 10**15])
 @pytest.mark.parametrize("tiny", [1e-3, 1e-12, 1e-100, 1e-280])
 def test_log_inclusion_keeps_its_digits(n_tries, tiny):
     sampler = Unigram([1.0, tiny], power=1)
