@@ -3,6 +3,7 @@
 import numbers
 
 import numpy as np
+from scipy import sparse
 
 from fastsoftmax import _memory
 
@@ -122,7 +123,12 @@ def _check_csr(X, dtype, name):
     if dtype is None:
         dtype = X.dtype if X.dtype in REAL_DTYPES else (np.float32 if X.dtype == np.float16 else np.float64)
     indptr, indices = X.indptr, X.indices
-    if indptr.shape != (X.shape[0] + 1,) or indptr[0] != 0 or indptr[-1] > indices.shape[0] or (np.diff(indptr) < 0).any():
+    if (
+        indptr.shape != (X.shape[0] + 1,)
+        or indptr[0] != 0
+        or indptr[-1] > indices.shape[0]
+        or (np.diff(indptr) < 0).any()
+    ):
         raise ValueError(f"{name}.indptr does not describe {X.shape[0]} rows of {indices.shape[0]} entries")
     if indices.shape != X.data.shape:
         raise ValueError(f"{name}.indices has {indices.shape[0]} entries, but {name}.data {X.data.shape[0]}")
@@ -133,7 +139,9 @@ def _check_csr(X, dtype, name):
         return X
     index_dtype = np.promote_types(indptr.dtype, indices.dtype)
     data = np.ascontiguousarray(X.data, dtype=dtype)
-    return type(X)((data, np.ascontiguousarray(indices, index_dtype), np.ascontiguousarray(indptr, index_dtype)), shape=X.shape)
+    return type(X)(
+        (data, np.ascontiguousarray(indices, index_dtype), np.ascontiguousarray(indptr, index_dtype)), shape=X.shape
+    )
 
 
 def check_W(W, *, name="W"):
@@ -185,7 +193,9 @@ def check_memory(what, n_bytes, formula):
     """MemoryError unless `n_bytes` are there, saying what needs them and how they add up."""
     free = _memory.available()
     if free is not None and n_bytes > free:
-        raise MemoryError(f"{what} needs {n_bytes / 2**30:.2f} GiB ({formula}), but only {free / 2**30:.2f} GiB are available")
+        raise MemoryError(
+            f"{what} needs {n_bytes / 2**30:.2f} GiB ({formula}), but only {free / 2**30:.2f} GiB are available"
+        )
 
 
 # -- labels --
@@ -202,14 +212,18 @@ def check_labels(y, *, X_rows=None, name="y"):
         raise ValueError(f"{name} has {len(y)} labels, but X has {X_rows} rows")
     if y.dtype.kind == "f":
         if not np.isfinite(y).all():
-            raise ValueError(f"{name} must hold class labels, got {y[~np.isfinite(y)][0]} at position {np.flatnonzero(~np.isfinite(y))[0]}")
+            raise ValueError(
+                f"{name} must hold class labels, got {y[~np.isfinite(y)][0]} at position {np.flatnonzero(~np.isfinite(y))[0]}"
+            )
         if (y != np.floor(y)).any():
             raise ValueError(f"{name} must hold class labels, got the continuous value {y[y != np.floor(y)][0]}")
         return y
     if y.dtype.kind == "O":
         kinds = {type(label) for label in y}
         if not all(issubclass(kind, str) for kind in kinds):
-            raise TypeError(f"{name} must hold integers or strings, got objects of {', '.join(sorted(k.__name__ for k in kinds))}")
+            raise TypeError(
+                f"{name} must hold integers or strings, got objects of {', '.join(sorted(k.__name__ for k in kinds))}"
+            )
         return y.astype(str) if len(y) else y
     if y.dtype.kind not in "biuU":
         raise TypeError(f"{name} must hold integers, bools or strings, got an array of {y.dtype}")
@@ -242,3 +256,91 @@ def check_n_negatives(n_negatives, n_classes):
             f"n_negatives must be below the number of classes ({n_classes}), got {n_negatives}: "
             "loss='softmax' is exact and costs no more"
         )
+
+
+def check_counts(name, counts):
+    """`counts` as a 1-D real array: finite, non-negative, not all zero."""
+    counts = as_real_array(name, counts)
+    if counts.ndim != 1:
+        raise ValueError(f"{name} must have one dimension, got shape {counts.shape}")
+    bad = ~(np.isfinite(counts) & (counts >= 0))
+    if bad.any():
+        i = int(bad.argmax())
+        raise ValueError(f"{name} must be finite and non-negative, got {name}[{i}] = {counts[i]}")
+    if not counts.any():
+        raise ValueError(f"{name} must have at least one positive entry, got {len(counts)} zeros")
+    return counts.astype(np.float64, copy=False)
+
+
+def check_class_ids(name, class_ids, n_classes):
+    """`class_ids` as a 1-D int64 array of classes in [0, n_classes)."""
+    class_ids = np.asarray(class_ids)
+    if class_ids.dtype.kind not in "iu":
+        raise TypeError(f"{name} must hold integers, got an array of {class_ids.dtype}")
+    if class_ids.ndim != 1:
+        raise ValueError(f"{name} must have one dimension, got shape {class_ids.shape}")
+    if len(class_ids) and not (class_ids.min() >= 0 and class_ids.max() < n_classes):
+        i = int(((class_ids < 0) | (class_ids >= n_classes)).argmax())
+        raise ValueError(f"{name} must be in [0, {n_classes}), got {name}[{i}] = {class_ids[i]}")
+    return class_ids.astype(np.int64, copy=False)
+
+
+def check_sampler(name, sampler, n_classes):
+    """A candidate sampler over `n_classes` classes."""
+    if not (hasattr(sampler, "draw") and hasattr(sampler, "n_classes")):
+        raise TypeError(f"{name} must be the name of a sampler or have draw and n_classes, got {sampler!r}")
+    if sampler.n_classes != n_classes:
+        raise ValueError(f"{name} must have {n_classes} classes, got {sampler!r} with {sampler.n_classes}")
+    return sampler
+
+
+def check_same_length(name, a, other_name, other):
+    """Raise unless the two arrays have as many rows."""
+    if a.shape[0] != other.shape[0]:
+        raise ValueError(f"{name} must have as many rows as {other_name}, got {a.shape[0]} and {other.shape[0]}")
+
+
+def check_log_proba(name, log_proba):
+    """`log_proba` as a non-empty 1-D real array without NaN and +inf; -inf is a probability of 0."""
+    log_proba = as_real_array(name, log_proba)
+    if log_proba.ndim != 1 or not len(log_proba):
+        raise ValueError(f"{name} must have one dimension and at least one entry, got shape {log_proba.shape}")
+    bad = ~(log_proba < np.inf)
+    if bad.any():
+        i = int(bad.argmax())
+        raise ValueError(f"{name} must not hold NaN or +inf, got {log_proba[i]} at index {i}")
+    return log_proba
+
+
+def check_true_labels(name, y):
+    """One label a row as a 1-D array, or several as a CSR indicator in canonical form; at least one row."""
+    if sparse.issparse(y):
+        y = sparse.csr_array(y, copy=True)
+        y.sum_duplicates()
+        y.eliminate_zeros()
+    else:
+        y = np.asarray(y)
+        if y.ndim != 1:
+            raise ValueError(f"{name} must have one dimension or be a sparse indicator, got shape {y.shape}")
+    if not y.shape[0]:
+        raise ValueError(f"{name} must have at least one row, got none")
+    return y
+
+
+def check_topk(name, topk, y, *, min_columns):
+    """Predicted labels of each row, 2-D, comparable with the checked true labels `y`."""
+    topk = np.asarray(topk)
+    if topk.ndim != 2 or topk.shape[1] < min_columns:
+        raise ValueError(f"{name} must have two dimensions and at least {min_columns} columns, got shape {topk.shape}")
+    check_same_length(name, topk, "y", y)
+    if sparse.issparse(y):
+        if topk.dtype.kind not in "iu":
+            raise TypeError(f"{name} must hold column indices of the indicator y, got an array of {topk.dtype}")
+        if topk.size and not (topk.min() >= -1 and topk.max() < y.shape[1]):
+            bad = topk[(topk < -1) | (topk >= y.shape[1])][0]
+            raise ValueError(f"{name} must hold column indices of y in [0, {y.shape[1]}), or -1 as padding, got {bad}")
+        return topk.astype(np.int64, copy=False)
+    kinds = {topk.dtype.kind, y.dtype.kind}
+    if "U" in kinds and not kinds <= {"U", "O"}:
+        raise TypeError(f"{name} and y must hold labels of the same kind, got arrays of {topk.dtype} and {y.dtype}")
+    return topk

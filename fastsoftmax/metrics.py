@@ -1,0 +1,225 @@
+"""Ranking metrics of top-k predictions, log-loss and perplexity, and a blocked evaluation of a model.
+
+True labels come either one a row (a 1-D array) or several (a scipy.sparse indicator of shape (n_samples, n_classes),
+whose nonzeros are the labels and whose column indices name them). A ranking holds the predicted labels of each row,
+best first and distinct; -1 is padding and never a hit. With one label a row, every ranking metric at 1 is the accuracy.
+"""
+
+import numpy as np
+from scipy import sparse
+
+from fastsoftmax import _validation
+
+
+def hit_at_k(topk, y, k):
+    """Share of the rows with a true label among the first `k` predictions (for one label a row: top-k accuracy).
+
+    Parameters
+    ----------
+    topk : array-like of shape (n_samples, >= k)
+        Predicted labels of each row, best first, without repeats; -1 is padding.
+    y : array-like of shape (n_samples,), or sparse matrix of shape (n_samples, n_classes)
+        The true label of each row, or an indicator of its labels. A row without labels counts as a miss.
+    k : int
+        At least 1.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, there are no rows, or `topk` has columns that the indicator lacks.
+    TypeError
+        If the labels of `topk` and `y` cannot be compared.
+    """
+    return _mean_at_k(_hit, topk, y, k)
+
+
+def mrr_at_k(topk, y, k):
+    """Mean of 1 / (rank of the first true label), which is 0 where none is among the first `k` predictions.
+
+    Parameters, returns and errors are those of `hit_at_k`.
+    """
+    return _mean_at_k(_reciprocal_rank, topk, y, k)
+
+
+def ndcg_at_k(topk, y, k):
+    """Mean of DCG@k / (best possible DCG@k), where ``DCG@k = sum of 1 / log2(1 + rank) over the hits up to rank k``.
+
+    Parameters, returns and errors are those of `hit_at_k`; as in scikit-learn, a row without labels counts as 0.
+    """
+    return _mean_at_k(_ndcg, topk, y, k)
+
+
+def precision_at_k(topk, y, k):
+    """Mean of (hits among the first `k` predictions) / `k`, as in the extreme classification repository [1]_.
+
+    Parameters, returns and errors are those of `hit_at_k`.
+
+    References
+    ----------
+    .. [1] K. Bhatia et al., "The extreme classification repository: multi-label datasets and code", 2016.
+       http://manikvarma.org/downloads/XC/XMLRepository.html
+    """
+    return _mean_at_k(_precision, topk, y, k)
+
+
+def log_loss(log_proba_of_target, sample_weight=None):
+    """Weighted mean of the negative log-probability of the true labels, in nats; infinite if one has probability 0.
+
+    Parameters
+    ----------
+    log_proba_of_target : array-like of shape (n_samples,)
+        Natural logarithm of the probability given to each row's true label.
+    sample_weight : array-like of shape (n_samples,), optional
+        Non-negative, not all zero.
+
+    Returns
+    -------
+    float
+    """
+    log_proba = _validation.check_log_proba("log_proba_of_target", log_proba_of_target)
+    if sample_weight is None:
+        return float(-np.mean(log_proba, dtype=np.float64))
+    weight = _validation.check_counts("sample_weight", sample_weight)
+    _validation.check_same_length("sample_weight", weight, "log_proba_of_target", log_proba)
+    counted = weight > 0  # a weight of 0 leaves out even an infinite loss
+    return float(-np.average(log_proba[counted], weights=weight[counted]))
+
+
+def perplexity(log_proba_of_target, sample_weight=None):
+    """``exp(log_loss(...))``; infinite where that overflows. Parameters are those of `log_loss`."""
+    return _exp(log_loss(log_proba_of_target, sample_weight))
+
+
+def evaluate(model, X, y, ks=(1, 5, 20), batch_size=1024):
+    """All metrics of a model on (X, y), block by block: no array of shape (n_samples, n_classes) is made.
+
+    Parameters
+    ----------
+    model : fitted classifier
+        Has ``classes_``, ``predict_topk(X, k) -> (labels, log_proba)``, both of shape (n, k), and
+        ``target_log_proba(X, y) -> (n,)``, the log-probabilities of given labels, -inf for one the model does not know.
+    X : array-like or sparse matrix of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,), or sparse matrix of shape (n_samples, n_labels)
+        The true label of each row, or an indicator of its labels (column indices).
+    ks : sequence of int
+        Depths of the ranking metrics. One beyond the number of the model's classes is allowed: the rest are misses.
+    batch_size : int
+        Rows to evaluate at a time.
+
+    Returns
+    -------
+    dict
+        "n"
+            Number of rows.
+        "n_unlabelled"
+            Rows without any label (only in an indicator): in no log-loss, and 0 in the ranking metrics.
+        "n_unknown"
+            True labels that the model does not know (log-probability -inf): in no log-loss, and misses in the ranking
+            metrics. For one label a row this is the number of such rows.
+        "log_loss", "perplexity"
+            Over the rows with a known label, in nats; of several labels a row, the mean. NaN if there is no such row.
+        "precision@k", "hit@k", "mrr@k", "ndcg@k"
+            For every k of `ks`. Over all rows.
+    """
+    X = X.tocsr() if sparse.issparse(X) else np.asarray(X)
+    y = _validation.check_true_labels("y", y)
+    _validation.check_same_length("y", y, "X", X)
+    ks = sorted({_validation.check_int("ks", k, minimum=1) for k in ks})
+    batch_size = _validation.check_int("batch_size", batch_size, minimum=1)
+    if not ks:
+        raise ValueError("ks must name at least one depth, got none")
+
+    n_samples, depth = X.shape[0], min(ks[-1], len(model.classes_))
+    sums = {f"{name}@{k}": 0.0 for k in ks for name in _ROW_METRICS}
+    row_log_proba, n_unknown, n_unlabelled = [], 0, 0
+    for start in range(0, n_samples, batch_size):
+        X_block, y_block = X[start : start + batch_size], y[start : start + batch_size]
+        topk, _ = model.predict_topk(X_block, depth)
+        topk = _validation.check_topk("predict_topk(X)", topk, y_block, min_columns=depth)
+        relevant, n_labels = _relevance(topk, y_block)
+        for k in ks:
+            for name, metric in _ROW_METRICS.items():
+                sums[f"{name}@{k}"] += float(metric(relevant[:, :k], n_labels, k).sum())
+        log_proba, n_unknown_block = _row_log_proba(model, X_block, y_block)
+        row_log_proba.append(log_proba)
+        n_unknown += n_unknown_block
+        n_unlabelled += int(np.count_nonzero(n_labels == 0))
+
+    row_log_proba = np.concatenate(row_log_proba)
+    loss = log_loss(row_log_proba) if len(row_log_proba) else float("nan")
+    counts = {"n": n_samples, "n_unlabelled": n_unlabelled, "n_unknown": n_unknown}
+    return counts | {"log_loss": loss, "perplexity": _exp(loss)} | {name: s / n_samples for name, s in sums.items()}
+
+
+def _exp(x):
+    with np.errstate(over="ignore"):
+        return float(np.exp(x))
+
+
+def _mean_at_k(row_metric, topk, y, k):
+    k = _validation.check_int("k", k, minimum=1)
+    y = _validation.check_true_labels("y", y)
+    topk = _validation.check_topk("topk", topk, y, min_columns=k)
+    relevant, n_labels = _relevance(topk[:, :k], y)
+    return float(row_metric(relevant, n_labels, k).mean())
+
+
+def _relevance(topk, y):
+    """Which predictions are true labels, (n, width) bool, and the number of labels of each row, (n,)."""
+    if not sparse.issparse(y):
+        return (topk == y[:, np.newaxis]) & (topk != -1), np.ones(len(y), np.int64)
+    n_samples, n_classes = y.shape
+    n_labels = np.diff(y.indptr)
+    rows = np.arange(n_samples, dtype=np.int64)
+    # Row and label as one number: ascending, for y is canonical, so that one binary search a prediction finds it.
+    true_keys = np.repeat(rows, n_labels) * n_classes + y.indices
+    keys = rows[:, np.newaxis] * n_classes + topk
+    places = np.searchsorted(true_keys, keys)
+    found = np.zeros(topk.shape, bool)
+    inside = places < len(true_keys)
+    found[inside] = true_keys[places[inside]] == keys[inside]
+    return found & (topk != -1), n_labels
+
+
+def _row_log_proba(model, X, y):
+    """Mean log-probability of the known labels of each row that has one, and the number of unknown labels."""
+    if not sparse.issparse(y):
+        log_proba = _validation.check_log_proba("target_log_proba(X, y)", model.target_log_proba(X, y))
+        known = log_proba != -np.inf
+        return log_proba[known], int(np.count_nonzero(~known))
+    if not y.nnz:
+        return np.empty(0), 0
+    rows = np.repeat(np.arange(y.shape[0]), np.diff(y.indptr))
+    log_proba = _validation.check_log_proba("target_log_proba(X, y)", model.target_log_proba(X[rows], y.indices))
+    known = log_proba != -np.inf
+    n_known = np.bincount(rows[known], minlength=y.shape[0])
+    totals = np.bincount(rows[known], weights=log_proba[known], minlength=y.shape[0])
+    return totals[n_known > 0] / n_known[n_known > 0], int(np.count_nonzero(~known))
+
+
+# Metrics of each row, from relevant (n, at most k) bool and n_labels (n,).
+
+
+def _hit(relevant, n_labels, k):
+    return relevant.any(axis=1)
+
+
+def _reciprocal_rank(relevant, n_labels, k):
+    return relevant.any(axis=1) / (1 + relevant.argmax(axis=1))
+
+
+def _ndcg(relevant, n_labels, k):
+    discounts = 1.0 / np.log2(np.arange(2, k + 2))
+    best = np.concatenate([[1.0], np.cumsum(discounts)])[np.minimum(n_labels, k)]  # no labels: 0 / 1
+    return relevant @ discounts[: relevant.shape[1]] / best
+
+
+def _precision(relevant, n_labels, k):
+    return relevant.sum(axis=1) / k
+
+
+_ROW_METRICS = {"precision": _precision, "hit": _hit, "mrr": _reciprocal_rank, "ndcg": _ndcg}
