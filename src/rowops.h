@@ -7,20 +7,60 @@
 #ifndef FASTSOFTMAX_ROWOPS_H
 #define FASTSOFTMAX_ROWOPS_H
 
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "tileops.h"
 
-/* sum exp(x) = exp(max) * (ties + rest): `ties` elements equal the maximum, `rest` is all others' share.
- * Kept apart so that log1p can keep the digits of `rest` when one element holds nearly all of the mass. */
+/* sum b exp(x) = exp(max) * (ties + rest), b = 1 without weights: `ties` is the share of the elements that equal the
+ * maximum, `rest` that of all others. Kept apart so that log1p can keep the digits of `rest` when one element holds
+ * nearly all of the mass. A NaN among the elements is a NaN in `rest`. */
 typedef struct {
     double max, ties, rest;
 } LseState;
 
+/* state <- state of the union of two disjoint sets of elements */
+static inline void lse_merge(LseState *state, const LseState *other)
+{
+    LseState high = *state, low = *other;
+    if (low.max > high.max) {
+        high = *other;
+        low = *state;
+    }
+    if (low.max == high.max) {
+        high.ties += low.ties;
+        high.rest += low.rest;
+    } else {
+        high.rest += (low.ties + low.rest) * exp(low.max - high.max);
+    }
+    *state = high;
+}
+
+/* log |ties + rest|; lse_log_masses is faster, for sums without weights */
+static inline double lse_log_mass(const LseState *state)
+{
+    double mass = state->ties + state->rest, sign = mass < 0 ? -1 : 1;
+    double above_one = (sign * state->ties - 1) + sign * state->rest;
+    return fabs(above_one) < 0.5 ? log1p(above_one) : log(fabs(mass));
+}
+
 #define ROWOPS_FIELDS_DENSE(real)                                                                                     \
-    /* state <- state (+) x[0:n], one pass */                                                                         \
-    void (*lse_accumulate)(const real *x, ptrdiff_t n, LseState *state);                                              \
+    /* states[r] <- states[r] (+) row r of x, (n_rows, n), with weights b unless NULL; rows of b are b_stride apart */ \
+    void (*lse_rows)(const real *x, const real *b, ptrdiff_t b_stride, ptrdiff_t n_rows, ptrdiff_t n,                  \
+                     LseState *states);                                                                               \
+    /* states[j] <- states[j] (+) column j of x, (n_rows, n_columns) with rows `stride` apart */                      \
+    void (*lse_columns)(const real *x, ptrdiff_t n_rows, ptrdiff_t stride, ptrdiff_t n_columns, LseState *states);    \
+    /* y <- exp(x - shift) * coef, or (x - shift) - coef if `log`; shift and coef by row of x, (n_rows, n) */         \
+    void (*normalize_rows)(const real *x, ptrdiff_t n_rows, ptrdiff_t n, const real *shift, const real *coef,         \
+                           int log, real *y_out);                                                                     \
+    /* the same with shift and coef by column */                                                                      \
+    void (*normalize_columns)(const real *x, ptrdiff_t n_rows, ptrdiff_t stride, ptrdiff_t n_columns,                 \
+                              const real *shift, const real *coef, int log, real *y_out);                             \
+    /* sum t (shift - x): the loss of target distribution t, up to its mass times the log-sum-exp of x - shift */     \
+    double (*soft_target_loss)(const real *x, const real *t, ptrdiff_t n, real shift);                                \
+    /* y <- y - scale t */                                                                                            \
+    void (*subtract_scaled)(const real *t, ptrdiff_t n, real scale, real *y_out);                                     \
     void (*exp_array)(const real *x, ptrdiff_t n, real *y_out);
 
 #define ROWOPS_TABLE(real)                                                                                            \
@@ -31,6 +71,8 @@ typedef struct {
 
 typedef struct {
     const char *name;
+    /* log(ties + rest) of states without weights, not empty */
+    void (*lse_log_masses)(const LseState *states, ptrdiff_t n, double *log_masses_out);
     ROWOPS_TABLE(float) f32;
     ROWOPS_TABLE(double) f64;
 } RowOps;

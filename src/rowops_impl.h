@@ -1,38 +1,228 @@
-/* Leaf loops over rows of dense arrays. Included once per (instruction set, real type), after vec.h. */
+/* Leaf loops over rows and columns of dense arrays. Included once per (instruction set, real type), after vec.h.
+ *
+ * Log-sum-exp, as in Milakov & Gimelshein, "Online normalizer calculation for softmax" (arXiv:1805.02867), but by
+ * blocks: the maximum of a block, then its sum with the block still in L1. Sums are REAL within a block and double
+ * across blocks. Infinities and NaN need no branches: an element that equals the maximum is counted and not subtracted
+ * from it (inf - inf), and the vector maximum passes over NaN, which the exponential then brings into the sum.
+ */
 
-enum { FN(LSE_BLOCK) = 16384 / sizeof(REAL) }; /* 16 KiB: the second look at a block finds it in L1 */
+enum {
+    FN(BLOCK) = 16384 / sizeof(REAL), /* 16 KiB: this block and the prefetched next one fit in L1 */
+    FN(PANEL) = 64,                   /* rows of a block of columns: few enough for the first-level TLB */
+    FN(LINE) = 64 / sizeof(REAL),     /* a cache line */
+    FN(SHORT) = 32,
+};
 
-/* state <- the state of the union of two disjoint sets of elements */
-INLINE void FN(lse_merge)(LseState *state, double max, double ties, double rest)
+INLINE V FN(load_upto)(const REAL *p, ptrdiff_t n, REAL fill)
+{
+    return n < LANES ? FN(load_part)(p, n, fill) : FN(load)(p);
+}
+
+/* The next vector of x, -inf where its weight is zero: such elements do not exist, even infinite or NaN. */
+INLINE V FN(load_logits)(const REAL *x, const REAL *b, ptrdiff_t n)
+{
+    V logits = FN(load_upto)(x, n, -INFINITY);
+    return b ? FN(select)((VI)(FN(load_upto)(b, n, 0) == 0), FN(splat)(-INFINITY), logits) : logits;
+}
+
+/* What is subtracted before exp: the maximum, or 0 when there is nothing but -inf (and NaN) so far. */
+INLINE V FN(shift)(V max) { return FN(select)((VI)(max == -INFINITY), FN(splat)(0), max); }
+
+INLINE void FN(add_exp)(V logits, V weights, V max, V shift, V *ties, V *rest)
+{
+    VI tie = (VI)(logits == max);
+    V share = weights * FN(exp)(logits - shift);
+    *ties += (V)((VI)weights & tie);
+    *rest += (V)((VI)share & ~tie);
+}
+
+/* Adds elements of maximum `max` (or the state's own, if larger) whose exponentials were shifted by that. */
+INLINE void FN(lse_add)(LseState *state, double max, double ties, double rest)
 {
     if (max > state->max) {
-        double scale = exp(state->max - max);
-        state->rest = rest + (state->rest + state->ties) * scale;
-        state->ties = ties;
+        if (state->max > -INFINITY)
+            state->rest = (state->rest + state->ties) * exp(state->max - max);
+        state->ties = 0;
         state->max = max;
-    } else if (max == state->max) {
-        state->ties += ties;
-        state->rest += rest;
-    } else {
-        state->rest += (ties + rest) * exp(max - state->max);
+    }
+    state->ties += ties;
+    state->rest += rest;
+}
+
+INLINE void FN(lse_block)(const REAL *x, const REAL *b, ptrdiff_t n, LseState *state)
+{
+    ptrdiff_t i = 0;
+    V max0 = FN(splat)(state->max), max1 = max0, max2 = max0, max3 = max0;
+    for (; i + 4 * LANES <= n; i += 4 * LANES) {
+        max0 = FN(max)(FN(load_logits)(x + i, b ? b + i : b, LANES), max0);
+        max1 = FN(max)(FN(load_logits)(x + i + LANES, b ? b + i + LANES : b, LANES), max1);
+        max2 = FN(max)(FN(load_logits)(x + i + 2 * LANES, b ? b + i + 2 * LANES : b, LANES), max2);
+        max3 = FN(max)(FN(load_logits)(x + i + 3 * LANES, b ? b + i + 3 * LANES : b, LANES), max3);
+    }
+    for (; i < n; i += LANES)
+        max0 = FN(max)(FN(load_logits)(x + i, b ? b + i : b, n - i), max0);
+    REAL block_max = FN(hmax)(FN(max)(FN(max)(max0, max1), FN(max)(max2, max3)));
+
+    V max = FN(splat)(block_max), shift = FN(shift)(max), one = FN(splat)(1);
+    V ties0 = {0}, ties1 = {0}, rest0 = {0}, rest1 = {0};
+    for (i = 0; i + 2 * LANES <= n; i += 2 * LANES) {
+        __builtin_prefetch(x + i + FN(BLOCK));
+        if (2 * LANES > FN(LINE))
+            __builtin_prefetch(x + i + FN(BLOCK) + LANES);
+        FN(add_exp)(FN(load_logits)(x + i, b ? b + i : b, LANES), b ? FN(load)(b + i) : one, max, shift, &ties0, &rest0);
+        FN(add_exp)(FN(load_logits)(x + i + LANES, b ? b + i + LANES : b, LANES), b ? FN(load)(b + i + LANES) : one, max,
+                    shift, &ties1, &rest1);
+    }
+    for (; i < n; i += LANES)
+        FN(add_exp)(FN(load_logits)(x + i, b ? b + i : b, n - i), b ? FN(load_upto)(b + i, n - i, 0) : one, max, shift,
+                    &ties0, &rest0);
+    FN(lse_add)(state, block_max, FN(hsum)(ties0 + ties1), FN(hsum)(rest0 + rest1));
+}
+
+/* `n_lanes` adjacent columns, n_rows <= PANEL. */
+INLINE void FN(lse_panel)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t stride, ptrdiff_t n_lanes, LseState *states)
+{
+    REAL lane[VBYTES / sizeof(REAL)], ties_lane[VBYTES / sizeof(REAL)], rest_lane[VBYTES / sizeof(REAL)];
+    for (ptrdiff_t j = 0; j < LANES; j++)
+        lane[j] = j < n_lanes ? states[j].max : -INFINITY;
+    V max = FN(load)(lane);
+    for (ptrdiff_t r = 0; r < n_rows; r++)
+        max = FN(max)(FN(load_upto)(x + r * stride, n_lanes, -INFINITY), max);
+
+    V shift = FN(shift)(max), one = FN(splat)(1), ties = {0}, rest = {0};
+    for (ptrdiff_t r = 0; r < n_rows; r++) {
+        __builtin_prefetch(x + r * stride + FN(LINE));
+        FN(add_exp)(FN(load_upto)(x + r * stride, n_lanes, -INFINITY), one, max, shift, &ties, &rest);
+    }
+    FN(store)(lane, max);
+    FN(store)(ties_lane, ties);
+    FN(store)(rest_lane, rest);
+    for (ptrdiff_t j = 0; j < n_lanes; j++)
+        FN(lse_add)(&states[j], lane[j], ties_lane[j], rest_lane[j]);
+}
+
+static void FN(lse_columns)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t stride, ptrdiff_t n_columns, LseState *states)
+{
+    for (ptrdiff_t r = 0; r < n_rows; r += FN(PANEL)) {
+        ptrdiff_t n_panel = n_rows - r < FN(PANEL) ? n_rows - r : FN(PANEL), j = 0;
+        for (; j + LANES <= n_columns; j += LANES)
+            FN(lse_panel)(x + r * stride + j, n_panel, stride, LANES, &states[j]);
+        if (j < n_columns)
+            FN(lse_panel)(x + r * stride + j, n_panel, stride, n_columns - j, &states[j]);
     }
 }
 
-static void FN(lse_accumulate)(const REAL *x, ptrdiff_t n, LseState *state)
+/* Rows of at most SHORT elements: as columns of their transpose, so that nothing is summed across a vector. */
+static void FN(lse_short_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, LseState *states)
 {
-    for (ptrdiff_t start = 0; start < n; start += FN(LSE_BLOCK)) {
-        const REAL *block = x + start;
-        ptrdiff_t len = n - start < FN(LSE_BLOCK) ? n - start : FN(LSE_BLOCK), i = 0;
-        V max0 = FN(splat)(-INFINITY), max1 = max0;
-        for (; i + 2 * LANES <= len; i += 2 * LANES) {
-            max0 = FN(max)(FN(load)(block + i), max0);
-            max1 = FN(max)(FN(load)(block + i + LANES), max1);
-        }
-        for (; i < len; i += LANES)
-            max0 = FN(max)(len - i < LANES ? FN(load_part)(block + i, len - i, -INFINITY) : FN(load)(block + i), max0);
-        REAL block_max = FN(hmax)(FN(max)(max0, max1));
-        (void)state; (void)block_max;
+    REAL transposed[FN(SHORT) * VBYTES / sizeof(REAL)];
+    for (ptrdiff_t r = 0; r < n_rows; r += LANES) {
+        ptrdiff_t n_lanes = n_rows - r < LANES ? n_rows - r : LANES;
+        for (ptrdiff_t j = 0; j < n_lanes; j++)
+            for (ptrdiff_t k = 0; k < n; k++)
+                transposed[k * LANES + j] = x[(r + j) * n + k];
+        FN(lse_columns)(transposed, n, LANES, n_lanes, &states[r]);
     }
+}
+
+static void FN(lse_rows)(const REAL *x, const REAL *b, ptrdiff_t b_stride, ptrdiff_t n_rows, ptrdiff_t n,
+                         LseState *states)
+{
+    if (n <= FN(SHORT) && !b) {
+        FN(lse_short_rows)(x, n_rows, n, states);
+        return;
+    }
+    for (ptrdiff_t r = 0; r < n_rows; r++)
+        for (ptrdiff_t start = 0; start < n; start += FN(BLOCK)) {
+            ptrdiff_t len = n - start < FN(BLOCK) ? n - start : FN(BLOCK);
+            const REAL *block = x + r * n + start;
+            if (b)
+                FN(lse_block)(block, b + r * b_stride + start, len, &states[r]);
+            else
+                FN(lse_block)(block, NULL, len, &states[r]);
+        }
+}
+
+INLINE V FN(normalized)(V x, V shift, V coef, V least, int log)
+{
+    return log ? (x - shift) - coef : FN(exp_from)(least, x - shift) * coef;
+}
+
+INLINE void FN(normalize_row)(const REAL *x, ptrdiff_t n, V shift, V coef, int log, REAL *y_out)
+{
+    V least = FN(exp_least)(coef);
+    ptrdiff_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        FN(store)(y_out + i, FN(normalized)(FN(load)(x + i), shift, coef, least, log));
+    if (i < n)
+        FN(store_part)(y_out + i, n - i, FN(normalized)(FN(load_part)(x + i, n - i, 0), shift, coef, least, log));
+}
+
+static void FN(normalize_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, const REAL *shift, const REAL *coef,
+                               int log, REAL *y_out)
+{
+    for (ptrdiff_t r = 0; r < n_rows; r++) {
+        if (log)
+            FN(normalize_row)(x + r * n, n, FN(splat)(shift[r]), FN(splat)(coef[r]), 1, y_out + r * n);
+        else
+            FN(normalize_row)(x + r * n, n, FN(splat)(shift[r]), FN(splat)(coef[r]), 0, y_out + r * n);
+    }
+}
+
+/* `n_lanes` adjacent columns */
+INLINE void FN(normalize_panel)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t stride, ptrdiff_t n_lanes,
+                                const REAL *shift, const REAL *coef, int log, REAL *y_out)
+{
+    V shifts = FN(load_upto)(shift, n_lanes, 0), coefs = FN(load_upto)(coef, n_lanes, 0), least = FN(exp_least)(coefs);
+    for (ptrdiff_t r = 0; r < n_rows; r++) {
+        V y = FN(normalized)(FN(load_upto)(x + r * stride, n_lanes, 0), shifts, coefs, least, log);
+        __builtin_prefetch(x + r * stride + FN(LINE));
+        if (n_lanes < LANES)
+            FN(store_part)(y_out + r * stride, n_lanes, y);
+        else
+            FN(store)(y_out + r * stride, y);
+    }
+}
+
+static void FN(normalize_columns)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t stride, ptrdiff_t n_columns,
+                                  const REAL *shift, const REAL *coef, int log, REAL *y_out)
+{
+    for (ptrdiff_t start = 0; start < n_rows; start += FN(PANEL)) {
+        ptrdiff_t n_panel = n_rows - start < FN(PANEL) ? n_rows - start : FN(PANEL);
+        for (ptrdiff_t j = 0; j < n_columns; j += LANES) {
+            ptrdiff_t n_lanes = n_columns - j < LANES ? n_columns - j : LANES, at = start * stride + j;
+            if (log)
+                FN(normalize_panel)(x + at, n_panel, stride, n_lanes, shift + j, coef + j, 1, y_out + at);
+            else
+                FN(normalize_panel)(x + at, n_panel, stride, n_lanes, shift + j, coef + j, 0, y_out + at);
+        }
+    }
+}
+
+static double FN(soft_target_loss)(const REAL *x, const REAL *t, ptrdiff_t n, REAL shift)
+{
+    double loss = 0;
+    for (ptrdiff_t start = 0; start < n; start += FN(BLOCK)) {
+        ptrdiff_t end = n - start < FN(BLOCK) ? n : start + FN(BLOCK), i = start;
+        V shifts = FN(splat)(shift), sum0 = {0}, sum1 = {0};
+        for (; i + 2 * LANES <= end; i += 2 * LANES) {
+            sum0 += FN(load)(t + i) * (shifts - FN(load)(x + i));
+            sum1 += FN(load)(t + i + LANES) * (shifts - FN(load)(x + i + LANES));
+        }
+        for (; i < end; i += LANES)
+            sum0 += FN(load_upto)(t + i, end - i, 0) * (shifts - FN(load_upto)(x + i, end - i, shift));
+        loss += FN(hsum)(sum0 + sum1);
+    }
+    return loss;
+}
+
+static void FN(subtract_scaled)(const REAL *t, ptrdiff_t n, REAL scale, REAL *y_out)
+{
+    ptrdiff_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        FN(store)(y_out + i, FN(load)(y_out + i) - scale * FN(load)(t + i));
+    for (; i < n; i++)
+        y_out[i] -= scale * t[i];
 }
 
 static void FN(exp_array)(const REAL *x, ptrdiff_t n, REAL *y_out)
@@ -44,3 +234,16 @@ static void FN(exp_array)(const REAL *x, ptrdiff_t n, REAL *y_out)
         FN(store_part)(y_out + i, n - i, FN(exp)(FN(load_part)(x + i, n - i, 0)));
 }
 
+#ifdef REAL_IS_DOUBLE
+static void FN(lse_log_masses)(const LseState *states, ptrdiff_t n, double *log_masses_out)
+{
+    for (ptrdiff_t i = 0; i < n; i += LANES) {
+        double above_one[VBYTES / sizeof(double)] = {0};
+        for (ptrdiff_t j = 0; j < LANES && i + j < n; j++)
+            above_one[j] = (states[i + j].ties - 1) + states[i + j].rest;
+        V log_masses = FN(log1p)(FN(load)(above_one));
+        for (ptrdiff_t j = 0; j < LANES && i + j < n; j++)
+            log_masses_out[i + j] = log_masses[j];
+    }
+}
+#endif

@@ -32,7 +32,12 @@
 #define TABLE_ENTRIES(real_name)                                                                                      \
     {                                                                                                                 \
         /* dense */                                                                                                   \
-        TABLE_ENTRY(lse_accumulate, real_name),                                                                       \
+        TABLE_ENTRY(lse_rows, real_name),                                                                             \
+        TABLE_ENTRY(lse_columns, real_name),                                                                          \
+        TABLE_ENTRY(normalize_rows, real_name),                                                                       \
+        TABLE_ENTRY(normalize_columns, real_name),                                                                    \
+        TABLE_ENTRY(soft_target_loss, real_name),                                                                     \
+        TABLE_ENTRY(subtract_scaled, real_name),                                                                      \
         TABLE_ENTRY(exp_array, real_name),                                                                            \
         /* tiles */                                                                                                   \
         TABLE_ENTRY(gather_block, real_name),                                                                         \
@@ -50,6 +55,7 @@
 #define TABLE_NAME(isa) TABLE_NAME_(isa)
 static const RowOps TABLE_NAME(ISA_NAME) = {
     .name = STRINGIFY(ISA_NAME),
+    .lse_log_masses = PASTE(lse_log_masses, f64, ISA_NAME),
     .f32 = TABLE_ENTRIES(f32),
     .f64 = TABLE_ENTRIES(f64),
 };

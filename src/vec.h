@@ -70,12 +70,15 @@ INLINE void FN(store_part)(REAL *p, ptrdiff_t n, V x)
 #endif
 }
 
+/* Pairwise: log2(LANES) dependent steps. */
 INLINE REAL FN(hmax)(V x)
 {
-    REAL m = x[0];
-    for (ptrdiff_t i = 1; i < LANES; i++)
-        m = x[i] > m ? x[i] : m;
-    return m;
+    REAL lane[VBYTES / sizeof(REAL)];
+    FN(store)(lane, x);
+    for (ptrdiff_t step = LANES / 2; step; step /= 2)
+        for (ptrdiff_t i = 0; i < step; i++)
+            lane[i] = lane[i] > lane[i + step] ? lane[i] : lane[i + step];
+    return lane[0];
 }
 
 /* Pairwise, in double: the same tree whatever the caller. */
@@ -90,19 +93,29 @@ INLINE double FN(hsum)(V x)
     return lane[0];
 }
 
-/* exp(x), error at most 1.1 ULP (tests/test_rowops.py); exp(-inf) = 0, overflow gives inf, NaN stays.
+#ifdef REAL_IS_DOUBLE
+enum { FN(BIAS) = 1023, FN(MANTISSA) = 52 };
+#define EXP_MIN (-0x1.6232bdd7abcd2p+9) /* log of the smallest normal number, rounded up */
+#else
+enum { FN(BIAS) = 127, FN(MANTISSA) = 23 };
+#define EXP_MIN (-0x1.5d589ep+6f)
+#endif
+
+/* exp(x), or 0 where x < least; least >= EXP_MIN. Error at most 1.1 ULP (tests/test_rowops.py); overflow gives inf, NaN
+ * stays. There are no subnormal results: on x86, arithmetic that makes one takes 50 times as long.
  * Cody-Waite: x = n ln2 + r, |r| <= ln2 / 2, exp(x) = 2^n (1 + r + r^2 q(r)); q is the minimax polynomial of relative
  * error 3e-9 (float) and 4e-18 (double), fitted in 60 digits. n ln2_hi is exact, with or without FMA. */
-INLINE V FN(exp)(V x)
+INLINE V FN(exp_from)(V least, V x)
 {
 #ifdef REAL_IS_DOUBLE
-    static const double LO = -746.0, HI = 710.0, MAGIC = 0x1.8p52; /* adding 1.5 * 2^52 rounds to an integer */
+    static const double HI = 710.0, MAGIC = 0x1.8p52; /* adding 1.5 * 2^52 rounds to an integer */
     static const double LOG2E = 0x1.71547652b82fep0, LN2_HI = 0x1.62e42feep-1, LN2_LO = 0x1.a39ef35793c76p-33;
 #else
-    static const float LO = -104.0f, HI = 89.0f, MAGIC = 0x1.8p23f;
+    static const float HI = 89.0f, MAGIC = 0x1.8p23f;
     static const float LOG2E = 0x1.715476p0f, LN2_HI = 0x1.63p-1f, LN2_LO = -0x1.bd0106p-13f;
 #endif
-    x = FN(min)(FN(splat)(HI), FN(max)(FN(splat)(LO), x)); /* a NaN in x is the second operand: it stays */
+    VI vanishes = (VI)(x < least);
+    x = FN(min)(FN(splat)(HI), FN(max)(least, x)); /* a NaN in x is the second operand: it stays */
     V shifted = x * LOG2E + MAGIC, n = shifted - MAGIC;
     V r = (x - n * LN2_HI) - n * LN2_LO;
 #ifdef REAL_IS_DOUBLE
@@ -123,15 +136,41 @@ INLINE V FN(exp)(V x)
 #endif
     V y = ((r * r) * q + r) + 1;
 #ifdef ISA_AVX512
-    return MM(scalef)(y, n);
+    y = MM(scalef)(y, n);
 #else
-    /* 2^n in two factors: n reaches beyond the exponents of normal numbers at both ends */
-#ifdef REAL_IS_DOUBLE
-    enum { BIAS = 1023, MANTISSA = 52 };
-#else
-    enum { BIAS = 127, MANTISSA = 23 };
-#endif
+    /* 2^n in two factors: n = BIAS + 1 is beyond the exponents of normal numbers */
     VI n_int = (VI)shifted - (VI)FN(splat)(MAGIC), half = n_int >> 1;
-    return (y * (V)((half + BIAS) << MANTISSA)) * (V)((n_int - half + BIAS) << MANTISSA);
+    y = (y * (V)((half + FN(BIAS)) << FN(MANTISSA))) * (V)((n_int - half + FN(BIAS)) << FN(MANTISSA));
 #endif
+    return (V)((VI)y & ~vanishes);
 }
+
+INLINE V FN(exp)(V x) { return FN(exp_from)(FN(splat)(EXP_MIN), x); }
+
+/* The least x for which exp(x) * |factor| is certainly a normal number. */
+INLINE V FN(exp_least)(V factor)
+{
+    static const REAL LN2 = (REAL)0x1.62e42fefa39efp-1;
+    VI exponent = (((VI)factor >> FN(MANTISSA)) & (2 * FN(BIAS) + 1)) - FN(BIAS);
+    return FN(max)(FN(splat)(EXP_MIN), EXP_MIN - LN2 * __builtin_convertvector(exponent, V));
+}
+
+#ifdef REAL_IS_DOUBLE
+/* log(1 + u) for u >= 0, NaN stays. 1 + u = 2^n m, m within a factor of sqrt(2) of 1, s = (m - 1) / (m + 1):
+ * log m = 2 atanh s = 2 s + s^3 q(s^2), q minimax of relative error 5e-18; then the rounding error of 1 + u. */
+INLINE V FN(log1p)(V u)
+{
+    static const double LN2_HI = 0x1.62e42feep-1, LN2_LO = 0x1.a39ef35793c76p-33;
+    V w = 1 + u;
+    VI n = ((VI)w - (VI)FN(splat)(0x1.6a09e667f3bcdp-1)) >> FN(MANTISSA);
+    V m = (V)((VI)w - (n << FN(MANTISSA))), f = m - 1, s = f / (m + 1), z = s * s;
+    V q = z * 0.1461644968504340586 + 0.15331721600556041269;
+    q = q * z + 0.1818288912526172208;
+    q = q * z + 0.22222211134795079855;
+    q = q * z + 0.28571428625975484921;
+    q = q * z + 0.3999999999989950449;
+    q = q * z + 0.66666666666666696862;
+    V n_real = __builtin_convertvector(n, V), lost = (u - (w - 1)) / w;
+    return n_real * LN2_HI + ((s * z * q + 2 * s) + (n_real * LN2_LO + lost));
+}
+#endif

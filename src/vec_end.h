@@ -8,3 +8,4 @@
 #undef MM__
 #undef MM_PREFIX
 #undef MM_SUFFIX
+#undef EXP_MIN

@@ -1,0 +1,345 @@
+"""Softmax functions of dense arrays: float32 or float64, any axis, any number of classes."""
+
+import math
+
+import numpy as np
+
+from fastsoftmax import _dense, _threads
+from fastsoftmax._validation import (
+    as_class_probabilities,
+    as_class_targets,
+    as_class_weight,
+    as_logits,
+    as_real_array,
+    as_weights_like,
+    check_axes,
+    check_int,
+    check_n_threads,
+    check_option,
+    check_out,
+    check_real,
+)
+
+__all__ = ["cross_entropy", "log_softmax", "logsumexp", "softmax"]
+
+
+def _order(x, axes, *, last=False):
+    """An order of dimensions in which `axes` are adjacent (and last), C-contiguous if there is one; None: as it is."""
+    adjacent = not axes or axes[-1] - axes[0] == len(axes) - 1
+    if adjacent and x.flags.c_contiguous and not (last and axes[-1] != x.ndim - 1):
+        return None
+    if adjacent and x.flags.f_contiguous and not last:
+        return tuple(range(x.ndim))[::-1]
+    return tuple(i for i in range(x.ndim) if i not in axes) + axes
+
+
+def _lines(x, axes, order):
+    """x, in this order of dimensions, as the kernels take it: (n_outer, n, n_inner), C-contiguous."""
+    if order is not None:
+        x = x.transpose(order)
+        axes = sorted(order.index(a) for a in axes)
+    shape = x.shape
+    first, end = (axes[0], axes[-1] + 1) if axes else (x.ndim, x.ndim)
+    lines_shape = math.prod(shape[:first]), math.prod(shape[first:end]), math.prod(shape[end:])
+    return np.ascontiguousarray(x).reshape(lines_shape)
+
+
+def _unlines(lines, shape, order):
+    """Takes _lines back: an array of this shape."""
+    if order is None:
+        return lines.reshape(shape)
+    return lines.reshape([shape[i] for i in order]).transpose(np.argsort(order))
+
+
+def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=None, n_threads=None):
+    """Log of the sum of exponentials, ``log(sum(b * exp(a)))``, in one pass over `a`.
+
+    Parameters
+    ----------
+    a : array_like of real numbers
+        float32 and float64 are used as they are, float16 becomes float32, integers and bools become float64.
+    axis : None, int or tuple of ints, default=None
+        What the sum is over; None is all of `a`.
+    b : array_like of real numbers, optional
+        Weights of the exponentials; `a` and `b` are broadcast against each other. An element whose weight is zero adds
+        nothing, even if it is infinite or NaN. Weights may be negative.
+    keepdims : bool, default=False
+        Keep the summed axes, with length 1.
+    return_sign : bool, default=False
+        Return the log of the sum's absolute value, and its sign. Without it, a negative sum gives NaN.
+    out : ndarray, optional
+        Where the result goes: its shape and dtype, writable. It is returned.
+    n_threads : int or None, default=None
+        Number of threads, -1 for every CPU of this process; None is OpenMP's default. The result does not depend on it.
+
+    Returns
+    -------
+    result : ndarray or scalar, float32 or float64
+        -inf for a sum over nothing.
+    sign : ndarray or scalar of the same dtype, if `return_sign`
+        1, 0 or -1; NaN where the result is.
+
+    Raises
+    ------
+    TypeError
+        Complex or non-numeric input.
+    ValueError
+        `axis` out of range, `b` that does not broadcast, or an `out` of other shape or dtype.
+
+    Notes
+    -----
+    The semantics are those of `scipy.special.logsumexp` for real input. Blocks are shifted by the running maximum
+    [1]_; the elements equal to the maximum are summed apart from the rest, so that small values keep their digits [2]_.
+
+    References
+    ----------
+    .. [1] M. Milakov, N. Gimelshein, "Online normalizer calculation for softmax", arXiv:1805.02867.
+    .. [2] P. Blanchard, D. J. Higham, N. J. Higham, "Accurately computing the log-sum-exp and softmax functions",
+       IMA J. Numer. Anal. 41(4), 2021, doi:10.1093/imanum/draa038.
+
+    Examples
+    --------
+    >>> from fastsoftmax.functional import logsumexp
+    >>> float(logsumexp([1000.0, 1000.0]))
+    1000.6931471805599
+    """
+    n_threads = _threads.resolve(check_n_threads(n_threads))
+    a = as_real_array("a", a)
+    if b is not None:
+        a, b = as_weights_like("b", b, a)
+    if a.ndim == 0:
+        a, b = a.reshape(1), None if b is None else b.reshape(1)
+    axes = check_axes(axis, a.ndim)
+    kept_shape = tuple([n for i, n in enumerate(a.shape) if i not in axes])
+    full_shape = tuple([1 if i in axes else n for i, n in enumerate(a.shape)])
+    shape = full_shape if keepdims else kept_shape
+    if out is not None:
+        check_out(out, shape, a.dtype)
+
+    order = _order(a, axes, last=b is not None)
+    values = np.empty(math.prod(kept_shape), a.dtype)
+    signs = np.empty_like(values) if return_sign else None
+    if a.size:
+        weights = None if b is None else _weight_rows(b, axes, order)
+        _dense.logsumexp(_lines(a, axes, order), weights, values, signs, n_threads)
+    else:
+        values.fill(-np.inf)
+        if return_sign:
+            signs.fill(0)
+
+    values = _unlines(values, full_shape, order).reshape(shape)[()]
+    if out is not None:
+        out[...] = values
+        values = out
+    if return_sign:
+        return values, _unlines(signs, full_shape, order).reshape(shape)[()]
+    return values
+
+
+def _weight_rows(b, axes, order):
+    """Weights as (n_outer, n) or, where every line has the same, (1, n)."""
+    if not any(stride for i, stride in enumerate(b.strides) if i not in axes):
+        b = b[tuple([slice(None) if i in axes else slice(1) for i in range(b.ndim)])]
+    return _lines(b, axes, order)[:, :, 0]
+
+
+def _softmax(x, axis, out, n_threads, *, log):
+    n_threads = _threads.resolve(check_n_threads(n_threads))
+    x = as_real_array("x", x)
+    shape = x.shape
+    if out is not None:
+        check_out(out, shape, x.dtype)
+    axes = check_axes(axis, max(x.ndim, 1))
+    if not x.size:
+        return np.empty_like(x) if out is None else out
+    order = _order(x, axes) if shape else None
+    lines = _lines(x if shape else x.reshape(1), axes, order)
+    in_place = out is not None and order is None and out.flags.c_contiguous
+    in_place = in_place and (out is x or not np.may_share_memory(out, x))
+    lines_out = out.reshape(lines.shape) if in_place else np.empty_like(lines)
+    _dense.softmax(lines, lines_out, log, n_threads)
+    if in_place:
+        return out
+    y = _unlines(lines_out, shape, order)
+    if out is None:
+        return y[()]
+    out[...] = y
+    return out
+
+
+def softmax(x, axis=None, *, out=None, n_threads=None):
+    """Softmax, ``exp(x) / sum(exp(x))``.
+
+    Parameters
+    ----------
+    x : array_like of real numbers
+        float32 and float64 are used as they are, float16 becomes float32, integers and bools become float64.
+    axis : None, int or tuple of ints, default=None
+        What the sum is over; None is all of `x`.
+    out : ndarray, optional
+        Where the result goes: shape and dtype of the result, writable; it may be `x`. It is returned.
+    n_threads : int or None, default=None
+        Number of threads, -1 for every CPU of this process; None is OpenMP's default. The result does not depend on it.
+
+    Returns
+    -------
+    y : ndarray or scalar, float32 or float64
+        The shape of `x`. Where the sum is over a NaN or +inf, or over nothing but -inf, it is NaN.
+
+    Raises
+    ------
+    TypeError
+        Complex or non-numeric input.
+    ValueError
+        `axis` out of range, or an `out` of other shape or dtype.
+
+    See Also
+    --------
+    scipy.special.softmax : the same semantics, except that SciPy raises for a sum over nothing.
+
+    Examples
+    --------
+    >>> from fastsoftmax.functional import softmax
+    >>> softmax([[0.0, 0.0], [1000.0, -1000.0]], axis=1)
+    array([[0.5, 0.5],
+           [1. , 0. ]])
+    """
+    return _softmax(x, axis, out, n_threads, log=False)
+
+
+def log_softmax(x, axis=None, *, out=None, n_threads=None):
+    """Logarithm of the softmax, ``x - log(sum(exp(x)))``, to full precision even at the maximum.
+
+    Parameters
+    ----------
+    x, axis, out, n_threads
+        As in `softmax`.
+
+    Returns
+    -------
+    y : ndarray or scalar, float32 or float64
+        The shape of `x`. Where the sum is over a +inf, that is NaN and all else -inf; where it is over a NaN or over
+        nothing but -inf, all is NaN.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `softmax`.
+
+    Notes
+    -----
+    The log of the sum is ``max + log1p(sum over all but the maximum)``, so the result at the maximum does not round
+    to 0 when one element holds nearly all of the mass (https://github.com/scipy/scipy/issues/19521).
+
+    Examples
+    --------
+    >>> from fastsoftmax.functional import log_softmax
+    >>> log_softmax([1000.0, 900.0])
+    array([-3.72007598e-44, -1.00000000e+02])
+    """
+    return _softmax(x, axis, out, n_threads, log=True)
+
+
+def cross_entropy(
+    logits,
+    target,
+    *,
+    weight=None,
+    ignore_index=-100,
+    reduction="mean",
+    label_smoothing=0.0,
+    return_grad=False,
+    n_threads=None,
+):
+    """Cross-entropy between the softmax of logits and target classes or distributions.
+
+    Parameters
+    ----------
+    logits : array_like of real numbers, (C,), (N, C) or (N, C, d1, ...)
+        Unnormalised log-probabilities of C classes.
+    target : array_like of ints, () or (N,) or (N, d1, ...); or of floats, the shape of `logits`
+        Class codes from 0 to C - 1, or the probabilities of the classes.
+    weight : array_like of real numbers, (C,), optional
+        Weights of the classes; 1 if not given.
+    ignore_index : int, default=-100
+        Class code of positions to leave out. Not for probabilities.
+    reduction : {"mean", "sum", "none"}, default="mean"
+        "mean" is the sum divided by the weights of the target classes or, with probabilities, by the number of
+        positions. It is NaN where there is nothing to divide by.
+    label_smoothing : float in [0, 1], default=0
+        What part of each target is spread evenly over the classes.
+    return_grad : bool, default=False
+        Return the gradient with respect to `logits` too; with reduction "none" it is that of the sum.
+    n_threads : int or None, default=None
+        Number of threads, -1 for every CPU of this process; None is OpenMP's default. The result does not depend on it.
+
+    Returns
+    -------
+    loss : scalar, or ndarray of the shape of class codes with reduction "none"; float32 or float64 as `logits`
+    dlogits : ndarray of the shape and dtype of `logits`, if `return_grad`
+
+    Raises
+    ------
+    TypeError
+        Class codes that are bools or floats; input that is not real.
+    ValueError
+        Shapes that do not fit, or a class code out of range (named with its position).
+
+    Notes
+    -----
+    The semantics are those of `torch.nn.functional.cross_entropy`. The gradient at the target is ``expm1(-loss)``
+    rather than ``softmax - 1``, so that it keeps its digits for well-classified positions.
+
+    Examples
+    --------
+    >>> from fastsoftmax.functional import cross_entropy
+    >>> float(cross_entropy([[0.0, 0.0], [5.0, 0.0]], [1, 0]))
+    0.34993126542106036
+    """
+    n_threads = _threads.resolve(check_n_threads(n_threads))
+    logits = as_logits(logits)
+    axis = min(logits.ndim - 1, 1)
+    n_classes = logits.shape[axis]
+    weight = as_class_weight(weight, n_classes)
+    check_option("reduction", reduction, ("mean", "sum", "none"))
+    label_smoothing = check_real("label_smoothing", label_smoothing, minimum=0, maximum=1)
+    positions = logits.shape[:axis] + logits.shape[axis + 1 :]
+    target = np.asarray(target)
+    if target.dtype.kind == "f":
+        classes = None
+        soft = _soft_targets(as_class_probabilities(target, logits), axis, weight, label_smoothing)
+        total = float(math.prod(positions))
+    else:
+        classes = as_class_targets(target, positions, n_classes, check_int("ignore_index", ignore_index))
+        soft = None
+        if label_smoothing:
+            soft = np.full((1, n_classes), label_smoothing / n_classes, logits.dtype)
+            soft *= 1 if weight is None else weight
+        used = classes[classes >= 0]
+        total = float(used.size if weight is None else weight[used].sum())
+
+    order = _order(logits, (axis,), last=soft is not None)
+    if order is not None:  # the lines in the order of the targets
+        order = (*(i for i in range(logits.ndim) if i != axis), axis)
+    lines = _lines(logits, (axis,), order)
+    losses = np.zeros(math.prod(positions))
+    scale = 1.0 if reduction != "mean" else 1 / total if total else math.nan
+    dlines = np.empty_like(lines) if return_grad else None
+    if lines.size:
+        soft_mass = None if soft is None else soft.sum(axis=1, dtype=np.float64)
+        class_mass = 1 - label_smoothing
+        _dense.cross_entropy(lines, classes, weight, class_mass, soft, soft_mass, scale, losses, dlines, n_threads)
+    if reduction == "none":
+        loss = losses.astype(logits.dtype, copy=False).reshape(positions)[()]
+    else:
+        loss = logits.dtype.type(losses.sum() * scale)
+    return (loss, _unlines(dlines, logits.shape, order)) if return_grad else loss
+
+
+def _soft_targets(target, axis, weight, label_smoothing):
+    """Smoothed and weighted class probabilities, (n_positions, n_classes)."""
+    n_classes = target.shape[axis]
+    rows = np.ascontiguousarray(np.moveaxis(target, axis, -1)).reshape(-1, n_classes)
+    if label_smoothing:
+        rows = rows * (1 - label_smoothing) + label_smoothing / n_classes
+    return rows if weight is None else rows * weight.astype(rows.dtype)
