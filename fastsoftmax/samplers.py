@@ -31,7 +31,7 @@ def make(sampler, counts):
 
 
 class _Sampler(ABC):
-    """What all samplers share. A subclass also sets `n_classes` and `_n_drawable`, the classes of nonzero probability."""
+    """What all samplers share. A subclass also sets `n_classes` and, of nonzero probability, `_n_drawable`."""
 
     def draw(self, n, rng, *, unique=False):
         """Draw `n` classes.
