@@ -3,6 +3,8 @@
 A sampler is immutable and holds no random state: the caller passes the generator, so draws never depend on threads.
 """
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 
 from fastsoftmax import _alias, _validation
@@ -28,8 +30,8 @@ def make(sampler, counts):
     return {"uniform": Uniform, "log_uniform": LogUniform}[sampler](len(counts))
 
 
-class _Sampler:
-    """What all samplers share. A subclass sets `n_classes` and `_n_drawable` and defines the last three methods."""
+class _Sampler(ABC):
+    """What all samplers share. A subclass also sets `n_classes` and, of nonzero probability, `_n_drawable`."""
 
     def draw(self, n, rng, *, unique=False):
         """Draw `n` classes.
@@ -128,17 +130,17 @@ class _Sampler:
         with np.errstate(divide="ignore"):
             return _log1mexp(-float(n_tries) * np.log1p(-self._probability(class_ids)))
 
+    @abstractmethod
     def probabilities(self):
         """Probability of each class in one draw: ndarray of shape (n_classes,), float64."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _draw(self, n, rng):
         """`n` independent classes, int64."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _probability(self, class_ids):
         """Probabilities of some classes, float64."""
-        raise NotImplementedError
 
 
 class Uniform(_Sampler):

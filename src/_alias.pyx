@@ -1,8 +1,8 @@
 """Walker's alias tables: O(K) to build with no scratch memory, O(1) a draw.
 
 Threshold and alias of a bucket stand side by side, so that a draw from a table far larger than the caches costs one
-miss. The table is built by the sweep of Hübschle-Schneider and Sanders ("Parallel weighted random sampling", 2022,
-doi:10.1145/3549934): one pointer walks the light classes and one the heavy, where Vose's method needs work lists.
+miss. The table is built by the sweep of Hübschle-Schneider and Sanders ("Parallel weighted random sampling", ESA 2019,
+doi:10.4230/LIPIcs.ESA.2019.59): one pointer walks the light classes and one the heavy, where Vose's method needs lists.
 """
 from libc.stdint cimport int64_t
 
