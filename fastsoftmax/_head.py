@@ -90,13 +90,15 @@ class Forward:
     terms : Terms
     target : (n_rows,) int64 candidate numbers, -1 for rows without a target; or None
     offset : (n_candidates,) added to the logits of all candidates but a row's own target, or None
+    target_shift : (n_rows,) added to the logits of the targets
     keep : bytes of exp(logits) to keep for `backward`
     n_threads : resolved number of threads
     workspace : Workspace or None
     """
 
-    def __init__(self, terms, target=None, *, offset=None, keep=0, n_threads=1, workspace=None):
-        self.terms, self.target, self.offset, self.n_threads = terms, target, offset, n_threads
+    def __init__(self, terms, target=None, *, offset=None, target_shift=0.0, keep=0, n_threads=1, workspace=None):
+        self.terms, self.target, self.n_threads = terms, target, n_threads
+        self.offset = None if offset is None else offset.astype(terms.dtype)
         self.workspace = workspace or Workspace()
         dtype, n_rows = terms.dtype, terms.n_rows
         self._plan(keep)

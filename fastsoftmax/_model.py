@@ -33,12 +33,12 @@ class Model:
 
     @classmethod
     def initialise(cls, n_classes, n_features, hidden_size, has_direct, *, optimizer, dense_input, rng, dtype):
-        """Zeros, but for E: normal with variance 1, so that `hidden` of an l2-normalised row has entries of size 1."""
+        """Zeros, but for E: normal with deviation 0.2 (on WordNet 0.1 to 0.3 do equally well, 1 ends 4 points lower)."""
         order = "C" if dense_input else "F"
         W = np.zeros((n_classes, n_features), dtype, order=order) if has_direct else None
         E = V = None
         if hidden_size:
-            E = rng.standard_normal((n_features, hidden_size), dtype=dtype)
+            E = 0.2 * rng.standard_normal((n_features, hidden_size), dtype=dtype)
             V = np.zeros((n_classes, hidden_size), dtype)
         model = cls(W, E, V, np.zeros(n_classes, dtype))
         if optimizer.has_state:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastsoftmax import _threads
+from fastsoftmax.sampled import Candidates
 
 
 class FullSoftmax:
@@ -13,23 +14,14 @@ class FullSoftmax:
 
 
 class SampledSoftmax:
-    """The targets of the batch and negatives shared by it take part; z_k - log(expected count of k) for the negatives.
-
-    The candidates are the distinct drawn classes and targets. A class drawn c times counts as its logit plus log c. A target
-    that was not drawn has the offset -inf: no row sees it but its own. A row's own target is never among its negatives.
-    """
+    """The targets of a batch and `n_negatives` classes drawn for it take part; see `sampled.Candidates`."""
 
     def __init__(self, sampler, n_negatives):
         self.sampler, self.n_negatives = sampler, n_negatives
 
     def candidates(self, target, rng):
-        drawn, log_expected = self.sampler.draw(self.n_negatives, rng)
-        class_ids, where = np.unique(np.concatenate([drawn, target]), return_inverse=True)
-        counts = np.bincount(where[: len(drawn)], minlength=len(class_ids))
-        offset = np.full(len(class_ids), -np.inf)
-        offset[where[: len(drawn)]] = -log_expected
-        offset[counts > 1] += np.log(counts[counts > 1])
-        return {"class_ids": class_ids, "offset": offset}, where[len(drawn) :]
+        candidates = Candidates(target, *self.sampler.draw(self.n_negatives, rng))
+        return {"class_ids": candidates.class_ids, "offset": candidates.offset}, candidates.target
 
 
 class Trainer:
@@ -63,8 +55,6 @@ class Trainer:
 
     def _step(self, rows):
         candidates, target = self.loss.candidates(self.target[rows], self.rng)
-        if "offset" in candidates:
-            candidates["offset"] = candidates["offset"].astype(self.runner.model.dtype)
         loss = self.runner.step(rows, target, self.optimizer, **candidates)
         if not np.isfinite(loss):
             raise FloatingPointError(

@@ -286,6 +286,17 @@ def check_class_ids(name, class_ids, n_classes):
     return class_ids.astype(np.int64, copy=False)
 
 
+def check_log_expected_counts(name, values, classes, classes_name):
+    """`values` as float64, one finite number for each of `classes`."""
+    values = as_real_array(name, values).astype(np.float64)
+    if values.shape != classes.shape:
+        raise ValueError(f"{name} must have the shape of {classes_name}, {classes.shape}, got {values.shape}")
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+        raise ValueError(f"{name} must be finite, got {values[bad[0]]} at position {bad[0]}")
+    return values
+
+
 def check_sampler(name, sampler, n_classes):
     """A candidate sampler over `n_classes` classes."""
     if not (hasattr(sampler, "draw") and hasattr(sampler, "n_classes")):

@@ -227,17 +227,15 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         if self.verbose:
             print(f"loss={loss!r}, direct={direct!r}, hidden_size={hidden_size}: {n_bytes / 2**20:,.1f} MiB ({formula})")
         v.check_memory("the model", n_bytes + self.working_memory, f"{formula}; working_memory {self.working_memory:,} bytes")
-        counts = np.bincount(codes, minlength=n_classes)
-        if loss == "sampled_softmax":
-            v.check_n_negatives(self.n_negatives, n_classes)
-            self._sampler = samplers.make(self.sampler, counts)
+        self.loss_, self.direct_, self.hidden_size_ = loss, direct, hidden_size
+        self._class_counts = np.maximum(np.bincount(codes, minlength=n_classes), 1)
+        self._make_sampler()
         dense_input = isinstance(X, np.ndarray) and hidden_size is None
         self._model = Model.initialise(
             n_classes, n_features, hidden_size, direct == "dense", optimizer=optimizer, dense_input=dense_input, rng=rng, dtype=dtype
         )
-        self._model.bias[:] = np.log((counts + 1) / (counts.sum() + n_classes))
+        self._model.bias[:] = np.log(self._class_counts / self._class_counts.sum())
         self.classes_, self.n_features_in_, self._rng = classes, n_features, rng
-        self.loss_, self.direct_, self.hidden_size_ = loss, direct, hidden_size
         self.loss_curve_, self.validation_curve_, self.n_iter_ = [], [], 0
 
     def _choose(self, n_classes, n_features):
@@ -315,6 +313,16 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         return np.where(codes < 0, -np.inf, -runner.nll(codes))
 
     # -- parameters --
+
+    def _resume(self):
+        """Make a loaded model ready for partial_fit: with a new random generator."""
+        self._rng = v.check_rng("random_state", self.random_state)
+        self._make_sampler()
+
+    def _make_sampler(self):
+        if self.loss_ == "sampled_softmax":
+            v.check_n_negatives(self.n_negatives, len(self._class_counts))
+            self._sampler = samplers.make(self.sampler, self._class_counts)
 
     @property
     def intercept_(self):

@@ -44,6 +44,7 @@ def save(classifier, path, extra=None):
         "extra": extra,
     }
     tensors, header["classes"] = _pack_labels(classifier.classes_)
+    tensors["class_counts"] = classifier._class_counts
     header["fortran"] = []
     for name, a in classifier._model.arrays().items():
         if a.ndim == 2 and not a.flags.c_contiguous:
@@ -85,6 +86,7 @@ def load_with_extra(path):
         classifier = SoftmaxClassifier(**header["params"])
         for name, value in header["fitted"].items():
             setattr(classifier, name, value)
+        classifier._class_counts = tensors.pop("class_counts")
         classifier.classes_ = _unpack_labels(tensors, header["classes"])
         for name in header["fortran"]:
             tensors[name] = tensors[name].T
@@ -139,6 +141,8 @@ def _check_consistent(classifier):
     """Shapes that the kernels rely on."""
     model, n_classes, n_features = classifier._model, len(classifier.classes_), classifier.n_features_in_
     hidden_size = 0 if model.V is None else model.V.shape[1]
+    if classifier._class_counts.shape != (n_classes,):
+        raise ValueError(f"the model has {n_classes} classes, but {len(classifier._class_counts)} class counts")
     expected = {
         "bias": (n_classes,),
         "W": (n_classes, n_features),
