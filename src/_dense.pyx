@@ -12,8 +12,8 @@ from libc.math cimport INFINITY, NAN, expm1, isfinite, isnan
 from libc.stdint cimport int64_t
 
 from _rowops cimport (
-    LseState, import_rowops, lse_columns, lse_log_mass, lse_log_masses, lse_merge, lse_rows, normalize_columns, normalize_rows,
-    soft_target_loss, subtract_scaled,
+    LseState, import_rowops, lse_columns, lse_log_mass, lse_log_masses, lse_merge, lse_rows, normalize_columns,
+    normalize_rows, soft_target_loss, subtract_scaled,
 )
 from _types cimport real
 
@@ -103,21 +103,26 @@ cdef void part_states(const real *x, const real *b, Py_ssize_t b_stride, const L
         folded[i] = EMPTY
     lse_columns(x, n_folded, fold * lay.n_inner, fold * unit.n_lines, folded)
     lse_columns(x + n_folded * fold * lay.n_inner, 1, 0, len % fold * unit.n_lines, folded)
-    for i in range(unit.n_lines, fold * unit.n_lines):
-        lse_merge(&folded[i % unit.n_lines], &folded[i])
     for i in range(unit.n_lines):
         states_out[i] = folded[i]
+    for i in range(1, fold):
+        merge_lines(states_out, &folded[i * unit.n_lines], unit.n_lines)
+
+
+cdef void merge_lines(LseState *states, const LseState *others, Py_ssize_t n_lines) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n_lines):
+        lse_merge(&states[i], &others[i])
 
 
 cdef void unit_states(const real *x, const real *b, Py_ssize_t b_stride, const Layout *lay, const Unit *unit,
                       LseState *states_out) noexcept nogil:
     cdef LseState states[MAX_LINES]
-    cdef Py_ssize_t part, i
+    cdef Py_ssize_t part
     part_states(x, b, b_stride, lay, unit, 0, states_out)
     for part in range(1, lay.n_parts):
         part_states(x, b, b_stride, lay, unit, part, states)
-        for i in range(unit.n_lines):
-            lse_merge(&states_out[i], &states[i])
+        merge_lines(states_out, states, unit.n_lines)
 
 
 cdef void part_states_task(const real *x, const real *b, Py_ssize_t b_stride, const Layout *lay, Py_ssize_t task,
@@ -131,15 +136,14 @@ cdef void part_states_task(const real *x, const real *b, Py_ssize_t b_stride, co
 cdef double[:, :, ::1] states_by_parts(const real *x, const real *b, Py_ssize_t b_stride, const Layout *lay,
                                        int n_threads):
     """The states of all lines, in [0] of (n_parts, n_lines, 3)."""
-    cdef Py_ssize_t n_lines = lay.n_outer * lay.n_inner, task, line, part
+    cdef Py_ssize_t n_lines = lay.n_outer * lay.n_inner, task, part
     cdef double[:, :, ::1] memory = np.empty((lay.n_parts, n_lines, 3))
     cdef LseState *states = <LseState *>&memory[0, 0, 0]
     with nogil:
         for task in prange(lay.n_units * lay.n_parts, num_threads=n_threads, schedule="static"):
             part_states_task(x, b, b_stride, lay, task, states)
         for part in range(1, lay.n_parts):
-            for line in range(n_lines):
-                lse_merge(&states[line], &states[part * n_lines + line])
+            merge_lines(states, states + part * n_lines, n_lines)
     return memory
 
 
@@ -302,9 +306,12 @@ cdef void write_part(const real *x, const Layout *lay, const Unit *unit, Py_ssiz
     cdef real shift[MAX_LINES]
     cdef real coef[MAX_LINES]
     fold = 1 if lay.n_inner == 1 else fold_of(lay, len)
-    for i in range(fold * unit.n_lines):
-        shift[i] = <real>lines[i % unit.n_lines].shift
-        coef[i] = <real>lines[i % unit.n_lines].coef
+    for i in range(unit.n_lines):
+        shift[i] = <real>lines[i].shift
+        coef[i] = <real>lines[i].coef
+    for i in range(unit.n_lines, fold * unit.n_lines):
+        shift[i] = shift[i - unit.n_lines]
+        coef[i] = coef[i - unit.n_lines]
     x += offset
     y_out += offset
     if lay.n_inner == 1:

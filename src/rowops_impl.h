@@ -31,7 +31,7 @@ INLINE V FN(shift)(V max) { return FN(select)((VI)(max == -INFINITY), FN(splat)(
 INLINE void FN(add_exp)(V logits, V weights, V max, V shift, V *ties, V *rest)
 {
     VI tie = (VI)(logits == max);
-    V share = weights * FN(exp)(logits - shift);
+    V share = weights * FN(exp_from)(FN(splat)(EXP_MIN), logits - shift);
     *ties += (V)((VI)weights & tie);
     *rest += (V)((VI)share & ~tie);
 }
