@@ -89,6 +89,7 @@ cdef void part_states(const real *x, const real *b, Py_ssize_t b_stride, const L
                       Py_ssize_t part, LseState *states_out) noexcept nogil:
     cdef Py_ssize_t start = part * lay.part, len = min(lay.part, lay.n - start), fold, n_folded, i
     cdef LseState folded[MAX_LINES]
+    cdef LseState *columns = states_out
     x += unit.offset + start * lay.n_inner
     if lay.n_inner == 1:
         for i in range(unit.n_lines):
@@ -99,14 +100,17 @@ cdef void part_states(const real *x, const real *b, Py_ssize_t b_stride, const L
         return
     fold = fold_of(lay, len)
     n_folded = len // fold
+    if fold > 1:
+        columns = folded
     for i in range(fold * unit.n_lines):
-        folded[i] = EMPTY
-    lse_columns(x, n_folded, fold * lay.n_inner, fold * unit.n_lines, folded)
-    lse_columns(x + n_folded * fold * lay.n_inner, 1, 0, len % fold * unit.n_lines, folded)
-    for i in range(unit.n_lines):
-        states_out[i] = folded[i]
-    for i in range(1, fold):
-        merge_lines(states_out, &folded[i * unit.n_lines], unit.n_lines)
+        columns[i] = EMPTY
+    lse_columns(x, n_folded, fold * lay.n_inner, fold * unit.n_lines, columns)
+    if fold > 1:
+        lse_columns(x + n_folded * fold * lay.n_inner, 1, 0, len % fold * unit.n_lines, columns)
+        for i in range(unit.n_lines):
+            states_out[i] = columns[i]
+        for i in range(1, fold):
+            merge_lines(states_out, &columns[i * unit.n_lines], unit.n_lines)
 
 
 cdef void merge_lines(LseState *states, const LseState *others, Py_ssize_t n_lines) noexcept nogil:

@@ -235,15 +235,24 @@ static void FN(exp_array)(const REAL *x, ptrdiff_t n, REAL *y_out)
 }
 
 #ifdef REAL_IS_DOUBLE
+INLINE void FN(log_masses)(const LseState *states, ptrdiff_t n_lanes, double *log_masses_out)
+{
+    double above_one[VBYTES / sizeof(double)] = {0};
+    for (ptrdiff_t j = 0; j < n_lanes; j++)
+        above_one[j] = (states[j].ties - 1) + states[j].rest;
+    V log_masses = FN(log1p)(FN(load)(above_one));
+    if (n_lanes < LANES)
+        FN(store_part)(log_masses_out, n_lanes, log_masses);
+    else
+        FN(store)(log_masses_out, log_masses);
+}
+
 static void FN(lse_log_masses)(const LseState *states, ptrdiff_t n, double *log_masses_out)
 {
-    for (ptrdiff_t i = 0; i < n; i += LANES) {
-        double above_one[VBYTES / sizeof(double)] = {0};
-        for (ptrdiff_t j = 0; j < LANES && i + j < n; j++)
-            above_one[j] = (states[i + j].ties - 1) + states[i + j].rest;
-        V log_masses = FN(log1p)(FN(load)(above_one));
-        for (ptrdiff_t j = 0; j < LANES && i + j < n; j++)
-            log_masses_out[i + j] = log_masses[j];
-    }
+    ptrdiff_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        FN(log_masses)(states + i, LANES, log_masses_out + i);
+    if (i < n)
+        FN(log_masses)(states + i, n - i, log_masses_out + i);
 }
 #endif
