@@ -173,7 +173,7 @@ cdef void lse_finish(const LseState *states, Py_ssize_t n_lines, bint weighted, 
         value = states[i].max + log_masses[i]
         mass = states[i].ties + states[i].rest
         if signs_out == NULL:
-            values_out[i] = <real>(NAN if mass < 0 else value)
+            values_out[i] = <real>(NAN if mass < 0 and value > -INFINITY else value)
         else:
             values_out[i] = <real>value
             signs_out[i] = <real>(value if isnan(value) else 0 if value == -INFINITY else -1 if mass < 0 else 1)
@@ -264,6 +264,8 @@ cdef Line cross_entropy_line(const real *x, Py_ssize_t step, const real *soft, P
     """`x` is the line's first element and `step` what lies between two; `soft` its soft targets or NULL."""
     cdef Line line = softmax_line(SOFTMAX, state, log_mass)
     cdef double loss = 0, mass = 0
+    if not isfinite(state.max):
+        log_mass = NAN
     if targets.classes != NULL:
         line.target = targets.classes[index]
         if line.target < 0:
