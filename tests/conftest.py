@@ -38,7 +38,7 @@ def sparse_X():
 def assert_no_worse():
     """Checks that a result misses the float64 truth by no more than naive code of the same precision does, and a little."""
 
-    def check(ours, naive, truth, n_roundings=16):
+    def check(ours, naive, truth, n_roundings=32):
         ours, truth = np.asarray(ours), np.asarray(truth, np.float64)
         assert ours.shape == truth.shape
         if not truth.size:
