@@ -36,7 +36,7 @@ def sparse_X():
 
 @pytest.fixture(scope="session")
 def assert_no_worse():
-    """Checks that a result misses the float64 truth by no more than naive code of the same precision does, and a little."""
+    """Checks that a result is as near to the float64 truth as naive code of its precision, but for roundings."""
 
     def check(ours, naive, truth, n_roundings=32):
         ours, truth = np.asarray(ours), np.asarray(truth, np.float64)
