@@ -214,7 +214,9 @@ def check_memory(what, n_bytes, formula):
 
 def check_labels(y, *, X_rows=None, name="y"):
     """`y` as a 1-D array of integers, bools or strings, one label a row."""
-    y = np.asarray(y)
+    given, y = y, np.asarray(y)
+    if y.dtype.kind in "US" and not hasattr(given, "dtype"):
+        y = np.array(given, dtype=object)  # NumPy would make strings of numbers among strings
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim != 1:
@@ -231,11 +233,11 @@ def check_labels(y, *, X_rows=None, name="y"):
         return y
     if y.dtype.kind == "O":
         kinds = {type(label) for label in y}
-        if not all(issubclass(kind, str) for kind in kinds):
-            raise TypeError(
-                f"{name} must hold integers or strings, got objects of {', '.join(sorted(k.__name__ for k in kinds))}"
-            )
-        return y.astype(str) if len(y) else y
+        for base, dtype in ((str, str), (numbers.Integral, np.int64)):
+            if all(issubclass(kind, base) for kind in kinds):
+                return y.astype(dtype)
+        names = ", ".join(sorted(kind.__name__ for kind in kinds))
+        raise TypeError(f"{name} must hold either integers or strings, got objects of {names}")
     if y.dtype.kind not in "biuU":
         raise TypeError(f"{name} must hold integers, bools or strings, got an array of {y.dtype}")
     return y

@@ -177,7 +177,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             codes = v.encode_labels(y, classes)
             self._initialise(classes, codes, X, v.check_rng("random_state", self.random_state))
         else:
-            X = v.check_X(X, n_features=self.n_features_in_)
+            X = v.check_X(X, n_features=self.n_features_in_, dtype=self._model.dtype)
             codes = v.encode_labels(y, self.classes_)
         with Progress(X.shape[0], 1, self.verbose) as progress:
             self.loss_curve_.append(self._trainer(X, codes).epoch(progress))
@@ -253,7 +253,9 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
 
     def _trainer(self, X, codes):
         loss = FullSoftmax() if self.loss_ == "softmax" else SampledSoftmax(self._sampler, self.n_negatives)
-        return Trainer(self._runner(X), codes, loss, self._optimizer(), batch_size=self.batch_size, rng=self._rng)
+        optimizer = self._optimizer()
+        self._model.prepare(optimizer)
+        return Trainer(self._runner(X), codes, loss, optimizer, batch_size=self.batch_size, rng=self._rng)
 
     def _runner(self, X):
         """A Runner over checked X; a dense X goes through GEMM where the model is a direct term alone, else as CSR."""
@@ -261,7 +263,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             import scipy.sparse as sp
 
             X = sp.csr_matrix(X)
-        return Runner(self._model, X, n_threads=_threads.resolve(self.n_threads), working_memory=self.working_memory)
+        n_threads = _threads.resolve(v.check_n_threads(self.n_threads))
+        return Runner(self._model, X, n_threads=n_threads, working_memory=self.working_memory)
 
     # -- prediction --
 
