@@ -102,9 +102,9 @@ def load_with_extra(path):
         classifier._model = Model(**{name: tensors.get(name) for name in Model.NAMES}, state=state)
         _check_consistent(classifier)
         classifier._resume()
+        return classifier, header["extra"]
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         raise ValueError(f"{path}: not a complete fastsoftmax model ({type(error).__name__}: {error})") from error
-    return classifier, header["extra"]
 
 
 def _read(path):
