@@ -1,0 +1,24 @@
+import subprocess
+import sys
+
+import pytest
+
+import fastsoftmax
+
+HEAVY = ["sklearn", "tqdm", "safetensors", "matplotlib", "torch", "pandas"]
+
+
+def test_import_is_light():
+    program = f"import sys, fastsoftmax; print([name for name in {HEAVY} if name in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "[]\n"
+
+
+@pytest.mark.parametrize("name", fastsoftmax.__all__)
+def test_public_names(name):
+    assert getattr(fastsoftmax, name) is not None
+    assert name in dir(fastsoftmax)
+
+
+def test_other_names():
+    with pytest.raises(AttributeError, match="no attribute 'hardmax'"):
+        fastsoftmax.hardmax  # noqa: B018

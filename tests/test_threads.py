@@ -1,0 +1,79 @@
+import multiprocessing
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from fastsoftmax import SoftmaxClassifier, _openmp, _threads, linear_cross_entropy, logsumexp
+
+
+def blas_threads():
+    return [lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"]
+
+
+def problem():
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((64, 16)), rng.standard_normal((3000, 16)), rng.integers(0, 3000, 64)
+
+
+def test_resolve(monkeypatch):
+    assert _threads.resolve(3) == 3
+    assert _threads.resolve(None) == _openmp.max_threads()
+    assert _threads.resolve(-1) == _threads.n_cpus() == len(os.sched_getaffinity(0))
+    monkeypatch.setattr(_openmp, "ENABLED", False)
+    assert _threads.resolve(3) == 1
+
+
+def test_the_default_is_what_openmp_is_told():
+    program = "from fastsoftmax import _threads; print(_threads.resolve(None))"
+    environment = os.environ | {"OMP_NUM_THREADS": "5"}
+    assert subprocess.check_output([sys.executable, "-c", program], env=environment, text=True) == "5\n"
+
+
+def in_child(queue):
+    X, W, target = problem()
+    loss = linear_cross_entropy(X, W, target, n_threads=4)
+    lse = logsumexp(np.zeros((8, 100_000)), axis=1, n_threads=4)
+    classifier = SoftmaxClassifier(max_iter=1, n_threads=4).fit(X, target % 5)
+    queue.put((loss, lse[0], classifier.predict(X).shape, _threads.resolve(4)))
+
+
+def test_kernels_run_in_a_forked_process():
+    """The parent's threads do not survive the fork; a child that waits for them would never end."""
+    expected = linear_cross_entropy(*problem(), n_threads=3)
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    child = context.Process(target=in_child, args=(queue,))
+    child.start()
+    try:
+        assert queue.get(timeout=60) == (expected, np.log(100_000), (64,), 1)
+        child.join(timeout=60)
+        assert child.exitcode == 0
+    finally:
+        child.kill()
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_limits_of_blas_are_restored(limit):
+    X, W, target = problem()
+    with threadpool_limits(limit, user_api="blas"):
+        before = blas_threads()
+        linear_cross_entropy(X, W, target, return_grad=True)
+        SoftmaxClassifier(max_iter=1).fit(X, target % 5).predict_proba(X)
+        assert blas_threads() == before
+
+
+def test_limits_of_blas_are_restored_after_an_error():
+    X, _, target = problem()
+    before = blas_threads()
+    with pytest.raises(FloatingPointError):
+        SoftmaxClassifier(learning_rate=1e38, optimizer="sgd").fit(1e3 * X, target % 5)
+    assert blas_threads() == before
+
+
+def test_blas_runs_one_thread_within():
+    with threadpool_limits(2, user_api="blas"), _threads.blas_single_threaded():
+        assert set(blas_threads()) == {1}
