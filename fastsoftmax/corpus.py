@@ -11,9 +11,9 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from fastsoftmax._validation import check_int, check_real
+from fastsoftmax.features import context_features
 
 NEWLINE, NUMBER, STRING, UNKNOWN = "<newline>", "<num>", "<str>", "<unk>"
 
@@ -21,7 +21,7 @@ PYTHON_SUFFIXES = (".py", ".pyi", ".pyw")
 # Installed packages differ from machine to machine: without them the demo's corpus depends on the Python version alone.
 SKIPPED_FOLDERS = {"__pycache__", "site-packages", "dist-packages"}
 
-# A token and what is skipped before it. Possessive quantifiers (*+, ++) never backtrack, so the time is linear in the text.
+# A token and what is skipped before it. Possessive quantifiers (*+, ++) never backtrack, which keeps the time linear.
 _NUMBER = r"\.?\d(?:[eE][+-]?(?=\d)|[\w.])*+"
 _PYTHON_TOKEN = re.compile(
     r"""
@@ -46,7 +46,7 @@ _TEXT_TOKEN = re.compile(
     [^\S\n]*+
     (
         \n\s*+
-      | [^\W\d]\w*+ (?: ['’]\w++ )*+                            # a word, the apostrophe of "don't" included
+      | [^\W\d]\w*+ (?: ['\u2019]\w++ )*+                       # a word, the apostrophe of "don't" included
       | NUMBER
       | \S
     )
@@ -62,8 +62,8 @@ def tokenize_text(text, *, python):
     ----------
     text : str
     python : bool
-        True: Python source. Comments are dropped; a string literal (prefix, triple quotes and f-strings included) is `<str>`. The
-        same quotes nested in an f-string, which Python 3.12 allows, are taken for the end of it.
+        True: Python source. Comments are dropped; a string literal (prefix, triple quotes and f-strings included) is
+        `<str>`. The same quotes nested in an f-string, which Python 3.12 allows, are taken for the end of it.
         False: any text. Words, and every other character by itself.
 
     Returns
@@ -87,7 +87,10 @@ def _fold(piece):
 
 
 class _PieceCodes(dict):
-    """Code of each matched piece. `_fold` runs once for a distinct piece, so tokenising is two C loops: findall and this look-up."""
+    """Code of each matched piece.
+
+    `_fold` runs once for a distinct piece, so that tokenising is two loops in C: findall and the look-up here.
+    """
 
     def __init__(self):
         self.token_codes = {}
@@ -98,15 +101,15 @@ class _PieceCodes(dict):
         return code
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Corpus:
     """Tokens of a folder's files, as codes into a vocabulary, split by file into a training and a test part.
 
     Attributes
     ----------
     vocabulary : list of str, length n_classes
-        Tokens by falling count in the training files. `<unk>` stands for every rarer token; it is a class as any other, so
-        perplexities include it.
+        Tokens by falling count in the training files. `<unk>` stands for every rarer token; it is a class as any
+        other, so perplexities include it.
     train_ids, test_ids : ndarray of int32, shape (n_tokens,)
         The files' tokens, one file after the other.
     train_starts, test_starts : ndarray of int64, shape (n_files,)
@@ -154,55 +157,15 @@ class Corpus:
         return context_features(padded, [0], self.n_classes, context)[-1]
 
 
-def context_features(ids, starts, n_classes, context=6):
-    """The tokens before each token, one-hot by place.
-
-    Parameters
-    ----------
-    ids : ndarray of int32, shape (n_tokens,)
-        Tokens of all files, one file after the other.
-    starts : array_like of int, shape (n_files,)
-        Where each file begins: a context never crosses into the file before; there the row simply has fewer features.
-    n_classes : int
-    context : int
-        Number of places.
-
-    Returns
-    -------
-    csr_matrix of float32, shape (n_tokens, context * n_classes)
-        Entry (i, (p - 1) * n_classes + c) is 1 if token i - p is c. Indices are sorted. Row i describes the context of token i, which
-        is its label: the target is `ids` itself.
-    """
-    context = check_int("context", context, minimum=1)
-    n_tokens, n_features = len(ids), context * n_classes
-    index_dtype = np.int32 if max(n_features, n_tokens * context) <= np.iinfo(np.int32).max else np.int64
-    columns = np.zeros((n_tokens, context), dtype=index_dtype)
-    for place in range(1, context + 1):
-        np.add(ids[:-place], (place - 1) * n_classes, out=columns[place:, place - 1], dtype=index_dtype)
-    places_filled = np.minimum(positions_in_file(n_tokens, starts), context)
-    indptr = np.zeros(n_tokens + 1, dtype=index_dtype)
-    np.cumsum(places_filled, out=indptr[1:])
-    indices = columns[np.arange(context, dtype=np.int32) < places_filled[:, None]]
-    del columns
-    features = csr_matrix((np.ones(len(indices), dtype=np.float32), indices, indptr), shape=(n_tokens, n_features))
-    features.has_canonical_format = True
-    return features
-
-
-def positions_in_file(n_tokens, starts):
-    """Number of tokens before each token in its own file, int32."""
-    lengths = np.diff(starts, append=n_tokens)
-    return np.arange(n_tokens, dtype=np.int32) - np.repeat(np.asarray(starts, dtype=np.int32), lengths)
-
-
 def read_corpus(folder=None, *, min_count=2, test_fraction=0.08):
     """Read and tokenise every text file of a folder.
 
     Parameters
     ----------
     folder : path, optional
-        By default Python's own standard library, and of it the Python source. In a given folder every file is read that decodes as text: as
-        Python by its suffix, else as plain text. Hidden folders, `__pycache__` and installed packages are left aside.
+        By default Python's own standard library, and of it the Python source. In a given folder every file is read
+        that decodes as text: as Python by its suffix, else as plain text. Hidden folders, `__pycache__` and installed
+        packages are left aside.
     min_count : int
         Tokens seen less often in the training files become `<unk>`.
     test_fraction : float
@@ -240,7 +203,9 @@ def read_corpus(folder=None, *, min_count=2, test_fraction=0.08):
             n_bytes += os.path.getsize(folder / name)
             n_python += len(ids) if python else 0
     if len(files) < 2:
-        raise ValueError(f"folder must hold at least two files of text, got {len(files)} in {str(folder)!r} ({len(skipped)} left out)")
+        raise ValueError(
+            f"folder must hold at least two files of text, got {len(files)} in {str(folder)!r}, {len(skipped)} left out"
+        )
 
     held_out = _held_out(files, test_fraction)
     train_ids, train_starts = _concatenate([ids for name, ids in files.items() if name not in held_out])

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastsoftmax._validation import check_int, check_real
-from fastsoftmax.corpus import positions_in_file
+from fastsoftmax.features import positions_in_file
 
 
 class NGramModel:
@@ -22,7 +22,8 @@ class NGramModel:
 
         p_n(w | h) = max(c(h w) - discount, 0) / c(h)  +  discount N(h) / c(h)  p_{n-1}(w | h')
 
-    p_0 is uniform, so every class has mass. Where h was never seen, or the file has not so many tokens yet, p_n = p_{n-1}.
+    p_0 is uniform, so every class has mass. Where h was never seen, or the file is too young for one,
+    p_n = p_{n-1}.
 
     References
     ----------
@@ -103,6 +104,7 @@ class NGramModel:
             For each k the share. Of classes equally probable the lower comes first.
         """
         order = self._check_order(order)
+        ks = [check_int("ks", k, minimum=1) for k in ks]
         n_best = min(max(ks), self.n_classes_)
         usable_order = np.minimum(positions_in_file(len(ids), starts) + 1, order)
         ranks = np.empty(len(ids), dtype=np.int64)
@@ -125,10 +127,10 @@ class NGramModel:
         return ngrams
 
     def _most_probable(self, histories, order, k):
-        """The k most probable classes after each of some distinct histories, and their probabilities: arrays (n_histories, k).
+        """The k most probable classes after each of distinct histories, and how probable: two arrays (n_histories, k).
 
-        The classes not seen after h keep the order that they have one order below, so the best k are among those seen after h and
-        the best k of the order below.
+        The classes not seen after h keep the order that they have one order below, so the best k are among those seen
+        after h and the best k of the order below.
         """
         if order == 0:
             return np.arange(k)[None], np.full((1, k), 1 / self.n_classes_)
@@ -154,7 +156,8 @@ class NGramModel:
 class _Level:
     """The n-grams of one order as in an ARPA file: the probability of each that was seen, and a weight of each history.
 
-    An n-gram that was not seen has the weight of its history (1 if that was not seen either) times its probability one order below.
+    An n-gram that was not seen has the weight of its history (1 if that was not seen either) times its probability
+    one order below.
     """
 
     def __init__(self, ngrams, n_classes, order, lower, discount):
@@ -167,7 +170,8 @@ class _Level:
         totals = np.add.reduceat(counts, first)
         self.weights = discount * n_continuations / totals
         # What is left of a seen n-gram without its oldest token was seen too.
-        lower_proba = lower.proba[_find(lower.ngrams, self.ngrams % n_classes ** (order - 1))[0]] if lower else 1 / n_classes
+        shorter = self.ngrams % n_classes ** (order - 1)
+        lower_proba = lower.proba[_find(lower.ngrams, shorter)[0]] if lower else 1 / n_classes
         discounted = (counts - discount) / np.repeat(totals, n_continuations)
         self.proba = discounted + np.repeat(self.weights, n_continuations) * lower_proba
 
@@ -182,7 +186,7 @@ class _Level:
         return np.where(seen, self.proba[place], proba)
 
     def continuations(self, histories):
-        """The seen n-grams that begin with each history: the row in `histories` and the place in `ngrams` of every one."""
+        """The seen n-grams that begin with each history: of each the row in `histories` and the place in `ngrams`."""
         place, seen = _find(self.histories, histories)
         first = self.first[place]
         lengths = np.where(seen, self.first[place + 1] - first, 0)
