@@ -5,7 +5,6 @@ import os
 import re
 import sysconfig
 import tokenize
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +26,8 @@ _PYTHON_TOKEN = re.compile(
     r"""
     (?: [ \t\f]++ | \\\n | \#[^\n]*+ )*+                        # blanks, continued lines, comments
     (
-        \n (?: \s++ | \#[^\n]*+ )*+                             # empty lines and lines of comments make one newline
+        \Z                                                     # else the search would go on inside a last comment
+      | \n (?: \s++ | \#[^\n]*+ )*+                             # empty lines and lines of comments make one newline
       | (?: [rR][bBfFtT]? | [bBfFtT][rR]? | [uU] )?+
         (?: \"{3} (?: [^"\\]++ | \\. | "(?!"") )*+ \"{3}
           | '{3} (?: [^'\\]++ | \\. | '(?!'') )*+ '{3}
@@ -71,8 +71,15 @@ def tokenize_text(text, *, python):
     list of str
         Numbers are `<num>`; a line's end, with the empty lines and the indentation after it, is `<newline>`.
     """
-    pattern = _PYTHON_TOKEN if python else _TEXT_TOKEN
-    return [_fold(piece) for piece in pattern.findall(text)]
+    return [_fold(piece) for piece in _pieces(text, python)]
+
+
+def _pieces(text, python):
+    """The piece of text of each token."""
+    pieces = (_PYTHON_TOKEN if python else _TEXT_TOKEN).findall(text)
+    while pieces and not pieces[-1]:  # the end of the text, and a comment there
+        pieces.pop()
+    return pieces
 
 
 def _fold(piece):
@@ -118,7 +125,7 @@ class Corpus:
     n_bytes : int
         Size of the files read.
     skipped : list of (str, str)
-        The files left out (relative path, reason): those that are not text, or could not be read.
+        What was left out (path, reason): files that are not text, files and folders that could not be read.
     python : bool
         Most of the tokens come from Python source, so that a prompt is tokenised as Python.
     """
@@ -130,7 +137,7 @@ class Corpus:
     test_starts: np.ndarray
     folder: Path
     n_bytes: int
-    skipped: Sequence
+    skipped: list
     python: bool
 
     @property
@@ -153,8 +160,8 @@ class Corpus:
         The text is taken to begin a line, since almost no line of the training files is the first of its file.
         """
         ids = self.encode("\n" + text)
-        padded = np.append(ids, np.int32(0))
-        return context_features(padded, [0], self.n_classes, context)[-1]
+        ids_and_next = np.append(ids, np.int32(0))
+        return context_features(ids_and_next, [0], self.n_classes, context)[-1]
 
 
 def read_corpus(folder=None, *, min_count=2, test_fraction=0.08):
@@ -189,15 +196,14 @@ def read_corpus(folder=None, *, min_count=2, test_fraction=0.08):
 
     codes, files, skipped = _PieceCodes(), {}, []
     n_bytes = n_python = 0
-    for name in _relative_paths(folder, suffixes):
+    for name in _relative_paths(folder, suffixes, skipped):
         python = name.endswith(PYTHON_SUFFIXES)
         try:
             text = _read_text(folder / name, python)
         except (OSError, SyntaxError, ValueError) as error:
             skipped.append((name, str(error)))
             continue
-        pattern = _PYTHON_TOKEN if python else _TEXT_TOKEN
-        ids = np.fromiter(map(codes.__getitem__, pattern.findall(text)), dtype=np.int32)
+        ids = np.fromiter(map(codes.__getitem__, _pieces(text, python)), dtype=np.int32)
         if len(ids):
             files[name] = ids
             n_bytes += os.path.getsize(folder / name)
@@ -212,14 +218,24 @@ def read_corpus(folder=None, *, min_count=2, test_fraction=0.08):
     test_ids, test_starts = _concatenate([ids for name, ids in files.items() if name in held_out])
     vocabulary, recode = _vocabulary(list(codes.token_codes), train_ids, min_count)
     return Corpus(
-        vocabulary, recode[train_ids], train_starts, recode[test_ids], test_starts,
-        folder, n_bytes, skipped, python=2 * n_python > len(train_ids) + len(test_ids),
-    )  # fmt: skip
+        vocabulary=vocabulary,
+        train_ids=recode[train_ids],
+        train_starts=train_starts,
+        test_ids=recode[test_ids],
+        test_starts=test_starts,
+        folder=folder,
+        n_bytes=n_bytes,
+        skipped=skipped,
+        python=2 * n_python > len(train_ids) + len(test_ids),
+    )
 
 
-def _relative_paths(folder, suffixes):
-    """Files below a folder with one of the suffixes (None: any), as relative paths with /, in a fixed order."""
-    for parent, folders, names in os.walk(folder):
+def _relative_paths(folder, suffixes, skipped):
+    """Files below a folder with one of the suffixes (None: any), as relative paths with /, in a fixed order.
+
+    Folders that cannot be listed are added to `skipped`.
+    """
+    for parent, folders, names in os.walk(folder, onerror=lambda error: skipped.append((error.filename, str(error)))):
         folders[:] = sorted(name for name in folders if name not in SKIPPED_FOLDERS and not name.startswith("."))
         for name in sorted(names):
             path = Path(parent, name)

@@ -8,8 +8,8 @@ from fastsoftmax._validation import check_int
 
 def positions_in_file(n_tokens, starts):
     """Number of tokens before each token in its own file, int32; `starts` is where each file begins."""
-    lengths = np.diff(starts, append=n_tokens)
-    return np.arange(n_tokens, dtype=np.int32) - np.repeat(np.asarray(starts, dtype=np.int32), lengths)
+    starts = np.asarray(starts, dtype=np.int32)
+    return np.arange(n_tokens, dtype=np.int32) - np.repeat(starts, np.diff(starts, append=np.int32(n_tokens)))
 
 
 def context_features(ids, starts, n_classes, context=6):
