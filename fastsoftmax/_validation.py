@@ -1,6 +1,7 @@
 """The only place that checks and converts what users pass. Kernels trust what comes out of here."""
 
 import numbers
+import os
 
 import numpy as np
 from numpy.exceptions import AxisError
@@ -188,6 +189,15 @@ def check_target(target, n_samples, n_classes, *, ignore_index=None, name="targe
     if bad.size:
         raise ValueError(f"{name} must be in [0, {n_classes}), got {target[bad[0]]} at position {bad[0]}")
     return np.where(ignored, -1, target).astype(np.int64)
+
+
+def check_writable(name, path):
+    """A path where a file can be written: told before the work whose result goes there."""
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise ValueError(f"{name} cannot be {str(path)!r}: {folder} is not a folder")
+    if os.path.isdir(path) or not os.access(folder, os.W_OK):
+        raise ValueError(f"{name} cannot be {str(path)!r}: it is a folder, or stands in one that cannot be written to")
 
 
 def check_memory(what, n_bytes, formula):

@@ -18,7 +18,7 @@ AUTO_SAMPLED_CLASSES = 8192  # and samples candidates from this many classes on
 class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     """Softmax (multinomial logistic) model trained by mini-batches, for many classes and sparse input.
 
-    The logits are ``z_k = bias_k + x . W_k + (x E) . V_k``: a direct term (`direct`), a low-rank term (`hidden_size`), or both.
+    The logits are ``z_k = bias_k + x . W_k + (x E) . V_k``: a direct term (`direct`), a low-rank term (`hidden_size`) or both.
     Training uses all classes in every step (`loss="softmax"`) or the true classes and shared random negatives
     (`loss="sampled_softmax"`). Predictions and probabilities are always over all classes.
 

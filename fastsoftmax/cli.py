@@ -102,7 +102,9 @@ def _demo(options):
 
 def _train(options):
     from fastsoftmax import SoftmaxClassifier, datasets, persistence
+    from fastsoftmax import _validation as v
 
+    v.check_writable("output", options.output)
     data, vectorizer = datasets.read(options.data, options.format), None
     X = data.X
     if data.format == "fasttext":
