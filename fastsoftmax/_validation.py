@@ -427,9 +427,11 @@ def as_logits(logits):
     return logits
 
 
-def as_class_probabilities(target, logits):
-    """Class probabilities in the shape and dtype of `logits`."""
+def as_class_probabilities(target, logits, ignore_index):
+    """Class probabilities in the shape and dtype of `logits`; there is no class code among them to ignore."""
     if target.shape == logits.shape:
+        if ignore_index >= 0:
+            raise ValueError(f"ignore_index must be negative when target holds class probabilities, got {ignore_index}")
         return target.astype(logits.dtype, copy=False)
     if target.ndim == logits.ndim - 1:
         raise TypeError(f"target must hold integer class codes, got an array of {target.dtype}")

@@ -305,12 +305,13 @@ def cross_entropy(
     label_smoothing = check_real("label_smoothing", label_smoothing, minimum=0, maximum=1)
     positions = logits.shape[:axis] + logits.shape[axis + 1 :]
     target = np.asarray(target)
+    ignore_index = check_int("ignore_index", ignore_index)
     if target.dtype.kind == "f":
         classes = None
-        soft = _soft_targets(as_class_probabilities(target, logits), axis, weight, label_smoothing)
+        soft = _soft_targets(as_class_probabilities(target, logits, ignore_index), axis, weight, label_smoothing)
         total = float(math.prod(positions))
     else:
-        classes = as_class_targets(target, positions, n_classes, check_int("ignore_index", ignore_index))
+        classes = as_class_targets(target, positions, n_classes, ignore_index)
         soft = None
         if label_smoothing:
             soft = np.full((1, n_classes), label_smoothing / n_classes, logits.dtype)

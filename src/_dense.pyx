@@ -12,8 +12,8 @@ from libc.math cimport INFINITY, NAN, expm1, isfinite, isnan
 from libc.stdint cimport int64_t
 
 from _rowops cimport (
-    LseState, import_rowops, lse_columns, lse_log_mass, lse_log_masses, lse_merge, lse_rows, normalize_columns, normalize_rows,
-    soft_target_loss, subtract_scaled,
+    LseState, import_rowops, lse_columns, lse_log_mass, lse_log_masses, lse_merge, lse_rows, normalize_columns,
+    normalize_rows, soft_target_loss, subtract_scaled,
 )
 from _types cimport real
 
@@ -89,6 +89,7 @@ cdef void part_states(const real *x, const real *b, Py_ssize_t b_stride, const L
                       Py_ssize_t part, LseState *states_out) noexcept nogil:
     cdef Py_ssize_t start = part * lay.part, len = min(lay.part, lay.n - start), fold, n_folded, i
     cdef LseState folded[MAX_LINES]
+    cdef LseState *columns = states_out
     x += unit.offset + start * lay.n_inner
     if lay.n_inner == 1:
         for i in range(unit.n_lines):
@@ -99,25 +100,33 @@ cdef void part_states(const real *x, const real *b, Py_ssize_t b_stride, const L
         return
     fold = fold_of(lay, len)
     n_folded = len // fold
+    if fold > 1:
+        columns = folded
     for i in range(fold * unit.n_lines):
-        folded[i] = EMPTY
-    lse_columns(x, n_folded, fold * lay.n_inner, fold * unit.n_lines, folded)
-    lse_columns(x + n_folded * fold * lay.n_inner, 1, 0, len % fold * unit.n_lines, folded)
-    for i in range(unit.n_lines, fold * unit.n_lines):
-        lse_merge(&folded[i % unit.n_lines], &folded[i])
-    for i in range(unit.n_lines):
-        states_out[i] = folded[i]
+        columns[i] = EMPTY
+    lse_columns(x, n_folded, fold * lay.n_inner, fold * unit.n_lines, columns)
+    if fold > 1:
+        lse_columns(x + n_folded * fold * lay.n_inner, 1, 0, len % fold * unit.n_lines, columns)
+        for i in range(unit.n_lines):
+            states_out[i] = columns[i]
+        for i in range(1, fold):
+            merge_lines(states_out, &columns[i * unit.n_lines], unit.n_lines)
+
+
+cdef void merge_lines(LseState *states, const LseState *others, Py_ssize_t n_lines) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n_lines):
+        lse_merge(&states[i], &others[i])
 
 
 cdef void unit_states(const real *x, const real *b, Py_ssize_t b_stride, const Layout *lay, const Unit *unit,
                       LseState *states_out) noexcept nogil:
     cdef LseState states[MAX_LINES]
-    cdef Py_ssize_t part, i
+    cdef Py_ssize_t part
     part_states(x, b, b_stride, lay, unit, 0, states_out)
     for part in range(1, lay.n_parts):
         part_states(x, b, b_stride, lay, unit, part, states)
-        for i in range(unit.n_lines):
-            lse_merge(&states_out[i], &states[i])
+        merge_lines(states_out, states, unit.n_lines)
 
 
 cdef void part_states_task(const real *x, const real *b, Py_ssize_t b_stride, const Layout *lay, Py_ssize_t task,
@@ -131,15 +140,14 @@ cdef void part_states_task(const real *x, const real *b, Py_ssize_t b_stride, co
 cdef double[:, :, ::1] states_by_parts(const real *x, const real *b, Py_ssize_t b_stride, const Layout *lay,
                                        int n_threads):
     """The states of all lines, in [0] of (n_parts, n_lines, 3)."""
-    cdef Py_ssize_t n_lines = lay.n_outer * lay.n_inner, task, line, part
+    cdef Py_ssize_t n_lines = lay.n_outer * lay.n_inner, task, part
     cdef double[:, :, ::1] memory = np.empty((lay.n_parts, n_lines, 3))
     cdef LseState *states = <LseState *>&memory[0, 0, 0]
     with nogil:
         for task in prange(lay.n_units * lay.n_parts, num_threads=n_threads, schedule="static"):
             part_states_task(x, b, b_stride, lay, task, states)
         for part in range(1, lay.n_parts):
-            for line in range(n_lines):
-                lse_merge(&states[line], &states[part * n_lines + line])
+            merge_lines(states, states + part * n_lines, n_lines)
     return memory
 
 
@@ -165,7 +173,7 @@ cdef void lse_finish(const LseState *states, Py_ssize_t n_lines, bint weighted, 
         value = states[i].max + log_masses[i]
         mass = states[i].ties + states[i].rest
         if signs_out == NULL:
-            values_out[i] = <real>(NAN if mass < 0 else value)
+            values_out[i] = <real>(NAN if mass < 0 and value > -INFINITY else value)
         else:
             values_out[i] = <real>value
             signs_out[i] = <real>(value if isnan(value) else 0 if value == -INFINITY else -1 if mass < 0 else 1)
@@ -256,6 +264,8 @@ cdef Line cross_entropy_line(const real *x, Py_ssize_t step, const real *soft, P
     """`x` is the line's first element and `step` what lies between two; `soft` its soft targets or NULL."""
     cdef Line line = softmax_line(SOFTMAX, state, log_mass)
     cdef double loss = 0, mass = 0
+    if not isfinite(state.max):
+        log_mass = NAN
     if targets.classes != NULL:
         line.target = targets.classes[index]
         if line.target < 0:
@@ -302,9 +312,12 @@ cdef void write_part(const real *x, const Layout *lay, const Unit *unit, Py_ssiz
     cdef real shift[MAX_LINES]
     cdef real coef[MAX_LINES]
     fold = 1 if lay.n_inner == 1 else fold_of(lay, len)
-    for i in range(fold * unit.n_lines):
-        shift[i] = <real>lines[i % unit.n_lines].shift
-        coef[i] = <real>lines[i % unit.n_lines].coef
+    for i in range(unit.n_lines):
+        shift[i] = <real>lines[i].shift
+        coef[i] = <real>lines[i].coef
+    for i in range(unit.n_lines, fold * unit.n_lines):
+        shift[i] = shift[i - unit.n_lines]
+        coef[i] = coef[i - unit.n_lines]
     x += offset
     y_out += offset
     if lay.n_inner == 1:

@@ -28,11 +28,12 @@ INLINE V FN(load_logits)(const REAL *x, const REAL *b, ptrdiff_t n)
 /* What is subtracted before exp: the maximum, or 0 when there is nothing but -inf (and NaN) so far. */
 INLINE V FN(shift)(V max) { return FN(select)((VI)(max == -INFINITY), FN(splat)(0), max); }
 
-INLINE void FN(add_exp)(V logits, V weights, V max, V shift, V *ties, V *rest)
+/* `unit` is the share of an element that equals the maximum: 1, or inf where infinite elements may cancel. */
+INLINE void FN(add_exp)(V logits, V weights, V max, V shift, V unit, V *ties, V *rest)
 {
     VI tie = (VI)(logits == max);
-    V share = weights * FN(exp)(logits - shift);
-    *ties += (V)((VI)weights & tie);
+    V share = weights * FN(exp_from)(FN(splat)(EXP_MIN), logits - shift);
+    *ties += (V)((VI)(weights * unit) & tie);
     *rest += (V)((VI)share & ~tie);
 }
 
@@ -64,18 +65,20 @@ INLINE void FN(lse_block)(const REAL *x, const REAL *b, ptrdiff_t n, LseState *s
     REAL block_max = FN(hmax)(FN(max)(FN(max)(max0, max1), FN(max)(max2, max3)));
 
     V max = FN(splat)(block_max), shift = FN(shift)(max), one = FN(splat)(1);
+    V unit = b && block_max == INFINITY ? max : one;
     V ties0 = {0}, ties1 = {0}, rest0 = {0}, rest1 = {0};
     for (i = 0; i + 2 * LANES <= n; i += 2 * LANES) {
         __builtin_prefetch(x + i + FN(BLOCK));
         if (2 * LANES > FN(LINE))
             __builtin_prefetch(x + i + FN(BLOCK) + LANES);
-        FN(add_exp)(FN(load_logits)(x + i, b ? b + i : b, LANES), b ? FN(load)(b + i) : one, max, shift, &ties0, &rest0);
+        FN(add_exp)(FN(load_logits)(x + i, b ? b + i : b, LANES), b ? FN(load)(b + i) : one, max, shift, unit, &ties0,
+                    &rest0);
         FN(add_exp)(FN(load_logits)(x + i + LANES, b ? b + i + LANES : b, LANES), b ? FN(load)(b + i + LANES) : one, max,
-                    shift, &ties1, &rest1);
+                    shift, unit, &ties1, &rest1);
     }
     for (; i < n; i += LANES)
         FN(add_exp)(FN(load_logits)(x + i, b ? b + i : b, n - i), b ? FN(load_upto)(b + i, n - i, 0) : one, max, shift,
-                    &ties0, &rest0);
+                    unit, &ties0, &rest0);
     FN(lse_add)(state, block_max, FN(hsum)(ties0 + ties1), FN(hsum)(rest0 + rest1));
 }
 
@@ -92,7 +95,7 @@ INLINE void FN(lse_panel)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t stride, ptr
     V shift = FN(shift)(max), one = FN(splat)(1), ties = {0}, rest = {0};
     for (ptrdiff_t r = 0; r < n_rows; r++) {
         __builtin_prefetch(x + r * stride + FN(LINE));
-        FN(add_exp)(FN(load_upto)(x + r * stride, n_lanes, -INFINITY), one, max, shift, &ties, &rest);
+        FN(add_exp)(FN(load_upto)(x + r * stride, n_lanes, -INFINITY), one, max, shift, one, &ties, &rest);
     }
     FN(store)(lane, max);
     FN(store)(ties_lane, ties);
@@ -235,15 +238,24 @@ static void FN(exp_array)(const REAL *x, ptrdiff_t n, REAL *y_out)
 }
 
 #ifdef REAL_IS_DOUBLE
+INLINE void FN(log_masses)(const LseState *states, ptrdiff_t n_lanes, double *log_masses_out)
+{
+    double above_one[VBYTES / sizeof(double)] = {0};
+    for (ptrdiff_t j = 0; j < n_lanes; j++)
+        above_one[j] = (states[j].ties - 1) + states[j].rest;
+    V log_masses = FN(log1p)(FN(load)(above_one));
+    if (n_lanes < LANES)
+        FN(store_part)(log_masses_out, n_lanes, log_masses);
+    else
+        FN(store)(log_masses_out, log_masses);
+}
+
 static void FN(lse_log_masses)(const LseState *states, ptrdiff_t n, double *log_masses_out)
 {
-    for (ptrdiff_t i = 0; i < n; i += LANES) {
-        double above_one[VBYTES / sizeof(double)] = {0};
-        for (ptrdiff_t j = 0; j < LANES && i + j < n; j++)
-            above_one[j] = (states[i + j].ties - 1) + states[i + j].rest;
-        V log_masses = FN(log1p)(FN(load)(above_one));
-        for (ptrdiff_t j = 0; j < LANES && i + j < n; j++)
-            log_masses_out[i + j] = log_masses[j];
-    }
+    ptrdiff_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        FN(log_masses)(states + i, LANES, log_masses_out + i);
+    if (i < n)
+        FN(log_masses)(states + i, n - i, log_masses_out + i);
 }
 #endif

@@ -96,26 +96,28 @@ INLINE double FN(hsum)(V x)
 #ifdef REAL_IS_DOUBLE
 enum { FN(BIAS) = 1023, FN(MANTISSA) = 52 };
 #define EXP_MIN (-0x1.6232bdd7abcd2p+9) /* log of the smallest normal number, rounded up */
+#define EXP_MAX 710.0                   /* overflows */
 #else
 enum { FN(BIAS) = 127, FN(MANTISSA) = 23 };
 #define EXP_MIN (-0x1.5d589ep+6f)
+#define EXP_MAX 89.0f
 #endif
 
-/* exp(x), or 0 where x < least; least >= EXP_MIN. Error at most 1.1 ULP (tests/test_rowops.py); overflow gives inf, NaN
+/* exp(x), or 0 where x < least; for least >= EXP_MIN and x <= EXP_MAX. Error at most 1.1 ULP (tests/test_rowops.py); NaN
  * stays. There are no subnormal results: on x86, arithmetic that makes one takes 50 times as long.
  * Cody-Waite: x = n ln2 + r, |r| <= ln2 / 2, exp(x) = 2^n (1 + r + r^2 q(r)); q is the minimax polynomial of relative
  * error 3e-9 (float) and 4e-18 (double), fitted in 60 digits. n ln2_hi is exact, with or without FMA. */
 INLINE V FN(exp_from)(V least, V x)
 {
 #ifdef REAL_IS_DOUBLE
-    static const double HI = 710.0, MAGIC = 0x1.8p52; /* adding 1.5 * 2^52 rounds to an integer */
+    static const double MAGIC = 0x1.8p52; /* adding 1.5 * 2^52 rounds to an integer */
     static const double LOG2E = 0x1.71547652b82fep0, LN2_HI = 0x1.62e42feep-1, LN2_LO = 0x1.a39ef35793c76p-33;
 #else
-    static const float HI = 89.0f, MAGIC = 0x1.8p23f;
+    static const float MAGIC = 0x1.8p23f;
     static const float LOG2E = 0x1.715476p0f, LN2_HI = 0x1.63p-1f, LN2_LO = -0x1.bd0106p-13f;
 #endif
     VI vanishes = (VI)(x < least);
-    x = FN(min)(FN(splat)(HI), FN(max)(least, x)); /* a NaN in x is the second operand: it stays */
+    x = FN(max)(least, x); /* a NaN in x is the second operand: it stays */
     V shifted = x * LOG2E + MAGIC, n = shifted - MAGIC;
     V r = (x - n * LN2_HI) - n * LN2_LO;
 #ifdef REAL_IS_DOUBLE
@@ -145,7 +147,8 @@ INLINE V FN(exp_from)(V least, V x)
     return (V)((VI)y & ~vanishes);
 }
 
-INLINE V FN(exp)(V x) { return FN(exp_from)(FN(splat)(EXP_MIN), x); }
+/* The same for any x: 0 where the result would be subnormal, inf where it overflows. */
+INLINE V FN(exp)(V x) { return FN(exp_from)(FN(splat)(EXP_MIN), FN(min)(FN(splat)(EXP_MAX), x)); }
 
 /* The least x for which exp(x) * |factor| is certainly a normal number. */
 INLINE V FN(exp_least)(V factor)

@@ -9,3 +9,4 @@
 #undef MM_PREFIX
 #undef MM_SUFFIX
 #undef EXP_MIN
+#undef EXP_MAX
