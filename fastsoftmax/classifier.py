@@ -98,7 +98,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         sampler="unigram",
         n_negatives=1024,
         optimizer="adagrad",
-        learning_rate=0.1,
+        learning_rate=0.15,
         schedule="linear",
         batch_size=256,
         max_iter=10,
