@@ -11,8 +11,7 @@ from fastsoftmax._training import FullSoftmax, Progress, SampledSoftmax, Trainer
 __all__ = ["SoftmaxClassifier"]
 
 AUTO_HIDDEN_SIZE = 128
-AUTO_DIRECT_VALUES = 1 << 24  # "auto" takes a dense direct term up to 16.8 million weights
-AUTO_SAMPLED_CLASSES = 8192  # and samples candidates from this many classes on
+AUTO_SAMPLED_CLASSES = 8192  # "auto" samples candidates from this many classes on
 
 
 class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
@@ -29,14 +28,15 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     hidden_size : int, None or "auto"
         Size of the low-rank term; None: no such term. "auto": 128 where there is no direct term, else None.
     direct : {"dense", None, "auto"}
-        A weight for each (class, feature); None: no such term. "auto": "dense" where `hidden_size` is None, or where it is
-        "auto" too and there are at most 16.8 million weights; else None.
+        A weight for each (class, feature); None: no such term. "auto": "dense" where `hidden_size` is None; where it is
+        "auto" too, "dense" if X is dense or if that takes fewer weights than a low-rank term of size 128; else None.
     sampler : {"unigram", "uniform", "log_uniform"} or a sampler of fastsoftmax.samplers
         Where negatives come from; "unigram" draws classes by their training counts to the power 0.75.
     n_negatives : int
         Negatives drawn for each batch, with replacement; below the number of classes.
     optimizer : {"adagrad", "sgd"}
     learning_rate : float
+        0.1 suits the low-rank term; a direct term alone, on sparse rows of unit length, learns faster with 0.3 to 1.
     schedule : {"linear", "constant"}
         "linear": in `fit` the learning rate falls to zero over all steps of `max_iter` epochs.
     batch_size : int
@@ -98,7 +98,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         sampler="unigram",
         n_negatives=1024,
         optimizer="adagrad",
-        learning_rate=0.15,
+        learning_rate=0.1,
         schedule="linear",
         batch_size=256,
         max_iter=10,
@@ -243,7 +243,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
 
     def _initialise(self, classes, codes, X, rng):
         n_classes, n_features = len(classes), X.shape[1]
-        loss, direct, hidden_size = self._choose(n_classes, n_features)
+        loss, direct, hidden_size = self._choose(n_classes, n_features, isinstance(X, np.ndarray))
         optimizer, dtype = self._optimizer(), np.dtype(self.dtype)
         n_bytes, formula = Model.forecast(
             n_classes, n_features, hidden_size, direct == "dense", optimizer=optimizer, itemsize=dtype.itemsize
@@ -273,12 +273,13 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         self.classes_, self.n_features_in_, self._rng = classes, n_features, rng
         self.loss_curve_, self.validation_curve_, self.n_iter_ = [], [], 0
 
-    def _choose(self, n_classes, n_features):
-        """What "auto" stands for, by the number of classes and the size of the direct term."""
-        direct, hidden_size, loss = self.direct, self.hidden_size, self.loss
+    def _choose(self, n_classes, n_features, dense_input):
+        """What "auto" stands for."""
+        loss, direct, hidden_size = self.loss, self.direct, self.hidden_size
         if direct == "auto":
-            small = n_classes * n_features <= AUTO_DIRECT_VALUES
-            direct = "dense" if hidden_size is None or (hidden_size == "auto" and small) else None
+            smaller = n_classes * n_features <= (n_classes + n_features) * AUTO_HIDDEN_SIZE
+            wanted = hidden_size is None or (hidden_size == "auto" and (dense_input or smaller))
+            direct = "dense" if wanted else None
         if hidden_size == "auto":
             hidden_size = AUTO_HIDDEN_SIZE if direct is None else None
         if loss == "auto":

@@ -52,7 +52,7 @@ def _parser():
     train.add_argument("--direct", choices=("auto", "dense", "none"), default="auto")
     train.add_argument("--negatives", type=int, default=1024, metavar="N", help="classes drawn a batch")
     train.add_argument("--optimizer", choices=("adagrad", "sgd"), default="adagrad")
-    train.add_argument("--learning-rate", type=float, default=0.15)
+    train.add_argument("--learning-rate", type=float, default=0.1)
     train.add_argument("--batch-size", type=int, default=256)
     train.add_argument("--epochs", type=int, default=10)
     train.add_argument("--alpha", type=float, default=0.0, help="L2 penalty")

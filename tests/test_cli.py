@@ -136,7 +136,17 @@ def test_demo_on_a_folder(tmp_path, capsys):
             for _ in range(30)
         ]
         (tmp_path / f"{i}.txt").write_text("".join(lines))
-    arguments = ["demo", "--corpus", str(tmp_path), "--complete", "the dog sat on the", "--epochs", "20", "--loss", "softmax"]
+    arguments = [
+        "demo",
+        "--corpus",
+        str(tmp_path),
+        "--complete",
+        "the dog sat on the",
+        "--epochs",
+        "20",
+        "--loss",
+        "softmax",
+    ]
     assert cli.main(arguments) == 0
     output = capsys.readouterr().out
     perplexity = {
