@@ -110,6 +110,7 @@ class Forward:
         self.target_logit.fill(-np.inf)
         for begin, end in self._blocks(self.n_tiles, 1):
             _linear.forward(terms, self, begin, end)
+        self.target_logit += target_shift
         self._reduce()
 
     def _plan(self, keep):
@@ -192,7 +193,8 @@ def write_logits(terms, out, n_threads, workspace):
 def topk(terms, k, n_threads, workspace):
     """(n_rows, k) class ids and log-probabilities, best first. ValueError where a row's logits hold NaN."""
     work = _Plan(terms, n_threads, workspace)
-    n_parts = min(work.n_tiles, MAX_TOPK_PARTS)
+    heap_bytes = terms.n_rows * k * (terms.dtype.itemsize + 8)  # of each part
+    n_parts = int(np.clip(WORKING_MEMORY // max(1, heap_bytes), 1, min(work.n_tiles, MAX_TOPK_PARTS)))
     work.max = workspace.array("max", (work.n_tiles, terms.n_rows), np.float64)
     work.sum = workspace.array("sum", (work.n_tiles, terms.n_rows), np.float64)
     values = workspace.array("topk_values", (n_parts, terms.n_rows, k), terms.dtype)

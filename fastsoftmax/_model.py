@@ -41,14 +41,17 @@ class Model:
             E = 0.2 * rng.standard_normal((n_features, hidden_size), dtype=dtype)
             V = np.zeros((n_classes, hidden_size), dtype)
         model = cls(W, E, V, np.zeros(n_classes, dtype))
-        if optimizer.has_state:
-            arrays = {name: getattr(model, name) for name in cls.NAMES}
-            model.state = {
-                name: np.zeros(len(a), dtype) if name in "EV" else np.zeros_like(a)
-                for name, a in arrays.items()
-                if a is not None
-            }
+        model.prepare(optimizer)
         return model
+
+    def prepare(self, optimizer):
+        """Make it ready for steps of `optimizer`, which may not be the one before: its state is there, all can be written."""
+        for name, a in self.parameters().items():
+            if optimizer.has_state and name not in self.state:
+                self.state[name] = np.zeros(len(a), self.dtype) if name in "EV" else np.zeros_like(a)
+            if not a.flags.writeable:  # a memory-mapped pickle
+                setattr(self, name, a.copy(order="K"))
+        self.state = {name: a if a.flags.writeable else a.copy(order="K") for name, a in self.state.items()}
 
     @staticmethod
     def forecast(n_classes, n_features, hidden_size, has_direct, *, optimizer, itemsize):
@@ -68,11 +71,13 @@ class Model:
             n_values += n_states
         return n_values * itemsize, formula
 
+    def parameters(self):
+        """The parameters that there are, by name."""
+        return {name: getattr(self, name) for name in self.NAMES if getattr(self, name) is not None}
+
     def arrays(self):
-        """All arrays by name, states as `state.NAME`; None for absent ones is left out."""
-        named = {name: getattr(self, name) for name in self.NAMES}
-        named |= {f"state.{name}": a for name, a in self.state.items()}
-        return {name: a for name, a in named.items() if a is not None}
+        """All arrays by name, states as `state.NAME`."""
+        return self.parameters() | {f"state.{name}": a for name, a in self.state.items()}
 
     @property
     def n_classes(self):

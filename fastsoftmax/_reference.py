@@ -1,6 +1,7 @@
 """Slow, obvious float64 NumPy twins of the kernels: the oracle of the tests."""
 
 import numpy as np
+from scipy import sparse
 
 
 def logsumexp(a, axis=None, b=None, keepdims=False):
@@ -65,3 +66,111 @@ def cross_entropy(logits, target, weight=None, ignore_index=-100, reduction="mea
         loss = losses if reduction == "none" else losses.sum() * scale
         dz = np.where(kept[..., None], dz * scale, 0)
     return loss, np.moveaxis(dz, -1, axis)
+
+
+# -- linear logits --
+
+
+def _as_float64(X):
+    return np.asarray(X.toarray() if sparse.issparse(X) else X, dtype=np.float64)
+
+
+def linear_logits(X, W, bias=None):
+    return _as_float64(X) @ _as_float64(W).T + (0.0 if bias is None else _as_float64(bias))
+
+
+def linear_logsumexp(X, W, bias=None):
+    return logsumexp(linear_logits(X, W, bias), axis=1)[0]
+
+
+def linear_cross_entropy(X, W, target, bias=None, **options):
+    """(loss, (dX, dW, dbias)); for the reduction "none" the gradients are those of the sum."""
+    loss, dlogits = cross_entropy(linear_logits(X, W, bias), target, **options)
+    return loss, _linear_gradients(X, W, dlogits)
+
+
+def _linear_gradients(X, W, dlogits):
+    return dlogits @ _as_float64(W), dlogits.T @ _as_float64(X), dlogits.sum(axis=0)
+
+
+def linear_topk(X, W, k, bias=None):
+    """(class_ids, log_proba), of equal ones the smaller id first."""
+    log_proba = log_softmax(linear_logits(X, W, bias), axis=1)
+    class_ids = np.argsort(-log_proba, axis=1, kind="stable")[:, :k]
+    return class_ids, np.take_along_axis(log_proba, class_ids, axis=1)
+
+
+def sampled_cross_entropy(
+    X,
+    W,
+    target,
+    bias=None,
+    *,
+    class_ids,
+    log_expected_counts,
+    target_log_expected_counts=0.0,
+    remove_accidental_hits=True,
+):
+    """(loss, (dX, dW, dbias)) with gradients of all classes: for each row a softmax over its target and the draws."""
+    logits = linear_logits(X, W, bias)
+    n_rows = len(logits)
+    target_shift = np.broadcast_to(target_log_expected_counts, n_rows)
+    loss, dlogits = 0.0, np.zeros_like(logits)
+    for i in range(n_rows):
+        is_negative = class_ids != target[i] if remove_accidental_hits else np.ones(len(class_ids), bool)
+        candidates = np.concatenate([[target[i]], class_ids[is_negative]]).astype(np.int64)
+        shift = np.concatenate([[target_shift[i]], log_expected_counts[is_negative]])
+        row_loss, row_dlogits = cross_entropy((logits[i, candidates] - shift)[None], np.array([0]))
+        loss += row_loss / n_rows
+        np.add.at(dlogits[i], candidates, row_dlogits[0] / n_rows)
+    return loss, _linear_gradients(X, W, dlogits)
+
+
+# -- optimiser steps --
+
+
+def update(rule, w, gradient, state=None, alpha=0.0):
+    """(w, state) after a step of optimizers.SGD or Adagrad; a state with one number a row means row-wise Adagrad."""
+    if not rule.has_state:
+        return w - rule.learning_rate * (gradient + alpha * w), None
+    if state.ndim < w.ndim:
+        state = state + np.mean(gradient**2, axis=1)
+        rate = rule.learning_rate / (np.sqrt(state) + rule.epsilon)
+        return w - rate[:, None] * (gradient + alpha * w), state
+    gradient = gradient + alpha * w
+    state = state + gradient**2
+    return w - rule.learning_rate * gradient / (np.sqrt(state) + rule.epsilon), state
+
+
+def model_step(arrays, X, target, rule, *, class_ids=None, log_expected_counts=None):
+    """(loss, arrays) after one step on the mean loss of a batch: `arrays` by name, as `_model.Model.arrays` gives them.
+
+    Only rows of `E` and columns of `W` whose features occur in X are touched (of dense X all), and with `class_ids`,
+    the drawn classes, only those and the targets.
+    """
+    arrays = {name: a.astype(np.float64) for name, a in arrays.items()}
+    features = np.unique(X.indices) if sparse.issparse(X) else np.arange(X.shape[1])
+    X, E = _as_float64(X), arrays.get("E", np.zeros((X.shape[1], 0)))
+    n_classes, n_direct = len(arrays["bias"]), X.shape[1] if "W" in arrays else 0
+    # both terms are one linear softmax of (x, x E)
+    hidden = np.hstack([X[:, :n_direct], X @ E])
+    weights = np.hstack([arrays.get(name, np.zeros((n_classes, 0))) for name in "WV"])
+    if class_ids is None:
+        classes = np.arange(n_classes)
+        loss, (dhidden, dweights, dbias) = linear_cross_entropy(hidden, weights, target, arrays["bias"])
+    else:
+        classes = np.union1d(class_ids, target)
+        loss, (dhidden, dweights, dbias) = sampled_cross_entropy(
+            hidden, weights, target, arrays["bias"], class_ids=class_ids, log_expected_counts=log_expected_counts
+        )
+    dW, dV = dweights[:, :n_direct], dweights[:, n_direct:]
+    gradients = {"W": dW, "V": dV, "bias": dbias, "E": X.T @ dhidden[:, n_direct:]}
+    touched = {"W": np.ix_(classes, features), "V": classes, "bias": classes, "E": features}
+    for name in [name for name in arrays if not name.startswith("state.")]:
+        at, state = touched[name], arrays.get(f"state.{name}")
+        alpha = 0.0 if name == "bias" else rule.alpha
+        w, s = update(rule, arrays[name][at], gradients[name][at], None if state is None else state[at], alpha)
+        arrays[name][at] = w
+        if s is not None:
+            state[at] = s
+    return loss, arrays

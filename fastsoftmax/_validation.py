@@ -81,6 +81,12 @@ def as_real_array(name, a):
 # -- linear models: X, W, bias, targets --
 
 
+def _contiguous(a, dtype):
+    """`a` in C order as `dtype`; a value beyond its range becomes infinite, for the check that follows to report."""
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(a, dtype=dtype)
+
+
 def _first_non_finite(values):
     """Position of the first NaN or infinity of a flat array, or None."""
     with np.errstate(over="ignore", invalid="ignore"):
@@ -104,7 +110,7 @@ def check_X(X, *, n_features=None, dtype=None, name="X"):
         X = as_real_array(name, X)
         if X.ndim != 2:
             raise ValueError(f"{name} must be 2-D (n_samples, n_features), got {X.ndim}-D of shape {X.shape}")
-        X = np.ascontiguousarray(X, dtype=dtype)
+        X = _contiguous(X, dtype)
         values = X.reshape(-1)
     if n_features is not None and X.shape[1] != n_features:
         raise ValueError(f"{name} has {X.shape[1]} features, but {n_features} are expected")
@@ -125,6 +131,9 @@ def _check_csr(X, dtype, name):
     if dtype is None:
         dtype = X.dtype if X.dtype in REAL_DTYPES else (np.float32 if X.dtype == np.float16 else np.float64)
     indptr, indices = X.indptr, X.indices
+    for part, a in (("indptr", indptr), ("indices", indices)):
+        if a.dtype not in (np.int32, np.int64):
+            raise TypeError(f"{name}.{part} must hold int32 or int64, got an array of {a.dtype}")
     if (
         indptr.shape != (X.shape[0] + 1,)
         or indptr[0] != 0
@@ -137,18 +146,19 @@ def _check_csr(X, dtype, name):
     if indices.size and (indices.min() < 0 or indices.max() >= X.shape[1]):
         bad = indices.min() if indices.min() < 0 else indices.max()
         raise ValueError(f"{name}.indices must be in [0, {X.shape[1]}), got {bad}")
-    if X.dtype == dtype and all(a.flags.c_contiguous for a in (indptr, indices, X.data)):
+    is_contiguous = all(a.flags.c_contiguous for a in (indptr, indices, X.data))
+    if X.dtype == dtype and indptr.dtype == indices.dtype and is_contiguous:
         return X
     index_dtype = np.promote_types(indptr.dtype, indices.dtype)
-    data = np.ascontiguousarray(X.data, dtype=dtype)
+    data = _contiguous(X.data, dtype)
     return type(X)(
         (data, np.ascontiguousarray(indices, index_dtype), np.ascontiguousarray(indptr, index_dtype)), shape=X.shape
     )
 
 
 def check_W(W, *, name="W"):
-    """`W` (n_classes, n_features) as it is (float32 or float64, any strides): never copied unless it holds integers."""
-    W = as_real_array(name, W)
+    """`W` (n_classes, n_features) as it is (float32 or float64, any strides), copied only if it has to be converted."""
+    W = np.require(as_real_array(name, W), requirements="A")
     if W.ndim != 2 or W.shape[0] < 1:
         raise ValueError(f"{name} must be 2-D (n_classes, n_features) with at least one class, got shape {W.shape}")
     return W
@@ -214,7 +224,9 @@ def check_memory(what, n_bytes, formula):
 
 def check_labels(y, *, X_rows=None, name="y"):
     """`y` as a 1-D array of integers, bools or strings, one label a row."""
-    y = np.asarray(y)
+    given, y = y, np.asarray(y)
+    if y.dtype.kind in "US" and not hasattr(given, "dtype"):
+        y = np.array(given, dtype=object)  # NumPy would make strings of numbers among strings
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim != 1:
@@ -228,11 +240,11 @@ def check_labels(y, *, X_rows=None, name="y"):
         return y
     if y.dtype.kind == "O":
         kinds = {type(label) for label in y}
-        if not all(issubclass(kind, str) for kind in kinds):
-            raise TypeError(
-                f"{name} must hold integers or strings, got objects of {', '.join(sorted(k.__name__ for k in kinds))}"
-            )
-        return y.astype(str) if len(y) else y
+        for base, dtype in ((str, str), (numbers.Integral, np.int64)):
+            if all(issubclass(kind, base) for kind in kinds):
+                return y.astype(dtype)
+        names = ", ".join(sorted(kind.__name__ for kind in kinds))
+        raise TypeError(f"{name} must hold either integers or strings, got objects of {names}")
     if y.dtype.kind not in "biuU":
         raise TypeError(f"{name} must hold integers, bools or strings, got an array of {y.dtype}")
     return y

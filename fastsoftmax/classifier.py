@@ -196,7 +196,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             codes = v.encode_labels(y, classes)
             self._initialise(classes, codes, X, v.check_rng("random_state", self.random_state))
         else:
-            X = v.check_X(X, n_features=self.n_features_in_)
+            X = v.check_X(X, n_features=self.n_features_in_, dtype=self._model.dtype)
             codes = v.encode_labels(y, self.classes_)
         with Progress(X.shape[0], 1, self.verbose) as progress:
             self.loss_curve_.append(self._trainer(X, codes, weight).epoch(progress))
@@ -291,12 +291,14 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         """A Trainer whose learning rate falls over `n_epochs`, if given."""
         loss = FullSoftmax() if self.loss_ == "softmax" else SampledSoftmax(self._sampler, self.n_negatives)
         n_steps = None if n_epochs is None else n_epochs * -(-X.shape[0] // self.batch_size)
+        optimizer = self._optimizer()
+        self._model.prepare(optimizer)
         return Trainer(
             self._runner(X),
             codes,
             weight,
             loss,
-            self._optimizer(),
+            optimizer,
             batch_size=self.batch_size,
             rng=self._rng,
             n_steps=n_steps,
@@ -308,7 +310,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             import scipy.sparse as sp
 
             X = sp.csr_matrix(X)
-        return Runner(self._model, X, n_threads=_threads.resolve(self.n_threads), working_memory=self.working_memory)
+        n_threads = _threads.resolve(v.check_n_threads(self.n_threads))
+        return Runner(self._model, X, n_threads=n_threads, working_memory=self.working_memory)
 
     # -- prediction --
 

@@ -196,7 +196,8 @@ class _Gradients:
         self.prior_sum = float(n_classes) if weight is None else weight.sum()
 
     def add(self, rows, forward, counted, row_weight, working_memory):
-        scale = (1 - self.smooth) * row_weight * self.scale if counted.any() else np.zeros_like(row_weight)
+        with np.errstate(invalid="ignore"):  # the mean over a mass of zero is nan
+            scale = (1 - self.smooth) * row_weight * self.scale if counted.any() else np.zeros_like(row_weight)
         smoothing = None
         if self.smooth:
             prior_scale = np.where(counted, self.smooth / self.inputs.n_classes * self.scale, 0.0)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fastsoftmax._model import Model
+from fastsoftmax._validation import REAL_DTYPES
 
 FORMAT = "fastsoftmax.SoftmaxClassifier"
 FORMAT_VERSION = 1
@@ -55,13 +56,20 @@ def save(classifier, path, extra=None):
     handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)
     try:
-        save_file(tensors, beside, metadata={"fastsoftmax": json.dumps(header)})
+        save_file(tensors, beside, metadata={"fastsoftmax": json.dumps(header, default=_as_python)})
         with open(beside, "rb") as file:
             os.fsync(file.fileno())
         os.replace(beside, path)
     except BaseException:
         os.unlink(beside)
         raise
+
+
+def _as_python(value):
+    """NumPy's numbers, which parameter searches set, as Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{value!r} cannot be saved")
 
 
 def load(path):
@@ -84,8 +92,8 @@ def load_with_extra(path):
     header, tensors = _read(path)
     try:
         classifier = SoftmaxClassifier(**header["params"])
-        for name, value in header["fitted"].items():
-            setattr(classifier, name, value)
+        for name in FITTED:
+            setattr(classifier, name, header["fitted"][name])
         classifier._class_counts = tensors.pop("class_counts")
         classifier.classes_ = _unpack_labels(tensors, header["classes"])
         for name in header["fortran"]:
@@ -93,9 +101,9 @@ def load_with_extra(path):
         state = {name.removeprefix("state."): a for name, a in tensors.items() if name.startswith("state.")}
         classifier._model = Model(**{name: tensors.get(name) for name in Model.NAMES}, state=state)
         _check_consistent(classifier)
-    except (KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
+        classifier._resume()
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         raise ValueError(f"{path}: not a complete fastsoftmax model ({type(error).__name__}: {error})") from error
-    classifier._resume()
     return classifier, header["extra"]
 
 
@@ -115,6 +123,8 @@ def _read(path):
         raise ValueError(f"{path}: not a model file, or a damaged one ({error})") from error
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}: damaged header ({error})") from error
+    if not isinstance(header, dict):
+        raise ValueError(f"{path}: damaged header ({type(header).__name__})")
     if header.get("format") != FORMAT or header.get("format_version") != FORMAT_VERSION:
         found = f"{header.get('format')!r} version {header.get('format_version')!r}"
         raise ValueError(f"{path}: holds {found}, but this version reads {FORMAT!r} version {FORMAT_VERSION}")
@@ -138,9 +148,12 @@ def _unpack_labels(tensors, kind):
 
 
 def _check_consistent(classifier):
-    """Shapes that the kernels rely on."""
+    """Parameters, shapes and dtypes that the kernels rely on."""
+    classifier._check_params()
     model, n_classes, n_features = classifier._model, len(classifier.classes_), classifier.n_features_in_
     hidden_size = 0 if model.V is None else model.V.shape[1]
+    if model.bias.dtype not in REAL_DTYPES:
+        raise ValueError(f"the model's bias has dtype {model.bias.dtype}")
     if classifier._class_counts.shape != (n_classes,):
         raise ValueError(f"the model has {n_classes} classes, but {len(classifier._class_counts)} class counts")
     expected = {

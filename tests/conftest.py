@@ -1,4 +1,6 @@
+import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from fastsoftmax import _rowops
 
@@ -10,3 +12,40 @@ def isa(request):
     _rowops.select(request.param)
     yield request.param
     _rowops.select(before)
+
+
+@pytest.fixture(scope="session")
+def sparse_X():
+    """Makes a CSR matrix of normal numbers with empty rows, explicit zeros, unsorted and duplicate column indices."""
+
+    def make(n_rows, n_features, dtype=np.float64, *, seed=0, n_entries=6, index_dtype=np.int32):
+        rng = np.random.default_rng(seed)
+        lengths = rng.integers(0, n_entries + 1, n_rows) if n_features else np.zeros(n_rows, int)
+        lengths[::5] = 0
+        indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(index_dtype)
+        indices = rng.integers(0, max(1, n_features), indptr[-1]).astype(index_dtype)
+        indices[1::4] = indices[: len(indices[1::4]) * 4 : 4]  # the neighbour's column, mostly of the same row
+        data = rng.standard_normal(indptr[-1]).astype(dtype)
+        data[::7] = 0
+        X = sp.csr_array((data, indices, indptr), shape=(n_rows, n_features))
+        X.indices, X.indptr = indices, indptr  # scipy narrows int64 where it can
+        return X
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def assert_no_worse():
+    """Checks that a result is as near to the float64 truth as naive code of its precision, but for roundings."""
+
+    def check(ours, naive, truth, n_roundings=32):
+        ours, truth = np.asarray(ours), np.asarray(truth, np.float64)
+        assert ours.shape == truth.shape
+        if not truth.size:
+            return
+        scale = np.abs(truth).max()
+        slack = n_roundings * np.finfo(naive.dtype).eps * max(scale, np.finfo(naive.dtype).tiny)
+        error, naive_error = np.abs(ours - truth).max(), np.abs(naive - truth).max()
+        assert error <= naive_error + slack, f"error {error:.3g}, naively {naive_error:.3g}, slack {slack:.3g}"
+
+    return check
