@@ -133,13 +133,13 @@ class Runner:
             workspace=self.workspace,
         )
 
-    def step(self, rows, target, weight, optimizer, *, class_ids=None, offset=None):
-        """One optimiser step on a batch's mean of weight times loss. Returns that mean, from before the step.
+    def step(self, rows, target, optimizer, *, weight=1.0, class_ids=None, offset=None):
+        """One optimiser step on a batch's mean of weight (one, or one a row) times loss. Returns that mean, from before it.
 
         Nothing is changed where it is not finite.
         """
         forward = self.forward(rows, target, class_ids=class_ids, offset=offset, keep=self.working_memory)
-        scale = weight / len(rows)
+        scale = np.full(len(rows), 1.0 / len(rows)) * weight
         loss = scale @ forward.nll
         if np.isfinite(loss):
             self._backward(forward, scale, optimizer)

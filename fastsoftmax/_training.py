@@ -63,7 +63,7 @@ class Trainer:
             self.optimizer.learning_rate = self.learning_rate * (1 - self.steps_done / self.n_steps)
         self.steps_done += 1
         candidates, target = self.loss.candidates(self.target[rows], self.rng)
-        loss = self.runner.step(rows, target, self.weight[rows], self.optimizer, **candidates)
+        loss = self.runner.step(rows, target, self.optimizer, weight=self.weight[rows], **candidates)
         if not np.isfinite(loss):
             raise FloatingPointError(
                 f"the loss became {loss}: training diverged; lower learning_rate (now {self.learning_rate}), scale the "
