@@ -15,6 +15,7 @@ import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError, LinkError
 
 SRC = Path("src")
 OPTIMISE = ["-O3", "-fno-math-errno", "-fno-trapping-math"]
@@ -30,9 +31,9 @@ def compiles(compiler, program, compile_args, link_args):
         source = Path(folder, "program.c")
         source.write_text(program)
         try:
-            objects = compiler.compile([str(source)], output_dir="/" if os.name != "nt" else None, extra_postargs=compile_args)
-            compiler.link_executable(objects, str(Path(folder, "program")), extra_postargs=link_args)
-        except Exception as error:  # distutils' CompileError and LinkError moved between versions
+            objects = compiler.compile([str(source)], output_dir=folder, extra_postargs=compile_args)
+            compiler.link_executable(objects, "program", output_dir=folder, extra_postargs=link_args)
+        except (CompileError, LinkError) as error:
             print(f"OpenMP with {compile_args}: {error}", file=sys.stderr)
             return False
     return True
@@ -41,7 +42,7 @@ def compiles(compiler, program, compile_args, link_args):
 class BuildExt(build_ext):
     def build_extensions(self):
         if self.compiler.compiler_type == "msvc":
-            sys.exit("fastsoftmax: the kernels use GCC's vector extensions; build with gcc or clang (MSYS2 or WSL on Windows)")
+            sys.exit("fastsoftmax: the kernels use GCC's vector extensions; build with gcc or clang")
         compile_args, link_args = self.openmp_arguments()
         for extension in self.extensions:
             extension.extra_compile_args = OPTIMISE + compile_args
@@ -55,17 +56,21 @@ class BuildExt(build_ext):
             if compiles(self.compiler, OPENMP_PROGRAM, compile_args, link_args):
                 return compile_args, link_args
         sys.exit(
-            "fastsoftmax: the C compiler does not build OpenMP programs. Install its OpenMP runtime (gcc: libgomp; clang: libomp), "
-            "or set FASTSOFTMAX_NO_OPENMP=1 to build a single-threaded library."
+            "fastsoftmax: the C compiler does not build OpenMP programs. Install its OpenMP runtime "
+            "(gcc: libgomp; clang: libomp), or set FASTSOFTMAX_NO_OPENMP=1 to build a single-threaded library."
         )
 
 
 def extensions():
     headers = [str(p) for p in sorted(SRC.glob("*.h")) + sorted(SRC.glob("*.pxd"))]
     for pyx in sorted(SRC.glob("_*.pyx")):
-        sources = [str(pyx)] + ([str(SRC / "rowops.c")] if pyx.stem == "_rowops" else [])
-        yield Extension(f"fastsoftmax.{pyx.stem}", sources, include_dirs=[str(SRC), numpy.get_include()], depends=headers,
-                        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")])
+        yield Extension(
+            f"fastsoftmax.{pyx.stem}",
+            sources=[str(pyx)] + ([str(SRC / "rowops.c")] if pyx.stem == "_rowops" else []),
+            include_dirs=[str(SRC), numpy.get_include()],
+            define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+            depends=headers,
+        )
 
 
 checks = os.environ.get("FASTSOFTMAX_BOUNDSCHECK") == "1"

@@ -5,7 +5,7 @@ Linear models     linear_logsumexp, linear_cross_entropy, linear_topk
 Sampling          sampled_cross_entropy, samplers
 Estimator         SoftmaxClassifier
 Evaluation        metrics
-Files             load, datasets
+Files and text    load, datasets, features
 """
 
 import importlib
@@ -23,7 +23,7 @@ _LAZY = {
     "linear_topk": "linear",
     "sampled_cross_entropy": "sampled",
 }
-_MODULES = ("datasets", "metrics", "optimizers", "samplers")
+_MODULES = ("datasets", "features", "metrics", "optimizers", "samplers")
 
 __all__ = ["cross_entropy", "log_softmax", "logsumexp", "softmax", *_LAZY, *_MODULES]
 

@@ -1,7 +1,7 @@
-"""The two passes of a linear softmax over a batch, around the kernels of _linear.pyx: what every loss and every step runs.
+"""The two passes of a linear softmax over a batch, around the kernels of _linear.pyx.
 
-`Terms` says how the logits come about, `Forward` holds the first pass and what follows from it (log-sum-exp, losses), and
-`Forward.backward` turns row weights into gradients or optimiser steps.
+Every loss and every step runs them. `Terms` says how the logits come about, `Forward` holds the first pass and what follows
+from it (log-sum-exp, losses), and `Forward.backward` turns row weights into gradients or optimiser steps.
 """
 
 from typing import NamedTuple
@@ -145,7 +145,8 @@ class Forward:
         destination : Destination
         dhidden : (n_rows, n_hidden) array to fill, or None
         parts_memory : bytes for partial sums of dhidden
-        smoothing : None, or (scale_p, prior_scale, prior): the gradient is scale_p p - scale [target] - prior_scale prior
+        smoothing : None, or (scale_p, prior_scale, prior)
+            The gradient of the logits is scale_p p - scale [target] - prior_scale prior.
         """
         with np.errstate(invalid="ignore", over="ignore", under="ignore"):
             target = -scale * np.exp(self.rest - self.lse)
@@ -201,5 +202,7 @@ def topk(terms, k, n_threads, workspace):
     _topk.topk(terms, work, values, class_ids)
     lse = reduce_tiles(work.max, work.sum)
     if np.isnan(lse).any():
-        raise ValueError(f"the logits of row {int(np.flatnonzero(np.isnan(lse))[0])} are NaN: W or bias holds NaN or infinity")
+        raise ValueError(
+            f"the logits of row {int(np.flatnonzero(np.isnan(lse))[0])} are NaN: W or bias holds NaN or infinity"
+        )
     return class_ids[0], values[0] - lse[:, None]

@@ -131,13 +131,13 @@ def sampled_cross_entropy(
 
 def update(rule, w, gradient, state=None, alpha=0.0):
     """(w, state) after a step of optimizers.SGD or Adagrad; a state with one number a row means row-wise Adagrad."""
+    gradient = gradient + alpha * w
     if not rule.has_state:
-        return w - rule.learning_rate * (gradient + alpha * w), None
+        return w - rule.learning_rate * gradient, None
     if state.ndim < w.ndim:
         state = state + np.mean(gradient**2, axis=1)
         rate = rule.learning_rate / (np.sqrt(state) + rule.epsilon)
-        return w - rate[:, None] * (gradient + alpha * w), state
-    gradient = gradient + alpha * w
+        return w - rate[:, None] * gradient, state
     state = state + gradient**2
     return w - rule.learning_rate * gradient / (np.sqrt(state) + rule.epsilon), state
 

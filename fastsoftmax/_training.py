@@ -31,15 +31,20 @@ class Trainer:
     ----------
     runner : _model.Runner over the training rows
     target : (n_samples,) int64 class codes
+    weight : (n_samples,) float64, of mean 1
     loss : FullSoftmax or SampledSoftmax
     optimizer : SGD or Adagrad
     batch_size : int
     rng : numpy Generator
+    n_steps : int or None
+        The learning rate falls linearly to zero over so many steps; None: it stays.
     """
 
-    def __init__(self, runner, target, loss, optimizer, *, batch_size, rng):
-        self.runner, self.target, self.loss, self.optimizer = runner, target, loss, optimizer
-        self.batch_size, self.rng = batch_size, rng
+    def __init__(self, runner, target, weight, loss, optimizer, *, batch_size, rng, n_steps=None):
+        self.runner, self.target, self.weight = runner, target, weight
+        self.loss, self.optimizer = loss, optimizer
+        self.batch_size, self.rng, self.n_steps = batch_size, rng, n_steps
+        self.learning_rate, self.steps_done = optimizer.learning_rate, 0
 
     def epoch(self, progress):
         """One pass over all rows in random order. Returns the mean loss."""
@@ -54,11 +59,14 @@ class Trainer:
         return total / len(order)
 
     def _step(self, rows):
+        if self.n_steps is not None:
+            self.optimizer.learning_rate = self.learning_rate * (1 - self.steps_done / self.n_steps)
+        self.steps_done += 1
         candidates, target = self.loss.candidates(self.target[rows], self.rng)
-        loss = self.runner.step(rows, target, self.optimizer, **candidates)
+        loss = self.runner.step(rows, target, self.optimizer, weight=self.weight[rows], **candidates)
         if not np.isfinite(loss):
             raise FloatingPointError(
-                f"the loss became {loss}: training diverged; lower learning_rate (now {self.optimizer.learning_rate}), scale the "
+                f"the loss became {loss}: training diverged; lower learning_rate (now {self.learning_rate}), scale the "
                 "rows of X (sklearn.preprocessing.normalize), or raise alpha. The model is as it was before this batch."
             )
         return loss

@@ -1,6 +1,7 @@
 """The only place that checks and converts what users pass. Kernels trust what comes out of here."""
 
 import numbers
+import os
 
 import numpy as np
 from numpy.exceptions import AxisError
@@ -200,6 +201,15 @@ def check_target(target, n_samples, n_classes, *, ignore_index=None, name="targe
     return np.where(ignored, -1, target).astype(np.int64)
 
 
+def check_writable(name, path):
+    """A path where a file can be written: told before the work whose result goes there."""
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise ValueError(f"{name} cannot be {str(path)!r}: {folder} is not a folder")
+    if os.path.isdir(path) or not os.access(folder, os.W_OK):
+        raise ValueError(f"{name} cannot be {str(path)!r}: it is a folder, or stands in one that cannot be written to")
+
+
 def check_memory(what, n_bytes, formula):
     """MemoryError unless `n_bytes` are there, saying what needs them and how they add up."""
     free = _memory.available()
@@ -224,12 +234,9 @@ def check_labels(y, *, X_rows=None, name="y"):
     if X_rows is not None and len(y) != X_rows:
         raise ValueError(f"{name} has {len(y)} labels, but X has {X_rows} rows")
     if y.dtype.kind == "f":
-        if not np.isfinite(y).all():
-            raise ValueError(
-                f"{name} must hold class labels, got {y[~np.isfinite(y)][0]} at position {np.flatnonzero(~np.isfinite(y))[0]}"
-            )
-        if (y != np.floor(y)).any():
-            raise ValueError(f"{name} must hold class labels, got the continuous value {y[y != np.floor(y)][0]}")
+        bad = np.flatnonzero(~np.isfinite(y) | (y != np.floor(y)))
+        if bad.size:
+            raise ValueError(f"{name} must hold class labels, got {y[bad[0]]} at position {bad[0]}")
         return y
     if y.dtype.kind == "O":
         kinds = {type(label) for label in y}
@@ -241,6 +248,21 @@ def check_labels(y, *, X_rows=None, name="y"):
     if y.dtype.kind not in "biuU":
         raise TypeError(f"{name} must hold integers, bools or strings, got an array of {y.dtype}")
     return y
+
+
+def check_sample_weight(sample_weight, n_samples):
+    """Weights of mean 1, float64 (n_samples,); ones where None."""
+    if sample_weight is None:
+        return np.ones(n_samples)
+    weight = as_real_array("sample_weight", sample_weight).astype(np.float64)
+    if weight.shape != (n_samples,):
+        raise ValueError(f"sample_weight must have shape ({n_samples},), one number a row of X, got {weight.shape}")
+    bad = np.flatnonzero(~(np.isfinite(weight) & (weight >= 0)))
+    if bad.size:
+        raise ValueError(f"sample_weight must be finite and not negative, got {weight[bad[0]]} at position {bad[0]}")
+    if not weight.any():
+        raise ValueError("sample_weight must not be all zero")
+    return weight / weight.mean()
 
 
 def check_classes(classes, *, name="y"):

@@ -11,15 +11,14 @@ from fastsoftmax._training import FullSoftmax, Progress, SampledSoftmax, Trainer
 __all__ = ["SoftmaxClassifier"]
 
 AUTO_HIDDEN_SIZE = 128
-AUTO_DIRECT_VALUES = 1 << 24  # "auto" takes a dense direct term up to 16.8 million weights
-AUTO_SAMPLED_CLASSES = 8192  # and samples candidates from this many classes on
+AUTO_SAMPLED_CLASSES = 8192  # "auto" samples candidates from this many classes on
 
 
 class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     """Softmax (multinomial logistic) model trained by mini-batches, for many classes and sparse input.
 
-    The logits are ``z_k = bias_k + x . W_k + (x E) . V_k``: a direct term (`direct`), a low-rank term (`hidden_size`), or
-    both. Training uses all classes in every step (`loss="softmax"`) or the true classes and shared random negatives
+    The logits are ``z_k = bias_k + x . W_k + (x E) . V_k``: a direct term (`direct`), a low-rank term (`hidden_size`) or both.
+    Training uses all classes in every step (`loss="softmax"`) or the true classes and shared random negatives
     (`loss="sampled_softmax"`). Predictions and probabilities are always over all classes.
 
     Parameters
@@ -29,14 +28,17 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     hidden_size : int, None or "auto"
         Size of the low-rank term; None: no such term. "auto": 128 where there is no direct term, else None.
     direct : {"dense", None, "auto"}
-        A weight for each (class, feature); None: no such term. "auto": "dense" where `hidden_size` is None, or where it is
-        "auto" too and there are at most 16.8 million weights; else None.
+        A weight for each (class, feature); None: no such term. "auto": "dense" where `hidden_size` is None; where it is
+        "auto" too, "dense" if X is dense or if that takes fewer weights than a low-rank term of size 128; else None.
     sampler : {"unigram", "uniform", "log_uniform"} or a sampler of fastsoftmax.samplers
         Where negatives come from; "unigram" draws classes by their training counts to the power 0.75.
     n_negatives : int
         Negatives drawn for each batch, with replacement; below the number of classes.
     optimizer : {"adagrad", "sgd"}
     learning_rate : float
+        0.1 suits the low-rank term; a direct term alone, on sparse rows of unit length, learns faster with 0.3 to 1.
+    schedule : {"linear", "constant"}
+        "linear": in `fit` the learning rate falls to zero over all steps of `max_iter` epochs.
     batch_size : int
     max_iter : int
         Epochs.
@@ -97,6 +99,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         n_negatives=1024,
         optimizer="adagrad",
         learning_rate=0.1,
+        schedule="linear",
         batch_size=256,
         max_iter=10,
         alpha=0.0,
@@ -116,6 +119,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         self.n_negatives = n_negatives
         self.optimizer = optimizer
         self.learning_rate = learning_rate
+        self.schedule = schedule
         self.batch_size = batch_size
         self.max_iter = max_iter
         self.alpha = alpha
@@ -130,27 +134,37 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
 
     # -- training --
 
-    def fit(self, X, y):
-        """Train on `X` (n_samples, n_features), CSR or dense, and labels `y` (n_samples,) of integers, strings or bools.
+    def fit(self, X, y, sample_weight=None):
+        """Train from scratch. Interrupting it (Ctrl-C) leaves a usable model of what was learned so far.
 
-        Interrupting it (Ctrl-C) leaves a usable model of what was learned so far.
+        Parameters
+        ----------
+        X : (n_samples, n_features) scipy.sparse matrix or array
+        y : (n_samples,) array of integers, strings or bools
+        sample_weight : (n_samples,) array, optional
+            Weights of the rows' losses, not negative; only their ratios matter.
+
+        Returns
+        -------
+        self
         """
         self._check_params()
-        X, y = self._check_X(X), v.check_labels(y, X_rows=X.shape[0])
+        X = self._check_X(X)
+        y, weight = v.check_labels(y, X_rows=X.shape[0]), v.check_sample_weight(sample_weight, X.shape[0])
         classes, codes = np.unique(y, return_inverse=True)
         v.check_classes(classes)
         rng = v.check_rng("random_state", self.random_state)
-        X, codes, X_valid, codes_valid = self._hold_out(X, codes, rng)
+        X, codes, weight, valid = self._hold_out(X, codes, weight, rng)
         self._initialise(classes, codes, X, rng)
         best, stale = None, 0
         with Progress(X.shape[0], self.max_iter, self.verbose) as progress:
-            trainer = self._trainer(X, codes)
+            trainer = self._trainer(X, codes, weight, self.max_iter if self.schedule == "linear" else None)
             for epoch in range(self.max_iter):
                 progress.describe(f"epoch {epoch + 1}/{self.max_iter}")
                 self.loss_curve_.append(trainer.epoch(progress))
                 self.n_iter_ = epoch + 1
-                if X_valid is not None:
-                    self.validation_curve_.append(float(self._runner(X_valid).nll(codes_valid).mean()))
+                if valid is not None:
+                    self.validation_curve_.append(self._validation_loss(*valid))
                     improved = self.validation_curve_[-1] <= min(self.validation_curve_)
                     best, stale = (self._model.copy(), 0) if improved else (best, stale + 1)
                     if stale >= self.n_iter_no_change:
@@ -159,16 +173,21 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             self._model = best
         return self
 
-    def partial_fit(self, X, y, classes=None):
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
         """One epoch on (X, y), going on from the model so far.
 
         Parameters
         ----------
-        X, y : as for `fit`
+        X, y, sample_weight : as for `fit`
         classes : array of all labels there will ever be; needed by the first call, ignored later
+
+        Returns
+        -------
+        self
         """
         self._check_params()
-        X, y = self._check_X(X), v.check_labels(y, X_rows=X.shape[0])
+        X = self._check_X(X)
+        y, weight = v.check_labels(y, X_rows=X.shape[0]), v.check_sample_weight(sample_weight, X.shape[0])
         if not hasattr(self, "_model"):
             if classes is None:
                 raise ValueError("classes must be given in the first call of partial_fit")
@@ -180,12 +199,13 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             X = v.check_X(X, n_features=self.n_features_in_, dtype=self._model.dtype)
             codes = v.encode_labels(y, self.classes_)
         with Progress(X.shape[0], 1, self.verbose) as progress:
-            self.loss_curve_.append(self._trainer(X, codes).epoch(progress))
+            self.loss_curve_.append(self._trainer(X, codes, weight).epoch(progress))
         self.n_iter_ += 1
         return self
 
     def _check_params(self):
         v.check_option("loss", self.loss, ("auto", "softmax", "sampled_softmax"))
+        v.check_option("schedule", self.schedule, ("linear", "constant"))
         v.check_option("direct", self.direct, ("auto", "dense", None))
         if self.hidden_size not in ("auto", None):
             v.check_int("hidden_size", self.hidden_size, minimum=1)
@@ -208,42 +228,58 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     def _optimizer(self):
         return optimizers.make(self.optimizer, self.learning_rate, self.alpha)
 
-    def _hold_out(self, X, codes, rng):
+    def _hold_out(self, X, codes, weight, rng):
+        """(X, codes, weight) of the training rows, and of the held-out rows or None."""
         if not self.early_stopping:
-            return X, codes, None, None
+            return X, codes, weight, None
         from sklearn.model_selection import train_test_split
 
         seed = int(rng.integers(np.iinfo(np.int32).max))
-        X, X_valid, codes, codes_valid = train_test_split(X, codes, test_size=self.validation_fraction, random_state=seed)
-        return X, codes, X_valid, codes_valid
+        split = train_test_split(X, codes, weight, test_size=self.validation_fraction, random_state=seed)
+        return *split[::2], split[1::2]
+
+    def _validation_loss(self, X, codes, weight):
+        return float(np.average(self._runner(X).nll(codes), weights=weight))
 
     def _initialise(self, classes, codes, X, rng):
         n_classes, n_features = len(classes), X.shape[1]
-        loss, direct, hidden_size = self._choose(n_classes, n_features)
+        loss, direct, hidden_size = self._choose(n_classes, n_features, isinstance(X, np.ndarray))
         optimizer, dtype = self._optimizer(), np.dtype(self.dtype)
         n_bytes, formula = Model.forecast(
             n_classes, n_features, hidden_size, direct == "dense", optimizer=optimizer, itemsize=dtype.itemsize
         )
         if self.verbose:
-            print(f"loss={loss!r}, direct={direct!r}, hidden_size={hidden_size}: {n_bytes / 2**20:,.1f} MiB ({formula})")
-        v.check_memory("the model", n_bytes + self.working_memory, f"{formula}; working_memory {self.working_memory:,} bytes")
+            print(
+                f"loss={loss!r}, direct={direct!r}, hidden_size={hidden_size}: {n_bytes / 2**20:,.1f} MiB ({formula})"
+            )
+        v.check_memory(
+            "the model", n_bytes + self.working_memory, f"{formula}; working_memory {self.working_memory:,} bytes"
+        )
         self.loss_, self.direct_, self.hidden_size_ = loss, direct, hidden_size
         self._class_counts = np.maximum(np.bincount(codes, minlength=n_classes), 1)
         self._make_sampler()
         dense_input = isinstance(X, np.ndarray) and hidden_size is None
         self._model = Model.initialise(
-            n_classes, n_features, hidden_size, direct == "dense", optimizer=optimizer, dense_input=dense_input, rng=rng, dtype=dtype
+            n_classes,
+            n_features,
+            hidden_size,
+            direct == "dense",
+            optimizer=optimizer,
+            dense_input=dense_input,
+            rng=rng,
+            dtype=dtype,
         )
         self._model.bias[:] = np.log(self._class_counts / self._class_counts.sum())
         self.classes_, self.n_features_in_, self._rng = classes, n_features, rng
         self.loss_curve_, self.validation_curve_, self.n_iter_ = [], [], 0
 
-    def _choose(self, n_classes, n_features):
-        """What "auto" stands for, by the number of classes and the size of the direct term."""
-        direct, hidden_size, loss = self.direct, self.hidden_size, self.loss
+    def _choose(self, n_classes, n_features, dense_input):
+        """What "auto" stands for."""
+        loss, direct, hidden_size = self.loss, self.direct, self.hidden_size
         if direct == "auto":
-            small = n_classes * n_features <= AUTO_DIRECT_VALUES
-            direct = "dense" if hidden_size is None or (hidden_size == "auto" and small) else None
+            smaller = n_classes * n_features <= (n_classes + n_features) * AUTO_HIDDEN_SIZE
+            wanted = hidden_size is None or (hidden_size == "auto" and (dense_input or smaller))
+            direct = "dense" if wanted else None
         if hidden_size == "auto":
             hidden_size = AUTO_HIDDEN_SIZE if direct is None else None
         if loss == "auto":
@@ -251,11 +287,22 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             loss = "sampled_softmax" if sampled else "softmax"
         return loss, direct, hidden_size
 
-    def _trainer(self, X, codes):
+    def _trainer(self, X, codes, weight, n_epochs=None):
+        """A Trainer whose learning rate falls over `n_epochs`, if given."""
         loss = FullSoftmax() if self.loss_ == "softmax" else SampledSoftmax(self._sampler, self.n_negatives)
+        n_steps = None if n_epochs is None else n_epochs * -(-X.shape[0] // self.batch_size)
         optimizer = self._optimizer()
         self._model.prepare(optimizer)
-        return Trainer(self._runner(X), codes, loss, optimizer, batch_size=self.batch_size, rng=self._rng)
+        return Trainer(
+            self._runner(X),
+            codes,
+            weight,
+            loss,
+            optimizer,
+            batch_size=self.batch_size,
+            rng=self._rng,
+            n_steps=n_steps,
+        )
 
     def _runner(self, X):
         """A Runner over checked X; a dense X goes through GEMM where the model is a direct term alone, else as CSR."""

@@ -136,7 +136,9 @@ def linear_cross_entropy(
     working_memory = v.check_int("working_memory", working_memory, minimum=0)
     inputs = LinearInput(X, W, bias, chunk_bytes=working_memory)
     weight = v.check_class_weight(weight, inputs.n_classes)
-    target = v.check_target(target, inputs.n_rows, inputs.n_classes, ignore_index=v.check_int("ignore_index", ignore_index))
+    target = v.check_target(
+        target, inputs.n_rows, inputs.n_classes, ignore_index=v.check_int("ignore_index", ignore_index)
+    )
     counted = target >= 0
     row_weight = counted.astype(np.float64) if weight is None else np.where(counted, weight[target], 0.0)
     with np.errstate(divide="ignore"):

@@ -138,13 +138,13 @@ def evaluate(model, X, y, ks=(1, 5, 20), batch_size=1024):
     row_log_proba, n_unknown, n_unlabelled = [], 0, 0
     for start in range(0, n_samples, batch_size):
         X_block, y_block = X[start : start + batch_size], y[start : start + batch_size]
-        topk, _ = model.predict_topk(X_block, depth)
+        topk, topk_log_proba = model.predict_topk(X_block, depth)
         topk = _validation.check_topk("predict_topk(X)", topk, y_block, min_columns=depth)
         relevant, n_labels = _relevance(topk, y_block)
         for k in ks:
             for name, metric in _ROW_METRICS.items():
                 sums[f"{name}@{k}"] += float(metric(relevant[:, :k], n_labels, k).sum())
-        log_proba, n_unknown_block = _row_log_proba(model, X_block, y_block)
+        log_proba, n_unknown_block = _row_log_proba(model, X_block, y_block, relevant, topk_log_proba)
         row_log_proba.append(log_proba)
         n_unknown += n_unknown_block
         n_unlabelled += int(np.count_nonzero(n_labels == 0))
@@ -185,10 +185,15 @@ def _relevance(topk, y):
     return found & (topk != -1), n_labels
 
 
-def _row_log_proba(model, X, y):
+def _row_log_proba(model, X, y, relevant, topk_log_proba):
     """Mean log-probability of the known labels of each row that has one, and the number of unknown labels."""
     if not sparse.issparse(y):
-        log_proba = _validation.check_log_proba("target_log_proba(X, y)", model.target_log_proba(X, y))
+        log_proba = np.zeros(len(y))
+        found = relevant.any(axis=1)  # among the best: their log-probabilities are there already
+        log_proba[found] = topk_log_proba[found, relevant.argmax(axis=1)[found]]
+        if not found.all():
+            log_proba[~found] = model.target_log_proba(X[~found], y[~found])
+        log_proba = _validation.check_log_proba("target_log_proba(X, y)", log_proba)
         known = log_proba != -np.inf
         return log_proba[known], int(np.count_nonzero(~known))
     if not y.nnz:

@@ -34,8 +34,7 @@ class Adagrad:
     epsilon : float
         Added to the root, so that a zero gradient divides by something.
     alpha : float
-        L2 penalty, ``alpha / 2 * ||w||**2``; not on the bias. It acts on the rows that an update touches, and does not
-        count into `s` of a row.
+        L2 penalty, ``alpha / 2 * ||w||**2``; not on the bias. It acts on the rows that an update touches.
     """
 
     has_state = True

@@ -166,6 +166,8 @@ def _check_consistent(classifier):
         parameter = name.removeprefix("state.")
         shape = expected[parameter][: 1 if name in ("state.E", "state.V") else None]
         if a.shape != shape or a.dtype != model.bias.dtype:
-            raise ValueError(f"the model's {name} has shape {a.shape} and dtype {a.dtype}, but {shape} {model.bias.dtype} is expected")
+            raise ValueError(
+                f"the model's {name} has shape {a.shape} and dtype {a.dtype}, but {shape} {model.bias.dtype} is expected"
+            )
     if (model.E is None) != (model.V is None) or (model.E is None and model.W is None):
         raise ValueError("the model's weights are not complete")

@@ -109,7 +109,9 @@ def sampled_cross_entropy(
     candidates = Candidates(target, class_ids, log_expected, remove_accidental_hits)
     target_shift = np.zeros(inputs.n_rows)
     if target_log_expected_counts is not None:
-        target_shift = v.check_log_expected_counts("target_log_expected_counts", target_log_expected_counts, target, "target")
+        target_shift = v.check_log_expected_counts(
+            "target_log_expected_counts", target_log_expected_counts, target, "target"
+        )
 
     n, m, dtype = inputs.n_rows, len(candidates.class_ids), inputs.W.dtype
     dX = None if inputs.is_sparse else np.empty_like(inputs.X)

@@ -130,7 +130,7 @@ cdef void backward_tile(
     if g.bias.data != NULL:
         sum_columns(<const real *>z, n, n_cols, p.tile, grad)
         block = cols_from(g.bias, start, sizeof(real))
-        update_block(&g.bias_rule, &block, 1, n_cols, <const real *>grad,
+        update_block(&g.bias_rule, &block, 1, n_cols, grad,
                      <real *>state_from(g.bias_state, g.bias.col_ids, start, sizeof(real)))
     if t.n_hidden:
         if part != NULL:
@@ -141,7 +141,7 @@ cdef void backward_tile(
             gemm(True, False, n_cols, t.n_hidden, n, <const real *>z, p.tile, <const real *>t.hidden, t.n_hidden, <real>0,
                  grad, t.n_hidden)
             block = rows_from(g.V, start, sizeof(real))
-            update_block(&g.V_rule, &block, n_cols, t.n_hidden, <const real *>grad,
+            update_block(&g.V_rule, &block, n_cols, t.n_hidden, grad,
                          <real *>state_from(g.V_state, g.V.row_ids, start * (1 if g.V_rule.state_per_row else g.V.row_stride),
                                             sizeof(real)))
     if t.n_features and g.W.data != NULL:
@@ -150,7 +150,7 @@ cdef void backward_tile(
             spmm(t.col_indptr, t.rows, <const real *>t.col_data, t.n_features, <const real *>(z + sub), p.tile, NULL, n_sub,
                  grad, n_sub, False)
             block = cols_from(g.W, start + sub, sizeof(real))
-            update_block(&g.W_rule, &block, t.n_features, n_sub, <const real *>grad,
+            update_block(&g.W_rule, &block, t.n_features, n_sub, grad,
                          <real *>state_from(g.W_state, g.W.col_ids, (start + sub) * g.W.col_stride, sizeof(real)))
             sub += n_sub
 

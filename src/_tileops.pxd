@@ -44,9 +44,9 @@ cdef extern from "rowops.h":
     void f64_sum_columns "rowops->f64.sum_columns"(
         const double *, Py_ssize_t, Py_ssize_t, Py_ssize_t, double *) noexcept nogil
     void f32_update_block "rowops->f32.update_block"(
-        const Rule *, const Block *, Py_ssize_t, Py_ssize_t, const float *, float *) noexcept nogil
+        const Rule *, const Block *, Py_ssize_t, Py_ssize_t, float *, float *) noexcept nogil
     void f64_update_block "rowops->f64.update_block"(
-        const Rule *, const Block *, Py_ssize_t, Py_ssize_t, const double *, double *) noexcept nogil
+        const Rule *, const Block *, Py_ssize_t, Py_ssize_t, double *, double *) noexcept nogil
     void f32_sum_parts "rowops->f32.sum_parts"(const float *, Py_ssize_t, Py_ssize_t, Py_ssize_t, float *) noexcept nogil
     void f64_sum_parts "rowops->f64.sum_parts"(const double *, Py_ssize_t, Py_ssize_t, Py_ssize_t, double *) noexcept nogil
     void f32_topk_rows "rowops->f32.topk_rows"(
@@ -112,7 +112,7 @@ cdef inline void sum_columns(
 
 
 cdef inline void update_block(
-    const Rule *rule, const Block *block, Py_ssize_t n_rows, Py_ssize_t n_cols, const real *grad, real *state
+    const Rule *rule, const Block *block, Py_ssize_t n_rows, Py_ssize_t n_cols, real *grad, real *state
 ) noexcept nogil:
     if real is float:
         f32_update_block(rule, block, n_rows, n_cols, grad, state)

@@ -73,7 +73,8 @@ INLINE void FN(lse_block)(const REAL *x, const REAL *b, ptrdiff_t n, LseState *s
             __builtin_prefetch(x + i + FN(BLOCK) + LANES);
         FN(add_exp)(FN(load_logits)(x + i, b ? b + i : b, LANES), b ? FN(load)(b + i) : one, max, shift, unit, &ties0,
                     &rest0);
-        FN(add_exp)(FN(load_logits)(x + i + LANES, b ? b + i + LANES : b, LANES), b ? FN(load)(b + i + LANES) : one, max,
+        FN(add_exp)(FN(load_logits)(x + i + LANES, b ? b + i + LANES : b, LANES), b ? FN(load)(b + i + LANES) : one,
+                    max,
                     shift, unit, &ties1, &rest1);
     }
     for (; i < n; i += LANES)

@@ -37,8 +37,9 @@ typedef struct {
                        const double *prior_scale, const real *prior);                                                 \
     /* sums[j] <- sum over rows of z[:, j] */                                                                         \
     void (*sum_columns)(const real *z, ptrdiff_t n_rows, ptrdiff_t n_cols, ptrdiff_t stride, real *sums);             \
-    /* block <- rule(block, grad); grad (n_rows, n_cols) is C contiguous; state: a value a row, or strided as block */ \
-    void (*update_block)(const Rule *rule, const Block *block, ptrdiff_t n_rows, ptrdiff_t n_cols, const real *grad,  \
+    /* block <- rule(block, grad); grad (n_rows, n_cols) is C contiguous and may be changed; state: one value a row, or \
+     * laid out as block */                                                                                           \
+    void (*update_block)(const Rule *rule, const Block *block, ptrdiff_t n_rows, ptrdiff_t n_cols, real *grad,        \
                          real *state);                                                                                \
     /* sum_out[0:n] <- sum over parts p of parts[p * n + i], in order */                                              \
     void (*sum_parts)(const real *parts, ptrdiff_t n_parts, ptrdiff_t part_stride, ptrdiff_t n, real *sum_out);       \

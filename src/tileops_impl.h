@@ -173,34 +173,36 @@ INLINE REAL FN(updated)(int kind, REAL w, REAL g, REAL *state, REAL learning_rat
 }
 
 /* `kind` is a constant at each call, so that every loop here is one without a branch. */
-INLINE void FN(update_row)(const int kind, const Rule *rule, REAL *row, ptrdiff_t col_stride, const int64_t *col_ids,
-                           ptrdiff_t n_cols, REAL *restrict grad, REAL *state, REAL learning_rate)
+INLINE void FN(update_row)(const int kind, REAL *row, ptrdiff_t col_stride, const int64_t *col_ids, ptrdiff_t n_cols,
+                           const REAL *restrict grad, REAL *state, REAL learning_rate, REAL epsilon)
 {
-    const REAL epsilon = (REAL)rule->epsilon, alpha = (REAL)rule->alpha;
     if (col_stride == 1 && !col_ids) {
         REAL *restrict w = row, *restrict s = state;
         for (ptrdiff_t j = 0; j < n_cols; j++)
-            w[j] = FN(updated)(kind, w[j], kind == RULE_ADD ? grad[j] : grad[j] + alpha * w[j], s + j, learning_rate, epsilon);
+            w[j] = FN(updated)(kind, w[j], grad[j], s + j, learning_rate, epsilon);
         return;
     }
     for (ptrdiff_t j = 0; j < n_cols; j++) {
         ptrdiff_t at = (col_ids ? col_ids[j] : j) * col_stride;
-        REAL g = kind == RULE_ADD ? grad[j] : grad[j] + alpha * row[at];
-        row[at] = FN(updated)(kind, row[at], g, state + at, learning_rate, epsilon);
+        row[at] = FN(updated)(kind, row[at], grad[j], state + at, learning_rate, epsilon);
     }
 }
 
-static void FN(update_block)(const Rule *rule, const Block *block, ptrdiff_t n_rows, ptrdiff_t n_cols, const REAL *grad,
-                             REAL *state)
+static void FN(update_block)(const Rule *rule, const Block *block, ptrdiff_t n_rows, ptrdiff_t n_cols, REAL *grad, REAL *state)
 {
-    for (ptrdiff_t i = 0; i < n_rows; i++) {
+    const REAL epsilon = (REAL)rule->epsilon, alpha = (REAL)rule->alpha;
+    for (ptrdiff_t i = 0; i < n_rows; i++, grad += n_cols) {
         ptrdiff_t id = block->row_ids ? block->row_ids[i] : i;
-        REAL *row = (REAL *)block->data + id * block->row_stride, *g = (REAL *)grad + i * n_cols;
+        REAL *row = (REAL *)block->data + id * block->row_stride;
         REAL *row_state = state ? state + id * block->row_stride : row;
         REAL learning_rate = (REAL)rule->learning_rate;
-#define ROW(kind) FN(update_row)(kind, rule, row, block->col_stride, block->col_ids, n_cols, g, row_state, learning_rate)
+        if (alpha != 0)
+            for (ptrdiff_t j = 0; j < n_cols; j++)
+                grad[j] += alpha * row[(block->col_ids ? block->col_ids[j] : j) * block->col_stride];
+#define ROW(kind)                                                                                                     \
+    FN(update_row)(kind, row, block->col_stride, block->col_ids, n_cols, grad, row_state, learning_rate, epsilon)
         if (rule->kind == RULE_ADAGRAD && rule->state_per_row) {
-            state[id] += (REAL)FN(mean_square)(g, n_cols);
+            state[id] += (REAL)FN(mean_square)(grad, n_cols);
             learning_rate = (REAL)(rule->learning_rate / (sqrt((double)state[id]) + rule->epsilon));
             row_state = row; /* SGD with the row's own rate: no state of elements */
             ROW(RULE_SGD);

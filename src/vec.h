@@ -103,8 +103,8 @@ enum { FN(BIAS) = 127, FN(MANTISSA) = 23 };
 #define EXP_MAX 89.0f
 #endif
 
-/* exp(x), or 0 where x < least; for least >= EXP_MIN and x <= EXP_MAX. Error at most 1.1 ULP (tests/test_rowops.py); NaN
- * stays. There are no subnormal results: on x86, arithmetic that makes one takes 50 times as long.
+/* exp(x), or 0 where x < least; for least >= EXP_MIN and x <= EXP_MAX. Error at most 1.1 ULP (tests/test_rowops.py);
+ * NaN stays. There are no subnormal results: on x86, arithmetic that makes one takes 50 times as long.
  * Cody-Waite: x = n ln2 + r, |r| <= ln2 / 2, exp(x) = 2^n (1 + r + r^2 q(r)); q is the minimax polynomial of relative
  * error 3e-9 (float) and 4e-18 (double), fitted in 60 digits. n ln2_hi is exact, with or without FMA. */
 INLINE V FN(exp_from)(V least, V x)

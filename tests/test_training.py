@@ -62,6 +62,21 @@ def test_step_against_reference(isa, sparse_X, terms, is_sparse, sampled, rule, 
             assert_allclose(a, expected[name], rtol=tolerance, atol=tolerance, err_msg=name)
 
 
+@pytest.mark.parametrize("terms", TERMS)
+def test_a_weight_counts_as_so_many_rows(sparse_X, terms):
+    X, target = batch(True, sparse_X, np.float64, 50)
+    rows, weight = np.array([4, 7, 9]), np.array([1.0, 3.0, 0.0])
+    repeated = np.array([4, 7, 7, 7])
+    models, losses = [], []
+    for these, weights in ((rows, weight * 3 / 4), (repeated, 1.0)):
+        models.append(random_model(50, TERMS[terms], RULES["sgd"], dense_input=False, dtype=np.float64))
+        runner = Runner(models[-1], X, n_threads=1)
+        losses.append(runner.step(these, target[these], RULES["sgd"], weight=weights))
+    assert_allclose(losses[0], losses[1], rtol=1e-12)
+    for a, b in zip(models[0].arrays().values(), models[1].arrays().values(), strict=True):
+        assert_allclose(a, b, rtol=1e-11, atol=1e-13)
+
+
 @pytest.mark.parametrize("working_memory", [0, 3 * 30 * 512 * 8, 1 << 28])
 @pytest.mark.parametrize("terms", TERMS)
 def test_the_same_step_with_any_working_memory(sparse_X, terms, working_memory):
@@ -131,7 +146,7 @@ def test_other_seed_other_weights():
 
 def test_partial_fit_goes_on_where_fit_stopped():
     X, y = toy()
-    once = SoftmaxClassifier(**COMMON, max_iter=3).fit(X, y)
+    once = SoftmaxClassifier(**COMMON, schedule="constant", max_iter=3).fit(X, y)
     in_parts = SoftmaxClassifier(**COMMON, max_iter=1).partial_fit(X, y, classes=np.unique(y))
     in_parts.partial_fit(X, y).partial_fit(X, y)
     assert_array_equal(once.coef_, in_parts.coef_)
@@ -155,7 +170,14 @@ def test_early_stopping_keeps_the_best_epoch():
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((300, 30)), rng.integers(0, 5, 300)  # nothing to learn but by heart
     classifier = SoftmaxClassifier(
-        early_stopping=True, validation_fraction=0.3, n_iter_no_change=3, max_iter=50, batch_size=16, random_state=0
+        early_stopping=True,
+        validation_fraction=0.3,
+        n_iter_no_change=3,
+        max_iter=50,
+        batch_size=16,
+        learning_rate=0.1,
+        schedule="constant",
+        random_state=0,
     ).fit(X, y)
     curve = classifier.validation_curve_
     best = int(np.argmin(curve))

@@ -1,0 +1,259 @@
+"""The command `fastsoftmax`: demo, train, predict, evaluate, info."""
+
+import argparse
+import os
+import sys
+import time
+
+import numpy as np
+
+FORMATS = ("svmlight", "xmc", "fasttext")
+INTERRUPTED = 130  # exit status of a shell command ended by Ctrl-C
+
+
+def main(arguments=None):
+    """Run the command line `arguments` (default: sys.argv). Returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options) or 0
+    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, TypeError, MemoryError, OSError, FloatingPointError) as error:
+        print(f"fastsoftmax: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nfastsoftmax: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="fastsoftmax", description="Softmax over very many classes on CPUs.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="train a next-token model on Python's own standard library")
+    demo.add_argument(
+        "--complete", metavar="TEXT", action="append", default=[], help="a prompt to complete; repeatable"
+    )
+    demo.add_argument("--corpus", metavar="DIR", help="a folder of text or source to train on instead")
+    demo.add_argument("--loss", choices=("sampled_softmax", "softmax"), default="sampled_softmax")
+    demo.add_argument("--epochs", type=int, default=1)
+    demo.add_argument("--threads", type=int)
+    demo.set_defaults(run=_demo)
+
+    train = commands.add_parser("train", help="train a classifier on a data file")
+    train.add_argument(
+        "data", metavar="DATA", help="svmlight, extreme-classification or fastText format, plain or gzip"
+    )
+    train.add_argument("-o", "--output", metavar="MODEL", required=True)
+    train.add_argument("--format", choices=FORMATS, help="default: told from the first line")
+    train.add_argument("--loss", choices=("auto", "softmax", "sampled_softmax"), default="auto")
+    train.add_argument("--hidden-size", type=_none_or_int, default="auto", metavar="N|none|auto")
+    train.add_argument("--direct", choices=("auto", "dense", "none"), default="auto")
+    train.add_argument("--negatives", type=int, default=1024, metavar="N", help="classes drawn a batch")
+    train.add_argument("--optimizer", choices=("adagrad", "sgd"), default="adagrad")
+    train.add_argument("--learning-rate", type=float, default=0.1)
+    train.add_argument("--batch-size", type=int, default=256)
+    train.add_argument("--epochs", type=int, default=10)
+    train.add_argument("--alpha", type=float, default=0.0, help="L2 penalty")
+    train.add_argument("--early-stopping", action="store_true", help="hold out a tenth and stop when its loss rises")
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--threads", type=int)
+    train.add_argument("--quiet", action="store_true")
+    train.set_defaults(run=_train)
+
+    predict = commands.add_parser("predict", help="write the best labels of each row, and their probabilities")
+    predict.add_argument("model", metavar="MODEL")
+    predict.add_argument("data", metavar="DATA", nargs="?", default="-", help="a file, or - for standard input")
+    predict.add_argument("-k", type=int, default=5, help="labels a row")
+    predict.add_argument("--format", choices=FORMATS, help="default: as the model was trained on")
+    predict.add_argument("--threads", type=int)
+    predict.set_defaults(run=_predict)
+
+    evaluate = commands.add_parser("evaluate", help="log-loss, perplexity and ranking metrics on a data file")
+    evaluate.add_argument("model", metavar="MODEL")
+    evaluate.add_argument("data", metavar="DATA")
+    evaluate.add_argument("-k", type=int, nargs="+", default=[1, 3, 5, 20])
+    evaluate.add_argument("--format", choices=FORMATS, help="default: as the model was trained on")
+    evaluate.add_argument("--threads", type=int)
+    evaluate.set_defaults(run=_evaluate)
+
+    info = commands.add_parser("info", help="what a model is; without one, what this installation is")
+    info.add_argument("model", metavar="MODEL", nargs="?")
+    info.set_defaults(run=_info)
+    return parser
+
+
+def _none_or_int(text):
+    return {"none": None, "auto": "auto"}[text] if text in ("none", "auto") else int(text)
+
+
+def _demo(options):
+    from fastsoftmax import demo
+
+    demo.run(
+        corpus=options.corpus,
+        prompts=options.complete,
+        loss=options.loss,
+        epochs=options.epochs,
+        n_threads=options.threads,
+    )
+
+
+def _train(options):
+    from fastsoftmax import SoftmaxClassifier, datasets, persistence
+    from fastsoftmax import _validation as v
+
+    v.check_writable("output", options.output)
+    data, vectorizer = datasets.read(options.data, options.format), None
+    X = data.X
+    if data.format == "fasttext":
+        from fastsoftmax.features import TextVectorizer
+
+        vectorizer = TextVectorizer()
+        X = vectorizer.transform(X)
+    X, y, weights = datasets.expand_labels(X, data.labels, data.label_starts)
+    classifier = SoftmaxClassifier(
+        loss=options.loss,
+        hidden_size=options.hidden_size,
+        direct=None if options.direct == "none" else options.direct,
+        n_negatives=options.negatives,
+        optimizer=options.optimizer,
+        learning_rate=options.learning_rate,
+        batch_size=options.batch_size,
+        max_iter=options.epochs,
+        alpha=options.alpha,
+        early_stopping=options.early_stopping,
+        random_state=options.seed,
+        n_threads=options.threads,
+        verbose=0 if options.quiet else 1,
+    )
+    if not options.quiet:
+        _describe_training(data, X)
+    start, status = time.perf_counter(), 0
+    try:
+        classifier.fit(X, y, sample_weight=weights)
+    except KeyboardInterrupt:
+        if not hasattr(classifier, "classes_"):
+            raise
+        print("\nInterrupted: saving what was learned so far", file=sys.stderr)
+        status = INTERRUPTED
+    extra = {"format": data.format, "vectorizer": vectorizer and vectorizer.to_dict()}
+    persistence.save(classifier, options.output, extra)
+    if not options.quiet:
+        seconds = time.perf_counter() - start
+        print(f"{len(classifier.classes_):,} classes, {seconds:.1f} s; wrote {options.output}")
+    return status
+
+
+def _describe_training(data, X):
+    print(f"{data.n_samples:,} rows, {X.shape[1]:,} features, {data.format} format")
+    if data.n_unlabelled:
+        print(f"{data.n_unlabelled:,} rows without a label are left out")
+    if len(data.labels) > data.n_samples - data.n_unlabelled:
+        print(f"several labels a row: {len(data.labels):,} (row, label) pairs, weighted 1 / (labels of the row)")
+
+
+def _load(options):
+    """The model, and the rows of the data file as it takes them."""
+    from fastsoftmax import datasets, persistence
+
+    classifier, extra = persistence.load_with_extra(options.model)
+    classifier.set_params(n_threads=options.threads)
+    extra = extra or {}
+    source = sys.stdin.buffer if options.data == "-" else options.data
+    format = options.format or extra.get("format")
+    vectorizer = extra.get("vectorizer")
+    if (format == "fasttext") != (vectorizer is not None) and format is not None:
+        raise ValueError(f"{options.model} was trained on {extra.get('format')} data and cannot read {format} data")
+    data = datasets.read(source, format, n_features=None if vectorizer else classifier.n_features_in_)
+    if vectorizer is None:
+        return classifier, data, data.X
+    from fastsoftmax.features import TextVectorizer
+
+    return classifier, data, TextVectorizer.from_dict(vectorizer).transform(data.X)
+
+
+def _predict(options):
+    classifier, _, X = _load(options)
+    k = min(options.k, len(classifier.classes_))
+    block = 4096
+    for start in range(0, X.shape[0], block):
+        labels, log_proba = classifier.predict_topk(X[start : start + block], k)
+        for row_labels, row_proba in zip(labels.tolist(), np.exp(log_proba).tolist(), strict=True):
+            print("\t".join(f"{label}\t{p:.6g}" for label, p in zip(row_labels, row_proba, strict=True)))
+    sys.stdout.flush()
+
+
+def _evaluate(options):
+    from fastsoftmax import metrics
+
+    classifier, data, X = _load(options)
+    labelled = np.flatnonzero(np.diff(data.label_starts))
+    if data.n_unlabelled:
+        print(f"{data.n_unlabelled:,} rows without a label are left out", file=sys.stderr)
+    if not len(labelled):
+        raise ValueError(f"{options.data}: none of the {data.n_samples:,} rows has a label")
+    y = _true_codes(data, classifier.classes_)[labelled]
+    classifier.classes_ = np.arange(len(classifier.classes_))
+    result = metrics.evaluate(classifier, X[labelled], y, ks=options.k)
+    for name, value in result.items():
+        print(f"{name}\t{value:.6g}" if isinstance(value, float) else f"{name}\t{value}")
+
+
+def _true_codes(data, classes):
+    """The labels of each row as an indicator of class codes; labels that the model does not know have columns beyond."""
+    from scipy.sparse import csr_matrix
+
+    known = np.isin(data.labels, classes)
+    codes = np.searchsorted(classes, data.labels)
+    unknown, codes_beyond = np.unique(data.labels[~known], return_inverse=True)
+    codes[~known] = len(classes) + codes_beyond
+    ones = np.ones(len(codes), bool)
+    return csr_matrix((ones, codes, data.label_starts), shape=(data.n_samples, len(classes) + len(unknown)))
+
+
+def _info(options):
+    if options.model is None:
+        lines = _installation()
+    else:
+        lines = _model(options.model)
+    for name, value in lines:
+        print(f"{name + ':':20}{value}")
+
+
+def _installation():
+    import platform
+
+    from threadpoolctl import threadpool_info
+
+    import fastsoftmax
+    from fastsoftmax import _openmp, _rowops, _threads, linear  # noqa: F401  (linear loads the BLAS that the kernels call)
+
+    yield "fastsoftmax", fastsoftmax.__version__
+    yield "python", platform.python_version()
+    yield "instruction set", f"{_rowops.selected()} (this CPU runs: {', '.join(_rowops.available())})"
+    yield "OpenMP", f"version {_openmp.VERSION}" if _openmp.ENABLED else "none: built without threads"
+    yield "threads", f"{_threads.resolve(None)} by default, {_threads.n_cpus()} CPUs"
+    for library in threadpool_info():
+        if library["user_api"] == "blas":
+            yield (
+                "BLAS",
+                f"{library['internal_api']} {library['version']}, {library.get('architecture', 'unknown')} kernels",
+            )
+
+
+def _model(path):
+    from fastsoftmax import persistence
+
+    classifier, extra = persistence.load_with_extra(path)
+    yield "classes", f"{len(classifier.classes_):,}"
+    yield "features", f"{classifier.n_features_in_:,}"
+    yield "loss", classifier.loss_
+    yield "direct term", classifier.direct_
+    yield "hidden size", classifier.hidden_size_
+    yield "epochs", classifier.n_iter_
+    yield "training loss", f"{classifier.loss_curve_[-1]:.4f}" if classifier.loss_curve_ else "none"
+    for name, a in classifier._model.arrays().items():
+        yield name, f"{' x '.join(f'{n:,}' for n in a.shape)} {a.dtype}, {a.nbytes / 2**20:,.1f} MiB"
+    yield "data format", (extra or {}).get("format", "unknown")
