@@ -75,7 +75,7 @@ BAD_LABELS = [
     (["a"] * 119 + [1], TypeError, "y must hold either integers or strings, got objects of int, str"),
     (np.array(["a"] * 119 + [1], dtype=object), TypeError, "y must hold .*int, str"),
     (np.array(["a"] * 119 + [None], dtype=object), TypeError, "y must hold .*NoneType, str"),
-    (np.linspace(0, 1, 120), ValueError, "y must hold class labels, got the continuous value 0.008"),
+    (np.linspace(0, 1, 120), ValueError, r"y must hold class labels, got 0.008.* at position 1"),
     (np.full(120, np.nan), ValueError, "y must hold class labels, got nan at position 0"),
     (np.arange(120) * 1j, TypeError, "y must hold .*complex128"),
     (np.zeros((120, 2), int), ValueError, r"y must be 1-D, .*\(120, 2\)"),
@@ -227,21 +227,28 @@ def test_target_log_proba_of_unknown_labels(data, fitted):
 
 
 @pytest.mark.parametrize(
-    ("params", "n_classes", "n_features", "expected"),
+    ("params", "n_classes", "n_features", "dense_input", "expected"),
     [
-        ({}, 100, 1000, ("softmax", "dense", None)),
-        ({}, 8192, 2048, ("sampled_softmax", "dense", None)),
-        ({}, 8192, 2049, ("sampled_softmax", None, 128)),
-        ({"n_negatives": 4096}, 8192, 10, ("softmax", "dense", None)),
-        ({"hidden_size": 7}, 100, 10, ("softmax", None, 7)),
-        ({"hidden_size": None}, 10**6, 10**6, ("sampled_softmax", "dense", None)),
-        ({"direct": "dense"}, 10**6, 10**6, ("sampled_softmax", "dense", None)),
-        ({"direct": None}, 10, 10, ("softmax", None, 128)),
-        ({"direct": "dense", "hidden_size": 9, "loss": "sampled_softmax"}, 10, 10, ("sampled_softmax", "dense", 9)),
+        ({}, 100, 1000, False, ("softmax", "dense", None)),
+        ({}, 8192, 130, False, ("sampled_softmax", "dense", None)),
+        ({}, 8192, 131, False, ("sampled_softmax", None, 128)),
+        ({}, 8192, 131, True, ("sampled_softmax", "dense", None)),
+        ({"n_negatives": 4096}, 8192, 10, False, ("softmax", "dense", None)),
+        ({"hidden_size": 7}, 100, 10, True, ("softmax", None, 7)),
+        ({"hidden_size": None}, 10**6, 10**6, False, ("sampled_softmax", "dense", None)),
+        ({"direct": "dense"}, 10**6, 10**6, False, ("sampled_softmax", "dense", None)),
+        ({"direct": None}, 10, 10, True, ("softmax", None, 128)),
+        (
+            {"direct": "dense", "hidden_size": 9, "loss": "sampled_softmax"},
+            10,
+            10,
+            False,
+            ("sampled_softmax", "dense", 9),
+        ),
     ],
 )
-def test_auto(params, n_classes, n_features, expected):
-    assert SoftmaxClassifier(**params)._choose(n_classes, n_features) == expected
+def test_auto(params, n_classes, n_features, dense_input, expected):
+    assert SoftmaxClassifier(**params)._choose(n_classes, n_features, dense_input) == expected
 
 
 def test_verbose_says_what_it_chose(data, capsys):

@@ -110,6 +110,17 @@ def test_cross_entropy_against_reference(isa, problem, shape, dtype, options, as
                 assert_no_worse(ours, naively, truth)
 
 
+def test_more_features_than_a_cache_holds(isa, sparse_X):
+    """The tiles of W are packed in several parts."""
+    _, W, bias, target = dense_problem(200, 2000, 900)
+    X = sparse_X(200, 900, n_entries=12)
+    expected_loss, (_, expected_dW, _) = _reference.linear_cross_entropy(X, W, target, bias)
+    loss, (_, dW, _) = linear_cross_entropy(X, W, target, bias, return_grad=True)
+    assert_allclose(loss, expected_loss, rtol=1e-12)
+    assert_allclose(dW, expected_dW, rtol=1e-9, atol=1e-13)
+    assert_array_equal(linear_topk(X, W, 9, bias)[0], _reference.linear_topk(X, W, 9, bias)[0])
+
+
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("shape", [(70, 123, 9), (70, 5003, 9)], ids=str)
 def test_little_working_memory(isa, problem, shape, options):

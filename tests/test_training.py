@@ -21,12 +21,12 @@ RULES = {
 N_FEATURES = 40
 
 
-def random_model(n_classes, terms, rule, *, dense_input, dtype):
+def random_model(n_classes, terms, rule, *, dense_input, dtype, n_features=N_FEATURES):
     """A model in the midst of training: no array is zero."""
     rng = np.random.default_rng(1)
     has_direct, hidden_size = terms
     model = Model.initialise(
-        n_classes, N_FEATURES, hidden_size, has_direct, optimizer=rule, dense_input=dense_input, rng=rng, dtype=dtype
+        n_classes, n_features, hidden_size, has_direct, optimizer=rule, dense_input=dense_input, rng=rng, dtype=dtype
     )
     for name, a in model.arrays().items():
         values = rng.standard_normal(a.shape) / 2
@@ -75,6 +75,17 @@ def test_a_weight_counts_as_so_many_rows(sparse_X, terms):
     assert_allclose(losses[0], losses[1], rtol=1e-12)
     for a, b in zip(models[0].arrays().values(), models[1].arrays().values(), strict=True):
         assert_allclose(a, b, rtol=1e-11, atol=1e-13)
+
+
+def test_step_on_more_features_than_a_cache_holds(isa, sparse_X):
+    """The tiles of a direct term are packed and updated in several parts."""
+    rule, X = RULES["adagrad, alpha"], sparse_X(200, 900, n_entries=12)
+    target = np.random.default_rng(2).integers(0, 2000, 200)
+    model = random_model(2000, TERMS["direct"], rule, dense_input=False, dtype=np.float64, n_features=900)
+    expected_loss, expected = _reference.model_step(model.arrays(), X, target, rule)
+    assert_allclose(Runner(model, X, n_threads=2).step(np.arange(200), target, rule), expected_loss, rtol=1e-11)
+    for name, a in model.arrays().items():
+        assert_allclose(a, expected[name], rtol=1e-11, atol=1e-11, err_msg=name)
 
 
 @pytest.mark.parametrize("working_memory", [0, 3 * 30 * 512 * 8, 1 << 28])
