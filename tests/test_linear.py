@@ -113,7 +113,7 @@ def test_cross_entropy_against_reference(isa, problem, shape, dtype, options, as
 def test_more_features_than_a_cache_holds(isa, sparse_X):
     """The tiles of W are packed in several parts."""
     _, W, bias, target = dense_problem(200, 2000, 900)
-    X = sparse_X(200, 900, n_entries=12)
+    X = sparse_X(200, 900, n_entries=30)
     expected_loss, (_, expected_dW, _) = _reference.linear_cross_entropy(X, W, target, bias)
     loss, (_, dW, _) = linear_cross_entropy(X, W, target, bias, return_grad=True)
     assert_allclose(loss, expected_loss, rtol=1e-12)

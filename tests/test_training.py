@@ -79,7 +79,7 @@ def test_a_weight_counts_as_so_many_rows(sparse_X, terms):
 
 def test_step_on_more_features_than_a_cache_holds(isa, sparse_X):
     """The tiles of a direct term are packed and updated in several parts."""
-    rule, X = RULES["adagrad, alpha"], sparse_X(200, 900, n_entries=12)
+    rule, X = RULES["adagrad, alpha"], sparse_X(200, 900, n_entries=30)
     target = np.random.default_rng(2).integers(0, 2000, 200)
     model = random_model(2000, TERMS["direct"], rule, dense_input=False, dtype=np.float64, n_features=900)
     expected_loss, expected = _reference.model_step(model.arrays(), X, target, rule)
