@@ -32,7 +32,7 @@ def compiles(compiler, program, compile_args, link_args):
         source.write_text(program)
         try:
             objects = compiler.compile([str(source)], output_dir=folder, extra_postargs=compile_args)
-            compiler.link_executable(objects, "program", output_dir=folder, extra_postargs=link_args)
+            compiler.link_shared_object(objects, str(Path(folder, "program.so")), extra_postargs=link_args)
         except (CompileError, LinkError) as error:
             print(f"OpenMP with {compile_args}: {error}", file=sys.stderr)
             return False

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastsoftmax import _linear, _topk
+from fastsoftmax import _linear, _threads, _topk
 
 WORKING_MEMORY = 256 << 20  # bytes; default of every `working_memory`
 CACHE_LINE = 64
@@ -32,6 +32,13 @@ class Terms(NamedTuple):
     @property
     def dtype(self):
         return (self.V if self.V is not None else self.W).dtype
+
+    @property
+    def multiply_adds(self):
+        """Of one pass; a logit by itself counts as eight."""
+        n_entries = self.batch.indices.size if self.batch is not None else 0
+        n_hidden = self.hidden.shape[1] if self.hidden is not None else 0
+        return (self.n_rows * (n_hidden + 8) + n_entries) * self.n_candidates
 
 
 class Destination(NamedTuple):
@@ -97,7 +104,7 @@ class Forward:
     """
 
     def __init__(self, terms, target=None, *, offset=None, target_shift=0.0, keep=0, n_threads=1, workspace=None):
-        self.terms, self.target, self.n_threads = terms, target, n_threads
+        self.terms, self.target, self.n_threads = terms, target, _threads.for_work(n_threads, terms.multiply_adds)
         self.offset = None if offset is None else offset.astype(terms.dtype)
         self.workspace = workspace or Workspace()
         dtype, n_rows = terms.dtype, terms.n_rows
@@ -123,10 +130,7 @@ class Forward:
 
     def _blocks(self, n_items, tiles_per_item):
         """Ranges of tiles, or parts of tiles, that take a fraction of a second: Python sees signals between them."""
-        terms = self.terms
-        n_entries = terms.batch.indices.size if terms.batch is not None else 0
-        n_hidden = terms.hidden.shape[1] if terms.hidden is not None else 0
-        work = (terms.n_rows * (n_hidden + 8) + n_entries) * self.tile * tiles_per_item
+        work = self.terms.multiply_adds * self.tile * tiles_per_item // max(1, self.terms.n_candidates)
         step = max(2 * self.n_threads, BLOCK_WORK // max(1, work))
         return [(begin, min(begin + step, n_items)) for begin in range(0, n_items, step)]
 
@@ -164,7 +168,7 @@ class Forward:
         for begin, end in self._blocks(n_parts, -(-self.n_tiles // n_parts)):
             _linear.backward(self.terms, self, dlogits, destination, parts, n_parts, begin, end)
         if dhidden is not None:
-            _linear.add_parts(parts, dhidden, self.n_threads)
+            _linear.add_parts(parts, dhidden, _threads.for_work(self.n_threads, parts.size))
 
 
 def reduce_tiles(maxes, sums):
@@ -179,10 +183,10 @@ class _Plan:
     """Tiles and scratch of a pass that keeps nothing."""
 
     def __init__(self, terms, n_threads, workspace):
-        self.tile, self.n_threads = tile_classes(terms.n_candidates), n_threads
+        self.tile, self.n_threads = tile_classes(terms.n_candidates), _threads.for_work(n_threads, terms.multiply_adds)
         self.n_tiles = -(-terms.n_candidates // self.tile)
         size = _linear.thread_scratch(terms, self.tile)
-        self.scratch = workspace.array("scratch", (n_threads, size), terms.dtype)
+        self.scratch = workspace.array("scratch", (self.n_threads, size), terms.dtype)
 
 
 def write_logits(terms, out, n_threads, workspace):

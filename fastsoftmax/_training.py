@@ -67,7 +67,7 @@ class Trainer:
         if not np.isfinite(loss):
             raise FloatingPointError(
                 f"the loss became {loss}: training diverged; lower learning_rate (now {self.learning_rate}), scale the "
-                "rows of X (sklearn.preprocessing.normalize), or raise alpha. The model is as it was before this batch."
+                "rows of X (sklearn.preprocessing.normalize), or raise alpha. The model is as the step before left it."
             )
         return loss
 

@@ -10,6 +10,7 @@ from scipy import sparse
 from fastsoftmax import _memory
 
 REAL_DTYPES = (np.float32, np.float64)
+MAX_THREADS = 1024  # OpenMP runtimes abort the process where they cannot start so many
 
 
 def check_int(name, value, *, minimum=None, maximum=None):
@@ -51,8 +52,8 @@ def check_n_threads(n_threads):
     if n_threads is None:
         return None
     n_threads = check_int("n_threads", n_threads)
-    if n_threads == 0 or n_threads < -1:
-        raise ValueError(f"n_threads must be None, -1 or a positive integer, got {n_threads}")
+    if n_threads == 0 or n_threads < -1 or n_threads > MAX_THREADS:
+        raise ValueError(f"n_threads must be None, -1 or an integer from 1 to {MAX_THREADS}, got {n_threads}")
     return n_threads
 
 
@@ -310,6 +311,8 @@ def check_counts(name, counts):
 def check_class_ids(name, class_ids, n_classes):
     """`class_ids` as a 1-D int64 array of classes in [0, n_classes)."""
     class_ids = np.asarray(class_ids)
+    if not class_ids.size:
+        class_ids = class_ids.astype(np.int64)  # an empty list has no integer type
     if class_ids.dtype.kind not in "iu":
         raise TypeError(f"{name} must hold integers, got an array of {class_ids.dtype}")
     if class_ids.ndim != 1:

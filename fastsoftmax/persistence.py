@@ -59,6 +59,9 @@ def save(classifier, path, extra=None):
         save_file(tensors, beside, metadata={"fastsoftmax": json.dumps(header, default=_as_python)})
         with open(beside, "rb") as file:
             os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(beside, 0o666 & ~umask)  # mkstemp's files are private
         os.replace(beside, path)
     except BaseException:
         os.unlink(beside)

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastsoftmax import _rowops
+from fastsoftmax import _rowops, _threads
+
+
+@pytest.fixture(autouse=True)
+def all_threads_whatever_the_work(monkeypatch):
+    """The small problems of the tests would run on one thread, and their threads would go untested."""
+    monkeypatch.setattr(_threads, "for_work", lambda n_threads, multiply_adds: n_threads)
 
 
 @pytest.fixture(params=_rowops.available())

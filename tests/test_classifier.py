@@ -111,7 +111,7 @@ BAD_PARAMS = [
     ({"alpha": -1}, ValueError, "alpha must be at least 0, got -1"),
     ({"batch_size": 0}, ValueError, "batch_size must be at least 1, got 0"),
     ({"max_iter": 2.0}, TypeError, "max_iter must be an integer, got 2.0"),
-    ({"n_threads": 0}, ValueError, "n_threads must be None, -1 or a positive integer, got 0"),
+    ({"n_threads": 0}, ValueError, "n_threads must be None, -1 or an integer from 1 to 1024, got 0"),
     ({"dtype": "int32"}, ValueError, "dtype must be one of .*'int32'"),
     ({"dtype": "floaty"}, TypeError, "floaty"),
     ({"working_memory": -1}, ValueError, "working_memory must be at least 0, got -1"),

@@ -185,7 +185,7 @@ BAD = [
     ({"reduction": "average"}, ValueError, "reduction must be one of .*'average'"),
     ({"label_smoothing": 1.5}, ValueError, "label_smoothing must be at most 1, got 1.5"),
     ({"label_smoothing": "much"}, TypeError, "label_smoothing must be a real number, got 'much'"),
-    ({"n_threads": 0}, ValueError, "n_threads must be None, -1 or a positive integer, got 0"),
+    ({"n_threads": 0}, ValueError, "n_threads must be None, -1 or an integer from 1 to 1024, got 0"),
     ({"n_threads": 2.0}, TypeError, "n_threads must be an integer, got 2.0"),
     ({"working_memory": -1}, ValueError, "working_memory must be at least 0, got -1"),
 ]

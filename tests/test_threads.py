@@ -27,6 +27,26 @@ def test_resolve(monkeypatch):
     assert _threads.resolve(3) == 1
 
 
+FOR_WORK = _threads.for_work
+
+
+@pytest.mark.parametrize(("multiply_adds", "expected"), [(0, 1), (1000, 1), (1 << 18, 2), (1 << 40, 4)])
+def test_small_work_starts_no_threads(multiply_adds, expected):
+    assert FOR_WORK(4, multiply_adds) == expected
+    assert FOR_WORK(1, multiply_adds) == 1
+
+
+def test_limits_of_blas_hold_while_any_thread_needs_them():
+    before = blas_threads()
+    first, second = _threads.blas_single_threaded(), _threads.blas_single_threaded()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert set(blas_threads()) == {1}
+    second.__exit__(None, None, None)
+    assert blas_threads() == before
+
+
 def test_the_default_is_what_openmp_is_told():
     program = "from fastsoftmax import _threads; print(_threads.resolve(None))"
     environment = os.environ | {"OMP_NUM_THREADS": "5"}
