@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from fastsoftmax import _dense, _threads
+from fastsoftmax import _logsumexp, _softmax, _threads
 from fastsoftmax._validation import (
     as_class_probabilities,
     as_class_targets,
@@ -121,7 +121,7 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
     signs = np.empty_like(values) if return_sign else None
     if a.size:
         weights = None if b is None else _weight_rows(b, axes, order)
-        _dense.logsumexp(_lines(a, axes, order), weights, values, signs, n_threads)
+        _logsumexp.logsumexp(_lines(a, axes, order), weights, values, signs, n_threads)
     else:
         values.fill(-np.inf)
         if return_sign:
@@ -143,7 +143,7 @@ def _weight_rows(b, axes, order):
     return _lines(b, axes, order)[:, :, 0]
 
 
-def _softmax(x, axis, out, n_threads, *, log):
+def _normalized(x, axis, out, n_threads, *, log):
     n_threads = _threads.resolve(check_n_threads(n_threads))
     x = as_real_array("x", x)
     shape = x.shape
@@ -157,7 +157,7 @@ def _softmax(x, axis, out, n_threads, *, log):
     in_place = out is not None and order is None and out.flags.c_contiguous
     in_place = in_place and (out is x or not np.may_share_memory(out, x))
     lines_out = out.reshape(lines.shape) if in_place else np.empty_like(lines)
-    _dense.softmax(lines, lines_out, log, n_threads)
+    _softmax.softmax(lines, lines_out, log, n_threads)
     if in_place:
         return out
     y = _unlines(lines_out, shape, order)
@@ -204,7 +204,7 @@ def softmax(x, axis=None, *, out=None, n_threads=None):
     array([[0.5, 0.5],
            [1. , 0. ]])
     """
-    return _softmax(x, axis, out, n_threads, log=False)
+    return _normalized(x, axis, out, n_threads, log=False)
 
 
 def log_softmax(x, axis=None, *, out=None, n_threads=None):
@@ -237,7 +237,7 @@ def log_softmax(x, axis=None, *, out=None, n_threads=None):
     >>> log_softmax([1000.0, 900.0])
     array([-3.72007598e-44, -1.00000000e+02])
     """
-    return _softmax(x, axis, out, n_threads, log=True)
+    return _normalized(x, axis, out, n_threads, log=True)
 
 
 def cross_entropy(
@@ -329,7 +329,7 @@ def cross_entropy(
     if lines.size:
         soft_mass = None if soft is None else soft.sum(axis=1, dtype=np.float64)
         class_mass = 1 - label_smoothing
-        _dense.cross_entropy(lines, classes, weight, class_mass, soft, soft_mass, scale, losses, dlines, n_threads)
+        _softmax.cross_entropy(lines, classes, weight, class_mass, soft, soft_mass, scale, losses, dlines, n_threads)
     if reduction == "none":
         loss = losses.astype(logits.dtype, copy=False).reshape(positions)[()]
     else:
