@@ -197,6 +197,11 @@ def softmax(x, axis=None, *, out=None, n_threads=None):
     --------
     scipy.special.softmax : the same semantics, except that SciPy raises for a sum over nothing.
 
+    Notes
+    -----
+    A result that would be subnormal (below 1.2e-38 in float32, 2.2e-308 in float64) is 0: on x86, arithmetic that makes
+    subnormal numbers takes 50 times as long. The error of the exponential is at most 1.2 ULP.
+
     Examples
     --------
     >>> from fastsoftmax.functional import softmax
@@ -309,15 +314,14 @@ def cross_entropy(
     if target.dtype.kind == "f":
         classes = None
         soft = _soft_targets(as_class_probabilities(target, logits, ignore_index), axis, weight, label_smoothing)
-        total = float(math.prod(positions))
+        total = math.prod(positions)
     else:
         classes = as_class_targets(target, positions, n_classes, ignore_index)
         soft = None
         if label_smoothing:
             soft = np.full((1, n_classes), label_smoothing / n_classes, logits.dtype)
             soft *= 1 if weight is None else weight
-        used = classes[classes >= 0]
-        total = float(used.size if weight is None else weight[used].sum())
+        total = _total_weight(classes, weight) if reduction == "mean" else math.nan
 
     order = _order(logits, (axis,), last=soft is not None)
     if order is not None:  # the lines in the order of the targets
@@ -333,8 +337,14 @@ def cross_entropy(
     if reduction == "none":
         loss = losses.astype(logits.dtype, copy=False).reshape(positions)[()]
     else:
-        loss = logits.dtype.type(losses.sum() * scale)
+        loss = logits.dtype.type(np.add.reduce(losses) * scale)
     return (loss, _unlines(dlines, logits.shape, order)) if return_grad else loss
+
+
+def _total_weight(classes, weight):
+    """Of the class codes that are not to be ignored."""
+    used = classes >= 0
+    return np.count_nonzero(used) if weight is None else weight[classes[used]].sum()
 
 
 def _soft_targets(target, axis, weight, label_smoothing):

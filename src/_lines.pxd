@@ -74,7 +74,7 @@ cdef inline Py_ssize_t fold_of(const Layout *lay, Py_ssize_t len) noexcept nogil
 
 
 cdef inline void part_states(const real *x, const real *b, Py_ssize_t b_stride, const Layout *lay, const Unit *unit,
-                      Py_ssize_t part, LseState *states_out) noexcept nogil:
+                             Py_ssize_t part, LseState *states_out) noexcept nogil:
     cdef Py_ssize_t start = part * lay.part, len = min(lay.part, lay.n - start), fold, n_folded, i
     cdef LseState folded[MAX_LINES]
     cdef LseState *columns = states_out
@@ -108,7 +108,7 @@ cdef inline void merge_lines(LseState *states, const LseState *others, Py_ssize_
 
 
 cdef inline void unit_states(const real *x, const real *b, Py_ssize_t b_stride, const Layout *lay, const Unit *unit,
-                      LseState *states_out) noexcept nogil:
+                             LseState *states_out) noexcept nogil:
     cdef LseState states[MAX_LINES]
     cdef Py_ssize_t part
     part_states(x, b, b_stride, lay, unit, 0, states_out)
@@ -118,7 +118,7 @@ cdef inline void unit_states(const real *x, const real *b, Py_ssize_t b_stride, 
 
 
 cdef inline void part_states_task(const real *x, const real *b, Py_ssize_t b_stride, const Layout *lay, Py_ssize_t task,
-                           LseState *states_out) noexcept nogil:
+                                  LseState *states_out) noexcept nogil:
     """One part of one unit; states_out is (n_parts, n_lines)."""
     cdef Unit unit = unit_of(lay, task // lay.n_parts)
     cdef Py_ssize_t part = task % lay.n_parts

@@ -7,12 +7,15 @@
  */
 
 enum {
-    FN(BLOCK) = 16384 / sizeof(REAL), /* 16 KiB: this block and the prefetched next one fit in L1 */
+    FN(BLOCK) = 16384 / sizeof(REAL), /* 16 KiB: a block stays in L1 from its maximum to its sum */
     FN(PANEL) = 64,                   /* rows of a block of columns: few enough for the first-level TLB */
     FN(LINE) = 64 / sizeof(REAL),     /* a cache line */
     FN(SHORT) = 32,
     FN(FEW) = 8 * VBYTES / sizeof(REAL), /* a second look at so few elements costs as much as a first */
 };
+
+/* What is needed soon, into L2: into L1, the few fill buffers would bound the rate. */
+INLINE void FN(prefetch)(const REAL *p) { __builtin_prefetch(p + 2 * FN(BLOCK), 0, 2); }
 
 INLINE V FN(load_upto)(const REAL *p, ptrdiff_t n, REAL fill)
 {
@@ -80,9 +83,9 @@ INLINE REAL FN(block_sum)(const REAL *x, ptrdiff_t n, REAL shift, REAL *y_out)
     V shifts = FN(splat)(shift), least = FN(splat)(EXP_MIN), sum0 = {0}, sum1 = {0};
     ptrdiff_t i = 0;
     for (; i + 2 * LANES <= n; i += 2 * LANES) {
-        __builtin_prefetch(x + i + FN(BLOCK));
+        FN(prefetch)(x + i);
         if (2 * LANES > FN(LINE))
-            __builtin_prefetch(x + i + FN(BLOCK) + LANES);
+            FN(prefetch)(x + i + LANES);
         V e0 = FN(exp_from)(least, FN(load)(x + i) - shifts);
         V e1 = FN(exp_from)(least, FN(load)(x + i + LANES) - shifts);
         sum0 += e0;
