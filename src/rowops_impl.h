@@ -10,7 +10,7 @@ enum {
     FN(BLOCK) = 16384 / sizeof(REAL), /* 16 KiB: a block stays in L1 from its maximum to its sum */
     FN(PANEL) = 64,                   /* rows of a block of columns: few enough for the first-level TLB */
     FN(LINE) = 64 / sizeof(REAL),     /* a cache line */
-    FN(SHORT) = 32,
+    FN(SHORT) = 24,
     FN(FEW) = 8 * VBYTES / sizeof(REAL), /* a second look at so few elements costs as much as a first */
 };
 
@@ -175,16 +175,21 @@ static void FN(lse_columns)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t stride, p
     }
 }
 
-/* Rows of at most SHORT elements: as columns of their transpose, so that nothing is summed across a vector. */
+/* Rows of at most SHORT elements are worked on as columns of their transpose: nothing is summed across a vector. */
+INLINE void FN(transpose)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, REAL *columns_out)
+{
+    for (ptrdiff_t r = 0; r < n_rows; r++)
+        for (ptrdiff_t k = 0; k < n; k++)
+            columns_out[k * LANES + r] = x[r * n + k];
+}
+
 static void FN(lse_short_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, LseState *states)
 {
-    REAL transposed[FN(SHORT) * VBYTES / sizeof(REAL)];
+    REAL columns[FN(SHORT) * VBYTES / sizeof(REAL)];
     for (ptrdiff_t r = 0; r < n_rows; r += LANES) {
         ptrdiff_t n_lanes = n_rows - r < LANES ? n_rows - r : LANES;
-        for (ptrdiff_t j = 0; j < n_lanes; j++)
-            for (ptrdiff_t k = 0; k < n; k++)
-                transposed[k * LANES + j] = x[(r + j) * n + k];
-        FN(lse_columns)(transposed, n, LANES, n_lanes, &states[r]);
+        FN(transpose)(x + r * n, n_lanes, n, columns);
+        FN(lse_columns)(columns, n, LANES, n_lanes, &states[r]);
     }
 }
 

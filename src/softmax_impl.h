@@ -25,32 +25,6 @@ INLINE void FN(softmax_row)(const REAL *x, ptrdiff_t n, REAL *y_out)
         FN(store_upto)(y_out + i, n - i, FN(quotient)(FN(load_upto)(y_out + i, n - i, 0), least, inverse));
 }
 
-/* What log_softmax subtracts from x, after its maximum: log(ties + rest). Where the maximum is infinite, it is not
- * subtracted, and the result is SciPy's: NaN at +inf and -inf elsewhere, or NaN where there is nothing but -inf. */
-INLINE double FN(log_mass)(const LseState *state, double log_mass)
-{
-    return isfinite(state->max) ? log_mass : state->max + state->rest;
-}
-
-/* n_rows <= SOFTMAX_ROWS */
-static void FN(softmax_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, int log, REAL *y_out)
-{
-    LseState states[SOFTMAX_ROWS];
-    double log_masses[SOFTMAX_ROWS];
-    if (!log) {
-        for (ptrdiff_t r = 0; r < n_rows; r++)
-            FN(softmax_row)(x + r * n, n, y_out + r * n);
-        return;
-    }
-    for (ptrdiff_t r = 0; r < n_rows; r++)
-        states[r] = EMPTY_LSE;
-    FN(lse_rows)(x, NULL, 0, n_rows, n, states);
-    PASTE(lse_log_masses, f64, ISA_NAME)(states, n_rows, log_masses);
-    for (ptrdiff_t r = 0; r < n_rows; r++)
-        FN(normalize_row)(x + r * n, n, FN(splat)(isfinite(states[r].max) ? (REAL)states[r].max : 0),
-                          FN(splat)((REAL)FN(log_mass)(&states[r], log_masses[r])), 1, y_out + r * n);
-}
-
 /* log(ties + rest), in double */
 INLINE V FN(log_of_mass)(V ties, V rest)
 {
@@ -106,4 +80,50 @@ static void FN(softmax_columns)(const REAL *x, ptrdiff_t n, ptrdiff_t stride, pt
             FN(softmax_panel)(x + j, n, stride, LANES, 0, y_out + j);
     if (j < n_columns)
         FN(softmax_panel)(x + j, n, stride, n_columns - j, log, y_out + j);
+}
+
+/* What log_softmax subtracts from x, after its maximum: log(ties + rest). Where the maximum is infinite, it is not
+ * subtracted, and the result is SciPy's: NaN at +inf and -inf elsewhere, or NaN where there is nothing but -inf. */
+INLINE double FN(log_mass)(const LseState *state, double log_mass)
+{
+    return isfinite(state->max) ? log_mass : state->max + state->rest;
+}
+
+/* n_rows <= SOFTMAX_ROWS */
+static void FN(log_softmax_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, REAL *y_out)
+{
+    LseState states[SOFTMAX_ROWS];
+    double log_masses[SOFTMAX_ROWS];
+    for (ptrdiff_t r = 0; r < n_rows; r++)
+        states[r] = EMPTY_LSE;
+    FN(lse_rows)(x, NULL, 0, n_rows, n, states);
+    PASTE(lse_log_masses, f64, ISA_NAME)(states, n_rows, log_masses);
+    for (ptrdiff_t r = 0; r < n_rows; r++)
+        FN(normalize_row)(x + r * n, n, FN(splat)(isfinite(states[r].max) ? (REAL)states[r].max : 0),
+                          FN(splat)((REAL)FN(log_mass)(&states[r], log_masses[r])), 1, y_out + r * n);
+}
+
+static void FN(softmax_short_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, int log, REAL *y_out)
+{
+    REAL columns[FN(SHORT) * VBYTES / sizeof(REAL)] = {0};
+    for (ptrdiff_t start = 0; start < n_rows; start += LANES) {
+        ptrdiff_t n_lanes = n_rows - start < LANES ? n_rows - start : LANES;
+        FN(transpose)(x + start * n, n_lanes, n, columns);
+        FN(softmax_panel)(columns, n, LANES, LANES, log, columns);
+        for (ptrdiff_t r = 0; r < n_lanes; r++)
+            for (ptrdiff_t k = 0; k < n; k++)
+                y_out[(start + r) * n + k] = columns[k * LANES + r];
+    }
+}
+
+static void FN(softmax_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, int log, REAL *y_out)
+{
+    if (n <= FN(SHORT)) {
+        FN(softmax_short_rows)(x, n_rows, n, log, y_out);
+    } else if (log) {
+        FN(log_softmax_rows)(x, n_rows, n, y_out);
+    } else {
+        for (ptrdiff_t r = 0; r < n_rows; r++)
+            FN(softmax_row)(x + r * n, n, y_out + r * n);
+    }
 }

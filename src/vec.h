@@ -48,11 +48,22 @@ INLINE V FN(max)(V a, V b) { return FN(select)((VI)(a > b), a, b); }
 INLINE V FN(min)(V a, V b) { return FN(select)((VI)(a < b), a, b); }
 #endif
 
+#ifdef ISA_AVX2
+/* All ones in the first n < LANES lanes. */
+INLINE __m256i FN(first)(ptrdiff_t n)
+{
+    static const REAL_INT ones_and_zeros[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    return _mm256_loadu_si256((const __m256i *)(ones_and_zeros + 8 - n));
+}
+#endif
+
 /* p[0:n] with n < LANES, the other lanes `fill`: nothing beyond p[n-1] is read. */
 INLINE V FN(load_part)(const REAL *p, ptrdiff_t n, REAL fill)
 {
-#ifdef ISA_AVX512
+#if defined(ISA_AVX512)
     return MM(mask_loadu)(FN(splat)(fill), (1u << n) - 1, p);
+#elif defined(ISA_AVX2)
+    return FN(select)((VI)FN(first)(n), MM(maskload)(p, FN(first)(n)), FN(splat)(fill));
 #else
     REAL lane[VBYTES / sizeof(REAL)];
     for (ptrdiff_t i = 0; i < LANES; i++)
@@ -63,8 +74,10 @@ INLINE V FN(load_part)(const REAL *p, ptrdiff_t n, REAL fill)
 
 INLINE void FN(store_part)(REAL *p, ptrdiff_t n, V x)
 {
-#ifdef ISA_AVX512
+#if defined(ISA_AVX512)
     MM(mask_storeu)(p, (1u << n) - 1, x);
+#elif defined(ISA_AVX2)
+    MM(maskstore)(p, FN(first)(n), x);
 #else
     REAL lane[VBYTES / sizeof(REAL)];
     FN(store)(lane, x);
