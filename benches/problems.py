@@ -15,4 +15,4 @@ def target(n_rows, n_classes):
 
 
 def name_of(shape):
-    return " x ".join(f"{n:,}" for n in shape)
+    return "x".join(map(str, shape))

@@ -76,11 +76,11 @@ def cases():
                 continue
             if peer == "limit" and np.prod(shape) < 100:  # threads cost more than the work
                 continue
-            group = f"{function}, {problems.name_of(shape)}, axis {axis}, float{8 * np.dtype(dtype).itemsize}"
+            group = f"{function}-{problems.name_of(shape)}-axis{axis}-{np.dtype(dtype)}"
             yield pytest.param(function, shape, axis, dtype, peer, group, id=f"{group}-{peer}")
 
 
-@pytest.mark.parametrize(("function", "shape", "axis", "dtype", "peer", "group"), cases())
+@pytest.mark.parametrize(("function", "shape", "axis", "dtype", "peer", "group"), list(cases()))
 def test_rowwise(benchmark, function, shape, axis, dtype, peer, group):
     benchmark.group = group
     benchmark(PEERS[peer](function, problems.logits(shape, dtype), axis))
