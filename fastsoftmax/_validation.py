@@ -1,5 +1,6 @@
 """The only place that checks and converts what users pass. Kernels trust what comes out of here."""
 
+import math
 import numbers
 import os
 
@@ -9,13 +10,13 @@ from scipy import sparse
 
 from fastsoftmax import _memory
 
-REAL_DTYPES = (np.float32, np.float64)
+REAL_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 MAX_THREADS = 1024  # OpenMP runtimes abort the process where they cannot start so many
 
 
 def check_int(name, value, *, minimum=None, maximum=None):
     """`value` as an int between `minimum` and `maximum`, both included."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, numbers.Integral)):
         raise TypeError(f"{name} must be an integer, got {value!r}")
     if minimum is not None and value < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {value}")
@@ -26,10 +27,10 @@ def check_int(name, value, *, minimum=None, maximum=None):
 
 def check_real(name, value, *, minimum=None, maximum=None, above=None):
     """`value` as a finite float within [minimum, maximum] and above `above`."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (float, int, numbers.Real)):
         raise TypeError(f"{name} must be a real number, got {value!r}")
     value = float(value)
-    if not np.isfinite(value):
+    if not math.isfinite(value):
         raise ValueError(f"{name} must be finite, got {value}")
     if minimum is not None and value < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {value}")
@@ -399,6 +400,8 @@ def check_axes(axis, ndim):
     """`axis` (None, an int or several) as a sorted tuple of axes of an array with `ndim` dimensions."""
     if axis is None:
         return tuple(range(ndim))
+    if type(axis) is int and -ndim <= axis < ndim:  # nearly every call
+        return (axis % ndim,)
     axes = axis if isinstance(axis, tuple) else (axis,)
     axes = tuple(check_int("axis", a) for a in axes)
     for a in axes:
@@ -461,15 +464,19 @@ def as_class_targets(target, shape, n_classes, ignore_index):
         raise TypeError(f"target must hold integer class codes or class probabilities, got an array of {target.dtype}")
     if target.shape != shape:
         raise ValueError(f"target must have shape {shape} (logits without the classes' axis), got {target.shape}")
-    ignored = target == ignore_index
-    wrong = ((target < 0) | (target >= n_classes)) & ~ignored
+    codes = np.ascontiguousarray(target, dtype=np.int64).reshape(-1)
+    outside = codes.view(np.uint64) >= n_classes  # negative ones too
+    if not np.count_nonzero(outside) and not 0 <= ignore_index < n_classes:
+        return codes
+    ignored = (target == ignore_index).reshape(-1)
+    wrong = outside & ~ignored
     if wrong.any():
         where = tuple(int(i) for i in np.unravel_index(wrong.argmax(), shape))
         raise ValueError(
             f"target must be from 0 to {n_classes - 1} or ignore_index ({ignore_index}), "
             f"got {target[where]} at position {where}"
         )
-    return np.where(ignored, -1, target).astype(np.int64, copy=False).ravel()
+    return np.where(ignored, -1, codes)
 
 
 def as_class_weight(weight, n_classes):

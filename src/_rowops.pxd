@@ -13,8 +13,12 @@ cdef extern from "rowops.h":
         double ties
         double rest
 
+    const LseState EMPTY_LSE
     void lse_merge(LseState *state, const LseState *other) noexcept nogil
     double lse_log_mass(const LseState *state) noexcept nogil
+
+    enum:
+        SOFTMAX_ROWS
 
     ctypedef struct RowOps:
         const char *name
@@ -42,6 +46,14 @@ cdef extern from "rowops.h":
     void f64_normalize_columns "rowops->f64.normalize_columns"(const double *, Py_ssize_t, Py_ssize_t, Py_ssize_t,
                                                                const double *, const double *, bint,
                                                                double *) noexcept nogil
+    void f32_softmax_rows "rowops->f32.softmax_rows"(const float *, Py_ssize_t, Py_ssize_t, bint,
+                                                     float *) noexcept nogil
+    void f64_softmax_rows "rowops->f64.softmax_rows"(const double *, Py_ssize_t, Py_ssize_t, bint,
+                                                     double *) noexcept nogil
+    void f32_softmax_columns "rowops->f32.softmax_columns"(const float *, Py_ssize_t, Py_ssize_t, Py_ssize_t, bint,
+                                                           float *) noexcept nogil
+    void f64_softmax_columns "rowops->f64.softmax_columns"(const double *, Py_ssize_t, Py_ssize_t, Py_ssize_t, bint,
+                                                           double *) noexcept nogil
     double f32_soft_target_loss "rowops->f32.soft_target_loss"(const float *, const float *, Py_ssize_t,
                                                                float) noexcept nogil
     double f64_soft_target_loss "rowops->f64.soft_target_loss"(const double *, const double *, Py_ssize_t,
@@ -90,6 +102,21 @@ cdef inline void normalize_columns(const real *x, Py_ssize_t n_rows, Py_ssize_t 
         f32_normalize_columns(x, n_rows, stride, n_columns, shift, coef, log, y_out)
     else:
         f64_normalize_columns(x, n_rows, stride, n_columns, shift, coef, log, y_out)
+
+
+cdef inline void softmax_rows(const real *x, Py_ssize_t n_rows, Py_ssize_t n, bint log, real *y_out) noexcept nogil:
+    if real is float:
+        f32_softmax_rows(x, n_rows, n, log, y_out)
+    else:
+        f64_softmax_rows(x, n_rows, n, log, y_out)
+
+
+cdef inline void softmax_columns(const real *x, Py_ssize_t n, Py_ssize_t stride, Py_ssize_t n_columns, bint log,
+                                 real *y_out) noexcept nogil:
+    if real is float:
+        f32_softmax_columns(x, n, stride, n_columns, log, y_out)
+    else:
+        f64_softmax_columns(x, n, stride, n_columns, log, y_out)
 
 
 cdef inline double soft_target_loss(const real *x, const real *t, Py_ssize_t n, real shift) noexcept nogil:

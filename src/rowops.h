@@ -20,6 +20,10 @@ typedef struct {
     double max, ties, rest;
 } LseState;
 
+static const LseState EMPTY_LSE = {-INFINITY, 0, 0};
+
+enum { SOFTMAX_ROWS = 256 };
+
 /* state <- state of the union of two disjoint sets of elements */
 static inline void lse_merge(LseState *state, const LseState *other)
 {
@@ -57,6 +61,10 @@ static inline double lse_log_mass(const LseState *state)
     /* the same with shift and coef by column */                                                                      \
     void (*normalize_columns)(const real *x, ptrdiff_t n_rows, ptrdiff_t stride, ptrdiff_t n_columns,                 \
                               const real *shift, const real *coef, int log, real *y_out);                             \
+    /* y <- softmax(x) of each row of x, (n_rows <= SOFTMAX_ROWS, n), or log_softmax if `log` */                      \
+    void (*softmax_rows)(const real *x, ptrdiff_t n_rows, ptrdiff_t n, int log, real *y_out);                         \
+    /* the same of columns of x, (n, n_columns) with rows `stride` apart */                                           \
+    void (*softmax_columns)(const real *x, ptrdiff_t n, ptrdiff_t stride, ptrdiff_t n_columns, int log, real *y_out); \
     /* sum t (shift - x): the loss of target distribution t, up to its mass times the log-sum-exp of x - shift */     \
     double (*soft_target_loss)(const real *x, const real *t, ptrdiff_t n, real shift);                                \
     /* y <- y - scale t */                                                                                            \

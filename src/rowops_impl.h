@@ -7,15 +7,27 @@
  */
 
 enum {
-    FN(BLOCK) = 16384 / sizeof(REAL), /* 16 KiB: this block and the prefetched next one fit in L1 */
+    FN(BLOCK) = 16384 / sizeof(REAL), /* 16 KiB: a block stays in L1 from its maximum to its sum */
     FN(PANEL) = 64,                   /* rows of a block of columns: few enough for the first-level TLB */
     FN(LINE) = 64 / sizeof(REAL),     /* a cache line */
-    FN(SHORT) = 32,
+    FN(SHORT) = 24,
+    FN(FEW) = 8 * VBYTES / sizeof(REAL), /* a second look at so few elements costs as much as a first */
 };
+
+/* What is needed soon, into L2: into L1, the few fill buffers would bound the rate. */
+INLINE void FN(prefetch)(const REAL *p) { __builtin_prefetch(p + 2 * FN(BLOCK), 0, 2); }
 
 INLINE V FN(load_upto)(const REAL *p, ptrdiff_t n, REAL fill)
 {
     return n < LANES ? FN(load_part)(p, n, fill) : FN(load)(p);
+}
+
+INLINE void FN(store_upto)(REAL *p, ptrdiff_t n, V x)
+{
+    if (n < LANES)
+        FN(store_part)(p, n, x);
+    else
+        FN(store)(p, x);
 }
 
 /* The next vector of x, -inf where its weight is zero: such elements do not exist, even infinite or NaN. */
@@ -50,10 +62,10 @@ INLINE void FN(lse_add)(LseState *state, double max, double ties, double rest)
     state->rest += rest;
 }
 
-INLINE void FN(lse_block)(const REAL *x, const REAL *b, ptrdiff_t n, LseState *state)
+INLINE REAL FN(block_max)(const REAL *x, const REAL *b, ptrdiff_t n, REAL least)
 {
     ptrdiff_t i = 0;
-    V max0 = FN(splat)(state->max), max1 = max0, max2 = max0, max3 = max0;
+    V max0 = FN(splat)(least), max1 = max0, max2 = max0, max3 = max0;
     for (; i + 4 * LANES <= n; i += 4 * LANES) {
         max0 = FN(max)(FN(load_logits)(x + i, b ? b + i : b, LANES), max0);
         max1 = FN(max)(FN(load_logits)(x + i + LANES, b ? b + i + LANES : b, LANES), max1);
@@ -62,25 +74,72 @@ INLINE void FN(lse_block)(const REAL *x, const REAL *b, ptrdiff_t n, LseState *s
     }
     for (; i < n; i += LANES)
         max0 = FN(max)(FN(load_logits)(x + i, b ? b + i : b, n - i), max0);
-    REAL block_max = FN(hmax)(FN(max)(FN(max)(max0, max1), FN(max)(max2, max3)));
+    return FN(hmax)(FN(max)(FN(max)(max0, max1), FN(max)(max2, max3)));
+}
 
+/* sum exp(x - shift); the exponentials go to y_out unless that is NULL */
+INLINE REAL FN(block_sum)(const REAL *x, ptrdiff_t n, REAL shift, REAL *y_out)
+{
+    V shifts = FN(splat)(shift), least = FN(splat)(EXP_MIN), sum0 = {0}, sum1 = {0};
+    ptrdiff_t i = 0;
+    for (; i + 2 * LANES <= n; i += 2 * LANES) {
+        FN(prefetch)(x + i);
+        if (2 * LANES > FN(LINE))
+            FN(prefetch)(x + i + LANES);
+        V e0 = FN(exp_from)(least, FN(load)(x + i) - shifts);
+        V e1 = FN(exp_from)(least, FN(load)(x + i + LANES) - shifts);
+        sum0 += e0;
+        sum1 += e1;
+        if (y_out) {
+            FN(store)(y_out + i, e0);
+            FN(store)(y_out + i + LANES, e1);
+        }
+    }
+    for (; i < n; i += LANES) {
+        V e = FN(exp_from)(least, FN(load_upto)(x + i, n - i, -INFINITY) - shifts);
+        sum0 += e;
+        if (y_out)
+            FN(store_upto)(y_out + i, n - i, e);
+    }
+    return FN(hsum)(sum0 + sum1);
+}
+
+/* The elements that equal the maximum apart from the others: with weights, or where the sum would lose digits. */
+INLINE void FN(lse_block_apart)(const REAL *x, const REAL *b, ptrdiff_t n, REAL block_max, LseState *state)
+{
     V max = FN(splat)(block_max), shift = FN(shift)(max), one = FN(splat)(1);
     V unit = b && block_max == INFINITY ? max : one;
     V ties0 = {0}, ties1 = {0}, rest0 = {0}, rest1 = {0};
-    for (i = 0; i + 2 * LANES <= n; i += 2 * LANES) {
-        __builtin_prefetch(x + i + FN(BLOCK));
-        if (2 * LANES > FN(LINE))
-            __builtin_prefetch(x + i + FN(BLOCK) + LANES);
+    ptrdiff_t i = 0;
+    for (; i + 2 * LANES <= n; i += 2 * LANES) {
         FN(add_exp)(FN(load_logits)(x + i, b ? b + i : b, LANES), b ? FN(load)(b + i) : one, max, shift, unit, &ties0,
                     &rest0);
         FN(add_exp)(FN(load_logits)(x + i + LANES, b ? b + i + LANES : b, LANES), b ? FN(load)(b + i + LANES) : one,
-                    max,
-                    shift, unit, &ties1, &rest1);
+                    max, shift, unit, &ties1, &rest1);
     }
     for (; i < n; i += LANES)
         FN(add_exp)(FN(load_logits)(x + i, b ? b + i : b, n - i), b ? FN(load_upto)(b + i, n - i, 0) : one, max, shift,
                     unit, &ties0, &rest0);
     FN(lse_add)(state, block_max, FN(hsum)(ties0 + ties1), FN(hsum)(rest0 + rest1));
+}
+
+INLINE void FN(lse_block)(const REAL *x, ptrdiff_t n, LseState *state)
+{
+    REAL max = FN(block_max)(x, NULL, n, state->max);
+    if (n > FN(FEW) && max - max == 0) {
+        double sum = FN(block_sum)(x, n, max, NULL);
+        int below = max == state->max; /* or equal: then the sum of all is at least 2, and has no digits to lose */
+        if (below || !(sum < 2)) {
+            FN(lse_add)(state, max, below ? 0 : 1, below ? sum : sum - 1);
+            return;
+        }
+    }
+    FN(lse_block_apart)(x, NULL, n, max, state);
+}
+
+static void FN(lse_block_weighted)(const REAL *x, const REAL *b, ptrdiff_t n, LseState *state)
+{
+    FN(lse_block_apart)(x, b, n, FN(block_max)(x, b, n, state->max), state);
 }
 
 /* `n_lanes` adjacent columns, n_rows <= PANEL. */
@@ -116,16 +175,21 @@ static void FN(lse_columns)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t stride, p
     }
 }
 
-/* Rows of at most SHORT elements: as columns of their transpose, so that nothing is summed across a vector. */
+/* Rows of at most SHORT elements are worked on as columns of their transpose: nothing is summed across a vector. */
+INLINE void FN(transpose)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, REAL *columns_out)
+{
+    for (ptrdiff_t r = 0; r < n_rows; r++)
+        for (ptrdiff_t k = 0; k < n; k++)
+            columns_out[k * LANES + r] = x[r * n + k];
+}
+
 static void FN(lse_short_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, LseState *states)
 {
-    REAL transposed[FN(SHORT) * VBYTES / sizeof(REAL)];
+    REAL columns[FN(SHORT) * VBYTES / sizeof(REAL)];
     for (ptrdiff_t r = 0; r < n_rows; r += LANES) {
         ptrdiff_t n_lanes = n_rows - r < LANES ? n_rows - r : LANES;
-        for (ptrdiff_t j = 0; j < n_lanes; j++)
-            for (ptrdiff_t k = 0; k < n; k++)
-                transposed[k * LANES + j] = x[(r + j) * n + k];
-        FN(lse_columns)(transposed, n, LANES, n_lanes, &states[r]);
+        FN(transpose)(x + r * n, n_lanes, n, columns);
+        FN(lse_columns)(columns, n, LANES, n_lanes, &states[r]);
     }
 }
 
@@ -141,9 +205,9 @@ static void FN(lse_rows)(const REAL *x, const REAL *b, ptrdiff_t b_stride, ptrdi
             ptrdiff_t len = n - start < FN(BLOCK) ? n - start : FN(BLOCK);
             const REAL *block = x + r * n + start;
             if (b)
-                FN(lse_block)(block, b + r * b_stride + start, len, &states[r]);
+                FN(lse_block_weighted)(block, b + r * b_stride + start, len, &states[r]);
             else
-                FN(lse_block)(block, NULL, len, &states[r]);
+                FN(lse_block)(block, len, &states[r]);
         }
 }
 
@@ -181,10 +245,7 @@ INLINE void FN(normalize_panel)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t strid
     for (ptrdiff_t r = 0; r < n_rows; r++) {
         V y = FN(normalized)(FN(load_upto)(x + r * stride, n_lanes, 0), shifts, coefs, least, log);
         __builtin_prefetch(x + r * stride + FN(LINE));
-        if (n_lanes < LANES)
-            FN(store_part)(y_out + r * stride, n_lanes, y);
-        else
-            FN(store)(y_out + r * stride, y);
+        FN(store_upto)(y_out + r * stride, n_lanes, y);
     }
 }
 
@@ -245,10 +306,7 @@ INLINE void FN(log_masses)(const LseState *states, ptrdiff_t n_lanes, double *lo
     for (ptrdiff_t j = 0; j < n_lanes; j++)
         above_one[j] = (states[j].ties - 1) + states[j].rest;
     V log_masses = FN(log1p)(FN(load)(above_one));
-    if (n_lanes < LANES)
-        FN(store_part)(log_masses_out, n_lanes, log_masses);
-    else
-        FN(store)(log_masses_out, log_masses);
+    FN(store_upto)(log_masses_out, n_lanes, log_masses);
 }
 
 static void FN(lse_log_masses)(const LseState *states, ptrdiff_t n, double *log_masses_out)

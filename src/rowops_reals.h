@@ -1,23 +1,12 @@
 /* One instruction set: the leaf loops for float and double, and their table. No include guard: rowops.c includes it once a set. */
 
-#define REAL float
-#define REAL_NAME f32
-#define REAL_INT int32_t
-#include "vec.h"
-#include "rowops_impl.h"
-#include "tileops_impl.h"
-#include "topk_impl.h"
-#include "vec_end.h"
-#undef REAL
-#undef REAL_NAME
-#undef REAL_INT
-
 #define REAL double
 #define REAL_NAME f64
 #define REAL_INT int64_t
 #define REAL_IS_DOUBLE 1
 #include "vec.h"
 #include "rowops_impl.h"
+#include "softmax_impl.h"
 #include "tileops_impl.h"
 #include "topk_impl.h"
 #include "vec_end.h"
@@ -25,6 +14,19 @@
 #undef REAL_NAME
 #undef REAL_INT
 #undef REAL_IS_DOUBLE
+
+#define REAL float
+#define REAL_NAME f32
+#define REAL_INT int32_t
+#include "vec.h"
+#include "rowops_impl.h"
+#include "softmax_impl.h"
+#include "tileops_impl.h"
+#include "topk_impl.h"
+#include "vec_end.h"
+#undef REAL
+#undef REAL_NAME
+#undef REAL_INT
 
 #define STRINGIFY_(x) #x
 #define STRINGIFY(x) STRINGIFY_(x)
@@ -36,6 +38,8 @@
         TABLE_ENTRY(lse_columns, real_name),                                                                          \
         TABLE_ENTRY(normalize_rows, real_name),                                                                       \
         TABLE_ENTRY(normalize_columns, real_name),                                                                    \
+        TABLE_ENTRY(softmax_rows, real_name),                                                                         \
+        TABLE_ENTRY(softmax_columns, real_name),                                                                      \
         TABLE_ENTRY(soft_target_loss, real_name),                                                                     \
         TABLE_ENTRY(subtract_scaled, real_name),                                                                      \
         TABLE_ENTRY(exp_array, real_name),                                                                            \

@@ -29,12 +29,15 @@ INLINE V FN(select)(VI mask, V if_true, V if_false) { return (V)(((VI)if_true & 
 #endif
 #ifdef REAL_IS_DOUBLE
 #define MM_SUFFIX _pd
+#define MM_MASK __mmask8
 #else
 #define MM_SUFFIX _ps
+#define MM_MASK __mmask16
 #endif
 #define MM__(prefix, op, suffix) prefix##op##suffix
 #define MM_(prefix, op, suffix) MM__(prefix, op, suffix)
 #define MM(op) MM_(MM_PREFIX, op, MM_SUFFIX)
+#define MM_CMP_MASK(a, b, how) MM_(MM(cmp), _mask, )(a, b, how)
 
 /* The larger / smaller of the two; `b` where either is NaN. */
 #ifdef MM_PREFIX
@@ -45,11 +48,22 @@ INLINE V FN(max)(V a, V b) { return FN(select)((VI)(a > b), a, b); }
 INLINE V FN(min)(V a, V b) { return FN(select)((VI)(a < b), a, b); }
 #endif
 
+#ifdef ISA_AVX2
+/* All ones in the first n < LANES lanes. */
+INLINE __m256i FN(first)(ptrdiff_t n)
+{
+    static const REAL_INT ones_and_zeros[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    return _mm256_loadu_si256((const __m256i *)(ones_and_zeros + 8 - n));
+}
+#endif
+
 /* p[0:n] with n < LANES, the other lanes `fill`: nothing beyond p[n-1] is read. */
 INLINE V FN(load_part)(const REAL *p, ptrdiff_t n, REAL fill)
 {
-#ifdef ISA_AVX512
+#if defined(ISA_AVX512)
     return MM(mask_loadu)(FN(splat)(fill), (1u << n) - 1, p);
+#elif defined(ISA_AVX2)
+    return FN(select)((VI)FN(first)(n), MM(maskload)(p, FN(first)(n)), FN(splat)(fill));
 #else
     REAL lane[VBYTES / sizeof(REAL)];
     for (ptrdiff_t i = 0; i < LANES; i++)
@@ -60,8 +74,10 @@ INLINE V FN(load_part)(const REAL *p, ptrdiff_t n, REAL fill)
 
 INLINE void FN(store_part)(REAL *p, ptrdiff_t n, V x)
 {
-#ifdef ISA_AVX512
+#if defined(ISA_AVX512)
     MM(mask_storeu)(p, (1u << n) - 1, x);
+#elif defined(ISA_AVX2)
+    MM(maskstore)(p, FN(first)(n), x);
 #else
     REAL lane[VBYTES / sizeof(REAL)];
     FN(store)(lane, x);
@@ -70,40 +86,48 @@ INLINE void FN(store_part)(REAL *p, ptrdiff_t n, V x)
 #endif
 }
 
-/* Pairwise: log2(LANES) dependent steps. */
+/* Across the lanes, pairwise: log2(LANES) dependent steps, the same tree whatever the caller. */
 INLINE REAL FN(hmax)(V x)
 {
+#ifdef ISA_AVX512
+    return MM(reduce_max)(x);
+#else
     REAL lane[VBYTES / sizeof(REAL)];
     FN(store)(lane, x);
     for (ptrdiff_t step = LANES / 2; step; step /= 2)
         for (ptrdiff_t i = 0; i < step; i++)
             lane[i] = lane[i] > lane[i + step] ? lane[i] : lane[i + step];
     return lane[0];
+#endif
 }
 
-/* Pairwise, in double: the same tree whatever the caller. */
-INLINE double FN(hsum)(V x)
+INLINE REAL FN(hsum)(V x)
 {
-    double lane[VBYTES / sizeof(REAL)];
-    for (ptrdiff_t i = 0; i < LANES; i++)
-        lane[i] = x[i];
+#ifdef ISA_AVX512
+    return MM(reduce_add)(x);
+#else
+    REAL lane[VBYTES / sizeof(REAL)];
+    FN(store)(lane, x);
     for (ptrdiff_t step = LANES / 2; step; step /= 2)
         for (ptrdiff_t i = 0; i < step; i++)
             lane[i] += lane[i + step];
     return lane[0];
+#endif
 }
 
 #ifdef REAL_IS_DOUBLE
 enum { FN(BIAS) = 1023, FN(MANTISSA) = 52 };
 #define EXP_MIN (-0x1.6232bdd7abcd2p+9) /* log of the smallest normal number, rounded up */
+#define REAL_TINY 0x1p-1022              /* the smallest normal number */
 #define EXP_MAX 710.0                   /* overflows */
 #else
 enum { FN(BIAS) = 127, FN(MANTISSA) = 23 };
+#define REAL_TINY 0x1p-126f
 #define EXP_MIN (-0x1.5d589ep+6f)
 #define EXP_MAX 89.0f
 #endif
 
-/* exp(x), or 0 where x < least; for least >= EXP_MIN and x <= EXP_MAX. Error at most 1.1 ULP (tests/test_rowops.py);
+/* exp(x), or 0 where x < least; for least >= EXP_MIN and x <= EXP_MAX. Error at most 1.2 ULP (tests/test_rowops.py);
  * NaN stays. There are no subnormal results: on x86, arithmetic that makes one takes 50 times as long.
  * Cody-Waite: x = n ln2 + r, |r| <= ln2 / 2, exp(x) = 2^n (1 + r + r^2 q(r)); q is the minimax polynomial of relative
  * error 3e-9 (float) and 4e-18 (double), fitted in 60 digits. n ln2_hi is exact, with or without FMA. */
@@ -116,8 +140,12 @@ INLINE V FN(exp_from)(V least, V x)
     static const float MAGIC = 0x1.8p23f;
     static const float LOG2E = 0x1.715476p0f, LN2_HI = 0x1.63p-1f, LN2_LO = -0x1.bd0106p-13f;
 #endif
+#ifdef ISA_AVX512
+    MM_MASK stays = MM_CMP_MASK(x, least, _CMP_NLT_UQ);
+#else
     VI vanishes = (VI)(x < least);
     x = FN(max)(least, x); /* a NaN in x is the second operand: it stays */
+#endif
     V shifted = x * LOG2E + MAGIC, n = shifted - MAGIC;
     V r = (x - n * LN2_HI) - n * LN2_LO;
 #ifdef REAL_IS_DOUBLE
@@ -136,15 +164,15 @@ INLINE V FN(exp_from)(V least, V x)
     q = q * r + 1.6666520112576415409e-1f;
     q = q * r + 4.9999993415509697621e-1f;
 #endif
-    V y = ((r * r) * q + r) + 1;
+    V y = (q * r + 1) * r + 1;
 #ifdef ISA_AVX512
-    y = MM(scalef)(y, n);
+    return MM(maskz_scalef)(stays, y, n);
 #else
     /* 2^n in two factors: n = BIAS + 1 is beyond the exponents of normal numbers */
     VI n_int = (VI)shifted - (VI)FN(splat)(MAGIC), half = n_int >> 1;
     y = (y * (V)((half + FN(BIAS)) << FN(MANTISSA))) * (V)((n_int - half + FN(BIAS)) << FN(MANTISSA));
-#endif
     return (V)((VI)y & ~vanishes);
+#endif
 }
 
 /* The same for any x: 0 where the result would be subnormal, inf where it overflows. */

@@ -8,5 +8,8 @@
 #undef MM__
 #undef MM_PREFIX
 #undef MM_SUFFIX
+#undef MM_MASK
+#undef MM_CMP_MASK
 #undef EXP_MIN
 #undef EXP_MAX
+#undef REAL_TINY

@@ -1,228 +1,30 @@
-"""Softmax and its kin along the middle axis of C-contiguous arrays (n_outer, n, n_inner).
+"""softmax, log_softmax and cross_entropy along the middle axis of C-contiguous arrays.
 
-A *line* is what one softmax is over: n elements, n_inner apart; line i*n_inner + j is x[i, :, j]. Lines are worked on
-in *units*: up to MAX_LINES adjacent rows (n_inner == 1) or columns. The elements of a unit come in *parts* of fixed
-length, whose log-sum-exps are merged in order. Threads take units, or single parts where there are few units: who takes
-what does not change a bit of the result.
+Short lines of softmax are one leaf call. For others, and for the loss, a first pass takes the log-sum-exp of each line,
+and a second turns x into exp(x - shift) * coef or (x - shift) - coef.
 """
 import numpy as np
 
 from cython.parallel cimport prange
-from libc.math cimport INFINITY, NAN, expm1, isfinite, isnan
+from libc.math cimport NAN, expm1, isfinite
 from libc.stdint cimport int64_t
 
+from _lines cimport (
+    MAX_LINES, ROW_PART, SERIAL_SIZE, Layout, Unit, ceil_div, fold_of, layout_of, shares_parts, states_by_parts, unit_of,
+    unit_states,
+)
 from _rowops cimport (
-    LseState, import_rowops, lse_columns, lse_log_mass, lse_log_masses, lse_merge, lse_rows, normalize_columns,
-    normalize_rows, soft_target_loss, subtract_scaled,
+    LseState, import_rowops, lse_log_masses, normalize_columns, normalize_rows, soft_target_loss, softmax_columns,
+    softmax_rows, subtract_scaled,
 )
 from _types cimport real
 
 import_rowops()
 
 cdef enum:
-    MAX_LINES = 256         # of a unit: their states are on the stack
-    ROW_PART = 1 << 15      # elements of a part, and of a unit of short rows
-    COLUMN_PART = 1 << 16
-    SERIAL_SIZE = 1 << 15   # elements up to which starting threads costs more than it saves
+    CACHED_BYTES = 1 << 18  # of a row: its softmax is written, then scaled while it is in the second-level cache
+    CACHED_COLUMN = 64      # elements of a column
 
-cdef LseState EMPTY = LseState(-INFINITY, 0, 0)
-
-
-cdef struct Layout:
-    Py_ssize_t n_outer, n, n_inner
-    Py_ssize_t width            # lines of a unit
-    Py_ssize_t units_per_outer  # with columns
-    Py_ssize_t n_units
-    Py_ssize_t part             # elements of a line in a part
-    Py_ssize_t n_parts
-
-
-cdef struct Unit:
-    Py_ssize_t first_line
-    Py_ssize_t n_lines
-    Py_ssize_t offset           # of the first line's first element
-
-
-cdef Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
-    return (a + b - 1) // b
-
-
-cdef Layout layout_of(Py_ssize_t n_outer, Py_ssize_t n, Py_ssize_t n_inner) noexcept nogil:
-    cdef Layout lay
-    lay.n_outer, lay.n, lay.n_inner = n_outer, n, n_inner
-    if n_inner == 1:
-        lay.width = max(1, min(ROW_PART // max(n, 1), <Py_ssize_t>MAX_LINES))
-        lay.units_per_outer = 0
-        lay.n_units = ceil_div(n_outer, lay.width)
-        lay.part = ROW_PART
-    else:
-        lay.width = min(n_inner, <Py_ssize_t>MAX_LINES)
-        lay.units_per_outer = ceil_div(n_inner, lay.width)
-        lay.n_units = n_outer * lay.units_per_outer
-        lay.part = COLUMN_PART // lay.width
-    lay.n_parts = ceil_div(n, lay.part)
-    return lay
-
-
-cdef Unit unit_of(const Layout *lay, Py_ssize_t index) noexcept nogil:
-    cdef Unit unit
-    cdef Py_ssize_t outer, column
-    if lay.n_inner == 1:
-        unit.first_line = index * lay.width
-        unit.n_lines = min(lay.width, lay.n_outer - unit.first_line)
-        unit.offset = unit.first_line * lay.n
-    else:
-        outer = index // lay.units_per_outer
-        column = index % lay.units_per_outer * lay.width
-        unit.first_line = outer * lay.n_inner + column
-        unit.n_lines = min(lay.width, lay.n_inner - column)
-        unit.offset = outer * lay.n * lay.n_inner + column
-    return unit
-
-
-cdef Py_ssize_t fold_of(const Layout *lay, Py_ssize_t len) noexcept nogil:
-    """How many rows of few columns to take as one wider row, to fill the vectors."""
-    return max(1, min(MAX_LINES // lay.n_inner, len))
-
-
-cdef void part_states(const real *x, const real *b, Py_ssize_t b_stride, const Layout *lay, const Unit *unit,
-                      Py_ssize_t part, LseState *states_out) noexcept nogil:
-    cdef Py_ssize_t start = part * lay.part, len = min(lay.part, lay.n - start), fold, n_folded, i
-    cdef LseState folded[MAX_LINES]
-    cdef LseState *columns = states_out
-    x += unit.offset + start * lay.n_inner
-    if lay.n_inner == 1:
-        for i in range(unit.n_lines):
-            states_out[i] = EMPTY
-        if b != NULL:
-            b += unit.first_line * b_stride + start
-        lse_rows(x, b, b_stride, unit.n_lines, len, states_out)
-        return
-    fold = fold_of(lay, len)
-    n_folded = len // fold
-    if fold > 1:
-        columns = folded
-    for i in range(fold * unit.n_lines):
-        columns[i] = EMPTY
-    lse_columns(x, n_folded, fold * lay.n_inner, fold * unit.n_lines, columns)
-    if fold > 1:
-        lse_columns(x + n_folded * fold * lay.n_inner, 1, 0, len % fold * unit.n_lines, columns)
-        for i in range(unit.n_lines):
-            states_out[i] = columns[i]
-        for i in range(1, fold):
-            merge_lines(states_out, &columns[i * unit.n_lines], unit.n_lines)
-
-
-cdef void merge_lines(LseState *states, const LseState *others, Py_ssize_t n_lines) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n_lines):
-        lse_merge(&states[i], &others[i])
-
-
-cdef void unit_states(const real *x, const real *b, Py_ssize_t b_stride, const Layout *lay, const Unit *unit,
-                      LseState *states_out) noexcept nogil:
-    cdef LseState states[MAX_LINES]
-    cdef Py_ssize_t part
-    part_states(x, b, b_stride, lay, unit, 0, states_out)
-    for part in range(1, lay.n_parts):
-        part_states(x, b, b_stride, lay, unit, part, states)
-        merge_lines(states_out, states, unit.n_lines)
-
-
-cdef void part_states_task(const real *x, const real *b, Py_ssize_t b_stride, const Layout *lay, Py_ssize_t task,
-                           LseState *states_out) noexcept nogil:
-    """One part of one unit; states_out is (n_parts, n_lines)."""
-    cdef Unit unit = unit_of(lay, task // lay.n_parts)
-    cdef Py_ssize_t part = task % lay.n_parts
-    part_states(x, b, b_stride, lay, &unit, part, states_out + part * lay.n_outer * lay.n_inner + unit.first_line)
-
-
-cdef double[:, :, ::1] states_by_parts(const real *x, const real *b, Py_ssize_t b_stride, const Layout *lay,
-                                       int n_threads):
-    """The states of all lines, in [0] of (n_parts, n_lines, 3)."""
-    cdef Py_ssize_t n_lines = lay.n_outer * lay.n_inner, task, part
-    cdef double[:, :, ::1] memory = np.empty((lay.n_parts, n_lines, 3))
-    cdef LseState *states = <LseState *>&memory[0, 0, 0]
-    with nogil:
-        for task in prange(lay.n_units * lay.n_parts, num_threads=n_threads, schedule="static"):
-            part_states_task(x, b, b_stride, lay, task, states)
-        for part in range(1, lay.n_parts):
-            merge_lines(states, states + part * n_lines, n_lines)
-    return memory
-
-
-cdef bint shares_parts(const Layout *lay, int n_threads) noexcept nogil:
-    """Whether there are too few units for the threads; where it pays, since the states go through memory."""
-    return lay.n_parts > 1 and n_threads > 1 and lay.n_units < 4 * n_threads
-
-
-# -- logsumexp --
-
-cdef void lse_finish(const LseState *states, Py_ssize_t n_lines, bint weighted, real *values_out,
-                     real *signs_out) noexcept nogil:
-    """log |sum b exp(x)| and the sum's sign; without `signs_out`, a negative sum is NaN."""
-    cdef Py_ssize_t i
-    cdef double log_masses[MAX_LINES]
-    cdef double value, mass
-    if weighted:
-        for i in range(n_lines):
-            log_masses[i] = lse_log_mass(&states[i])
-    else:
-        lse_log_masses(states, n_lines, log_masses)
-    for i in range(n_lines):
-        value = states[i].max + log_masses[i]
-        mass = states[i].ties + states[i].rest
-        if signs_out == NULL:
-            values_out[i] = <real>(NAN if mass < 0 and value > -INFINITY else value)
-        else:
-            values_out[i] = <real>value
-            signs_out[i] = <real>(value if isnan(value) else 0 if value == -INFINITY else -1 if mass < 0 else 1)
-
-
-cdef void lse_task(const real *x, const real *b, Py_ssize_t b_stride, const Layout *lay, Py_ssize_t task,
-                   const LseState *done, real *values_out, real *signs_out) noexcept nogil:
-    """One unit; `done`, unless NULL, are the states of all lines."""
-    cdef Unit unit = unit_of(lay, task)
-    cdef LseState states[MAX_LINES]
-    if done == NULL:
-        unit_states(x, b, b_stride, lay, &unit, states)
-        done = states
-    else:
-        done += unit.first_line
-    lse_finish(done, unit.n_lines, b != NULL, values_out + unit.first_line,
-               signs_out + unit.first_line if signs_out != NULL else signs_out)
-
-
-def logsumexp(
-    const real[:, :, ::1] x,    # IN (n_outer, n, n_inner), not empty
-    const real[:, ::1] b,       # IN None, or (n_outer or 1, n) with n_inner == 1
-    real[::1] values_out,       # OUT (n_outer * n_inner,)
-    real[::1] signs_out,        # OUT the same, or None
-    int n_threads,
-):
-    cdef Layout lay = layout_of(x.shape[0], x.shape[1], x.shape[2])
-    cdef const real *x_ptr = &x[0, 0, 0]
-    cdef const real *b_ptr = NULL
-    cdef real *values_ptr = &values_out[0]
-    cdef real *signs_ptr = NULL
-    cdef Py_ssize_t b_stride = 0, task
-    cdef double[:, :, ::1] memory
-    cdef const LseState *states = NULL
-    if b is not None:
-        b_ptr = &b[0, 0]
-        b_stride = lay.n if b.shape[0] > 1 else 0
-    if signs_out is not None:
-        signs_ptr = &signs_out[0]
-    if x.size <= SERIAL_SIZE:
-        n_threads = 1
-    if shares_parts(&lay, n_threads):
-        memory = states_by_parts(x_ptr, b_ptr, b_stride, &lay, n_threads)
-        states = <LseState *>&memory[0, 0, 0]
-    for task in prange(lay.n_units, num_threads=n_threads, schedule="static", nogil=True):
-        lse_task(x_ptr, b_ptr, b_stride, &lay, task, states, values_ptr, signs_ptr)
-
-
-# -- softmax, log_softmax, cross_entropy: a second pass turns x into exp(x - shift) * coef or (x - shift) - coef --
 
 cdef enum Kind:
     SOFTMAX
@@ -398,8 +200,9 @@ cdef int run(const real *x, const real *soft, Py_ssize_t soft_stride, Layout lay
         for task in prange(lay.n_units, num_threads=n_threads, schedule="static", nogil=True):
             unit_task(x, soft, soft_stride, &lay, task, kind, targets, y_out)
         return 0
-    memory = states_by_parts(x, <const real *>NULL, 0, &lay, n_threads)
+    memory = np.empty((lay.n_parts, lay.n_outer * lay.n_inner, 3))
     states = <LseState *>&memory[0, 0, 0]
+    states_by_parts(x, <const real *>NULL, 0, &lay, n_threads, states)
     line_memory = np.empty(lay.n_outer * lay.n_inner * sizeof(Line), np.uint8)
     lines = <Line *>&line_memory[0]
     for task in prange(lay.n_units, num_threads=n_threads, schedule="static", nogil=True):
@@ -410,14 +213,40 @@ cdef int run(const real *x, const real *soft, Py_ssize_t soft_stride, Layout lay
     return 0
 
 
+cdef void cached_rows_task(const real *x, const Layout *lay, Py_ssize_t task, bint log, real *y_out) noexcept nogil:
+    cdef Unit unit = unit_of(lay, task)
+    softmax_rows(x + unit.offset, unit.n_lines, lay.n, log, y_out + unit.offset)
+
+
+cdef void cached_columns_task(const real *x, const Layout *lay, Py_ssize_t width, Py_ssize_t task, bint log,
+                              real *y_out) noexcept nogil:
+    cdef Py_ssize_t n_blocks = ceil_div(lay.n_inner, width), column = task % n_blocks * width
+    cdef Py_ssize_t offset = task // n_blocks * lay.n * lay.n_inner + column
+    softmax_columns(x + offset, lay.n, lay.n_inner, min(width, lay.n_inner - column), log, y_out + offset)
+
+
 def softmax(
     const real[:, :, ::1] x,    # IN (n_outer, n, n_inner), not empty
     real[:, :, ::1] y_out,      # OUT the same; may be x
     bint log,
     int n_threads,
 ):
-    run(&x[0, 0, 0], <const real *>NULL, 0, layout_of(x.shape[0], x.shape[1], x.shape[2]),
-        LOG_SOFTMAX if log else SOFTMAX, NULL, &y_out[0, 0, 0], n_threads)
+    cdef Layout lay = layout_of(x.shape[0], x.shape[1], x.shape[2])
+    cdef const real *x_ptr = &x[0, 0, 0]
+    cdef real *y_ptr = &y_out[0, 0, 0]
+    cdef Py_ssize_t task, width
+    if lay.n_outer * lay.n * lay.n_inner <= SERIAL_SIZE:
+        n_threads = 1
+    if lay.n_inner == 1 and lay.n <= CACHED_BYTES // <Py_ssize_t>sizeof(real):
+        for task in prange(lay.n_units, num_threads=n_threads, schedule="static", nogil=True):
+            cached_rows_task(x_ptr, &lay, task, log, y_ptr)
+    elif lay.n_inner > 1 and lay.n <= CACHED_COLUMN:
+        width = ROW_PART // lay.n
+        for task in prange(lay.n_outer * ceil_div(lay.n_inner, width), num_threads=n_threads, schedule="static",
+                           nogil=True):
+            cached_columns_task(x_ptr, &lay, width, task, log, y_ptr)
+    else:
+        run(x_ptr, <const real *>NULL, 0, lay, LOG_SOFTMAX if log else SOFTMAX, NULL, y_ptr, n_threads)
 
 
 def cross_entropy(
