@@ -10,6 +10,15 @@ Files and text    load, datasets, features
 
 import importlib
 
+try:
+    from fastsoftmax import _threads  # noqa: F401  first: it loads the OpenMP runtime its own way
+except ImportError as error:
+    if "_openmp" not in str(error):
+        raise
+    raise ImportError(
+        f"fastsoftmax in {__path__[0]} is not built: it is a source folder, found before the installed package. "
+        "Run Python in another folder, or build in place (CONTRIBUTING.md)."
+    ) from error
 from fastsoftmax.functional import cross_entropy, log_softmax, logsumexp, softmax
 
 __version__ = "0.1.0"

@@ -23,13 +23,15 @@ def _machine():
 
 
 def _container():
-    """What a cgroup's limit leaves (version 2, then 1)."""
-    for limit, usage in (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    """What a cgroup's limit leaves (version 2, then 1). Cached files count as used there, but give way."""
+    for folder, limit, usage, cache in (
+        ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
+        ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
     ):
         try:
-            return [max(0, int(Path(limit).read_text()) - int(Path(usage).read_text()))]
+            left = int(Path(folder, limit).read_text()) - int(Path(folder, usage).read_text())
+            statistics = dict(line.split() for line in Path(folder, "memory.stat").read_text().splitlines())
+            return [max(0, left + int(statistics.get(cache, 0)))]
         except (OSError, ValueError):  # no such cgroup, or "max": no limit
             continue
     return []

@@ -4,11 +4,10 @@ W (direct term) and E, V (low rank) may each be absent. `step` takes one batch t
 """
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from fastsoftmax import _head, _lowrank, _threads
 from fastsoftmax._batch import RowReader
-
-SCRATCH_FEATURES = 32  # rows of E that a thread of _lowrank steps at a time
 
 
 class Model:
@@ -79,6 +78,11 @@ class Model:
         """All arrays by name, states as `state.NAME`."""
         return self.parameters() | {f"state.{name}": a for name, a in self.state.items()}
 
+    def is_finite(self):
+        """Whether no parameter, nor the optimiser's state, is infinite or NaN."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return all(np.isfinite(a.sum(dtype=np.float64)) for a in self.arrays().values())
+
     @property
     def n_classes(self):
         return len(self.bias)
@@ -98,29 +102,38 @@ class Model:
 
 
 class Runner:
-    """Runs a Model over the rows of one checked X (dense, or CSR): threads, scratch and row reader held ready."""
+    """Runs a Model over the rows of one checked X: threads, scratch and row reader held ready.
+
+    A dense X goes through GEMM where the model is a direct term alone, else batch by batch as CSR.
+    """
 
     def __init__(self, model, X, *, n_threads, working_memory=_head.WORKING_MEMORY):
         self.model, self.X = model, X
         self.n_threads, self.working_memory = n_threads, working_memory
         self.workspace = _head.Workspace()
         self.dense_input = isinstance(X, np.ndarray)
+        self.by_gemm = self.dense_input and model.E is None
+        if not self.by_gemm:
+            self.reader = RowReader(X.shape[1])
+
+    def _batch(self, rows):
         if not self.dense_input:
-            self.reader = RowReader(X.indptr, X.indices, X.data, X.shape[1])
+            return self.reader.take(self.X.indptr, self.X.indices, self.X.data, rows)
+        block = csr_matrix(self.X[rows])
+        return self.reader.take(block.indptr, block.indices, block.data, np.arange(len(rows)))
 
     def terms(self, rows, class_ids=None):
         """The logits of rows `rows` (int64 array)."""
         model, n_rows = self.model, len(rows)
         n_candidates = model.n_classes if class_ids is None else len(class_ids)
         common = {"bias": model.bias, "class_ids": class_ids}
-        if self.dense_input:
+        if self.by_gemm:
             return _head.Terms(n_rows, n_candidates, hidden=self.X[rows], V=model.W, **common)
-        batch, hidden = self.reader.take(rows), None
+        batch, hidden = self._batch(rows), None
         if model.E is not None:
             hidden = self.workspace.array("hidden", (n_rows, model.E.shape[1]), model.dtype)
-            _lowrank.project(
-                batch.indptr, batch.indices, batch.data, batch.feature_ids, model.E, hidden, self.n_threads
-            )
+            n_threads = _threads.for_work(self.n_threads, len(batch.indices) * model.E.shape[1])
+            _lowrank.project(batch.indptr, batch.indices, batch.data, batch.feature_ids, model.E, hidden, n_threads)
         return _head.Terms(n_rows, n_candidates, hidden=hidden, V=model.V, batch=batch, W=model.W, **common)
 
     def forward(self, rows, target=None, *, class_ids=None, offset=None, keep=0):
@@ -148,7 +161,7 @@ class Runner:
     def _backward(self, forward, scale, optimizer):
         model, terms = self.model, forward.terms
         state = {f"{name}_state": a for name, a in model.state.items() if name != "E"}
-        if self.dense_input:
+        if self.by_gemm:
             state["V_state"] = state.pop("W_state", None)
             destination = _head.Destination(V=model.W, bias=model.bias, rule=optimizer, **state)
             forward.backward(scale, destination)
@@ -159,17 +172,16 @@ class Runner:
             return
         dhidden = self.workspace.array("dhidden", terms.hidden.shape, model.dtype)
         forward.backward(scale, destination, dhidden=dhidden)
-        scratch = self.workspace.array("dE", (self.n_threads, SCRATCH_FEATURES * model.E.shape[1]), model.dtype)
+        scratch = self.workspace.array("dE", (self.n_threads, _lowrank.SCRATCH_ROWS * model.E.shape[1]), model.dtype)
         b = terms.batch
         _lowrank.backproject(
             b.col_indptr, b.rows, b.col_data, b.feature_ids, dhidden, model.E, model.state.get("E"), optimizer, scratch,
             self.n_threads,
         )  # fmt: skip
 
-    def chunks(self, max_rows=1024):
-        """Consecutive rows, as many at a time as their logits in working memory allow."""
-        fitting = self.working_memory // (self.model.n_classes * self.model.dtype.itemsize)
-        step = int(np.clip(fitting, 64, max_rows))
+    def chunks(self):
+        """Consecutive rows, a moment's work at a time."""
+        step = int(np.clip((1 << 29) // self.model.n_classes, 64, 1024))
         for start in range(0, self.X.shape[0], step):
             yield np.arange(start, min(start + step, self.X.shape[0]))
 

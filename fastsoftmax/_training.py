@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastsoftmax import _threads
+from fastsoftmax import _validation as v
 from fastsoftmax.sampled import Candidates
 
 
@@ -20,7 +21,12 @@ class SampledSoftmax:
         self.sampler, self.n_negatives = sampler, n_negatives
 
     def candidates(self, target, rng):
-        candidates = Candidates(target, *self.sampler.draw(self.n_negatives, rng))
+        class_ids, log_expected_counts = self.sampler.draw(self.n_negatives, rng)
+        class_ids = v.check_class_ids("the sampler's class_ids", class_ids, self.sampler.n_classes)
+        log_expected_counts = v.check_log_expected_counts(
+            "the sampler's log_expected_counts", log_expected_counts, class_ids, "class_ids"
+        )
+        candidates = Candidates(target, class_ids, log_expected_counts)
         return {"class_ids": candidates.class_ids, "offset": candidates.offset}, candidates.target
 
 
@@ -56,7 +62,9 @@ class Trainer:
                 loss = self._step(rows)
                 total += loss * len(rows)
                 progress.update(len(rows), loss)
-        return total / len(order)
+        if not self.runner.model.is_finite():
+            raise FloatingPointError(self._diverged("weights or the squared gradients became infinite or NaN"))
+        return float(total / len(order))
 
     def _step(self, rows):
         if self.n_steps is not None:
@@ -65,11 +73,14 @@ class Trainer:
         candidates, target = self.loss.candidates(self.target[rows], self.rng)
         loss = self.runner.step(rows, target, self.optimizer, weight=self.weight[rows], **candidates)
         if not np.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss became {loss}: training diverged; lower learning_rate (now {self.learning_rate}), scale the "
-                "rows of X (sklearn.preprocessing.normalize), or raise alpha. The model is as the step before left it."
-            )
+            raise FloatingPointError(self._diverged(f"the loss became {loss}"))
         return loss
+
+    def _diverged(self, what):
+        return (
+            f"{what}: training diverged; lower learning_rate (now {self.learning_rate}), scale the rows of X "
+            "(sklearn.preprocessing.normalize), or raise alpha"
+        )
 
 
 class Progress:

@@ -48,6 +48,16 @@ def check_option(name, value, options):
     return value
 
 
+def check_dtype(name, dtype):
+    """float32 or float64, by name or as a numpy dtype."""
+    try:
+        known = dtype is not None and np.dtype(dtype) in REAL_DTYPES
+    except TypeError:
+        known = False
+    if not known:
+        raise ValueError(f"{name} must be float32 or float64, got {dtype!r}")
+
+
 def check_n_threads(n_threads):
     """None (OpenMP's default), -1 (every CPU of this process) or a positive number of threads."""
     if n_threads is None:
@@ -103,9 +113,7 @@ def check_X(X, *, n_features=None, dtype=None, name="X"):
 
     Duplicate and unsorted column indices are fine: the kernels add entries up.
     """
-    import scipy.sparse as sp
-
-    if sp.issparse(X):
+    if sparse.issparse(X):
         X = _check_csr(X, dtype, name)
         values = X.data
     else:
@@ -118,8 +126,8 @@ def check_X(X, *, n_features=None, dtype=None, name="X"):
         raise ValueError(f"{name} has {X.shape[1]} features, but {n_features} are expected")
     at = _first_non_finite(values)
     if at is not None:
-        row = int(np.searchsorted(X.indptr, at, side="right")) - 1 if sp.issparse(X) else at // X.shape[1]
-        column = int(X.indices[at]) if sp.issparse(X) else at % X.shape[1]
+        row = int(np.searchsorted(X.indptr, at, side="right")) - 1 if sparse.issparse(X) else at // X.shape[1]
+        column = int(X.indices[at]) if sparse.issparse(X) else at % X.shape[1]
         raise ValueError(f"{name} must be finite, got {values[at]} in row {row}, column {column}")
     return X
 
@@ -207,9 +215,11 @@ def check_writable(name, path):
     """A path where a file can be written: told before the work whose result goes there."""
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
-        raise ValueError(f"{name} cannot be {str(path)!r}: {folder} is not a folder")
-    if os.path.isdir(path) or not os.access(folder, os.W_OK):
-        raise ValueError(f"{name} cannot be {str(path)!r}: it is a folder, or stands in one that cannot be written to")
+        raise FileNotFoundError(f"{name} cannot be {str(path)!r}: {folder} is not a folder")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise FileExistsError(f"{name} cannot be {str(path)!r}: it is there, and not a file")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{name} cannot be {str(path)!r}: {folder} cannot be written to")
 
 
 def check_memory(what, n_bytes, formula):

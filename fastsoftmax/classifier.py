@@ -3,15 +3,12 @@
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from fastsoftmax import _head, _threads, optimizers, samplers
+from fastsoftmax import _head, _planning, _threads, optimizers, samplers
 from fastsoftmax import _validation as v
 from fastsoftmax._model import Model, Runner
 from fastsoftmax._training import FullSoftmax, Progress, SampledSoftmax, Trainer
 
 __all__ = ["SoftmaxClassifier"]
-
-AUTO_HIDDEN_SIZE = 128
-AUTO_SAMPLED_CLASSES = 8192  # "auto" samples candidates from this many classes on
 
 
 class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
@@ -29,9 +26,11 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         Size of the low-rank term; None: no such term. "auto": 128 where there is no direct term, else None.
     direct : {"dense", None, "auto"}
         A weight for each (class, feature); None: no such term. "auto": "dense" where `hidden_size` is None; where it is
-        "auto" too, "dense" if X is dense or if that takes fewer weights than a low-rank term of size 128; else None.
+        "auto" too, "dense" if that takes less memory than a low-rank term of size 128, or if X is dense and half of the
+        memory is enough for it; else None.
     sampler : {"unigram", "uniform", "log_uniform"} or a sampler of fastsoftmax.samplers
-        Where negatives come from; "unigram" draws classes by their training counts to the power 0.75.
+        Where negatives come from; "unigram" draws classes by their training counts (in `partial_fit`, those of the first
+        call) to the power 0.75.
     n_negatives : int
         Negatives drawn for each batch, with replacement; below the number of classes.
     optimizer : {"adagrad", "sgd"}
@@ -214,7 +213,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         for name in ("n_negatives", "batch_size", "max_iter", "n_iter_no_change"):
             v.check_int(name, getattr(self, name), minimum=1)
         v.check_int("working_memory", self.working_memory, minimum=0)
-        v.check_option("dtype", np.dtype(self.dtype).name, ("float32", "float64"))
+        v.check_dtype("dtype", self.dtype)
         v.check_n_threads(self.n_threads)
         v.check_real("validation_fraction", self.validation_fraction, above=0, maximum=0.999)
         self._optimizer()
@@ -243,53 +242,35 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
 
     def _initialise(self, classes, codes, X, rng):
         n_classes, n_features = len(classes), X.shape[1]
-        loss, direct, hidden_size = self._choose(n_classes, n_features, isinstance(X, np.ndarray))
-        optimizer, dtype = self._optimizer(), np.dtype(self.dtype)
-        n_bytes, formula = Model.forecast(
-            n_classes, n_features, hidden_size, direct == "dense", optimizer=optimizer, itemsize=dtype.itemsize
-        )
+        params, dense_input = self.get_params(), isinstance(X, np.ndarray)
+        plan = _planning.choose(params, n_classes, n_features, dense_input=dense_input)
         if self.verbose:
-            print(
-                f"loss={loss!r}, direct={direct!r}, hidden_size={hidden_size}: {n_bytes / 2**20:,.1f} MiB ({formula})"
-            )
-        v.check_memory(
-            "the model", n_bytes + self.working_memory, f"{formula}; working_memory {self.working_memory:,} bytes"
-        )
-        self.loss_, self.direct_, self.hidden_size_ = loss, direct, hidden_size
+            print(plan)
+        needed = _planning.memory_needed(plan, params, n_classes, n_features, dense_input=dense_input)
+        v.check_memory("training", *needed)
+        self.loss_, self.direct_, self.hidden_size_ = plan.loss, plan.direct, plan.hidden_size
         self._class_counts = np.maximum(np.bincount(codes, minlength=n_classes), 1)
-        self._make_sampler()
-        dense_input = isinstance(X, np.ndarray) and hidden_size is None
+        self._check_sampling()
         self._model = Model.initialise(
             n_classes,
             n_features,
-            hidden_size,
-            direct == "dense",
-            optimizer=optimizer,
-            dense_input=dense_input,
+            plan.hidden_size,
+            plan.direct == "dense",
+            optimizer=self._optimizer(),
+            dense_input=dense_input and plan.hidden_size is None,
             rng=rng,
-            dtype=dtype,
+            dtype=np.dtype(self.dtype),
         )
         self._model.bias[:] = np.log(self._class_counts / self._class_counts.sum())
         self.classes_, self.n_features_in_, self._rng = classes, n_features, rng
         self.loss_curve_, self.validation_curve_, self.n_iter_ = [], [], 0
 
-    def _choose(self, n_classes, n_features, dense_input):
-        """What "auto" stands for."""
-        loss, direct, hidden_size = self.loss, self.direct, self.hidden_size
-        if direct == "auto":
-            smaller = n_classes * n_features <= (n_classes + n_features) * AUTO_HIDDEN_SIZE
-            wanted = hidden_size is None or (hidden_size == "auto" and (dense_input or smaller))
-            direct = "dense" if wanted else None
-        if hidden_size == "auto":
-            hidden_size = AUTO_HIDDEN_SIZE if direct is None else None
-        if loss == "auto":
-            sampled = n_classes >= AUTO_SAMPLED_CLASSES and n_classes > 2 * self.n_negatives
-            loss = "sampled_softmax" if sampled else "softmax"
-        return loss, direct, hidden_size
-
     def _trainer(self, X, codes, weight, n_epochs=None):
         """A Trainer whose learning rate falls over `n_epochs`, if given."""
-        loss = FullSoftmax() if self.loss_ == "softmax" else SampledSoftmax(self._sampler, self.n_negatives)
+        loss = FullSoftmax()
+        if self.loss_ == "sampled_softmax":
+            self._check_sampling()
+            loss = SampledSoftmax(samplers.make(self.sampler, self._class_counts), self.n_negatives)
         n_steps = None if n_epochs is None else n_epochs * -(-X.shape[0] // self.batch_size)
         optimizer = self._optimizer()
         self._model.prepare(optimizer)
@@ -305,11 +286,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         )
 
     def _runner(self, X):
-        """A Runner over checked X; a dense X goes through GEMM where the model is a direct term alone, else as CSR."""
-        if isinstance(X, np.ndarray) and self._model.E is not None:
-            import scipy.sparse as sp
-
-            X = sp.csr_matrix(X)
+        """A Runner over checked X."""
         n_threads = _threads.resolve(v.check_n_threads(self.n_threads))
         return Runner(self._model, X, n_threads=n_threads, working_memory=self.working_memory)
 
@@ -367,12 +344,10 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     def _resume(self):
         """Make a loaded model ready for partial_fit: with a new random generator."""
         self._rng = v.check_rng("random_state", self.random_state)
-        self._make_sampler()
 
-    def _make_sampler(self):
+    def _check_sampling(self):
         if self.loss_ == "sampled_softmax":
             v.check_n_negatives(self.n_negatives, len(self._class_counts))
-            self._sampler = samplers.make(self.sampler, self._class_counts)
 
     @property
     def intercept_(self):

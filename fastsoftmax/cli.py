@@ -7,7 +7,8 @@ import time
 
 import numpy as np
 
-FORMATS = ("svmlight", "xmc", "fasttext")
+from fastsoftmax.datasets import FORMATS
+
 INTERRUPTED = 130  # exit status of a shell command ended by Ctrl-C
 
 
@@ -41,12 +42,15 @@ def _parser():
     demo.add_argument("--threads", type=int)
     demo.set_defaults(run=_demo)
 
-    train = commands.add_parser("train", help="train a classifier on a data file")
+    train = commands.add_parser(
+        "train", formatter_class=argparse.ArgumentDefaultsHelpFormatter, help="train a classifier on a data file"
+    )
     train.add_argument(
         "data", metavar="DATA", help="svmlight, extreme-classification or fastText format, plain or gzip"
     )
     train.add_argument("-o", "--output", metavar="MODEL", required=True)
     train.add_argument("--format", choices=FORMATS, help="default: told from the first line")
+    train.add_argument("--n-features", type=int, help="columns of sparse data; default: as many as occur")
     train.add_argument("--loss", choices=("auto", "softmax", "sampled_softmax"), default="auto")
     train.add_argument("--hidden-size", type=_none_or_int, default="auto", metavar="N|none|auto")
     train.add_argument("--direct", choices=("auto", "dense", "none"), default="auto")
@@ -65,7 +69,7 @@ def _parser():
     predict = commands.add_parser("predict", help="write the best labels of each row, and their probabilities")
     predict.add_argument("model", metavar="MODEL")
     predict.add_argument("data", metavar="DATA", nargs="?", default="-", help="a file, or - for standard input")
-    predict.add_argument("-k", type=int, default=5, help="labels a row")
+    predict.add_argument("-k", type=int, default=5, help="labels a row, at most all")
     predict.add_argument("--format", choices=FORMATS, help="default: as the model was trained on")
     predict.add_argument("--threads", type=int)
     predict.set_defaults(run=_predict)
@@ -105,7 +109,9 @@ def _train(options):
     from fastsoftmax import _validation as v
 
     v.check_writable("output", options.output)
-    data, vectorizer = datasets.read(options.data, options.format), None
+    if os.path.exists(options.output) and os.path.samefile(options.output, options.data):
+        raise ValueError(f"output is the data file, {options.data}: it would be overwritten")
+    data, vectorizer = datasets.read(options.data, options.format, n_features=options.n_features), None
     X = data.X
     if data.format == "fasttext":
         from fastsoftmax.features import TextVectorizer
@@ -128,6 +134,8 @@ def _train(options):
         n_threads=options.threads,
         verbose=0 if options.quiet else 1,
     )
+    if data.n_unlabelled:
+        print(f"{data.n_unlabelled:,} rows without a label are left out", file=sys.stderr)
     if not options.quiet:
         _describe_training(data, X)
     start, status = time.perf_counter(), 0
@@ -148,8 +156,6 @@ def _train(options):
 
 def _describe_training(data, X):
     print(f"{data.n_samples:,} rows, {X.shape[1]:,} features, {data.format} format")
-    if data.n_unlabelled:
-        print(f"{data.n_unlabelled:,} rows without a label are left out")
     if len(data.labels) > data.n_samples - data.n_unlabelled:
         print(f"several labels a row: {len(data.labels):,} (row, label) pairs, weighted 1 / (labels of the row)")
 

@@ -54,8 +54,9 @@ def run(*, corpus=None, prompts=(), loss="sampled_softmax", epochs=1, n_threads=
     except KeyboardInterrupt:
         if not hasattr(model, "classes_"):
             raise
-        print("\nInterrupted: going on with what was learned so far")
-    _compare(model, data)
+        print("\nInterrupted: no test, but what was learned so far completes")
+    else:
+        _compare(model, data)
     _complete(model, data, prompts or _default_prompts(data))
     print(f"\nIn all {time.perf_counter() - start:.0f} s")
     return model
@@ -80,13 +81,13 @@ def _compare(model, data):
     X = context_features(data.test_ids, data.test_starts, data.n_classes, CONTEXT)
     step = -(-len(data.test_ids) // MAX_TEST_TOKENS)
     rows = np.arange(0, len(data.test_ids), step)
-    which = "all test tokens" if step == 1 else f"every {step}th test token, {len(rows):,} of them"
+    which = "all test tokens" if step == 1 else f"one test token in {step}, {len(rows):,} in all"
     print(f"\nTest ({which})")
     print(f"  {'':24}{'perplexity':>11}" + "".join(f"{f'hit@{k}':>9}" for k in KS))
     ngrams = NGramModel(3).fit(data.train_ids, data.train_starts, data.n_classes)
     for order, name in NGRAM_NAMES.items():
         log_proba = ngrams.log_proba_of_next(data.test_ids, data.test_starts, order=order)[rows]
-        hits = ngrams.hit_rates(data.test_ids, data.test_starts, KS, order=order)
+        hits = ngrams.hit_rates(data.test_ids, data.test_starts, KS, order=order, counted=rows)
         _print_row(name, metrics.perplexity(log_proba), [hits[k] for k in KS])
     known = np.isin(data.test_ids[rows], model.classes_)
     result = metrics.evaluate(model, X[rows], data.test_ids[rows], ks=KS)

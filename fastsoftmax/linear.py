@@ -9,12 +9,13 @@ from fastsoftmax._batch import RowReader
 __all__ = ["linear_cross_entropy", "linear_logsumexp", "linear_topk"]
 
 MAX_ROWS = 4096  # rows at a time at most: larger chunks gain nothing
+CHUNK_WORK = 1 << 36  # multiply-adds of a chunk whose logits are not kept: less than a second
 
 
 class LinearInput:
     """Checked X, W and bias, served as `_head.Terms` of chunks of rows. Everything is computed in W's dtype."""
 
-    def __init__(self, X, W, bias, *, chunk_bytes=_head.WORKING_MEMORY):
+    def __init__(self, X, W, bias):
         self.W = v.check_W(W)
         self.n_classes = self.W.shape[0]
         self.X = v.check_X(X, n_features=self.W.shape[1], dtype=self.W.dtype)
@@ -22,21 +23,25 @@ class LinearInput:
         self.n_rows = self.X.shape[0]
         self.is_sparse = not isinstance(self.X, np.ndarray)
         if self.is_sparse:
-            self.reader = RowReader(self.X.indptr, self.X.indices, self.X.data, self.X.shape[1])
-        rows = chunk_bytes // (self.n_classes * self.W.itemsize)  # whose logits can be kept
-        self.chunk_rows = int(np.clip(rows, 64, MAX_ROWS))
+            self.reader = RowReader(self.X.shape[1])
 
-    def chunks(self):
-        """Slices of rows."""
-        for start in range(0, self.n_rows, self.chunk_rows):
-            yield slice(start, min(start + self.chunk_rows, self.n_rows))
+    def chunks(self, n_candidates, keep=None):
+        """Slices of rows: as many as `keep` bytes hold the logits of, or else as a moment's work."""
+        if keep is None:
+            row_work = n_candidates * (8 + (self.X.nnz // max(1, self.n_rows) if self.is_sparse else self.X.shape[1]))
+            step = np.clip(CHUNK_WORK // max(1, row_work), 64, 1024)
+        else:
+            step = np.clip(keep // max(1, n_candidates * self.W.itemsize), 64, MAX_ROWS)
+        for start in range(0, self.n_rows, int(step)):
+            yield slice(start, min(start + int(step), self.n_rows))
 
     def terms(self, rows, class_ids=None):
         """The logits of the rows in slice `rows`."""
         n_rows = rows.stop - rows.start
         n_candidates = self.n_classes if class_ids is None else class_ids.shape[0]
         if self.is_sparse:
-            batch = self.reader.take(np.arange(rows.start, rows.stop))
+            X = self.X
+            batch = self.reader.take(X.indptr, X.indices, X.data, np.arange(rows.start, rows.stop))
             return _head.Terms(n_rows, n_candidates, batch=batch, W=self.W, bias=self.bias, class_ids=class_ids)
         return _head.Terms(n_rows, n_candidates, hidden=self.X[rows], V=self.W, bias=self.bias, class_ids=class_ids)
 
@@ -72,7 +77,7 @@ def linear_logsumexp(X, W, bias=None, *, n_threads=None):
     lse = np.empty(inputs.n_rows, inputs.W.dtype)
     workspace, n_threads = _head.Workspace(), _threads.resolve(n_threads)
     with _threads.blas_single_threaded():
-        for rows in inputs.chunks():
+        for rows in inputs.chunks(inputs.n_classes):
             lse[rows] = _head.Forward(inputs.terms(rows), n_threads=n_threads, workspace=workspace).lse
     return lse
 
@@ -134,7 +139,7 @@ def linear_cross_entropy(
     v.check_option("reduction", reduction, ("mean", "sum", "none"))
     smooth = v.check_real("label_smoothing", label_smoothing, minimum=0, maximum=1)
     working_memory = v.check_int("working_memory", working_memory, minimum=0)
-    inputs = LinearInput(X, W, bias, chunk_bytes=working_memory)
+    inputs = LinearInput(X, W, bias)
     weight = v.check_class_weight(weight, inputs.n_classes)
     target = v.check_target(
         target, inputs.n_rows, inputs.n_classes, ignore_index=v.check_int("ignore_index", ignore_index)
@@ -144,12 +149,12 @@ def linear_cross_entropy(
     with np.errstate(divide="ignore"):
         scale = np.divide(1.0, row_weight.sum()) if reduction == "mean" else 1.0
     gradients = _Gradients(inputs, weight, smooth, scale) if return_grad else None
-    smoothing = _Smoothing(inputs, weight, smooth) if smooth else None
 
     loss = np.empty(inputs.n_rows)
     workspace, n_threads = _head.Workspace(), _threads.resolve(n_threads)
     with _threads.blas_single_threaded():
-        for rows in inputs.chunks():
+        smoothing = _Smoothing(inputs, weight, smooth) if smooth else None
+        for rows in inputs.chunks(inputs.n_classes, working_memory if return_grad else None):
             forward = _head.Forward(
                 inputs.terms(rows),
                 target[rows],
@@ -240,6 +245,6 @@ def linear_topk(X, W, k, bias=None, *, n_threads=None):
     log_proba = np.empty((inputs.n_rows, k), inputs.W.dtype)
     workspace, n_threads = _head.Workspace(), _threads.resolve(n_threads)
     with _threads.blas_single_threaded():
-        for rows in inputs.chunks():
+        for rows in inputs.chunks(inputs.n_classes):
             class_ids[rows], log_proba[rows] = _head.topk(inputs.terms(rows), k, n_threads, workspace)
     return class_ids, log_proba

@@ -171,7 +171,7 @@ def _mean_at_k(row_metric, topk, y, k):
 def _relevance(topk, y):
     """Which predictions are true labels, (n, width) bool, and the number of labels of each row, (n,)."""
     if not sparse.issparse(y):
-        return (topk == y[:, np.newaxis]) & (topk != -1), np.ones(len(y), np.int64)
+        return topk == y[:, np.newaxis], np.ones(len(y), np.int64)
     n_samples, n_classes = y.shape
     n_labels = np.diff(y.indptr)
     rows = np.arange(n_samples, dtype=np.int64)

@@ -89,7 +89,7 @@ class NGramModel:
             proba[rows] = self._levels[n - 1].interpolate(self._ngrams(ids, rows, n), proba[rows])
         return np.log(proba)
 
-    def hit_rates(self, ids, starts, ks=(1, 5, 20), *, order=None):
+    def hit_rates(self, ids, starts, ks=(1, 5, 20), *, order=None, counted=slice(None)):
         """Share of the tokens that are among the k most probable classes after those before them.
 
         Parameters
@@ -97,6 +97,8 @@ class NGramModel:
         ids, starts, order
             As in `log_proba_of_next`.
         ks : sequence of int
+        counted : index of an array
+            Tokens to count; all by default.
 
         Returns
         -------
@@ -113,7 +115,7 @@ class NGramModel:
             histories, which = np.unique(self._ngrams(ids, rows, n) // self.n_classes_, return_inverse=True)
             hits = self._most_probable(histories, n, n_best)[0][which] == ids[rows, None]
             ranks[rows] = np.where(hits.any(axis=1), hits.argmax(axis=1), n_best)
-        return {k: float(np.mean(ranks < k)) for k in ks}
+        return {k: float(np.mean(ranks[counted] < k)) for k in ks}
 
     def _check_order(self, order):
         return self.order if order is None else check_int("order", order, minimum=1, maximum=self.order)

@@ -3,12 +3,13 @@
 import json
 import os
 import tempfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 
+from fastsoftmax import _validation as v
 from fastsoftmax._model import Model
-from fastsoftmax._validation import REAL_DTYPES
 
 FORMAT = "fastsoftmax.SoftmaxClassifier"
 FORMAT_VERSION = 1
@@ -32,6 +33,7 @@ def save(classifier, path, extra=None):
     from sklearn.utils.validation import check_is_fitted
 
     check_is_fitted(classifier, "classes_")
+    v.check_writable("path", path)
     params = classifier.get_params()
     params["random_state"] = params["random_state"] if isinstance(params["random_state"], int) else None
     if not isinstance(params["sampler"], str):
@@ -52,6 +54,7 @@ def save(classifier, path, extra=None):
             header["fortran"].append(name)
             a = a.T
         tensors[name] = a
+    header["crc32"] = checksums(tensors)
     path = Path(path)
     handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)
@@ -66,6 +69,11 @@ def save(classifier, path, extra=None):
     except BaseException:
         os.unlink(beside)
         raise
+
+
+def checksums(tensors):
+    """CRC-32 of each tensor."""
+    return {name: zlib.crc32(np.ascontiguousarray(a)) for name, a in tensors.items()}
 
 
 def _as_python(value):
@@ -94,6 +102,8 @@ def load_with_extra(path):
 
     header, tensors = _read(path)
     try:
+        if checksums(tensors) != header["crc32"]:
+            raise ValueError("a checksum is wrong")
         classifier = SoftmaxClassifier(**header["params"])
         for name in FITTED:
             setattr(classifier, name, header["fitted"][name])
@@ -103,9 +113,10 @@ def load_with_extra(path):
             tensors[name] = tensors[name].T
         state = {name.removeprefix("state."): a for name, a in tensors.items() if name.startswith("state.")}
         classifier._model = Model(**{name: tensors.get(name) for name in Model.NAMES}, state=state)
+        extra = header["extra"]
         _check_consistent(classifier)
         classifier._resume()
-        return classifier, header["extra"]
+        return classifier, extra
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         raise ValueError(f"{path}: not a complete fastsoftmax model ({type(error).__name__}: {error})") from error
 
@@ -155,8 +166,11 @@ def _check_consistent(classifier):
     classifier._check_params()
     model, n_classes, n_features = classifier._model, len(classifier.classes_), classifier.n_features_in_
     hidden_size = 0 if model.V is None else model.V.shape[1]
-    if model.bias.dtype not in REAL_DTYPES:
+    if model.bias.dtype not in v.REAL_DTYPES:
         raise ValueError(f"the model's bias has dtype {model.bias.dtype}")
+    if classifier.classes_.ndim != 1 or not (classifier.classes_[1:] > classifier.classes_[:-1]).all():
+        raise ValueError("the model's classes are not in ascending order")
+    v.check_option("the model's loss_", classifier.loss_, ("softmax", "sampled_softmax"))
     if classifier._class_counts.shape != (n_classes,):
         raise ValueError(f"the model has {n_classes} classes, but {len(classifier._class_counts)} class counts")
     expected = {

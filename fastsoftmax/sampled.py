@@ -120,13 +120,13 @@ def sampled_cross_entropy(
     total = 0.0
     workspace, n_threads = _head.Workspace(), _threads.resolve(n_threads)
     with _threads.blas_single_threaded():
-        for rows in inputs.chunks():
+        for rows in inputs.chunks(m, _head.WORKING_MEMORY if return_grad else None):
             forward = _head.Forward(
                 inputs.terms(rows, candidates.class_ids),
                 candidates.target[rows],
                 offset=candidates.offset,
                 target_shift=-target_shift[rows],
-                keep=_head.WORKING_MEMORY,
+                keep=_head.WORKING_MEMORY if return_grad else 0,
                 n_threads=n_threads,
                 workspace=workspace,
             )

@@ -24,38 +24,25 @@ class Batch(NamedTuple):
 
 
 class RowReader:
-    """Takes batches out of one CSR matrix. Keeps one int32 a feature to number the features of a batch.
+    """Takes batches out of CSR matrices of `n_features` columns. Keeps one int32 a feature to number those of a batch."""
 
-    Parameters
-    ----------
-    indptr, indices, data : arrays of the CSR matrix, indices int32 or int64 both, data float32 or float64
-    n_features : int
-    """
-
-    def __init__(self, indptr, indices, data, n_features):
-        self.indptr, self.indices, self.data = indptr, indices, data
+    def __init__(self, n_features):
         self.numbers = np.full(n_features, -1, dtype=np.int32)
 
-    def take(self, rows):
-        """The Batch of rows `rows` (int64 array) in that order."""
-        indptr = _row_offsets(self.indptr, rows)
-        n_entries = indptr[rows.shape[0]]
-        indices, data = np.empty(n_entries, np.int32), np.empty(n_entries, self.data.dtype)
+    def take(self, indptr, indices, data, rows):
+        """The Batch of rows `rows` (int64 array), in that order, of the CSR matrix (indptr, indices, data).
+
+        Index arrays are both int32 or both int64, data is float32 or float64.
+        """
+        batch_indptr = _row_offsets(indptr, rows)
+        n_entries = batch_indptr[rows.shape[0]]
+        numbers, values = np.empty(n_entries, np.int32), np.empty(n_entries, data.dtype)
         feature_ids = np.empty(min(n_entries, self.numbers.shape[0]), np.int64)
-        n_local = _number(self.indptr, self.indices, self.data, rows, self.numbers, indices, data, feature_ids)
+        n_local = _number(indptr, indices, data, rows, self.numbers, numbers, values, feature_ids)
         col_indptr = np.zeros(n_local + 1, np.intp)
-        by_col_rows, col_data = np.empty(n_entries, np.int32), np.empty(n_entries, self.data.dtype)
-        _transpose(indptr, indices, data, col_indptr, by_col_rows, col_data)
-        return Batch(indptr, indices, data, feature_ids[:n_local], col_indptr, by_col_rows, col_data)
-
-
-def empty_batch(n_rows, dtype):
-    """A Batch without entries: for models that have no term on CSR input."""
-    none = np.empty(0, np.int32)
-    return Batch(
-        np.zeros(n_rows + 1, np.intp), none, np.empty(0, dtype), np.empty(0, np.int64),
-        np.zeros(1, np.intp), none, np.empty(0, dtype),
-    )
+        by_col_rows, col_data = np.empty(n_entries, np.int32), np.empty(n_entries, data.dtype)
+        _transpose(batch_indptr, numbers, values, col_indptr, by_col_rows, col_data)
+        return Batch(batch_indptr, numbers, values, feature_ids[:n_local], col_indptr, by_col_rows, col_data)
 
 
 def _row_offsets(const index[::1] indptr, const int64_t[::1] rows):

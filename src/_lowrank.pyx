@@ -15,6 +15,8 @@ cdef enum:
     ROWS = 16        # rows of a batch that a thread takes at a time
     FEATURES = 32    # rows of E that a thread steps at a time
 
+SCRATCH_ROWS = FEATURES  # rows of gradient that `backproject` needs room for, a thread
+
 
 def project(
     const Py_ssize_t[::1] indptr, const int32_t[::1] indices, const real[::1] data, const int64_t[::1] feature_ids,

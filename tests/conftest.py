@@ -1,8 +1,16 @@
+import os
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
 from fastsoftmax import _rowops, _threads
+
+
+@pytest.fixture(autouse=True, scope="session")
+def outside_the_checkout(tmp_path_factory):
+    """The processes that tests start must import the installed package, not the checkout's, which may not be built."""
+    os.chdir(tmp_path_factory.mktemp("outside"))
 
 
 @pytest.fixture(autouse=True)

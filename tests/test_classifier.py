@@ -17,7 +17,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler
 
-from fastsoftmax import SoftmaxClassifier, _memory
+from fastsoftmax import SoftmaxClassifier, _memory, _planning
 from fastsoftmax._training import Progress
 
 N_CLASSES = 12
@@ -112,8 +112,9 @@ BAD_PARAMS = [
     ({"batch_size": 0}, ValueError, "batch_size must be at least 1, got 0"),
     ({"max_iter": 2.0}, TypeError, "max_iter must be an integer, got 2.0"),
     ({"n_threads": 0}, ValueError, "n_threads must be None, -1 or an integer from 1 to 1024, got 0"),
-    ({"dtype": "int32"}, ValueError, "dtype must be one of .*'int32'"),
-    ({"dtype": "floaty"}, TypeError, "floaty"),
+    ({"dtype": "int32"}, ValueError, "dtype must be float32 or float64, got 'int32'"),
+    ({"dtype": "floaty"}, ValueError, "dtype must be float32 or float64, got 'floaty'"),
+    ({"dtype": None}, ValueError, "dtype must be float32 or float64, got None"),
     ({"working_memory": -1}, ValueError, "working_memory must be at least 0, got -1"),
     ({"random_state": "seed"}, TypeError, "random_state must be .*'seed'"),
     ({"early_stopping": True, "validation_fraction": 1.5}, ValueError, "validation_fraction must be at most .*1.5"),
@@ -229,9 +230,9 @@ def test_target_log_proba_of_unknown_labels(data, fitted):
 @pytest.mark.parametrize(
     ("params", "n_classes", "n_features", "dense_input", "expected"),
     [
-        ({}, 100, 1000, False, ("softmax", "dense", None)),
-        ({}, 8192, 130, False, ("sampled_softmax", "dense", None)),
-        ({}, 8192, 131, False, ("sampled_softmax", None, 128)),
+        ({}, 100, 100, False, ("softmax", "dense", None)),
+        ({}, 8192, 65, False, ("sampled_softmax", "dense", None)),
+        ({}, 8192, 66, False, ("sampled_softmax", None, 128)),
         ({}, 8192, 131, True, ("sampled_softmax", "dense", None)),
         ({"n_negatives": 4096}, 8192, 10, False, ("softmax", "dense", None)),
         ({"hidden_size": 7}, 100, 10, True, ("softmax", None, 7)),
@@ -248,7 +249,15 @@ def test_target_log_proba_of_unknown_labels(data, fitted):
     ],
 )
 def test_auto(params, n_classes, n_features, dense_input, expected):
-    assert SoftmaxClassifier(**params)._choose(n_classes, n_features, dense_input) == expected
+    plan = _planning.choose(SoftmaxClassifier(**params).get_params(), n_classes, n_features, dense_input=dense_input)
+    assert (plan.loss, plan.direct, plan.hidden_size) == expected
+
+
+def test_auto_heeds_the_memory(monkeypatch):
+    params = SoftmaxClassifier().get_params()
+    assert _planning.choose(params, 10**5, 784, dense_input=True).direct == "dense"
+    monkeypatch.setattr(_memory, "available", lambda: 10**9)
+    assert _planning.choose(params, 10**5, 784, dense_input=True).hidden_size == 128
 
 
 def test_verbose_says_what_it_chose(data, capsys):
@@ -270,7 +279,9 @@ def test_memory_error_before_allocating(data, monkeypatch, fitted):
         small(direct="dense").fit(hashed, y)
     monkeypatch.setattr(_memory, "available", lambda: 100)
     for fit in (small().fit, lambda X, y: small().partial_fit(X, y, classes=y)):
-        with pytest.raises(MemoryError, match=r"the model needs 0.25 GiB .*only 0.00 GiB are available"):
+        with pytest.raises(
+            MemoryError, match=r"training needs 0.25 GiB .*working_memory: 256.0 MiB.*only 0.00 GiB are available"
+        ):
             fit(X, y)
     with pytest.raises(MemoryError, match=r"\(n_samples, n_classes\) result .*120 x 12 x 4 bytes; predict_topk"):
         fitted.predict_proba(X)

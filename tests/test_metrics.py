@@ -131,9 +131,13 @@ def test_unsorted_repeated_and_explicitly_zero_entries_of_an_indicator():
 
 
 def test_padding_is_never_a_hit():
-    assert hit_at_k([[-1, 3], [-1, -1]], [3, -1], 2) == 0.5
+    assert hit_at_k([[-1, 3], [-1, -1]], sparse.csr_array([[0, 0, 0, 1], [1, 0, 0, 0]]), 2) == 0.5
     # In keys of row and column, -1 in the second row would be the last column of the first.
     assert hit_at_k([[0], [-1]], sparse.csr_array([[0, 1], [0, 0]]), 1) == 0
+
+
+def test_a_label_may_be_minus_one():
+    assert hit_at_k([[-1, 1], [1, -1]], [-1, -1], 1) == 0.5
 
 
 def test_string_labels():

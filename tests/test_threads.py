@@ -19,6 +19,12 @@ def problem():
     return rng.standard_normal((64, 16)), rng.standard_normal((3000, 16)), rng.integers(0, 3000, 64)
 
 
+def test_loading_openmp_leaves_the_environment_alone():
+    program = "import os; before = dict(os.environ); import fastsoftmax; assert dict(os.environ) == before"
+    for spin_count in ({}, {"GOMP_SPINCOUNT": "5"}):
+        subprocess.run([sys.executable, "-c", program], env=os.environ | spin_count, check=True)
+
+
 def test_resolve(monkeypatch):
     monkeypatch.setattr(_openmp, "ENABLED", True)
     assert _threads.resolve(3) == 3
