@@ -60,8 +60,8 @@ def resolve(n_threads):
 
 
 def for_work(n_threads, multiply_adds):
-    """Of `n_threads`, as many as so much work is worth: waking a thread takes as long as a hundred thousand of them."""
-    return max(1, min(n_threads, int(multiply_adds) >> 17))
+    """Of `n_threads`, as many as the work is worth: waking one takes as long as some hundred thousand of them."""
+    return max(1, min(n_threads, int(multiply_adds) >> 18))
 
 
 @cache

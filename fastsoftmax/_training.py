@@ -62,8 +62,6 @@ class Trainer:
                 loss = self._step(rows)
                 total += loss * len(rows)
                 progress.update(len(rows), loss)
-        if not self.runner.model.is_finite():
-            raise FloatingPointError(self._diverged("weights or the squared gradients became infinite or NaN"))
         return float(total / len(order))
 
     def _step(self, rows):
@@ -75,6 +73,14 @@ class Trainer:
         if not np.isfinite(loss):
             raise FloatingPointError(self._diverged(f"the loss became {loss}"))
         return loss
+
+    def check_finite(self):
+        """FloatingPointError where the last steps, whose effect no loss has shown yet, left infinities or NaN.
+
+        It reads the whole model: once after training, not after each step.
+        """
+        if not self.runner.model.is_finite():
+            raise FloatingPointError(self._diverged("weights or squared gradients became infinite or NaN"))
 
     def _diverged(self, what):
         return (

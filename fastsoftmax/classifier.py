@@ -170,6 +170,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
                         break
         if best is not None:
             self._model = best
+        else:
+            trainer.check_finite()
         return self
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):

@@ -37,7 +37,7 @@ def test_resolve(monkeypatch):
 FOR_WORK = _threads.for_work
 
 
-@pytest.mark.parametrize(("multiply_adds", "expected"), [(0, 1), (1000, 1), (1 << 18, 2), (1 << 40, 4)])
+@pytest.mark.parametrize(("multiply_adds", "expected"), [(0, 1), (1000, 1), (1 << 19, 2), (1 << 40, 4)])
 def test_small_work_starts_no_threads(multiply_adds, expected):
     assert FOR_WORK(4, multiply_adds) == expected
     assert FOR_WORK(1, multiply_adds) == 1
