@@ -487,13 +487,3 @@ def as_class_targets(target, shape, n_classes, ignore_index):
             f"got {target[where]} at position {where}"
         )
     return np.where(ignored, -1, codes)
-
-
-def as_class_weight(weight, n_classes):
-    """Weights of the classes, (n_classes,), float64; None stays."""
-    if weight is None:
-        return None
-    weight = as_real_array("weight", weight)
-    if weight.shape != (n_classes,):
-        raise ValueError(f"weight must have shape ({n_classes},), one for each class, got {weight.shape}")
-    return np.ascontiguousarray(weight, dtype=np.float64)

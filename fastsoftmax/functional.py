@@ -8,11 +8,11 @@ from fastsoftmax import _logsumexp, _softmax, _threads
 from fastsoftmax._validation import (
     as_class_probabilities,
     as_class_targets,
-    as_class_weight,
     as_logits,
     as_real_array,
     as_weights_like,
     check_axes,
+    check_class_weight,
     check_int,
     check_n_threads,
     check_option,
@@ -305,7 +305,7 @@ def cross_entropy(
     logits = as_logits(logits)
     axis = min(logits.ndim - 1, 1)
     n_classes = logits.shape[axis]
-    weight = as_class_weight(weight, n_classes)
+    weight = check_class_weight(weight, n_classes)
     check_option("reduction", reduction, ("mean", "sum", "none"))
     label_smoothing = check_real("label_smoothing", label_smoothing, minimum=0, maximum=1)
     positions = logits.shape[:axis] + logits.shape[axis + 1 :]
