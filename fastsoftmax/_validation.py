@@ -208,7 +208,7 @@ def check_target(target, n_samples, n_classes, *, ignore_index=None, name="targe
     bad = np.flatnonzero(~ignored & ((target < 0) | (target >= n_classes)))
     if bad.size:
         raise ValueError(f"{name} must be in [0, {n_classes}), got {target[bad[0]]} at position {bad[0]}")
-    return np.where(ignored, -1, target).astype(np.int64)
+    return np.where(ignored, -1, target.astype(np.int64))
 
 
 def check_writable(name, path):
