@@ -147,9 +147,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         -------
         self
         """
-        self._check_params()
-        X = self._check_X(X)
-        y, weight = v.check_labels(y, X_rows=X.shape[0]), v.check_sample_weight(sample_weight, X.shape[0])
+        X, y, weight = self._check_rows(X, y, sample_weight)
         classes, codes = np.unique(y, return_inverse=True)
         v.check_classes(classes)
         rng = v.check_rng("random_state", self.random_state)
@@ -186,9 +184,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         -------
         self
         """
-        self._check_params()
-        X = self._check_X(X)
-        y, weight = v.check_labels(y, X_rows=X.shape[0]), v.check_sample_weight(sample_weight, X.shape[0])
+        X, y, weight = self._check_rows(X, y, sample_weight)
         if not hasattr(self, "_model"):
             if classes is None:
                 raise ValueError("classes must be given in the first call of partial_fit")
@@ -220,11 +216,13 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         v.check_real("validation_fraction", self.validation_fraction, above=0, maximum=0.999)
         self._optimizer()
 
-    def _check_X(self, X):
+    def _check_rows(self, X, y, sample_weight):
+        """Training rows as the kernels take them, the parameters checked first."""
+        self._check_params()
         X = v.check_X(X, dtype=np.dtype(self.dtype))
         if X.shape[0] == 0 or X.shape[1] == 0:
             raise ValueError(f"X must have at least one row and one feature, got shape {X.shape}")
-        return X
+        return X, v.check_labels(y, X_rows=X.shape[0]), v.check_sample_weight(sample_weight, X.shape[0])
 
     def _optimizer(self):
         return optimizers.make(self.optimizer, self.learning_rate, self.alpha)

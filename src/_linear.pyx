@@ -45,7 +45,7 @@ cdef struct Pass:
 
 
 cdef struct Gradients:
-    const double *scale             # (n_rows,) dloss_i / dlogit = scale_i p - [target] - prior_scale_i prior
+    const double *scale             # (n_rows,) dloss / dlogit = scale p - prior_scale prior, but for the target's
     const double *lse               # (n_rows,)
     const double *target_dlogit     # (n_rows,) the whole gradient of the target's logit
     const double *prior_scale

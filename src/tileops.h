@@ -41,7 +41,7 @@ typedef struct {
      * laid out as block */                                                                                           \
     void (*update_block)(const Rule *rule, const Block *block, ptrdiff_t n_rows, ptrdiff_t n_cols, real *grad,        \
                          real *state);                                                                                \
-    /* sum_out[0:n] <- sum over parts p of parts[p * n + i], in order */                                              \
+    /* sum_out[i] <- sum over parts p, in order, of parts[p * part_stride + i], for i < n */                          \
     void (*sum_parts)(const real *parts, ptrdiff_t n_parts, ptrdiff_t part_stride, ptrdiff_t n, real *sum_out);       \
     /* topk_impl.h */                                                                                                 \
     void (*topk_rows)(const real *z, ptrdiff_t n_rows, ptrdiff_t n_cols, ptrdiff_t stride, int64_t first_id,          \
