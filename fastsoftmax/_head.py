@@ -12,7 +12,9 @@ from fastsoftmax import _linear, _threads, _topk
 
 WORKING_MEMORY = 256 << 20  # bytes; default of every `working_memory`
 CACHE_LINE = 64
+TILE_BYTES = 256 << 10  # of a tile of logits: half of a second-level cache
 MAX_PARTS = 32  # partial sums of the gradient of `hidden`: also the most threads that the backward pass can use
+MAX_FORWARD_PARTS = 256  # running log-sum-exps of each row, merged at the end
 BLOCK_WORK = 5 << 30  # multiply-adds between two looks at signals: a tenth of a second or so
 MAX_TOPK_PARTS = 32  # heaps a row, merged at the end: also the most threads that top-k can use
 
@@ -84,12 +86,53 @@ class Workspace:
         return buffer[:n_bytes].view(dtype).reshape(shape)
 
 
-def tile_classes(n_classes):
-    """Classes a tile: 512 keep a GEMM busy; few classes are cut into about eight tiles, for the threads."""
-    return 512 if n_classes >= 4096 else max(16, -(-n_classes // 128) * 16)
+def tile_classes(n_classes, n_rows, itemsize):
+    """Classes a tile: a multiple of what the products take at a time, so many that the tile stays in a second-level cache;
+    few classes are cut into about eight tiles, for the threads."""
+    fitting = TILE_BYTES // (itemsize * max(1, n_rows)) // 48 * 48
+    return min(int(np.clip(fitting, 96, 768)), max(24, -(-n_classes // 96) * 12))
 
 
-class Forward:
+class _Pass:
+    """What every pass over the tiles needs: their size, packed `hidden`, and scratch for the threads."""
+
+    def __init__(self, terms, n_threads, workspace):
+        self.terms, self.n_threads = terms, _threads.for_work(n_threads, terms.multiply_adds)
+        self.workspace = workspace or Workspace()
+        itemsize, n_rows = terms.dtype.itemsize, terms.n_rows
+        self.tile = tile_classes(terms.n_candidates, n_rows, itemsize)
+        self.n_tiles = -(-terms.n_candidates // self.tile)
+        self.width = _linear.panel_width(n_rows, itemsize)
+        self.n_panels = -(-n_rows // self.width)
+        self.n_lanes = self.n_panels * self.width
+        self.scratch = self.array("scratch", (self.n_threads, _linear.thread_scratch(terms, self.tile)))
+        self.hidden_panels = None if terms.hidden is None else self.pack("hidden_panels", terms.hidden)
+
+    def array(self, name, shape, dtype=None):
+        return self.workspace.array(name, shape, self.terms.dtype if dtype is None else dtype)
+
+    def pack(self, name, a):
+        """`a` in panels of its rows."""
+        panels = self.array(name, (-(-a.shape[0] // self.width), a.shape[1], self.width))
+        _linear.pack(a, panels, self.n_threads)
+        return panels
+
+    def log_sum_exps(self, n_parts):
+        """Room for the running log-sum-exps of each part of the tiles."""
+        self.max = self.array("max", (n_parts, self.n_lanes))
+        self.sum = self.array("sum", (n_parts, self.n_lanes), np.float64)
+
+    def log_sum_exp(self):
+        """(n_rows,) over all parts."""
+        return merge_parts(self.max, self.sum)[: self.terms.n_rows]
+
+    def blocks(self, n_parts):
+        """Ranges of parts that take a fraction of a second: Python sees signals between them."""
+        step = max(2 * self.n_threads, BLOCK_WORK * n_parts // max(1, self.terms.multiply_adds))
+        return [(begin, min(begin + step, n_parts)) for begin in range(0, n_parts, step)]
+
+
+class Forward(_Pass):
     """The first pass over all tiles.
 
     Parameters
@@ -104,42 +147,26 @@ class Forward:
     """
 
     def __init__(self, terms, target=None, *, offset=None, target_shift=0.0, keep=0, n_threads=1, workspace=None):
-        self.terms, self.target, self.n_threads = terms, target, _threads.for_work(n_threads, terms.multiply_adds)
+        super().__init__(terms, n_threads, workspace)
+        self.target = target
         self.offset = None if offset is None else offset.astype(terms.dtype)
-        self.workspace = workspace or Workspace()
-        dtype, n_rows = terms.dtype, terms.n_rows
-        self._plan(keep)
-        array = self.workspace.array
-        self.max = array("max", (self.n_tiles, n_rows), np.float64)
-        self.sum = array("sum", (self.n_tiles, n_rows), np.float64)
-        self.target_logit = array("target_logit", (n_rows,), np.float64)
-        self.kept = array("kept", (self.n_kept, n_rows, self.tile), dtype)
+        self.n_kept = min(self.n_tiles, keep // max(1, self.n_lanes * self.tile * terms.dtype.itemsize))
+        self.kept = self.array("kept", (self.n_kept, self.n_lanes * self.tile))
+        self.shift = self.array("shift", (self.n_kept, self.n_lanes))
+        self.target_logit = self.array("target_logit", (terms.n_rows,), np.float64)
         self.target_logit.fill(-np.inf)
-        for begin, end in self._blocks(self.n_tiles, 1):
+        n_parts = min(MAX_FORWARD_PARTS, self.n_tiles)
+        self.log_sum_exps(n_parts)
+        for begin, end in self.blocks(n_parts):
             _linear.forward(terms, self, begin, end)
         self.target_logit += target_shift
         self._reduce()
 
-    def _plan(self, keep):
-        terms = self.terms
-        self.tile = tile_classes(terms.n_candidates)
-        self.n_tiles = -(-terms.n_candidates // self.tile)
-        self.n_kept = min(self.n_tiles, keep // max(1, terms.n_rows * self.tile * terms.dtype.itemsize))
-        size = _linear.thread_scratch(terms, self.tile)
-        self.scratch = self.workspace.array("scratch", (self.n_threads, size), terms.dtype)
-
-    def _blocks(self, n_items, tiles_per_item):
-        """Ranges of tiles, or parts of tiles, that take a fraction of a second: Python sees signals between them."""
-        work = self.terms.multiply_adds * self.tile * tiles_per_item // max(1, self.terms.n_candidates)
-        step = max(2 * self.n_threads, BLOCK_WORK // max(1, work))
-        return [(begin, min(begin + step, n_items)) for begin in range(0, n_items, step)]
-
     def _reduce(self):
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            self.rest = reduce_tiles(self.max, self.sum)  # log-sum-exp of all but the target
+            self.rest = self.log_sum_exp()  # of all but the target
             self.lse = np.logaddexp(self.rest, self.target_logit)
             self.nll = np.logaddexp(0.0, self.rest - self.target_logit)  # lse - target_logit, without cancellation
-
     def backward(self, scale, destination, *, dhidden=None, parts_memory=WORKING_MEMORY // 8, smoothing=None):
         """Gradients of sum_i scale[i] nll[i].
 
@@ -164,47 +191,39 @@ class Forward:
         parts, n_parts = None, min(MAX_PARTS, self.n_tiles)
         if dhidden is not None:
             n_parts = int(np.clip(parts_memory // max(1, dhidden.nbytes), 1, n_parts))
-            parts = self.workspace.array("parts", (n_parts, *dhidden.shape), dhidden.dtype)
-        for begin, end in self._blocks(n_parts, -(-self.n_tiles // n_parts)):
-            _linear.backward(self.terms, self, dlogits, destination, parts, n_parts, begin, end)
+            parts = self.array("parts", (n_parts, *self.hidden_panels.shape))
+        hidden_columns = None
+        if self.hidden_panels is not None and destination.V is not None:
+            hidden_columns = self.pack("hidden_columns", self.terms.hidden.T)
+        for begin, end in self.blocks(n_parts):
+            _linear.backward(self.terms, self, dlogits, destination, hidden_columns, parts, n_parts, begin, end)
         if dhidden is not None:
             _linear.add_parts(parts, dhidden, _threads.for_work(self.n_threads, parts.size))
 
 
-def reduce_tiles(maxes, sums):
-    """(n_rows,) log-sum-exp from the (n_tiles, n_rows) maxima and sums of exp(z - max); -inf where all is -inf."""
-    top = maxes.max(axis=0)
+def merge_parts(maxes, sums):
+    """(n_rows,) log-sum-exp from the (n_parts, n_rows) maxima and sums of exp(z - max); -inf where all is -inf."""
+    top = maxes.max(axis=0).astype(np.float64)
     shift = np.where(np.isneginf(top), 0.0, top)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
         return np.log((sums * np.exp(maxes - shift)).sum(axis=0)) + shift
 
 
-class _Plan:
-    """Tiles and scratch of a pass that keeps nothing."""
-
-    def __init__(self, terms, n_threads, workspace):
-        self.tile, self.n_threads = tile_classes(terms.n_candidates), _threads.for_work(n_threads, terms.multiply_adds)
-        self.n_tiles = -(-terms.n_candidates // self.tile)
-        size = _linear.thread_scratch(terms, self.tile)
-        self.scratch = workspace.array("scratch", (self.n_threads, size), terms.dtype)
-
-
 def write_logits(terms, out, n_threads, workspace):
     """out (n_rows, n_classes), C contiguous <- all logits."""
-    _linear.logits(terms, _Plan(terms, n_threads, workspace), out)
+    _linear.logits(terms, _Pass(terms, n_threads, workspace), out)
 
 
 def topk(terms, k, n_threads, workspace):
     """(n_rows, k) class ids and log-probabilities, best first. ValueError where a row's logits hold NaN."""
-    work = _Plan(terms, n_threads, workspace)
+    work = _Pass(terms, n_threads, workspace)
     heap_bytes = terms.n_rows * k * (terms.dtype.itemsize + 8)  # of each part
     n_parts = int(np.clip(WORKING_MEMORY // max(1, heap_bytes), 1, min(work.n_tiles, MAX_TOPK_PARTS)))
-    work.max = workspace.array("max", (work.n_tiles, terms.n_rows), np.float64)
-    work.sum = workspace.array("sum", (work.n_tiles, terms.n_rows), np.float64)
-    values = workspace.array("topk_values", (n_parts, terms.n_rows, k), terms.dtype)
-    class_ids = workspace.array("topk_ids", (n_parts, terms.n_rows, k), np.int64)
+    work.log_sum_exps(n_parts)
+    values = work.array("topk_values", (n_parts, terms.n_rows, k))
+    class_ids = work.array("topk_ids", (n_parts, terms.n_rows, k), np.int64)
     _topk.topk(terms, work, values, class_ids)
-    lse = reduce_tiles(work.max, work.sum)
+    lse = work.log_sum_exp()
     if np.isnan(lse).any():
         raise ValueError(
             f"the logits of row {int(np.flatnonzero(np.isnan(lse))[0])} are NaN: W or bias holds NaN or infinity"

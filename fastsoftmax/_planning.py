@@ -54,7 +54,7 @@ def choose(params, n_classes, n_features, *, dense_input):
 def memory_needed(plan, params, n_classes, n_features, *, dense_input):
     """Bytes that training will allocate beside X and y, and the formula that gives them, with its figures."""
     itemsize, n_threads = np.dtype(params["dtype"]).itemsize, _threads.resolve(params["n_threads"])
-    tile = _head.tile_classes(n_classes)
+    tile = _head.tile_classes(n_classes, params["batch_size"], itemsize)
     width = max(plan.hidden_size or 0, n_features if dense_input and plan.hidden_size is None else 0, 256)
     scratch = n_threads * (params["batch_size"] * tile + 2 * tile * width) * itemsize
     parts = {

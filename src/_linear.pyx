@@ -1,26 +1,29 @@
 """Loss, gradient and optimiser step of a linear softmax, tile by tile: the (n_rows, n_classes) logits never exist whole.
 
-Two passes over the tiles. `forward` leaves, for each tile and row, the maximum m and the sum of exp(z - m), the target's own
-logit apart (it is masked in its tile, so that a candidate that happens to be the target is never counted twice, and so that
-1 - p_target keeps its digits). `backward` turns each tile into the gradient of its logits, and that at once into the gradients
-of the parameters, which the rule adds up or applies. Tiles of exp(z - m) are kept between the passes as far as the given
-memory goes; those beyond it are computed again.
+Two passes over the tiles. `forward` turns each tile into exp(z - m), where m is the largest logit of each row so far, and
+sums it up: a running log-sum-exp. The target's own logit is kept apart (it is masked in its tile, so that a candidate that
+happens to be the target is never counted twice, and so that 1 - p_target keeps its digits). `backward` turns each tile into
+the gradient of its logits, and that at once into the gradients of the parameters, which the rule adds up or applies. Tiles
+of exp(z - m) are kept between the passes as far as the given memory goes; those beyond it are computed again.
 
-A thread owns whole tiles of classes, so there are no races; which tile does what, and every order of summation, depends on the
-shapes alone, so results are the same for any number of threads.
+A thread takes a whole part of the tiles, so there are no races; which tiles are a part, and every order of summation,
+depends on the shapes alone, so results are the same for any number of threads.
 """
 from cython.parallel cimport prange, threadid
-from libc.math cimport INFINITY, exp
+from libc.math cimport INFINITY
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 cimport numpy as cnp
 
 from _logits cimport (
-    Block, Terms, cols_from, hidden_weights, ids_or_null, logits_tile, matrix_block, pack_width, read_rule, read_terms,
-    rows_from, scratch_size, vector_block,
+    Block, Factor, Panels, Scratch, Terms, array_panels, at_lane, cols_from, ids_or_null, logits_tile, matrix_block,
+    plan_scratch, read_rule, read_terms, rows_from, tile_panels, tile_weights, vector_block,
 )
-from _rowops cimport import_rowops
-from _tileops cimport Rule, exp_rows, gemm, scale_rows, spmm, sum_columns, sum_parts, update_block
+from _rowops cimport exp_array, import_rowops
+from _tileops cimport (
+    Rule, exp_panels, multiply, pack_panels, panel_width as width_of_panels, scale_panels, spmm, sum_panels, sum_parts,
+    unpack_panels, update_block,
+)
 from _types cimport real
 
 cnp.import_array()
@@ -29,16 +32,18 @@ import_rowops()
 
 cdef struct Pass:
     # what both passes share
+    Scratch scratch
     Py_ssize_t tile                 # classes a tile
-    Py_ssize_t width                # classes a packed block of W
     Py_ssize_t n_tiles
+    Py_ssize_t n_lanes              # rows, and those that fill up the last panel
     Py_ssize_t n_kept               # the first tiles are kept
-    void *kept                      # (n_kept, n_rows, tile)
-    void *scratch                   # one row of scratch_stride reals a thread
-    Py_ssize_t scratch_stride
+    void *kept                      # (n_kept, n_lanes * tile)
+    void *shift                     # (n_kept, n_lanes): what was subtracted in them
+    void *memory                    # one row of memory_stride reals a thread
+    Py_ssize_t memory_stride
     const void *offset              # (n_classes,) added to the logits of all but the target, or NULL
     const int64_t *target           # (n_rows,) candidate number of the target, -1: none; or NULL
-    double *max                     # (n_tiles, n_rows)
+    void *max                       # (n_parts, n_lanes)
     double *sum
     double *target_logit            # (n_rows,)
     int n_threads
@@ -59,44 +64,58 @@ cdef struct Gradients:
     Rule bias_rule                  # not regularised
     Rule V_rule                     # one state a row
     Rule W_rule
-    void *parts                     # (n_parts, n_rows, n_hidden) partial gradients of hidden, or NULL
+    Panels hidden_columns           # (n_panels of features, n_rows, width): hidden, the other way round
+    void *parts                     # (n_parts, n_panels, n_hidden, width) partial gradients of hidden, or NULL
     Py_ssize_t n_parts
-
-
-cdef inline Py_ssize_t tile_start(const Pass *p, Py_ssize_t k) noexcept nogil:
-    return k * p.tile
 
 
 cdef inline Py_ssize_t tile_cols(const Terms *t, const Pass *p, Py_ssize_t k) noexcept nogil:
     return min(p.tile, t.n_classes - k * p.tile)
 
 
-cdef inline real *tile_memory(const Terms *t, const Pass *p, Py_ssize_t k, real *scratch) noexcept nogil:
-    return <real *>p.kept + k * t.n_rows * p.tile if k < p.n_kept else scratch
+cdef inline Panels panels_of(const Terms *t, const Pass *p, Py_ssize_t k, real *mine) noexcept nogil:
+    """Where tile k is: kept, or in the thread's scratch."""
+    return tile_panels(t, p.tile, <real *>p.kept + k * p.n_lanes * p.tile if k < p.n_kept else mine)
 
 
-cdef void exp_tile(const Terms *t, const Pass *p, Py_ssize_t k, real *z, real *scratch) noexcept nogil:
-    """z <- exp(logits - m) of tile k, and m and the sums; the targets' logits noted and masked."""
-    cdef Py_ssize_t i, at, start = tile_start(p, k), n_cols = tile_cols(t, p, k)
+cdef void exp_tile(
+    const Terms *t, const Pass *p, Py_ssize_t k, const Panels *z, real *shift, real *max, double *sum, real *mine
+) noexcept nogil:
+    """z <- exp(logits - shift) of tile k, with running maxima and sums; the targets' logits noted and masked."""
+    cdef Py_ssize_t i, at, start = k * p.tile, n_cols = tile_cols(t, p, k)
     cdef const real *offset = <const real *>NULL if p.offset == NULL else <const real *>p.offset + start
-    logits_tile(t, start, n_cols, z, p.tile, scratch, p.width)
+    cdef real *logits = <real *>z.data
+    logits_tile(t, &p.scratch, start, n_cols, z, mine)
     if p.target != NULL:
         for i in range(t.n_rows):
             at = p.target[i] - start
             if 0 <= at < n_cols:
-                p.target_logit[i] = z[i * p.tile + at]
-                z[i * p.tile + at] = -INFINITY
-    exp_rows(z, t.n_rows, n_cols, p.tile, offset, p.max + k * t.n_rows, p.sum + k * t.n_rows)
+                at = at_lane(z, at, i)
+                p.target_logit[i] = logits[at]
+                logits[at] = -INFINITY
+    exp_panels(z, n_cols, offset, max, shift, sum)
 
 
-cdef void forward_tiles(
-    const Terms *t, const Pass *p, Py_ssize_t begin, Py_ssize_t end, real *scratch
+cdef void forward_part(const Terms *t, const Pass *p, Py_ssize_t part, Py_ssize_t n_parts, real *mine) noexcept nogil:
+    cdef Py_ssize_t i, k
+    cdef real *max = <real *>p.max + part * p.n_lanes
+    cdef real *shift
+    cdef double *sum = p.sum + part * p.n_lanes
+    cdef Panels z
+    for i in range(p.n_lanes):
+        max[i], sum[i] = -INFINITY, 0
+    for k in range(part * p.n_tiles // n_parts, (part + 1) * p.n_tiles // n_parts):
+        z = panels_of(t, p, k, mine)
+        shift = <real *>p.shift + k * p.n_lanes if k < p.n_kept else NULL
+        exp_tile(t, p, k, &z, shift, max, sum, mine)
+
+
+cdef void forward_parts(
+    const Terms *t, const Pass *p, Py_ssize_t n_parts, Py_ssize_t begin, Py_ssize_t end, real *memory
 ) noexcept nogil:
-    cdef Py_ssize_t k
-    cdef real *mine
-    for k in prange(begin, end, schedule='dynamic', chunksize=1, num_threads=p.n_threads):
-        mine = scratch + threadid() * p.scratch_stride
-        exp_tile(t, p, k, tile_memory(t, p, k, mine), mine + t.n_rows * p.tile)
+    cdef Py_ssize_t q
+    for q in prange(begin, end, schedule='dynamic', chunksize=1, num_threads=p.n_threads):
+        forward_part(t, p, q, n_parts, memory + threadid() * p.memory_stride)
 
 
 cdef inline void *state_from(void *state, const int64_t *ids, Py_ssize_t start, Py_ssize_t itemsize) noexcept nogil:
@@ -104,134 +123,215 @@ cdef inline void *state_from(void *state, const int64_t *ids, Py_ssize_t start, 
     return state if state == NULL or ids != NULL else <char *>state + start * itemsize
 
 
+cdef void logit_gradient(const Terms *t, const Pass *p, const Gradients *g, Py_ssize_t k, const Panels *z, real *mine) noexcept nogil:
+    """z of tile k, exp(logits - shift), becomes the gradient of the logits; tiles that were not kept are computed again."""
+    cdef Py_ssize_t i, at, start = k * p.tile, n_cols = tile_cols(t, p, k)
+    cdef real *scale = mine + p.scratch.lanes
+    cdef real *prior_scale = scale + p.n_lanes
+    cdef real *max = prior_scale + p.n_lanes
+    cdef real *shift = max + p.n_lanes
+    cdef double *sum = <double *>(shift + p.n_lanes)
+    cdef const real *prior = <const real *>NULL if g.prior == NULL else <const real *>g.prior + start
+    if k >= p.n_kept:
+        for i in range(p.n_lanes):
+            max[i], sum[i] = -INFINITY, 0
+        exp_tile(t, p, k, z, shift, max, sum, mine)
+    else:
+        shift = <real *>p.shift + k * p.n_lanes
+    memset(scale, 0, 2 * p.n_lanes * sizeof(real))
+    for i in range(t.n_rows):
+        max[i] = <real>(shift[i] - g.lse[i])
+    exp_array(<const real *>max, t.n_rows, max)
+    for i in range(t.n_rows):
+        scale[i] = 0 if g.scale[i] == 0 else <real>g.scale[i] * max[i]
+        if prior != NULL:
+            prior_scale[i] = <real>g.prior_scale[i]
+    scale_panels(z, n_cols, scale, prior_scale, prior)
+    for i in range(t.n_rows):
+        at = p.target[i] - start
+        if 0 <= at < n_cols:
+            (<real *>z.data)[at_lane(z, at, i)] = <real>g.target_dlogit[i]
+
+
 cdef void backward_tile(
     const Terms *t, const Pass *p, const Gradients *g, Py_ssize_t k, bint first, real *part, real *mine
 ) noexcept nogil:
-    cdef Py_ssize_t i, at, sub = 0, n_sub, stride, n = t.n_rows, start = tile_start(p, k), n_cols = tile_cols(t, p, k)
-    cdef bint transposed
-    cdef real *z = tile_memory(t, p, k, mine)
-    cdef real *scratch = mine + n * p.tile          # weights, gathered
-    cdef real *grad = scratch + scratch_size(t, p.tile)
-    cdef double *scale = <double *>(grad + scratch_size(t, p.tile))
-    cdef const real *V
-    cdef const real *prior = <const real *>NULL if g.prior == NULL else <const real *>g.prior + start
+    cdef Py_ssize_t start = k * p.tile, n_cols = tile_cols(t, p, k)
+    cdef real *grad = mine + p.scratch.grad
+    cdef Panels z = panels_of(t, p, k, mine)
     cdef Block block
-
-    if k >= p.n_kept:
-        exp_tile(t, p, k, z, scratch)
-    for i in range(n):
-        scale[i] = 0 if g.scale[i] == 0 else g.scale[i] * exp(p.max[k * n + i] - g.lse[i])
-    scale_rows(z, n, n_cols, p.tile, scale, g.prior_scale, prior)
-    for i in range(n):
-        at = p.target[i] - start
-        if 0 <= at < n_cols:
-            z[i * p.tile + at] = <real>g.target_dlogit[i]
-
+    logit_gradient(t, p, g, k, &z, mine)
     if g.bias.data != NULL:
-        sum_columns(<const real *>z, n, n_cols, p.tile, grad)
+        sum_panels(&z, n_cols, t.n_rows, grad)
         block = cols_from(g.bias, start, sizeof(real))
-        update_block(&g.bias_rule, &block, 1, n_cols, grad,
+        update_block(&g.bias_rule, &block, 1, n_cols, grad, n_cols,
                      <real *>state_from(g.bias_state, g.bias.col_ids, start, sizeof(real)))
     if t.n_hidden:
         if part != NULL:
-            V = hidden_weights(t, start, n_cols, scratch, &stride, &transposed)
-            gemm(False, transposed, n, t.n_hidden, n_cols, <const real *>z, p.tile, V, stride, <real>(0 if first else 1),
-                 part, t.n_hidden)
+            hidden_gradient(t, start, n_cols, &z, first, part, mine + p.scratch.weights)
         if g.V.data != NULL:
-            gemm(True, False, n_cols, t.n_hidden, n, <const real *>z, p.tile, <const real *>t.hidden, t.n_hidden, <real>0,
-                 grad, t.n_hidden)
-            block = rows_from(g.V, start, sizeof(real))
-            update_block(&g.V_rule, &block, n_cols, t.n_hidden, grad,
-                         <real *>state_from(g.V_state, g.V.row_ids, start * (1 if g.V_rule.state_per_row else g.V.row_stride),
-                                            sizeof(real)))
+            update_V(t, g, start, n_cols, &z, grad)
     if t.n_features and g.W.data != NULL:
-        while sub < n_cols:
-            n_sub = min(p.width, n_cols - sub)
-            spmm(t.col_indptr, t.rows, <const real *>t.col_data, t.n_features, <const real *>(z + sub), p.tile, NULL, n_sub,
-                 grad, n_sub, False)
-            block = cols_from(g.W, start + sub, sizeof(real))
-            update_block(&g.W_rule, &block, t.n_features, n_sub, grad,
-                         <real *>state_from(g.W_state, g.W.col_ids, (start + sub) * g.W.col_stride, sizeof(real)))
-            sub += n_sub
+        update_W(t, g, &p.scratch, start, n_cols, &z, mine)
 
 
-cdef void backward_tiles(
-    const Terms *t, const Pass *p, const Gradients *g, Py_ssize_t begin, Py_ssize_t end, real *scratch
+cdef void hidden_gradient(
+    const Terms *t, Py_ssize_t start, Py_ssize_t n_cols, const Panels *z, bint first, real *part, real *scratch
+) noexcept nogil:
+    """part (n_panels, n_hidden, width) (+)= dz V, with the features as rows of the product."""
+    cdef Factor V = tile_weights(t, start, n_cols, scratch)
+    cdef Panels out = z[0]
+    V.row_stride, V.k_stride, V.k_block = V.k_stride, V.row_stride, n_cols
+    out.data, out.stride = part, t.n_hidden * z.width
+    multiply(&V, t.n_hidden, n_cols, z, <const real *>NULL, &out, z.width, not first)
+
+
+cdef void update_V(
+    const Terms *t, const Gradients *g, Py_ssize_t start, Py_ssize_t n_cols, const Panels *z, real *grad
+) noexcept nogil:
+    """V of the tile steps along dz^T hidden."""
+    cdef Factor dz
+    cdef Panels out = g.hidden_columns
+    cdef Py_ssize_t stride = out.n_panels * out.width
+    cdef Block block = rows_from(g.V, start, sizeof(real))
+    dz.data, dz.row_stride, dz.k_stride, dz.k_block, dz.block_stride = z.data, z.width, 1, z.width, z.stride
+    out.data, out.stride = grad, out.width
+    multiply(&dz, n_cols, t.n_rows, &g.hidden_columns, <const real *>NULL, &out, stride, False)
+    start *= 1 if g.V_rule.state_per_row else g.V.row_stride
+    update_block(&g.V_rule, &block, n_cols, t.n_hidden, grad, stride,
+                 <real *>state_from(g.V_state, g.V.row_ids, start, sizeof(real)))
+
+
+cdef void update_W(
+    const Terms *t, const Gradients *g, const Scratch *s, Py_ssize_t start, Py_ssize_t n_cols, const Panels *z, real *mine
+) noexcept nogil:
+    """W of the tile and the features of the batch steps along dz^T x."""
+    cdef Panels part = z[0]
+    cdef Py_ssize_t sub = 0, n_sub
+    cdef Block block
+    cdef real *grad = mine + s.grad
+    cdef real *by_row = mine + s.by_row
+    while sub < n_cols:
+        n_sub = min(s.width, n_cols - sub)
+        part.data = <real *>z.data + sub * z.width
+        unpack_panels(&part, t.n_rows, n_sub, by_row, n_sub, 1)
+        spmm(t.col_indptr, t.rows, <const real *>t.col_data, t.n_features, <const real *>by_row, n_sub, NULL, n_sub,
+             grad, n_sub, False)
+        block = cols_from(g.W, start + sub, sizeof(real))
+        update_block(&g.W_rule, &block, t.n_features, n_sub, grad, n_sub,
+                     <real *>state_from(g.W_state, g.W.col_ids, (start + sub) * g.W.col_stride, sizeof(real)))
+        sub += n_sub
+
+
+cdef void backward_parts(
+    const Terms *t, const Pass *p, const Gradients *g, Py_ssize_t begin, Py_ssize_t end, real *memory
 ) noexcept nogil:
     """Parts of consecutive tiles; a part sums its share of the gradient of `hidden` in the order of its tiles."""
     cdef Py_ssize_t q, k, first
     cdef real *part
     for q in prange(begin, end, schedule='dynamic', chunksize=1, num_threads=p.n_threads):
         first = q * p.n_tiles // g.n_parts
-        part = <real *>NULL if g.parts == NULL else <real *>g.parts + q * t.n_rows * t.n_hidden
+        part = <real *>NULL if g.parts == NULL else <real *>g.parts + q * p.n_lanes * t.n_hidden
         for k in range(first, (q + 1) * p.n_tiles // g.n_parts):
-            backward_tile(t, p, g, k, k == first, part, scratch + threadid() * p.scratch_stride)
+            backward_tile(t, p, g, k, k == first, part, memory + threadid() * p.memory_stride)
 
 
-cdef void write_tiles(const Terms *t, Py_ssize_t tile, real *z, Py_ssize_t z_stride, real *scratch,
-                      Py_ssize_t scratch_stride, int n_threads) noexcept nogil:
-    cdef Py_ssize_t k, width = pack_width(t, tile)
-    for k in prange((t.n_classes + tile - 1) // tile, schedule='dynamic', chunksize=1, num_threads=n_threads):
-        logits_tile(t, k * tile, min(tile, t.n_classes - k * tile), z + k * tile, z_stride,
-                    scratch + threadid() * scratch_stride, width)
+cdef void write_tile(const Terms *t, const Scratch *s, Py_ssize_t k, real *out, real *mine) noexcept nogil:
+    cdef Py_ssize_t n_cols = min(s.tile, t.n_classes - k * s.tile)
+    cdef Panels z = tile_panels(t, s.tile, mine)
+    logits_tile(t, s, k * s.tile, n_cols, &z, mine)
+    unpack_panels(&z, t.n_rows, n_cols, out + k * s.tile, t.n_classes, 1)
+
+
+cdef void write_tiles(
+    const Terms *t, const Scratch *s, real *out, real *memory, Py_ssize_t memory_stride, int n_threads
+) noexcept nogil:
+    cdef Py_ssize_t k
+    for k in prange((t.n_classes + s.tile - 1) // s.tile, schedule='dynamic', chunksize=1, num_threads=n_threads):
+        write_tile(t, s, k, out, memory + threadid() * memory_stride)
 
 
 cdef Pass read_pass(const Terms *t, work) except *:
     """The C view of a fastsoftmax._head.Forward, whose arrays must outlive it."""
     cdef Pass p
-    cdef cnp.ndarray scratch = work.scratch
+    cdef cnp.ndarray memory = work.scratch, max = work.max
     p.tile = work.tile
+    p.scratch = plan_scratch(t, p.tile, memory.itemsize)
     p.n_tiles = work.n_tiles
+    p.n_lanes = max.shape[1]
     p.n_kept = work.n_kept
-    p.width = pack_width(t, p.tile)
     p.kept = cnp.PyArray_DATA(work.kept)
-    p.scratch = cnp.PyArray_DATA(scratch)
-    p.scratch_stride = scratch.shape[1]
+    p.shift = cnp.PyArray_DATA(work.shift)
+    p.memory = cnp.PyArray_DATA(memory)
+    p.memory_stride = memory.shape[1]
     p.offset = NULL if work.offset is None else cnp.PyArray_DATA(work.offset)
     p.target = ids_or_null(work.target)
-    p.max = <double *>cnp.PyArray_DATA(work.max)
+    p.max = cnp.PyArray_DATA(max)
     p.sum = <double *>cnp.PyArray_DATA(work.sum)
     p.target_logit = <double *>cnp.PyArray_DATA(work.target_logit)
     p.n_threads = work.n_threads
     return p
 
 
+def panel_width(Py_ssize_t n_rows, Py_ssize_t itemsize):
+    """Rows of a panel, of batches of `n_rows`."""
+    return width_of_panels(n_rows, itemsize)
+
+
+def pack(const real[:, :] a, real[:, :, ::1] panels, int n_threads):
+    """panels (n_panels, a.shape[1], width) <- a: panels[p, k, l] = a[p * width + l, k], zero beyond a's last row."""
+    cdef Py_ssize_t p, n_rows = a.shape[0], n_k = a.shape[1], width = panels.shape[2]
+    for p in prange(panels.shape[0] if n_k else 0, num_threads=n_threads, nogil=True):
+        pack_one(&a[p * width, 0], a.strides[0] // <Py_ssize_t>sizeof(real), a.strides[1] // <Py_ssize_t>sizeof(real),
+                 n_rows - p * width, n_k, &panels[p, 0, 0], width)
+
+
+cdef void pack_one(const real *a, Py_ssize_t row_stride, Py_ssize_t k_stride, Py_ssize_t n_rows, Py_ssize_t n_k,
+                   real *panel, Py_ssize_t width) noexcept nogil:
+    cdef Panels one
+    one.data, one.width, one.stride, one.n_panels = panel, width, n_k * width, 1
+    pack_panels(a, row_stride, k_stride, n_rows, n_k, &one)
+
+
 def thread_scratch(terms, Py_ssize_t tile):
     """Reals of scratch that each thread needs for tiles of `tile` classes."""
-    cdef Terms t = read_terms(terms)
-    # the tile, the gathered weights, their gradient, a double a row; a cache line between threads
-    return (t.n_rows * tile + 2 * scratch_size(&t, tile) + 2 * t.n_rows + 31) // 16 * 16
+    cdef Terms t = read_terms(terms, None)
+    return plan_scratch(&t, tile, terms.dtype.itemsize).size
 
 
 def logits(terms, work, cnp.ndarray out):
     """out (n_rows, n_classes) <- the logits: for callers who ask for all of them."""
-    cdef Terms t = read_terms(terms)
-    cdef cnp.ndarray scratch = work.scratch
-    cdef Py_ssize_t tile = work.tile
+    cdef Terms t = read_terms(terms, work.hidden_panels)
+    cdef cnp.ndarray memory = work.scratch
+    cdef Scratch s = plan_scratch(&t, work.tile, memory.itemsize)
     cdef int n_threads = work.n_threads
     if out.itemsize == 4:
         with nogil:
-            write_tiles[float](&t, tile, <float *>cnp.PyArray_DATA(out), t.n_classes, <float *>cnp.PyArray_DATA(scratch),
-                               scratch.shape[1], n_threads)
+            write_tiles[float](&t, &s, <float *>cnp.PyArray_DATA(out), <float *>cnp.PyArray_DATA(memory), memory.shape[1],
+                               n_threads)
     else:
         with nogil:
-            write_tiles[double](&t, tile, <double *>cnp.PyArray_DATA(out), t.n_classes, <double *>cnp.PyArray_DATA(scratch),
-                                scratch.shape[1], n_threads)
+            write_tiles[double](&t, &s, <double *>cnp.PyArray_DATA(out), <double *>cnp.PyArray_DATA(memory),
+                                memory.shape[1], n_threads)
 
 
 def forward(terms, work, Py_ssize_t begin, Py_ssize_t end):
-    """Fill work.max, work.sum, work.target_logit and the kept tiles, for tiles begin to end."""
-    cdef Terms t = read_terms(terms)
+    """Fill work.max, work.sum, work.target_logit and the kept tiles, for parts begin to end."""
+    cdef Terms t = read_terms(terms, work.hidden_panels)
     cdef Pass p = read_pass(&t, work)
+    cdef Py_ssize_t n_parts = (<cnp.ndarray>work.max).shape[0]
     if (<cnp.ndarray>work.scratch).itemsize == 4:
         with nogil:
-            forward_tiles[float](&t, &p, begin, end, <float *>p.scratch)
+            forward_parts[float](&t, &p, n_parts, begin, end, <float *>p.memory)
     else:
         with nogil:
-            forward_tiles[double](&t, &p, begin, end, <double *>p.scratch)
+            forward_parts[double](&t, &p, n_parts, begin, end, <double *>p.memory)
 
 
-def backward(terms, work, dlogits, out, cnp.ndarray parts, Py_ssize_t n_parts, Py_ssize_t begin, Py_ssize_t end):
+def backward(
+    terms, work, dlogits, out, cnp.ndarray hidden_columns, cnp.ndarray parts, Py_ssize_t n_parts, Py_ssize_t begin,
+    Py_ssize_t end,
+):
     """From the tiles of `forward` to the parameters, for parts begin to end of the n_parts.
 
     Parameters
@@ -239,26 +339,38 @@ def backward(terms, work, dlogits, out, cnp.ndarray parts, Py_ssize_t n_parts, P
     terms, work : as given to `forward`
     dlogits : fastsoftmax._head.LogitGradient
     out : fastsoftmax._head.Destination, what the gradients are added to or the parameters that they step
-    parts : (n_parts, n_rows, n_hidden) array to fill with partial sums of the gradient of `hidden`, or None
+    hidden_columns : (n_panels, n_rows, width) array, the transpose of `terms.hidden` packed into panels, or None
+    parts : (n_parts, n_panels, n_hidden, width) array to fill with partial sums of the gradient of `hidden`, or None
     """
-    cdef Terms t = read_terms(terms)
+    cdef Terms t = read_terms(terms, work.hidden_panels)
     cdef Pass p = read_pass(&t, work)
     cdef Gradients g = read_gradients(&t, dlogits, out)
+    if hidden_columns is not None:
+        g.hidden_columns = array_panels(hidden_columns)
     g.parts = NULL if parts is None else cnp.PyArray_DATA(parts)
     g.n_parts = n_parts
     if (<cnp.ndarray>work.scratch).itemsize == 4:
         with nogil:
-            backward_tiles[float](&t, &p, &g, begin, end, <float *>p.scratch)
+            backward_parts[float](&t, &p, &g, begin, end, <float *>p.memory)
     else:
         with nogil:
-            backward_tiles[double](&t, &p, &g, begin, end, <double *>p.scratch)
+            backward_parts[double](&t, &p, &g, begin, end, <double *>p.memory)
 
 
-def add_parts(const real[:, :, ::1] parts, real[:, ::1] sum_out, int n_threads):
-    """sum_out (n_rows, n_hidden) <- the sum of the parts, in their order."""
-    cdef Py_ssize_t i, d = parts.shape[2], n_rows = parts.shape[1], stride = n_rows * d
-    for i in prange(n_rows if d else 0, num_threads=n_threads, nogil=True):
-        sum_parts(&parts[0, i, 0], parts.shape[0], stride, d, &sum_out[i, 0])
+cdef void add_panel(real *parts, Py_ssize_t n_parts, Py_ssize_t part_stride, Py_ssize_t panel, Py_ssize_t d, Py_ssize_t width,
+                    Py_ssize_t n_rows, real *sum_out) noexcept nogil:
+    cdef Panels one
+    one.data, one.width, one.stride, one.n_panels = parts + panel * d * width, width, d * width, 1
+    sum_parts(<real *>one.data, n_parts, part_stride, d * width)
+    unpack_panels(&one, min(width, n_rows - panel * width), d, sum_out + panel * width * d, d, 1)
+
+
+def add_parts(real[:, :, :, ::1] parts, real[:, ::1] sum_out, int n_threads):
+    """sum_out (n_rows, n_hidden) <- the sum of the parts, in their order; parts[0] is overwritten."""
+    cdef Py_ssize_t p, n_panels = parts.shape[1], d = parts.shape[2], width = parts.shape[3]
+    cdef Py_ssize_t n_rows = sum_out.shape[0]
+    for p in prange(n_panels if d else 0, num_threads=n_threads, nogil=True):
+        add_panel(&parts[0, 0, 0, 0], parts.shape[0], n_panels * d * width, p, d, width, n_rows, &sum_out[0, 0])
 
 
 cdef Gradients read_gradients(const Terms *t, dlogits, out) except *:

@@ -2,13 +2,16 @@
 #
 #     z[i, k] = bias[k] + hidden[i] . V[k] + x[i] . W[k]
 #
-# hidden is dense and its product a GEMM; x is sparse, its product runs over the packed block W[tile, features of the batch].
+# A tile holds the logits of all rows of the batch for some classes, in panels of rows (panels_impl.h). hidden is dense, and
+# packed into panels once for all tiles; x is sparse, its product runs over the packed block W[tile, features of the batch].
 # Either term may be absent, and the classes may be a chosen list (candidate sampling) instead of all.
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 cimport numpy as cnp
 
-from _tileops cimport RULE_ADAGRAD, RULE_ADD, RULE_SGD, Block, Rule, fill_rows, gather_block, gemm, spmm
+from _tileops cimport (
+    RULE_ADAGRAD, RULE_ADD, RULE_SGD, Block, Factor, Panels, Rule, add_rows, gather_block, multiply, panel_width, spmm,
+)
 from _types cimport real
 
 
@@ -18,7 +21,7 @@ cdef struct Terms:
     const int64_t *class_ids        # NULL: class k is number k
     Block bias                      # one row; data NULL: none
     Py_ssize_t n_hidden             # 0: no dense term
-    const void *hidden              # (n_rows, n_hidden), C contiguous
+    Panels hidden                   # (n_panels, n_hidden, width)
     Block V                         # (n_classes, n_hidden)
     Py_ssize_t n_features           # 0: no sparse term; features of the batch, by their numbers
     const Py_ssize_t *indptr
@@ -67,10 +70,20 @@ cdef inline Rule read_rule(rule, bint state_per_row) except *:
     return r
 
 
-cdef inline Terms read_terms(terms) except *:
-    """The C view of a fastsoftmax._head.Terms, whose arrays must outlive it."""
+cdef inline Panels array_panels(cnp.ndarray a) noexcept:
+    """The C contiguous `a`, (n_panels, n, width)."""
+    cdef Panels panels
+    panels.data = cnp.PyArray_DATA(a)
+    panels.n_panels = a.shape[0]
+    panels.stride = a.shape[1] * a.shape[2]
+    panels.width = a.shape[2]
+    return panels
+
+
+cdef inline Terms read_terms(terms, cnp.ndarray hidden_panels) except *:
+    """The C view of a fastsoftmax._head.Terms, whose arrays must outlive it; hidden_panels may be None for their sizes only."""
     cdef Terms t
-    cdef cnp.ndarray hidden = terms.hidden, V = terms.V, W = terms.W
+    cdef cnp.ndarray V = terms.V, W = terms.W
     cdef const int64_t *feature_ids
     memset(&t, 0, sizeof(Terms))
     t.n_rows = terms.n_rows
@@ -78,9 +91,10 @@ cdef inline Terms read_terms(terms) except *:
     t.n_classes = terms.n_candidates
     t.bias = vector_block(terms.bias, t.class_ids)
     if V is not None:
-        t.n_hidden = hidden.shape[1]
-        t.hidden = cnp.PyArray_DATA(hidden)
+        t.n_hidden = V.shape[1]
         t.V = matrix_block(V, t.class_ids, NULL)
+        if hidden_panels is not None:
+            t.hidden = array_panels(hidden_panels)
     if W is not None:
         batch = terms.batch
         t.n_features = (<cnp.ndarray>batch.feature_ids).shape[0]
@@ -113,59 +127,96 @@ cdef inline Block cols_from(Block block, Py_ssize_t start, Py_ssize_t itemsize) 
     return block
 
 
-cdef inline Py_ssize_t pack_width(const Terms *t, Py_ssize_t tile) noexcept nogil:
-    """Classes whose packed weights, n_features x width, stay in about half of an L2 cache."""
-    cdef Py_ssize_t width = (131072 // (t.n_features + 1)) // 16 * 16
-    return min(tile, max(16, width))
+cdef struct Scratch:
+    # a thread's memory in reals: where each of its parts begins
+    Py_ssize_t tile             # classes of a tile
+    Py_ssize_t width            # classes of a packed block of W
+    Py_ssize_t bias             # after the tile of logits, which comes first
+    Py_ssize_t weights          # V of a tile, or a packed block of W
+    Py_ssize_t by_row           # logits or their gradients for a block of W, row by row
+    Py_ssize_t grad             # gradient of a tile of V, of the bias, or of a block of W
+    Py_ssize_t lanes            # some vectors of one number a row
+    Py_ssize_t size
 
 
-cdef inline Py_ssize_t scratch_size(const Terms *t, Py_ssize_t tile) noexcept nogil:
-    """Reals of scratch that logits_tile needs."""
-    return tile + max(tile * t.n_hidden, pack_width(t, tile) * t.n_features)
+cdef inline Py_ssize_t round_up(Py_ssize_t n, Py_ssize_t step) noexcept nogil:
+    return (n + step - 1) // step * step
 
 
-cdef inline const real *hidden_weights(
-    const Terms *t, Py_ssize_t start, Py_ssize_t n_cols, real *scratch,
-    Py_ssize_t *stride_out, bint *transposed_out,  # OUT: stored as (n_hidden, classes)
-) noexcept nogil:
-    """V of a tile as GEMM can read it: in place where its layout allows, gathered into scratch where not."""
+cdef inline Scratch plan_scratch(const Terms *t, Py_ssize_t tile, Py_ssize_t itemsize) noexcept nogil:
+    cdef Scratch s
+    cdef Py_ssize_t full = panel_width(t.n_rows, itemsize), n_lanes = round_up(t.n_rows, full), n_packed
+    s.tile = tile
+    # the packed weights, n_features x width, stay in about half of an L2 cache
+    s.width = min(tile, max(16, (131072 // (t.n_features + 1)) // 16 * 16)) if t.n_features else 0
+    n_packed = s.width * t.n_features
+    s.bias = n_lanes * tile
+    s.weights = round_up(s.bias + tile, 16)
+    s.by_row = round_up(s.weights + max(tile * t.n_hidden, n_packed), 16)
+    s.grad = round_up(s.by_row + t.n_rows * s.width, 16)
+    s.lanes = round_up(s.grad + max(tile * round_up(t.n_hidden, full), n_packed, tile), 16)
+    s.size = round_up(s.lanes + 6 * n_lanes, 32)
+    return s
+
+
+cdef inline Factor tile_weights(const Terms *t, Py_ssize_t start, Py_ssize_t n_cols, real *scratch) noexcept nogil:
+    """V of a tile as `multiply` reads it, rows for classes: in place where one of its strides is 1, else gathered."""
     cdef Block V = rows_from(t.V, start, sizeof(real))
-    transposed_out[0] = False
-    if t.class_ids == NULL and V.col_stride == 1 and V.row_stride >= t.n_hidden:
-        stride_out[0] = V.row_stride
-        return <const real *>V.data
-    if t.class_ids == NULL and V.row_stride == 1 and V.col_stride >= n_cols:
-        transposed_out[0] = True
-        stride_out[0] = V.col_stride
-        return <const real *>V.data
-    gather_block(&V, n_cols, t.n_hidden, scratch)
-    stride_out[0] = t.n_hidden
-    return scratch
+    cdef Factor a
+    a.data, a.row_stride, a.k_stride = V.data, V.row_stride, V.col_stride
+    if t.class_ids != NULL or (V.row_stride != 1 and V.col_stride != 1):
+        gather_block(&V, n_cols, t.n_hidden, scratch)
+        a.data, a.row_stride, a.k_stride = scratch, t.n_hidden, 1
+    a.k_block, a.block_stride = t.n_hidden, 0
+    return a
+
+
+cdef inline Panels tile_panels(const Terms *t, Py_ssize_t tile, real *z) noexcept nogil:
+    """The memory z as the logits of a tile."""
+    cdef Panels panels
+    panels.data = z
+    panels.width = panel_width(t.n_rows, sizeof(real))
+    panels.stride = tile * panels.width
+    panels.n_panels = (t.n_rows + panels.width - 1) // panels.width
+    return panels
+
+
+cdef inline Py_ssize_t at_lane(const Panels *panels, Py_ssize_t k, Py_ssize_t i) noexcept nogil:
+    """Where class k of row i is."""
+    return i // panels.width * panels.stride + k * panels.width + i % panels.width
 
 
 cdef inline void logits_tile(
-    const Terms *t, Py_ssize_t start, Py_ssize_t n_cols,
-    real *z, Py_ssize_t z_stride,  # OUT: (n_rows, n_cols)
-    real *scratch, Py_ssize_t width,
+    const Terms *t, const Scratch *s, Py_ssize_t start, Py_ssize_t n_cols,
+    const Panels *z,    # OUT
+    real *mine,         # the thread's scratch
 ) noexcept nogil:
-    cdef Block bias = cols_from(t.bias, start, sizeof(real)), W
-    cdef Py_ssize_t stride, sub = 0, n_sub
-    cdef bint transposed
-    cdef const real *V
-    if t.bias.data != NULL:
-        gather_block(&bias, 1, n_cols, scratch)
-        fill_rows(<const real *>scratch, t.n_rows, n_cols, z, z_stride)
-    else:
-        fill_rows(<const real *>NULL, t.n_rows, n_cols, z, z_stride)
+    cdef Block bias = cols_from(t.bias, start, sizeof(real))
+    cdef Factor V
+    cdef const real *bias_data = <const real *>NULL if t.bias.data == NULL else <const real *>bias.data
+    if bias_data != NULL and bias.col_ids != NULL:
+        gather_block(&bias, 1, n_cols, mine + s.bias)
+        bias_data = mine + s.bias
+    V.data, V.row_stride, V.k_stride, V.k_block, V.block_stride = z.data, 0, 0, 1, 0
     if t.n_hidden:
-        V = hidden_weights(t, start, n_cols, scratch, &stride, &transposed)
-        gemm(False, not transposed, t.n_rows, n_cols, t.n_hidden, <const real *>t.hidden, t.n_hidden,
-             V, stride, <real>1, z, z_stride)
+        V = tile_weights(t, start, n_cols, mine + s.weights)
+    multiply(&V, n_cols, t.n_hidden, &t.hidden if t.n_hidden else z, bias_data, z, z.width, False)
     if t.n_features:
-        while sub < n_cols:
-            n_sub = min(width, n_cols - sub)
-            W = cols_from(t.W, start + sub, sizeof(real))
-            gather_block(&W, t.n_features, n_sub, scratch)
-            spmm(t.indptr, t.indices, <const real *>t.data, t.n_rows, <const real *>scratch, n_sub, NULL, n_sub,
-                 z + sub, z_stride, True)
-            sub += n_sub
+        add_sparse_logits(t, s, start, n_cols, z, mine)
+
+
+cdef inline void add_sparse_logits(
+    const Terms *t, const Scratch *s, Py_ssize_t start, Py_ssize_t n_cols, const Panels *z, real *mine
+) noexcept nogil:
+    cdef Block W
+    cdef Panels part = z[0]
+    cdef Py_ssize_t sub = 0, n_sub
+    while sub < n_cols:
+        n_sub = min(s.width, n_cols - sub)
+        W = cols_from(t.W, start + sub, sizeof(real))
+        gather_block(&W, t.n_features, n_sub, mine + s.weights)
+        spmm(t.indptr, t.indices, <const real *>t.data, t.n_rows, <const real *>(mine + s.weights), n_sub, NULL, n_sub,
+             mine + s.by_row, n_sub, False)
+        part.data = <real *>z.data + sub * z.width
+        add_rows(<const real *>(mine + s.by_row), n_sub, t.n_rows, n_sub, &part)
+        sub += n_sub

@@ -70,4 +70,4 @@ cdef void step_features(
     cdef Block block = E[0]
     block.row_ids = feature_ids
     spmm(col_indptr, rows, col_data, n, dhidden, d, NULL, d, grad, d, False)
-    update_block(rule, &block, n, d, grad, state)
+    update_block(rule, &block, n, d, grad, d, state)

@@ -1,6 +1,5 @@
-# The C leaf loops over tiles of logits, CSR batches and parameter blocks, by fused type; and GEMM in row-major terms.
+# The C leaf loops over tiles of logits, CSR batches and parameter blocks, by fused type.
 from libc.stdint cimport int32_t, int64_t
-from scipy.linalg.cython_blas cimport dgemm, sgemm
 
 from _types cimport real
 
@@ -13,6 +12,19 @@ cdef extern from "rowops.h":
         Py_ssize_t row_stride
         Py_ssize_t col_stride
 
+    ctypedef struct Panels:
+        void *data
+        Py_ssize_t width
+        Py_ssize_t stride
+        Py_ssize_t n_panels
+
+    ctypedef struct Factor:
+        const void *data
+        Py_ssize_t row_stride
+        Py_ssize_t k_stride
+        Py_ssize_t k_block
+        Py_ssize_t block_stride
+
     enum: RULE_ADD, RULE_SGD, RULE_ADAGRAD
 
     ctypedef struct Rule:
@@ -22,39 +34,61 @@ cdef extern from "rowops.h":
         double epsilon
         double alpha
 
+    Py_ssize_t f32_panel_width "rowops->f32.panel_width"
+    Py_ssize_t f64_panel_width "rowops->f64.panel_width"
+    void f32_multiply "rowops->f32.multiply"(
+        const Factor *, Py_ssize_t, Py_ssize_t, const Panels *, const float *, const Panels *, Py_ssize_t, int) noexcept nogil
+    void f64_multiply "rowops->f64.multiply"(
+        const Factor *, Py_ssize_t, Py_ssize_t, const Panels *, const double *, const Panels *, Py_ssize_t,
+        int) noexcept nogil
+    void f32_pack_panels "rowops->f32.pack_panels"(
+        const float *, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const Panels *) noexcept nogil
+    void f64_pack_panels "rowops->f64.pack_panels"(
+        const double *, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const Panels *) noexcept nogil
+    void f32_unpack_panels "rowops->f32.unpack_panels"(
+        const Panels *, Py_ssize_t, Py_ssize_t, float *, Py_ssize_t, Py_ssize_t) noexcept nogil
+    void f64_unpack_panels "rowops->f64.unpack_panels"(
+        const Panels *, Py_ssize_t, Py_ssize_t, double *, Py_ssize_t, Py_ssize_t) noexcept nogil
+    void f32_add_rows "rowops->f32.add_rows"(
+        const float *, Py_ssize_t, Py_ssize_t, Py_ssize_t, const Panels *) noexcept nogil
+    void f64_add_rows "rowops->f64.add_rows"(
+        const double *, Py_ssize_t, Py_ssize_t, Py_ssize_t, const Panels *) noexcept nogil
+    void f32_exp_panels "rowops->f32.exp_panels"(
+        const Panels *, Py_ssize_t, const float *, float *, float *, double *) noexcept nogil
+    void f64_exp_panels "rowops->f64.exp_panels"(
+        const Panels *, Py_ssize_t, const double *, double *, double *, double *) noexcept nogil
+    void f32_scale_panels "rowops->f32.scale_panels"(
+        const Panels *, Py_ssize_t, const float *, const float *, const float *) noexcept nogil
+    void f64_scale_panels "rowops->f64.scale_panels"(
+        const Panels *, Py_ssize_t, const double *, const double *, const double *) noexcept nogil
+    void f32_sum_panels "rowops->f32.sum_panels"(const Panels *, Py_ssize_t, Py_ssize_t, float *) noexcept nogil
+    void f64_sum_panels "rowops->f64.sum_panels"(const Panels *, Py_ssize_t, Py_ssize_t, double *) noexcept nogil
+    void f32_topk_panels "rowops->f32.topk_panels"(
+        const Panels *, Py_ssize_t, Py_ssize_t, int64_t, Py_ssize_t, float *, int64_t *) noexcept nogil
+    void f64_topk_panels "rowops->f64.topk_panels"(
+        const Panels *, Py_ssize_t, Py_ssize_t, int64_t, Py_ssize_t, double *, int64_t *) noexcept nogil
+    void f32_update_block "rowops->f32.update_block"(
+        const Rule *, const Block *, Py_ssize_t, Py_ssize_t, float *, Py_ssize_t, float *) noexcept nogil
+    void f64_update_block "rowops->f64.update_block"(
+        const Rule *, const Block *, Py_ssize_t, Py_ssize_t, double *, Py_ssize_t, double *) noexcept nogil
     void f32_gather_block "rowops->f32.gather_block"(const Block *, Py_ssize_t, Py_ssize_t, float *) noexcept nogil
     void f64_gather_block "rowops->f64.gather_block"(const Block *, Py_ssize_t, Py_ssize_t, double *) noexcept nogil
-    void f32_fill_rows "rowops->f32.fill_rows"(const float *, Py_ssize_t, Py_ssize_t, float *, Py_ssize_t) noexcept nogil
-    void f64_fill_rows "rowops->f64.fill_rows"(const double *, Py_ssize_t, Py_ssize_t, double *, Py_ssize_t) noexcept nogil
     void f32_spmm "rowops->f32.spmm"(
         const Py_ssize_t *, const int32_t *, const float *, Py_ssize_t, const float *, Py_ssize_t, const int64_t *,
         Py_ssize_t, float *, Py_ssize_t, int) noexcept nogil
     void f64_spmm "rowops->f64.spmm"(
         const Py_ssize_t *, const int32_t *, const double *, Py_ssize_t, const double *, Py_ssize_t, const int64_t *,
         Py_ssize_t, double *, Py_ssize_t, int) noexcept nogil
-    void f32_exp_rows "rowops->f32.exp_rows"(
-        float *, Py_ssize_t, Py_ssize_t, Py_ssize_t, const float *, double *, double *) noexcept nogil
-    void f64_exp_rows "rowops->f64.exp_rows"(
-        double *, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double *, double *, double *) noexcept nogil
-    void f32_scale_rows "rowops->f32.scale_rows"(
-        float *, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double *, const double *, const float *) noexcept nogil
-    void f64_scale_rows "rowops->f64.scale_rows"(
-        double *, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double *, const double *, const double *) noexcept nogil
-    void f32_sum_columns "rowops->f32.sum_columns"(const float *, Py_ssize_t, Py_ssize_t, Py_ssize_t, float *) noexcept nogil
-    void f64_sum_columns "rowops->f64.sum_columns"(
-        const double *, Py_ssize_t, Py_ssize_t, Py_ssize_t, double *) noexcept nogil
-    void f32_update_block "rowops->f32.update_block"(
-        const Rule *, const Block *, Py_ssize_t, Py_ssize_t, float *, float *) noexcept nogil
-    void f64_update_block "rowops->f64.update_block"(
-        const Rule *, const Block *, Py_ssize_t, Py_ssize_t, double *, double *) noexcept nogil
-    void f32_sum_parts "rowops->f32.sum_parts"(const float *, Py_ssize_t, Py_ssize_t, Py_ssize_t, float *) noexcept nogil
-    void f64_sum_parts "rowops->f64.sum_parts"(const double *, Py_ssize_t, Py_ssize_t, Py_ssize_t, double *) noexcept nogil
-    void f32_topk_rows "rowops->f32.topk_rows"(
-        const float *, Py_ssize_t, Py_ssize_t, Py_ssize_t, int64_t, Py_ssize_t, float *, int64_t *) noexcept nogil
-    void f64_topk_rows "rowops->f64.topk_rows"(
-        const double *, Py_ssize_t, Py_ssize_t, Py_ssize_t, int64_t, Py_ssize_t, double *, int64_t *) noexcept nogil
+    void f32_sum_parts "rowops->f32.sum_parts"(float *, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
+    void f64_sum_parts "rowops->f64.sum_parts"(double *, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
     void f32_topk_merge "rowops->f32.topk_merge"(float *, int64_t *, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
     void f64_topk_merge "rowops->f64.topk_merge"(double *, int64_t *, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
+
+
+cdef inline Py_ssize_t panel_width(Py_ssize_t n_rows, Py_ssize_t itemsize) noexcept nogil:
+    """Width of the panels for `n_rows` rows: half of the full one where that is enough."""
+    cdef Py_ssize_t full = f32_panel_width if itemsize == 4 else f64_panel_width
+    return full // 2 if n_rows <= full // 2 else full
 
 
 cdef inline void gather_block(const Block *block, Py_ssize_t n_rows, Py_ssize_t n_cols, real *out) noexcept nogil:
@@ -62,15 +96,6 @@ cdef inline void gather_block(const Block *block, Py_ssize_t n_rows, Py_ssize_t 
         f32_gather_block(block, n_rows, n_cols, out)
     else:
         f64_gather_block(block, n_rows, n_cols, out)
-
-
-cdef inline void fill_rows(
-    const real *bias, Py_ssize_t n_rows, Py_ssize_t n_cols, real *out, Py_ssize_t stride
-) noexcept nogil:
-    if real is float:
-        f32_fill_rows(bias, n_rows, n_cols, out, stride)
-    else:
-        f64_fill_rows(bias, n_rows, n_cols, out, stride)
 
 
 cdef inline void spmm(
@@ -83,60 +108,11 @@ cdef inline void spmm(
         f64_spmm(indptr, indices, data, n_rows, dense, dense_stride, ids, n_cols, out, out_stride, accumulate)
 
 
-cdef inline void exp_rows(
-    real *z, Py_ssize_t n_rows, Py_ssize_t n_cols, Py_ssize_t stride, const real *offset, double *max_out, double *sum_out
-) noexcept nogil:
+cdef inline void sum_parts(real *parts, Py_ssize_t n_parts, Py_ssize_t part_stride, Py_ssize_t n) noexcept nogil:
     if real is float:
-        f32_exp_rows(z, n_rows, n_cols, stride, offset, max_out, sum_out)
+        f32_sum_parts(parts, n_parts, part_stride, n)
     else:
-        f64_exp_rows(z, n_rows, n_cols, stride, offset, max_out, sum_out)
-
-
-cdef inline void scale_rows(
-    real *z, Py_ssize_t n_rows, Py_ssize_t n_cols, Py_ssize_t stride, const double *scale, const double *prior_scale,
-    const real *prior
-) noexcept nogil:
-    if real is float:
-        f32_scale_rows(z, n_rows, n_cols, stride, scale, prior_scale, prior)
-    else:
-        f64_scale_rows(z, n_rows, n_cols, stride, scale, prior_scale, prior)
-
-
-cdef inline void sum_columns(
-    const real *z, Py_ssize_t n_rows, Py_ssize_t n_cols, Py_ssize_t stride, real *sums
-) noexcept nogil:
-    if real is float:
-        f32_sum_columns(z, n_rows, n_cols, stride, sums)
-    else:
-        f64_sum_columns(z, n_rows, n_cols, stride, sums)
-
-
-cdef inline void update_block(
-    const Rule *rule, const Block *block, Py_ssize_t n_rows, Py_ssize_t n_cols, real *grad, real *state
-) noexcept nogil:
-    if real is float:
-        f32_update_block(rule, block, n_rows, n_cols, grad, state)
-    else:
-        f64_update_block(rule, block, n_rows, n_cols, grad, state)
-
-
-cdef inline void sum_parts(
-    const real *parts, Py_ssize_t n_parts, Py_ssize_t part_stride, Py_ssize_t n, real *sum_out
-) noexcept nogil:
-    if real is float:
-        f32_sum_parts(parts, n_parts, part_stride, n, sum_out)
-    else:
-        f64_sum_parts(parts, n_parts, part_stride, n, sum_out)
-
-
-cdef inline void topk_rows(
-    const real *z, Py_ssize_t n_rows, Py_ssize_t n_cols, Py_ssize_t stride, int64_t first_id, Py_ssize_t k, real *values,
-    int64_t *ids
-) noexcept nogil:
-    if real is float:
-        f32_topk_rows(z, n_rows, n_cols, stride, first_id, k, values, ids)
-    else:
-        f64_topk_rows(z, n_rows, n_cols, stride, first_id, k, values, ids)
+        f64_sum_parts(parts, n_parts, part_stride, n)
 
 
 cdef inline void topk_merge(
@@ -148,20 +124,84 @@ cdef inline void topk_merge(
         f64_topk_merge(values, ids, n_parts, part_stride, k)
 
 
-cdef inline void gemm(
-    bint trans_a, bint trans_b, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, const real *a, Py_ssize_t lda,
-    const real *b, Py_ssize_t ldb, real beta, real *c, Py_ssize_t ldc
+cdef inline void multiply(
+    const Factor *a, Py_ssize_t n_rows, Py_ssize_t n_k, const Panels *b, const real *init, const Panels *c,
+    Py_ssize_t c_row_stride, int add
 ) noexcept nogil:
-    """c (m, n) <- op(a) (m, k) op(b) (k, n) + beta c, all row-major with row strides lda, ldb, ldc.
-
-    BLAS is column-major: there the same memory holds the transposes, and c^T = op(b)^T op(a)^T.
-    """
-    cdef int m_ = <int>m, n_ = <int>n, k_ = <int>k, lda_ = <int>lda, ldb_ = <int>ldb, ldc_ = <int>ldc
-    cdef char ta = b'T' if trans_a else b'N', tb = b'T' if trans_b else b'N'
-    cdef real one = 1
-    if m == 0 or n == 0:
-        return
     if real is float:
-        sgemm(&tb, &ta, &n_, &m_, &k_, &one, <float *>b, &ldb_, <float *>a, &lda_, &beta, c, &ldc_)
+        f32_multiply(a, n_rows, n_k, b, init, c, c_row_stride, add)
     else:
-        dgemm(&tb, &ta, &n_, &m_, &k_, &one, <double *>b, &ldb_, <double *>a, &lda_, &beta, c, &ldc_)
+        f64_multiply(a, n_rows, n_k, b, init, c, c_row_stride, add)
+
+
+cdef inline void pack_panels(
+    const real *a, Py_ssize_t row_stride, Py_ssize_t k_stride, Py_ssize_t n_rows, Py_ssize_t n_k, const Panels
+    *out
+) noexcept nogil:
+    if real is float:
+        f32_pack_panels(a, row_stride, k_stride, n_rows, n_k, out)
+    else:
+        f64_pack_panels(a, row_stride, k_stride, n_rows, n_k, out)
+
+
+cdef inline void unpack_panels(
+    const Panels *panels, Py_ssize_t n_rows, Py_ssize_t n_k, real *out, Py_ssize_t row_stride, Py_ssize_t k_stride
+) noexcept nogil:
+    if real is float:
+        f32_unpack_panels(panels, n_rows, n_k, out, row_stride, k_stride)
+    else:
+        f64_unpack_panels(panels, n_rows, n_k, out, row_stride, k_stride)
+
+
+cdef inline void add_rows(
+    const real *rows, Py_ssize_t stride, Py_ssize_t n_rows, Py_ssize_t n_k, const Panels *panels
+) noexcept nogil:
+    if real is float:
+        f32_add_rows(rows, stride, n_rows, n_k, panels)
+    else:
+        f64_add_rows(rows, stride, n_rows, n_k, panels)
+
+
+cdef inline void exp_panels(
+    const Panels *z, Py_ssize_t n_classes, const real *offset, real *max_io, real *shift_out, double *sum_io
+) noexcept nogil:
+    if real is float:
+        f32_exp_panels(z, n_classes, offset, max_io, shift_out, sum_io)
+    else:
+        f64_exp_panels(z, n_classes, offset, max_io, shift_out, sum_io)
+
+
+cdef inline void scale_panels(
+    const Panels *z, Py_ssize_t n_classes, const real *scale, const real *prior_scale, const real *prior
+) noexcept nogil:
+    if real is float:
+        f32_scale_panels(z, n_classes, scale, prior_scale, prior)
+    else:
+        f64_scale_panels(z, n_classes, scale, prior_scale, prior)
+
+
+cdef inline void sum_panels(const Panels *z, Py_ssize_t n_classes, Py_ssize_t n_rows, real *sums_out) noexcept nogil:
+    if real is float:
+        f32_sum_panels(z, n_classes, n_rows, sums_out)
+    else:
+        f64_sum_panels(z, n_classes, n_rows, sums_out)
+
+
+cdef inline void topk_panels(
+    const Panels *z, Py_ssize_t n_classes, Py_ssize_t n_rows, int64_t first_id, Py_ssize_t k, real *values,
+    int64_t *ids
+) noexcept nogil:
+    if real is float:
+        f32_topk_panels(z, n_classes, n_rows, first_id, k, values, ids)
+    else:
+        f64_topk_panels(z, n_classes, n_rows, first_id, k, values, ids)
+
+
+cdef inline void update_block(
+    const Rule *rule, const Block *block, Py_ssize_t n_rows, Py_ssize_t n_cols, real *grad, Py_ssize_t grad_stride,
+    real *state
+) noexcept nogil:
+    if real is float:
+        f32_update_block(rule, block, n_rows, n_cols, grad, grad_stride, state)
+    else:
+        f64_update_block(rule, block, n_rows, n_cols, grad, grad_stride, state)

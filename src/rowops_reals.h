@@ -7,6 +7,8 @@
 #include "vec.h"
 #include "rowops_impl.h"
 #include "softmax_impl.h"
+#include "gemm_impl.h"
+#include "panels_impl.h"
 #include "tileops_impl.h"
 #include "topk_impl.h"
 #include "vec_end.h"
@@ -21,6 +23,8 @@
 #include "vec.h"
 #include "rowops_impl.h"
 #include "softmax_impl.h"
+#include "gemm_impl.h"
+#include "panels_impl.h"
 #include "tileops_impl.h"
 #include "topk_impl.h"
 #include "vec_end.h"
@@ -33,6 +37,7 @@
 #define TABLE_ENTRY(name, real_name) .name = PASTE(name, real_name, ISA_NAME)
 #define TABLE_ENTRIES(real_name)                                                                                      \
     {                                                                                                                 \
+        .panel_width = PASTE(PANEL_WIDTH, real_name, ISA_NAME),                                                       \
         /* dense */                                                                                                   \
         TABLE_ENTRY(lse_rows, real_name),                                                                             \
         TABLE_ENTRY(lse_columns, real_name),                                                                          \
@@ -44,15 +49,18 @@
         TABLE_ENTRY(subtract_scaled, real_name),                                                                      \
         TABLE_ENTRY(exp_array, real_name),                                                                            \
         /* tiles */                                                                                                   \
+        TABLE_ENTRY(multiply, real_name),                                                                             \
+        TABLE_ENTRY(pack_panels, real_name),                                                                          \
+        TABLE_ENTRY(unpack_panels, real_name),                                                                        \
+        TABLE_ENTRY(add_rows, real_name),                                                                             \
+        TABLE_ENTRY(exp_panels, real_name),                                                                           \
+        TABLE_ENTRY(scale_panels, real_name),                                                                         \
+        TABLE_ENTRY(sum_panels, real_name),                                                                           \
         TABLE_ENTRY(gather_block, real_name),                                                                         \
-        TABLE_ENTRY(fill_rows, real_name),                                                                            \
         TABLE_ENTRY(spmm, real_name),                                                                                 \
-        TABLE_ENTRY(exp_rows, real_name),                                                                             \
-        TABLE_ENTRY(scale_rows, real_name),                                                                           \
-        TABLE_ENTRY(sum_columns, real_name),                                                                          \
         TABLE_ENTRY(update_block, real_name),                                                                         \
         TABLE_ENTRY(sum_parts, real_name),                                                                            \
-        TABLE_ENTRY(topk_rows, real_name),                                                                            \
+        TABLE_ENTRY(topk_panels, real_name),                                                                          \
         TABLE_ENTRY(topk_merge, real_name),                                                                           \
     }
 #define TABLE_NAME_(isa) table_##isa

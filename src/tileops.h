@@ -13,6 +13,19 @@ typedef struct {
     ptrdiff_t row_stride, col_stride;
 } Block;
 
+/* Panels: `n_panels` blocks, `stride` reals apart, of rows `width` reals long; see panels_impl.h. */
+typedef struct {
+    void *data;
+    ptrdiff_t width, stride, n_panels;
+} Panels;
+
+/* The side of a product that is read where it is: element (r, k) is
+ * data[r * row_stride + k / k_block * block_stride + k % k_block * k_stride]; row_stride or k_stride is 1. */
+typedef struct {
+    const void *data;
+    ptrdiff_t row_stride, k_stride, k_block, block_stride;
+} Factor;
+
 /* What becomes of a gradient. state_per_row: Adagrad keeps one mean square a row instead of one square an element. */
 enum { RULE_ADD, RULE_SGD, RULE_ADAGRAD };
 typedef struct {
@@ -21,31 +34,43 @@ typedef struct {
 } Rule;
 
 #define ROWOPS_FIELDS_TILES(real)                                                                                     \
+    ptrdiff_t panel_width; /* of batches of more rows than half of it */                                             \
     /* out[i, j] <- block[i, j] for i < n_rows, j < n_cols; out is C contiguous */                                    \
     void (*gather_block)(const Block *block, ptrdiff_t n_rows, ptrdiff_t n_cols, real *out);                          \
-    /* out[i, :] <- bias, or zero where it is NULL */                                                                 \
-    void (*fill_rows)(const real *bias, ptrdiff_t n_rows, ptrdiff_t n_cols, real *out, ptrdiff_t stride);             \
     /* out[i, :] (+)= sum over entries e of row i of data[e] * dense[row(e), :], row(e) = ids ? ids[indices[e]] : indices[e] */ \
     void (*spmm)(const ptrdiff_t *indptr, const int32_t *indices, const real *data, ptrdiff_t n_rows,                 \
                  const real *dense, ptrdiff_t dense_stride, const int64_t *ids, ptrdiff_t n_cols,                     \
                  real *out, ptrdiff_t out_stride, int accumulate);                                                    \
-    /* for each row: m = max(z + offset), z <- exp(z + offset - m), s = sum(z); offset may be NULL; m = -inf, s = 0 of -inf rows */ \
-    void (*exp_rows)(real *z, ptrdiff_t n_rows, ptrdiff_t n_cols, ptrdiff_t stride, const real *offset,               \
-                     double *max_out, double *sum_out);                                                               \
-    /* z[i, :] <- scale[i] * z[i, :] - prior_scale[i] * prior; prior may be NULL */                                   \
-    void (*scale_rows)(real *z, ptrdiff_t n_rows, ptrdiff_t n_cols, ptrdiff_t stride, const double *scale,            \
-                       const double *prior_scale, const real *prior);                                                 \
-    /* sums[j] <- sum over rows of z[:, j] */                                                                         \
-    void (*sum_columns)(const real *z, ptrdiff_t n_rows, ptrdiff_t n_cols, ptrdiff_t stride, real *sums);             \
-    /* block <- rule(block, grad); grad (n_rows, n_cols) is C contiguous and may be changed; state: one value a row, or \
-     * laid out as block */                                                                                           \
+    /* gemm_impl.h: c[p][r, :] (+)= init[r] + sum_k a(r, k) b[p][k, :] for r < n_rows, all panels p; init may be NULL */ \
+    void (*multiply)(const Factor *a, ptrdiff_t n_rows, ptrdiff_t n_k, const Panels *b, const real *init,             \
+                     const Panels *c, ptrdiff_t c_row_stride, int add);                                               \
+    /* panels_impl.h: out[p][k, l] <- a(p * width + l, k), zero from n_rows on */                                     \
+    void (*pack_panels)(const real *a, ptrdiff_t row_stride, ptrdiff_t k_stride, ptrdiff_t n_rows, ptrdiff_t n_k,     \
+                        const Panels *out);                                                                           \
+    /* out(i, k) <- panels[i / width][k, i % width] for i < n_rows */                                                 \
+    void (*unpack_panels)(const Panels *panels, ptrdiff_t n_rows, ptrdiff_t n_k, real *out, ptrdiff_t row_stride,     \
+                          ptrdiff_t k_stride);                                                                        \
+    /* panels[i / width][k, i % width] += rows[i, k] for i < n_rows */                                                \
+    void (*add_rows)(const real *rows, ptrdiff_t stride, ptrdiff_t n_rows, ptrdiff_t n_k, const Panels *panels);      \
+    /* A step of a running log-sum-exp, for each row: max <- the largest so far, z <- exp(z + offset - shift),        \
+     * sum <- sum of exp(. - shift) so far, where shift is max, or 0 while that is -inf. offset, by class, may be     \
+     * NULL, and so may shift_out. */                                                                                 \
+    void (*exp_panels)(const Panels *z, ptrdiff_t n_classes, const real *offset, real *max_io, real *shift_out,       \
+                       double *sum_io);                                                                               \
+    /* z <- scale z - prior_scale prior; the scales by row, prior by class or NULL */                                 \
+    void (*scale_panels)(const Panels *z, ptrdiff_t n_classes, const real *scale, const real *prior_scale,            \
+                         const real *prior);                                                                          \
+    /* sums_out[c] <- sum over rows i < n_rows of z(c, i) */                                                          \
+    void (*sum_panels)(const Panels *z, ptrdiff_t n_classes, ptrdiff_t n_rows, real *sums_out);                       \
+    /* block <- rule(block, grad); the rows of grad (n_rows, n_cols) are grad_stride apart, and it may be changed;    \
+     * state: one value a row, or laid out as block */                                                                \
     void (*update_block)(const Rule *rule, const Block *block, ptrdiff_t n_rows, ptrdiff_t n_cols, real *grad,        \
-                         real *state);                                                                                \
-    /* sum_out[i] <- sum over parts p, in order, of parts[p * part_stride + i], for i < n */                          \
-    void (*sum_parts)(const real *parts, ptrdiff_t n_parts, ptrdiff_t part_stride, ptrdiff_t n, real *sum_out);       \
+                         ptrdiff_t grad_stride, real *state);                                                         \
+    /* parts[0:n] <- the sum over parts p, in order, of parts[p * part_stride + (0:n)] */                              \
+    void (*sum_parts)(real *parts, ptrdiff_t n_parts, ptrdiff_t part_stride, ptrdiff_t n);                            \
     /* topk_impl.h */                                                                                                 \
-    void (*topk_rows)(const real *z, ptrdiff_t n_rows, ptrdiff_t n_cols, ptrdiff_t stride, int64_t first_id,          \
-                      ptrdiff_t k, real *values, int64_t *ids);                                                       \
+    void (*topk_panels)(const Panels *z, ptrdiff_t n_classes, ptrdiff_t n_rows, int64_t first_id, ptrdiff_t k,        \
+                        real *values, int64_t *ids);                                                                  \
     void (*topk_merge)(real *values, int64_t *ids, ptrdiff_t n_parts, ptrdiff_t part_stride, ptrdiff_t k);
 
 #endif

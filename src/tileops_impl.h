@@ -1,4 +1,4 @@
-/* Leaf loops over tiles of logits, CSR batches and blocks of parameters.
+/* Leaf loops over CSR batches and blocks of parameters.
  * Included once per (instruction set, real type), after vec.h; plain loops where the compiler vectorises them well. */
 
 static void FN(gather_block)(const Block *block, ptrdiff_t n_rows, ptrdiff_t n_cols, REAL *restrict out)
@@ -16,15 +16,6 @@ static void FN(gather_block)(const Block *block, ptrdiff_t n_rows, ptrdiff_t n_c
             for (ptrdiff_t j = 0; j < n_cols; j++)
                 out[j] = row[j * col_stride];
     }
-}
-
-static void FN(fill_rows)(const REAL *bias, ptrdiff_t n_rows, ptrdiff_t n_cols, REAL *out, ptrdiff_t stride)
-{
-    for (ptrdiff_t i = 0; i < n_rows; i++)
-        if (bias)
-            memcpy(out + i * stride, bias, n_cols * sizeof(REAL));
-        else
-            memset(out + i * stride, 0, n_cols * sizeof(REAL));
 }
 
 /* One row of spmm for `n_vecs` vectors (and a part of one more): the sums stay in registers over all entries. */
@@ -71,74 +62,6 @@ static void FN(spmm)(const ptrdiff_t *indptr, const int32_t *indices, const REAL
             COLUMNS(0, n_cols - j);
 #undef COLUMNS
     }
-}
-
-static void FN(exp_rows)(REAL *z, ptrdiff_t n_rows, ptrdiff_t n_cols, ptrdiff_t stride, const REAL *offset,
-                         double *max_out, double *sum_out)
-{
-    const V lowest = FN(splat)(-INFINITY);
-    for (ptrdiff_t i = 0; i < n_rows; i++) {
-        REAL *row = z + i * stride;
-        V max0 = lowest, max1 = lowest, sum0 = FN(splat)(0), sum1 = sum0;
-        ptrdiff_t j = 0;
-        if (offset) {
-            for (; j + LANES <= n_cols; j += LANES)
-                FN(store)(row + j, FN(load)(row + j) + FN(load)(offset + j));
-            for (; j < n_cols; j++)
-                row[j] += offset[j];
-        }
-        for (j = 0; j + 2 * LANES <= n_cols; j += 2 * LANES) {
-            max0 = FN(max)(FN(load)(row + j), max0);
-            max1 = FN(max)(FN(load)(row + j + LANES), max1);
-        }
-        for (; j + LANES <= n_cols; j += LANES)
-            max0 = FN(max)(FN(load)(row + j), max0);
-        if (j < n_cols)
-            max1 = FN(max)(FN(load_part)(row + j, n_cols - j, -INFINITY), max1);
-        REAL max = FN(hmax)(FN(max)(max0, max1));
-        V shift = FN(splat)(max == -INFINITY ? 0 : max); /* exp(-inf - 0) = 0: a row of -inf has the sum 0, a NaN stays */
-        for (j = 0; j + 2 * LANES <= n_cols; j += 2 * LANES) {
-            V e0 = FN(exp)(FN(load)(row + j) - shift), e1 = FN(exp)(FN(load)(row + j + LANES) - shift);
-            FN(store)(row + j, e0);
-            FN(store)(row + j + LANES, e1);
-            sum0 += e0;
-            sum1 += e1;
-        }
-        for (; j < n_cols; j += LANES) {
-            ptrdiff_t left = n_cols - j;
-            V e = FN(exp)((left < LANES ? FN(load_part)(row + j, left, -INFINITY) : FN(load)(row + j)) - shift);
-            if (left < LANES)
-                FN(store_part)(row + j, left, e);
-            else
-                FN(store)(row + j, e);
-            sum0 += e;
-        }
-        max_out[i] = max;
-        sum_out[i] = FN(hsum)(sum0 + sum1);
-    }
-}
-
-static void FN(scale_rows)(REAL *z, ptrdiff_t n_rows, ptrdiff_t n_cols, ptrdiff_t stride, const double *scale,
-                           const double *prior_scale, const REAL *prior)
-{
-    for (ptrdiff_t i = 0; i < n_rows; i++) {
-        REAL *restrict row = z + i * stride;
-        const REAL a = (REAL)scale[i], r = prior ? (REAL)prior_scale[i] : 0;
-        if (prior)
-            for (ptrdiff_t j = 0; j < n_cols; j++)
-                row[j] = a * row[j] - r * prior[j];
-        else
-            for (ptrdiff_t j = 0; j < n_cols; j++)
-                row[j] *= a;
-    }
-}
-
-static void FN(sum_columns)(const REAL *z, ptrdiff_t n_rows, ptrdiff_t n_cols, ptrdiff_t stride, REAL *restrict sums)
-{
-    memset(sums, 0, n_cols * sizeof(REAL));
-    for (ptrdiff_t i = 0; i < n_rows; i++)
-        for (ptrdiff_t j = 0; j < n_cols; j++)
-            sums[j] += z[i * stride + j];
 }
 
 INLINE double FN(mean_square)(const REAL *x, ptrdiff_t n)
@@ -188,10 +111,11 @@ INLINE void FN(update_row)(const int kind, REAL *row, ptrdiff_t col_stride, cons
     }
 }
 
-static void FN(update_block)(const Rule *rule, const Block *block, ptrdiff_t n_rows, ptrdiff_t n_cols, REAL *grad, REAL *state)
+static void FN(update_block)(const Rule *rule, const Block *block, ptrdiff_t n_rows, ptrdiff_t n_cols, REAL *grad,
+                             ptrdiff_t grad_stride, REAL *state)
 {
     const REAL epsilon = (REAL)rule->epsilon, alpha = (REAL)rule->alpha;
-    for (ptrdiff_t i = 0; i < n_rows; i++, grad += n_cols) {
+    for (ptrdiff_t i = 0; i < n_rows; i++, grad += grad_stride) {
         ptrdiff_t id = block->row_ids ? block->row_ids[i] : i;
         REAL *row = (REAL *)block->data + id * block->row_stride;
         REAL *row_state = state ? state + id * block->row_stride : row;
@@ -217,10 +141,9 @@ static void FN(update_block)(const Rule *rule, const Block *block, ptrdiff_t n_r
     }
 }
 
-static void FN(sum_parts)(const REAL *parts, ptrdiff_t n_parts, ptrdiff_t part_stride, ptrdiff_t n, REAL *restrict sum_out)
+static void FN(sum_parts)(REAL *parts, ptrdiff_t n_parts, ptrdiff_t part_stride, ptrdiff_t n)
 {
-    memcpy(sum_out, parts, n * sizeof(REAL));
     for (ptrdiff_t p = 1; p < n_parts; p++)
         for (ptrdiff_t i = 0; i < n; i++)
-            sum_out[i] += parts[p * part_stride + i];
+            parts[i] += parts[p * part_stride + i];
 }

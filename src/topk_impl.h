@@ -26,25 +26,53 @@ INLINE void FN(heap_offer)(REAL *values, int64_t *ids, ptrdiff_t k, REAL value, 
         FN(heap_place)(values, ids, k, 0, value, id);
 }
 
-/* Offers z[i, j], whose id is first_id + j, to the heap of row i. Empty places hold (-inf, INT64_MAX), worse than all. */
-static void FN(topk_rows)(const REAL *z, ptrdiff_t n_rows, ptrdiff_t n_cols, ptrdiff_t stride, int64_t first_id,
-                          ptrdiff_t k, REAL *values, int64_t *ids)
+INLINE int FN(any)(VI mask)
 {
-    for (ptrdiff_t i = 0; i < n_rows; i++, z += stride, values += k, ids += k) {
-        ptrdiff_t j = 0;
-        for (; j + 4 * LANES <= n_cols; j += 4 * LANES) { /* nearly always nothing: one look at four vectors */
-            V best = FN(max)(FN(max)(FN(load)(z + j), FN(load)(z + j + LANES)),
-                             FN(max)(FN(load)(z + j + 2 * LANES), FN(load)(z + j + 3 * LANES)));
-            VI above = (VI)(best >= FN(splat)(values[0]));
-            REAL_INT any = 0;
-            for (ptrdiff_t l = 0; l < LANES; l++)
-                any |= above[l];
-            if (any)
-                for (ptrdiff_t l = j; l < j + 4 * LANES; l++)
-                    FN(heap_offer)(values, ids, k, z[l], first_id + l);
-        }
-        for (; j < n_cols; j++)
-            FN(heap_offer)(values, ids, k, z[j], first_id + j);
+#if defined(ISA_AVX512)
+    return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask) != 0;
+#elif defined(ISA_AVX2)
+    return !_mm256_testz_si256((__m256i)mask, (__m256i)mask);
+#else
+    REAL_INT any = 0;
+    for (ptrdiff_t l = 0; l < LANES; l++)
+        any |= mask[l];
+    return any != 0;
+#endif
+}
+
+/* What a logit must exceed to get into the heap: its worst, or a NaN (which nothing is below) while places are empty. */
+INLINE REAL FN(heap_bar)(const REAL *values, const int64_t *ids) { return ids[0] == INT64_MAX ? NAN : values[0]; }
+
+/* One vector of rows: z(c, l) for c < n_classes, `width` reals apart, against the heaps of n_lanes rows. */
+INLINE void FN(topk_lanes)(const REAL *z, ptrdiff_t width, ptrdiff_t n_classes, ptrdiff_t n_lanes, int64_t first_id,
+                           ptrdiff_t k, REAL *values, int64_t *ids)
+{
+    REAL bar_lane[VBYTES / sizeof(REAL)];
+    for (ptrdiff_t l = 0; l < LANES; l++)
+        bar_lane[l] = l < n_lanes ? FN(heap_bar)(values + l * k, ids + l * k) : INFINITY;
+    V bar = FN(load)(bar_lane);
+    for (ptrdiff_t c = 0; c < n_classes; c++) {
+        VI above = ~(VI)(FN(load)(z + c * width) <= bar);
+        if (__builtin_expect(!FN(any)(above), 1))
+            continue;
+        for (ptrdiff_t l = 0; l < n_lanes; l++)
+            if (above[l]) {
+                FN(heap_offer)(values + l * k, ids + l * k, k, z[c * width + l], first_id + c);
+                bar_lane[l] = FN(heap_bar)(values + l * k, ids + l * k);
+            }
+        bar = FN(load)(bar_lane);
+    }
+}
+
+/* Offers z(c, i), whose id is first_id + c, to the heap of row i, (n_rows, k), with classes in ascending order: of equal
+ * logits the first stays. Empty places hold (-inf, INT64_MAX), worse than all. */
+static void FN(topk_panels)(const Panels *z, ptrdiff_t n_classes, ptrdiff_t n_rows, int64_t first_id, ptrdiff_t k,
+                            REAL *values, int64_t *ids)
+{
+    for (ptrdiff_t i = 0; i < n_rows; i += LANES) {
+        const REAL *lanes = (const REAL *)z->data + i / z->width * z->stride + i % z->width;
+        FN(topk_lanes)(lanes, z->width, n_classes, n_rows - i < LANES ? n_rows - i : LANES, first_id, k, values + i * k,
+                       ids + i * k);
     }
 }
 

@@ -1,0 +1,133 @@
+/* Tiles of logits in panels, and what fills and reads panels. Included once per (instruction set, real type).
+ *
+ * A tile holds the logits of all rows of a batch for some classes, as panels of `width` rows: element (class c, row i) is
+ * data[i / width * stride + c * width + i % width]. So one vector holds one class of several rows: maxima and sums over
+ * classes need nothing across a vector, and there are no tails. The rows that fill up the last panel are worked on and
+ * ignored.
+ */
+
+enum { FN(PANEL_WIDTH) = 2 * VBYTES / sizeof(REAL) }; /* half of it for batches of few rows */
+
+/* out[p][k][l] <- a(p * width + l, k), zero beyond n_rows */
+static void FN(pack_panels)(const REAL *a, ptrdiff_t row_stride, ptrdiff_t k_stride, ptrdiff_t n_rows, ptrdiff_t n_k,
+                            const Panels *out)
+{
+    const ptrdiff_t width = out->width;
+    for (ptrdiff_t p = 0; p < out->n_panels; p++) {
+        REAL *panel = (REAL *)out->data + p * out->stride;
+        const REAL *first = a + p * width * row_stride;
+        ptrdiff_t n = n_rows - p * width < width ? n_rows - p * width : width;
+        if (row_stride == 1)
+            for (ptrdiff_t k = 0; k < n_k; k++) {
+                memcpy(panel + k * width, first + k * k_stride, n * sizeof(REAL));
+                memset(panel + k * width + n, 0, (width - n) * sizeof(REAL));
+            }
+        else
+            for (ptrdiff_t k = 0; k < n_k; k++)
+                for (ptrdiff_t l = 0; l < width; l++)
+                    panel[k * width + l] = l < n ? first[l * row_stride + k * k_stride] : 0;
+    }
+}
+
+/* out(i, k) <- or, with `add`, += panels; the other way round than pack_panels */
+static void FN(unpack_panels)(const Panels *panels, ptrdiff_t n_rows, ptrdiff_t n_k, REAL *out, ptrdiff_t row_stride,
+                              ptrdiff_t k_stride)
+{
+    const ptrdiff_t width = panels->width;
+    for (ptrdiff_t i = 0; i < n_rows; i++) {
+        const REAL *lane = (const REAL *)panels->data + i / width * panels->stride + i % width;
+        for (ptrdiff_t k = 0; k < n_k; k++)
+            out[i * row_stride + k * k_stride] = lane[k * width];
+    }
+}
+
+/* panels += rows, (n_rows, n_k) with rows `stride` apart */
+static void FN(add_rows)(const REAL *rows, ptrdiff_t stride, ptrdiff_t n_rows, ptrdiff_t n_k, const Panels *panels)
+{
+    const ptrdiff_t width = panels->width;
+    for (ptrdiff_t i = 0; i < n_rows; i++) {
+        REAL *lane = (REAL *)panels->data + i / width * panels->stride + i % width;
+        for (ptrdiff_t k = 0; k < n_k; k++)
+            lane[k * width] += rows[i * stride + k];
+    }
+}
+
+/* One panel, n_v vectors wide, of exp_panels. */
+INLINE void FN(exp_panel)(const int n_v, REAL *z, ptrdiff_t n_classes, const REAL *offset, REAL *max_io, REAL *shift_out,
+                          double *sum_io)
+{
+    const ptrdiff_t width = n_v * LANES;
+    V max[2], shift[2], sum[2] = {{0}, {0}}, before[2];
+    for (int v = 0; v < n_v; v++)
+        before[v] = max[v] = FN(load)(max_io + v * LANES);
+    for (ptrdiff_t c = 0; c < n_classes; c++)
+        for (int v = 0; v < n_v; v++) {
+            V x = FN(load)(z + c * width + v * LANES);
+            if (offset) {
+                x += FN(splat)(offset[c]);
+                FN(store)(z + c * width + v * LANES, x);
+            }
+            max[v] = FN(max)(x, max[v]); /* passes over NaN, which the exponential brings into the sum */
+        }
+    for (int v = 0; v < n_v; v++) /* exp(-inf - 0) = 0: nothing but -inf has the sum 0 */
+        shift[v] = FN(select)((VI)(max[v] == FN(splat)(-INFINITY)), FN(splat)(0), max[v]);
+    for (ptrdiff_t c = 0; c < n_classes; c++)
+        for (int v = 0; v < n_v; v++) {
+            REAL *at = z + c * width + v * LANES;
+            V e = FN(exp_from)(FN(splat)(EXP_MIN), FN(load)(at) - shift[v]);
+            FN(store)(at, e);
+            sum[v] += e;
+        }
+    for (int v = 0; v < n_v; v++) {
+        REAL factor[VBYTES / sizeof(REAL)], sum_lane[VBYTES / sizeof(REAL)];
+        FN(store)(factor, FN(exp)(before[v] - shift[v]));
+        FN(store)(sum_lane, sum[v]);
+        FN(store)(max_io + v * LANES, max[v]);
+        if (shift_out)
+            FN(store)(shift_out + v * LANES, shift[v]);
+        for (ptrdiff_t l = 0; l < LANES; l++)
+            sum_io[v * LANES + l] = sum_io[v * LANES + l] * factor[l] + sum_lane[l];
+    }
+}
+
+static void FN(exp_panels)(const Panels *z, ptrdiff_t n_classes, const REAL *offset, REAL *max_io, REAL *shift_out,
+                           double *sum_io)
+{
+    REAL *panel = (REAL *)z->data;
+    for (ptrdiff_t p = 0; p < z->n_panels; p++, panel += z->stride) {
+        REAL *shift = shift_out ? shift_out + p * z->width : shift_out;
+        if (z->width == LANES)
+            FN(exp_panel)(1, panel, n_classes, offset, max_io + p * z->width, shift, sum_io + p * z->width);
+        else
+            FN(exp_panel)(2, panel, n_classes, offset, max_io + p * z->width, shift, sum_io + p * z->width);
+    }
+}
+
+static void FN(scale_panels)(const Panels *z, ptrdiff_t n_classes, const REAL *scale, const REAL *prior_scale,
+                             const REAL *prior)
+{
+    REAL *panel = (REAL *)z->data;
+    for (ptrdiff_t p = 0; p < z->n_panels; p++, panel += z->stride)
+        for (ptrdiff_t v = 0; v < z->width; v += LANES) {
+            V a = FN(load)(scale + p * z->width + v), r = prior ? FN(load)(prior_scale + p * z->width + v) : a;
+            for (ptrdiff_t c = 0; c < n_classes; c++) {
+                REAL *at = panel + c * z->width + v;
+                FN(store)(at, prior ? a * FN(load)(at) - r * FN(splat)(prior[c]) : a * FN(load)(at));
+            }
+        }
+}
+
+/* sums_out[c] <- sum over rows i < n_rows of z(c, i) */
+static void FN(sum_panels)(const Panels *z, ptrdiff_t n_classes, ptrdiff_t n_rows, REAL *sums_out)
+{
+    for (ptrdiff_t c = 0; c < n_classes; c++) {
+        const REAL *at = (const REAL *)z->data + c * z->width;
+        V sum0 = {0}, sum1 = {0};
+        for (ptrdiff_t left = n_rows; left > 0; left -= z->width, at += z->stride) {
+            sum0 += left < LANES ? FN(load_part)(at, left, 0) : FN(load)(at);
+            if (z->width > LANES && left > LANES)
+                sum1 += left < 2 * LANES ? FN(load_part)(at + LANES, left - LANES, 0) : FN(load)(at + LANES);
+        }
+        sums_out[c] = FN(hsum)(sum0 + sum1);
+    }
+}
