@@ -189,22 +189,19 @@ class Runner:
         """Class codes and log-probabilities (n_samples, k) of all rows, best first."""
         class_ids = np.empty((self.X.shape[0], k), np.int64)
         log_proba = np.empty((self.X.shape[0], k), self.model.dtype)
-        with _threads.blas_single_threaded():
-            for rows in self.chunks():
-                class_ids[rows], log_proba[rows] = _head.topk(self.terms(rows), k, self.n_threads, self.workspace)
+        for rows in self.chunks():
+            class_ids[rows], log_proba[rows] = _head.topk(self.terms(rows), k, self.n_threads, self.workspace)
         return class_ids, log_proba
 
     def nll(self, target):
         """(n_samples,) negative log-probabilities of class codes `target` (-1: nan) among all classes."""
         out = np.empty(self.X.shape[0])
-        with _threads.blas_single_threaded():
-            for rows in self.chunks():
-                out[rows] = self.forward(rows, target[rows]).nll
+        for rows in self.chunks():
+            out[rows] = self.forward(rows, target[rows]).nll
         return np.where(target < 0, np.nan, out)
 
     def logits(self, out):
         """out (n_samples, n_classes) <- all logits."""
-        with _threads.blas_single_threaded():
-            for rows in self.chunks():
-                _head.write_logits(self.terms(rows), out[rows[0] : rows[-1] + 1], self.n_threads, self.workspace)
+        for rows in self.chunks():
+            _head.write_logits(self.terms(rows), out[rows[0] : rows[-1] + 1], self.n_threads, self.workspace)
         return out

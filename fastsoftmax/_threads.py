@@ -1,9 +1,6 @@
-"""The only place that resolves `n_threads` and limits BLAS."""
+"""The only place that resolves `n_threads`."""
 
 import os
-import threading
-from contextlib import contextmanager
-from functools import cache
 
 SPIN_COUNT = "1000"
 
@@ -62,43 +59,3 @@ def resolve(n_threads):
 def for_work(n_threads, multiply_adds):
     """Of `n_threads`, as many as the work is worth: waking one takes as long as some hundred thousand of them."""
     return max(1, min(n_threads, int(multiply_adds) >> 18))
-
-
-@cache
-def _controller():
-    import scipy.linalg.cython_blas  # noqa: F401  so that its BLAS is loaded and seen
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
-
-
-class _BlasLimit:
-    """One thread for BLAS while anybody needs it, in any Python thread: BLAS has one setting for all of them."""
-
-    def __init__(self):
-        self._lock, self._users, self._limit = threading.Lock(), 0, None
-
-    def enter(self):
-        with self._lock:
-            if self._users == 0:
-                self._limit = _controller().limit(limits=1, user_api="blas")
-            self._users += 1
-
-    def leave(self):
-        with self._lock:
-            self._users -= 1
-            if self._users == 0:
-                self._limit.restore_original_limits()
-
-
-_blas_limit = _BlasLimit()
-
-
-@contextmanager
-def blas_single_threaded():
-    """Context in which every BLAS runs one thread: kernels call it from their own threads."""
-    _blas_limit.enter()
-    try:
-        yield
-    finally:
-        _blas_limit.leave()

@@ -56,12 +56,11 @@ class Trainer:
         """One pass over all rows in random order. Returns the mean loss."""
         order = self.rng.permutation(len(self.target))
         total = 0.0
-        with _threads.blas_single_threaded():
-            for start in range(0, len(order), self.batch_size):
-                rows = order[start : start + self.batch_size]
-                loss = self._step(rows)
-                total += loss * len(rows)
-                progress.update(len(rows), loss)
+        for start in range(0, len(order), self.batch_size):
+            rows = order[start : start + self.batch_size]
+            loss = self._step(rows)
+            total += loss * len(rows)
+            progress.update(len(rows), loss)
         return float(total / len(order))
 
     def _step(self, rows):

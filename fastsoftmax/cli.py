@@ -231,22 +231,14 @@ def _info(options):
 def _installation():
     import platform
 
-    from threadpoolctl import threadpool_info
-
     import fastsoftmax
-    from fastsoftmax import _openmp, _rowops, _threads, linear  # noqa: F401  (linear loads the BLAS that the kernels call)
+    from fastsoftmax import _openmp, _rowops, _threads
 
     yield "fastsoftmax", fastsoftmax.__version__
     yield "python", platform.python_version()
     yield "instruction set", f"{_rowops.selected()} (this CPU runs: {', '.join(_rowops.available())})"
     yield "OpenMP", f"version {_openmp.VERSION}" if _openmp.ENABLED else "none: built without threads"
     yield "threads", f"{_threads.resolve(None)} by default, {_threads.n_cpus()} CPUs"
-    for library in threadpool_info():
-        if library["user_api"] == "blas":
-            yield (
-                "BLAS",
-                f"{library['internal_api']} {library['version']}, {library.get('architecture', 'unknown')} kernels",
-            )
 
 
 def _model(path):

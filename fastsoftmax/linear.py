@@ -31,7 +31,7 @@ class LinearInput:
             row_work = n_candidates * (8 + (self.X.nnz // max(1, self.n_rows) if self.is_sparse else self.X.shape[1]))
             step = np.clip(CHUNK_WORK // max(1, row_work), 64, 1024)
         else:
-            step = np.clip(keep // max(1, n_candidates * self.W.itemsize), 64, MAX_ROWS)
+            step = np.clip(keep // max(1, n_candidates * self.W.itemsize) // 64 * 64, 64, MAX_ROWS)
         for start in range(0, self.n_rows, int(step)):
             yield slice(start, min(start + int(step), self.n_rows))
 
@@ -75,8 +75,8 @@ def linear_logsumexp(X, W, bias=None, *, n_threads=None):
     n_threads = v.check_n_threads(n_threads)
     inputs = LinearInput(X, W, bias)
     lse = np.empty(inputs.n_rows, inputs.W.dtype)
-    workspace, n_threads = _head.Workspace(), _threads.resolve(n_threads)
-    with _threads.blas_single_threaded():
+    n_threads = _threads.resolve(n_threads)
+    with _head.workspace() as workspace:
         for rows in inputs.chunks(inputs.n_classes):
             lse[rows] = _head.Forward(inputs.terms(rows), n_threads=n_threads, workspace=workspace).lse
     return lse
@@ -151,9 +151,9 @@ def linear_cross_entropy(
     gradients = _Gradients(inputs, weight, smooth, scale) if return_grad else None
 
     loss = np.empty(inputs.n_rows)
-    workspace, n_threads = _head.Workspace(), _threads.resolve(n_threads)
-    with _threads.blas_single_threaded():
-        smoothing = _Smoothing(inputs, weight, smooth) if smooth else None
+    n_threads = _threads.resolve(n_threads)
+    smoothing = _Smoothing(inputs, weight, smooth) if smooth else None
+    with _head.workspace() as workspace:
         for rows in inputs.chunks(inputs.n_classes, working_memory if return_grad else None):
             forward = _head.Forward(
                 inputs.terms(rows),
@@ -195,7 +195,8 @@ class _Gradients:
         self.inputs, self.smooth, self.scale = inputs, smooth, scale
         n_classes, dtype = inputs.n_classes, inputs.W.dtype
         self.dX = None if inputs.is_sparse else np.empty_like(inputs.X)
-        self.dW = np.zeros_like(inputs.W)
+        # not zeros_like, which writes every zero: pages that no gradient reaches, as of features of no row, cost nothing
+        self.dW = np.zeros(inputs.W.shape, dtype, order="F" if inputs.W.flags.f_contiguous else "C")
         self.dbias = None if inputs.bias is None else np.zeros_like(inputs.bias)
         self.prior = np.ones(n_classes, dtype) if weight is None else weight.astype(dtype)
         self.prior_sum = float(n_classes) if weight is None else weight.sum()
@@ -243,8 +244,8 @@ def linear_topk(X, W, k, bias=None, *, n_threads=None):
     k = v.check_int("k", k, minimum=1, maximum=inputs.n_classes)
     class_ids = np.empty((inputs.n_rows, k), np.int64)
     log_proba = np.empty((inputs.n_rows, k), inputs.W.dtype)
-    workspace, n_threads = _head.Workspace(), _threads.resolve(n_threads)
-    with _threads.blas_single_threaded():
+    n_threads = _threads.resolve(n_threads)
+    with _head.workspace() as workspace:
         for rows in inputs.chunks(inputs.n_classes):
             class_ids[rows], log_proba[rows] = _head.topk(inputs.terms(rows), k, n_threads, workspace)
     return class_ids, log_proba

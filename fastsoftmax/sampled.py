@@ -118,8 +118,8 @@ def sampled_cross_entropy(
     dW = np.zeros((m, inputs.W.shape[1]), dtype) if return_grad else None
     dbias = np.zeros(m, dtype) if return_grad and inputs.bias is not None else None
     total = 0.0
-    workspace, n_threads = _head.Workspace(), _threads.resolve(n_threads)
-    with _threads.blas_single_threaded():
+    n_threads = _threads.resolve(n_threads)
+    with _head.workspace() as workspace:
         for rows in inputs.chunks(m, _head.WORKING_MEMORY if return_grad else None):
             forward = _head.Forward(
                 inputs.terms(rows, candidates.class_ids),

@@ -21,7 +21,7 @@ from _logits cimport (
 )
 from _rowops cimport exp_array, import_rowops
 from _tileops cimport (
-    Rule, exp_panels, multiply, pack_panels, panel_width as width_of_panels, scale_panels, spmm, sum_panels, sum_parts,
+    RULE_ADD, Rule, exp_panels, multiply, pack_panels, panel_width as width_of_panels, scale_panels, spmm, sum_panels, sum_parts,
     unpack_panels, update_block,
 )
 from _types cimport real
@@ -196,6 +196,10 @@ cdef void update_V(
     cdef Block block = rows_from(g.V, start, sizeof(real))
     dz.data, dz.row_stride, dz.k_stride, dz.k_block, dz.block_stride = z.data, z.width, 1, z.width, z.stride
     out.data, out.stride = grad, out.width
+    if g.V_rule.kind == RULE_ADD and block.row_ids == NULL and block.col_stride == 1 and t.n_hidden == stride:
+        out.data = block.data
+        multiply(&dz, n_cols, t.n_rows, &g.hidden_columns, <const real *>NULL, &out, block.row_stride, True)
+        return
     multiply(&dz, n_cols, t.n_rows, &g.hidden_columns, <const real *>NULL, &out, stride, False)
     start *= 1 if g.V_rule.state_per_row else g.V.row_stride
     update_block(&g.V_rule, &block, n_cols, t.n_hidden, grad, stride,

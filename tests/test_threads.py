@@ -5,13 +5,8 @@ import sys
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info, threadpool_limits
 
 from fastsoftmax import SoftmaxClassifier, _openmp, _threads, linear_cross_entropy, logsumexp
-
-
-def blas_threads():
-    return [lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"]
 
 
 def problem():
@@ -43,17 +38,6 @@ def test_small_work_starts_no_threads(multiply_adds, expected):
     assert FOR_WORK(1, multiply_adds) == 1
 
 
-def test_limits_of_blas_hold_while_any_thread_needs_them():
-    before = blas_threads()
-    first, second = _threads.blas_single_threaded(), _threads.blas_single_threaded()
-    first.__enter__()
-    second.__enter__()
-    first.__exit__(None, None, None)
-    assert set(blas_threads()) == {1}
-    second.__exit__(None, None, None)
-    assert blas_threads() == before
-
-
 def test_the_default_is_what_openmp_is_told():
     program = "from fastsoftmax import _threads; print(_threads.resolve(None))"
     environment = os.environ | {"OMP_NUM_THREADS": "5"}
@@ -82,26 +66,3 @@ def test_kernels_run_in_a_forked_process():
         assert child.exitcode == 0
     finally:
         child.kill()
-
-
-@pytest.mark.parametrize("limit", [1, 2])
-def test_limits_of_blas_are_restored(limit):
-    X, W, target = problem()
-    with threadpool_limits(limit, user_api="blas"):
-        before = blas_threads()
-        linear_cross_entropy(X, W, target, return_grad=True)
-        SoftmaxClassifier(max_iter=1).fit(X, target % 5).predict_proba(X)
-        assert blas_threads() == before
-
-
-def test_limits_of_blas_are_restored_after_an_error():
-    X, _, target = problem()
-    before = blas_threads()
-    with pytest.raises(FloatingPointError):
-        SoftmaxClassifier(learning_rate=1e38, optimizer="sgd").fit(1e3 * X, target % 5)
-    assert blas_threads() == before
-
-
-def test_blas_runs_one_thread_within():
-    with threadpool_limits(2, user_api="blas"), _threads.blas_single_threaded():
-        assert set(blas_threads()) == {1}
