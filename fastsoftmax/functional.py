@@ -199,8 +199,9 @@ def softmax(x, axis=None, *, out=None, n_threads=None):
 
     Notes
     -----
-    A result that would be subnormal (below 1.2e-38 in float32, 2.2e-308 in float64) is 0: on x86, arithmetic that makes
-    subnormal numbers takes 50 times as long. The error of the exponential is at most 1.2 ULP.
+    The error of the exponential is at most 1.2 ULP, over its whole range. Results that would be subnormal, and some up to
+    the square root of 2 above those (1.7e-38 in float32, 3.2e-308 in float64), are 0: on x86, arithmetic that makes
+    subnormal numbers takes 50 times as long.
 
     Examples
     --------

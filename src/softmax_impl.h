@@ -18,7 +18,7 @@ INLINE void FN(softmax_row)(const REAL *x, ptrdiff_t n, REAL *y_out)
     REAL max = FN(block_max)(x, NULL, n, -INFINITY);
     double sum = 0;
     for (ptrdiff_t start = 0; start < n; start += FN(BLOCK))
-        sum += FN(block_sum)(x + start, n - start < FN(BLOCK) ? n - start : FN(BLOCK), max, y_out + start);
+        sum += FN(block_sum)(x + start, n - start < FN(BLOCK) ? n - start : FN(BLOCK), max, y_out + start, NULL);
 
     V least = FN(splat)((REAL)sum * REAL_TINY), inverse = FN(splat)((REAL)(1 / sum));
     for (ptrdiff_t i = 0; i < n; i += LANES)
@@ -58,7 +58,7 @@ INLINE void FN(softmax_panel)(const REAL *x, ptrdiff_t n, ptrdiff_t stride, ptrd
     } else {
         V sum = {0};
         for (ptrdiff_t r = 0; r < n; r++) {
-            V e = FN(exp_from)(FN(splat)(EXP_MIN), FN(load_upto)(x + r * stride, n_lanes, 0) - max);
+            V e = FN(exp_below)(FN(load_upto)(x + r * stride, n_lanes, 0) - max);
             FN(store_upto)(y_out + r * stride, n_lanes, e);
             sum += e;
         }
