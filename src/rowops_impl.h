@@ -153,7 +153,7 @@ INLINE void FN(lse_block)(const REAL *x, ptrdiff_t n, REAL max, LseState *state)
     if (n > FN(FEW) && max - max == 0) {
         double sum = FN(block_sum)(x, n, max, NULL, NULL);
         int below = max == state->max; /* or equal: then the sum of all is at least 2, and has no digits to lose */
-        if (below || !(sum < 2)) {
+        if (below || !(sum < 1.25)) { /* sum - 1 has lost two bits at most */
             FN(lse_add)(state, max, below ? 0 : 1, below ? sum : sum - 1);
             return;
         }
@@ -294,24 +294,49 @@ INLINE V FN(normalized)(const FN(Normal) *line, V x, int log)
     return FN(exp_polynomial)(r) * power * line->coef;
 }
 
-INLINE void FN(normalize_row)(const REAL *x, ptrdiff_t n, V shift, V coef, int log, REAL *y_out)
+/* Past the caches if `past`. */
+INLINE void FN(normalize_row)(const REAL *x, ptrdiff_t n, V shift, V coef, int log, int past, REAL *y_out)
 {
     FN(Normal) line = FN(normal)(shift, coef, log);
-    ptrdiff_t i = 0;
+    ptrdiff_t i = 0, head = past ? -((uintptr_t)y_out / sizeof(REAL)) % LANES : 0;
+    if (head && head < n) { /* up to where y is aligned */
+        FN(store_part)(y_out, head, FN(normalized)(&line, FN(load_part)(x, head, 0), log));
+        i = head;
+    }
+#define REDUCE(k, at) r##k = FN(exp_reduce)(line.scale, FN(load)(x + (at)) - shift, &power##k)
+#define STORE(at, y) (past ? FN(store_past)(y_out + (at), y) : FN(store)(y_out + (at), y))
+    if (!log && i + LANES <= n) {
+        V power0, power1, r0, r1;
+        REDUCE(0, i);
+        for (; i + 3 * LANES <= n; i += 2 * LANES) {
+            REDUCE(1, i + LANES);
+            STORE(i, FN(exp_polynomial)(r0) * power0 * line.coef);
+            REDUCE(0, i + 2 * LANES);
+            STORE(i + LANES, FN(exp_polynomial)(r1) * power1 * line.coef);
+        }
+        STORE(i, FN(exp_polynomial)(r0) * power0 * line.coef);
+        i += LANES;
+    }
     for (; i + LANES <= n; i += LANES)
-        FN(store)(y_out + i, FN(normalized)(&line, FN(load)(x + i), log));
+        STORE(i, FN(normalized)(&line, FN(load)(x + i), log));
+#undef REDUCE
+#undef STORE
     if (i < n)
         FN(store_part)(y_out + i, n - i, FN(normalized)(&line, FN(load_part)(x + i, n - i, 0), log));
 }
 
+/* log and past as constants at each call */
 static void FN(normalize_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, const REAL *shift, const REAL *coef,
-                               int log, REAL *y_out)
+                               int log, int past, REAL *y_out)
 {
-    for (ptrdiff_t r = 0; r < n_rows; r++) {
-        if (log)
-            FN(normalize_row)(x + r * n, n, FN(splat)(shift[r]), FN(splat)(coef[r]), 1, y_out + r * n);
-        else
-            FN(normalize_row)(x + r * n, n, FN(splat)(shift[r]), FN(splat)(coef[r]), 0, y_out + r * n);
+    for (ptrdiff_t r = 0; r < n_rows; r++, x += n, y_out += n) {
+        V s = FN(splat)(shift[r]), c = FN(splat)(coef[r]);
+        if (past && n >= FN(BLOCK) && (uintptr_t)y_out % sizeof(REAL) == 0) {
+            log ? FN(normalize_row)(x, n, s, c, 1, 1, y_out) : FN(normalize_row)(x, n, s, c, 0, 1, y_out);
+            FN(fence)();
+        } else {
+            log ? FN(normalize_row)(x, n, s, c, 1, 0, y_out) : FN(normalize_row)(x, n, s, c, 0, 0, y_out);
+        }
     }
 }
 

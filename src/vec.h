@@ -86,6 +86,24 @@ INLINE void FN(store_part)(REAL *p, ptrdiff_t n, V x)
 #endif
 }
 
+/* Stores x where p is aligned to VBYTES, past the caches: then the line is not read before it is written. A fence must
+ * follow before another thread reads it. */
+INLINE void FN(store_past)(REAL *p, V x)
+{
+#ifdef MM_PREFIX
+    MM(stream)(p, x);
+#else
+    FN(store)(p, x);
+#endif
+}
+
+INLINE void FN(fence)(void)
+{
+#ifdef MM_PREFIX
+    _mm_sfence();
+#endif
+}
+
 /* Across the lanes, pairwise: log2(LANES) dependent steps, the same tree whatever the caller. */
 #ifdef ISA_AVX2
 #ifdef REAL_IS_DOUBLE
