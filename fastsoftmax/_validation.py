@@ -8,7 +8,7 @@ import numpy as np
 from numpy.exceptions import AxisError
 from scipy import sparse
 
-from fastsoftmax import _memory
+from fastsoftmax import _memory, _softmax
 
 REAL_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 MAX_THREADS = 1024  # OpenMP runtimes abort the process where they cannot start so many
@@ -469,21 +469,20 @@ def as_class_probabilities(target, logits, ignore_index):
 
 
 def as_class_targets(target, shape, n_classes, ignore_index):
-    """Integer class codes of this shape as int64, flat and contiguous; those to ignore are -1."""
+    """Integer class codes of this shape as int64, flat and contiguous; those to ignore are -1. And how many are not."""
     if target.dtype.kind not in "iu":
         raise TypeError(f"target must hold integer class codes or class probabilities, got an array of {target.dtype}")
     if target.shape != shape:
         raise ValueError(f"target must have shape {shape} (logits without the classes' axis), got {target.shape}")
     codes = np.ascontiguousarray(target, dtype=np.int64).reshape(-1)
-    outside = codes.view(np.uint64) >= n_classes  # negative ones too
-    if not np.count_nonzero(outside) and not 0 <= ignore_index < n_classes:
-        return codes
+    if not 0 <= ignore_index < n_classes and _softmax.count_classes(codes, n_classes) == codes.size:
+        return codes, codes.size  # nearly every call
     ignored = (target == ignore_index).reshape(-1)
-    wrong = outside & ~ignored
+    wrong = ((codes < 0) | (codes >= n_classes)) & ~ignored
     if wrong.any():
         where = tuple(int(i) for i in np.unravel_index(wrong.argmax(), shape))
         raise ValueError(
             f"target must be from 0 to {n_classes - 1} or ignore_index ({ignore_index}), "
             f"got {target[where]} at position {where}"
         )
-    return np.where(ignored, -1, codes)
+    return np.where(ignored, -1, codes), codes.size - np.count_nonzero(ignored)

@@ -34,14 +34,14 @@ def _order(x, axes, *, last=False):
 
 
 def _lines(x, axes, order):
-    """x, in this order of dimensions, as the kernels take it: (n_outer, n, n_inner), C-contiguous."""
+    """x, contiguous in this order of dimensions or copied, as the kernels take it: (n_outer, n, n_inner)."""
     if order is not None:
-        x = x.transpose(order)
+        x = np.ascontiguousarray(x.transpose(order))
         axes = sorted(order.index(a) for a in axes)
     shape = x.shape
     first, end = (axes[0], axes[-1] + 1) if axes else (x.ndim, x.ndim)
     lines_shape = math.prod(shape[:first]), math.prod(shape[first:end]), math.prod(shape[end:])
-    return np.ascontiguousarray(x).reshape(lines_shape)
+    return x.reshape(lines_shape)
 
 
 def _unlines(lines, shape, order):
@@ -140,7 +140,7 @@ def _weight_rows(b, axes, order):
     """Weights as (n_outer, n) or, where every line has the same, (1, n)."""
     if not any(stride for i, stride in enumerate(b.strides) if i not in axes):
         b = b[tuple([slice(None) if i in axes else slice(1) for i in range(b.ndim)])]
-    return _lines(b, axes, order)[:, :, 0]
+    return _lines(np.ascontiguousarray(b) if order is None else b, axes, order)[:, :, 0]
 
 
 def _normalized(x, axis, out, n_threads, *, log):
@@ -317,12 +317,12 @@ def cross_entropy(
         soft = _soft_targets(as_class_probabilities(target, logits, ignore_index), axis, weight, label_smoothing)
         total = math.prod(positions)
     else:
-        classes = as_class_targets(target, positions, n_classes, ignore_index)
+        classes, n_used = as_class_targets(target, positions, n_classes, ignore_index)
         soft = None
         if label_smoothing:
             soft = np.full((1, n_classes), label_smoothing / n_classes, logits.dtype)
             soft *= 1 if weight is None else weight
-        total = _total_weight(classes, weight) if reduction == "mean" else math.nan
+        total = n_used if weight is None else weight[classes[classes >= 0]].sum()
 
     order = _order(logits, (axis,), last=soft is not None)
     if order is not None:  # the lines in the order of the targets
@@ -340,12 +340,6 @@ def cross_entropy(
     else:
         loss = logits.dtype.type(np.add.reduce(losses) * scale)
     return (loss, _unlines(dlines, logits.shape, order)) if return_grad else loss
-
-
-def _total_weight(classes, weight):
-    """Of the class codes that are not to be ignored."""
-    used = classes >= 0
-    return np.count_nonzero(used) if weight is None else weight[classes[used]].sum()
 
 
 def _soft_targets(target, axis, weight, label_smoothing):

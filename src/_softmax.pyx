@@ -229,6 +229,14 @@ cdef void cached_columns_task(const real *x, const Layout *lay, Py_ssize_t width
     softmax_columns(x + offset, lay.n, lay.n_inner, min(width, lay.n_inner - column), log, y_out + offset)
 
 
+def count_classes(const int64_t[::1] classes, int64_t n_classes):
+    """How many class codes are from 0 to n_classes - 1."""
+    cdef Py_ssize_t i, n = 0
+    for i in range(classes.shape[0]):
+        n += 0 <= classes[i] < n_classes
+    return n
+
+
 def softmax(
     const real[:, :, ::1] x,    # IN (n_outer, n, n_inner), not empty
     real[:, :, ::1] y_out,      # OUT the same; may be x
