@@ -16,7 +16,7 @@ MAX_THREADS = 1024  # OpenMP runtimes abort the process where they cannot start 
 
 def check_int(name, value, *, minimum=None, maximum=None):
     """`value` as an int between `minimum` and `maximum`, both included."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, numbers.Integral)):
+    if type(value) is not int and (isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral)):
         raise TypeError(f"{name} must be an integer, got {value!r}")
     if minimum is not None and value < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {value}")
@@ -27,7 +27,7 @@ def check_int(name, value, *, minimum=None, maximum=None):
 
 def check_real(name, value, *, minimum=None, maximum=None, above=None):
     """`value` as a finite float within [minimum, maximum] and above `above`."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (float, int, numbers.Real)):
+    if type(value) is not float and (isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real)):
         raise TypeError(f"{name} must be a real number, got {value!r}")
     value = float(value)
     if not math.isfinite(value):

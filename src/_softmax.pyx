@@ -229,6 +229,17 @@ cdef void cached_columns_task(const real *x, const Layout *lay, Py_ssize_t width
     softmax_columns(x + offset, lay.n, lay.n_inner, min(width, lay.n_inner - column), log, y_out + offset)
 
 
+cdef double sum_by_blocks(const double *x, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t start, i
+    cdef double total = 0, part
+    for start in range(0, n, 256):
+        part = 0
+        for i in range(start, min(start + 256, n)):
+            part += x[i]
+        total += part
+    return total
+
+
 def count_classes(const int64_t[::1] classes, int64_t n_classes):
     """How many class codes are from 0 to n_classes - 1."""
     cdef Py_ssize_t i, n = 0
@@ -273,6 +284,7 @@ def cross_entropy(
     real[:, :, ::1] dx_out,            # OUT gradient of grad_scale * losses.sum(), or None
     int n_threads,
 ):
+    """Returns the sum of the losses."""
     cdef Targets targets
     cdef const real *soft_ptr = NULL
     cdef Py_ssize_t soft_stride = 0
@@ -294,3 +306,4 @@ def cross_entropy(
         targets.soft_step = 1 if soft.shape[0] > 1 else 0
     run(&x[0, 0, 0], soft_ptr, soft_stride, layout_of(x.shape[0], x.shape[1], x.shape[2]), CROSS_ENTROPY, &targets,
         <real *>NULL if dx_out is None else &dx_out[0, 0, 0], n_threads)
+    return sum_by_blocks(&losses_out[0], losses_out.shape[0])
