@@ -330,9 +330,9 @@ def cross_entropy(
     if order is not None:  # the lines in the order of the targets
         order = (*(i for i in range(logits.ndim) if i != axis), axis)
     lines = _lines(logits, (axis,), order)
-    losses = np.zeros(math.prod(positions))
+    losses = np.zeros(logits.size // n_classes)
     scale = 1.0 if reduction != "mean" else 1 / total if total else math.nan
-    dlines = np.empty_like(lines) if return_grad else None
+    dlines = np.empty(lines.shape, lines.dtype) if return_grad else None
     loss_sum = 0.0
     if lines.size:
         soft_mass = None if soft is None else soft.sum(axis=1, dtype=np.float64)
