@@ -8,7 +8,7 @@ import numpy as np
 from numpy.exceptions import AxisError
 from scipy import sparse
 
-from fastsoftmax import _memory
+from fastsoftmax import _memory, _softmax
 
 REAL_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 MAX_THREADS = 1024  # OpenMP runtimes abort the process where they cannot start so many
@@ -16,7 +16,7 @@ MAX_THREADS = 1024  # OpenMP runtimes abort the process where they cannot start 
 
 def check_int(name, value, *, minimum=None, maximum=None):
     """`value` as an int between `minimum` and `maximum`, both included."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, numbers.Integral)):
+    if type(value) is not int and (isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral)):
         raise TypeError(f"{name} must be an integer, got {value!r}")
     if minimum is not None and value < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {value}")
@@ -27,7 +27,7 @@ def check_int(name, value, *, minimum=None, maximum=None):
 
 def check_real(name, value, *, minimum=None, maximum=None, above=None):
     """`value` as a finite float within [minimum, maximum] and above `above`."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (float, int, numbers.Real)):
+    if type(value) is not float and (isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real)):
         raise TypeError(f"{name} must be a real number, got {value!r}")
     value = float(value)
     if not math.isfinite(value):
@@ -469,21 +469,20 @@ def as_class_probabilities(target, logits, ignore_index):
 
 
 def as_class_targets(target, shape, n_classes, ignore_index):
-    """Integer class codes of this shape as int64, flat and contiguous; those to ignore are -1."""
+    """Integer class codes of this shape as int64, flat and contiguous; those to ignore are -1. And how many are not."""
     if target.dtype.kind not in "iu":
         raise TypeError(f"target must hold integer class codes or class probabilities, got an array of {target.dtype}")
     if target.shape != shape:
         raise ValueError(f"target must have shape {shape} (logits without the classes' axis), got {target.shape}")
     codes = np.ascontiguousarray(target, dtype=np.int64).reshape(-1)
-    outside = codes.view(np.uint64) >= n_classes  # negative ones too
-    if not np.count_nonzero(outside) and not 0 <= ignore_index < n_classes:
-        return codes
+    if not 0 <= ignore_index < n_classes and _softmax.count_classes(codes, n_classes) == codes.size:
+        return codes, codes.size  # nearly every call
     ignored = (target == ignore_index).reshape(-1)
-    wrong = outside & ~ignored
+    wrong = ((codes < 0) | (codes >= n_classes)) & ~ignored
     if wrong.any():
         where = tuple(int(i) for i in np.unravel_index(wrong.argmax(), shape))
         raise ValueError(
             f"target must be from 0 to {n_classes - 1} or ignore_index ({ignore_index}), "
             f"got {target[where]} at position {where}"
         )
-    return np.where(ignored, -1, codes)
+    return np.where(ignored, -1, codes), codes.size - np.count_nonzero(ignored)

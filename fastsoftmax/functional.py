@@ -34,14 +34,16 @@ def _order(x, axes, *, last=False):
 
 
 def _lines(x, axes, order):
-    """x, in this order of dimensions, as the kernels take it: (n_outer, n, n_inner), C-contiguous."""
+    """x, contiguous in this order of dimensions or copied, as the kernels take it: (n_outer, n, n_inner)."""
     if order is not None:
-        x = x.transpose(order)
+        x = np.ascontiguousarray(x.transpose(order))
         axes = sorted(order.index(a) for a in axes)
     shape = x.shape
+    if axes == (1,) and len(shape) == 2:  # nearly every call
+        return x.reshape(*shape, 1)
     first, end = (axes[0], axes[-1] + 1) if axes else (x.ndim, x.ndim)
     lines_shape = math.prod(shape[:first]), math.prod(shape[first:end]), math.prod(shape[end:])
-    return np.ascontiguousarray(x).reshape(lines_shape)
+    return x.reshape(lines_shape)
 
 
 def _unlines(lines, shape, order):
@@ -140,7 +142,7 @@ def _weight_rows(b, axes, order):
     """Weights as (n_outer, n) or, where every line has the same, (1, n)."""
     if not any(stride for i, stride in enumerate(b.strides) if i not in axes):
         b = b[tuple([slice(None) if i in axes else slice(1) for i in range(b.ndim)])]
-    return _lines(b, axes, order)[:, :, 0]
+    return _lines(np.ascontiguousarray(b) if order is None else b, axes, order)[:, :, 0]
 
 
 def _normalized(x, axis, out, n_threads, *, log):
@@ -199,8 +201,9 @@ def softmax(x, axis=None, *, out=None, n_threads=None):
 
     Notes
     -----
-    A result that would be subnormal (below 1.2e-38 in float32, 2.2e-308 in float64) is 0: on x86, arithmetic that makes
-    subnormal numbers takes 50 times as long. The error of the exponential is at most 1.2 ULP.
+    The error of the exponential is at most 1.2 ULP, over its whole range. Results that would be subnormal, and some up to
+    the square root of 2 above those (1.7e-38 in float32, 3.2e-308 in float64), are 0: on x86, arithmetic that makes
+    subnormal numbers takes 50 times as long.
 
     Examples
     --------
@@ -316,35 +319,31 @@ def cross_entropy(
         soft = _soft_targets(as_class_probabilities(target, logits, ignore_index), axis, weight, label_smoothing)
         total = math.prod(positions)
     else:
-        classes = as_class_targets(target, positions, n_classes, ignore_index)
+        classes, n_used = as_class_targets(target, positions, n_classes, ignore_index)
         soft = None
         if label_smoothing:
             soft = np.full((1, n_classes), label_smoothing / n_classes, logits.dtype)
             soft *= 1 if weight is None else weight
-        total = _total_weight(classes, weight) if reduction == "mean" else math.nan
+        total = n_used if weight is None else weight[classes[classes >= 0]].sum()
 
     order = _order(logits, (axis,), last=soft is not None)
     if order is not None:  # the lines in the order of the targets
         order = (*(i for i in range(logits.ndim) if i != axis), axis)
     lines = _lines(logits, (axis,), order)
-    losses = np.zeros(math.prod(positions))
+    losses = np.zeros(logits.size // n_classes)
     scale = 1.0 if reduction != "mean" else 1 / total if total else math.nan
-    dlines = np.empty_like(lines) if return_grad else None
+    dlines = np.empty(lines.shape, lines.dtype) if return_grad else None
+    loss_sum = 0.0
     if lines.size:
         soft_mass = None if soft is None else soft.sum(axis=1, dtype=np.float64)
-        class_mass = 1 - label_smoothing
-        _softmax.cross_entropy(lines, classes, weight, class_mass, soft, soft_mass, scale, losses, dlines, n_threads)
+        loss_sum = _softmax.cross_entropy(
+            lines, classes, weight, 1 - label_smoothing, soft, soft_mass, scale, losses, dlines, n_threads
+        )
     if reduction == "none":
         loss = losses.astype(logits.dtype, copy=False).reshape(positions)[()]
     else:
-        loss = logits.dtype.type(np.add.reduce(losses) * scale)
+        loss = logits.dtype.type(loss_sum * scale)
     return (loss, _unlines(dlines, logits.shape, order)) if return_grad else loss
-
-
-def _total_weight(classes, weight):
-    """Of the class codes that are not to be ignored."""
-    used = classes >= 0
-    return np.count_nonzero(used) if weight is None else weight[classes[used]].sum()
 
 
 def _soft_targets(target, axis, weight, label_smoothing):

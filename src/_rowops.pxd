@@ -37,9 +37,9 @@ cdef extern from "rowops.h":
     void f64_lse_columns "rowops->f64.lse_columns"(const double *, Py_ssize_t, Py_ssize_t, Py_ssize_t,
                                                    LseState *) noexcept nogil
     void f32_normalize_rows "rowops->f32.normalize_rows"(const float *, Py_ssize_t, Py_ssize_t, const float *,
-                                                         const float *, bint, float *) noexcept nogil
+                                                         const float *, bint, bint, float *) noexcept nogil
     void f64_normalize_rows "rowops->f64.normalize_rows"(const double *, Py_ssize_t, Py_ssize_t, const double *,
-                                                         const double *, bint, double *) noexcept nogil
+                                                         const double *, bint, bint, double *) noexcept nogil
     void f32_normalize_columns "rowops->f32.normalize_columns"(const float *, Py_ssize_t, Py_ssize_t, Py_ssize_t,
                                                                const float *, const float *, bint,
                                                                float *) noexcept nogil
@@ -89,11 +89,11 @@ cdef inline void lse_columns(const real *x, Py_ssize_t n_rows, Py_ssize_t stride
 
 
 cdef inline void normalize_rows(const real *x, Py_ssize_t n_rows, Py_ssize_t n, const real *shift, const real *coef,
-                                bint log, real *y_out) noexcept nogil:
+                                bint log, bint past, real *y_out) noexcept nogil:
     if real is float:
-        f32_normalize_rows(x, n_rows, n, shift, coef, log, y_out)
+        f32_normalize_rows(x, n_rows, n, shift, coef, log, past, y_out)
     else:
-        f64_normalize_rows(x, n_rows, n, shift, coef, log, y_out)
+        f64_normalize_rows(x, n_rows, n, shift, coef, log, past, y_out)
 
 
 cdef inline void normalize_columns(const real *x, Py_ssize_t n_rows, Py_ssize_t stride, Py_ssize_t n_columns,

@@ -22,8 +22,9 @@ from _types cimport real
 import_rowops()
 
 cdef enum:
-    CACHED_BYTES = 1 << 18  # of a row: its softmax is written, then scaled while it is in the second-level cache
+    CACHED_BYTES = 1 << 19  # of a row: its softmax is written, then scaled while it is in the second-level cache
     CACHED_COLUMN = 64      # elements of a column
+    LARGE_BYTES = 1 << 24   # of an output, which is written past the caches
 
 
 cdef enum Kind:
@@ -107,8 +108,11 @@ cdef void unit_lines(const real *x, const real *soft, Py_ssize_t soft_stride, co
                                           log_masses[i], targets, index)
 
 
-cdef void write_part(const real *x, const Layout *lay, const Unit *unit, Py_ssize_t part, bint log, const Line *lines,
+cdef void write_part(const real *x, const Layout *lay, const Unit *unit, Py_ssize_t part, Kind kind, const Line *lines,
                      real *y_out) noexcept nogil:
+    cdef bint log = kind == LOG_SOFTMAX
+    cdef bint past = (kind != CROSS_ENTROPY and x != y_out and
+                      lay.n_outer * lay.n * lay.n_inner >= LARGE_BYTES // <Py_ssize_t>sizeof(real))
     cdef Py_ssize_t start = part * lay.part, len = min(lay.part, lay.n - start), fold, n_folded, i
     cdef Py_ssize_t offset = unit.offset + start * lay.n_inner
     cdef real shift[MAX_LINES]
@@ -123,7 +127,7 @@ cdef void write_part(const real *x, const Layout *lay, const Unit *unit, Py_ssiz
     x += offset
     y_out += offset
     if lay.n_inner == 1:
-        normalize_rows(x, unit.n_lines, len, shift, coef, log, y_out)
+        normalize_rows(x, unit.n_lines, len, shift, coef, log, past, y_out)
         return
     n_folded = len // fold
     normalize_columns(x, n_folded, fold * lay.n_inner, fold * unit.n_lines, shift, coef, log, y_out)
@@ -156,7 +160,7 @@ cdef void subtract_targets(const real *soft, Py_ssize_t soft_stride, const Layou
 cdef void finish_part(const real *x, const real *soft, Py_ssize_t soft_stride, const Layout *lay, const Unit *unit,
                       Py_ssize_t part, Kind kind, const Targets *targets, const Line *lines,
                       real *y_out) noexcept nogil:
-    write_part(x, lay, unit, part, kind == LOG_SOFTMAX, lines, y_out)
+    write_part(x, lay, unit, part, kind, lines, y_out)
     if kind == CROSS_ENTROPY:
         subtract_targets(soft, soft_stride, lay, unit, part, targets, lines, y_out)
 
@@ -170,8 +174,8 @@ cdef void unit_task(const real *x, const real *soft, Py_ssize_t soft_stride, con
     unit_states(x, <const real *>NULL, 0, lay, &unit, states)
     unit_lines(x, soft, soft_stride, lay, &unit, kind, targets, states, lines)
     if y_out != NULL:
-        for part in range(lay.n_parts):
-            finish_part(x, soft, soft_stride, lay, &unit, part, kind, targets, lines, y_out)
+        for part in range(lay.n_parts):  # backwards: what was read last is still in a cache
+            finish_part(x, soft, soft_stride, lay, &unit, lay.n_parts - 1 - part, kind, targets, lines, y_out)
 
 
 cdef void lines_task(const real *x, const real *soft, Py_ssize_t soft_stride, const Layout *lay, Py_ssize_t task,
@@ -209,7 +213,7 @@ cdef int run(const real *x, const real *soft, Py_ssize_t soft_stride, Layout lay
         lines_task(x, soft, soft_stride, &lay, task, kind, targets, states, lines)
     if y_out != NULL:
         for task in prange(lay.n_units * lay.n_parts, num_threads=n_threads, schedule="static", nogil=True):
-            finish_task(x, soft, soft_stride, &lay, task, kind, targets, lines, y_out)
+            finish_task(x, soft, soft_stride, &lay, lay.n_units * lay.n_parts - 1 - task, kind, targets, lines, y_out)
     return 0
 
 
@@ -223,6 +227,25 @@ cdef void cached_columns_task(const real *x, const Layout *lay, Py_ssize_t width
     cdef Py_ssize_t n_blocks = ceil_div(lay.n_inner, width), column = task % n_blocks * width
     cdef Py_ssize_t offset = task // n_blocks * lay.n * lay.n_inner + column
     softmax_columns(x + offset, lay.n, lay.n_inner, min(width, lay.n_inner - column), log, y_out + offset)
+
+
+cdef double sum_by_blocks(const double *x, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t start, i
+    cdef double total = 0, part
+    for start in range(0, n, 256):
+        part = 0
+        for i in range(start, min(start + 256, n)):
+            part += x[i]
+        total += part
+    return total
+
+
+def count_classes(const int64_t[::1] classes, int64_t n_classes):
+    """How many class codes are from 0 to n_classes - 1."""
+    cdef Py_ssize_t i, n = 0
+    for i in range(classes.shape[0]):
+        n += 0 <= classes[i] < n_classes
+    return n
 
 
 def softmax(
@@ -261,6 +284,7 @@ def cross_entropy(
     real[:, :, ::1] dx_out,            # OUT gradient of grad_scale * losses.sum(), or None
     int n_threads,
 ):
+    """Returns the sum of the losses."""
     cdef Targets targets
     cdef const real *soft_ptr = NULL
     cdef Py_ssize_t soft_stride = 0
@@ -282,3 +306,4 @@ def cross_entropy(
         targets.soft_step = 1 if soft.shape[0] > 1 else 0
     run(&x[0, 0, 0], soft_ptr, soft_stride, layout_of(x.shape[0], x.shape[1], x.shape[2]), CROSS_ENTROPY, &targets,
         <real *>NULL if dx_out is None else &dx_out[0, 0, 0], n_threads)
+    return sum_by_blocks(&losses_out[0], losses_out.shape[0])

@@ -55,9 +55,10 @@ static inline double lse_log_mass(const LseState *state)
                      LseState *states);                                                                               \
     /* states[j] <- states[j] (+) column j of x, (n_rows, n_columns) with rows `stride` apart */                      \
     void (*lse_columns)(const real *x, ptrdiff_t n_rows, ptrdiff_t stride, ptrdiff_t n_columns, LseState *states);    \
-    /* y <- exp(x - shift) * coef, or (x - shift) - coef if `log`; shift and coef by row of x, (n_rows, n) */         \
+    /* y <- exp(x - shift) * coef, or (x - shift) - coef if `log`; shift and coef by row of x, (n_rows, n). Long rows \
+       are written past the caches if `past`: for a y that is larger, and is not x. */                                \
     void (*normalize_rows)(const real *x, ptrdiff_t n_rows, ptrdiff_t n, const real *shift, const real *coef,         \
-                           int log, real *y_out);                                                                     \
+                           int log, int past, real *y_out);                                                           \
     /* the same with shift and coef by column */                                                                      \
     void (*normalize_columns)(const real *x, ptrdiff_t n_rows, ptrdiff_t stride, ptrdiff_t n_columns,                 \
                               const real *shift, const real *coef, int log, real *y_out);                             \

@@ -11,6 +11,7 @@ enum {
     FN(PANEL) = 64,                   /* rows of a block of columns: few enough for the first-level TLB */
     FN(LINE) = 64 / sizeof(REAL),     /* a cache line */
     FN(SHORT) = 24,
+    FN(GROUP) = 4, /* short rows whose maxima are found one after another, so that nothing waits for any of them */
     FN(FEW) = 8 * VBYTES / sizeof(REAL), /* a second look at so few elements costs as much as a first */
 };
 
@@ -44,7 +45,7 @@ INLINE V FN(shift)(V max) { return FN(select)((VI)(max == -INFINITY), FN(splat)(
 INLINE void FN(add_exp)(V logits, V weights, V max, V shift, V unit, V *ties, V *rest)
 {
     VI tie = (VI)(logits == max);
-    V share = weights * FN(exp_from)(FN(splat)(EXP_MIN), logits - shift);
+    V share = weights * FN(exp_below)(logits - shift);
     *ties += (V)((VI)(weights * unit) & tie);
     *rest += (V)((VI)share & ~tie);
 }
@@ -77,30 +78,53 @@ INLINE REAL FN(block_max)(const REAL *x, const REAL *b, ptrdiff_t n, REAL least)
     return FN(hmax)(FN(max)(FN(max)(max0, max1), FN(max)(max2, max3)));
 }
 
-/* sum exp(x - shift); the exponentials go to y_out unless that is NULL */
-INLINE REAL FN(block_sum)(const REAL *x, ptrdiff_t n, REAL shift, REAL *y_out)
+/* sum exp(x - shift); the exponentials go to y_out unless that is NULL, and the largest x and *max_out to *max_out */
+INLINE REAL FN(block_sum)(const REAL *x, ptrdiff_t n, REAL shift, REAL *y_out, REAL *max_out)
 {
-    V shifts = FN(splat)(shift), least = FN(splat)(EXP_MIN), sum0 = {0}, sum1 = {0};
+    FN(Exp2) unit = FN(exp2_of)((VI){0});
+    V minus_shift = FN(splat)(-shift), sum0 = {0}, sum1 = {0}, max0 = FN(splat)(max_out ? *max_out : 0), max1 = max0;
+    V r0, r1, power0, power1;
     ptrdiff_t i = 0;
-    for (; i + 2 * LANES <= n; i += 2 * LANES) {
-        FN(prefetch)(x + i);
-        if (2 * LANES > FN(LINE))
-            FN(prefetch)(x + i + LANES);
-        V e0 = FN(exp_from)(least, FN(load)(x + i) - shifts);
-        V e1 = FN(exp_from)(least, FN(load)(x + i + LANES) - shifts);
-        sum0 += e0;
-        sum1 += e1;
-        if (y_out) {
-            FN(store)(y_out + i, e0);
-            FN(store)(y_out + i + LANES, e1);
+#define REDUCE(k, at)                                                                                                 \
+    do {                                                                                                              \
+        V logits = FN(load)(x + (at));                                                                                \
+        if (max_out)                                                                                                  \
+            max##k = FN(max)(logits, max##k);                                                                         \
+        r##k = FN(exp_reduce)(unit, logits + minus_shift, &power##k);                                                 \
+    } while (0)
+#define SUM(k, at)                                                                                                    \
+    do {                                                                                                              \
+        V e = FN(exp_polynomial)(r##k) * power##k;                                                                    \
+        if (y_out)                                                                                                    \
+            FN(store)(y_out + (at), e);                                                                               \
+        sum##k += e;                                                                                                  \
+    } while (0)
+    if (n >= LANES) {
+        REDUCE(0, 0);
+        for (; i + 3 * LANES <= n; i += 2 * LANES) {
+            FN(prefetch)(x + i);
+            if (2 * LANES > FN(LINE))
+                FN(prefetch)(x + i + LANES);
+            REDUCE(1, i + LANES);
+            SUM(0, i);
+            REDUCE(0, i + 2 * LANES);
+            SUM(1, i + LANES);
         }
+        SUM(0, i);
+        i += LANES;
     }
+#undef REDUCE
+#undef SUM
     for (; i < n; i += LANES) {
-        V e = FN(exp_from)(least, FN(load_upto)(x + i, n - i, -INFINITY) - shifts);
+        V logits = FN(load_upto)(x + i, n - i, -INFINITY), e = FN(exp_below)(logits + minus_shift);
+        if (max_out)
+            max0 = FN(max)(logits, max0);
         sum0 += e;
         if (y_out)
             FN(store_upto)(y_out + i, n - i, e);
     }
+    if (max_out)
+        *max_out = FN(hmax)(FN(max)(max0, max1));
     return FN(hsum)(sum0 + sum1);
 }
 
@@ -123,18 +147,39 @@ INLINE void FN(lse_block_apart)(const REAL *x, const REAL *b, ptrdiff_t n, REAL 
     FN(lse_add)(state, block_max, FN(hsum)(ties0 + ties1), FN(hsum)(rest0 + rest1));
 }
 
-INLINE void FN(lse_block)(const REAL *x, ptrdiff_t n, LseState *state)
+/* `max` is the largest of x and state->max. */
+INLINE void FN(lse_block)(const REAL *x, ptrdiff_t n, REAL max, LseState *state)
 {
-    REAL max = FN(block_max)(x, NULL, n, state->max);
     if (n > FN(FEW) && max - max == 0) {
-        double sum = FN(block_sum)(x, n, max, NULL);
+        double sum = FN(block_sum)(x, n, max, NULL, NULL);
         int below = max == state->max; /* or equal: then the sum of all is at least 2, and has no digits to lose */
-        if (below || !(sum < 2)) {
+        if (below || !(sum < 1.25)) { /* sum - 1 has lost two bits at most */
             FN(lse_add)(state, max, below ? 0 : 1, below ? sum : sum - 1);
             return;
         }
     }
     FN(lse_block_apart)(x, NULL, n, max, state);
+}
+
+/* Where the last block has not raised the maximum, the next is taken not to, and looked at once if that holds. */
+static void FN(lse_row)(const REAL *x, ptrdiff_t n, LseState *state)
+{
+    int steady = 0;
+    for (ptrdiff_t start = 0; start < n; start += FN(BLOCK)) {
+        ptrdiff_t len = n - start < FN(BLOCK) ? n - start : FN(BLOCK);
+        REAL before = (REAL)state->max, max = before;
+        if (steady) {
+            REAL sum = FN(block_sum)(x + start, len, before, NULL, &max);
+            if (max == before) {
+                state->rest += sum;
+                continue;
+            }
+        } else {
+            max = FN(block_max)(x + start, NULL, len, before);
+        }
+        steady = max == before && isfinite(max);
+        FN(lse_block)(x + start, len, max, state);
+    }
 }
 
 static void FN(lse_block_weighted)(const REAL *x, const REAL *b, ptrdiff_t n, LseState *state)
@@ -200,40 +245,98 @@ static void FN(lse_rows)(const REAL *x, const REAL *b, ptrdiff_t b_stride, ptrdi
         FN(lse_short_rows)(x, n_rows, n, states);
         return;
     }
-    for (ptrdiff_t r = 0; r < n_rows; r++)
-        for (ptrdiff_t start = 0; start < n; start += FN(BLOCK)) {
-            ptrdiff_t len = n - start < FN(BLOCK) ? n - start : FN(BLOCK);
-            const REAL *block = x + r * n + start;
-            if (b)
-                FN(lse_block_weighted)(block, b + r * b_stride + start, len, &states[r]);
-            else
-                FN(lse_block)(block, len, &states[r]);
+    for (ptrdiff_t r = 0; b && r < n_rows; r++)
+        for (ptrdiff_t start = 0; start < n; start += FN(BLOCK))
+            FN(lse_block_weighted)(x + r * n + start, b + r * b_stride + start,
+                                   n - start < FN(BLOCK) ? n - start : FN(BLOCK), &states[r]);
+    if (b)
+        return;
+    if (FN(GROUP) * n > FN(BLOCK)) {
+        for (ptrdiff_t r = 0; r < n_rows; r++)
+            FN(lse_row)(x + r * n, n, &states[r]);
+        return;
+    }
+    for (ptrdiff_t r = 0; r < n_rows; r += FN(GROUP)) {
+        ptrdiff_t end = n_rows - r < FN(GROUP) ? n_rows : r + FN(GROUP);
+        REAL max[FN(GROUP)];
+        for (ptrdiff_t i = r; i < end; i++)
+            max[i - r] = FN(block_max)(x + i * n, NULL, n, (REAL)states[i].max);
+        for (ptrdiff_t i = r; i < end; i++)
+            FN(lse_block)(x + i * n, n, max[i - r], &states[i]);
+    }
+}
+
+/* What is the same for all elements of a line. */
+typedef struct {
+    V shift, coef;
+    FN(Exp2) scale;
+} FN(Normal);
+
+/* Of exp(x - shift) * coef, the exponent of coef goes with the exponential's: so the product is never subnormal. */
+INLINE FN(Normal) FN(normal)(V shift, V coef, int log)
+{
+    FN(Normal) line = {shift, coef};
+    if (!log) {
+        VI exponent = (((VI)coef >> FN(MANTISSA)) & (2 * FN(BIAS) + 1)) - FN(BIAS), most = (VI){0} + (FN(BIAS) - 1);
+        VI above = exponent > most, below = exponent < -most;
+        exponent = (exponent & ~(above | below)) | (most & above) | (-most & below);
+        line.coef = coef * (V)((FN(BIAS) - exponent) << FN(MANTISSA));
+        line.scale = FN(exp2_of)(exponent);
+    }
+    return line;
+}
+
+INLINE V FN(normalized)(const FN(Normal) *line, V x, int log)
+{
+    if (log)
+        return (x - line->shift) - line->coef;
+    V power, r = FN(exp_reduce)(line->scale, x - line->shift, &power);
+    return FN(exp_polynomial)(r) * power * line->coef;
+}
+
+/* Past the caches if `past`. */
+INLINE void FN(normalize_row)(const REAL *x, ptrdiff_t n, V shift, V coef, int log, int past, REAL *y_out)
+{
+    FN(Normal) line = FN(normal)(shift, coef, log);
+    ptrdiff_t i = 0, head = past ? -((uintptr_t)y_out / sizeof(REAL)) % LANES : 0;
+    if (head && head < n) { /* up to where y is aligned */
+        FN(store_part)(y_out, head, FN(normalized)(&line, FN(load_part)(x, head, 0), log));
+        i = head;
+    }
+#define REDUCE(k, at) r##k = FN(exp_reduce)(line.scale, FN(load)(x + (at)) - shift, &power##k)
+#define STORE(at, y) (past ? FN(store_past)(y_out + (at), y) : FN(store)(y_out + (at), y))
+    if (!log && i + LANES <= n) {
+        V power0, power1, r0, r1;
+        REDUCE(0, i);
+        for (; i + 3 * LANES <= n; i += 2 * LANES) {
+            REDUCE(1, i + LANES);
+            STORE(i, FN(exp_polynomial)(r0) * power0 * line.coef);
+            REDUCE(0, i + 2 * LANES);
+            STORE(i + LANES, FN(exp_polynomial)(r1) * power1 * line.coef);
         }
-}
-
-INLINE V FN(normalized)(V x, V shift, V coef, V least, int log)
-{
-    return log ? (x - shift) - coef : FN(exp_from)(least, x - shift) * coef;
-}
-
-INLINE void FN(normalize_row)(const REAL *x, ptrdiff_t n, V shift, V coef, int log, REAL *y_out)
-{
-    V least = FN(exp_least)(coef);
-    ptrdiff_t i = 0;
+        STORE(i, FN(exp_polynomial)(r0) * power0 * line.coef);
+        i += LANES;
+    }
     for (; i + LANES <= n; i += LANES)
-        FN(store)(y_out + i, FN(normalized)(FN(load)(x + i), shift, coef, least, log));
+        STORE(i, FN(normalized)(&line, FN(load)(x + i), log));
+#undef REDUCE
+#undef STORE
     if (i < n)
-        FN(store_part)(y_out + i, n - i, FN(normalized)(FN(load_part)(x + i, n - i, 0), shift, coef, least, log));
+        FN(store_part)(y_out + i, n - i, FN(normalized)(&line, FN(load_part)(x + i, n - i, 0), log));
 }
 
+/* log and past as constants at each call */
 static void FN(normalize_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, const REAL *shift, const REAL *coef,
-                               int log, REAL *y_out)
+                               int log, int past, REAL *y_out)
 {
-    for (ptrdiff_t r = 0; r < n_rows; r++) {
-        if (log)
-            FN(normalize_row)(x + r * n, n, FN(splat)(shift[r]), FN(splat)(coef[r]), 1, y_out + r * n);
-        else
-            FN(normalize_row)(x + r * n, n, FN(splat)(shift[r]), FN(splat)(coef[r]), 0, y_out + r * n);
+    for (ptrdiff_t r = 0; r < n_rows; r++, x += n, y_out += n) {
+        V s = FN(splat)(shift[r]), c = FN(splat)(coef[r]);
+        if (past && n >= FN(BLOCK) && (uintptr_t)y_out % sizeof(REAL) == 0) {
+            log ? FN(normalize_row)(x, n, s, c, 1, 1, y_out) : FN(normalize_row)(x, n, s, c, 0, 1, y_out);
+            FN(fence)();
+        } else {
+            log ? FN(normalize_row)(x, n, s, c, 1, 0, y_out) : FN(normalize_row)(x, n, s, c, 0, 0, y_out);
+        }
     }
 }
 
@@ -241,9 +344,9 @@ static void FN(normalize_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, con
 INLINE void FN(normalize_panel)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t stride, ptrdiff_t n_lanes,
                                 const REAL *shift, const REAL *coef, int log, REAL *y_out)
 {
-    V shifts = FN(load_upto)(shift, n_lanes, 0), coefs = FN(load_upto)(coef, n_lanes, 0), least = FN(exp_least)(coefs);
+    FN(Normal) lines = FN(normal)(FN(load_upto)(shift, n_lanes, 0), FN(load_upto)(coef, n_lanes, 0), log);
     for (ptrdiff_t r = 0; r < n_rows; r++) {
-        V y = FN(normalized)(FN(load_upto)(x + r * stride, n_lanes, 0), shifts, coefs, least, log);
+        V y = FN(normalized)(&lines, FN(load_upto)(x + r * stride, n_lanes, 0), log);
         __builtin_prefetch(x + r * stride + FN(LINE));
         FN(store_upto)(y_out + r * stride, n_lanes, y);
     }

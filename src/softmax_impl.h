@@ -13,16 +13,26 @@ INLINE V FN(quotient)(V exponential, V least, V inverse)
 #endif
 }
 
-INLINE void FN(softmax_row)(const REAL *x, ptrdiff_t n, REAL *y_out)
+/* n_rows <= GROUP */
+INLINE void FN(softmax_few_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, REAL *y_out)
 {
-    REAL max = FN(block_max)(x, NULL, n, -INFINITY);
-    double sum = 0;
-    for (ptrdiff_t start = 0; start < n; start += FN(BLOCK))
-        sum += FN(block_sum)(x + start, n - start < FN(BLOCK) ? n - start : FN(BLOCK), max, y_out + start);
-
-    V least = FN(splat)((REAL)sum * REAL_TINY), inverse = FN(splat)((REAL)(1 / sum));
-    for (ptrdiff_t i = 0; i < n; i += LANES)
-        FN(store_upto)(y_out + i, n - i, FN(quotient)(FN(load_upto)(y_out + i, n - i, 0), least, inverse));
+    REAL max[FN(GROUP)];
+    double sum[FN(GROUP)] = {0};
+    for (ptrdiff_t r = 0; r < n_rows; r++)
+        max[r] = FN(block_max)(x + r * n, NULL, n, -INFINITY);
+    for (ptrdiff_t r = 0; r < n_rows; r++)
+        for (ptrdiff_t start = r * n; start < (r + 1) * n; start += FN(BLOCK)) {
+            ptrdiff_t left = (r + 1) * n - start;
+            sum[r] += FN(block_sum)(x + start, left < FN(BLOCK) ? left : FN(BLOCK), max[r], y_out + start, NULL);
+        }
+    for (ptrdiff_t r = 0; r < n_rows; r++, y_out += n) {
+        V least = FN(splat)((REAL)sum[r] * REAL_TINY), inverse = FN(splat)((REAL)(1 / sum[r]));
+        ptrdiff_t i = 0;
+        for (; i + LANES <= n; i += LANES)
+            FN(store)(y_out + i, FN(quotient)(FN(load)(y_out + i), least, inverse));
+        if (i < n)
+            FN(store_part)(y_out + i, n - i, FN(quotient)(FN(load_part)(y_out + i, n - i, 0), least, inverse));
+    }
 }
 
 /* log(ties + rest), in double */
@@ -58,7 +68,7 @@ INLINE void FN(softmax_panel)(const REAL *x, ptrdiff_t n, ptrdiff_t stride, ptrd
     } else {
         V sum = {0};
         for (ptrdiff_t r = 0; r < n; r++) {
-            V e = FN(exp_from)(FN(splat)(EXP_MIN), FN(load_upto)(x + r * stride, n_lanes, 0) - max);
+            V e = FN(exp_below)(FN(load_upto)(x + r * stride, n_lanes, 0) - max);
             FN(store_upto)(y_out + r * stride, n_lanes, e);
             sum += e;
         }
@@ -100,7 +110,7 @@ static void FN(log_softmax_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, R
     PASTE(lse_log_masses, f64, ISA_NAME)(states, n_rows, log_masses);
     for (ptrdiff_t r = 0; r < n_rows; r++)
         FN(normalize_row)(x + r * n, n, FN(splat)(isfinite(states[r].max) ? (REAL)states[r].max : 0),
-                          FN(splat)((REAL)FN(log_mass)(&states[r], log_masses[r])), 1, y_out + r * n);
+                          FN(splat)((REAL)FN(log_mass)(&states[r], log_masses[r])), 1, 0, y_out + r * n);
 }
 
 static void FN(softmax_short_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, int log, REAL *y_out)
@@ -118,12 +128,12 @@ static void FN(softmax_short_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n,
 
 static void FN(softmax_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, int log, REAL *y_out)
 {
-    if (n <= FN(SHORT)) {
+    ptrdiff_t at_once = FN(GROUP) * n > FN(BLOCK) ? 1 : FN(GROUP);
+    if (n <= FN(SHORT))
         FN(softmax_short_rows)(x, n_rows, n, log, y_out);
-    } else if (log) {
+    else if (log)
         FN(log_softmax_rows)(x, n_rows, n, y_out);
-    } else {
-        for (ptrdiff_t r = 0; r < n_rows; r++)
-            FN(softmax_row)(x + r * n, n, y_out + r * n);
-    }
+    else
+        for (ptrdiff_t r = 0; r < n_rows; r += at_once)
+            FN(softmax_few_rows)(x + r * n, n_rows - r < at_once ? n_rows - r : at_once, n, y_out + r * n);
 }

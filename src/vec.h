@@ -86,105 +86,146 @@ INLINE void FN(store_part)(REAL *p, ptrdiff_t n, V x)
 #endif
 }
 
+/* Stores x where p is aligned to VBYTES, past the caches: then the line is not read before it is written. A fence must
+ * follow before another thread reads it. */
+INLINE void FN(store_past)(REAL *p, V x)
+{
+#ifdef MM_PREFIX
+    MM(stream)(p, x);
+#else
+    FN(store)(p, x);
+#endif
+}
+
+INLINE void FN(fence)(void)
+{
+#ifdef MM_PREFIX
+    _mm_sfence();
+#endif
+}
+
 /* Across the lanes, pairwise: log2(LANES) dependent steps, the same tree whatever the caller. */
+#ifdef ISA_AVX2
+#ifdef REAL_IS_DOUBLE
+#define HREDUCE(op, x)                                                                                                \
+    __m128d half = _mm_##op##_pd(_mm256_castpd256_pd128(x), _mm256_extractf128_pd(x, 1));                             \
+    return _mm_cvtsd_f64(_mm_##op##_sd(half, _mm_unpackhi_pd(half, half)));
+#else
+#define HREDUCE(op, x)                                                                                                \
+    __m128 half = _mm_##op##_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));                              \
+    half = _mm_##op##_ps(half, _mm_movehl_ps(half, half));                                                            \
+    return _mm_cvtss_f32(_mm_##op##_ss(half, _mm_movehdup_ps(half)));
+#endif
+INLINE REAL FN(hmax)(V x) { HREDUCE(max, x) }
+INLINE REAL FN(hsum)(V x) { HREDUCE(add, x) }
+#undef HREDUCE
+#elif defined(ISA_AVX512)
+INLINE REAL FN(hmax)(V x) { return MM(reduce_max)(x); }
+INLINE REAL FN(hsum)(V x) { return MM(reduce_add)(x); }
+#else
 INLINE REAL FN(hmax)(V x)
 {
-#ifdef ISA_AVX512
-    return MM(reduce_max)(x);
-#else
     REAL lane[VBYTES / sizeof(REAL)];
     FN(store)(lane, x);
     for (ptrdiff_t step = LANES / 2; step; step /= 2)
         for (ptrdiff_t i = 0; i < step; i++)
             lane[i] = lane[i] > lane[i + step] ? lane[i] : lane[i + step];
     return lane[0];
-#endif
 }
 
 INLINE REAL FN(hsum)(V x)
 {
-#ifdef ISA_AVX512
-    return MM(reduce_add)(x);
-#else
     REAL lane[VBYTES / sizeof(REAL)];
     FN(store)(lane, x);
     for (ptrdiff_t step = LANES / 2; step; step /= 2)
         for (ptrdiff_t i = 0; i < step; i++)
             lane[i] += lane[i + step];
     return lane[0];
-#endif
 }
+#endif
 
 #ifdef REAL_IS_DOUBLE
 enum { FN(BIAS) = 1023, FN(MANTISSA) = 52 };
-#define EXP_MIN (-0x1.6232bdd7abcd2p+9) /* log of the smallest normal number, rounded up */
-#define REAL_TINY 0x1p-1022              /* the smallest normal number */
-#define EXP_MAX 710.0                   /* overflows */
+#define REAL_TINY 0x1p-1022 /* the smallest normal number */
+#define EXP_MAX 710.0       /* exp overflows */
 #else
 enum { FN(BIAS) = 127, FN(MANTISSA) = 23 };
 #define REAL_TINY 0x1p-126f
-#define EXP_MIN (-0x1.5d589ep+6f)
 #define EXP_MAX 89.0f
 #endif
+#define LN2 ((REAL)0x1.62e42fefa39efp-1)
 
-/* exp(x), or 0 where x < least; for least >= EXP_MIN and x <= EXP_MAX. Error at most 1.2 ULP (tests/test_rowops.py);
- * NaN stays. There are no subnormal results: on x86, arithmetic that makes one takes 50 times as long.
- * Cody-Waite: x = n ln2 + r, |r| <= ln2 / 2, exp(x) = 2^n (1 + r + r^2 q(r)); q is the minimax polynomial of relative
- * error 3e-9 (float) and 4e-18 (double), fitted in 60 digits. n ln2_hi is exact, with or without FMA. */
-INLINE V FN(exp_from)(V least, V x)
+/* What exp_reduce multiplies by, 2^exponent, as the number that rounds to integers when added, and the x below which
+ * all is 0. Lane by lane; exponents from 1 - BIAS to BIAS. */
+typedef struct {
+    V magic, least;
+} FN(Exp2);
+
+INLINE FN(Exp2) FN(exp2_of)(VI exponent)
 {
 #ifdef REAL_IS_DOUBLE
-    static const double MAGIC = 0x1.8p52; /* adding 1.5 * 2^52 rounds to an integer */
+    static const double ROUNDS = 0x1.8p52; /* at 1.5 * 2^MANTISSA the numbers are the integers */
+#else
+    static const float ROUNDS = 0x1.8p23f;
+#endif
+    V e = __builtin_convertvector(exponent + (FN(BIAS) - 1), V);
+    return (FN(Exp2)){ROUNDS + e, -e * LN2};
+}
+
+/* 2^exponent * exp(x) = exp_polynomial(the result) * *power, for -inf <= x <= EXP_MAX. It is 0 where it would be below
+ * sqrt(2) * REAL_TINY, so that nothing is subnormal: on x86, arithmetic that makes such numbers takes 50 times as long.
+ * A NaN stays. Error at most 1.2 ULP (tests/test_rowops.py).
+ *
+ * Cody-Waite: x = n ln2 + r, |r| <= ln2 / 2, exp(x) = 2^n exp(r). n ln2_hi is exact, with or without FMA.
+ * The sum with `magic` has n + exponent + BIAS - 1 in its lowest bits; shifted up they are the power of two, with all
+ * other bits shifted out, and 0 for the least x. The factor 2 that is missing is in the polynomial.
+ *
+ * Two steps, so that a loop can begin the next vector before it ends this one: as one chain of fifteen instructions,
+ * too few of them fit into the registers that a CPU has for what is not finished. */
+INLINE V FN(exp_reduce)(FN(Exp2) scale, V x, V *power)
+{
+#ifdef REAL_IS_DOUBLE
     static const double LOG2E = 0x1.71547652b82fep0, LN2_HI = 0x1.62e42feep-1, LN2_LO = 0x1.a39ef35793c76p-33;
 #else
-    static const float MAGIC = 0x1.8p23f;
     static const float LOG2E = 0x1.715476p0f, LN2_HI = 0x1.63p-1f, LN2_LO = -0x1.bd0106p-13f;
 #endif
-#ifdef ISA_AVX512
-    MM_MASK stays = MM_CMP_MASK(x, least, _CMP_NLT_UQ);
-#else
-    VI vanishes = (VI)(x < least);
-    x = FN(max)(least, x); /* a NaN in x is the second operand: it stays */
-#endif
-    V shifted = x * LOG2E + MAGIC, n = shifted - MAGIC;
-    V r = (x - n * LN2_HI) - n * LN2_LO;
-#ifdef REAL_IS_DOUBLE
-    V q = r * 2.4999890857648211895e-8 + 2.7630376454878873308e-7;
-    q = q * r + 2.7557587569914551314e-6;
-    q = q * r + 2.4801492768477112881e-5;
-    q = q * r + 1.9841269504518893255e-4;
-    q = q * r + 1.3888888943917590018e-3;
-    q = q * r + 8.3333333334957351009e-3;
-    q = q * r + 4.1666666666529206435e-2;
-    q = q * r + 1.6666666666666410055e-1;
-    q = q * r + 5.0000000000000107188e-1;
-#else
-    V q = r * 1.3814531138429207989e-3f + 8.3687799227786355544e-3f;
-    q = q * r + 4.1668393218982197790e-2f;
-    q = q * r + 1.6666520112576415409e-1f;
-    q = q * r + 4.9999993415509697621e-1f;
-#endif
-    V y = (q * r + 1) * r + 1;
-#ifdef ISA_AVX512
-    return MM(maskz_scalef)(stays, y, n);
-#else
-    /* 2^n in two factors: n = BIAS + 1 is beyond the exponents of normal numbers */
-    VI n_int = (VI)shifted - (VI)FN(splat)(MAGIC), half = n_int >> 1;
-    y = (y * (V)((half + FN(BIAS)) << FN(MANTISSA))) * (V)((n_int - half + FN(BIAS)) << FN(MANTISSA));
-    return (V)((VI)y & ~vanishes);
-#endif
+    x = FN(max)(scale.least, x); /* a NaN in x is the second operand: it stays */
+    V shifted = x * LOG2E + scale.magic, n = shifted - scale.magic;
+    *power = (V)((VI)shifted << FN(MANTISSA));
+    return (x - n * LN2_HI) - n * LN2_LO;
 }
 
-/* The same for any x: 0 where the result would be subnormal, inf where it overflows. */
-INLINE V FN(exp)(V x) { return FN(exp_from)(FN(splat)(EXP_MIN), FN(min)(FN(splat)(EXP_MAX), x)); }
-
-/* The least x for which exp(x) * |factor| is certainly a normal number. */
-INLINE V FN(exp_least)(V factor)
+/* 2 exp(r) = 2 + 2 r + r^2 q(r), q minimax of relative error 3e-9 (float) and 4e-18 (double), fitted in 60 digits */
+INLINE V FN(exp_polynomial)(V r)
 {
-    static const REAL LN2 = (REAL)0x1.62e42fefa39efp-1;
-    VI exponent = (((VI)factor >> FN(MANTISSA)) & (2 * FN(BIAS) + 1)) - FN(BIAS);
-    return FN(max)(FN(splat)(EXP_MIN), EXP_MIN - LN2 * __builtin_convertvector(exponent, V));
+#ifdef REAL_IS_DOUBLE
+    V q = r * (2 * 2.4999890857648211895e-8) + 2 * 2.7630376454878873308e-7;
+    q = q * r + 2 * 2.7557587569914551314e-6;
+    q = q * r + 2 * 2.4801492768477112881e-5;
+    q = q * r + 2 * 1.9841269504518893255e-4;
+    q = q * r + 2 * 1.3888888943917590018e-3;
+    q = q * r + 2 * 8.3333333334957351009e-3;
+    q = q * r + 2 * 4.1666666666529206435e-2;
+    q = q * r + 2 * 1.6666666666666410055e-1;
+    q = q * r + 2 * 5.0000000000000107188e-1;
+#else
+    V q = r * (2 * 1.3814531138429207989e-3f) + 2 * 8.3687799227786355544e-3f;
+    q = q * r + 2 * 4.1668393218982197790e-2f;
+    q = q * r + 2 * 1.6666520112576415409e-1f;
+    q = q * r + 2 * 4.9999993415509697621e-1f;
+#endif
+    return (q * r + 2) * r + 2;
 }
+
+/* exp(x) for x <= EXP_MAX; 0 where that would be below sqrt(2) * REAL_TINY */
+INLINE V FN(exp_below)(V x)
+{
+    V power, r = FN(exp_reduce)(FN(exp2_of)((VI){0}), x, &power);
+    return FN(exp_polynomial)(r) * power;
+}
+
+/* The same for any x: inf where it overflows. */
+INLINE V FN(exp)(V x) { return FN(exp_below)(FN(min)(FN(splat)(EXP_MAX), x)); }
 
 #ifdef REAL_IS_DOUBLE
 /* log(1 + u) for u >= 0, NaN stays. 1 + u = 2^n m, m within a factor of sqrt(2) of 1, s = (m - 1) / (m + 1):

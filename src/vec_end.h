@@ -10,6 +10,6 @@
 #undef MM_SUFFIX
 #undef MM_MASK
 #undef MM_CMP_MASK
-#undef EXP_MIN
+#undef LN2
 #undef EXP_MAX
 #undef REAL_TINY

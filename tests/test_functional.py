@@ -271,6 +271,20 @@ def test_in_place_of_long_rows():
     assert_array_equal(softmax(x, 1, out=x, n_threads=2), expected)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("function", [softmax, log_softmax])
+@pytest.mark.parametrize("start", [0, 1, 7, 13])
+def test_large_output_at_any_address(isa, function, start, dtype):
+    """It is written past the caches, in aligned vectors."""
+    x = random((3, (1 << 24) // 3 // np.dtype(dtype).itemsize + 11), dtype)
+    memory = np.full(x.size + 32, 7, dtype)
+    out = memory[start : start + x.size].reshape(x.shape)
+    function(x, 1, out=out, n_threads=2)
+    assert (memory[:start] == 7).all()
+    assert (memory[start + x.size :] == 7).all()
+    assert_array_equal(out, function(x, 1, out=x, n_threads=1))  # in place: not past the caches
+
+
 def test_logsumexp_out():
     x = random((4, 5))
     out = np.empty(5)
