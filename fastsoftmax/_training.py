@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from fastsoftmax import _threads
 from fastsoftmax import _validation as v
 from fastsoftmax.sampled import Candidates
 
