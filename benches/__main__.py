@@ -10,6 +10,17 @@ from . import CASES, measure, report
 HERE = Path(__file__).parent
 
 
+def records_of(family, options, stored):
+    """The family's records: measured as the options say, or else as stored."""
+    stored = {r["label"]: r for r in stored}
+    for case in CASES[family]():
+        if options.problem in case.label and (case.quick or not options.quick):
+            yield measure.measure(case, budget=1.0 if options.quick else 4.0)
+            print(".", end="", file=sys.stderr, flush=True)
+        elif case.label in stored:
+            yield stored[case.label]
+
+
 def main():
     parser = argparse.ArgumentParser(prog="python -m benches", description=__doc__)
     parser.add_argument("--family", choices=list(CASES), action="append", help="measure these only (may be repeated)")
@@ -27,15 +38,10 @@ def main():
         return
     results = {"machine": report.machine(), "families": {}}
     stored = options.output and options.output.with_name(options.output.stem.lower() + ".json")
-    if stored and stored.exists():  # of the families that are not measured now
+    if stored and stored.exists():  # of what is not measured now
         results["families"] = json.loads(stored.read_text())["families"]
     for family in options.family or CASES:
-        records = results["families"][family] = []
-        for case in CASES[family]():
-            if (options.quick and not case.quick) or options.problem not in case.label:
-                continue
-            records.append(measure.measure(case, budget=1.0 if options.quick else 6.0))
-            print(".", end="", file=sys.stderr, flush=True)
+        results["families"][family] = list(records_of(family, options, results["families"].get(family, [])))
     print(file=sys.stderr)
     results["families"] = {name: results["families"][name] for name in CASES if results["families"].get(name)}
     text = report.markdown(results)

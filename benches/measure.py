@@ -24,7 +24,7 @@ def measure(case, budget):
     rounds = timing.interleaved(calls | limits, budget)
     seconds = {name: statistics.median(s) / case.steps_per_call for name, s in rounds.items()}
     return {
-        "family": case.family,
+        "label": case.label,
         "problem": case.problem,
         "shape": case.shape_label,
         "dtype": str(np.dtype(case.dtype)),

@@ -26,7 +26,8 @@ SAMPLED = SimpleNamespace(
 TOP_K = 20
 QUICK = {(1024, 33_000), (65_536, 100), (8, 7), (512, 100_000, 128), (8000, 20_000, 1000, 50), 10_000, 1_000_000}
 
-LEARNING_RATE, INITIAL_STATE = 1e-3, 1e-10  # steps small enough that repeating them leaves the problem as it is
+LEARNING_RATE, INITIAL_STATE = 1e-3, 1e-10  # of Adagrad: steps so small that repeating them leaves the problem as it is
+SGD_LEARNING_RATE = 1000.0  # of the mean over thousands of rows: large enough to be seen beside rounding
 
 # What issue 3 asks for: at least so many times faster than a package's best, at most so many times a limit,
 # at most so many microseconds, at most so many times the time at the smallest K.

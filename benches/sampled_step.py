@@ -51,7 +51,8 @@ def torchs(p):
     E, V, bias = (torch.from_numpy(a) for a in (p.E, p.V, p.bias))
     E_state, V_state, bias_state = (torch.from_numpy(p.state[name]) for name in ("E", "V", "bias"))
     shape = (p.X.shape[0], s.entries)  # every row has as many
-    indices, data = torch.from_numpy(p.X.indices.reshape(shape)), torch.from_numpy(p.X.data.reshape(shape))
+    indices = torch.from_numpy(p.X.indices.reshape(shape).astype(np.int64))
+    data = torch.from_numpy(p.X.data.reshape(shape))
     target = torch.from_numpy(p.target)
     cumulative = torch.from_numpy(np.cumsum(p.counts**0.75))
     log_counts = torch.from_numpy(np.log(s.n_negatives * p.counts**0.75 / cumulative[-1].item()).astype("f"))
@@ -68,7 +69,7 @@ def torchs(p):
             negatives = torch.searchsorted(cumulative, uniform)
             log_expected = log_counts[negatives]
         else:
-            negatives, log_expected = (torch.from_numpy(np.asarray(a)) for a in drawn)
+            negatives, log_expected = torch.from_numpy(drawn[0]), torch.from_numpy(drawn[1].astype("f"))
         n_rows, classes = len(rows), target[rows]
         features, x = indices[rows], data[rows]
         h = torch.nn.functional.embedding_bag(features, E, mode="sum", per_sample_weights=x)
