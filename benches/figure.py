@@ -26,10 +26,9 @@ def _bars(results):
 def draw(results, folder):
     bars = list(_bars(results))
     families = [f for f in TITLES if any(bar[0] == f for bar in bars)]
-    counts = [sum(bar[0] == f for bar in bars) for f in families]
-    rest = sum(counts[1:])
-    columns = [families[:1], families[1:]] if rest else [families]
-    figure = plt.figure(figsize=(12.5, 0.19 * max(counts[0], rest + 2) + 1.3), layout="constrained")
+    columns = [names for names in (families[:1], families[1:]) if names]
+    n_bars = [sum(bar[0] in names for bar in bars) + 2 * len(names) for names in columns]
+    figure = plt.figure(figsize=(6.2 * len(columns), 0.19 * max(n_bars) + 1.0), layout="constrained")
     outer = figure.add_gridspec(1, len(columns))
     right = max(max(b[2], b[3] or 0) for b in bars) * 1.6
     for column, names in enumerate(columns):

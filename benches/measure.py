@@ -21,7 +21,7 @@ def measure(case, budget):
         expected = seen if expected is None else expected
     case.reset(inputs)
     limits = {name: make(inputs) for name, make in case.limits.items()}
-    rounds = timing.interleaved(calls | limits, budget)
+    rounds = timing.interleaved(calls | limits, budget, rivals=[name for name in calls if name != OURS])
     seconds = {name: statistics.median(s) / case.steps_per_call for name, s in rounds.items()}
     return {
         "label": case.label,
