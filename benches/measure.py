@@ -59,7 +59,7 @@ def judge(record, records):
             out.append((f"≤ {bound} µs", f"{1e6 * ours:.1f}", 1e6 * ours <= bound))
         elif what == "MiB" and record["peaks"][OURS] is not None:
             value = record["peaks"][OURS] / 2**20
-            out.append((f"≤ {bound} MiB", f"{value:.0f}", value <= bound * 1.05 + 16))
+            out.append((f"≤ {bound} MiB", f"{value:.0f}", value <= bound))
         elif what == "growth":
             least = next((r["seconds"][OURS] for r in records if r["problem"] == record["problem"]), None)
             out.append((f"≤ {bound}× the smallest K", f"{ours / least:.2f}", ours / least <= bound))
