@@ -1,1 +1,5 @@
-"""Benchmarks against the peers and the machine's limits: ``pytest benches --benchmark-only``."""
+"""Benchmarks against the peers and the machine's limits: ``python -m benches``, ``pytest benches --benchmark-only``."""
+
+from . import csr, dense_head, rowwise, sampled_step
+
+CASES = {"rowwise": rowwise.cases, "dense": dense_head.cases, "csr": csr.cases, "sampled": sampled_step.cases}

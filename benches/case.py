@@ -1,0 +1,93 @@
+"""A benchmark: one problem, our way and the peers' ways of solving it, and what the machine allows."""
+
+import gc
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from . import memory, problems
+
+OURS = "fastsoftmax"
+MAX_BYTES = 8 << 30  # peers that need more are left out
+
+
+@dataclass
+class Case:
+    """What `python -m benches` and pytest both run.
+
+    Attributes
+    ----------
+    implementations, limits : name -> function of the inputs that returns the call to be timed
+        The first implementation is OURS. A name begins with its package; ImportError where that is not installed.
+    probe : (inputs, result of a call) -> list of arrays in which all implementations have to agree
+    agree_call : (inputs, call) -> result; how to call where random draws have to be the same ones
+    reset : of the inputs, for calls that change them
+    skipped : name -> why it is not run
+    """
+
+    family: str
+    problem: str
+    shape: Any
+    inputs: Callable
+    implementations: dict
+    probe: Callable
+    dtype: str = "f"
+    limits: dict = field(default_factory=dict)
+    tolerance: float = 1e-3  # relative to a value and to the mean of all
+    rounding: float = 0.0  # of changed weights, absolute
+    agree_call: Callable = lambda inputs, call: call()
+    reset: Callable = lambda inputs: None
+    skipped: dict = field(default_factory=dict)
+    steps_per_call: int = 1
+
+    @property
+    def label(self):
+        return f"{self.problem} {self.shape_label} {np.dtype(self.dtype)}"
+
+    @property
+    def shape_label(self):
+        if not isinstance(self.shape, tuple):
+            return f"K = {self.shape:,}"
+        return " x ".join(f"{n:,}" for n in self.shape) + (
+            ", axis 0" if self.shape in problems.COLUMNWISE_SHAPES else ""
+        )
+
+    @property
+    def is_large(self):
+        return self.family in ("dense", "csr")
+
+    @property
+    def quick(self):
+        return self.shape in problems.QUICK
+
+    @property
+    def asked(self):
+        return problems.asked(self.problem, self.shape, self.dtype)
+
+    def prepare(self, name, inputs, expected=None):
+        """The call of implementation `name`, run once: (call, what the probe saw, peak memory beyond the result).
+
+        AssertionError where the probe sees something else than `expected`.
+        """
+        self.reset(inputs)
+        gc.collect()
+        with memory.Peak() as peak:
+            call = self.implementations[name](inputs)
+            result = self.agree_call(inputs, call)
+        peak_bytes = peak.beyond(result)
+        seen = self.probe(inputs, result)
+        del result
+        if expected is not None:
+            for a, b in zip(seen, expected, strict=True):
+                a, b = np.asarray(a), np.asarray(b)
+                scale = np.mean(np.abs(b[np.isfinite(b)])) if b.size else 0
+                np.testing.assert_allclose(
+                    a,
+                    b,
+                    rtol=self.tolerance,
+                    atol=self.tolerance * scale + self.rounding,
+                    err_msg=f"{name} disagrees with fastsoftmax: {self.label}",
+                )
+        return call, seen, peak_bytes

@@ -1,0 +1,68 @@
+"""What the machine allows, measured in the same run: reading, copying, matrix products."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import numpy as np
+
+from fastsoftmax import _threads
+
+MAX_PRODUCT = 1 << 27  # elements of the largest product: larger ones are made in blocks of classes
+
+
+@cache
+def _pool():
+    return ThreadPoolExecutor(_threads.resolve(None))
+
+
+def _parts(a):
+    return np.array_split(a.reshape(-1), _threads.resolve(None))
+
+
+def read(a):
+    """The largest element: one read."""
+    parts = _parts(a)
+    return lambda: list(_pool().map(np.max, parts))
+
+
+def copy(a):
+    """One read and one write."""
+    parts, outs = _parts(a), _parts(np.ones(a.size, a.dtype))
+    return lambda: list(_pool().map(np.copyto, outs, parts))
+
+
+def products(X, W, *, gradients=""):
+    """X W^T and, where `gradients` names them, the products of that size that they take (X: P W, W: P^T X).
+
+    By the faster of NumPy and torch.
+    """
+    block = max(1, MAX_PRODUCT // len(X))
+    P = np.empty((len(X), min(block, len(W))), X.dtype)
+    dX, dW = np.empty_like(X), np.empty((P.shape[1], X.shape[1]), X.dtype)
+
+    def run(multiply, X, W, P, dX, dW):
+        for start in range(0, len(W), block):
+            w = W[start : start + block]
+            p = P if len(w) == P.shape[1] else P.reshape(-1)[: len(X) * len(w)].reshape(len(X), len(w))
+            multiply(X, w.T, out=p)
+            if "X" in gradients:
+                multiply(p, w, out=dX)
+            if "W" in gradients:
+                multiply(p.T, X, out=dW[: len(w)])
+
+    ways = [lambda: run(np.matmul, X, W, P, dX, dW)]
+    try:
+        import torch
+    except ImportError:
+        return ways[0]
+    tensors = [torch.from_numpy(a) for a in (X, W, P, dX, dW)]
+    ways.append(lambda: run(torch.mm, *tensors))
+    return min(ways, key=_second_time)
+
+
+def _second_time(call):
+    call()
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start

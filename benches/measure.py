@@ -1,0 +1,69 @@
+"""Runs a case and turns it into a record: plain numbers, as they are kept in results.json."""
+
+import statistics
+
+import numpy as np
+
+from . import timing
+from .case import OURS
+
+
+def measure(case, budget):
+    """The record of a case: median seconds of everything, peak memory, and what was asked of it."""
+    inputs = case.inputs()
+    calls, peaks, expected, skipped = {}, {}, None, dict(case.skipped)
+    for name in case.implementations:
+        try:
+            calls[name], seen, peaks[name] = case.prepare(name, inputs, expected)
+        except ImportError:
+            skipped[name] = "not installed"
+            continue
+        expected = seen if expected is None else expected
+    case.reset(inputs)
+    limits = {name: make(inputs) for name, make in case.limits.items()}
+    rounds = timing.interleaved(calls | limits, budget, rivals=[name for name in calls if name != OURS])
+    seconds = {name: statistics.median(s) / case.steps_per_call for name, s in rounds.items()}
+    return {
+        "label": case.label,
+        "problem": case.problem,
+        "shape": case.shape_label,
+        "dtype": str(np.dtype(case.dtype)),
+        "seconds": {name: seconds[name] for name in calls},
+        "limits": {name: seconds[name] for name in limits},
+        "rounds": len(rounds[OURS]),
+        "peaks": peaks,
+        "skipped": skipped,
+        "asked": case.asked,
+    }
+
+
+def best(record, package=""):
+    """(name, seconds) of the fastest peer, of those whose name begins with `package`; None where there is none."""
+    peers = {name: s for name, s in record["seconds"].items() if name != OURS and name.startswith(package)}
+    return min(peers.items(), key=lambda item: item[1], default=None)
+
+
+def limit(record):
+    """(name, seconds) of the limit that allows the least; None where there is none."""
+    return max(record["limits"].items(), key=lambda item: item[1], default=None)
+
+
+def judge(record, records):
+    """(what was asked, what was measured, whether that is enough) of each asked figure that could be measured."""
+    ours, out = record["seconds"][OURS], []
+    for what, bound in record["asked"].items():
+        if what == "limit" and limit(record):
+            value = ours / limit(record)[1]
+            out.append((f"≤ {bound:.2f}× {limit(record)[0]}", f"{value:.2f}", value <= bound))
+        elif what == "microseconds":
+            out.append((f"≤ {bound} µs", f"{1e6 * ours:.1f}", 1e6 * ours <= bound))
+        elif what == "MiB" and record["peaks"][OURS] is not None:
+            value = record["peaks"][OURS] / 2**20
+            out.append((f"≤ {bound} MiB", f"{value:.0f}", value <= bound))
+        elif what == "growth":
+            least = next((r["seconds"][OURS] for r in records if r["problem"] == record["problem"]), None)
+            out.append((f"≤ {bound}× the smallest K", f"{ours / least:.2f}", ours / least <= bound))
+        elif best(record, what):
+            value = best(record, what)[1] / ours
+            out.append((f"≥ {bound:g}× {what}", f"{value:.2f}", value >= bound))
+    return out
