@@ -71,11 +71,17 @@ INLINE void FN(exp_panel)(const int n_v, REAL *z, ptrdiff_t n_classes, const REA
         }
     for (int v = 0; v < n_v; v++) /* exp(-inf - 0) = 0: nothing but -inf has the sum 0 */
         shift[v] = FN(select)((VI)(max[v] == FN(splat)(-INFINITY)), FN(splat)(0), max[v]);
-    for (ptrdiff_t c = 0; c < n_classes; c++)
+    V r[2], power[2]; /* of the next class: begun before this one's is ended, see exp_reduce */
+    FN(Exp2) unit = FN(exp2_of)((VI){0});
+    for (int v = 0; v < n_v && n_classes > 0; v++)
+        r[v] = FN(exp_reduce)(unit, FN(load)(z + v * LANES) - shift[v], &power[v]);
+    for (ptrdiff_t c = 0; c < n_classes; c++, z += width)
         for (int v = 0; v < n_v; v++) {
-            REAL *at = z + c * width + v * LANES;
-            V e = FN(exp_from)(FN(splat)(EXP_MIN), FN(load)(at) - shift[v]);
-            FN(store)(at, e);
+            V this_r = r[v], this_power = power[v];
+            if (c + 1 < n_classes)
+                r[v] = FN(exp_reduce)(unit, FN(load)(z + width + v * LANES) - shift[v], &power[v]);
+            V e = FN(exp_polynomial)(this_r) * this_power;
+            FN(store)(z + v * LANES, e);
             sum[v] += e;
         }
     for (int v = 0; v < n_v; v++) {
