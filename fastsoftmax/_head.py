@@ -14,6 +14,8 @@ WORKING_MEMORY = 256 << 20  # bytes; default of every `working_memory`
 CACHE_LINE = 64
 MAX_PARTS = 32  # partial sums of the gradient of `hidden`: also the most threads that the backward pass can use
 BLOCK_WORK = 5 << 30  # multiply-adds between two looks at signals: a tenth of a second or so
+SPARSE_TILE_BYTES = 1 << 19  # of the logits of a tile that stay in an L2 cache
+PANEL_BYTES = 128  # of tileops.h
 MAX_TOPK_PARTS = 32  # heaps a row, merged at the end: also the most threads that top-k can use
 
 
@@ -89,6 +91,18 @@ def tile_classes(n_classes):
     return 512 if n_classes >= 4096 else max(16, -(-n_classes // 128) * 16)
 
 
+def tile_of(terms):
+    """Classes a tile for these terms. With a sparse one the tile's logits stay in a cache: a feature's entries jump between
+    their rows. It is a multiple of the kernels' panel then."""
+    tile = tile_classes(terms.n_candidates)
+    if terms.W is None:
+        return tile
+    itemsize = terms.dtype.itemsize
+    panel = PANEL_BYTES // itemsize
+    in_cache = SPARSE_TILE_BYTES // (max(1, terms.n_rows) * itemsize)
+    return max(1, min(-(-tile // panel), in_cache // panel)) * panel
+
+
 class Forward:
     """The first pass over all tiles.
 
@@ -122,7 +136,7 @@ class Forward:
 
     def _plan(self, keep):
         terms = self.terms
-        self.tile = tile_classes(terms.n_candidates)
+        self.tile = tile_of(terms)
         self.n_tiles = -(-terms.n_candidates // self.tile)
         self.n_kept = min(self.n_tiles, keep // max(1, terms.n_rows * self.tile * terms.dtype.itemsize))
         size = _linear.thread_scratch(terms, self.tile)
@@ -183,7 +197,7 @@ class _Plan:
     """Tiles and scratch of a pass that keeps nothing."""
 
     def __init__(self, terms, n_threads, workspace):
-        self.tile, self.n_threads = tile_classes(terms.n_candidates), _threads.for_work(n_threads, terms.multiply_adds)
+        self.tile, self.n_threads = tile_of(terms), _threads.for_work(n_threads, terms.multiply_adds)
         self.n_tiles = -(-terms.n_candidates // self.tile)
         size = _linear.thread_scratch(terms, self.tile)
         self.scratch = workspace.array("scratch", (self.n_threads, size), terms.dtype)

@@ -10,17 +10,18 @@ A thread owns whole tiles of classes, so there are no races; which tile does wha
 shapes alone, so results are the same for any number of threads.
 """
 from cython.parallel cimport prange, threadid
-from libc.math cimport INFINITY, exp
+from libc.math cimport INFINITY
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 cimport numpy as cnp
 
 from _logits cimport (
-    Block, Terms, cols_from, hidden_weights, ids_or_null, logits_tile, matrix_block, pack_width, read_rule, read_terms,
+    Block, Terms, cols_from, hidden_weights, ids_or_null, logits_tile, matrix_block, read_rule, read_terms,
     rows_from, scratch_size, vector_block,
 )
-from _rowops cimport import_rowops
-from _tileops cimport Rule, exp_rows, gemm, scale_rows, spmm, sum_columns, sum_parts, update_block
+from _rowops cimport exp_array, import_rowops
+from _sparse_terms cimport sparse_step
+from _tileops cimport Rule, exp_rows, gemm, scale_rows, sum_columns, sum_parts, update_block
 from _types cimport real
 
 cnp.import_array()
@@ -30,7 +31,6 @@ import_rowops()
 cdef struct Pass:
     # what both passes share
     Py_ssize_t tile                 # classes a tile
-    Py_ssize_t width                # classes a packed block of W
     Py_ssize_t n_tiles
     Py_ssize_t n_kept               # the first tiles are kept
     void *kept                      # (n_kept, n_rows, tile)
@@ -79,7 +79,7 @@ cdef void exp_tile(const Terms *t, const Pass *p, Py_ssize_t k, real *z, real *s
     """z <- exp(logits - m) of tile k, and m and the sums; the targets' logits noted and masked."""
     cdef Py_ssize_t i, at, start = tile_start(p, k), n_cols = tile_cols(t, p, k)
     cdef const real *offset = <const real *>NULL if p.offset == NULL else <const real *>p.offset + start
-    logits_tile(t, start, n_cols, z, p.tile, scratch, p.width)
+    logits_tile(t, start, n_cols, z, p.tile, scratch)
     if p.target != NULL:
         for i in range(t.n_rows):
             at = p.target[i] - start
@@ -107,12 +107,12 @@ cdef inline void *state_from(void *state, const int64_t *ids, Py_ssize_t start, 
 cdef void backward_tile(
     const Terms *t, const Pass *p, const Gradients *g, Py_ssize_t k, bint first, real *part, real *mine
 ) noexcept nogil:
-    cdef Py_ssize_t i, at, sub = 0, n_sub, stride, n = t.n_rows, start = tile_start(p, k), n_cols = tile_cols(t, p, k)
+    cdef Py_ssize_t i, at, stride, n = t.n_rows, start = tile_start(p, k), n_cols = tile_cols(t, p, k)
     cdef bint transposed
     cdef real *z = tile_memory(t, p, k, mine)
     cdef real *scratch = mine + n * p.tile          # weights, gathered
-    cdef real *grad = scratch + scratch_size(t, p.tile)
-    cdef double *scale = <double *>(grad + scratch_size(t, p.tile))
+    cdef real *grad = scratch + scratch_size(t, p.tile, sizeof(real))
+    cdef double *scale = <double *>(grad + p.tile * max(1, t.n_hidden))
     cdef const real *V
     cdef const real *prior = <const real *>NULL if g.prior == NULL else <const real *>g.prior + start
     cdef Block block
@@ -120,7 +120,10 @@ cdef void backward_tile(
     if k >= p.n_kept:
         exp_tile(t, p, k, z, scratch)
     for i in range(n):
-        scale[i] = 0 if g.scale[i] == 0 else g.scale[i] * exp(p.max[k * n + i] - g.lse[i])
+        scale[i] = p.max[k * n + i] - g.lse[i]
+    exp_array(<const double *>scale, n, scale)
+    for i in range(n):
+        scale[i] = 0 if g.scale[i] == 0 else g.scale[i] * scale[i]
     scale_rows(z, n, n_cols, p.tile, scale, g.prior_scale, prior)
     for i in range(n):
         at = p.target[i] - start
@@ -144,15 +147,8 @@ cdef void backward_tile(
             update_block(&g.V_rule, &block, n_cols, t.n_hidden, grad,
                          <real *>state_from(g.V_state, g.V.row_ids, start * (1 if g.V_rule.state_per_row else g.V.row_stride),
                                             sizeof(real)))
-    if t.n_features and g.W.data != NULL:
-        while sub < n_cols:
-            n_sub = min(p.width, n_cols - sub)
-            spmm(t.col_indptr, t.rows, <const real *>t.col_data, t.n_features, <const real *>(z + sub), p.tile, NULL, n_sub,
-                 grad, n_sub, False)
-            block = cols_from(g.W, start + sub, sizeof(real))
-            update_block(&g.W_rule, &block, t.n_features, n_sub, grad,
-                         <real *>state_from(g.W_state, g.W.col_ids, (start + sub) * g.W.col_stride, sizeof(real)))
-            sub += n_sub
+    if g.W.data != NULL:
+        sparse_step(&t.x, &g.W_rule, &g.W, <real *>g.W_state, start, n_cols, <const real *>z, p.tile)
 
 
 cdef void backward_tiles(
@@ -170,10 +166,10 @@ cdef void backward_tiles(
 
 cdef void write_tiles(const Terms *t, Py_ssize_t tile, real *z, Py_ssize_t z_stride, real *scratch,
                       Py_ssize_t scratch_stride, int n_threads) noexcept nogil:
-    cdef Py_ssize_t k, width = pack_width(t, tile)
+    cdef Py_ssize_t k
     for k in prange((t.n_classes + tile - 1) // tile, schedule='dynamic', chunksize=1, num_threads=n_threads):
         logits_tile(t, k * tile, min(tile, t.n_classes - k * tile), z + k * tile, z_stride,
-                    scratch + threadid() * scratch_stride, width)
+                    scratch + threadid() * scratch_stride)
 
 
 cdef Pass read_pass(const Terms *t, work) except *:
@@ -183,7 +179,6 @@ cdef Pass read_pass(const Terms *t, work) except *:
     p.tile = work.tile
     p.n_tiles = work.n_tiles
     p.n_kept = work.n_kept
-    p.width = pack_width(t, p.tile)
     p.kept = cnp.PyArray_DATA(work.kept)
     p.scratch = cnp.PyArray_DATA(scratch)
     p.scratch_stride = scratch.shape[1]
@@ -199,8 +194,9 @@ cdef Pass read_pass(const Terms *t, work) except *:
 def thread_scratch(terms, Py_ssize_t tile):
     """Reals of scratch that each thread needs for tiles of `tile` classes."""
     cdef Terms t = read_terms(terms)
-    # the tile, the gathered weights, their gradient, a double a row; a cache line between threads
-    return (t.n_rows * tile + 2 * scratch_size(&t, tile) + 2 * t.n_rows + 31) // 16 * 16
+    # the tile, the gathered weights, a gradient of bias or V, a double a row; a cache line between threads
+    return (t.n_rows * tile + scratch_size(&t, tile, terms.dtype.itemsize) + tile * max(1, t.n_hidden) + 2 * t.n_rows
+            + 31) // 16 * 16
 
 
 def logits(terms, work, cnp.ndarray out):
@@ -276,7 +272,7 @@ cdef Gradients read_gradients(const Terms *t, dlogits, out) except *:
     if out.V is not None:
         g.V = matrix_block(out.V, class_ids, NULL)
     if out.W is not None:
-        g.W = matrix_block(out.W.T, t.W.row_ids, class_ids)
+        g.W = matrix_block(out.W.T, t.x.W.row_ids, class_ids)
     g.bias_state = NULL if out.bias_state is None else cnp.PyArray_DATA(out.bias_state)
     g.V_state = NULL if V_state is None else cnp.PyArray_DATA(V_state)
     g.W_state = NULL if out.W_state is None else cnp.PyArray_DATA(out.W_state)

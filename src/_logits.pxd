@@ -8,7 +8,8 @@ from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 cimport numpy as cnp
 
-from _tileops cimport RULE_ADAGRAD, RULE_ADD, RULE_SGD, Block, Rule, fill_rows, gather_block, gemm, spmm
+from _sparse_terms cimport SparseTerm, packed_size, sparse_logits
+from _tileops cimport RULE_ADAGRAD, RULE_ADD, RULE_SGD, Block, Rule, fill_rows, gather_block, gemm
 from _types cimport real
 
 
@@ -20,14 +21,7 @@ cdef struct Terms:
     Py_ssize_t n_hidden             # 0: no dense term
     const void *hidden              # (n_rows, n_hidden), C contiguous
     Block V                         # (n_classes, n_hidden)
-    Py_ssize_t n_features           # 0: no sparse term; features of the batch, by their numbers
-    const Py_ssize_t *indptr
-    const int32_t *indices
-    const void *data
-    const Py_ssize_t *col_indptr
-    const int32_t *rows
-    const void *col_data
-    Block W                         # (n_features, n_classes): feature-major, as the loops run
+    SparseTerm x                    # n_features 0: no sparse term
 
 
 cdef inline Block matrix_block(cnp.ndarray a, const int64_t *row_ids, const int64_t *col_ids) noexcept:
@@ -83,15 +77,15 @@ cdef inline Terms read_terms(terms) except *:
         t.V = matrix_block(V, t.class_ids, NULL)
     if W is not None:
         batch = terms.batch
-        t.n_features = (<cnp.ndarray>batch.feature_ids).shape[0]
-        t.indptr = <const Py_ssize_t *>cnp.PyArray_DATA(batch.indptr)
-        t.indices = <const int32_t *>cnp.PyArray_DATA(batch.indices)
-        t.data = cnp.PyArray_DATA(batch.data)
-        t.col_indptr = <const Py_ssize_t *>cnp.PyArray_DATA(batch.col_indptr)
-        t.rows = <const int32_t *>cnp.PyArray_DATA(batch.rows)
-        t.col_data = cnp.PyArray_DATA(batch.col_data)
+        t.x.n_features = (<cnp.ndarray>batch.feature_ids).shape[0]
+        t.x.indptr = <const Py_ssize_t *>cnp.PyArray_DATA(batch.indptr)
+        t.x.indices = <const int32_t *>cnp.PyArray_DATA(batch.indices)
+        t.x.data = cnp.PyArray_DATA(batch.data)
+        t.x.col_indptr = <const Py_ssize_t *>cnp.PyArray_DATA(batch.col_indptr)
+        t.x.rows = <const int32_t *>cnp.PyArray_DATA(batch.rows)
+        t.x.col_data = cnp.PyArray_DATA(batch.col_data)
         feature_ids = <const int64_t *>cnp.PyArray_DATA(batch.feature_ids)
-        t.W = matrix_block(W.T, feature_ids, t.class_ids)
+        t.x.W = matrix_block(W.T, feature_ids, t.class_ids)
     return t
 
 
@@ -113,15 +107,9 @@ cdef inline Block cols_from(Block block, Py_ssize_t start, Py_ssize_t itemsize) 
     return block
 
 
-cdef inline Py_ssize_t pack_width(const Terms *t, Py_ssize_t tile) noexcept nogil:
-    """Classes whose packed weights, n_features x width, stay in about half of an L2 cache."""
-    cdef Py_ssize_t width = (131072 // (t.n_features + 1)) // 16 * 16
-    return min(tile, max(16, width))
-
-
-cdef inline Py_ssize_t scratch_size(const Terms *t, Py_ssize_t tile) noexcept nogil:
+cdef inline Py_ssize_t scratch_size(const Terms *t, Py_ssize_t tile, Py_ssize_t itemsize) noexcept nogil:
     """Reals of scratch that logits_tile needs."""
-    return tile + max(tile * t.n_hidden, pack_width(t, tile) * t.n_features)
+    return tile + max(tile * t.n_hidden, packed_size(&t.x, itemsize))
 
 
 cdef inline const real *hidden_weights(
@@ -146,10 +134,10 @@ cdef inline const real *hidden_weights(
 cdef inline void logits_tile(
     const Terms *t, Py_ssize_t start, Py_ssize_t n_cols,
     real *z, Py_ssize_t z_stride,  # OUT: (n_rows, n_cols)
-    real *scratch, Py_ssize_t width,
+    real *scratch,
 ) noexcept nogil:
-    cdef Block bias = cols_from(t.bias, start, sizeof(real)), W
-    cdef Py_ssize_t stride, sub = 0, n_sub
+    cdef Block bias = cols_from(t.bias, start, sizeof(real))
+    cdef Py_ssize_t stride
     cdef bint transposed
     cdef const real *V
     if t.bias.data != NULL:
@@ -161,11 +149,4 @@ cdef inline void logits_tile(
         V = hidden_weights(t, start, n_cols, scratch, &stride, &transposed)
         gemm(False, not transposed, t.n_rows, n_cols, t.n_hidden, <const real *>t.hidden, t.n_hidden,
              V, stride, <real>1, z, z_stride)
-    if t.n_features:
-        while sub < n_cols:
-            n_sub = min(width, n_cols - sub)
-            W = cols_from(t.W, start + sub, sizeof(real))
-            gather_block(&W, t.n_features, n_sub, scratch)
-            spmm(t.indptr, t.indices, <const real *>t.data, t.n_rows, <const real *>scratch, n_sub, NULL, n_sub,
-                 z + sub, z_stride, True)
-            sub += n_sub
+    sparse_logits(&t.x, t.n_rows, start, n_cols, z, z_stride, scratch)

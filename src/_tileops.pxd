@@ -13,7 +13,7 @@ cdef extern from "rowops.h":
         Py_ssize_t row_stride
         Py_ssize_t col_stride
 
-    enum: RULE_ADD, RULE_SGD, RULE_ADAGRAD
+    enum: RULE_ADD, RULE_SGD, RULE_ADAGRAD, PANEL_BYTES
 
     ctypedef struct Rule:
         int kind
@@ -49,6 +49,20 @@ cdef extern from "rowops.h":
         const Rule *, const Block *, Py_ssize_t, Py_ssize_t, double *, double *) noexcept nogil
     void f32_sum_parts "rowops->f32.sum_parts"(const float *, Py_ssize_t, Py_ssize_t, Py_ssize_t, float *) noexcept nogil
     void f64_sum_parts "rowops->f64.sum_parts"(const double *, Py_ssize_t, Py_ssize_t, Py_ssize_t, double *) noexcept nogil
+    void f32_pack_panel "rowops->f32.pack_panel"(
+        const Block *, Py_ssize_t, Py_ssize_t, Py_ssize_t, float *) noexcept nogil
+    void f32_csr_rows "rowops->f32.csr_rows"(
+        const Py_ssize_t *, const int32_t *, const float *, Py_ssize_t, const float *, Py_ssize_t, float *, Py_ssize_t) noexcept nogil
+    void f32_csr_step "rowops->f32.csr_step"(
+        const Rule *, const Block *, float *, Py_ssize_t, const Py_ssize_t *, const int32_t *, const float *, Py_ssize_t,
+        const float *, Py_ssize_t, Py_ssize_t) noexcept nogil
+    void f64_pack_panel "rowops->f64.pack_panel"(
+        const Block *, Py_ssize_t, Py_ssize_t, Py_ssize_t, double *) noexcept nogil
+    void f64_csr_rows "rowops->f64.csr_rows"(
+        const Py_ssize_t *, const int32_t *, const double *, Py_ssize_t, const double *, Py_ssize_t, double *, Py_ssize_t) noexcept nogil
+    void f64_csr_step "rowops->f64.csr_step"(
+        const Rule *, const Block *, double *, Py_ssize_t, const Py_ssize_t *, const int32_t *, const double *, Py_ssize_t,
+        const double *, Py_ssize_t, Py_ssize_t) noexcept nogil
     void f32_topk_rows "rowops->f32.topk_rows"(
         const float *, Py_ssize_t, Py_ssize_t, Py_ssize_t, int64_t, Py_ssize_t, float *, int64_t *) noexcept nogil
     void f64_topk_rows "rowops->f64.topk_rows"(
@@ -127,6 +141,35 @@ cdef inline void sum_parts(
         f32_sum_parts(parts, n_parts, part_stride, n, sum_out)
     else:
         f64_sum_parts(parts, n_parts, part_stride, n, sum_out)
+
+
+cdef inline void pack_panel(
+    const Block *weights, Py_ssize_t start, Py_ssize_t n_rows, Py_ssize_t n_cols, real *out
+) noexcept nogil:
+    if real is float:
+        f32_pack_panel(weights, start, n_rows, n_cols, out)
+    else:
+        f64_pack_panel(weights, start, n_rows, n_cols, out)
+
+
+cdef inline void csr_rows(
+    const Py_ssize_t *indptr, const int32_t *indices, const real *data, Py_ssize_t n_rows, const real *packed,
+    Py_ssize_t n_cols, real *z, Py_ssize_t stride
+) noexcept nogil:
+    if real is float:
+        f32_csr_rows(indptr, indices, data, n_rows, packed, n_cols, z, stride)
+    else:
+        f64_csr_rows(indptr, indices, data, n_rows, packed, n_cols, z, stride)
+
+
+cdef inline void csr_step(
+    const Rule *rule, const Block *weights, real *state, Py_ssize_t start, const Py_ssize_t *indptr, const int32_t *rows,
+    const real *data, Py_ssize_t n_features, const real *dz, Py_ssize_t stride, Py_ssize_t n_cols
+) noexcept nogil:
+    if real is float:
+        f32_csr_step(rule, weights, state, start, indptr, rows, data, n_features, dz, stride, n_cols)
+    else:
+        f64_csr_step(rule, weights, state, start, indptr, rows, data, n_features, dz, stride, n_cols)
 
 
 cdef inline void topk_rows(

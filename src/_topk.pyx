@@ -4,7 +4,7 @@ from libc.stdint cimport INT64_MAX, int64_t
 from libc.math cimport INFINITY
 cimport numpy as cnp
 
-from _logits cimport Terms, logits_tile, pack_width, read_terms
+from _logits cimport Terms, logits_tile, read_terms
 from _rowops cimport import_rowops
 from _tileops cimport exp_rows, topk_merge, topk_rows
 from _types cimport real
@@ -18,7 +18,7 @@ cdef void scan_tile(
     double *sum_out, real *z
 ) noexcept nogil:
     cdef Py_ssize_t start = number * tile, n_cols = min(tile, t.n_classes - start)
-    logits_tile(t, start, n_cols, z, tile, z + t.n_rows * tile, pack_width(t, tile))
+    logits_tile(t, start, n_cols, z, tile, z + t.n_rows * tile)
     topk_rows(<const real *>z, t.n_rows, n_cols, tile, start, k, values, ids)
     exp_rows(z, t.n_rows, n_cols, tile, <const real *>NULL, max_out, sum_out)
 

@@ -8,6 +8,7 @@
 #include "rowops_impl.h"
 #include "softmax_impl.h"
 #include "tileops_impl.h"
+#include "csr_impl.h"
 #include "topk_impl.h"
 #include "vec_end.h"
 #undef REAL
@@ -22,6 +23,7 @@
 #include "rowops_impl.h"
 #include "softmax_impl.h"
 #include "tileops_impl.h"
+#include "csr_impl.h"
 #include "topk_impl.h"
 #include "vec_end.h"
 #undef REAL
@@ -52,6 +54,9 @@
         TABLE_ENTRY(sum_columns, real_name),                                                                          \
         TABLE_ENTRY(update_block, real_name),                                                                         \
         TABLE_ENTRY(sum_parts, real_name),                                                                            \
+        TABLE_ENTRY(pack_panel, real_name),                                                                           \
+        TABLE_ENTRY(csr_rows, real_name),                                                                             \
+        TABLE_ENTRY(csr_step, real_name),                                                                             \
         TABLE_ENTRY(topk_rows, real_name),                                                                            \
         TABLE_ENTRY(topk_merge, real_name),                                                                           \
     }

@@ -20,6 +20,8 @@ typedef struct {
     double learning_rate, epsilon, alpha;
 } Rule;
 
+enum { PANEL_BYTES = 128 }; /* of classes in a panel of csr_impl.h */
+
 #define ROWOPS_FIELDS_TILES(real)                                                                                     \
     /* out[i, j] <- block[i, j] for i < n_rows, j < n_cols; out is C contiguous */                                    \
     void (*gather_block)(const Block *block, ptrdiff_t n_rows, ptrdiff_t n_cols, real *out);                          \
@@ -43,6 +45,16 @@ typedef struct {
                          real *state);                                                                                \
     /* sum_out[i] <- sum over parts p, in order, of parts[p * part_stride + i], for i < n */                          \
     void (*sum_parts)(const real *parts, ptrdiff_t n_parts, ptrdiff_t part_stride, ptrdiff_t n, real *sum_out);       \
+    /* csr_impl.h. out (n_rows, PANEL) <- columns start to start + n_cols of weights; zeros beyond */                 \
+    void (*pack_panel)(const Block *weights, ptrdiff_t start, ptrdiff_t n_rows, ptrdiff_t n_cols, real *out);         \
+    /* z[i, :n_cols] += sum over entries e of row i of data[e] * packed[indices[e], :] */                             \
+    void (*csr_rows)(const ptrdiff_t *indptr, const int32_t *indices, const real *data, ptrdiff_t n_rows,             \
+                     const real *packed, ptrdiff_t n_cols, real *z, ptrdiff_t stride);                                \
+    /* columns start to start + n_cols of weights, and their state, take the rule's step with the gradient            \
+     * [f, j] = sum over entries e of column f of data[e] * dz[rows[e], j]; stride: a multiple of PANEL, >= n_cols */  \
+    void (*csr_step)(const Rule *rule, const Block *weights, real *state, ptrdiff_t start, const ptrdiff_t *indptr,   \
+                     const int32_t *rows, const real *data, ptrdiff_t n_features, const real *dz, ptrdiff_t stride,   \
+                     ptrdiff_t n_cols);                                                                               \
     /* topk_impl.h */                                                                                                 \
     void (*topk_rows)(const real *z, ptrdiff_t n_rows, ptrdiff_t n_cols, ptrdiff_t stride, int64_t first_id,          \
                       ptrdiff_t k, real *values, int64_t *ids);                                                       \

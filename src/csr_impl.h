@@ -1,0 +1,145 @@
+/* Leaf loops of a CSR batch against weights (features, classes), a panel of PANEL_BYTES of classes at a time.
+ * Included once per (instruction set, real type), after tileops_impl.h.
+ *
+ * A batch numbers its features by falling frequency: the panel's packed weights are read over and over, and those of the
+ * features that occur most lie side by side in the nearest cache. A wider panel pushes them out (256 bytes take 1.5 times
+ * as long a logit), a narrower one has too little work for each entry. What goes to memory goes there once a panel, in
+ * pieces of a panel's width that no hardware prefetcher foresees: so they are asked for PREFETCH features ahead. */
+enum { FN(CSR_PANEL) = PANEL_BYTES / sizeof(REAL) };
+#define PANEL_VECS (PANEL_BYTES / VBYTES)
+#define ENTRIES (8 / PANEL_VECS) /* at a time: eight sums in registers */
+#define PREFETCH 16
+
+/* `block` without its first `start` columns, and `state`, laid out as it, likewise. */
+INLINE Block FN(columns_from)(Block block, ptrdiff_t start, REAL **state)
+{
+    if (block.col_ids) {
+        block.col_ids += start;
+        return block;
+    }
+    block.data = (REAL *)block.data + start * block.col_stride;
+    if (*state)
+        *state += start * block.col_stride;
+    return block;
+}
+
+INLINE const REAL *FN(block_row)(const Block *block, ptrdiff_t i)
+{
+    return (const REAL *)block->data + (block->row_ids ? block->row_ids[i] : i) * block->row_stride;
+}
+
+INLINE void FN(prefetch_panel)(const REAL *p, ptrdiff_t n_cols, const int to_write)
+{
+    for (ptrdiff_t byte = 0; byte < n_cols * (ptrdiff_t)sizeof(REAL); byte += 64)
+        __builtin_prefetch((const char *)p + byte, to_write);
+}
+
+static void FN(pack_panel)(const Block *weights, ptrdiff_t start, ptrdiff_t n_rows, ptrdiff_t n_cols, REAL *restrict out)
+{
+    REAL *no_state = NULL;
+    const Block block = FN(columns_from)(*weights, start, &no_state);
+    if (n_cols < FN(CSR_PANEL))
+        memset(out, 0, n_rows * PANEL_BYTES);
+    if (block.col_stride == 1 && !block.col_ids) {
+        for (ptrdiff_t i = 0; i < n_rows; i++) {
+            if (i + PREFETCH < n_rows)
+                FN(prefetch_panel)(FN(block_row)(&block, i + PREFETCH), n_cols, 0);
+            if (n_cols == FN(CSR_PANEL))
+                memcpy(out + i * FN(CSR_PANEL), FN(block_row)(&block, i), PANEL_BYTES);
+            else
+                memcpy(out + i * FN(CSR_PANEL), FN(block_row)(&block, i), n_cols * sizeof(REAL));
+        }
+        return;
+    }
+    /* class-major weights: a row of them at a time, into as much of `out` as stays in cache */
+    const ptrdiff_t step = block.row_stride < block.col_stride ? 128 : 1;
+    for (ptrdiff_t begin = 0; begin < n_rows; begin += step)
+        for (ptrdiff_t j = 0; j < n_cols; j++) {
+            const ptrdiff_t end = begin + step < n_rows ? begin + step : n_rows;
+            const ptrdiff_t at = (block.col_ids ? block.col_ids[j] : j) * block.col_stride;
+            for (ptrdiff_t i = begin; i < end; i++)
+                out[i * FN(CSR_PANEL) + j] = FN(block_row)(&block, i)[at];
+        }
+}
+
+/* sums <- sum over entries e of data[e] * dense[indices[e] * stride : + PANEL] */
+INLINE void FN(panel_sums)(const int32_t *indices, const REAL *data, ptrdiff_t n_entries, const REAL *dense,
+                           ptrdiff_t stride, V *sums)
+{
+    V s[ENTRIES][PANEL_VECS];
+    ptrdiff_t e = 0;
+    for (int u = 0; u < ENTRIES; u++)
+        for (int v = 0; v < PANEL_VECS; v++)
+            s[u][v] = FN(splat)(0);
+    for (; e + ENTRIES <= n_entries; e += ENTRIES)
+        for (int u = 0; u < ENTRIES; u++) {
+            const REAL *row = dense + indices[e + u] * stride;
+            V x = FN(splat)(data[e + u]);
+            for (int v = 0; v < PANEL_VECS; v++)
+                s[u][v] += x * FN(load)(row + v * LANES);
+        }
+    for (; e < n_entries; e++) {
+        const REAL *row = dense + indices[e] * stride;
+        V x = FN(splat)(data[e]);
+        for (int v = 0; v < PANEL_VECS; v++)
+            s[0][v] += x * FN(load)(row + v * LANES);
+    }
+    for (int v = 0; v < PANEL_VECS; v++) {
+        sums[v] = s[0][v];
+        for (int u = 1; u < ENTRIES; u++)
+            sums[v] += s[u][v];
+    }
+}
+
+static void FN(csr_rows)(const ptrdiff_t *indptr, const int32_t *indices, const REAL *data, ptrdiff_t n_rows,
+                         const REAL *packed, ptrdiff_t n_cols, REAL *z, ptrdiff_t stride)
+{
+    V sums[PANEL_VECS];
+    for (ptrdiff_t i = 0; i < n_rows; i++, z += stride) {
+        FN(panel_sums)(indices + indptr[i], data + indptr[i], indptr[i + 1] - indptr[i], packed, FN(CSR_PANEL), sums);
+        if (n_cols == FN(CSR_PANEL)) {
+            for (int v = 0; v < PANEL_VECS; v++)
+                FN(store)(z + v * LANES, FN(load)(z + v * LANES) + sums[v]);
+        } else {
+            const REAL *sum = (const REAL *)sums;
+            for (ptrdiff_t j = 0; j < n_cols; j++)
+                z[j] += sum[j];
+        }
+    }
+}
+
+static void FN(csr_step)(const Rule *rule, const Block *weights, REAL *state, ptrdiff_t start, const ptrdiff_t *indptr,
+                         const int32_t *rows, const REAL *data, ptrdiff_t n_features, const REAL *dz, ptrdiff_t stride,
+                         ptrdiff_t n_cols)
+{
+    REAL grad[PREFETCH * FN(CSR_PANEL)];
+    for (ptrdiff_t begin = 0; begin < n_features; begin += PREFETCH) {
+        const ptrdiff_t n = n_features - begin < PREFETCH ? n_features - begin : PREFETCH;
+        for (ptrdiff_t j = 0; j < n_cols; j += FN(CSR_PANEL)) {
+            const ptrdiff_t width = n_cols - j < FN(CSR_PANEL) ? n_cols - j : FN(CSR_PANEL);
+            REAL *block_state = state;
+            Block block = FN(columns_from)(*weights, start + j, &block_state);
+            for (ptrdiff_t f = begin; f < begin + n; f++) {
+                V sums[PANEL_VECS];
+                if (f + PREFETCH < n_features && block.col_stride == 1 && !block.col_ids) {
+                    const REAL *next = FN(block_row)(&block, f + PREFETCH);
+                    FN(prefetch_panel)(next, width, 1);
+                    if (state)
+                        FN(prefetch_panel)(block_state + (next - (const REAL *)block.data), width, 1);
+                }
+                FN(panel_sums)(rows + indptr[f], data + indptr[f], indptr[f + 1] - indptr[f], dz + j, stride, sums);
+                memcpy(grad + (f - begin) * width, sums, width * sizeof(REAL));
+            }
+            if (block.row_ids) {
+                block.row_ids += begin;
+            } else {
+                block.data = (REAL *)block.data + begin * block.row_stride;
+                block_state = state ? block_state + begin * block.row_stride : NULL;
+            }
+            FN(update_block)(rule, &block, n, width, grad, block_state);
+        }
+    }
+}
+#undef PANEL_VECS
+#undef ENTRIES
+#undef PREFETCH
