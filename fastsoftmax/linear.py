@@ -9,6 +9,7 @@ from fastsoftmax._batch import RowReader
 __all__ = ["linear_cross_entropy", "linear_logsumexp", "linear_topk"]
 
 MAX_ROWS = 4096  # rows at a time at most: larger chunks gain nothing
+MAX_SPARSE_ROWS = 8192  # more, since each chunk goes through W, and the memory for it, once
 CHUNK_WORK = 1 << 36  # multiply-adds of a chunk whose logits are not kept: less than a second
 
 
@@ -31,7 +32,8 @@ class LinearInput:
             row_work = n_candidates * (8 + (self.X.nnz // max(1, self.n_rows) if self.is_sparse else self.X.shape[1]))
             step = np.clip(CHUNK_WORK // max(1, row_work), 64, 1024)
         else:
-            step = np.clip(keep // max(1, n_candidates * self.W.itemsize), 64, MAX_ROWS)
+            max_rows = MAX_SPARSE_ROWS if self.is_sparse else MAX_ROWS
+            step = np.clip(keep // max(1, n_candidates * self.W.itemsize), 64, max_rows)
         for start in range(0, self.n_rows, int(step)):
             yield slice(start, min(start + int(step), self.n_rows))
 
@@ -195,7 +197,8 @@ class _Gradients:
         self.inputs, self.smooth, self.scale = inputs, smooth, scale
         n_classes, dtype = inputs.n_classes, inputs.W.dtype
         self.dX = None if inputs.is_sparse else np.empty_like(inputs.X)
-        self.dW = np.zeros_like(inputs.W)
+        order = "F" if inputs.W.flags.f_contiguous else "C"
+        self.dW = np.zeros(inputs.W.shape, dtype, order)  # not zeros_like: pages that no batch touches stay unmapped
         self.dbias = None if inputs.bias is None else np.zeros_like(inputs.bias)
         self.prior = np.ones(n_classes, dtype) if weight is None else weight.astype(dtype)
         self.prior_sum = float(n_classes) if weight is None else weight.sum()

@@ -32,6 +32,7 @@ INLINE void FN(prefetch_panel)(const REAL *p, ptrdiff_t n_cols, const int to_wri
 {
     for (ptrdiff_t byte = 0; byte < n_cols * (ptrdiff_t)sizeof(REAL); byte += 64)
         __builtin_prefetch((const char *)p + byte, to_write);
+    __builtin_prefetch(p + n_cols - 1, to_write); /* where it starts amid a cache line */
 }
 
 static void FN(pack_panel)(const Block *weights, ptrdiff_t start, ptrdiff_t n_rows, ptrdiff_t n_cols, REAL *restrict out)
