@@ -190,7 +190,10 @@ def reduce_tiles(maxes, sums):
     top = maxes.max(axis=0)
     shift = np.where(np.isneginf(top), 0.0, top)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
-        return np.log((sums * np.exp(maxes - shift)).sum(axis=0)) + shift
+        masses = maxes - shift
+        np.exp(masses, out=masses)
+        masses *= sums
+        return np.log(masses.sum(axis=0)) + shift
 
 
 class _Plan:

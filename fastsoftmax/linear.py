@@ -47,6 +47,10 @@ class LinearInput:
             return _head.Terms(n_rows, n_candidates, batch=batch, W=self.W, bias=self.bias, class_ids=class_ids)
         return _head.Terms(n_rows, n_candidates, hidden=self.X[rows], V=self.W, bias=self.bias, class_ids=class_ids)
 
+    def zeros_like_W(self):
+        """Zeros in W's memory order, for a gradient; np.zeros_like would write to all pages, np.zeros leaves them unmapped."""
+        return np.zeros(self.W.shape, self.W.dtype, order="F" if self.W.flags.f_contiguous else "C")
+
     def destination(self, dW, dbias, **kwargs):
         """Gradient arrays for the term that X has."""
         weights = {"W": dW} if self.is_sparse else {"V": dW}
@@ -197,8 +201,7 @@ class _Gradients:
         self.inputs, self.smooth, self.scale = inputs, smooth, scale
         n_classes, dtype = inputs.n_classes, inputs.W.dtype
         self.dX = None if inputs.is_sparse else np.empty_like(inputs.X)
-        order = "F" if inputs.W.flags.f_contiguous else "C"
-        self.dW = np.zeros(inputs.W.shape, dtype, order)  # not zeros_like: pages that no batch touches stay unmapped
+        self.dW = inputs.zeros_like_W()
         self.dbias = None if inputs.bias is None else np.zeros_like(inputs.bias)
         self.prior = np.ones(n_classes, dtype) if weight is None else weight.astype(dtype)
         self.prior_sum = float(n_classes) if weight is None else weight.sum()

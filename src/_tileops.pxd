@@ -52,14 +52,16 @@ cdef extern from "rowops.h":
     void f32_pack_panel "rowops->f32.pack_panel"(
         const Block *, Py_ssize_t, Py_ssize_t, Py_ssize_t, float *) noexcept nogil
     void f32_csr_rows "rowops->f32.csr_rows"(
-        const Py_ssize_t *, const int32_t *, const float *, Py_ssize_t, const float *, Py_ssize_t, float *, Py_ssize_t) noexcept nogil
+        const Py_ssize_t *, const int32_t *, const float *, Py_ssize_t, const float *, Py_ssize_t, float *,
+        Py_ssize_t) noexcept nogil
     void f32_csr_step "rowops->f32.csr_step"(
         const Rule *, const Block *, float *, Py_ssize_t, const Py_ssize_t *, const int32_t *, const float *, Py_ssize_t,
         const float *, Py_ssize_t, Py_ssize_t) noexcept nogil
     void f64_pack_panel "rowops->f64.pack_panel"(
         const Block *, Py_ssize_t, Py_ssize_t, Py_ssize_t, double *) noexcept nogil
     void f64_csr_rows "rowops->f64.csr_rows"(
-        const Py_ssize_t *, const int32_t *, const double *, Py_ssize_t, const double *, Py_ssize_t, double *, Py_ssize_t) noexcept nogil
+        const Py_ssize_t *, const int32_t *, const double *, Py_ssize_t, const double *, Py_ssize_t, double *,
+        Py_ssize_t) noexcept nogil
     void f64_csr_step "rowops->f64.csr_step"(
         const Rule *, const Block *, double *, Py_ssize_t, const Py_ssize_t *, const int32_t *, const double *, Py_ssize_t,
         const double *, Py_ssize_t, Py_ssize_t) noexcept nogil
