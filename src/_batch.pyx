@@ -11,7 +11,7 @@ class Batch(NamedTuple):
     """A block of rows of a CSR matrix, complete for the kernels.
 
     The features that occur in it are numbered 0, 1, ... by falling number of entries, so that a kernel packs and updates
-    only those, and has those that it needs most side by side. Features of as many entries: in the order of their first.
+    only those, and has those that it needs most side by side. Features with equally many entries: in the order of their ids.
     """
 
     indptr: np.ndarray  # (n_rows + 1,) intp
@@ -38,6 +38,7 @@ class RowReader:
         n_entries = batch_indptr[rows.shape[0]]
         found = np.empty(min(n_entries, self.numbers.shape[0]), np.int64)
         n_local = _count(indptr, indices, rows, self.numbers, found)
+        found[:n_local].sort()  # those with equally many entries: in the order in which their weights lie in memory
         feature_ids, col_indptr = np.empty(n_local, np.int64), np.zeros(n_local + 1, np.intp)
         _number(found, self.numbers, feature_ids, col_indptr)
         numbers, values = np.empty(n_entries, np.int32), np.empty(n_entries, data.dtype)
@@ -58,7 +59,7 @@ def _row_offsets(const index[::1] indptr, const int64_t[::1] rows):
 def _count(
     const index[::1] indptr, const index[::1] indices, const int64_t[::1] rows,
     int32_t[::1] counts,    # IN: all 0. OUT: entries of each feature
-    int64_t[::1] found,     # OUT: the features with entries, in the order of their first
+    int64_t[::1] found,     # OUT: the features with entries
 ):
     cdef Py_ssize_t i, e, n_local = 0
     with nogil:

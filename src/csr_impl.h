@@ -109,35 +109,69 @@ static void FN(csr_rows)(const ptrdiff_t *indptr, const int32_t *indices, const 
     }
 }
 
+/* The step of `n_panels` whole panels of contiguous classes, from registers into the weights. A feature's panels lie side by
+ * side: they are taken together. `kind` is a constant at each call. */
+INLINE void FN(step_panels)(const int kind, const Rule *rule, const Block *weights, REAL *state, const ptrdiff_t *indptr,
+                            const int32_t *rows, const REAL *data, ptrdiff_t n_features, const REAL *dz,
+                            ptrdiff_t stride, ptrdiff_t n_panels)
+{
+    const REAL learning_rate = (REAL)rule->learning_rate, epsilon = (REAL)rule->epsilon, alpha = (REAL)rule->alpha;
+    const ptrdiff_t ahead = n_panels < PREFETCH / 2 ? PREFETCH / n_panels : 2;
+    for (ptrdiff_t f = 0; f < n_features; f++) {
+        REAL *w = (REAL *)FN(block_row)(weights, f), *s = state ? state + (w - (REAL *)weights->data) : w;
+        const REAL *next = f + ahead < n_features ? FN(block_row)(weights, f + ahead) : NULL;
+        for (ptrdiff_t j = 0; j < n_panels * FN(CSR_PANEL); j += FN(CSR_PANEL)) {
+            V sums[PANEL_VECS];
+            if (next) {
+                FN(prefetch_panel)(next + j, FN(CSR_PANEL), 1);
+                if (kind == RULE_ADAGRAD)
+                    FN(prefetch_panel)(state + (next - (REAL *)weights->data) + j, FN(CSR_PANEL), 1);
+            }
+            FN(panel_sums)(rows + indptr[f], data + indptr[f], indptr[f + 1] - indptr[f], dz + j, stride, sums);
+            if (alpha != 0)
+                for (int v = 0; v < PANEL_VECS; v++)
+                    sums[v] += alpha * FN(load)(w + j + v * LANES);
+            FN(update_row)(kind, w + j, 1, NULL, FN(CSR_PANEL), (const REAL *)sums, s + j, learning_rate, epsilon);
+        }
+    }
+}
+
 static void FN(csr_step)(const Rule *rule, const Block *weights, REAL *state, ptrdiff_t start, const ptrdiff_t *indptr,
                          const int32_t *rows, const REAL *data, ptrdiff_t n_features, const REAL *dz, ptrdiff_t stride,
                          ptrdiff_t n_cols)
 {
-    REAL grad[PREFETCH * FN(CSR_PANEL)];
-    for (ptrdiff_t begin = 0; begin < n_features; begin += PREFETCH) {
-        const ptrdiff_t n = n_features - begin < PREFETCH ? n_features - begin : PREFETCH;
-        for (ptrdiff_t j = 0; j < n_cols; j += FN(CSR_PANEL)) {
-            const ptrdiff_t width = n_cols - j < FN(CSR_PANEL) ? n_cols - j : FN(CSR_PANEL);
-            REAL *block_state = state;
-            Block block = FN(columns_from)(*weights, start + j, &block_state);
-            for (ptrdiff_t f = begin; f < begin + n; f++) {
+    const ptrdiff_t n_panels = weights->col_stride == 1 && !weights->col_ids ? n_cols / FN(CSR_PANEL) : 0;
+    REAL *block_state = state, grad[PREFETCH * FN(CSR_PANEL)];
+    Block block = FN(columns_from)(*weights, start, &block_state);
+#define STEP(kind) \
+    FN(step_panels)(kind, rule, &block, block_state, indptr, rows, data, n_features, dz, stride, n_panels)
+    if (n_panels && rule->kind == RULE_ADAGRAD)
+        STEP(RULE_ADAGRAD);
+    else if (n_panels && rule->kind == RULE_SGD)
+        STEP(RULE_SGD);
+    else if (n_panels)
+        STEP(RULE_ADD);
+#undef STEP
+    /* a part of a panel, or any other layout */
+    for (ptrdiff_t j = n_panels * FN(CSR_PANEL); j < n_cols; j += FN(CSR_PANEL)) {
+        const ptrdiff_t width = n_cols - j < FN(CSR_PANEL) ? n_cols - j : FN(CSR_PANEL);
+        block_state = state;
+        block = FN(columns_from)(*weights, start + j, &block_state);
+        for (ptrdiff_t begin = 0; begin < n_features; begin += PREFETCH) {
+            const ptrdiff_t n = n_features - begin < PREFETCH ? n_features - begin : PREFETCH;
+            for (ptrdiff_t f = 0; f < n; f++) {
                 V sums[PANEL_VECS];
-                if (f + PREFETCH < n_features && block.col_stride == 1 && !block.col_ids) {
-                    const REAL *next = FN(block_row)(&block, f + PREFETCH);
-                    FN(prefetch_panel)(next, width, 1);
-                    if (state)
-                        FN(prefetch_panel)(block_state + (next - (const REAL *)block.data), width, 1);
-                }
-                FN(panel_sums)(rows + indptr[f], data + indptr[f], indptr[f + 1] - indptr[f], dz + j, stride, sums);
-                memcpy(grad + (f - begin) * width, sums, width * sizeof(REAL));
-            }
-            if (block.row_ids) {
-                block.row_ids += begin;
-            } else {
-                block.data = (REAL *)block.data + begin * block.row_stride;
-                block_state = state ? block_state + begin * block.row_stride : NULL;
+                const ptrdiff_t first = indptr[begin + f];
+                FN(panel_sums)(rows + first, data + first, indptr[begin + f + 1] - first, dz + j, stride, sums);
+                memcpy(grad + f * width, sums, width * sizeof(REAL));
             }
             FN(update_block)(rule, &block, n, width, grad, block_state);
+            if (block.row_ids) {
+                block.row_ids += n;
+            } else {
+                block.data = (REAL *)block.data + n * block.row_stride;
+                block_state = state ? block_state + n * block.row_stride : NULL;
+            }
         }
     }
 }
