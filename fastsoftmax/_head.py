@@ -150,7 +150,7 @@ class Forward:
 
     def _reduce(self):
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            self.rest = reduce_tiles(self.max, self.sum)  # log-sum-exp of all but the target
+            self.rest = reduce_tiles(self.max, self.sum, self.n_threads)  # log-sum-exp of all but the target
             self.lse = np.logaddexp(self.rest, self.target_logit)
             self.nll = np.logaddexp(0.0, self.rest - self.target_logit)  # lse - target_logit, without cancellation
 
@@ -185,15 +185,11 @@ class Forward:
             _linear.add_parts(parts, dhidden, _threads.for_work(self.n_threads, parts.size))
 
 
-def reduce_tiles(maxes, sums):
+def reduce_tiles(maxes, sums, n_threads):
     """(n_rows,) log-sum-exp from the (n_tiles, n_rows) maxima and sums of exp(z - max); -inf where all is -inf."""
-    top = maxes.max(axis=0)
-    shift = np.where(np.isneginf(top), 0.0, top)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
-        masses = maxes - shift
-        np.exp(masses, out=masses)
-        masses *= sums
-        return np.log(masses.sum(axis=0)) + shift
+    lse = np.empty(maxes.shape[1])
+    _linear.reduce_tiles(maxes, sums, lse, _threads.for_work(n_threads, 8 * maxes.size))
+    return lse
 
 
 class _Plan:
@@ -221,7 +217,7 @@ def topk(terms, k, n_threads, workspace):
     values = workspace.array("topk_values", (n_parts, terms.n_rows, k), terms.dtype)
     class_ids = workspace.array("topk_ids", (n_parts, terms.n_rows, k), np.int64)
     _topk.topk(terms, work, values, class_ids)
-    lse = reduce_tiles(work.max, work.sum)
+    lse = reduce_tiles(work.max, work.sum, work.n_threads)
     if np.isnan(lse).any():
         raise ValueError(
             f"the logits of row {int(np.flatnonzero(np.isnan(lse))[0])} are NaN: W or bias holds NaN or infinity"

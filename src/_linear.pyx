@@ -10,7 +10,7 @@ A thread owns whole tiles of classes, so there are no races; which tile does wha
 shapes alone, so results are the same for any number of threads.
 """
 from cython.parallel cimport prange, threadid
-from libc.math cimport INFINITY
+from libc.math cimport INFINITY, log
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 cimport numpy as cnp
@@ -26,6 +26,10 @@ from _types cimport real
 
 cnp.import_array()
 import_rowops()
+
+
+cdef enum:
+    REDUCE_ROWS = 256
 
 
 cdef struct Pass:
@@ -248,6 +252,41 @@ def backward(terms, work, dlogits, out, cnp.ndarray parts, Py_ssize_t n_parts, P
     else:
         with nogil:
             backward_tiles[double](&t, &p, &g, begin, end, <double *>p.scratch)
+
+
+def reduce_tiles(const double[:, ::1] max, const double[:, ::1] sum, double[::1] lse_out, int n_threads):
+    """lse_out (n_rows,) <- log-sum-exp from the (n_tiles, n_rows) maxima and sums of exp(z - max); -inf where all is -inf."""
+    cdef Py_ssize_t n_tiles = max.shape[0], n_rows = max.shape[1], i
+    if n_rows == 0:
+        return
+    for i in prange(0, n_rows, REDUCE_ROWS, num_threads=n_threads, nogil=True):
+        reduce_rows(&max[0, i], &sum[0, i], n_tiles, n_rows, min(n_rows - i, <Py_ssize_t>REDUCE_ROWS), &lse_out[i])
+
+
+cdef void reduce_rows(
+    const double *max, const double *sum, Py_ssize_t n_tiles, Py_ssize_t stride, Py_ssize_t n, double *lse_out
+) noexcept nogil:
+    cdef double top[REDUCE_ROWS]
+    cdef double mass[REDUCE_ROWS]
+    cdef double total[REDUCE_ROWS]
+    cdef Py_ssize_t i, k
+    for i in range(n):
+        top[i], total[i] = -INFINITY, 0
+    for k in range(n_tiles):
+        for i in range(n):
+            if max[k * stride + i] > top[i]:
+                top[i] = max[k * stride + i]
+    for i in range(n):
+        if top[i] == -INFINITY:
+            top[i] = 0
+    for k in range(n_tiles):
+        for i in range(n):
+            mass[i] = max[k * stride + i] - top[i]  # a NaN stays
+        exp_array(<const double *>mass, n, <double *>mass)
+        for i in range(n):
+            total[i] = total[i] + sum[k * stride + i] * mass[i]
+    for i in range(n):
+        lse_out[i] = log(total[i]) + top[i]
 
 
 def add_parts(const real[:, :, ::1] parts, real[:, ::1] sum_out, int n_threads):
