@@ -2,7 +2,7 @@
 
     python -m benches.csr_linear [problem ...] [--float64]
 
-All peers run in one process with the same number of threads; medians in milliseconds.
+Each peer runs in turns with ours in one process, with the same number of threads; medians in milliseconds.
 """
 
 import argparse
@@ -35,14 +35,17 @@ def zipf_csr(n_rows, n_features, n_entries, dtype, seed=0):
     return sp.csr_array((data.ravel().astype(dtype), indices.ravel(), indptr), shape=(n_rows, n_features))
 
 
-def median_ms(function, min_seconds=1.0, min_repeats=3):
-    function()
+def side_by_side(ours, peer, min_seconds=2.0, min_repeats=3):
+    """Median milliseconds of both, run in turns: a machine's speed may change from second to second."""
+    ours(), peer()
     times, begin = [], time.perf_counter()
     while len(times) < min_repeats or time.perf_counter() - begin < min_seconds:
         start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return 1e3 * float(np.median(times))
+        ours()
+        middle = time.perf_counter()
+        peer()
+        times.append((middle - start, time.perf_counter() - middle))
+    return 1e3 * np.median(times, axis=0)
 
 
 def sklearn_loss_gradient(X, W, y, bias, n_threads):
@@ -109,27 +112,26 @@ def measure(name, dtype, n_threads, skip):
     print(f"\n## {name} {np.dtype(dtype).name}, {n_threads} threads")
     print(f"touched columns of W {touched / 1e6:.0f} MB, {ceiling / 1e9:.2f} G multiply-adds")
 
-    def report(what, milliseconds, ours=None):
-        ratio = "" if ours is None else f"{milliseconds / ours:6.2f} x ours"
-        print(f"{what:44s} {milliseconds:9.1f} ms  {ratio}", flush=True)
-        return milliseconds
+    print(f"{'':34s}    ours    peer   ratio")
 
-    ours = report(
-        "loss and gradient: fastsoftmax",
-        median_ms(lambda: linear_cross_entropy(X, W, y, bias, return_grad=True, n_threads=n_threads)),
-    )
+    def compare(what, ours, peer):
+        mine, theirs = side_by_side(ours, peer)
+        print(f"{what:34s} {mine:7.1f} {theirs:7.1f} ms {theirs / mine:5.2f}", flush=True)
+
+    def ours():
+        linear_cross_entropy(X, W, y, bias, return_grad=True, n_threads=n_threads)
+
     if "sklearn" not in skip and _memory.available() < 6 * W.nbytes:
-        print("  scikit-learn: left out, it needs five arrays of W's size")
+        print("scikit-learn: left out, it needs five arrays of W's size")
     elif "sklearn" not in skip:
-        report("  scikit-learn", median_ms(sklearn_loss_gradient(X, W, y, bias, n_threads)), ours)
-    if "torch" not in skip:
+        compare("loss and gradient: scikit-learn", ours, sklearn_loss_gradient(X, W, y, bias, n_threads))
+    for sparse in (False, True) if "torch" not in skip else ():
+        compare(f"  torch, sparse={sparse}", ours, Torch(X, W, y, bias, sparse).loss_gradient)
+    for optimizer in ("sgd", "adagrad") if "torch" not in skip else ():
+        step = step_of(X, W, y, bias, optimizer, n_threads)
         for sparse in (False, True):
-            report(f"  torch, sparse={sparse}", median_ms(Torch(X, W, y, bias, sparse).loss_gradient), ours)
-    for optimizer in ("sgd", "adagrad"):
-        ours = report(f"step, {optimizer}: fastsoftmax", median_ms(step_of(X, W, y, bias, optimizer, n_threads)))
-        for sparse in (False, True) if "torch" not in skip else ():
             peer = Torch(X, W, y, bias, sparse).with_optimizer(optimizer)
-            report(f"  torch, sparse={sparse}", median_ms(peer.step), ours)
+            compare(f"step, {optimizer}: torch, sparse={sparse}", step, peer.step)
             del peer
 
 
