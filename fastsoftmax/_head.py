@@ -17,6 +17,8 @@ TILE_BYTES = 256 << 10  # of a tile of logits: half of a second-level cache
 MAX_PARTS = 32  # partial sums of the gradient of `hidden`: also the most threads that the backward pass can use
 MAX_FORWARD_PARTS = 256  # running log-sum-exps of each row, merged at the end
 BLOCK_WORK = 5 << 30  # multiply-adds between two looks at signals: a tenth of a second or so
+SPARSE_TILE_BYTES = 512 << 10  # the same with a sparse term
+STRIP_BYTES = 128  # of tileops.h
 MAX_TOPK_PARTS = 32  # heaps a row, merged at the end: also the most threads that top-k can use
 
 
@@ -116,6 +118,18 @@ def tile_classes(n_classes, n_rows, itemsize):
     return min(int(np.clip(fitting, 96, 768)), max(24, -(-n_classes // 96) * 12))
 
 
+def tile_of(terms):
+    """Classes a tile for these terms: with a sparse one a multiple of its strips, and still so few that the tile stays in a
+    second-level cache, since a feature's entries jump between its rows."""
+    itemsize = terms.dtype.itemsize
+    tile = tile_classes(terms.n_candidates, terms.n_rows, itemsize)
+    if terms.W is None:
+        return tile
+    strip = STRIP_BYTES // itemsize
+    fitting = SPARSE_TILE_BYTES // (max(1, terms.n_rows) * itemsize)
+    return max(1, min(-(-tile // strip), fitting // strip)) * strip
+
+
 class _Pass:
     """What every pass over the tiles needs: their size, packed `hidden`, and scratch for the threads."""
 
@@ -123,7 +137,7 @@ class _Pass:
         self.terms, self.n_threads = terms, _threads.for_work(n_threads, terms.multiply_adds)
         self.workspace = workspace or Workspace()
         itemsize, n_rows = terms.dtype.itemsize, terms.n_rows
-        self.tile = tile_classes(terms.n_candidates, n_rows, itemsize)
+        self.tile = tile_of(terms)
         self.n_tiles = -(-terms.n_candidates // self.tile)
         self.width = _linear.panel_width(n_rows, itemsize)
         self.n_panels = -(-n_rows // self.width)
@@ -147,7 +161,9 @@ class _Pass:
 
     def log_sum_exp(self):
         """(n_rows,) over all parts."""
-        return merge_parts(self.max, self.sum)[: self.terms.n_rows]
+        lse = np.empty(self.n_lanes)
+        _linear.merge_parts(self.max, self.sum, lse, _threads.for_work(self.n_threads, 8 * self.max.size))
+        return lse[: self.terms.n_rows]
 
     def blocks(self, n_parts):
         """Ranges of parts that take a fraction of a second: Python sees signals between them."""
@@ -223,14 +239,6 @@ class Forward(_Pass):
             _linear.backward(self.terms, self, dlogits, destination, hidden_columns, parts, n_parts, begin, end)
         if dhidden is not None:
             _linear.add_parts(parts, dhidden, _threads.for_work(self.n_threads, parts.size))
-
-
-def merge_parts(maxes, sums):
-    """(n_rows,) log-sum-exp from the (n_parts, n_rows) maxima and sums of exp(z - max); -inf where all is -inf."""
-    top = maxes.max(axis=0).astype(np.float64)
-    shift = np.where(np.isneginf(top), 0.0, top)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
-        return np.log((sums * np.exp(maxes - shift)).sum(axis=0)) + shift
 
 
 def write_logits(terms, out, n_threads, workspace):

@@ -10,7 +10,7 @@ A thread takes a whole part of the tiles, so there are no races; which tiles are
 depends on the shapes alone, so results are the same for any number of threads.
 """
 from cython.parallel cimport prange, threadid
-from libc.math cimport INFINITY
+from libc.math cimport INFINITY, log
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 cimport numpy as cnp
@@ -20,14 +20,18 @@ from _logits cimport (
     plan_scratch, read_rule, read_terms, rows_from, tile_panels, tile_weights, vector_block,
 )
 from _rowops cimport exp_array, import_rowops
+from _sparse_terms cimport sparse_step
 from _tileops cimport (
-    RULE_ADD, Rule, exp_panels, multiply, pack_panels, panel_width as width_of_panels, scale_panels, spmm, sum_panels, sum_parts,
+    RULE_ADD, Rule, exp_panels, multiply, pack_panels, panel_width as width_of_panels, scale_panels, sum_panels, sum_parts,
     unpack_panels, update_block,
 )
 from _types cimport real
 
 cnp.import_array()
 import_rowops()
+
+cdef enum:
+    MERGED = 64         # rows of a batch that a thread merges at a time
 
 
 cdef struct Pass:
@@ -171,8 +175,8 @@ cdef void backward_tile(
             hidden_gradient(t, start, n_cols, &z, first, part, mine + p.scratch.weights)
         if g.V.data != NULL:
             update_V(t, g, start, n_cols, &z, grad)
-    if t.n_features and g.W.data != NULL:
-        update_W(t, g, &p.scratch, start, n_cols, &z, mine)
+    if t.x.n_features and g.W.data != NULL:
+        sparse_step(&t.x, &g.W_rule, &g.W, <real *>g.W_state, t.n_rows, start, n_cols, &z, mine + p.scratch.by_row)
 
 
 cdef void hidden_gradient(
@@ -204,27 +208,6 @@ cdef void update_V(
     start *= 1 if g.V_rule.state_per_row else g.V.row_stride
     update_block(&g.V_rule, &block, n_cols, t.n_hidden, grad, stride,
                  <real *>state_from(g.V_state, g.V.row_ids, start, sizeof(real)))
-
-
-cdef void update_W(
-    const Terms *t, const Gradients *g, const Scratch *s, Py_ssize_t start, Py_ssize_t n_cols, const Panels *z, real *mine
-) noexcept nogil:
-    """W of the tile and the features of the batch steps along dz^T x."""
-    cdef Panels part = z[0]
-    cdef Py_ssize_t sub = 0, n_sub
-    cdef Block block
-    cdef real *grad = mine + s.grad
-    cdef real *by_row = mine + s.by_row
-    while sub < n_cols:
-        n_sub = min(s.width, n_cols - sub)
-        part.data = <real *>z.data + sub * z.width
-        unpack_panels(&part, t.n_rows, n_sub, by_row, n_sub, 1)
-        spmm(t.col_indptr, t.rows, <const real *>t.col_data, t.n_features, <const real *>by_row, n_sub, NULL, n_sub,
-             grad, n_sub, False)
-        block = cols_from(g.W, start + sub, sizeof(real))
-        update_block(&g.W_rule, &block, t.n_features, n_sub, grad, n_sub,
-                     <real *>state_from(g.W_state, g.W.col_ids, (start + sub) * g.W.col_stride, sizeof(real)))
-        sub += n_sub
 
 
 cdef void backward_parts(
@@ -361,6 +344,39 @@ def backward(
             backward_parts[double](&t, &p, &g, begin, end, <double *>p.memory)
 
 
+def merge_parts(const real[:, ::1] max, const double[:, ::1] sum, double[::1] lse_out, int n_threads):
+    """lse_out (n_lanes,) <- log-sum-exp, from the (n_parts, n_lanes) maxima and sums of exp(z - max); -inf where all is -inf."""
+    cdef Py_ssize_t i, n_lanes = max.shape[1]
+    for i in prange(0, n_lanes, MERGED, num_threads=n_threads, nogil=True):
+        merge_lanes(&max[0, i], &sum[0, i], max.shape[0], n_lanes, min(n_lanes - i, <Py_ssize_t>MERGED), &lse_out[i])
+
+
+cdef void merge_lanes(
+    const real *max, const double *sum, Py_ssize_t n_parts, Py_ssize_t stride, Py_ssize_t n, double *lse_out
+) noexcept nogil:
+    cdef double top[MERGED]
+    cdef double mass[MERGED]
+    cdef double total[MERGED]
+    cdef Py_ssize_t i, q
+    for i in range(n):
+        top[i], total[i] = -INFINITY, 0
+    for q in range(n_parts):
+        for i in range(n):
+            if max[q * stride + i] > top[i]:
+                top[i] = max[q * stride + i]
+    for i in range(n):
+        if top[i] == -INFINITY:
+            top[i] = 0
+    for q in range(n_parts):
+        for i in range(n):
+            mass[i] = max[q * stride + i] - top[i]
+        exp_array(<const double *>mass, n, <double *>mass)
+        for i in range(n):
+            total[i] = total[i] + sum[q * stride + i] * mass[i]
+    for i in range(n):
+        lse_out[i] = log(total[i]) + top[i]
+
+
 cdef void add_panel(real *parts, Py_ssize_t n_parts, Py_ssize_t part_stride, Py_ssize_t panel, Py_ssize_t d, Py_ssize_t width,
                     Py_ssize_t n_rows, real *sum_out) noexcept nogil:
     cdef Panels one
@@ -392,7 +408,7 @@ cdef Gradients read_gradients(const Terms *t, dlogits, out) except *:
     if out.V is not None:
         g.V = matrix_block(out.V, class_ids, NULL)
     if out.W is not None:
-        g.W = matrix_block(out.W.T, t.W.row_ids, class_ids)
+        g.W = matrix_block(out.W.T, t.x.W.row_ids, class_ids)
     g.bias_state = NULL if out.bias_state is None else cnp.PyArray_DATA(out.bias_state)
     g.V_state = NULL if V_state is None else cnp.PyArray_DATA(V_state)
     g.W_state = NULL if out.W_state is None else cnp.PyArray_DATA(out.W_state)

@@ -9,8 +9,9 @@ from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 cimport numpy as cnp
 
+from _sparse_terms cimport SparseTerm, by_row_stride, packed_size, sparse_logits
 from _tileops cimport (
-    RULE_ADAGRAD, RULE_ADD, RULE_SGD, Block, Factor, Panels, Rule, add_rows, gather_block, multiply, panel_width, spmm,
+    RULE_ADAGRAD, RULE_ADD, RULE_SGD, Block, Factor, Panels, Rule, gather_block, multiply, panel_width,
 )
 from _types cimport real
 
@@ -23,14 +24,7 @@ cdef struct Terms:
     Py_ssize_t n_hidden             # 0: no dense term
     Panels hidden                   # (n_panels, n_hidden, width)
     Block V                         # (n_classes, n_hidden)
-    Py_ssize_t n_features           # 0: no sparse term; features of the batch, by their numbers
-    const Py_ssize_t *indptr
-    const int32_t *indices
-    const void *data
-    const Py_ssize_t *col_indptr
-    const int32_t *rows
-    const void *col_data
-    Block W                         # (n_features, n_classes): feature-major, as the loops run
+    SparseTerm x                    # n_features 0: no sparse term
 
 
 cdef inline Block matrix_block(cnp.ndarray a, const int64_t *row_ids, const int64_t *col_ids) noexcept:
@@ -97,15 +91,15 @@ cdef inline Terms read_terms(terms, cnp.ndarray hidden_panels) except *:
             t.hidden = array_panels(hidden_panels)
     if W is not None:
         batch = terms.batch
-        t.n_features = (<cnp.ndarray>batch.feature_ids).shape[0]
-        t.indptr = <const Py_ssize_t *>cnp.PyArray_DATA(batch.indptr)
-        t.indices = <const int32_t *>cnp.PyArray_DATA(batch.indices)
-        t.data = cnp.PyArray_DATA(batch.data)
-        t.col_indptr = <const Py_ssize_t *>cnp.PyArray_DATA(batch.col_indptr)
-        t.rows = <const int32_t *>cnp.PyArray_DATA(batch.rows)
-        t.col_data = cnp.PyArray_DATA(batch.col_data)
+        t.x.n_features = (<cnp.ndarray>batch.feature_ids).shape[0]
+        t.x.indptr = <const Py_ssize_t *>cnp.PyArray_DATA(batch.indptr)
+        t.x.indices = <const int32_t *>cnp.PyArray_DATA(batch.indices)
+        t.x.data = cnp.PyArray_DATA(batch.data)
+        t.x.col_indptr = <const Py_ssize_t *>cnp.PyArray_DATA(batch.col_indptr)
+        t.x.rows = <const int32_t *>cnp.PyArray_DATA(batch.rows)
+        t.x.col_data = cnp.PyArray_DATA(batch.col_data)
         feature_ids = <const int64_t *>cnp.PyArray_DATA(batch.feature_ids)
-        t.W = matrix_block(W.T, feature_ids, t.class_ids)
+        t.x.W = matrix_block(W.T, feature_ids, t.class_ids)
     return t
 
 
@@ -130,11 +124,10 @@ cdef inline Block cols_from(Block block, Py_ssize_t start, Py_ssize_t itemsize) 
 cdef struct Scratch:
     # a thread's memory in reals: where each of its parts begins
     Py_ssize_t tile             # classes of a tile
-    Py_ssize_t width            # classes of a packed block of W
     Py_ssize_t bias             # after the tile of logits, which comes first
-    Py_ssize_t weights          # V of a tile, or a packed block of W
-    Py_ssize_t by_row           # logits or their gradients for a block of W, row by row
-    Py_ssize_t grad             # gradient of a tile of V, of the bias, or of a block of W
+    Py_ssize_t weights          # V of a tile, or a packed strip of W
+    Py_ssize_t by_row           # the gradient of the logits row by row, for W
+    Py_ssize_t grad             # gradient of a tile of V or of the bias
     Py_ssize_t lanes            # some vectors of one number a row
     Py_ssize_t size
 
@@ -145,16 +138,13 @@ cdef inline Py_ssize_t round_up(Py_ssize_t n, Py_ssize_t step) noexcept nogil:
 
 cdef inline Scratch plan_scratch(const Terms *t, Py_ssize_t tile, Py_ssize_t itemsize) noexcept nogil:
     cdef Scratch s
-    cdef Py_ssize_t full = panel_width(t.n_rows, itemsize), n_lanes = round_up(t.n_rows, full), n_packed
+    cdef Py_ssize_t full = panel_width(t.n_rows, itemsize), n_lanes = round_up(t.n_rows, full)
     s.tile = tile
-    # the packed weights, n_features x width, stay in about half of an L2 cache
-    s.width = min(tile, max(16, (131072 // (t.n_features + 1)) // 16 * 16)) if t.n_features else 0
-    n_packed = s.width * t.n_features
     s.bias = n_lanes * tile
     s.weights = round_up(s.bias + tile, 16)
-    s.by_row = round_up(s.weights + max(tile * t.n_hidden, n_packed), 16)
-    s.grad = round_up(s.by_row + t.n_rows * s.width, 16)
-    s.lanes = round_up(s.grad + max(tile * round_up(t.n_hidden, full), n_packed, tile), 16)
+    s.by_row = round_up(s.weights + max(tile * t.n_hidden, packed_size(&t.x, itemsize)), 16)
+    s.grad = round_up(s.by_row + (t.n_rows * by_row_stride(tile, itemsize) if t.x.n_features else 0), 16)
+    s.lanes = round_up(s.grad + tile * max(round_up(t.n_hidden, full), <Py_ssize_t>1), 16)
     s.size = round_up(s.lanes + 6 * n_lanes, 32)
     return s
 
@@ -201,22 +191,4 @@ cdef inline void logits_tile(
     if t.n_hidden:
         V = tile_weights(t, start, n_cols, mine + s.weights)
     multiply(&V, n_cols, t.n_hidden, &t.hidden if t.n_hidden else z, bias_data, z, z.width, False)
-    if t.n_features:
-        add_sparse_logits(t, s, start, n_cols, z, mine)
-
-
-cdef inline void add_sparse_logits(
-    const Terms *t, const Scratch *s, Py_ssize_t start, Py_ssize_t n_cols, const Panels *z, real *mine
-) noexcept nogil:
-    cdef Block W
-    cdef Panels part = z[0]
-    cdef Py_ssize_t sub = 0, n_sub
-    while sub < n_cols:
-        n_sub = min(s.width, n_cols - sub)
-        W = cols_from(t.W, start + sub, sizeof(real))
-        gather_block(&W, t.n_features, n_sub, mine + s.weights)
-        spmm(t.indptr, t.indices, <const real *>t.data, t.n_rows, <const real *>(mine + s.weights), n_sub, NULL, n_sub,
-             mine + s.by_row, n_sub, False)
-        part.data = <real *>z.data + sub * z.width
-        add_rows(<const real *>(mine + s.by_row), n_sub, t.n_rows, n_sub, &part)
-        sub += n_sub
+    sparse_logits(&t.x, t.n_rows, start, n_cols, z, mine + s.weights)

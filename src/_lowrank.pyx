@@ -13,7 +13,7 @@ import_rowops()
 
 cdef enum:
     ROWS = 16        # rows of a batch that a thread takes at a time
-    FEATURES = 32    # rows of E that a thread steps at a time
+    FEATURES = 8     # rows of E that a thread steps at a time; the first ones have the most entries
 
 SCRATCH_ROWS = FEATURES  # rows of gradient that `backproject` needs room for, a thread
 
@@ -42,7 +42,7 @@ def backproject(
     real[:, ::1] E_out,             # (n_features, n_hidden): added to, or stepped
     cnp.ndarray state,              # (n_features,) or None
     rule,
-    real[:, ::1] scratch,           # (n_threads, >= 32 * n_hidden)
+    real[:, ::1] scratch,           # (n_threads, >= SCRATCH_ROWS * n_hidden)
     int n_threads,
 ):
     """A thread owns features of the batch, and so rows of E."""

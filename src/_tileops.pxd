@@ -25,7 +25,7 @@ cdef extern from "rowops.h":
         Py_ssize_t k_block
         Py_ssize_t block_stride
 
-    enum: RULE_ADD, RULE_SGD, RULE_ADAGRAD
+    enum: RULE_ADD, RULE_SGD, RULE_ADAGRAD, STRIP_BYTES
 
     ctypedef struct Rule:
         int kind
@@ -49,10 +49,6 @@ cdef extern from "rowops.h":
         const Panels *, Py_ssize_t, Py_ssize_t, float *, Py_ssize_t, Py_ssize_t) noexcept nogil
     void f64_unpack_panels "rowops->f64.unpack_panels"(
         const Panels *, Py_ssize_t, Py_ssize_t, double *, Py_ssize_t, Py_ssize_t) noexcept nogil
-    void f32_add_rows "rowops->f32.add_rows"(
-        const float *, Py_ssize_t, Py_ssize_t, Py_ssize_t, const Panels *) noexcept nogil
-    void f64_add_rows "rowops->f64.add_rows"(
-        const double *, Py_ssize_t, Py_ssize_t, Py_ssize_t, const Panels *) noexcept nogil
     void f32_exp_panels "rowops->f32.exp_panels"(
         const Panels *, Py_ssize_t, const float *, float *, float *, double *) noexcept nogil
     void f64_exp_panels "rowops->f64.exp_panels"(
@@ -71,6 +67,22 @@ cdef extern from "rowops.h":
         const Rule *, const Block *, Py_ssize_t, Py_ssize_t, float *, Py_ssize_t, float *) noexcept nogil
     void f64_update_block "rowops->f64.update_block"(
         const Rule *, const Block *, Py_ssize_t, Py_ssize_t, double *, Py_ssize_t, double *) noexcept nogil
+    void f32_pack_strip "rowops->f32.pack_strip"(
+        const Block *, Py_ssize_t, Py_ssize_t, Py_ssize_t, float *) noexcept nogil
+    void f64_pack_strip "rowops->f64.pack_strip"(
+        const Block *, Py_ssize_t, Py_ssize_t, Py_ssize_t, double *) noexcept nogil
+    void f32_csr_logits "rowops->f32.csr_logits"(
+        const Py_ssize_t *, const int32_t *, const float *, Py_ssize_t, const float *, Py_ssize_t, const
+        Panels *) noexcept nogil
+    void f64_csr_logits "rowops->f64.csr_logits"(
+        const Py_ssize_t *, const int32_t *, const double *, Py_ssize_t, const double *, Py_ssize_t,
+        const Panels *) noexcept nogil
+    void f32_csr_step "rowops->f32.csr_step"(
+        const Rule *, const Block *, float *, Py_ssize_t, const Py_ssize_t *, const int32_t *, const
+        float *, Py_ssize_t, const float *, Py_ssize_t, Py_ssize_t) noexcept nogil
+    void f64_csr_step "rowops->f64.csr_step"(
+        const Rule *, const Block *, double *, Py_ssize_t, const Py_ssize_t *, const int32_t *, const
+        double *, Py_ssize_t, const double *, Py_ssize_t, Py_ssize_t) noexcept nogil
     void f32_gather_block "rowops->f32.gather_block"(const Block *, Py_ssize_t, Py_ssize_t, float *) noexcept nogil
     void f64_gather_block "rowops->f64.gather_block"(const Block *, Py_ssize_t, Py_ssize_t, double *) noexcept nogil
     void f32_spmm "rowops->f32.spmm"(
@@ -153,15 +165,6 @@ cdef inline void unpack_panels(
         f64_unpack_panels(panels, n_rows, n_k, out, row_stride, k_stride)
 
 
-cdef inline void add_rows(
-    const real *rows, Py_ssize_t stride, Py_ssize_t n_rows, Py_ssize_t n_k, const Panels *panels
-) noexcept nogil:
-    if real is float:
-        f32_add_rows(rows, stride, n_rows, n_k, panels)
-    else:
-        f64_add_rows(rows, stride, n_rows, n_k, panels)
-
-
 cdef inline void exp_panels(
     const Panels *z, Py_ssize_t n_classes, const real *offset, real *max_io, real *shift_out, double *sum_io
 ) noexcept nogil:
@@ -205,3 +208,33 @@ cdef inline void update_block(
         f32_update_block(rule, block, n_rows, n_cols, grad, grad_stride, state)
     else:
         f64_update_block(rule, block, n_rows, n_cols, grad, grad_stride, state)
+
+
+cdef inline void pack_strip(
+    const Block *weights, Py_ssize_t start, Py_ssize_t n_rows, Py_ssize_t n_cols, real *out
+) noexcept nogil:
+    if real is float:
+        f32_pack_strip(weights, start, n_rows, n_cols, out)
+    else:
+        f64_pack_strip(weights, start, n_rows, n_cols, out)
+
+
+cdef inline void csr_logits(
+    const Py_ssize_t *indptr, const int32_t *indices, const real *data, Py_ssize_t n_rows, const real *packed,
+    Py_ssize_t n_cols, const Panels *z
+) noexcept nogil:
+    if real is float:
+        f32_csr_logits(indptr, indices, data, n_rows, packed, n_cols, z)
+    else:
+        f64_csr_logits(indptr, indices, data, n_rows, packed, n_cols, z)
+
+
+cdef inline void csr_step(
+    const Rule *rule, const Block *weights, real *state, Py_ssize_t start, const Py_ssize_t *indptr,
+    const int32_t *rows, const real *data, Py_ssize_t n_features, const real *dz, Py_ssize_t stride,
+    Py_ssize_t n_cols
+) noexcept nogil:
+    if real is float:
+        f32_csr_step(rule, weights, state, start, indptr, rows, data, n_features, dz, stride, n_cols)
+    else:
+        f64_csr_step(rule, weights, state, start, indptr, rows, data, n_features, dz, stride, n_cols)

@@ -41,17 +41,6 @@ static void FN(unpack_panels)(const Panels *panels, ptrdiff_t n_rows, ptrdiff_t 
     }
 }
 
-/* panels += rows, (n_rows, n_k) with rows `stride` apart */
-static void FN(add_rows)(const REAL *rows, ptrdiff_t stride, ptrdiff_t n_rows, ptrdiff_t n_k, const Panels *panels)
-{
-    const ptrdiff_t width = panels->width;
-    for (ptrdiff_t i = 0; i < n_rows; i++) {
-        REAL *lane = (REAL *)panels->data + i / width * panels->stride + i % width;
-        for (ptrdiff_t k = 0; k < n_k; k++)
-            lane[k * width] += rows[i * stride + k];
-    }
-}
-
 /* One panel, n_v vectors wide, of exp_panels. */
 INLINE void FN(exp_panel)(const int n_v, REAL *z, ptrdiff_t n_classes, const REAL *offset, REAL *max_io, REAL *shift_out,
                           double *sum_io)

@@ -10,6 +10,7 @@
 #include "gemm_impl.h"
 #include "panels_impl.h"
 #include "tileops_impl.h"
+#include "csr_impl.h"
 #include "topk_impl.h"
 #include "vec_end.h"
 #undef REAL
@@ -26,6 +27,7 @@
 #include "gemm_impl.h"
 #include "panels_impl.h"
 #include "tileops_impl.h"
+#include "csr_impl.h"
 #include "topk_impl.h"
 #include "vec_end.h"
 #undef REAL
@@ -52,7 +54,6 @@
         TABLE_ENTRY(multiply, real_name),                                                                             \
         TABLE_ENTRY(pack_panels, real_name),                                                                          \
         TABLE_ENTRY(unpack_panels, real_name),                                                                        \
-        TABLE_ENTRY(add_rows, real_name),                                                                             \
         TABLE_ENTRY(exp_panels, real_name),                                                                           \
         TABLE_ENTRY(scale_panels, real_name),                                                                         \
         TABLE_ENTRY(sum_panels, real_name),                                                                           \
@@ -60,6 +61,9 @@
         TABLE_ENTRY(spmm, real_name),                                                                                 \
         TABLE_ENTRY(update_block, real_name),                                                                         \
         TABLE_ENTRY(sum_parts, real_name),                                                                            \
+        TABLE_ENTRY(pack_strip, real_name),                                                                           \
+        TABLE_ENTRY(csr_logits, real_name),                                                                           \
+        TABLE_ENTRY(csr_step, real_name),                                                                             \
         TABLE_ENTRY(topk_panels, real_name),                                                                          \
         TABLE_ENTRY(topk_merge, real_name),                                                                           \
     }

@@ -33,6 +33,8 @@ typedef struct {
     double learning_rate, epsilon, alpha;
 } Rule;
 
+enum { STRIP_BYTES = 128 }; /* of adjacent classes that csr_impl.h takes at a time: a strip */
+
 #define ROWOPS_FIELDS_TILES(real)                                                                                     \
     ptrdiff_t panel_width; /* of batches of more rows than half of it */                                             \
     /* out[i, j] <- block[i, j] for i < n_rows, j < n_cols; out is C contiguous */                                    \
@@ -50,8 +52,6 @@ typedef struct {
     /* out(i, k) <- panels[i / width][k, i % width] for i < n_rows */                                                 \
     void (*unpack_panels)(const Panels *panels, ptrdiff_t n_rows, ptrdiff_t n_k, real *out, ptrdiff_t row_stride,     \
                           ptrdiff_t k_stride);                                                                        \
-    /* panels[i / width][k, i % width] += rows[i, k] for i < n_rows */                                                \
-    void (*add_rows)(const real *rows, ptrdiff_t stride, ptrdiff_t n_rows, ptrdiff_t n_k, const Panels *panels);      \
     /* A step of a running log-sum-exp, for each row: max <- the largest so far, z <- exp(z + offset - shift),        \
      * sum <- sum of exp(. - shift) so far, where shift is max, or 0 while that is -inf. offset, by class, may be     \
      * NULL, and so may shift_out. */                                                                                 \
@@ -68,6 +68,16 @@ typedef struct {
                          ptrdiff_t grad_stride, real *state);                                                         \
     /* parts[0:n] <- the sum over parts p, in order, of parts[p * part_stride + (0:n)] */                              \
     void (*sum_parts)(real *parts, ptrdiff_t n_parts, ptrdiff_t part_stride, ptrdiff_t n);                            \
+    /* csr_impl.h: out (n_rows, STRIP) <- columns start to start + n_cols <= STRIP of weights; zeros beyond */        \
+    void (*pack_strip)(const Block *weights, ptrdiff_t start, ptrdiff_t n_rows, ptrdiff_t n_cols, real *out);         \
+    /* z(c, i) += sum over entries e of row i of data[e] * packed[indices[e], c], for c < n_cols <= STRIP */          \
+    void (*csr_logits)(const ptrdiff_t *indptr, const int32_t *indices, const real *data, ptrdiff_t n_rows,           \
+                       const real *packed, ptrdiff_t n_cols, const Panels *z);                                        \
+    /* columns start to start + n_cols of weights, and their state, take the rule's step with the gradient            \
+     * [f, j] = sum over entries e of column f of data[e] * dz[rows[e], j]; stride: a multiple of STRIP, >= n_cols */ \
+    void (*csr_step)(const Rule *rule, const Block *weights, real *state, ptrdiff_t start, const ptrdiff_t *indptr,   \
+                     const int32_t *rows, const real *data, ptrdiff_t n_features, const real *dz, ptrdiff_t stride,   \
+                     ptrdiff_t n_cols);                                                                               \
     /* topk_impl.h */                                                                                                 \
     void (*topk_panels)(const Panels *z, ptrdiff_t n_classes, ptrdiff_t n_rows, int64_t first_id, ptrdiff_t k,        \
                         real *values, int64_t *ids);                                                                  \
