@@ -28,8 +28,7 @@ def ours_step(rule, p):
     rule = rule(RATES[rule])
 
     def call():
-        with _threads.blas_single_threaded():
-            return runner.step(rows, p.target, rule)
+        return runner.step(rows, p.target, rule)
 
     return call
 

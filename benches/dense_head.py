@@ -29,8 +29,7 @@ def ours_step(p):
     runner = Runner(Model(W=p.W, bias=p.bias, state=p.state), p.X, n_threads=_threads.resolve(None))
 
     def call():
-        with _threads.blas_single_threaded():
-            return runner.step(rows, p.target, rule)
+        return runner.step(rows, p.target, rule)
 
     return call
 

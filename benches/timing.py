@@ -6,7 +6,7 @@ MAX_ROUNDS, MIN_ROUNDS = 15, 3
 SLOT = 0.02  # seconds: shorter calls are repeated within a round
 LONG = 0.5  # seconds: of such calls the first round counts too, and slow rivals get no other
 HOPELESS = 1.5  # a slow rival takes so many times the fastest one's time
-PAUSE = 0.005  # for the last call's worker threads to go to sleep: a spinning one would take a core from the next call
+PAUSE = 0.15  # for worker threads of the call before to go to sleep: OpenBLAS has them spin for a tenth of a second
 
 
 def _seconds(call, repeat=1):

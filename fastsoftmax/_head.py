@@ -19,7 +19,6 @@ MAX_FORWARD_PARTS = 256  # running log-sum-exps of each row, merged at the end
 BLOCK_WORK = 5 << 30  # multiply-adds between two looks at signals: a tenth of a second or so
 SPARSE_TILE_BYTES = 512 << 10  # the same with a sparse term
 STRIP_BYTES = 128  # of tileops.h
-MAX_TOPK_PARTS = 32  # heaps a row, merged at the end: also the most threads that top-k can use
 
 
 class Terms(NamedTuple):
@@ -249,11 +248,11 @@ def write_logits(terms, out, n_threads, workspace):
 def topk(terms, k, n_threads, workspace):
     """(n_rows, k) class ids and log-probabilities, best first. ValueError where a row's logits hold NaN."""
     work = _Pass(terms, n_threads, workspace)
-    heap_bytes = terms.n_rows * k * (terms.dtype.itemsize + 8)  # of each part
-    n_parts = int(np.clip(WORKING_MEMORY // max(1, heap_bytes), 1, min(work.n_tiles, MAX_TOPK_PARTS)))
-    work.log_sum_exps(n_parts)
-    values = work.array("topk_values", (n_parts, terms.n_rows, k))
-    class_ids = work.array("topk_ids", (n_parts, terms.n_rows, k), np.int64)
+    work.log_sum_exps(min(work.n_tiles, MAX_FORWARD_PARTS))
+    heap_bytes = terms.n_rows * k * (terms.dtype.itemsize + 8)  # of each thread
+    n_heaps = int(np.clip(WORKING_MEMORY // max(1, heap_bytes), 1, work.n_threads))
+    values = work.array("topk_values", (n_heaps, terms.n_rows, k))
+    class_ids = work.array("topk_ids", (n_heaps, terms.n_rows, k), np.int64)
     _topk.topk(terms, work, values, class_ids)
     lse = work.log_sum_exp()
     if np.isnan(lse).any():

@@ -11,7 +11,7 @@ class Batch(NamedTuple):
     """A block of rows of a CSR matrix, complete for the kernels.
 
     The features that occur in it are numbered 0, 1, ... by falling number of entries, so that a kernel packs and updates
-    only those, and has those that it needs most side by side. Features with equally many entries: in the order of their ids.
+    only those, and has those that it needs most side by side. Features with equally many entries: by first occurrence.
     """
 
     indptr: np.ndarray  # (n_rows + 1,) intp
@@ -38,7 +38,6 @@ class RowReader:
         n_entries = batch_indptr[rows.shape[0]]
         found = np.empty(min(n_entries, self.numbers.shape[0]), np.int64)
         n_local = _count(indptr, indices, rows, self.numbers, found)
-        found[:n_local].sort()  # those with equally many entries: in the order in which their weights lie in memory
         feature_ids, col_indptr = np.empty(n_local, np.int64), np.zeros(n_local + 1, np.intp)
         _number(found, self.numbers, feature_ids, col_indptr)
         numbers, values = np.empty(n_entries, np.int32), np.empty(n_entries, data.dtype)

@@ -17,11 +17,9 @@ cdef void scan_part(
     const Terms *t, const Scratch *s, Py_ssize_t first, Py_ssize_t end, Py_ssize_t k, real *values, int64_t *ids,
     real *max, double *sum, Py_ssize_t n_lanes, real *mine
 ) noexcept nogil:
-    """Tiles first to end, into the heaps (n_rows, k) and the running log-sum-exps."""
+    """Tiles first to end, offered to the heaps (n_rows, k), and their running log-sum-exps."""
     cdef Panels z = tile_panels(t, s.tile, mine)
     cdef Py_ssize_t i, tile, start, n_cols
-    for i in range(t.n_rows * k):
-        values[i], ids[i] = -INFINITY, INT64_MAX
     for i in range(n_lanes):
         max[i], sum[i] = -INFINITY, 0
     for tile in range(first, end):
@@ -34,20 +32,24 @@ cdef void scan_part(
 
 def topk(
     terms, work,
-    real[:, :, ::1] values,         # (n_parts, n_rows, k). OUT: values[0], best first
+    real[:, :, ::1] values,         # (n_threads, n_rows, k). OUT: values[0], best first
     int64_t[:, :, ::1] class_ids,   # the same
 ):
-    """Also fills work.max and work.sum, from which the log-sum-exp follows."""
+    """Also fills work.max and work.sum, from which the log-sum-exp follows.
+
+    A thread has one heap a row for all parts that it takes, in ascending order: which those are does not change the k best.
+    """
     cdef Terms t = read_terms(terms, work.hidden_panels)
     cdef real[:, ::1] max = work.max, memory = work.scratch
     cdef double[:, ::1] sum = work.sum
-    cdef Py_ssize_t q, i, n_parts = values.shape[0], k = values.shape[2], n_tiles = work.n_tiles
+    cdef Py_ssize_t q, i, n_parts = max.shape[0], n_heaps = values.shape[0], k = values.shape[2], n_tiles = work.n_tiles
     cdef Scratch s = plan_scratch(&t, work.tile, sizeof(real))
-    cdef int n_threads = work.n_threads
     if t.n_rows == 0:
         return
-    for q in prange(n_parts, schedule='dynamic', chunksize=1, num_threads=n_threads, nogil=True):
-        scan_part(&t, &s, q * n_tiles // n_parts, (q + 1) * n_tiles // n_parts, k, &values[q, 0, 0], &class_ids[q, 0, 0],
-                  &max[q, 0], &sum[q, 0], max.shape[1], &memory[threadid(), 0])
-    for i in prange(t.n_rows, num_threads=n_threads, nogil=True):
-        topk_merge(&values[0, i, 0], &class_ids[0, i, 0], n_parts, t.n_rows * k, k)
+    values[:, :, :] = -INFINITY
+    class_ids[:, :, :] = INT64_MAX
+    for q in prange(n_parts, schedule='static', chunksize=1, num_threads=n_heaps, nogil=True):
+        scan_part(&t, &s, q * n_tiles // n_parts, (q + 1) * n_tiles // n_parts, k, &values[threadid(), 0, 0],
+                  &class_ids[threadid(), 0, 0], &max[q, 0], &sum[q, 0], max.shape[1], &memory[threadid(), 0])
+    for i in prange(t.n_rows, num_threads=n_heaps, nogil=True):
+        topk_merge(&values[0, i, 0], &class_ids[0, i, 0], n_heaps, t.n_rows * k, k)
