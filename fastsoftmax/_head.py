@@ -15,6 +15,7 @@ WORKING_MEMORY = 256 << 20  # bytes; default of every `working_memory`
 CACHE_LINE = 64
 TILE_BYTES = 256 << 10  # of a tile of logits: half of a second-level cache
 MAX_PARTS = 32  # partial sums of the gradient of `hidden`: also the most threads that the backward pass can use
+MIN_PARTS = 4  # however little memory there is
 MAX_FORWARD_PARTS = 256  # running log-sum-exps of each row, merged at the end
 BLOCK_WORK = 5 << 30  # multiply-adds between two looks at signals: a tenth of a second or so
 SPARSE_TILE_BYTES = 512 << 10  # the same with a sparse term
@@ -179,16 +180,16 @@ class Forward(_Pass):
     target : (n_rows,) int64 candidate numbers, -1 for rows without a target; or None
     offset : (n_candidates,) added to the logits of all candidates but a row's own target, or None
     target_shift : (n_rows,) added to the logits of the targets
-    keep : bytes of exp(logits) to keep for `backward`
+    memory : bytes to keep exp(logits) in for `backward`, and for all else that both passes need
     n_threads : resolved number of threads
     workspace : Workspace or None
     """
 
-    def __init__(self, terms, target=None, *, offset=None, target_shift=0.0, keep=0, n_threads=1, workspace=None):
+    def __init__(self, terms, target=None, *, offset=None, target_shift=0.0, memory=0, n_threads=1, workspace=None):
         super().__init__(terms, n_threads, workspace)
         self.target = target
         self.offset = None if offset is None else offset.astype(terms.dtype)
-        self.n_kept = min(self.n_tiles, keep // max(1, self.n_lanes * self.tile * terms.dtype.itemsize))
+        self.n_kept = self._n_kept(memory)
         self.kept = self.array("kept", (self.n_kept, self.n_lanes * self.tile))
         self.shift = self.array("shift", (self.n_kept, self.n_lanes))
         self.target_logit = self.array("target_logit", (terms.n_rows,), np.float64)
@@ -200,13 +201,23 @@ class Forward(_Pass):
         self.target_logit += target_shift
         self._reduce()
 
+    def _n_kept(self, memory):
+        """Tiles that fit into what the scratch, packed `hidden` and the parts of its gradient leave of `memory`."""
+        self.n_parts = min(MAX_PARTS, self.n_tiles)
+        if self.hidden_panels is not None:
+            size = max(1, self.hidden_panels.nbytes)
+            self.n_parts = int(np.clip(memory // 8 // size, min(MIN_PARTS, self.n_parts), self.n_parts))
+            memory -= (2 + self.n_parts) * size  # `hidden` is packed twice
+        memory -= self.scratch.nbytes
+        return int(np.clip(memory // max(1, self.n_lanes * self.tile * self.scratch.itemsize), 0, self.n_tiles))
+
     def _reduce(self):
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             self.rest = self.log_sum_exp()  # of all but the target
             self.lse = np.logaddexp(self.rest, self.target_logit)
             self.nll = np.logaddexp(0.0, self.rest - self.target_logit)  # lse - target_logit, without cancellation
 
-    def backward(self, scale, destination, *, dhidden=None, parts_memory=WORKING_MEMORY // 8, smoothing=None):
+    def backward(self, scale, destination, *, dhidden=None, smoothing=None):
         """Gradients of sum_i scale[i] nll[i].
 
         Parameters
@@ -214,7 +225,6 @@ class Forward(_Pass):
         scale : (n_rows,) float64; 0 for rows that do not count
         destination : Destination
         dhidden : (n_rows, n_hidden) array to fill, or None
-        parts_memory : bytes for partial sums of dhidden
         smoothing : None, or (scale_p, prior_scale, prior)
             The gradient of the logits is scale_p p - scale [target] - prior_scale prior.
         """
@@ -227,9 +237,8 @@ class Forward(_Pass):
                 target += (scale_p - scale) * np.exp(self.target_logit - self.lse)
                 target -= prior_scale * prior[np.maximum(self.target, 0)]
                 dlogits = LogitGradient(scale_p, self.lse, target, prior, prior_scale)
-        parts, n_parts = None, min(MAX_PARTS, self.n_tiles)
+        parts, n_parts = None, self.n_parts
         if dhidden is not None:
-            n_parts = int(np.clip(parts_memory // max(1, dhidden.nbytes), 1, n_parts))
             parts = self.array("parts", (n_parts, *self.hidden_panels.shape))
         hidden_columns = None
         if self.hidden_panels is not None and destination.V is not None:

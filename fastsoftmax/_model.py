@@ -136,12 +136,12 @@ class Runner:
             _lowrank.project(batch.indptr, batch.indices, batch.data, batch.feature_ids, model.E, hidden, n_threads)
         return _head.Terms(n_rows, n_candidates, hidden=hidden, V=model.V, batch=batch, W=model.W, **common)
 
-    def forward(self, rows, target=None, *, class_ids=None, offset=None, keep=0):
+    def forward(self, rows, target=None, *, class_ids=None, offset=None, memory=0):
         return _head.Forward(
             self.terms(rows, class_ids),
             target,
             offset=offset,
-            keep=keep,
+            memory=memory,
             n_threads=self.n_threads,
             workspace=self.workspace,
         )
@@ -151,7 +151,7 @@ class Runner:
 
         Nothing is changed where it is not finite.
         """
-        forward = self.forward(rows, target, class_ids=class_ids, offset=offset, keep=self.working_memory)
+        forward = self.forward(rows, target, class_ids=class_ids, offset=offset, memory=self.working_memory)
         scale = np.full(len(rows), 1.0 / len(rows)) * weight
         loss = scale @ forward.nll
         if np.isfinite(loss):

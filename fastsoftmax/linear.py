@@ -124,7 +124,8 @@ def linear_cross_entropy(
     n_threads : int, optional
         None: OpenMP's default; -1: all CPUs of the process.
     working_memory : int
-        Bytes for probabilities kept between the two passes, beside inputs, outputs and a few MiB a thread.
+        Bytes for probabilities kept between the two passes and other scratch, beside inputs and outputs; with very little
+        it may take a few MiB more. Up to 256 MiB of it stay allocated for the next call.
 
     Returns
     -------
@@ -160,7 +161,7 @@ def linear_cross_entropy(
             forward = _head.Forward(
                 inputs.terms(rows),
                 target[rows],
-                keep=working_memory if return_grad else 0,
+                memory=working_memory if return_grad else 0,
                 n_threads=n_threads,
                 workspace=workspace,
             )
@@ -168,7 +169,7 @@ def linear_cross_entropy(
             if smooth:
                 loss[rows] += np.where(counted[rows], smoothing.loss(rows, forward.lse), 0.0)
             if return_grad:
-                gradients.add(rows, forward, counted[rows], row_weight[rows], working_memory)
+                gradients.add(rows, forward, counted[rows], row_weight[rows])
     if reduction != "none":
         with np.errstate(invalid="ignore"):
             loss = float(loss.sum() * scale)
@@ -203,7 +204,7 @@ class _Gradients:
         self.prior = np.ones(n_classes, dtype) if weight is None else weight.astype(dtype)
         self.prior_sum = float(n_classes) if weight is None else weight.sum()
 
-    def add(self, rows, forward, counted, row_weight, working_memory):
+    def add(self, rows, forward, counted, row_weight):
         with np.errstate(invalid="ignore"):  # the mean over a mass of zero is nan
             scale = (1 - self.smooth) * row_weight * self.scale if counted.any() else np.zeros_like(row_weight)
         smoothing = None
@@ -214,7 +215,6 @@ class _Gradients:
             scale,
             self.inputs.destination(self.dW, self.dbias),
             dhidden=None if self.dX is None else self.dX[rows],
-            parts_memory=working_memory // 8,
             smoothing=smoothing,
         )
 

@@ -126,7 +126,7 @@ def sampled_cross_entropy(
                 candidates.target[rows],
                 offset=candidates.offset,
                 target_shift=-target_shift[rows],
-                keep=_head.WORKING_MEMORY if return_grad else 0,
+                memory=_head.WORKING_MEMORY if return_grad else 0,
                 n_threads=n_threads,
                 workspace=workspace,
             )
