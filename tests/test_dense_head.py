@@ -1,0 +1,141 @@
+"""The dense term of the logits: panels of rows, cut panels, every layout of the weights, and the memory that passes take."""
+
+import threading
+import tracemalloc
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from fastsoftmax import _head, _linear, _reference, linear_cross_entropy, linear_logsumexp, linear_topk
+from fastsoftmax._model import Model, Runner
+from fastsoftmax.optimizers import Adagrad
+
+TOLERANCE = {np.float32: 3e-6, np.float64: 1e-13}
+LAYOUTS = {
+    "C": lambda W: W,
+    "Fortran": np.asfortranarray,
+    "rows apart": lambda W: np.repeat(W, 2, axis=0)[::2],
+    "columns apart": lambda W: np.repeat(W, 3, axis=1)[:, ::3],
+    "backwards": lambda W: W[::-1].copy()[::-1],
+}
+
+
+def problem(n_rows, n_classes, d, dtype):
+    rng = np.random.default_rng(0)
+    X, W = rng.standard_normal((n_rows, d)).astype(dtype), rng.standard_normal((n_classes, d)).astype(dtype)
+    return X, W, rng.integers(0, n_classes, n_rows), rng.standard_normal(n_classes).astype(dtype)
+
+
+def check(X, W, target, bias, tolerance):
+    loss, gradients = linear_cross_entropy(X, W, target, bias, return_grad=True, n_threads=2)
+    expected_loss, expected = _reference.linear_cross_entropy(X, W, target, bias)
+    assert_allclose(loss, expected_loss, rtol=tolerance)
+    for gradient, reference in zip(gradients, expected, strict=True):
+        if gradient is not None:
+            assert_allclose(gradient, reference, rtol=10 * tolerance, atol=tolerance)
+    k = min(3, len(W))
+    class_ids, log_proba = linear_topk(X, W, k, bias, n_threads=2)
+    expected_ids, expected_log_proba = _reference.linear_topk(X, W, k, bias)
+    assert_allclose(log_proba, expected_log_proba, rtol=10 * tolerance, atol=10 * tolerance)
+    assert_array_equal(class_ids, expected_ids)
+    expected = _reference.linear_logsumexp(X, W, bias)
+    assert_allclose(linear_logsumexp(X, W, bias), expected, rtol=10 * tolerance, atol=10 * tolerance)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("n_rows", [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 65])
+def test_any_number_of_rows(isa, n_rows, dtype):
+    """Panels of half and of full width, full and cut."""
+    check(*problem(n_rows, 29, 6, dtype), TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("d", [1, 2, 3, 5, 6, 7, 11, 12, 13, 16, 17, 32, 33])
+def test_any_number_of_features(isa, d, dtype):
+    """Blocks of rows of the product, full and cut; gradients straight into dW where d fills the panels."""
+    check(*problem(19, 29, d, dtype), TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("n_classes", [1, 2, 5, 23, 24, 25, 97, 2309])
+def test_any_number_of_classes(isa, n_classes, dtype):
+    check(*problem(19, n_classes, 9, dtype), TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("has_bias", [False, True])
+@pytest.mark.parametrize("d", [1, 13, 16])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_any_layout_of_the_weights(isa, layout, d, has_bias):
+    X, W, target, bias = problem(33, 50, d, np.float32)
+    check(X, LAYOUTS[layout](W), target, bias if has_bias else None, TOLERANCE[np.float32])
+
+
+@pytest.mark.parametrize("n_rows", [1, 8, 9, 40])
+def test_pack_is_undone_by_add_parts(isa, n_rows):
+    a = np.random.default_rng(0).standard_normal((n_rows, 5))
+    width = _linear.panel_width(n_rows, 8)
+    panels = np.full((-(-n_rows // width), 5, width), np.nan)
+    _linear.pack(a, panels, 2)
+    assert_array_equal(panels.transpose(0, 2, 1).reshape(-1, 5)[n_rows:], 0)
+    out = np.empty((n_rows, 5))
+    _linear.add_parts(np.stack([panels, panels]), out, 2)
+    assert_array_equal(out, 2 * a)
+
+
+def test_top_k_of_all_classes_with_ties_over_parts_and_threads():
+    """More parts than threads: a thread's heap sees the classes in ascending order."""
+    X, W = np.ones((3, 2), "f"), np.repeat(np.arange(50.0, dtype="f"), 100)[:, None] * np.ones((1, 2), "f")
+    expected = _reference.linear_topk(X, W, 130)[0]
+    for n_threads in (1, 2, 5):
+        assert_array_equal(linear_topk(X, W, 130, n_threads=n_threads)[0], expected)
+
+
+def peak_bytes(call):
+    """The highest memory that Python and NumPy allocate during a call, beyond what its result keeps."""
+    _head._spare.clear()
+    tracemalloc.start()
+    try:
+        result = call()
+        return tracemalloc.get_traced_memory()[1] - sum(a.nbytes for a in result if a is not None)
+    finally:
+        tracemalloc.stop()
+        _head._spare.clear()
+
+
+@pytest.mark.parametrize("working_memory", [6 << 20, 24 << 20])
+def test_working_memory_is_a_bound(working_memory):
+    X, W, target, _ = problem(512, 40_000, 16, np.float32)  # logits of 80 MB
+    peak = peak_bytes(
+        lambda: linear_cross_entropy(X, W, target, return_grad=True, working_memory=working_memory, n_threads=2)[1]
+    )
+    assert peak < working_memory + (1 << 20)
+
+
+def test_a_step_allocates_nothing_of_the_size_of_the_weights():
+    X, W, target, bias = problem(64, 100_000, 32, np.float32)
+    model = Model(W=W, bias=bias)
+    model.prepare(Adagrad())
+    runner = Runner(model, X, n_threads=2, working_memory=4 << 20)
+    assert peak_bytes(lambda: [runner.step(np.arange(64), target, Adagrad())]) < min(W.nbytes // 2, 5 << 20)
+
+
+def test_python_threads_do_not_share_scratch():
+    problems = [problem(40, 3000, 20 + i, np.float32) for i in range(4)]
+    expected = [linear_cross_entropy(*p, return_grad=True) for p in problems]
+    failures = []
+
+    def run(i):
+        for _ in range(10):
+            loss, gradients = linear_cross_entropy(*problems[i], return_grad=True)
+            same = all(np.array_equal(a, b) for a, b in zip(gradients, expected[i][1], strict=True))
+            if loss != expected[i][0] or not same:
+                failures.append(i)
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert len(_head._spare) == 1
