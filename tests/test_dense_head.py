@@ -63,6 +63,17 @@ def test_any_number_of_classes(isa, n_classes, dtype):
     check(*problem(19, n_classes, 9, dtype), TOLERANCE[dtype])
 
 
+@pytest.mark.parametrize("n_parts", [1, 3])
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_parts_of_several_tiles(isa, dtype, n_parts, monkeypatch):
+    """Running maxima rise, fall and stay from tile to tile; tiles are kept with different ones, or computed again."""
+    monkeypatch.setattr(_head, "MAX_FORWARD_PARTS", n_parts)
+    monkeypatch.setattr(_head, "MAX_PARTS", n_parts)
+    X, W, target, bias = problem(19, 250, 9, dtype)
+    for trend in (np.linspace(0, 30, 250), np.linspace(30, 0, 250), 200 * np.sin(np.arange(250) / 20)):
+        check(X, W, target, (bias + trend).astype(dtype), 4 * TOLERANCE[dtype])
+
+
 @pytest.mark.parametrize("has_bias", [False, True])
 @pytest.mark.parametrize("d", [1, 13, 16])
 @pytest.mark.parametrize("layout", LAYOUTS)
