@@ -9,17 +9,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastsoftmax import _linear, _threads, _topk
+from fastsoftmax import _linear, _panels, _threads, _topk
 
 WORKING_MEMORY = 256 << 20  # bytes; default of every `working_memory`
 CACHE_LINE = 64
+ROWS = 12  # classes that a product takes at a time with AVX-512; others take 6
 TILE_BYTES = 256 << 10  # of a tile of logits: half of a second-level cache
 MAX_PARTS = 32  # partial sums of the gradient of `hidden`: also the most threads that the backward pass can use
 MIN_PARTS = 4  # however little memory there is
 MAX_FORWARD_PARTS = 256  # running log-sum-exps of each row, merged at the end
 BLOCK_WORK = 5 << 30  # multiply-adds between two looks at signals: a tenth of a second or so
 SPARSE_TILE_BYTES = 512 << 10  # the same with a sparse term
-STRIP_BYTES = 128  # of tileops.h
 
 
 class Terms(NamedTuple):
@@ -87,6 +87,8 @@ class Workspace:
         n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
         buffer = self._buffers.get(name)
         if buffer is None or buffer.nbytes < n_bytes:
+            self._buffers.pop(name, None)  # before there is a larger one
+            buffer = None
             raw = np.empty(n_bytes + CACHE_LINE, np.uint8)
             skip = -raw.ctypes.data % CACHE_LINE
             buffer = self._buffers[name] = raw[skip : skip + n_bytes]
@@ -100,22 +102,22 @@ _spare = []  # at most one Workspace, from call to call
 def workspace():
     """A Workspace for the time of one call, and of later ones: fresh pages cost up to a fifth of the time of a call.
 
-    Up to about WORKING_MEMORY bytes stay allocated.
+    Up to WORKING_MEMORY bytes stay allocated.
     """
     try:
         workspace = _spare.pop()
     except IndexError:  # the first call, or another Python thread has it
         workspace = Workspace()
     yield workspace
-    if workspace.nbytes <= 1.25 * WORKING_MEMORY and not _spare:
+    if workspace.nbytes <= WORKING_MEMORY and not _spare:
         _spare.append(workspace)
 
 
 def tile_classes(n_classes, n_rows, itemsize):
     """Classes a tile: a multiple of what the products take at a time, so many that the tile stays in a second-level cache;
     few classes are cut into about eight tiles, for the threads."""
-    fitting = TILE_BYTES // (itemsize * max(1, n_rows)) // 48 * 48
-    return min(int(np.clip(fitting, 96, 768)), max(24, -(-n_classes // 96) * 12))
+    fitting = TILE_BYTES // (itemsize * max(1, n_rows)) // (4 * ROWS) * (4 * ROWS)
+    return min(int(np.clip(fitting, 8 * ROWS, 64 * ROWS)), max(2 * ROWS, -(-n_classes // (8 * ROWS)) * ROWS))
 
 
 def tile_of(terms):
@@ -125,24 +127,29 @@ def tile_of(terms):
     tile = tile_classes(terms.n_candidates, terms.n_rows, itemsize)
     if terms.W is None:
         return tile
-    strip = STRIP_BYTES // itemsize
+    strip = _panels.STRIP_BYTES // itemsize
     fitting = SPARSE_TILE_BYTES // (max(1, terms.n_rows) * itemsize)
     return max(1, min(-(-tile // strip), fitting // strip)) * strip
 
 
 class _Pass:
-    """What every pass over the tiles needs: their size, packed `hidden`, and scratch for the threads."""
+    """What every pass over the tiles needs: their size, packed `hidden`, and scratch for the threads.
 
-    def __init__(self, terms, n_threads, workspace):
+    There are no more threads than half of `memory` (0: of WORKING_MEMORY) holds the scratch of.
+    """
+
+    def __init__(self, terms, n_threads, workspace, memory=0):
         self.terms, self.n_threads = terms, _threads.for_work(n_threads, terms.multiply_adds)
         self.workspace = workspace or Workspace()
         itemsize, n_rows = terms.dtype.itemsize, terms.n_rows
         self.tile = tile_of(terms)
         self.n_tiles = -(-terms.n_candidates // self.tile)
-        self.width = _linear.panel_width(n_rows, itemsize)
+        self.width = _panels.panel_width(n_rows, itemsize)
         self.n_panels = -(-n_rows // self.width)
         self.n_lanes = self.n_panels * self.width
-        self.scratch = self.array("scratch", (self.n_threads, _linear.thread_scratch(terms, self.tile)))
+        size = _linear.thread_scratch(terms, self.tile)
+        self.n_threads = max(1, min(self.n_threads, (memory or WORKING_MEMORY) // (2 * size * itemsize)))
+        self.scratch = self.array("scratch", (self.n_threads, size))
         self.hidden_panels = None if terms.hidden is None else self.pack("hidden_panels", terms.hidden)
 
     def array(self, name, shape, dtype=None):
@@ -151,7 +158,7 @@ class _Pass:
     def pack(self, name, a):
         """`a` in panels of its rows."""
         panels = self.array(name, (-(-a.shape[0] // self.width), a.shape[1], self.width))
-        _linear.pack(a, panels, self.n_threads)
+        _panels.pack(a, panels, self.n_threads)
         return panels
 
     def log_sum_exps(self, n_parts):
@@ -162,17 +169,17 @@ class _Pass:
     def log_sum_exp(self):
         """(n_rows,) over all parts."""
         lse = np.empty(self.n_lanes)
-        _linear.merge_parts(self.max, self.sum, lse, _threads.for_work(self.n_threads, 8 * self.max.size))
+        _panels.merge_parts(self.max, self.sum, lse, _threads.for_work(self.n_threads, 8 * self.max.size))
         return lse[: self.terms.n_rows]
 
-    def blocks(self, n_parts):
-        """Ranges of parts that take a fraction of a second: Python sees signals between them."""
-        step = max(2 * self.n_threads, BLOCK_WORK * n_parts // max(1, self.terms.multiply_adds))
-        return [(begin, min(begin + step, n_parts)) for begin in range(0, n_parts, step)]
+    def blocks(self, n_items, least=None):
+        """Ranges of what a pass is divided into that take a fraction of a second: Python sees signals between them."""
+        step = max(least or 2 * self.n_threads, BLOCK_WORK * n_items // max(1, self.terms.multiply_adds))
+        return [(begin, min(begin + step, n_items)) for begin in range(0, n_items, step)]
 
 
 class Forward(_Pass):
-    """The first pass over all tiles.
+    """The first pass over all tiles; `backward`, the second one, uses it up.
 
     Parameters
     ----------
@@ -186,29 +193,28 @@ class Forward(_Pass):
     """
 
     def __init__(self, terms, target=None, *, offset=None, target_shift=0.0, memory=0, n_threads=1, workspace=None):
-        super().__init__(terms, n_threads, workspace)
+        super().__init__(terms, n_threads, workspace, memory)
         self.target = target
         self.offset = None if offset is None else offset.astype(terms.dtype)
-        self.n_kept = self._n_kept(memory)
-        self.kept = self.array("kept", (self.n_kept, self.n_lanes * self.tile))
-        self.shift = self.array("shift", (self.n_kept, self.n_lanes))
-        self.target_logit = self.array("target_logit", (terms.n_rows,), np.float64)
-        self.target_logit.fill(-np.inf)
         n_parts = min(MAX_FORWARD_PARTS, self.n_tiles)
         self.log_sum_exps(n_parts)
+        self.shift = self.array("shift", (self.n_tiles, self.n_lanes))
+        self.kept = self.array("kept", (self._n_kept(memory), self.n_lanes * self.tile))
+        self.target_logit = self.array("target_logit", (terms.n_rows,), np.float64)
+        self.target_logit.fill(-np.inf)
         for begin, end in self.blocks(n_parts):
             _linear.forward(terms, self, begin, end)
         self.target_logit += target_shift
         self._reduce()
 
     def _n_kept(self, memory):
-        """Tiles that fit into what the scratch, packed `hidden` and the parts of its gradient leave of `memory`."""
+        """Tiles that fit into `memory` beside all else. How many does not change the results."""
         self.n_parts = min(MAX_PARTS, self.n_tiles)
         if self.hidden_panels is not None:
             size = max(1, self.hidden_panels.nbytes)
             self.n_parts = int(np.clip(memory // 8 // size, min(MIN_PARTS, self.n_parts), self.n_parts))
             memory -= (2 + self.n_parts) * size  # `hidden` is packed twice
-        memory -= self.scratch.nbytes
+        memory -= sum(a.nbytes for a in (self.scratch, self.max, self.sum, self.shift))
         return int(np.clip(memory // max(1, self.n_lanes * self.tile * self.scratch.itemsize), 0, self.n_tiles))
 
     def _reduce(self):
@@ -237,16 +243,18 @@ class Forward(_Pass):
                 target += (scale_p - scale) * np.exp(self.target_logit - self.lse)
                 target -= prior_scale * prior[np.maximum(self.target, 0)]
                 dlogits = LogitGradient(scale_p, self.lse, target, prior, prior_scale)
-        parts, n_parts = None, self.n_parts
+        parts, n_parts = None, min(MAX_PARTS, self.n_tiles)
         if dhidden is not None:
+            n_parts = self.n_parts
             parts = self.array("parts", (n_parts, *self.hidden_panels.shape))
         hidden_columns = None
         if self.hidden_panels is not None and destination.V is not None:
             hidden_columns = self.pack("hidden_columns", self.terms.hidden.T)
-        for begin, end in self.blocks(n_parts):
+        n_tiles = -(-self.n_tiles // n_parts)  # of a part at most
+        for begin, end in self.blocks(n_tiles, least=1):
             _linear.backward(self.terms, self, dlogits, destination, hidden_columns, parts, n_parts, begin, end)
         if dhidden is not None:
-            _linear.add_parts(parts, dhidden, _threads.for_work(self.n_threads, parts.size))
+            _panels.add_parts(parts, dhidden, _threads.for_work(self.n_threads, parts.size))
 
 
 def write_logits(terms, out, n_threads, workspace):
@@ -260,9 +268,11 @@ def topk(terms, k, n_threads, workspace):
     work.log_sum_exps(min(work.n_tiles, MAX_FORWARD_PARTS))
     heap_bytes = terms.n_rows * k * (terms.dtype.itemsize + 8)  # of each thread
     n_heaps = int(np.clip(WORKING_MEMORY // max(1, heap_bytes), 1, work.n_threads))
-    values = work.array("topk_values", (n_heaps, terms.n_rows, k))
-    class_ids = work.array("topk_ids", (n_heaps, terms.n_rows, k), np.int64)
-    _topk.topk(terms, work, values, class_ids)
+    values = np.full((n_heaps, terms.n_rows, k), -np.inf, terms.dtype)
+    class_ids = np.full((n_heaps, terms.n_rows, k), np.iinfo(np.int64).max)
+    for begin, end in work.blocks(len(work.max)):
+        _topk.scan(terms, work, values, class_ids, begin, end)
+    _topk.merge(values, class_ids)
     lse = work.log_sum_exp()
     if np.isnan(lse).any():
         raise ValueError(

@@ -104,7 +104,7 @@ class Model:
 class Runner:
     """Runs a Model over the rows of one checked X: threads, scratch and row reader held ready.
 
-    A dense X goes through GEMM where the model is a direct term alone, else batch by batch as CSR.
+    A dense X stays dense where the model is a direct term alone, else it goes batch by batch as CSR.
     """
 
     def __init__(self, model, X, *, n_threads, working_memory=_head.WORKING_MEMORY):
@@ -112,8 +112,8 @@ class Runner:
         self.n_threads, self.working_memory = n_threads, working_memory
         self.workspace = _head.Workspace()
         self.dense_input = isinstance(X, np.ndarray)
-        self.by_gemm = self.dense_input and model.E is None
-        if not self.by_gemm:
+        self.dense_direct = self.dense_input and model.E is None
+        if not self.dense_direct:
             self.reader = RowReader(X.shape[1])
 
     def _batch(self, rows):
@@ -127,7 +127,7 @@ class Runner:
         model, n_rows = self.model, len(rows)
         n_candidates = model.n_classes if class_ids is None else len(class_ids)
         common = {"bias": model.bias, "class_ids": class_ids}
-        if self.by_gemm:
+        if self.dense_direct:
             return _head.Terms(n_rows, n_candidates, hidden=self.X[rows], V=model.W, **common)
         batch, hidden = self._batch(rows), None
         if model.E is not None:
@@ -161,7 +161,7 @@ class Runner:
     def _backward(self, forward, scale, optimizer):
         model, terms = self.model, forward.terms
         state = {f"{name}_state": a for name, a in model.state.items() if name != "E"}
-        if self.by_gemm:
+        if self.dense_direct:
             state["V_state"] = state.pop("W_state", None)
             destination = _head.Destination(V=model.W, bias=model.bias, rule=optimizer, **state)
             forward.backward(scale, destination)

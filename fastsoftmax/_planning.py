@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastsoftmax import _head, _memory, _threads, optimizers
+from fastsoftmax import _memory, optimizers
 from fastsoftmax._model import Model
 
 AUTO_HIDDEN_SIZE = 128
@@ -51,17 +51,9 @@ def choose(params, n_classes, n_features, *, dense_input):
     return Plan(loss, direct, hidden_size, *forecast(hidden_size, direct))
 
 
-def memory_needed(plan, params, n_classes, n_features, *, dense_input):
+def memory_needed(plan, params, n_classes):
     """Bytes that training will allocate beside X and y, and the formula that gives them, with its figures."""
-    itemsize, n_threads = np.dtype(params["dtype"]).itemsize, _threads.resolve(params["n_threads"])
-    tile = _head.tile_classes(n_classes, params["batch_size"], itemsize)
-    width = max(plan.hidden_size or 0, n_features if dense_input and plan.hidden_size is None else 0, 256)
-    scratch = n_threads * (params["batch_size"] * tile + 2 * tile * width) * itemsize
-    parts = {
-        plan.model_formula: plan.model_bytes,
-        "working_memory": params["working_memory"],
-        f"scratch of {n_threads} threads for batches of {params['batch_size']:,} rows": scratch,
-    }
+    parts = {plan.model_formula: plan.model_bytes, "working_memory": params["working_memory"]}
     if params["early_stopping"]:
         parts["early stopping's copy of the model"] = plan.model_bytes
     if plan.loss == "sampled_softmax" and params["sampler"] == "unigram":

@@ -246,7 +246,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         plan = _planning.choose(params, n_classes, n_features, dense_input=dense_input)
         if self.verbose:
             print(plan)
-        needed = _planning.memory_needed(plan, params, n_classes, n_features, dense_input=dense_input)
+        needed = _planning.memory_needed(plan, params, n_classes)
         v.check_memory("training", *needed)
         self.loss_, self.direct_, self.hidden_size_ = plan.loss, plan.direct, plan.hidden_size
         self._class_counts = np.maximum(np.bincount(codes, minlength=n_classes), 1)

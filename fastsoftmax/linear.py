@@ -10,7 +10,7 @@ __all__ = ["linear_cross_entropy", "linear_logsumexp", "linear_topk"]
 
 MAX_ROWS = 4096  # rows at a time at most: larger chunks gain nothing
 MAX_SPARSE_ROWS = 8192  # more, since each chunk goes through W, and the memory for it, once
-CHUNK_WORK = 1 << 36  # multiply-adds of a chunk whose logits are not kept: less than a second
+CHUNK_WORK = 1 << 36  # multiply-adds of a chunk whose logits are not kept
 
 
 class LinearInput:
@@ -27,13 +27,13 @@ class LinearInput:
             self.reader = RowReader(self.X.shape[1])
 
     def chunks(self, n_candidates, keep=None):
-        """Slices of rows: as many as `keep` bytes hold the logits of, or else as a moment's work."""
+        """Slices of rows: as many as three quarters of `keep` bytes hold the logits of, or else as a moment's work."""
         if keep is None:
             row_work = n_candidates * (8 + (self.X.nnz // max(1, self.n_rows) if self.is_sparse else self.X.shape[1]))
             step = np.clip(CHUNK_WORK // max(1, row_work), 64, 1024)
         else:
             max_rows = MAX_SPARSE_ROWS if self.is_sparse else MAX_ROWS
-            step = np.clip(keep // max(1, n_candidates * self.W.itemsize) // 64 * 64, 64, max_rows)
+            step = np.clip(keep * 3 // 4 // max(1, n_candidates * self.W.itemsize) // 64 * 64, 64, max_rows)
         for start in range(0, self.n_rows, int(step)):
             yield slice(start, min(start + int(step), self.n_rows))
 

@@ -10,7 +10,7 @@ A thread takes a whole part of the tiles, so there are no races; which tiles are
 depends on the shapes alone, so results are the same for any number of threads.
 """
 from cython.parallel cimport prange, threadid
-from libc.math cimport INFINITY, log
+from libc.math cimport INFINITY
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 cimport numpy as cnp
@@ -22,27 +22,21 @@ from _logits cimport (
 from _rowops cimport exp_array, import_rowops
 from _sparse_terms cimport sparse_step
 from _tileops cimport (
-    RULE_ADD, Rule, exp_panels, multiply, pack_panels, panel_width as width_of_panels, scale_panels, sum_panels, sum_parts,
-    unpack_panels, update_block,
+    RULE_ADD, Rule, exp_panels, multiply, scale_panels, sum_panels, unpack_panels, update_block,
 )
 from _types cimport real
 
 cnp.import_array()
 import_rowops()
 
-cdef enum:
-    MERGED = 64         # rows of a batch that a thread merges at a time
-
-
 cdef struct Pass:
     # what both passes share
     Scratch scratch
-    Py_ssize_t tile                 # classes a tile
     Py_ssize_t n_tiles
     Py_ssize_t n_lanes              # rows, and those that fill up the last panel
     Py_ssize_t n_kept               # the first tiles are kept
     void *kept                      # (n_kept, n_lanes * tile)
-    void *shift                     # (n_kept, n_lanes): what was subtracted in them
+    void *shift                     # (n_tiles, n_lanes): what is subtracted in each tile
     void *memory                    # one row of memory_stride reals a thread
     Py_ssize_t memory_stride
     const void *offset              # (n_classes,) added to the logits of all but the target, or NULL
@@ -74,19 +68,22 @@ cdef struct Gradients:
 
 
 cdef inline Py_ssize_t tile_cols(const Terms *t, const Pass *p, Py_ssize_t k) noexcept nogil:
-    return min(p.tile, t.n_classes - k * p.tile)
+    return min(p.scratch.tile, t.n_classes - k * p.scratch.tile)
 
 
 cdef inline Panels panels_of(const Terms *t, const Pass *p, Py_ssize_t k, real *mine) noexcept nogil:
     """Where tile k is: kept, or in the thread's scratch."""
-    return tile_panels(t, p.tile, <real *>p.kept + k * p.n_lanes * p.tile if k < p.n_kept else mine)
+    return tile_panels(t, p.scratch.tile, <real *>p.kept + k * p.n_lanes * p.scratch.tile if k < p.n_kept else mine)
 
 
 cdef void exp_tile(
-    const Terms *t, const Pass *p, Py_ssize_t k, const Panels *z, real *shift, real *max, double *sum, real *mine
+    const Terms *t, const Pass *p, Py_ssize_t k, const Panels *z, bint again,
+    real *max,      # IN, OUT: the largest logits so far
+    double *sum,    # IN, OUT: and the sums
+    real *mine,
 ) noexcept nogil:
-    """z <- exp(logits - shift) of tile k, with running maxima and sums; the targets' logits noted and masked."""
-    cdef Py_ssize_t i, at, start = k * p.tile, n_cols = tile_cols(t, p, k)
+    """z <- exp(logits - shift) of tile k. The targets' logits are noted, unless it is done `again`, and masked."""
+    cdef Py_ssize_t i, at, start = k * p.scratch.tile, n_cols = tile_cols(t, p, k)
     cdef const real *offset = <const real *>NULL if p.offset == NULL else <const real *>p.offset + start
     cdef real *logits = <real *>z.data
     logits_tile(t, &p.scratch, start, n_cols, z, mine)
@@ -95,23 +92,22 @@ cdef void exp_tile(
             at = p.target[i] - start
             if 0 <= at < n_cols:
                 at = at_lane(z, at, i)
-                p.target_logit[i] = logits[at]
+                if not again:
+                    p.target_logit[i] = logits[at]
                 logits[at] = -INFINITY
-    exp_panels(z, n_cols, offset, max, shift, sum)
+    exp_panels(z, n_cols, offset, max, <real *>NULL if again else <real *>p.shift + k * p.n_lanes, sum)
 
 
 cdef void forward_part(const Terms *t, const Pass *p, Py_ssize_t part, Py_ssize_t n_parts, real *mine) noexcept nogil:
     cdef Py_ssize_t i, k
     cdef real *max = <real *>p.max + part * p.n_lanes
-    cdef real *shift
     cdef double *sum = p.sum + part * p.n_lanes
     cdef Panels z
     for i in range(p.n_lanes):
         max[i], sum[i] = -INFINITY, 0
     for k in range(part * p.n_tiles // n_parts, (part + 1) * p.n_tiles // n_parts):
         z = panels_of(t, p, k, mine)
-        shift = <real *>p.shift + k * p.n_lanes if k < p.n_kept else NULL
-        exp_tile(t, p, k, &z, shift, max, sum, mine)
+        exp_tile(t, p, k, &z, False, max, sum, mine)
 
 
 cdef void forward_parts(
@@ -127,21 +123,24 @@ cdef inline void *state_from(void *state, const int64_t *ids, Py_ssize_t start, 
     return state if state == NULL or ids != NULL else <char *>state + start * itemsize
 
 
-cdef void logit_gradient(const Terms *t, const Pass *p, const Gradients *g, Py_ssize_t k, const Panels *z, real *mine) noexcept nogil:
-    """z of tile k, exp(logits - shift), becomes the gradient of the logits; tiles that were not kept are computed again."""
-    cdef Py_ssize_t i, at, start = k * p.tile, n_cols = tile_cols(t, p, k)
+cdef void logit_gradient(
+    const Terms *t, const Pass *p, const Gradients *g, Py_ssize_t k, const Panels *z, real *mine
+) noexcept nogil:
+    """z of tile k, exp(logits - shift), becomes the gradient of the logits.
+
+    Tiles that were not kept are computed again, to the same bits: from the running maxima that they left, none rises.
+    """
+    cdef Py_ssize_t i, at, start = k * p.scratch.tile, n_cols = tile_cols(t, p, k)
     cdef real *scale = mine + p.scratch.lanes
     cdef real *prior_scale = scale + p.n_lanes
     cdef real *max = prior_scale + p.n_lanes
-    cdef real *shift = max + p.n_lanes
-    cdef double *sum = <double *>(shift + p.n_lanes)
+    cdef double *unused = <double *>(max + p.n_lanes)
+    cdef const real *shift = <const real *>p.shift + k * p.n_lanes
     cdef const real *prior = <const real *>NULL if g.prior == NULL else <const real *>g.prior + start
     if k >= p.n_kept:
         for i in range(p.n_lanes):
-            max[i], sum[i] = -INFINITY, 0
-        exp_tile(t, p, k, z, shift, max, sum, mine)
-    else:
-        shift = <real *>p.shift + k * p.n_lanes
+            max[i], unused[i] = shift[i], 0
+        exp_tile(t, p, k, z, True, max, unused, mine)
     memset(scale, 0, 2 * p.n_lanes * sizeof(real))
     for i in range(t.n_rows):
         max[i] = <real>(shift[i] - g.lse[i])
@@ -160,7 +159,7 @@ cdef void logit_gradient(const Terms *t, const Pass *p, const Gradients *g, Py_s
 cdef void backward_tile(
     const Terms *t, const Pass *p, const Gradients *g, Py_ssize_t k, bint first, real *part, real *mine
 ) noexcept nogil:
-    cdef Py_ssize_t start = k * p.tile, n_cols = tile_cols(t, p, k)
+    cdef Py_ssize_t start = k * p.scratch.tile, n_cols = tile_cols(t, p, k)
     cdef real *grad = mine + p.scratch.grad
     cdef Panels z = panels_of(t, p, k, mine)
     cdef Block block
@@ -210,24 +209,29 @@ cdef void update_V(
                  <real *>state_from(g.V_state, g.V.row_ids, start, sizeof(real)))
 
 
+cdef void backward_part(
+    const Terms *t, const Pass *p, const Gradients *g, Py_ssize_t q, Py_ssize_t begin, Py_ssize_t end, real *mine
+) noexcept nogil:
+    """Tiles begin to end of part q, which sums its share of the gradient of `hidden` in the order of its tiles."""
+    cdef Py_ssize_t k, first = q * p.n_tiles // g.n_parts, n = (q + 1) * p.n_tiles // g.n_parts - first
+    cdef real *part = <real *>NULL if g.parts == NULL else <real *>g.parts + q * p.n_lanes * t.n_hidden
+    for k in range(first + begin, first + min(end, n)):
+        backward_tile(t, p, g, k, k == first, part, mine)
+
+
 cdef void backward_parts(
     const Terms *t, const Pass *p, const Gradients *g, Py_ssize_t begin, Py_ssize_t end, real *memory
 ) noexcept nogil:
-    """Parts of consecutive tiles; a part sums its share of the gradient of `hidden` in the order of its tiles."""
-    cdef Py_ssize_t q, k, first
-    cdef real *part
-    for q in prange(begin, end, schedule='dynamic', chunksize=1, num_threads=p.n_threads):
-        first = q * p.n_tiles // g.n_parts
-        part = <real *>NULL if g.parts == NULL else <real *>g.parts + q * p.n_lanes * t.n_hidden
-        for k in range(first, (q + 1) * p.n_tiles // g.n_parts):
-            backward_tile(t, p, g, k, k == first, part, memory + threadid() * p.memory_stride)
+    cdef Py_ssize_t q
+    for q in prange(g.n_parts, schedule='dynamic', chunksize=1, num_threads=p.n_threads):
+        backward_part(t, p, g, q, begin, end, memory + threadid() * p.memory_stride)
 
 
 cdef void write_tile(const Terms *t, const Scratch *s, Py_ssize_t k, real *out, real *mine) noexcept nogil:
     cdef Py_ssize_t n_cols = min(s.tile, t.n_classes - k * s.tile)
     cdef Panels z = tile_panels(t, s.tile, mine)
     logits_tile(t, s, k * s.tile, n_cols, &z, mine)
-    unpack_panels(&z, t.n_rows, n_cols, out + k * s.tile, t.n_classes, 1)
+    unpack_panels(&z, t.n_rows, n_cols, out + k * s.tile, t.n_classes)
 
 
 cdef void write_tiles(
@@ -242,11 +246,10 @@ cdef Pass read_pass(const Terms *t, work) except *:
     """The C view of a fastsoftmax._head.Forward, whose arrays must outlive it."""
     cdef Pass p
     cdef cnp.ndarray memory = work.scratch, max = work.max
-    p.tile = work.tile
-    p.scratch = plan_scratch(t, p.tile, memory.itemsize)
+    p.scratch = plan_scratch(t, work.tile, memory.itemsize)
     p.n_tiles = work.n_tiles
     p.n_lanes = max.shape[1]
-    p.n_kept = work.n_kept
+    p.n_kept = (<cnp.ndarray>work.kept).shape[0]
     p.kept = cnp.PyArray_DATA(work.kept)
     p.shift = cnp.PyArray_DATA(work.shift)
     p.memory = cnp.PyArray_DATA(memory)
@@ -258,26 +261,6 @@ cdef Pass read_pass(const Terms *t, work) except *:
     p.target_logit = <double *>cnp.PyArray_DATA(work.target_logit)
     p.n_threads = work.n_threads
     return p
-
-
-def panel_width(Py_ssize_t n_rows, Py_ssize_t itemsize):
-    """Rows of a panel, of batches of `n_rows`."""
-    return width_of_panels(n_rows, itemsize)
-
-
-def pack(const real[:, :] a, real[:, :, ::1] panels, int n_threads):
-    """panels (n_panels, a.shape[1], width) <- a: panels[p, k, l] = a[p * width + l, k], zero beyond a's last row."""
-    cdef Py_ssize_t p, n_rows = a.shape[0], n_k = a.shape[1], width = panels.shape[2]
-    for p in prange(panels.shape[0] if n_k else 0, num_threads=n_threads, nogil=True):
-        pack_one(&a[p * width, 0], a.strides[0] // <Py_ssize_t>sizeof(real), a.strides[1] // <Py_ssize_t>sizeof(real),
-                 n_rows - p * width, n_k, &panels[p, 0, 0], width)
-
-
-cdef void pack_one(const real *a, Py_ssize_t row_stride, Py_ssize_t k_stride, Py_ssize_t n_rows, Py_ssize_t n_k,
-                   real *panel, Py_ssize_t width) noexcept nogil:
-    cdef Panels one
-    one.data, one.width, one.stride, one.n_panels = panel, width, n_k * width, 1
-    pack_panels(a, row_stride, k_stride, n_rows, n_k, &one)
 
 
 def thread_scratch(terms, Py_ssize_t tile):
@@ -319,7 +302,7 @@ def backward(
     terms, work, dlogits, out, cnp.ndarray hidden_columns, cnp.ndarray parts, Py_ssize_t n_parts, Py_ssize_t begin,
     Py_ssize_t end,
 ):
-    """From the tiles of `forward` to the parameters, for parts begin to end of the n_parts.
+    """From the tiles of `forward` to the parameters, for tiles begin to end of each of the n_parts.
 
     Parameters
     ----------
@@ -342,55 +325,6 @@ def backward(
     else:
         with nogil:
             backward_parts[double](&t, &p, &g, begin, end, <double *>p.memory)
-
-
-def merge_parts(const real[:, ::1] max, const double[:, ::1] sum, double[::1] lse_out, int n_threads):
-    """lse_out (n_lanes,) <- log-sum-exp, from the (n_parts, n_lanes) maxima and sums of exp(z - max); -inf where all is -inf."""
-    cdef Py_ssize_t i, n_lanes = max.shape[1]
-    for i in prange(0, n_lanes, MERGED, num_threads=n_threads, nogil=True):
-        merge_lanes(&max[0, i], &sum[0, i], max.shape[0], n_lanes, min(n_lanes - i, <Py_ssize_t>MERGED), &lse_out[i])
-
-
-cdef void merge_lanes(
-    const real *max, const double *sum, Py_ssize_t n_parts, Py_ssize_t stride, Py_ssize_t n, double *lse_out
-) noexcept nogil:
-    cdef double top[MERGED]
-    cdef double mass[MERGED]
-    cdef double total[MERGED]
-    cdef Py_ssize_t i, q
-    for i in range(n):
-        top[i], total[i] = -INFINITY, 0
-    for q in range(n_parts):
-        for i in range(n):
-            if max[q * stride + i] > top[i]:
-                top[i] = max[q * stride + i]
-    for i in range(n):
-        if top[i] == -INFINITY:
-            top[i] = 0
-    for q in range(n_parts):
-        for i in range(n):
-            mass[i] = max[q * stride + i] - top[i]
-        exp_array(<const double *>mass, n, <double *>mass)
-        for i in range(n):
-            total[i] = total[i] + sum[q * stride + i] * mass[i]
-    for i in range(n):
-        lse_out[i] = log(total[i]) + top[i]
-
-
-cdef void add_panel(real *parts, Py_ssize_t n_parts, Py_ssize_t part_stride, Py_ssize_t panel, Py_ssize_t d, Py_ssize_t width,
-                    Py_ssize_t n_rows, real *sum_out) noexcept nogil:
-    cdef Panels one
-    one.data, one.width, one.stride, one.n_panels = parts + panel * d * width, width, d * width, 1
-    sum_parts(<real *>one.data, n_parts, part_stride, d * width)
-    unpack_panels(&one, min(width, n_rows - panel * width), d, sum_out + panel * width * d, d, 1)
-
-
-def add_parts(real[:, :, :, ::1] parts, real[:, ::1] sum_out, int n_threads):
-    """sum_out (n_rows, n_hidden) <- the sum of the parts, in their order; parts[0] is overwritten."""
-    cdef Py_ssize_t p, n_panels = parts.shape[1], d = parts.shape[2], width = parts.shape[3]
-    cdef Py_ssize_t n_rows = sum_out.shape[0]
-    for p in prange(n_panels if d else 0, num_threads=n_threads, nogil=True):
-        add_panel(&parts[0, 0, 0, 0], parts.shape[0], n_panels * d * width, p, d, width, n_rows, &sum_out[0, 0])
 
 
 cdef Gradients read_gradients(const Terms *t, dlogits, out) except *:

@@ -75,7 +75,7 @@ cdef inline Panels array_panels(cnp.ndarray a) noexcept:
 
 
 cdef inline Terms read_terms(terms, cnp.ndarray hidden_panels) except *:
-    """The C view of a fastsoftmax._head.Terms, whose arrays must outlive it; hidden_panels may be None for their sizes only."""
+    """The C view of a fastsoftmax._head.Terms, whose arrays must outlive it; hidden_panels None: for sizes only."""
     cdef Terms t
     cdef cnp.ndarray V = terms.V, W = terms.W
     cdef const int64_t *feature_ids
@@ -145,7 +145,7 @@ cdef inline Scratch plan_scratch(const Terms *t, Py_ssize_t tile, Py_ssize_t ite
     s.by_row = round_up(s.weights + max(tile * t.n_hidden, packed_size(&t.x, itemsize)), 16)
     s.grad = round_up(s.by_row + (t.n_rows * by_row_stride(tile, itemsize) if t.x.n_features else 0), 16)
     s.lanes = round_up(s.grad + tile * max(round_up(t.n_hidden, full), <Py_ssize_t>1), 16)
-    s.size = round_up(s.lanes + 6 * n_lanes, 32)
+    s.size = round_up(s.lanes + 5 * n_lanes, 32)
     return s
 
 

@@ -47,6 +47,6 @@ cdef inline void sparse_step(
 ) noexcept nogil:
     """The rule's step of W[start : start + n_cols] with the gradient dz^T x."""
     cdef Py_ssize_t stride = by_row_stride(n_cols, sizeof(real))
-    unpack_panels(dz, n_rows, n_cols, by_row, stride, 1)
+    unpack_panels(dz, n_rows, n_cols, by_row, stride)
     csr_step(rule, W, state, start, x.col_indptr, x.rows, <const real *>x.col_data, x.n_features, <const real *>by_row,
              stride, n_cols)

@@ -46,9 +46,9 @@ cdef extern from "rowops.h":
     void f64_pack_panels "rowops->f64.pack_panels"(
         const double *, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const Panels *) noexcept nogil
     void f32_unpack_panels "rowops->f32.unpack_panels"(
-        const Panels *, Py_ssize_t, Py_ssize_t, float *, Py_ssize_t, Py_ssize_t) noexcept nogil
+        const Panels *, Py_ssize_t, Py_ssize_t, float *, Py_ssize_t) noexcept nogil
     void f64_unpack_panels "rowops->f64.unpack_panels"(
-        const Panels *, Py_ssize_t, Py_ssize_t, double *, Py_ssize_t, Py_ssize_t) noexcept nogil
+        const Panels *, Py_ssize_t, Py_ssize_t, double *, Py_ssize_t) noexcept nogil
     void f32_exp_panels "rowops->f32.exp_panels"(
         const Panels *, Py_ssize_t, const float *, float *, float *, double *) noexcept nogil
     void f64_exp_panels "rowops->f64.exp_panels"(
@@ -87,10 +87,10 @@ cdef extern from "rowops.h":
     void f64_gather_block "rowops->f64.gather_block"(const Block *, Py_ssize_t, Py_ssize_t, double *) noexcept nogil
     void f32_spmm "rowops->f32.spmm"(
         const Py_ssize_t *, const int32_t *, const float *, Py_ssize_t, const float *, Py_ssize_t, const int64_t *,
-        Py_ssize_t, float *, Py_ssize_t, int) noexcept nogil
+        Py_ssize_t, float *, Py_ssize_t) noexcept nogil
     void f64_spmm "rowops->f64.spmm"(
         const Py_ssize_t *, const int32_t *, const double *, Py_ssize_t, const double *, Py_ssize_t, const int64_t *,
-        Py_ssize_t, double *, Py_ssize_t, int) noexcept nogil
+        Py_ssize_t, double *, Py_ssize_t) noexcept nogil
     void f32_sum_parts "rowops->f32.sum_parts"(float *, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
     void f64_sum_parts "rowops->f64.sum_parts"(double *, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
     void f32_topk_merge "rowops->f32.topk_merge"(float *, int64_t *, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
@@ -112,12 +112,12 @@ cdef inline void gather_block(const Block *block, Py_ssize_t n_rows, Py_ssize_t 
 
 cdef inline void spmm(
     const Py_ssize_t *indptr, const int32_t *indices, const real *data, Py_ssize_t n_rows, const real *dense,
-    Py_ssize_t dense_stride, const int64_t *ids, Py_ssize_t n_cols, real *out, Py_ssize_t out_stride, int accumulate
+    Py_ssize_t dense_stride, const int64_t *ids, Py_ssize_t n_cols, real *out, Py_ssize_t out_stride
 ) noexcept nogil:
     if real is float:
-        f32_spmm(indptr, indices, data, n_rows, dense, dense_stride, ids, n_cols, out, out_stride, accumulate)
+        f32_spmm(indptr, indices, data, n_rows, dense, dense_stride, ids, n_cols, out, out_stride)
     else:
-        f64_spmm(indptr, indices, data, n_rows, dense, dense_stride, ids, n_cols, out, out_stride, accumulate)
+        f64_spmm(indptr, indices, data, n_rows, dense, dense_stride, ids, n_cols, out, out_stride)
 
 
 cdef inline void sum_parts(real *parts, Py_ssize_t n_parts, Py_ssize_t part_stride, Py_ssize_t n) noexcept nogil:
@@ -157,12 +157,12 @@ cdef inline void pack_panels(
 
 
 cdef inline void unpack_panels(
-    const Panels *panels, Py_ssize_t n_rows, Py_ssize_t n_k, real *out, Py_ssize_t row_stride, Py_ssize_t k_stride
+    const Panels *panels, Py_ssize_t n_rows, Py_ssize_t n_k, real *out, Py_ssize_t out_stride
 ) noexcept nogil:
     if real is float:
-        f32_unpack_panels(panels, n_rows, n_k, out, row_stride, k_stride)
+        f32_unpack_panels(panels, n_rows, n_k, out, out_stride)
     else:
-        f64_unpack_panels(panels, n_rows, n_k, out, row_stride, k_stride)
+        f64_unpack_panels(panels, n_rows, n_k, out, out_stride)
 
 
 cdef inline void exp_panels(

@@ -1,6 +1,6 @@
 """The k most probable classes of each row, with the log-sum-exp of all: one pass over the tiles of logits."""
 from cython.parallel cimport prange, threadid
-from libc.stdint cimport INT64_MAX, int64_t
+from libc.stdint cimport int64_t
 from libc.math cimport INFINITY
 cimport numpy as cnp
 
@@ -30,26 +30,30 @@ cdef void scan_part(
         exp_panels(&z, n_cols, <const real *>NULL, max, <real *>NULL, sum)
 
 
-def topk(
+def scan(
     terms, work,
-    real[:, :, ::1] values,         # (n_threads, n_rows, k). OUT: values[0], best first
-    int64_t[:, :, ::1] class_ids,   # the same
+    real[:, :, ::1] values,         # (n_threads, n_rows, k), IN, OUT: heaps; empty places hold -inf
+    int64_t[:, :, ::1] class_ids,   # the same; empty places hold the largest integer
+    Py_ssize_t begin, Py_ssize_t end,
 ):
-    """Also fills work.max and work.sum, from which the log-sum-exp follows.
+    """Parts begin to end of the tiles. Also fills work.max and work.sum, from which the log-sum-exp follows.
 
     A thread has one heap a row for all parts that it takes, in ascending order: which those are does not change the k best.
     """
     cdef Terms t = read_terms(terms, work.hidden_panels)
     cdef real[:, ::1] max = work.max, memory = work.scratch
     cdef double[:, ::1] sum = work.sum
-    cdef Py_ssize_t q, i, n_parts = max.shape[0], n_heaps = values.shape[0], k = values.shape[2], n_tiles = work.n_tiles
+    cdef Py_ssize_t q, n_parts = max.shape[0], k = values.shape[2], n_tiles = work.n_tiles
     cdef Scratch s = plan_scratch(&t, work.tile, sizeof(real))
     if t.n_rows == 0:
         return
-    values[:, :, :] = -INFINITY
-    class_ids[:, :, :] = INT64_MAX
-    for q in prange(n_parts, schedule='static', chunksize=1, num_threads=n_heaps, nogil=True):
+    for q in prange(begin, end, schedule='static', chunksize=1, num_threads=values.shape[0], nogil=True):
         scan_part(&t, &s, q * n_tiles // n_parts, (q + 1) * n_tiles // n_parts, k, &values[threadid(), 0, 0],
                   &class_ids[threadid(), 0, 0], &max[q, 0], &sum[q, 0], max.shape[1], &memory[threadid(), 0])
-    for i in prange(t.n_rows, num_threads=n_heaps, nogil=True):
-        topk_merge(&values[0, i, 0], &class_ids[0, i, 0], n_heaps, t.n_rows * k, k)
+
+
+def merge(real[:, :, ::1] values, int64_t[:, :, ::1] class_ids):
+    """values[0] and class_ids[0] <- the best of all heaps, best first."""
+    cdef Py_ssize_t i, n_heaps = values.shape[0], n_rows = values.shape[1], k = values.shape[2]
+    for i in prange(n_rows, num_threads=n_heaps, nogil=True):
+        topk_merge(&values[0, i, 0], &class_ids[0, i, 0], n_heaps, n_rows * k, k)

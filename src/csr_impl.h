@@ -9,6 +9,7 @@ enum { FN(STRIP) = STRIP_BYTES / sizeof(REAL) };
 #define STRIP_VECS (STRIP_BYTES / VBYTES)
 #define ENTRIES (8 / STRIP_VECS) /* at a time: eight sums in registers */
 #define PREFETCH 16
+#define GRAD_FEATURES 16 /* whose gradient is on the stack */
 
 /* `block` without its first `start` columns, and `state`, laid out as it, likewise. */
 INLINE Block FN(columns_from)(Block block, ptrdiff_t start, REAL **state)
@@ -146,7 +147,7 @@ static void FN(csr_step)(const Rule *rule, const Block *weights, REAL *state, pt
                          ptrdiff_t n_cols)
 {
     const ptrdiff_t n_strips = weights->col_stride == 1 && !weights->col_ids ? n_cols / FN(STRIP) : 0;
-    REAL *block_state = state, grad[PREFETCH * FN(STRIP)];
+    REAL *block_state = state, grad[GRAD_FEATURES * FN(STRIP)];
     Block block = FN(columns_from)(*weights, start, &block_state);
 #define STEP(kind) \
     FN(step_strips)(kind, rule, &block, block_state, indptr, rows, data, n_features, dz, stride, n_strips)
@@ -162,8 +163,8 @@ static void FN(csr_step)(const Rule *rule, const Block *weights, REAL *state, pt
         const ptrdiff_t width = n_cols - j < FN(STRIP) ? n_cols - j : FN(STRIP);
         block_state = state;
         block = FN(columns_from)(*weights, start + j, &block_state);
-        for (ptrdiff_t begin = 0; begin < n_features; begin += PREFETCH) {
-            const ptrdiff_t n = n_features - begin < PREFETCH ? n_features - begin : PREFETCH;
+        for (ptrdiff_t begin = 0; begin < n_features; begin += GRAD_FEATURES) {
+            const ptrdiff_t n = n_features - begin < GRAD_FEATURES ? n_features - begin : GRAD_FEATURES;
             for (ptrdiff_t f = 0; f < n; f++) {
                 V sums[STRIP_VECS];
                 const ptrdiff_t first = indptr[begin + f];
@@ -171,15 +172,11 @@ static void FN(csr_step)(const Rule *rule, const Block *weights, REAL *state, pt
                 memcpy(grad + f * width, sums, width * sizeof(REAL));
             }
             FN(update_block)(rule, &block, n, width, grad, width, block_state);
-            if (block.row_ids) {
-                block.row_ids += n;
-            } else {
-                block.data = (REAL *)block.data + n * block.row_stride;
-                block_state = state ? block_state + n * block.row_stride : NULL;
-            }
+            block.row_ids += n;
         }
     }
 }
 #undef STRIP_VECS
 #undef ENTRIES
 #undef PREFETCH
+#undef GRAD_FEATURES

@@ -29,15 +29,14 @@ static void FN(pack_panels)(const REAL *a, ptrdiff_t row_stride, ptrdiff_t k_str
     }
 }
 
-/* out(i, k) <- or, with `add`, += panels; the other way round than pack_panels */
-static void FN(unpack_panels)(const Panels *panels, ptrdiff_t n_rows, ptrdiff_t n_k, REAL *out, ptrdiff_t row_stride,
-                              ptrdiff_t k_stride)
+/* The other way round: out[i, k] <- panels, rows of `out` out_stride apart. */
+static void FN(unpack_panels)(const Panels *panels, ptrdiff_t n_rows, ptrdiff_t n_k, REAL *out, ptrdiff_t out_stride)
 {
     const ptrdiff_t width = panels->width;
     for (ptrdiff_t i = 0; i < n_rows; i++) {
         const REAL *lane = (const REAL *)panels->data + i / width * panels->stride + i % width;
         for (ptrdiff_t k = 0; k < n_k; k++)
-            out[i * row_stride + k * k_stride] = lane[k * width];
+            out[i * out_stride + k] = lane[k * width];
     }
 }
 
@@ -105,9 +104,13 @@ static void FN(scale_panels)(const Panels *z, ptrdiff_t n_classes, const REAL *s
     for (ptrdiff_t p = 0; p < z->n_panels; p++, panel += z->stride)
         for (ptrdiff_t v = 0; v < z->width; v += LANES) {
             V a = FN(load)(scale + p * z->width + v), r = prior ? FN(load)(prior_scale + p * z->width + v) : a;
+            VI counts = (VI)(a != 0); /* a row that does not may hold NaN */
             for (ptrdiff_t c = 0; c < n_classes; c++) {
                 REAL *at = panel + c * z->width + v;
-                FN(store)(at, prior ? a * FN(load)(at) - r * FN(splat)(prior[c]) : a * FN(load)(at));
+                V dz = a * FN(load)(at);
+                if (prior)
+                    dz -= r * FN(splat)(prior[c]);
+                FN(store)(at, (V)((VI)dz & counts));
             }
         }
 }

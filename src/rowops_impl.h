@@ -8,7 +8,7 @@
 
 enum {
     FN(BLOCK) = 16384 / sizeof(REAL), /* 16 KiB: a block stays in L1 from its maximum to its sum */
-    FN(PANEL) = 64,                   /* rows of a block of columns: few enough for the first-level TLB */
+    FN(BAND) = 64,                   /* rows of a block of columns: few enough for the first-level TLB */
     FN(LINE) = 64 / sizeof(REAL),     /* a cache line */
     FN(SHORT) = 24,
     FN(GROUP) = 4, /* short rows whose maxima are found one after another, so that nothing waits for any of them */
@@ -187,8 +187,8 @@ static void FN(lse_block_weighted)(const REAL *x, const REAL *b, ptrdiff_t n, Ls
     FN(lse_block_apart)(x, b, n, FN(block_max)(x, b, n, state->max), state);
 }
 
-/* `n_lanes` adjacent columns, n_rows <= PANEL. */
-INLINE void FN(lse_panel)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t stride, ptrdiff_t n_lanes, LseState *states)
+/* `n_lanes` adjacent columns, n_rows <= BAND. */
+INLINE void FN(lse_band)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t stride, ptrdiff_t n_lanes, LseState *states)
 {
     REAL lane[VBYTES / sizeof(REAL)], ties_lane[VBYTES / sizeof(REAL)], rest_lane[VBYTES / sizeof(REAL)];
     for (ptrdiff_t j = 0; j < LANES; j++)
@@ -211,12 +211,12 @@ INLINE void FN(lse_panel)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t stride, ptr
 
 static void FN(lse_columns)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t stride, ptrdiff_t n_columns, LseState *states)
 {
-    for (ptrdiff_t r = 0; r < n_rows; r += FN(PANEL)) {
-        ptrdiff_t n_panel = n_rows - r < FN(PANEL) ? n_rows - r : FN(PANEL), j = 0;
+    for (ptrdiff_t r = 0; r < n_rows; r += FN(BAND)) {
+        ptrdiff_t n_band = n_rows - r < FN(BAND) ? n_rows - r : FN(BAND), j = 0;
         for (; j + LANES <= n_columns; j += LANES)
-            FN(lse_panel)(x + r * stride + j, n_panel, stride, LANES, &states[j]);
+            FN(lse_band)(x + r * stride + j, n_band, stride, LANES, &states[j]);
         if (j < n_columns)
-            FN(lse_panel)(x + r * stride + j, n_panel, stride, n_columns - j, &states[j]);
+            FN(lse_band)(x + r * stride + j, n_band, stride, n_columns - j, &states[j]);
     }
 }
 
@@ -341,7 +341,7 @@ static void FN(normalize_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, con
 }
 
 /* `n_lanes` adjacent columns */
-INLINE void FN(normalize_panel)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t stride, ptrdiff_t n_lanes,
+INLINE void FN(normalize_band)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t stride, ptrdiff_t n_lanes,
                                 const REAL *shift, const REAL *coef, int log, REAL *y_out)
 {
     FN(Normal) lines = FN(normal)(FN(load_upto)(shift, n_lanes, 0), FN(load_upto)(coef, n_lanes, 0), log);
@@ -355,14 +355,14 @@ INLINE void FN(normalize_panel)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t strid
 static void FN(normalize_columns)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t stride, ptrdiff_t n_columns,
                                   const REAL *shift, const REAL *coef, int log, REAL *y_out)
 {
-    for (ptrdiff_t start = 0; start < n_rows; start += FN(PANEL)) {
-        ptrdiff_t n_panel = n_rows - start < FN(PANEL) ? n_rows - start : FN(PANEL);
+    for (ptrdiff_t start = 0; start < n_rows; start += FN(BAND)) {
+        ptrdiff_t n_band = n_rows - start < FN(BAND) ? n_rows - start : FN(BAND);
         for (ptrdiff_t j = 0; j < n_columns; j += LANES) {
             ptrdiff_t n_lanes = n_columns - j < LANES ? n_columns - j : LANES, at = start * stride + j;
             if (log)
-                FN(normalize_panel)(x + at, n_panel, stride, n_lanes, shift + j, coef + j, 1, y_out + at);
+                FN(normalize_band)(x + at, n_band, stride, n_lanes, shift + j, coef + j, 1, y_out + at);
             else
-                FN(normalize_panel)(x + at, n_panel, stride, n_lanes, shift + j, coef + j, 0, y_out + at);
+                FN(normalize_band)(x + at, n_band, stride, n_lanes, shift + j, coef + j, 0, y_out + at);
         }
     }
 }

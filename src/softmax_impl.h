@@ -50,7 +50,7 @@ INLINE V FN(log_of_mass)(V ties, V rest)
 }
 
 /* `n_lanes` adjacent columns */
-INLINE void FN(softmax_panel)(const REAL *x, ptrdiff_t n, ptrdiff_t stride, ptrdiff_t n_lanes, int log, REAL *y_out)
+INLINE void FN(softmax_band)(const REAL *x, ptrdiff_t n, ptrdiff_t stride, ptrdiff_t n_lanes, int log, REAL *y_out)
 {
     V max = FN(splat)(-INFINITY), one = FN(splat)(1), ties = {0}, rest = {0};
     for (ptrdiff_t r = 0; r < n; r++)
@@ -85,11 +85,11 @@ static void FN(softmax_columns)(const REAL *x, ptrdiff_t n, ptrdiff_t stride, pt
     ptrdiff_t j = 0;
     for (; j + LANES <= n_columns; j += LANES)
         if (log)
-            FN(softmax_panel)(x + j, n, stride, LANES, 1, y_out + j);
+            FN(softmax_band)(x + j, n, stride, LANES, 1, y_out + j);
         else
-            FN(softmax_panel)(x + j, n, stride, LANES, 0, y_out + j);
+            FN(softmax_band)(x + j, n, stride, LANES, 0, y_out + j);
     if (j < n_columns)
-        FN(softmax_panel)(x + j, n, stride, n_columns - j, log, y_out + j);
+        FN(softmax_band)(x + j, n, stride, n_columns - j, log, y_out + j);
 }
 
 /* What log_softmax subtracts from x, after its maximum: log(ties + rest). Where the maximum is infinite, it is not
@@ -119,7 +119,7 @@ static void FN(softmax_short_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n,
     for (ptrdiff_t start = 0; start < n_rows; start += LANES) {
         ptrdiff_t n_lanes = n_rows - start < LANES ? n_rows - start : LANES;
         FN(transpose)(x + start * n, n_lanes, n, columns);
-        FN(softmax_panel)(columns, n, LANES, LANES, log, columns);
+        FN(softmax_band)(columns, n, LANES, LANES, log, columns);
         for (ptrdiff_t r = 0; r < n_lanes; r++)
             for (ptrdiff_t k = 0; k < n; k++)
                 y_out[(start + r) * n + k] = columns[k * LANES + r];

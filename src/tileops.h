@@ -39,25 +39,24 @@ enum { STRIP_BYTES = 128 }; /* of adjacent classes that csr_impl.h takes at a ti
     ptrdiff_t panel_width; /* of batches of more rows than half of it */                                             \
     /* out[i, j] <- block[i, j] for i < n_rows, j < n_cols; out is C contiguous */                                    \
     void (*gather_block)(const Block *block, ptrdiff_t n_rows, ptrdiff_t n_cols, real *out);                          \
-    /* out[i, :] (+)= sum over entries e of row i of data[e] * dense[row(e), :], row(e) = ids ? ids[indices[e]] : indices[e] */ \
+    /* out[i, :] <- sum over entries e of row i of data[e] * dense[row(e), :], row(e) = ids ? ids[indices[e]] : indices[e] */ \
     void (*spmm)(const ptrdiff_t *indptr, const int32_t *indices, const real *data, ptrdiff_t n_rows,                 \
                  const real *dense, ptrdiff_t dense_stride, const int64_t *ids, ptrdiff_t n_cols,                     \
-                 real *out, ptrdiff_t out_stride, int accumulate);                                                    \
+                 real *out, ptrdiff_t out_stride);                                                                    \
     /* gemm_impl.h: c[p][r, :] (+)= init[r] + sum_k a(r, k) b[p][k, :] for r < n_rows, all panels p; init may be NULL */ \
     void (*multiply)(const Factor *a, ptrdiff_t n_rows, ptrdiff_t n_k, const Panels *b, const real *init,             \
                      const Panels *c, ptrdiff_t c_row_stride, int add);                                               \
     /* panels_impl.h: out[p][k, l] <- a(p * width + l, k), zero from n_rows on */                                     \
     void (*pack_panels)(const real *a, ptrdiff_t row_stride, ptrdiff_t k_stride, ptrdiff_t n_rows, ptrdiff_t n_k,     \
                         const Panels *out);                                                                           \
-    /* out(i, k) <- panels[i / width][k, i % width] for i < n_rows */                                                 \
-    void (*unpack_panels)(const Panels *panels, ptrdiff_t n_rows, ptrdiff_t n_k, real *out, ptrdiff_t row_stride,     \
-                          ptrdiff_t k_stride);                                                                        \
+    /* out[i, k] <- panels[i / width][k, i % width] for i < n_rows */                                                 \
+    void (*unpack_panels)(const Panels *panels, ptrdiff_t n_rows, ptrdiff_t n_k, real *out, ptrdiff_t out_stride);    \
     /* A step of a running log-sum-exp, for each row: max <- the largest so far, z <- exp(z + offset - shift),        \
      * sum <- sum of exp(. - shift) so far, where shift is max, or 0 while that is -inf. offset, by class, may be     \
      * NULL, and so may shift_out. */                                                                                 \
     void (*exp_panels)(const Panels *z, ptrdiff_t n_classes, const real *offset, real *max_io, real *shift_out,       \
                        double *sum_io);                                                                               \
-    /* z <- scale z - prior_scale prior; the scales by row, prior by class or NULL */                                 \
+    /* z <- scale z - prior_scale prior, 0 where scale is; scales by row, prior by class or NULL */                                \
     void (*scale_panels)(const Panels *z, ptrdiff_t n_classes, const real *scale, const real *prior_scale,            \
                          const real *prior);                                                                          \
     /* sums_out[c] <- sum over rows i < n_rows of z(c, i) */                                                          \

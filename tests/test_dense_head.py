@@ -5,9 +5,19 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fastsoftmax import _head, _linear, _reference, linear_cross_entropy, linear_logsumexp, linear_topk
+from fastsoftmax import (
+    _head,
+    _panels,
+    _reference,
+    _threads,
+    linear_cross_entropy,
+    linear_logsumexp,
+    linear_topk,
+    sampled_cross_entropy,
+)
 from fastsoftmax._model import Model, Runner
 from fastsoftmax.optimizers import Adagrad
 
@@ -74,6 +84,73 @@ def test_parts_of_several_tiles(isa, dtype, n_parts, monkeypatch):
         check(X, W, target, (bias + trend).astype(dtype), 4 * TOLERANCE[dtype])
 
 
+def test_what_is_kept_changes_no_bit(isa, monkeypatch):
+    """Some tiles kept at one thread, fewer at three, whose scratch leaves less memory; parts of several tiles."""
+    monkeypatch.setattr(_head, "MAX_FORWARD_PARTS", 3)
+    monkeypatch.setattr(_threads, "for_work", lambda n_threads, multiply_adds: n_threads)
+    X, W, target, bias = problem(40, 3000, 8, np.float32)
+    X *= np.linspace(0.1, 9, 40, dtype="f")[:, None]
+    n_kept, results = set(), {}
+    kept = _head.Forward._n_kept
+    monkeypatch.setattr(_head.Forward, "_n_kept", lambda self, memory: n_kept.add(n := kept(self, memory)) or n)
+    for memory in (0, 400_000, 1 << 28):
+        for n_threads in (1, 2, 3):
+            options = {"working_memory": memory, "n_threads": n_threads, "return_grad": True}
+            results[memory, n_threads] = linear_cross_entropy(X, W, target, bias, **options)
+    assert len(n_kept) >= 4  # none, all, and different numbers between
+    for (memory, _), (loss, (dX, dW, dbias)) in results.items():
+        expected_loss, (_, expected_dW, expected_dbias) = results[0, 1]
+        assert loss == expected_loss
+        assert_array_equal(dW, expected_dW)
+        assert_array_equal(dbias, expected_dbias)
+        assert_array_equal(dX, results[memory, 1][1][0])  # the number of its parts depends on the memory
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_blocks_between_looks_at_signals(n_threads, monkeypatch):
+    X, W, target, bias = problem(40, 3000, 8, np.float32)
+    expected = linear_cross_entropy(X, W, target, bias, return_grad=True), linear_topk(X, W, 7, bias)
+    monkeypatch.setattr(_head, "BLOCK_WORK", 1)
+    loss, gradients = linear_cross_entropy(X, W, target, bias, return_grad=True, n_threads=n_threads)
+    assert loss == expected[0][0]
+    for a, b in zip(gradients, expected[0][1], strict=True):
+        assert_array_equal(a, b)
+    for a, b in zip(linear_topk(X, W, 7, bias, n_threads=n_threads), expected[1], strict=True):
+        assert_array_equal(a, b)
+
+
+def test_heaps_of_fewer_threads_where_memory_is_short(monkeypatch):
+    X, W, _, bias = problem(40, 3000, 8, np.float32)
+    expected = linear_topk(X, W, 100, bias)
+    monkeypatch.setattr(_head, "WORKING_MEMORY", 40 * 100 * 12)
+    for a, b in zip(linear_topk(X, W, 100, bias, n_threads=3), expected, strict=True):
+        assert_array_equal(a, b)
+
+
+def test_ignored_rows_that_overflow_leave_the_gradients_finite():
+    X, W, target, bias = problem(9, 50, 4, np.float32)
+    X[3], target[3] = 1e38, -100
+    loss, gradients = linear_cross_entropy(X, W, target, bias, return_grad=True)
+    kept = np.arange(9) != 3
+    expected = linear_cross_entropy(X[kept], W, target[kept], bias, return_grad=True)
+    assert_allclose(loss, expected[0], rtol=1e-6)
+    assert_allclose(gradients[1], expected[1][1], rtol=1e-5, atol=1e-6)
+    assert not gradients[0][3].any()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_candidates_of_any_layout_of_the_weights(isa, layout):
+    X, W, target, bias = problem(33, 50, 13, np.float32)
+    draw = {"class_ids": np.array([3, 3, 40, 7, 0]), "log_expected_counts": np.log([2.0, 2.0, 0.5, 1.0, 3.0])}
+    loss, (dX, rows, dW, dbias) = sampled_cross_entropy(X, LAYOUTS[layout](W), target, bias, return_grad=True, **draw)
+    expected_loss, (expected_dX, expected_dW, expected_dbias) = _reference.sampled_cross_entropy(
+        X, W, target, bias, **draw
+    )
+    assert_allclose(loss, expected_loss, rtol=1e-6)
+    for actual, expected in ((dX, expected_dX), (dW, expected_dW[rows]), (dbias, expected_dbias[rows])):
+        assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("has_bias", [False, True])
 @pytest.mark.parametrize("d", [1, 13, 16])
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -85,12 +162,12 @@ def test_any_layout_of_the_weights(isa, layout, d, has_bias):
 @pytest.mark.parametrize("n_rows", [1, 8, 9, 40])
 def test_pack_is_undone_by_add_parts(isa, n_rows):
     a = np.random.default_rng(0).standard_normal((n_rows, 5))
-    width = _linear.panel_width(n_rows, 8)
+    width = _panels.panel_width(n_rows, 8)
     panels = np.full((-(-n_rows // width), 5, width), np.nan)
-    _linear.pack(a, panels, 2)
+    _panels.pack(a, panels, 2)
     assert_array_equal(panels.transpose(0, 2, 1).reshape(-1, 5)[n_rows:], 0)
     out = np.empty((n_rows, 5))
-    _linear.add_parts(np.stack([panels, panels]), out, 2)
+    _panels.add_parts(np.stack([panels, panels]), out, 2)
     assert_array_equal(out, 2 * a)
 
 
@@ -112,6 +189,41 @@ def peak_bytes(call):
     finally:
         tracemalloc.stop()
         _head._spare.clear()
+
+
+@pytest.mark.parametrize("n_threads", [1, 16])
+def test_working_memory_holds_the_packed_features_of_all_threads(n_threads):
+    rng = np.random.default_rng(0)
+    X = sp.random_array((1000, 100_000), density=1e-3, format="csr", dtype=np.float32, rng=rng)
+    W, target = np.zeros((400, 100_000), "f", order="F"), rng.integers(0, 400, 1000)
+    options = {"return_grad": True, "working_memory": 24 << 20, "n_threads": n_threads}
+    assert peak_bytes(lambda: linear_cross_entropy(X, W, target, **options)[1]) < (25 << 20) + 40 * X.nnz
+
+
+def test_scratch_that_grows_gives_back_what_it_had():
+    X, W, target, _ = problem(512, 20_000, 4, np.float32)
+    _head._spare.clear()
+
+    def call(n_rows):
+        options = {"return_grad": True, "working_memory": 32 << 20, "n_threads": 1}
+        return linear_cross_entropy(X[:n_rows], W, target[:n_rows], **options)[1]
+
+    tracemalloc.start()
+    try:
+        call(200)
+        call(300)
+        assert tracemalloc.get_traced_memory()[1] < (33 << 20) + W.nbytes
+    finally:
+        tracemalloc.stop()
+        _head._spare.clear()
+
+
+def test_scratch_survives_an_error():
+    X, W, _, _ = problem(5, 50, 4, np.float32)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="NaN"):
+            linear_topk(X, W * np.nan, 3)
+    assert linear_topk(X, W, 3)[0].shape == (5, 3)
 
 
 @pytest.mark.parametrize("working_memory", [6 << 20, 24 << 20])

@@ -1,4 +1,4 @@
-"""The sparse term of the logits: batches of CSR rows, panels of classes, every layout of the weights."""
+"""The sparse term of the logits: batches of CSR rows, strips of classes, every layout of the weights."""
 
 import numpy as np
 import pytest
@@ -57,7 +57,7 @@ def test_a_batch_is_its_rows(dtype, index_dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_classes", [1, 2, 15, 16, 17, 31, 33, 65, 4111])
 def test_any_number_of_classes(isa, n_classes, dtype, order):
-    """Panels full and cut, down to one class."""
+    """Strips full and cut, down to one class."""
     X, target = uneven_X(40, 60, dtype), np.random.default_rng(2).integers(0, n_classes, 40)
     W, bias = weights(n_classes, 60, dtype, order)
     loss, (_, dW, dbias) = linear_cross_entropy(X, W, target, bias, return_grad=True)
@@ -71,7 +71,7 @@ def test_any_number_of_classes(isa, n_classes, dtype, order):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_many_rows(isa, dtype):
-    """Tiles of one panel, and two chunks of rows."""
+    """Tiles of one strip, and two chunks of rows."""
     X, target = uneven_X(8200, 300, dtype), np.random.default_rng(2).integers(0, 70, 8200)
     W, bias = weights(70, 300, dtype)
     results = [linear_cross_entropy(X, W, target, bias, return_grad=True, n_threads=n) for n in (1, 2, 3)]
@@ -102,7 +102,7 @@ def test_chosen_classes(isa, dtype, order):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_classes", [1, 33, 507])
 def test_a_step(isa, n_classes, dtype, order, rule):
-    """On scratch full of NaN: what lies beyond the last class of a panel is read, and must not matter."""
+    """On scratch full of NaN: what lies beyond the last class of a strip is read, and must not matter."""
     X, target = uneven_X(40, 60, dtype), np.random.default_rng(2).integers(0, n_classes, 40)
     W, bias = weights(n_classes, 60, dtype, order)
     model = Model(W=W, bias=bias)
@@ -118,11 +118,11 @@ def test_a_step(isa, n_classes, dtype, order, rule):
         assert_allclose(a, expected[name], rtol=tolerance, atol=tolerance, err_msg=name)
 
 
-def test_tiles_are_whole_panels_that_stay_in_cache():
-    for dtype, panel in ((np.float32, 32), (np.float64, 16)):
+def test_tiles_are_whole_strips_that_stay_in_cache():
+    for dtype, strip in ((np.float32, 32), (np.float64, 16)):
         for n_classes in (1, 100, 5000, 10**6):
             W = np.broadcast_to(dtype(0), (n_classes, 3))
             for n_rows in (0, 1, 256, 1024, 10**5):
                 tile = _head.tile_of(_head.Terms(n_rows, n_classes, W=W))
-                assert tile % panel == 0
-                assert tile == panel or tile * n_rows * np.dtype(dtype).itemsize <= _head.SPARSE_TILE_BYTES
+                assert tile % strip == 0
+                assert tile == strip or tile * n_rows * np.dtype(dtype).itemsize <= _head.SPARSE_TILE_BYTES
