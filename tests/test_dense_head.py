@@ -93,7 +93,7 @@ def test_what_is_kept_changes_no_bit(isa, monkeypatch):
     n_kept, results = set(), {}
     kept = _head.Forward._n_kept
     monkeypatch.setattr(_head.Forward, "_n_kept", lambda self, memory: n_kept.add(n := kept(self, memory)) or n)
-    for memory in (0, 400_000, 1 << 28):
+    for memory in (0, 300_000, 400_000, 600_000, 1 << 28):
         for n_threads in (1, 2, 3):
             options = {"working_memory": memory, "n_threads": n_threads, "return_grad": True}
             results[memory, n_threads] = linear_cross_entropy(X, W, target, bias, **options)
