@@ -1,5 +1,5 @@
 # The C leaf loops over tiles of logits, CSR batches and parameter blocks, by fused type.
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t
 
 from _types cimport real
 
@@ -59,6 +59,12 @@ cdef extern from "rowops.h":
         const Panels *, Py_ssize_t, const double *, const double *, const double *) noexcept nogil
     void f32_sum_panels "rowops->f32.sum_panels"(const Panels *, Py_ssize_t, Py_ssize_t, float *) noexcept nogil
     void f64_sum_panels "rowops->f64.sum_panels"(const Panels *, Py_ssize_t, Py_ssize_t, double *) noexcept nogil
+    Py_ssize_t f32_round_panels "rowops->f32.round_panels"(
+        const Panels *, Py_ssize_t, int64_t, const uint32_t *, const float *, const float *, const float *, Py_ssize_t,
+        Py_ssize_t, int32_t *, int32_t *, float *) noexcept nogil
+    Py_ssize_t f64_round_panels "rowops->f64.round_panels"(
+        const Panels *, Py_ssize_t, int64_t, const uint32_t *, const double *, const double *, const double *, Py_ssize_t,
+        Py_ssize_t, int32_t *, int32_t *, double *) noexcept nogil
     void f32_topk_panels "rowops->f32.topk_panels"(
         const Panels *, Py_ssize_t, Py_ssize_t, int64_t, Py_ssize_t, float *, int64_t *) noexcept nogil
     void f64_topk_panels "rowops->f64.topk_panels"(
@@ -188,6 +194,18 @@ cdef inline void sum_panels(const Panels *z, Py_ssize_t n_classes, Py_ssize_t n_
         f32_sum_panels(z, n_classes, n_rows, sums_out)
     else:
         f64_sum_panels(z, n_classes, n_rows, sums_out)
+
+
+cdef inline Py_ssize_t round_panels(
+    const Panels *z, Py_ssize_t n_classes, int64_t first_class, const uint32_t *row_keys, const real *ratio,
+    const real *scale, const real *unit, Py_ssize_t most, Py_ssize_t capacity, int32_t *classes, int32_t *rows, real *values
+) noexcept nogil:
+    if real is float:
+        return f32_round_panels(
+            z, n_classes, first_class, row_keys, ratio, scale, unit, most, capacity, classes, rows, values)
+    else:
+        return f64_round_panels(
+            z, n_classes, first_class, row_keys, ratio, scale, unit, most, capacity, classes, rows, values)
 
 
 cdef inline void topk_panels(

@@ -62,6 +62,12 @@ enum { STRIP_BYTES = 128 }; /* of adjacent classes that csr_impl.h takes at a ti
                          const real *prior);                                                                          \
     /* sums_out[c] <- sum over rows i < n_rows of z(c, i) */                                                          \
     void (*sum_panels)(const Panels *z, ptrdiff_t n_classes, ptrdiff_t n_rows, real *sums_out);                       \
+    /* rounding_impl.h: the entries (class, row, value) of a tile z whose rounded probability is not zero, ratio z =       \
+     * 2^31 p / threshold. value = scale z where p >= threshold, else unit; row_keys, ratio, scale and unit by row. Returns \
+     * their number; -1 where more than `most` are expected, there is no room for them, or something is NaN. */        \
+    ptrdiff_t (*round_panels)(const Panels *z, ptrdiff_t n_classes, int64_t first_class, const uint32_t *row_keys,    \
+                              const real *ratio, const real *scale, const real *unit, ptrdiff_t most,                 \
+                              ptrdiff_t capacity, int32_t *classes_out, int32_t *rows_out, real *values_out);         \
     /* block <- rule(block, grad); the rows of grad (n_rows, n_cols) are grad_stride apart, and it may be changed;    \
      * state: one value a row, or laid out as block */                                                                \
     void (*update_block)(const Rule *rule, const Block *block, ptrdiff_t n_rows, ptrdiff_t n_cols, real *grad,        \

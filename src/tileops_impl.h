@@ -50,6 +50,8 @@ static void FN(spmm)(const ptrdiff_t *indptr, const int32_t *indices, const REAL
         const int32_t *row_indices = indices + indptr[i];
         const REAL *row_data = data + indptr[i];
         ptrdiff_t n_entries = indptr[i + 1] - indptr[i], j = 0;
+        if (accumulate && !n_entries)
+            continue;
 #define COLUMNS(n_vecs, n_part)                                                                                       \
     FN(spmm_columns)(row_indices, row_data, n_entries, dense + j, dense_stride, ids, out + i * out_stride + j, accumulate, n_vecs, n_part)
         for (; j + 8 * LANES <= n_cols; j += 8 * LANES)
