@@ -42,9 +42,9 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     max_iter : int
         Epochs.
     gradient_threshold : float in [0, 1)
-        Full softmax without a direct term on sparse X: smaller probabilities are rounded in the gradient, at random and
-        without bias, to 0 or to it, which saves up to two thirds of a step's time as the model learns; see
-        `linear_cross_entropy`. 0: exact gradients.
+        Of full softmax: probabilities below it are rounded in the gradient, at random and without bias, to 0 or to it, so
+        that a step skips most of its products once the model has learned something; see `linear_cross_entropy`. 0: exact
+        gradients. No effect where there is a direct term and X is sparse, nor on sampled softmax.
     alpha : float
         L2 penalty, ``alpha / 2`` times the squared weights that a step touches, bias excepted.
     early_stopping : bool
@@ -105,7 +105,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         schedule="linear",
         batch_size=256,
         max_iter=10,
-        gradient_threshold=0.0,
+        gradient_threshold=3e-4,
         alpha=0.0,
         early_stopping=False,
         validation_fraction=0.1,

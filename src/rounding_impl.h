@@ -46,38 +46,66 @@ INLINE unsigned FN(lane_bits)(VI mask)
 #endif
 }
 
+/* The lists that a tile's entries go to. */
+typedef struct {
+    ptrdiff_t n, capacity;
+    int32_t *classes, *rows;
+    REAL *values;
+} FN(Entries);
+
+/* One panel, n_v vectors wide, of round_panels, whose first row is `row`. Returns the sum of min(2^31, ratio z). */
+INLINE double FN(round_panel)(const int n_v, const REAL *z, ptrdiff_t n_classes, int64_t first_class, int32_t row,
+                              const uint32_t *row_keys, const REAL *ratio, const REAL *scale, const REAL *unit,
+                              FN(Entries) *entries)
+{
+    const V one = FN(splat)((REAL)0x1p31);
+    V r[2], sum[2] = {{0}, {0}};
+    VU keys[2];
+    for (int v = 0; v < n_v; v++) {
+        REAL_INT key_lane[VBYTES / sizeof(REAL)];
+        for (ptrdiff_t l = 0; l < LANES; l++)
+            key_lane[l] = (REAL_INT)row_keys[v * LANES + l];
+        memcpy(&keys[v], key_lane, VBYTES);
+        r[v] = FN(load)(ratio + v * LANES);
+    }
+    for (ptrdiff_t c = 0; c < n_classes; c++, z += n_v * LANES) {
+        unsigned kept = 0;
+        for (int v = 0; v < n_v; v++) {
+            V x = r[v] * FN(load)(z + v * LANES);
+            sum[v] += FN(min)(one, x); /* a NaN in x is the second operand: it stays */
+            kept |= FN(lane_bits)(~(VI)(x <= FN(draw)(keys[v], first_class + c))) << (v * LANES);
+        }
+        if (__builtin_expect(!kept, 1))
+            continue;
+        if (entries->n + n_v * LANES > entries->capacity)
+            return NAN;
+        for (; kept; kept &= kept - 1, entries->n++) {
+            ptrdiff_t l = __builtin_ctz(kept);
+            entries->classes[entries->n] = (int32_t)c;
+            entries->rows[entries->n] = row + (int32_t)l;
+            entries->values[entries->n] = ratio[l] * z[l] >= (REAL)0x1p31 ? scale[l] * z[l] : unit[l];
+        }
+    }
+    return FN(hsum)(sum[0] + sum[1]);
+}
+
 static ptrdiff_t FN(round_panels)(const Panels *z, ptrdiff_t n_classes, int64_t first_class, const uint32_t *row_keys,
                                   const REAL *ratio, const REAL *scale, const REAL *unit, ptrdiff_t most,
                                   ptrdiff_t capacity, int32_t *classes_out, int32_t *rows_out, REAL *values_out)
 {
-    const V one = FN(splat)((REAL)0x1p31);
+    const double most_expected = most * 0x1p31;
+    FN(Entries) entries = {0, capacity, classes_out, rows_out, values_out};
+    const REAL *panel = (const REAL *)z->data;
     double expected = 0;
-    ptrdiff_t n = 0;
-    for (ptrdiff_t i = 0; i < z->n_panels * z->width; i += LANES) {
-        const REAL *at = (const REAL *)z->data + i / z->width * z->stride + i % z->width;
-        const V r = FN(load)(ratio + i);
-        V sum = {0};
-        VU keys;
-        for (ptrdiff_t l = 0; l < LANES; l++)
-            keys[l] = row_keys[i + l];
-        for (ptrdiff_t c = 0; c < n_classes; c++, at += z->width) {
-            V x = r * FN(load)(at);
-            sum += FN(min)(one, x); /* a NaN in x is the second operand: it stays */
-            unsigned kept = FN(lane_bits)(~(VI)(x <= FN(draw)(keys, first_class + c)));
-            if (__builtin_expect(!kept, 1))
-                continue;
-            if (n + LANES > capacity)
-                return -1;
-            for (; kept; kept &= kept - 1, n++) {
-                ptrdiff_t l = __builtin_ctz(kept);
-                classes_out[n] = (int32_t)c;
-                rows_out[n] = (int32_t)(i + l);
-                values_out[n] = ratio[i + l] * at[l] >= (REAL)0x1p31 ? scale[i + l] * at[l] : unit[i + l];
-            }
-        }
-        expected += FN(hsum)(sum);
+    for (ptrdiff_t i = 0; i < z->n_panels * z->width; i += z->width, panel += z->stride) {
+#define PANEL(n_v)                                                                                                    \
+    FN(round_panel)(n_v, panel, n_classes, first_class, (int32_t)i, row_keys + i, ratio + i, scale + i, unit + i, &entries)
+        expected += z->width == LANES ? PANEL(1) : PANEL(2);
+#undef PANEL
+        if (!(expected <= most_expected)) /* or NaN */
+            return -1;
     }
-    return expected <= most * 0x1p31 ? n : -1; /* -1 for NaN too */
+    return entries.n;
 }
 
 #undef LOW_BITS
