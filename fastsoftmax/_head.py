@@ -221,7 +221,9 @@ class Forward(_Pass):
             self.lse = np.logaddexp(self.rest, self.target_logit)
             self.nll = np.logaddexp(0.0, self.rest - self.target_logit)  # lse - target_logit, without cancellation
 
-    def backward(self, scale, destination, *, dhidden=None, parts_memory=WORKING_MEMORY // 8, smoothing=None, rounding=None):
+    def backward(
+        self, scale, destination, *, dhidden=None, parts_memory=WORKING_MEMORY // 8, smoothing=None, rounding=None
+    ):
         """Gradients of sum_i scale[i] nll[i].
 
         Parameters
@@ -253,7 +255,9 @@ class Forward(_Pass):
         if self.hidden_panels is not None and destination.V is not None:
             hidden_columns = self.pack("hidden_columns", self.terms.hidden.T)
         for begin, end in self.blocks(n_parts):
-            _linear.backward(self.terms, self, dlogits, destination, hidden_columns, parts, rounding, n_parts, begin, end)
+            _linear.backward(
+                self.terms, self, dlogits, destination, hidden_columns, parts, rounding, n_parts, begin, end
+            )
         if dhidden is not None:
             rounded = None if rounding is None else rounding.parts
             _linear.add_parts(parts, rounded, dhidden, _threads.for_work(self.n_threads, parts.size))

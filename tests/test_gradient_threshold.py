@@ -35,7 +35,9 @@ def rounded_gradients(X, W, target, bias, threshold, row_keys, row_weight):
 
 
 @pytest.mark.parametrize("order", "CF")
-@pytest.mark.parametrize(("n_rows", "n_classes", "n_features"), [(37, 501, 19), (7, 300, 33), (1, 1000, 5), (150, 700, 8)])
+@pytest.mark.parametrize(
+    ("n_rows", "n_classes", "n_features"), [(37, 501, 19), (7, 300, 33), (1, 1000, 5), (150, 700, 8)]
+)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_twin(isa, dtype, n_rows, n_classes, n_features, order):
     X, W, target, bias = problem(n_rows, n_classes, n_features, dtype, order=order)
@@ -88,7 +90,9 @@ def test_without_bias(isa):
     assert np.abs(z[often]).max() < 5.5
     assert abs(z[often].mean()) * np.sqrt(often.sum()) < 4
     assert abs(z[often].var() - 1) < 0.1
-    row_z = (total - n_seeds * exact).sum(axis=1) / np.sqrt(n_seeds * np.where(small, exact * (threshold - exact), 0).sum(axis=1))
+    row_z = (total - n_seeds * exact).sum(axis=1) / np.sqrt(
+        n_seeds * np.where(small, exact * (threshold - exact), 0).sum(axis=1)
+    )
     assert np.abs(row_z).max() < 4.5  # draws of a row are independent, too
 
 
