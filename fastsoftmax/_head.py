@@ -72,6 +72,20 @@ class LogitGradient(NamedTuple):
     prior_scale: np.ndarray | None = None
 
 
+class Rounding(NamedTuple):
+    """Small probabilities in the gradient are rounded at random, to 0 or the threshold; see rounding_impl.h."""
+
+    threshold: float
+    row_keys: np.ndarray  # (n_rows,) uint32, random
+    memory: np.ndarray | None = None  # `backward` fills in what it needs
+    parts: np.ndarray | None = None
+
+
+def draw_row_keys(rng, n_rows):
+    """For Rounding: with them, the draws of a row depend on its key and the class alone."""
+    return rng.integers(1 << 32, size=n_rows, dtype=np.uint32)
+
+
 class Workspace:
     """Scratch arrays that live from batch to batch: fresh pages would cost as much as the work."""
 
@@ -223,7 +237,7 @@ class Forward(_Pass):
             self.lse = np.logaddexp(self.rest, self.target_logit)
             self.nll = np.logaddexp(0.0, self.rest - self.target_logit)  # lse - target_logit, without cancellation
 
-    def backward(self, scale, destination, *, dhidden=None, smoothing=None):
+    def backward(self, scale, destination, *, dhidden=None, smoothing=None, rounding=None):
         """Gradients of sum_i scale[i] nll[i].
 
         Parameters
@@ -233,6 +247,8 @@ class Forward(_Pass):
         dhidden : (n_rows, n_hidden) array to fill, or None
         smoothing : None, or (scale_p, prior_scale, prior)
             The gradient of the logits is scale_p p - scale [target] - prior_scale prior.
+        rounding : None, or Rounding
+            Not together with `smoothing`; nothing is rounded where there is a sparse term.
         """
         with np.errstate(invalid="ignore", over="ignore", under="ignore"):
             target = -scale * np.exp(self.rest - self.lse)
@@ -247,14 +263,33 @@ class Forward(_Pass):
         if dhidden is not None:
             n_parts = self.n_parts
             parts = self.array("parts", (n_parts, *self.hidden_panels.shape))
+        rounding = self._prepare(rounding, parts, dhidden)
         hidden_columns = None
         if self.hidden_panels is not None and destination.V is not None:
             hidden_columns = self.pack("hidden_columns", self.terms.hidden.T)
         n_tiles = -(-self.n_tiles // n_parts)  # of a part at most
         for begin, end in self.blocks(n_tiles, least=1):
-            _linear.backward(self.terms, self, dlogits, destination, hidden_columns, parts, n_parts, begin, end)
+            _linear.backward(
+                self.terms, self, dlogits, destination, hidden_columns, parts, rounding, n_parts, begin, end
+            )
         if dhidden is not None:
-            _panels.add_parts(parts, dhidden, _threads.for_work(self.n_threads, parts.size))
+            rounded = None if rounding is None else rounding.parts
+            _panels.add_parts(parts, rounded, dhidden, _threads.for_work(self.n_threads, parts.size))
+
+    def _prepare(self, rounding, parts, dhidden):
+        """`rounding` with its scratch, and `parts` of zeros; None where it does not apply."""
+        if rounding is None or rounding.threshold == 0 or self.terms.hidden is None or self.terms.W is not None:
+            return None
+        row_keys = self.array("row_keys", (self.n_lanes,), np.uint32)
+        row_keys.fill(0)
+        row_keys[: self.terms.n_rows] = rounding.row_keys
+        memory_shape = self.n_threads, -(-_linear.lists_bytes(self.terms.n_rows, self.tile) // CACHE_LINE) * CACHE_LINE
+        memory, rounded = self.array("lists", memory_shape, np.uint8), None
+        if parts is not None:
+            rounded = self.array("rounded_parts", (len(parts), *dhidden.shape))
+            rounded.fill(0)
+            parts.fill(0)
+        return Rounding(rounding.threshold, row_keys, memory, rounded)
 
 
 def write_logits(terms, out, n_threads, workspace):

@@ -146,32 +146,32 @@ class Runner:
             workspace=self.workspace,
         )
 
-    def step(self, rows, target, optimizer, *, weight=1.0, class_ids=None, offset=None):
+    def step(self, rows, target, optimizer, *, weight=1.0, class_ids=None, offset=None, rounding=None):
         """One optimiser step on a batch's mean of weight (one, or one a row) times loss. Returns that mean, from before it.
 
-        Nothing is changed where it is not finite.
+        Nothing is changed where it is not finite. rounding : _head.Rounding of the gradient, or None
         """
         forward = self.forward(rows, target, class_ids=class_ids, offset=offset, memory=self.working_memory)
         scale = np.full(len(rows), 1.0 / len(rows)) * weight
         loss = scale @ forward.nll
         if np.isfinite(loss):
-            self._backward(forward, scale, optimizer)
+            self._backward(forward, scale, optimizer, rounding)
         return loss
 
-    def _backward(self, forward, scale, optimizer):
+    def _backward(self, forward, scale, optimizer, rounding):
         model, terms = self.model, forward.terms
         state = {f"{name}_state": a for name, a in model.state.items() if name != "E"}
         if self.dense_direct:
             state["V_state"] = state.pop("W_state", None)
             destination = _head.Destination(V=model.W, bias=model.bias, rule=optimizer, **state)
-            forward.backward(scale, destination)
+            forward.backward(scale, destination, rounding=rounding)
             return
         destination = _head.Destination(V=model.V, W=model.W, bias=model.bias, rule=optimizer, **state)
         if model.E is None:
             forward.backward(scale, destination)
             return
         dhidden = self.workspace.array("dhidden", terms.hidden.shape, model.dtype)
-        forward.backward(scale, destination, dhidden=dhidden)
+        forward.backward(scale, destination, dhidden=dhidden, rounding=rounding)
         scratch = self.workspace.array("dE", (self.n_threads, _lowrank.SCRATCH_ROWS * model.E.shape[1]), model.dtype)
         b = terms.batch
         _lowrank.backproject(

@@ -126,6 +126,17 @@ def sampled_cross_entropy(
     return loss, _linear_gradients(X, W, dlogits)
 
 
+def round_small(p, threshold, row_keys):
+    """p, where an element below the threshold becomes the threshold with probability p / threshold, else 0: if a hash of
+    its row's key and its class, uniform below 2^31, is below 2^31 p / threshold."""
+    low = np.uint64(0xFFFFFFFF)
+    x = (np.uint64(0x9E3779B1) * np.arange(p.shape[1], dtype=np.uint64) + row_keys[:, None].astype(np.uint64)) & low
+    x = ((x ^ (x >> np.uint64(16))) * np.uint64(0x7FEB352D)) & low
+    x = ((x ^ (x >> np.uint64(15))) * np.uint64(0x846CA68B)) & low
+    drawn = np.where(2.0**31 * p / threshold > x >> np.uint64(1), threshold, 0.0)
+    return np.where(p >= threshold, p, drawn)
+
+
 # -- optimiser steps --
 
 

@@ -2,15 +2,21 @@
 
 import numpy as np
 
+from fastsoftmax import _head
 from fastsoftmax import _validation as v
 from fastsoftmax.sampled import Candidates
 
 
 class FullSoftmax:
-    """Every class takes part in every step."""
+    """Every class takes part in every step; `gradient_threshold` as for linear_cross_entropy."""
+
+    def __init__(self, gradient_threshold=0.0):
+        self.gradient_threshold = gradient_threshold
 
     def candidates(self, target, rng):
-        return {}, target
+        if not self.gradient_threshold:
+            return {}, target
+        return {"rounding": _head.Rounding(self.gradient_threshold, _head.draw_row_keys(rng, len(target)))}, target
 
 
 class SampledSoftmax:

@@ -68,6 +68,16 @@ def check_n_threads(n_threads):
     return n_threads
 
 
+def check_gradient_threshold(value, label_smoothing=0.0):
+    """`value` as a float from 0 to below 1."""
+    value = check_real("gradient_threshold", value, minimum=0)
+    if value >= 1:
+        raise ValueError(f"gradient_threshold must be below 1, got {value}")
+    if value and label_smoothing:
+        raise ValueError("gradient_threshold and label_smoothing exclude each other: smoothed gradients have no zeros")
+    return value
+
+
 def check_rng(name, rng):
     """A numpy Generator from None, a seed, a RandomState or a Generator."""
     if isinstance(rng, np.random.RandomState):

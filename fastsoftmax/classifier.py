@@ -41,6 +41,10 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     batch_size : int
     max_iter : int
         Epochs.
+    gradient_threshold : float in [0, 1)
+        Of full softmax: probabilities below it are rounded in the gradient, at random and without bias, to 0 or to it, so
+        that a step skips most of its products once the model has learned something; see `linear_cross_entropy`. 0: exact
+        gradients. No effect where there is a direct term and X is sparse, nor on sampled softmax.
     alpha : float
         L2 penalty, ``alpha / 2`` times the squared weights that a step touches, bias excepted.
     early_stopping : bool
@@ -101,6 +105,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         schedule="linear",
         batch_size=256,
         max_iter=10,
+        gradient_threshold=3e-4,
         alpha=0.0,
         early_stopping=False,
         validation_fraction=0.1,
@@ -121,6 +126,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         self.schedule = schedule
         self.batch_size = batch_size
         self.max_iter = max_iter
+        self.gradient_threshold = gradient_threshold
         self.alpha = alpha
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
@@ -213,6 +219,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         v.check_int("working_memory", self.working_memory, minimum=0)
         v.check_dtype("dtype", self.dtype)
         v.check_n_threads(self.n_threads)
+        v.check_gradient_threshold(self.gradient_threshold)
         v.check_real("validation_fraction", self.validation_fraction, above=0, maximum=0.999)
         self._optimizer()
 
@@ -267,7 +274,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
 
     def _trainer(self, X, codes, weight, n_epochs=None):
         """A Trainer whose learning rate falls over `n_epochs`, if given."""
-        loss = FullSoftmax()
+        loss = FullSoftmax(self.gradient_threshold)
         if self.loss_ == "sampled_softmax":
             self._check_sampling()
             loss = SampledSoftmax(samplers.make(self.sampler, self._class_counts), self.n_negatives)

@@ -11,7 +11,7 @@ depends on the shapes alone, so results are the same for any number of threads.
 """
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memset
 cimport numpy as cnp
 
@@ -19,10 +19,13 @@ from _logits cimport (
     Block, Factor, Panels, Scratch, Terms, array_panels, at_lane, cols_from, ids_or_null, logits_tile, matrix_block,
     plan_scratch, read_rule, read_terms, rows_from, tile_panels, tile_weights, vector_block,
 )
+from _rounding cimport (
+    Lists, Rounding, add_to_hidden, group_by_class, lists_at, lists_bytes as lists_bytes_of, round_tile, sum_classes,
+)
 from _rowops cimport exp_array, import_rowops
 from _sparse_terms cimport sparse_step
 from _tileops cimport (
-    RULE_ADD, Rule, exp_panels, multiply, scale_panels, sum_panels, unpack_panels, update_block,
+    RULE_ADD, Rule, exp_panels, multiply, scale_panels, spmm, sum_panels, unpack_panels, update_block,
 )
 from _types cimport real
 
@@ -53,6 +56,7 @@ cdef struct Gradients:
     const double *target_dlogit     # (n_rows,) the whole gradient of the target's logit
     const double *prior_scale
     const void *prior               # (n_classes,) or NULL
+    const int64_t *class_ids        # of bias, V and W, or NULL
     Block bias
     Block V
     Block W
@@ -65,6 +69,7 @@ cdef struct Gradients:
     Panels hidden_columns           # (n_panels of features, n_rows, width): hidden, the other way round
     void *parts                     # (n_parts, n_panels, n_hidden, width) partial gradients of hidden, or NULL
     Py_ssize_t n_parts
+    Rounding rounding
 
 
 cdef inline Py_ssize_t tile_cols(const Terms *t, const Pass *p, Py_ssize_t k) noexcept nogil:
@@ -123,20 +128,20 @@ cdef inline void *state_from(void *state, const int64_t *ids, Py_ssize_t start, 
     return state if state == NULL or ids != NULL else <char *>state + start * itemsize
 
 
-cdef void logit_gradient(
+cdef void gradient_scale(
     const Terms *t, const Pass *p, const Gradients *g, Py_ssize_t k, const Panels *z, real *mine
 ) noexcept nogil:
-    """z of tile k, exp(logits - shift), becomes the gradient of the logits.
+    """Fills the thread's lanes: the factor of z = exp(logits - shift) of tile k in the gradient of the logits, prior_scale,
+    and exp(shift - lse).
 
     Tiles that were not kept are computed again, to the same bits: from the running maxima that they left, none rises.
     """
-    cdef Py_ssize_t i, at, start = k * p.scratch.tile, n_cols = tile_cols(t, p, k)
+    cdef Py_ssize_t i
     cdef real *scale = mine + p.scratch.lanes
     cdef real *prior_scale = scale + p.n_lanes
     cdef real *max = prior_scale + p.n_lanes
     cdef double *unused = <double *>(max + p.n_lanes)
     cdef const real *shift = <const real *>p.shift + k * p.n_lanes
-    cdef const real *prior = <const real *>NULL if g.prior == NULL else <const real *>g.prior + start
     if k >= p.n_kept:
         for i in range(p.n_lanes):
             max[i], unused[i] = shift[i], 0
@@ -147,22 +152,71 @@ cdef void logit_gradient(
     exp_array(<const real *>max, t.n_rows, max)
     for i in range(t.n_rows):
         scale[i] = 0 if g.scale[i] == 0 else <real>g.scale[i] * max[i]
-        if prior != NULL:
+        if g.prior != NULL:
             prior_scale[i] = <real>g.prior_scale[i]
-    scale_panels(z, n_cols, scale, prior_scale, prior)
+
+
+cdef void logit_gradient(
+    const Terms *t, const Pass *p, const Gradients *g, Py_ssize_t k, const Panels *z, real *mine
+) noexcept nogil:
+    """z of tile k, exp(logits - shift), becomes the gradient of the logits."""
+    cdef Py_ssize_t i, at, start = k * p.scratch.tile, n_cols = tile_cols(t, p, k)
+    cdef real *scale = mine + p.scratch.lanes
+    cdef const real *prior = <const real *>NULL if g.prior == NULL else <const real *>g.prior + start
+    scale_panels(z, n_cols, scale, scale + p.n_lanes, prior)
     for i in range(t.n_rows):
         at = p.target[i] - start
         if 0 <= at < n_cols:
             (<real *>z.data)[at_lane(z, at, i)] = <real>g.target_dlogit[i]
 
 
-cdef void backward_tile(
-    const Terms *t, const Pass *p, const Gradients *g, Py_ssize_t k, bint first, real *part, real *mine
+cdef bint backward_rounded(
+    const Terms *t, const Pass *p, const Gradients *g, Py_ssize_t k, const Panels *z, real *part, char *memory, real *mine
 ) noexcept nogil:
-    cdef Py_ssize_t start = k * p.scratch.tile, n_cols = tile_cols(t, p, k)
+    """The gradients of tile k by its few entries; or False, and nothing has changed, where they are not few."""
+    cdef Py_ssize_t n, start = k * p.scratch.tile, n_cols = tile_cols(t, p, k), n_hidden = t.n_hidden
+    cdef real *scale = mine + p.scratch.lanes
     cdef real *grad = mine + p.scratch.grad
+    cdef Lists lists = lists_at(memory, t.n_rows, p.scratch.tile)
+    cdef real *values = <real *>lists.sorted_values
+    cdef Block block = rows_from(t.V, start, sizeof(real))
+    if not round_tile(&g.rounding, z, t.n_rows, start, n_cols, <const real *>scale, scale + p.n_lanes,
+                      scale + 2 * p.n_lanes, g.scale, p.target, g.target_dlogit, &lists):
+        return False
+    if part != NULL:
+        add_to_hidden(&lists, &block, t.n_rows, n_cols, n_hidden, part, mine + p.scratch.weights)
+    n = group_by_class(&lists, start, n_cols, g.class_ids, g.V_rule.alpha != 0, values)
+    if g.bias.data != NULL:
+        block = g.bias
+        block.col_ids = lists.ids
+        sum_classes(&lists, n, <const real *>values, grad)
+        update_block(&g.bias_rule, &block, 1, n, grad, n, <real *>g.bias_state)
+    if g.V.data != NULL:
+        block = g.V
+        block.row_ids = lists.ids
+        spmm(lists.indptr, lists.sorted, <const real *>values, n, <const real *>g.rounding.hidden, n_hidden, NULL, n_hidden,
+             grad, n_hidden, False)
+        update_block(&g.V_rule, &block, n, n_hidden, grad, n_hidden, <real *>g.V_state)
+    return True
+
+
+cdef void backward_tile(
+    const Terms *t, const Pass *p, const Gradients *g, Py_ssize_t k, Py_ssize_t q, bint first, Py_ssize_t thread, real *mine
+) noexcept nogil:
+    """Tile k, which is in part q: the `first` one there or not."""
+    cdef Py_ssize_t start = k * p.scratch.tile, n_cols = tile_cols(t, p, k)
+    cdef real *part = <real *>NULL if g.parts == NULL else <real *>g.parts + q * p.n_lanes * t.n_hidden
+    cdef real *grad = mine + p.scratch.grad
+    cdef real *rounded_part = NULL
     cdef Panels z = panels_of(t, p, k, mine)
     cdef Block block
+    gradient_scale(t, p, g, k, &z, mine)
+    if g.rounding.threshold > 0:
+        if g.rounding.parts != NULL:
+            rounded_part = <real *>g.rounding.parts + q * t.n_rows * t.n_hidden
+        if backward_rounded(t, p, g, k, &z, rounded_part, g.rounding.memory + thread * g.rounding.memory_stride, mine):
+            return
+        first = False  # the parts are zeros: tiles that are rounded leave them alone
     logit_gradient(t, p, g, k, &z, mine)
     if g.bias.data != NULL:
         sum_panels(&z, n_cols, t.n_rows, grad)
@@ -210,13 +264,13 @@ cdef void update_V(
 
 
 cdef void backward_part(
-    const Terms *t, const Pass *p, const Gradients *g, Py_ssize_t q, Py_ssize_t begin, Py_ssize_t end, real *mine
+    const Terms *t, const Pass *p, const Gradients *g, Py_ssize_t q, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t thread,
+    real *mine
 ) noexcept nogil:
     """Tiles begin to end of part q, which sums its share of the gradient of `hidden` in the order of its tiles."""
     cdef Py_ssize_t k, first = q * p.n_tiles // g.n_parts, n = (q + 1) * p.n_tiles // g.n_parts - first
-    cdef real *part = <real *>NULL if g.parts == NULL else <real *>g.parts + q * p.n_lanes * t.n_hidden
     for k in range(first + begin, first + min(end, n)):
-        backward_tile(t, p, g, k, k == first, part, mine)
+        backward_tile(t, p, g, k, q, k == first, thread, mine)
 
 
 cdef void backward_parts(
@@ -224,7 +278,7 @@ cdef void backward_parts(
 ) noexcept nogil:
     cdef Py_ssize_t q
     for q in prange(g.n_parts, schedule='dynamic', chunksize=1, num_threads=p.n_threads):
-        backward_part(t, p, g, q, begin, end, memory + threadid() * p.memory_stride)
+        backward_part(t, p, g, q, begin, end, threadid(), memory + threadid() * p.memory_stride)
 
 
 cdef void write_tile(const Terms *t, const Scratch *s, Py_ssize_t k, real *out, real *mine) noexcept nogil:
@@ -299,8 +353,8 @@ def forward(terms, work, Py_ssize_t begin, Py_ssize_t end):
 
 
 def backward(
-    terms, work, dlogits, out, cnp.ndarray hidden_columns, cnp.ndarray parts, Py_ssize_t n_parts, Py_ssize_t begin,
-    Py_ssize_t end,
+    terms, work, dlogits, out, cnp.ndarray hidden_columns, cnp.ndarray parts, rounding, Py_ssize_t n_parts,
+    Py_ssize_t begin, Py_ssize_t end,
 ):
     """From the tiles of `forward` to the parameters, for tiles begin to end of each of the n_parts.
 
@@ -310,11 +364,15 @@ def backward(
     dlogits : fastsoftmax._head.LogitGradient
     out : fastsoftmax._head.Destination, what the gradients are added to or the parameters that they step
     hidden_columns : (n_panels, n_rows, width) array, the transpose of `terms.hidden` packed into panels, or None
-    parts : (n_parts, n_panels, n_hidden, width) array to fill with partial sums of the gradient of `hidden`, or None
+    parts : (n_parts, n_panels, n_hidden, width) array to fill with partial sums of the gradient of `hidden`, or None;
+        zeros where there is rounding
+    rounding : fastsoftmax._head.Rounding, or None
     """
     cdef Terms t = read_terms(terms, work.hidden_panels)
     cdef Pass p = read_pass(&t, work)
     cdef Gradients g = read_gradients(&t, dlogits, out)
+    if rounding is not None:
+        g.rounding = read_rounding(terms, rounding)
     if hidden_columns is not None:
         g.hidden_columns = array_panels(hidden_columns)
     g.parts = NULL if parts is None else cnp.PyArray_DATA(parts)
@@ -325,6 +383,23 @@ def backward(
     else:
         with nogil:
             backward_parts[double](&t, &p, &g, begin, end, <double *>p.memory)
+
+
+def lists_bytes(Py_ssize_t n_rows, Py_ssize_t tile):
+    """Bytes of Rounding.memory that each thread needs."""
+    return lists_bytes_of(n_rows, tile)
+
+
+cdef Rounding read_rounding(terms, rounding) except *:
+    cdef Rounding r
+    cdef cnp.ndarray memory = rounding.memory
+    r.threshold = rounding.threshold
+    r.row_keys = <const uint32_t *>cnp.PyArray_DATA(rounding.row_keys)
+    r.hidden = cnp.PyArray_DATA(terms.hidden)
+    r.memory = <char *>cnp.PyArray_DATA(memory)
+    r.memory_stride = memory.shape[1]
+    r.parts = NULL if rounding.parts is None else cnp.PyArray_DATA(rounding.parts)
+    return r
 
 
 cdef Gradients read_gradients(const Terms *t, dlogits, out) except *:
@@ -338,6 +413,7 @@ cdef Gradients read_gradients(const Terms *t, dlogits, out) except *:
     if dlogits.prior is not None:
         g.prior = cnp.PyArray_DATA(dlogits.prior)
         g.prior_scale = <const double *>cnp.PyArray_DATA(dlogits.prior_scale)
+    g.class_ids = class_ids
     g.bias = vector_block(out.bias, class_ids)
     if out.V is not None:
         g.V = matrix_block(out.V, class_ids, NULL)

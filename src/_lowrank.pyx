@@ -33,7 +33,7 @@ def project(
     with nogil:
         for i in prange(0, n_rows, ROWS, schedule='dynamic', chunksize=1, num_threads=n_threads):
             spmm(&indptr[i], entries, values, min(<Py_ssize_t>ROWS, n_rows - i), &E[0, 0], d, ids, d,
-                 &hidden_out[i, 0], d)
+                 &hidden_out[i, 0], d, False)
 
 
 def backproject(
@@ -69,5 +69,5 @@ cdef void step_features(
 ) noexcept nogil:
     cdef Block block = E[0]
     block.row_ids = feature_ids
-    spmm(col_indptr, rows, col_data, n, dhidden, d, NULL, d, grad, d)
+    spmm(col_indptr, rows, col_data, n, dhidden, d, NULL, d, grad, d, False)
     update_block(rule, &block, n, d, grad, d, state)

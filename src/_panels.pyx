@@ -70,16 +70,22 @@ cdef void merge_lanes(
 
 
 cdef void add_panel(real *parts, Py_ssize_t n_parts, Py_ssize_t part_stride, Py_ssize_t panel, Py_ssize_t d, Py_ssize_t width,
-                    Py_ssize_t n_rows, real *sum_out) noexcept nogil:
+                    Py_ssize_t n_rows, const real *rounded, real *sum_out) noexcept nogil:
     cdef Panels one
-    one.data, one.width, one.stride, one.n_panels = parts + panel * d * width, width, d * width, 1
+    cdef Py_ssize_t q, e, first = panel * d * width, size = min(width, n_rows - panel * width) * d
+    one.data, one.width, one.stride, one.n_panels = parts + first, width, d * width, 1
     sum_parts(<real *>one.data, n_parts, part_stride, d * width)
-    unpack_panels(&one, min(width, n_rows - panel * width), d, sum_out + panel * width * d, d)
+    unpack_panels(&one, size // d, d, sum_out + first, d)
+    for q in range(n_parts if rounded != NULL else 0):
+        for e in range(first, first + size):
+            sum_out[e] = sum_out[e] + rounded[q * n_rows * d + e]
 
 
-def add_parts(real[:, :, :, ::1] parts, real[:, ::1] sum_out, int n_threads):
-    """sum_out (n_rows, n_hidden) <- the sum of the parts, in their order; parts[0] is overwritten."""
+def add_parts(real[:, :, :, ::1] parts, real[:, :, ::1] rounded, real[:, ::1] sum_out, int n_threads):
+    """sum_out (n_rows, n_hidden) <- the sum of the parts, and of those (n_parts, n_rows, n_hidden) of rounded tiles unless
+    None, in their order; parts[0] is overwritten."""
     cdef Py_ssize_t p, n_panels = parts.shape[1], d = parts.shape[2], width = parts.shape[3]
     cdef Py_ssize_t n_rows = sum_out.shape[0]
+    cdef const real *rounded_data = NULL if rounded is None or not d else &rounded[0, 0, 0]
     for p in prange(n_panels if d else 0, num_threads=n_threads, nogil=True):
-        add_panel(&parts[0, 0, 0, 0], parts.shape[0], n_panels * d * width, p, d, width, n_rows, &sum_out[0, 0])
+        add_panel(&parts[0, 0, 0, 0], parts.shape[0], n_panels * d * width, p, d, width, n_rows, rounded_data, &sum_out[0, 0])

@@ -1,5 +1,5 @@
 # The C leaf loops over tiles of logits, CSR batches and parameter blocks, by fused type.
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t
 
 from _types cimport real
 
@@ -59,6 +59,12 @@ cdef extern from "rowops.h":
         const Panels *, Py_ssize_t, const double *, const double *, const double *) noexcept nogil
     void f32_sum_panels "rowops->f32.sum_panels"(const Panels *, Py_ssize_t, Py_ssize_t, float *) noexcept nogil
     void f64_sum_panels "rowops->f64.sum_panels"(const Panels *, Py_ssize_t, Py_ssize_t, double *) noexcept nogil
+    Py_ssize_t f32_round_panels "rowops->f32.round_panels"(
+        const Panels *, Py_ssize_t, int64_t, const uint32_t *, const float *, const float *, const float *, Py_ssize_t,
+        Py_ssize_t, int32_t *, int32_t *, float *) noexcept nogil
+    Py_ssize_t f64_round_panels "rowops->f64.round_panels"(
+        const Panels *, Py_ssize_t, int64_t, const uint32_t *, const double *, const double *, const double *, Py_ssize_t,
+        Py_ssize_t, int32_t *, int32_t *, double *) noexcept nogil
     void f32_topk_panels "rowops->f32.topk_panels"(
         const Panels *, Py_ssize_t, Py_ssize_t, int64_t, Py_ssize_t, float *, int64_t *) noexcept nogil
     void f64_topk_panels "rowops->f64.topk_panels"(
@@ -87,10 +93,10 @@ cdef extern from "rowops.h":
     void f64_gather_block "rowops->f64.gather_block"(const Block *, Py_ssize_t, Py_ssize_t, double *) noexcept nogil
     void f32_spmm "rowops->f32.spmm"(
         const Py_ssize_t *, const int32_t *, const float *, Py_ssize_t, const float *, Py_ssize_t, const int64_t *,
-        Py_ssize_t, float *, Py_ssize_t) noexcept nogil
+        Py_ssize_t, float *, Py_ssize_t, int) noexcept nogil
     void f64_spmm "rowops->f64.spmm"(
         const Py_ssize_t *, const int32_t *, const double *, Py_ssize_t, const double *, Py_ssize_t, const int64_t *,
-        Py_ssize_t, double *, Py_ssize_t) noexcept nogil
+        Py_ssize_t, double *, Py_ssize_t, int) noexcept nogil
     void f32_sum_parts "rowops->f32.sum_parts"(float *, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
     void f64_sum_parts "rowops->f64.sum_parts"(double *, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
     void f32_topk_merge "rowops->f32.topk_merge"(float *, int64_t *, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
@@ -112,12 +118,12 @@ cdef inline void gather_block(const Block *block, Py_ssize_t n_rows, Py_ssize_t 
 
 cdef inline void spmm(
     const Py_ssize_t *indptr, const int32_t *indices, const real *data, Py_ssize_t n_rows, const real *dense,
-    Py_ssize_t dense_stride, const int64_t *ids, Py_ssize_t n_cols, real *out, Py_ssize_t out_stride
+    Py_ssize_t dense_stride, const int64_t *ids, Py_ssize_t n_cols, real *out, Py_ssize_t out_stride, int accumulate
 ) noexcept nogil:
     if real is float:
-        f32_spmm(indptr, indices, data, n_rows, dense, dense_stride, ids, n_cols, out, out_stride)
+        f32_spmm(indptr, indices, data, n_rows, dense, dense_stride, ids, n_cols, out, out_stride, accumulate)
     else:
-        f64_spmm(indptr, indices, data, n_rows, dense, dense_stride, ids, n_cols, out, out_stride)
+        f64_spmm(indptr, indices, data, n_rows, dense, dense_stride, ids, n_cols, out, out_stride, accumulate)
 
 
 cdef inline void sum_parts(real *parts, Py_ssize_t n_parts, Py_ssize_t part_stride, Py_ssize_t n) noexcept nogil:
@@ -188,6 +194,18 @@ cdef inline void sum_panels(const Panels *z, Py_ssize_t n_classes, Py_ssize_t n_
         f32_sum_panels(z, n_classes, n_rows, sums_out)
     else:
         f64_sum_panels(z, n_classes, n_rows, sums_out)
+
+
+cdef inline Py_ssize_t round_panels(
+    const Panels *z, Py_ssize_t n_classes, int64_t first_class, const uint32_t *row_keys, const real *ratio,
+    const real *scale, const real *unit, Py_ssize_t most, Py_ssize_t capacity, int32_t *classes, int32_t *rows, real *values
+) noexcept nogil:
+    if real is float:
+        return f32_round_panels(
+            z, n_classes, first_class, row_keys, ratio, scale, unit, most, capacity, classes, rows, values)
+    else:
+        return f64_round_panels(
+            z, n_classes, first_class, row_keys, ratio, scale, unit, most, capacity, classes, rows, values)
 
 
 cdef inline void topk_panels(

@@ -12,6 +12,7 @@
 #include "tileops_impl.h"
 #include "csr_impl.h"
 #include "topk_impl.h"
+#include "rounding_impl.h"
 #include "vec_end.h"
 #undef REAL
 #undef REAL_NAME
@@ -29,6 +30,7 @@
 #include "tileops_impl.h"
 #include "csr_impl.h"
 #include "topk_impl.h"
+#include "rounding_impl.h"
 #include "vec_end.h"
 #undef REAL
 #undef REAL_NAME
@@ -57,6 +59,7 @@
         TABLE_ENTRY(exp_panels, real_name),                                                                           \
         TABLE_ENTRY(scale_panels, real_name),                                                                         \
         TABLE_ENTRY(sum_panels, real_name),                                                                           \
+        TABLE_ENTRY(round_panels, real_name),                                                                         \
         TABLE_ENTRY(gather_block, real_name),                                                                         \
         TABLE_ENTRY(spmm, real_name),                                                                                 \
         TABLE_ENTRY(update_block, real_name),                                                                         \

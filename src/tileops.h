@@ -39,10 +39,10 @@ enum { STRIP_BYTES = 128 }; /* of adjacent classes that csr_impl.h takes at a ti
     ptrdiff_t panel_width; /* of batches of more rows than half of it */                                             \
     /* out[i, j] <- block[i, j] for i < n_rows, j < n_cols; out is C contiguous */                                    \
     void (*gather_block)(const Block *block, ptrdiff_t n_rows, ptrdiff_t n_cols, real *out);                          \
-    /* out[i, :] <- sum over entries e of row i of data[e] * dense[row(e), :], row(e) = ids ? ids[indices[e]] : indices[e] */ \
+    /* out[i, :] (+)= sum over entries e of row i of data[e] * dense[row(e), :], row(e) = ids ? ids[indices[e]] : indices[e] */ \
     void (*spmm)(const ptrdiff_t *indptr, const int32_t *indices, const real *data, ptrdiff_t n_rows,                 \
                  const real *dense, ptrdiff_t dense_stride, const int64_t *ids, ptrdiff_t n_cols,                     \
-                 real *out, ptrdiff_t out_stride);                                                                    \
+                 real *out, ptrdiff_t out_stride, int accumulate);                                                    \
     /* gemm_impl.h: c[p][r, :] (+)= init[r] + sum_k a(r, k) b[p][k, :] for r < n_rows, all panels p; init may be NULL */ \
     void (*multiply)(const Factor *a, ptrdiff_t n_rows, ptrdiff_t n_k, const Panels *b, const real *init,             \
                      const Panels *c, ptrdiff_t c_row_stride, int add);                                               \
@@ -61,6 +61,12 @@ enum { STRIP_BYTES = 128 }; /* of adjacent classes that csr_impl.h takes at a ti
                          const real *prior);                                                                          \
     /* sums_out[c] <- sum over rows i < n_rows of z(c, i) */                                                          \
     void (*sum_panels)(const Panels *z, ptrdiff_t n_classes, ptrdiff_t n_rows, real *sums_out);                       \
+    /* rounding_impl.h: the entries (class, row, value) of a tile z whose rounded probability is not zero, ratio z =       \
+     * 2^31 p / threshold. value = scale z where p >= threshold, else unit; row_keys, ratio, scale and unit by row. Returns \
+     * their number; -1 where more than `most` are expected, there is no room for them, or something is NaN. */        \
+    ptrdiff_t (*round_panels)(const Panels *z, ptrdiff_t n_classes, int64_t first_class, const uint32_t *row_keys,    \
+                              const real *ratio, const real *scale, const real *unit, ptrdiff_t most,                 \
+                              ptrdiff_t capacity, int32_t *classes_out, int32_t *rows_out, real *values_out);         \
     /* block <- rule(block, grad); the rows of grad (n_rows, n_cols) are grad_stride apart, and it may be changed;    \
      * state: one value a row, or laid out as block */                                                                \
     void (*update_block)(const Rule *rule, const Block *block, ptrdiff_t n_rows, ptrdiff_t n_cols, real *grad,        \

@@ -20,11 +20,14 @@ static void FN(gather_block)(const Block *block, ptrdiff_t n_rows, ptrdiff_t n_c
 
 /* One row of spmm for `n_vecs` vectors (and a part of one more): the sums stay in registers over all entries. */
 INLINE void FN(spmm_columns)(const int32_t *indices, const REAL *data, ptrdiff_t n_entries, const REAL *dense,
-                             ptrdiff_t dense_stride, const int64_t *ids, REAL *out, const int n_vecs, ptrdiff_t n_part)
+                             ptrdiff_t dense_stride, const int64_t *ids, REAL *out, int accumulate, const int n_vecs,
+                             ptrdiff_t n_part)
 {
     V sum[8], part = FN(splat)(0);
     for (int v = 0; v < n_vecs; v++)
-        sum[v] = FN(splat)(0);
+        sum[v] = accumulate ? FN(load)(out + v * LANES) : FN(splat)(0);
+    if (n_part && accumulate)
+        part = FN(load_part)(out + n_vecs * LANES, n_part, 0);
     for (ptrdiff_t e = 0; e < n_entries; e++) {
         const REAL *row = dense + (ids ? ids[indices[e]] : indices[e]) * dense_stride;
         V x = FN(splat)(data[e]);
@@ -41,14 +44,16 @@ INLINE void FN(spmm_columns)(const int32_t *indices, const REAL *data, ptrdiff_t
 
 static void FN(spmm)(const ptrdiff_t *indptr, const int32_t *indices, const REAL *data, ptrdiff_t n_rows,
                      const REAL *dense, ptrdiff_t dense_stride, const int64_t *ids, ptrdiff_t n_cols, REAL *out,
-                     ptrdiff_t out_stride)
+                     ptrdiff_t out_stride, int accumulate)
 {
     for (ptrdiff_t i = 0; i < n_rows; i++) {
         const int32_t *row_indices = indices + indptr[i];
         const REAL *row_data = data + indptr[i];
         ptrdiff_t n_entries = indptr[i + 1] - indptr[i], j = 0;
+        if (accumulate && !n_entries)
+            continue;
 #define COLUMNS(n_vecs, n_part)                                                                                       \
-    FN(spmm_columns)(row_indices, row_data, n_entries, dense + j, dense_stride, ids, out + i * out_stride + j, n_vecs, n_part)
+    FN(spmm_columns)(row_indices, row_data, n_entries, dense + j, dense_stride, ids, out + i * out_stride + j, accumulate, n_vecs, n_part)
         for (; j + 8 * LANES <= n_cols; j += 8 * LANES)
             COLUMNS(8, 0);
         for (; j + 4 * LANES <= n_cols; j += 4 * LANES)

@@ -167,7 +167,7 @@ def test_pack_is_undone_by_add_parts(isa, n_rows):
     _panels.pack(a, panels, 2)
     assert_array_equal(panels.transpose(0, 2, 1).reshape(-1, 5)[n_rows:], 0)
     out = np.empty((n_rows, 5))
-    _panels.add_parts(np.stack([panels, panels]), out, 2)
+    _panels.add_parts(np.stack([panels, panels]), None, out, 2)
     assert_array_equal(out, 2 * a)
 
 

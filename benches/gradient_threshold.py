@@ -1,0 +1,131 @@
+"""What `gradient_threshold` costs and saves on weights trained on real data.
+
+Run `python -m benches.gradient_threshold [data.svm] [--epochs 5]`: a low-rank SoftmaxClassifier is trained on the svmlight
+file (on synthetic data without one), and prints, after each epoch and for each threshold: elements of the gradient of the
+logits that are left a row, the gradients' error, and the time of loss and gradients over that of one product of the same
+size. Then it trains with each threshold: seconds, and loss and accuracy on a tenth of the rows held out.
+"""
+
+import argparse
+import time
+from statistics import median
+
+import numpy as np
+import scipy.sparse as sp
+
+from benches.timing import interleaved
+from fastsoftmax import SoftmaxClassifier, _head, _reference, _threads
+from fastsoftmax._training import Trainer
+from fastsoftmax.linear import linear_cross_entropy
+
+THRESHOLDS = (1e-4, 3e-4, 1e-3, 3e-3)
+BATCH_SIZE = 256
+
+
+def synthetic(n_rows=60_000, n_classes=12_000, n_features=20_000, n_entries=12, seed=0):
+    """Zipf-distributed classes, and of each row two thirds of the entries among few features of its class."""
+    rng = np.random.default_rng(seed)
+    weights = 1 / np.arange(10, n_classes + 10)
+    y = rng.choice(n_classes, n_rows, p=weights / weights.sum())
+    own = rng.integers(0, n_features, (n_classes, 8))
+    indices = rng.integers(0, n_features, (n_rows, n_entries))
+    signal = n_entries * 2 // 3
+    indices[:, :signal] = own[y[:, None], rng.integers(0, 8, (n_rows, signal))]
+    indptr = np.arange(0, indices.size + 1, n_entries)
+    return sp.csr_matrix(
+        (np.full(indices.size, n_entries**-0.5, "f"), indices.ravel(), indptr), (n_rows, n_features)
+    ), y
+
+
+def classifier(max_iter, threshold):
+    return SoftmaxClassifier(
+        loss="softmax", hidden_size=128, direct=None, max_iter=max_iter, learning_rate=0.15, batch_size=BATCH_SIZE,
+        random_state=0, gradient_threshold=threshold,
+    )  # fmt: skip
+
+
+def measure(model, X, target):
+    """One line a threshold, for a batch of these rows."""
+    rows = np.random.default_rng(0).permutation(len(target))[:BATCH_SIZE]
+    hidden, target = np.asarray(X[rows] @ model.E, np.float32), target[rows]
+    V, bias = model.V, model.bias
+    p = _reference.softmax(hidden @ V.T + bias, axis=1)
+    out = np.empty(p.shape, np.float32)
+
+    def gradients(threshold):
+        options = {"return_grad": True, "gradient_threshold": threshold, "random_state": 0}
+        return linear_cross_entropy(hidden, V, target, bias, **options)[1]
+
+    calls = {"product": lambda: np.matmul(hidden, V.T, out=out)}
+    calls |= {threshold: lambda threshold=threshold: gradients(threshold) for threshold in (0.0, *THRESHOLDS)}
+    times = {name: median(seconds) for name, seconds in interleaved(calls, 4).items()}
+    exact = gradients(0.0)[:2]
+    keys = _head.draw_row_keys(np.random.default_rng(0), len(p))
+    is_target = np.arange(p.shape[1]) == target[:, None]
+    print(
+        f"  one product {times['product'] * 1e3:.2f} ms; exact gradients {times[0.0] / times['product']:.2f} times that"
+    )
+    for threshold in THRESHOLDS:
+        left = np.count_nonzero(_reference.round_small(p, threshold, keys)) / len(p)
+        rounded = [a - b for a, b in zip(gradients(threshold)[:2], exact, strict=True)]
+        dropped = np.where((p < threshold) & ~is_target, p, 0) / len(p)
+        errors = [
+            np.linalg.norm(error) / np.linalg.norm(gradient)
+            for error, gradient in zip((*rounded, dropped @ V, dropped.T @ hidden), (*exact, *exact), strict=True)
+        ]
+        print(
+            f"  threshold {threshold:.0e}: {left:7.1f} elements a row; error of dX {errors[0]:.4f}, of dV {errors[1]:.4f} "
+            f"(dropped, not rounded: {errors[2]:.4f}, {errors[3]:.4f}); {times[threshold] / times['product']:.2f} products",
+            flush=True,
+        )
+
+
+def measure_epochs(X, y, n_epochs):
+    """`measure` after each epoch of one training with exact gradients."""
+    epoch = Trainer.epoch
+    numbers = iter(range(1, n_epochs + 1))
+
+    def epoch_and_measure(trainer, progress):
+        loss = epoch(trainer, progress)
+        print(f"after epoch {next(numbers)}, mean loss {loss:.3f}")
+        measure(trainer.runner.model, X, trainer.target)
+        return loss
+
+    Trainer.epoch = epoch_and_measure
+    try:
+        classifier(n_epochs, 0.0).fit(X, y)
+    finally:
+        Trainer.epoch = epoch
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="?", help="svmlight file with one class a row; none: synthetic data")
+    parser.add_argument("--epochs", type=int, default=5)
+    args = parser.parse_args()
+    if args.data is None:
+        X, y = synthetic()
+    else:
+        from sklearn.datasets import load_svmlight_file
+
+        X, y = load_svmlight_file(args.data, dtype=np.float32)
+        y = y.astype(np.int64)
+    print(
+        f"{X.shape[0]:,} rows, {X.shape[1]:,} features, {len(np.unique(y)):,} classes, {_threads.resolve(None)} threads"
+    )
+    is_test = np.random.default_rng(1).random(len(y)) < 0.1
+    is_test &= np.isin(y, y[~is_test])
+    X_train, y_train, X_test, y_test = X[~is_test], y[~is_test], X[is_test], y[is_test]
+    measure_epochs(X_train, y_train, args.epochs)
+    for threshold in (0.0, *THRESHOLDS):
+        start = time.perf_counter()
+        model = classifier(args.epochs, threshold).fit(X_train, y_train)
+        seconds = time.perf_counter() - start
+        nll, accuracy = -model.target_log_proba(X_test, y_test).mean(), model.score(X_test, y_test)
+        print(
+            f"trained with {threshold:.0e} in {seconds:.1f} s: test loss {nll:.4f}, accuracy {accuracy:.4f}", flush=True
+        )
+
+
+if __name__ == "__main__":
+    main()
