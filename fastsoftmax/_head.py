@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastsoftmax import _linear, _panels, _threads, _topk
+from fastsoftmax import _all_logits, _linear, _panels, _threads, _topk
 
 WORKING_MEMORY = 256 << 20  # bytes; default of every `working_memory`
 CACHE_LINE = 64
@@ -294,7 +294,7 @@ class Forward(_Pass):
 
 def write_logits(terms, out, n_threads, workspace):
     """out (n_rows, n_classes), C contiguous <- all logits."""
-    _linear.logits(terms, _Pass(terms, n_threads, workspace), out)
+    _all_logits.write(terms, _Pass(terms, n_threads, workspace), out)
 
 
 def topk(terms, k, n_threads, workspace):

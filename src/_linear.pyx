@@ -25,7 +25,7 @@ from _rounding cimport (
 from _rowops cimport exp_array, import_rowops
 from _sparse_terms cimport sparse_step
 from _tileops cimport (
-    RULE_ADD, Rule, exp_panels, multiply, scale_panels, spmm, sum_panels, unpack_panels, update_block,
+    RULE_ADD, Rule, exp_panels, multiply, scale_panels, spmm, sum_panels, update_block,
 )
 from _types cimport real
 
@@ -281,21 +281,6 @@ cdef void backward_parts(
         backward_part(t, p, g, q, begin, end, threadid(), memory + threadid() * p.memory_stride)
 
 
-cdef void write_tile(const Terms *t, const Scratch *s, Py_ssize_t k, real *out, real *mine) noexcept nogil:
-    cdef Py_ssize_t n_cols = min(s.tile, t.n_classes - k * s.tile)
-    cdef Panels z = tile_panels(t, s.tile, mine)
-    logits_tile(t, s, k * s.tile, n_cols, &z, mine)
-    unpack_panels(&z, t.n_rows, n_cols, out + k * s.tile, t.n_classes)
-
-
-cdef void write_tiles(
-    const Terms *t, const Scratch *s, real *out, real *memory, Py_ssize_t memory_stride, int n_threads
-) noexcept nogil:
-    cdef Py_ssize_t k
-    for k in prange((t.n_classes + s.tile - 1) // s.tile, schedule='dynamic', chunksize=1, num_threads=n_threads):
-        write_tile(t, s, k, out, memory + threadid() * memory_stride)
-
-
 cdef Pass read_pass(const Terms *t, work) except *:
     """The C view of a fastsoftmax._head.Forward, whose arrays must outlive it."""
     cdef Pass p
@@ -321,22 +306,6 @@ def thread_scratch(terms, Py_ssize_t tile):
     """Reals of scratch that each thread needs for tiles of `tile` classes."""
     cdef Terms t = read_terms(terms, None)
     return plan_scratch(&t, tile, terms.dtype.itemsize).size
-
-
-def logits(terms, work, cnp.ndarray out):
-    """out (n_rows, n_classes) <- the logits: for callers who ask for all of them."""
-    cdef Terms t = read_terms(terms, work.hidden_panels)
-    cdef cnp.ndarray memory = work.scratch
-    cdef Scratch s = plan_scratch(&t, work.tile, memory.itemsize)
-    cdef int n_threads = work.n_threads
-    if out.itemsize == 4:
-        with nogil:
-            write_tiles[float](&t, &s, <float *>cnp.PyArray_DATA(out), <float *>cnp.PyArray_DATA(memory), memory.shape[1],
-                               n_threads)
-    else:
-        with nogil:
-            write_tiles[double](&t, &s, <double *>cnp.PyArray_DATA(out), <double *>cnp.PyArray_DATA(memory),
-                                memory.shape[1], n_threads)
 
 
 def forward(terms, work, Py_ssize_t begin, Py_ssize_t end):

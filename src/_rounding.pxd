@@ -8,7 +8,8 @@ from _tileops cimport Block, Panels, gather_block, round_panels, spmm
 from _types cimport real
 
 cdef enum:
-    DENSE_FROM = 8      # with more than one entry in so many, dense products are faster: from 1 in 5 on with 128 features, 1 in 12 with 32
+    # with more than one entry in so many, dense products are faster: from 1 in 5 on with 128 features, 1 in 12 with 32
+    DENSE_FROM = 8
 
 
 cdef struct Rounding:

@@ -6,6 +6,7 @@
 #define REAL_IS_DOUBLE 1
 #include "vec.h"
 #include "rowops_impl.h"
+#include "normalize_impl.h"
 #include "softmax_impl.h"
 #include "gemm_impl.h"
 #include "panels_impl.h"
@@ -24,6 +25,7 @@
 #define REAL_INT int32_t
 #include "vec.h"
 #include "rowops_impl.h"
+#include "normalize_impl.h"
 #include "softmax_impl.h"
 #include "gemm_impl.h"
 #include "panels_impl.h"
