@@ -29,7 +29,7 @@ QUICK = {(1024, 33_000), (65_536, 100), (8, 7), (512, 100_000, 128), (8000, 20_0
 LEARNING_RATE, INITIAL_STATE = 1e-3, 1e-10  # of Adagrad: steps so small that repeating them leaves the problem as it is
 SGD_LEARNING_RATE = 1000.0  # of the mean over thousands of rows: large enough to be seen beside rounding
 
-# What issue 3 asks for: at least so many times faster than a package's best, at most so many times a limit,
+# What is asked: at least so many times faster than a package's best, at most so many times a limit,
 # at most so many microseconds, at most so many times the time at the smallest K.
 ASKED = {
     "logsumexp": {"torch": 5, "scipy": 8, "limit": 1 / 0.8},
