@@ -44,10 +44,11 @@ def scan(
     cdef real[:, ::1] max = work.max, memory = work.scratch
     cdef double[:, ::1] sum = work.sum
     cdef Py_ssize_t q, n_parts = max.shape[0], k = values.shape[2], n_tiles = work.n_tiles
+    cdef int n_heaps = <int>values.shape[0]
     cdef Scratch s = plan_scratch(&t, work.tile, sizeof(real))
     if t.n_rows == 0:
         return
-    for q in prange(begin, end, schedule='static', chunksize=1, num_threads=values.shape[0], nogil=True):
+    for q in prange(begin, end, schedule='static', chunksize=1, num_threads=n_heaps, nogil=True):
         scan_part(&t, &s, q * n_tiles // n_parts, (q + 1) * n_tiles // n_parts, k, &values[threadid(), 0, 0],
                   &class_ids[threadid(), 0, 0], &max[q, 0], &sum[q, 0], max.shape[1], &memory[threadid(), 0])
 
