@@ -15,7 +15,7 @@ def records_of(family, options, stored):
     stored = {r["label"]: r for r in stored}
     for case in CASES[family]():
         if options.problem in case.label and (case.quick or not options.quick):
-            yield measure.measure(case, budget=1.0 if options.quick else 4.0)
+            yield measure.measure(case, budget=1.0 if options.quick else 2.5)
             print(".", end="", file=sys.stderr, flush=True)
         elif case.label in stored:
             yield stored[case.label]

@@ -6,7 +6,8 @@ MAX_ROUNDS, MIN_ROUNDS = 15, 3
 SLOT = 0.02  # seconds: shorter calls are repeated within a round
 LONG = 0.5  # seconds: of such calls the first round counts too, and slow rivals get no other
 HOPELESS = 1.5  # a slow rival takes so many times the fastest one's time
-PAUSE = 0.15  # for worker threads of the call before to go to sleep: OpenBLAS has them spin for a tenth of a second
+PAUSE = 0.005  # for the last call's worker threads to go to sleep: a spinning one would take a core from the next call
+BLAS_PAUSE = 0.15  # OpenBLAS has them spin for a tenth of a second
 
 
 def _seconds(call, repeat=1):
@@ -16,7 +17,7 @@ def _seconds(call, repeat=1):
     return (time.perf_counter() - start) / repeat
 
 
-def interleaved(calls, budget, rivals=()):
+def interleaved(calls, budget, rivals=(), pause=PAUSE):
     """name -> seconds of each round. The calls have run once before.
 
     Rounds go on for about `budget` seconds in all, but there are at least MIN_ROUNDS.
@@ -34,7 +35,7 @@ def interleaved(calls, budget, rivals=()):
         for name in calls:
             if name in hopeless:
                 continue
-            time.sleep(PAUSE)
+            time.sleep(pause)
             if repeat[name] > 1:
                 calls[name]()
             seconds[name].append(_seconds(calls[name], repeat[name]))
