@@ -38,8 +38,8 @@ Written by `python -m benches`. Medians of rounds in which all implementations t
 implementation's result was compared with fastsoftmax's before it was timed. A ratio is the peer's time over ours: above 1,
 fastsoftmax is faster. Memory is the peak of resident memory during the first call, beyond what was there before it and the
 results it returns (read from the kernel's high-water mark, reset before the call; it is coarse by some MiB). The tables
-say "-" where a peer does not do the problem, and why one was left out. "Asked" are the figures that were set as goals, with what
-was measured: ✓ reached, ✗ missed.
+say "-" where a peer does not do the problem, and why one was left out. "Asked" are the figures that were set as
+goals, with what was measured: ✓ reached, ✗ missed.
 """
 
 
