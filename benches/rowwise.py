@@ -63,6 +63,10 @@ def probe(p, result):
     return [a[:: 1 + a.size // 1_000_000 * 7] for a in flat]
 
 
+# torch adds ten million exponentials in float32: its softmax is off by 2e-3 there, ours by rounding
+TOLERANCE = {(10_000_000, "f"): 5e-3}
+
+
 def cases():
     rows = [(shape, 1, dtype) for dtype in "fd" for shape in problems.ROWWISE_SHAPES]
     columns = [(shape, 0, "f") for shape in problems.COLUMNWISE_SHAPES]
@@ -82,5 +86,5 @@ def cases():
                 },
                 limits={"read" if function == "logsumexp" else "copy": partial(limit, function)} if is_large else {},
                 probe=probe,
-                tolerance=2e-4 if dtype == "f" else 1e-9,
+                tolerance=TOLERANCE.get((max(shape), dtype), 2e-4 if dtype == "f" else 1e-9),
             )
