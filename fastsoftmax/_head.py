@@ -15,11 +15,11 @@ WORKING_MEMORY = 256 << 20  # bytes; default of every `working_memory`
 CACHE_LINE = 64
 ROWS = 12  # classes that a product takes at a time with AVX-512; others take 6
 TILE_BYTES = 256 << 10  # of a tile of logits: half of a second-level cache
+SPARSE_TILE_BYTES = 512 << 10  # the same with a sparse term
 MAX_PARTS = 32  # partial sums of the gradient of `hidden`: also the most threads that the backward pass can use
 MIN_PARTS = 4  # however little memory there is
 MAX_FORWARD_PARTS = 256  # running log-sum-exps of each row, merged at the end
 BLOCK_WORK = 5 << 30  # multiply-adds between two looks at signals: a tenth of a second or so
-SPARSE_TILE_BYTES = 512 << 10  # the same with a sparse term
 
 
 class Terms(NamedTuple):

@@ -133,7 +133,8 @@ def linear_cross_entropy(
         None: OpenMP's default; -1: all CPUs of the process.
     working_memory : int
         Bytes for probabilities kept between the two passes and other scratch, beside inputs and outputs; with very little
-        it may take a few MiB more. Up to 256 MiB of it stay allocated for the next call.
+        it may take a few MiB more, and with `gradient_threshold` an eighth more. Up to 256 MiB of it stay allocated for the
+        next call.
 
     Returns
     -------

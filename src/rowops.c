@@ -1,4 +1,4 @@
-/* rowops_impl.h and tileops_impl.h, compiled for every instruction set and both real types. */
+/* The leaf loops of the *_impl.h, compiled for every instruction set and both real types. */
 #include "rowops.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* The leaf loops over contiguous memory, as one table of functions per instruction set.
  *
- * rowops_impl.h and tileops_impl.h are compiled once for every (instruction set, real type) in rowops.c;
+ * The *_impl.h are compiled once for every (instruction set, real type) in rowops.c;
  * _rowops.pyx selects a table when the package is imported and hands its address to the other modules in a capsule.
  * A leaf loop does about a microsecond of work or more: the call through the table must not show.
  */
