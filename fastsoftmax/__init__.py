@@ -5,7 +5,7 @@ Linear models     linear_logsumexp, linear_cross_entropy, linear_topk
 Sampling          sampled_cross_entropy, samplers
 Estimator         SoftmaxClassifier
 Evaluation        metrics
-Files and text    load, datasets, features
+Files and text    load, datasets, features, NGramFeatures
 """
 
 import importlib
@@ -25,6 +25,7 @@ __version__ = "0.1.0"
 
 # Imported when first used: scikit-learn alone takes longer to import than all the rest.
 _LAZY = {
+    "NGramFeatures": "features",
     "SoftmaxClassifier": "classifier",
     "load": "persistence",
     "linear_cross_entropy": "linear",

@@ -41,6 +41,13 @@ def check_real(name, value, *, minimum=None, maximum=None, above=None):
     return value
 
 
+def check_bool(name, value):
+    """True or False, of Python or NumPy."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
 def check_option(name, value, options):
     """`value`, one of `options`."""
     if value not in options:
@@ -221,6 +228,70 @@ def check_target(target, n_samples, n_classes, *, ignore_index=None, name="targe
     return np.where(ignored, -1, target.astype(np.int64))
 
 
+def check_documents(ids, starts, n_classes=None):
+    """Tokens of documents laid end to end (signed integers, from 0 to below `n_classes`), and where each begins (int64).
+
+    Empty documents are fine. Tokens stay in their own type where it is signed.
+    """
+    ids = _as_int_vector("ids", ids)
+    if ids.dtype.kind == "u":
+        if ids.dtype.itemsize == 8 and len(ids) and ids.max() > np.iinfo(np.int64).max:
+            raise ValueError(f"ids must be below 2**63, got {ids.max()} at position {ids.argmax()}")
+        ids = ids.astype(np.int64)
+    if len(ids) and ids.min() < 0:
+        raise ValueError(f"ids must not be negative, got {ids.min()} at position {ids.argmin()}")
+    if n_classes is not None and len(ids) and ids.max() >= n_classes:
+        raise ValueError(f"ids must be below n_classes ({n_classes}), got {ids.max()} at position {ids.argmax()}")
+    starts = _as_int_vector("starts", starts).astype(np.int64, copy=False)
+    if len(ids) and (not len(starts) or starts[0] != 0):
+        raise ValueError(f"starts must begin with 0, got {starts[0] if len(starts) else 'no starts'}")
+    descents = np.flatnonzero(np.diff(starts) < 0)
+    if len(descents):
+        i = int(descents[0]) + 1
+        raise ValueError(f"starts must not descend, got {starts[i]} at position {i} after {starts[i - 1]}")
+    if len(starts) and not (starts[0] >= 0 and starts[-1] <= len(ids)):
+        raise ValueError(f"starts must be from 0 to the number of tokens ({len(ids)}), got {starts[[0, -1]].tolist()}")
+    return ids, starts
+
+
+def _as_int_vector(name, a):
+    a = np.asarray(a)
+    if not a.size and a.dtype == np.float64:
+        a = a.astype(np.int64)  # an empty list has no integer type
+    if a.dtype.kind not in "iu":
+        raise TypeError(f"{name} must hold integers, got an array of {a.dtype}")
+    if a.ndim != 1:
+        raise ValueError(f"{name} must have one dimension, got shape {a.shape}")
+    return a
+
+
+def check_chunk(name, chunk):
+    """`check_documents` of one of the chunks of a stream."""
+    if not isinstance(chunk, (tuple, list)) or len(chunk) != 2:
+        raise TypeError(f"{name} must give pairs (ids, starts), got {chunk!r}")
+    return check_documents(*chunk)
+
+
+def check_repeatable(name, values):
+    """A function that gives an iterator over `values`, from the beginning each time."""
+    if callable(values):
+        return values
+    try:
+        if iter(values) is not values:
+            return values.__iter__
+    except TypeError:
+        pass
+    raise TypeError(
+        f"{name} must be a list or a function that returns an iterator, to be gone through several times, got {values!r}"
+    )
+
+
+def check_same_rows(name, n_before, n_now):
+    """Raise unless an iteration gave as many rows as the one before (None: there was none)."""
+    if n_before is not None and n_now != n_before:
+        raise ValueError(f"{name} must give the same tokens each time, got {n_before} and then {n_now}")
+
+
 def check_writable(name, path):
     """A path where a file can be written: told before the work whose result goes there."""
     folder = os.path.dirname(os.path.abspath(path))
@@ -331,13 +402,7 @@ def check_counts(name, counts):
 
 def check_class_ids(name, class_ids, n_classes):
     """`class_ids` as a 1-D int64 array of classes in [0, n_classes)."""
-    class_ids = np.asarray(class_ids)
-    if not class_ids.size:
-        class_ids = class_ids.astype(np.int64)  # an empty list has no integer type
-    if class_ids.dtype.kind not in "iu":
-        raise TypeError(f"{name} must hold integers, got an array of {class_ids.dtype}")
-    if class_ids.ndim != 1:
-        raise ValueError(f"{name} must have one dimension, got shape {class_ids.shape}")
+    class_ids = _as_int_vector(name, class_ids)
     if len(class_ids) and not (class_ids.min() >= 0 and class_ids.max() < n_classes):
         i = int(((class_ids < 0) | (class_ids >= n_classes)).argmax())
         raise ValueError(f"{name} must be in [0, {n_classes}), got {name}[{i}] = {class_ids[i]}")

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from fastsoftmax._contexts import positions_in_file
+from fastsoftmax._keys import find
 from fastsoftmax._validation import check_int, check_real
-from fastsoftmax.features import positions_in_file
 
 
 class NGramModel:
@@ -173,31 +174,25 @@ class _Level:
         self.weights = discount * n_continuations / totals
         # What is left of a seen n-gram without its oldest token was seen too.
         shorter = self.ngrams % n_classes ** (order - 1)
-        lower_proba = lower.proba[_find(lower.ngrams, shorter)[0]] if lower else 1 / n_classes
+        lower_proba = lower.proba[find(lower.ngrams, shorter)[0]] if lower else 1 / n_classes
         discounted = (counts - discount) / np.repeat(totals, n_continuations)
         self.proba = discounted + np.repeat(self.weights, n_continuations) * lower_proba
 
     def is_seen(self, ngrams):
-        return _find(self.ngrams, ngrams)[1]
+        return find(self.ngrams, ngrams)[1]
 
     def interpolate(self, ngrams, lower_proba):
         """Probabilities of n-grams from those one order below."""
-        place, seen = _find(self.histories, ngrams // self.n_classes)
+        place, seen = find(self.histories, ngrams // self.n_classes)
         proba = lower_proba * np.where(seen, self.weights[place], 1.0)
-        place, seen = _find(self.ngrams, ngrams)
+        place, seen = find(self.ngrams, ngrams)
         return np.where(seen, self.proba[place], proba)
 
     def continuations(self, histories):
         """The seen n-grams that begin with each history: of each the row in `histories` and the place in `ngrams`."""
-        place, seen = _find(self.histories, histories)
+        place, seen = find(self.histories, histories)
         first = self.first[place]
         lengths = np.where(seen, self.first[place + 1] - first, 0)
         row = np.repeat(np.arange(len(histories)), lengths)
         within_row = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         return row, first[row] + within_row
-
-
-def _find(sorted_keys, keys):
-    """Where each key is among sorted ones, and whether it is there at all (else the place is any valid one)."""
-    place = np.minimum(np.searchsorted(sorted_keys, keys), len(sorted_keys) - 1)
-    return place, sorted_keys[place] == keys

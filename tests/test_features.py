@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from fastsoftmax.features import TextVectorizer, context_features, positions_in_file
+from fastsoftmax._contexts import positions_in_file
+from fastsoftmax.features import TextVectorizer, context_features
 
 
 def context_features_one_by_one(ids, starts, n_classes, context):
