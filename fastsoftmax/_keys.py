@@ -23,7 +23,7 @@ class KeyCounts:
     """How often each key came, over any number of `add`.
 
     Holds 16 bytes a distinct key. What was added is merged when it outgrows what was merged before: that takes up to
-    seven times as much for a moment, and keeps the time of all merges within a logarithm of that of one.
+    five times as much for a moment, and keeps the time of all merges within a logarithm of that of one.
     """
 
     def __init__(self):
@@ -45,7 +45,10 @@ class KeyCounts:
             return
         keys = np.concatenate([np.empty(0, dtype=np.int64), *(part[0] for part in self._parts)])
         counts = np.concatenate([np.empty(0, dtype=np.int64), *(part[1] for part in self._parts)])
+        self._parts = []  # their memory is needed for sorting
         by_key = np.argsort(keys)
-        keys, counts = keys[by_key], counts[by_key]
+        keys = keys[by_key]
+        counts = counts[by_key]
+        del by_key
         first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: len(keys)])
         self._parts = [(keys[first], np.add.reduceat(counts, first) if len(first) else counts)]

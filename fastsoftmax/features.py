@@ -100,7 +100,7 @@ class NGramFeatures:
     share a column, whatever the number of tokens and the order. An n-gram is only counted if its parts were kept,
     which loses none, since it occurs no oftener than they do.
 
-    Memory of `fit`: 8 bytes a feature for the result; for a while 16 bytes, and for moments up to about 110, for each
+    Memory of `fit`: 8 bytes a feature for the result; for a while 16 bytes, and for moments up to about 80, for each
     distinct n-gram of one length whose parts were kept; and about 70 bytes a row of a block, and 8 for each of its
     features.
     """

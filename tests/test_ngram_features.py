@@ -1,5 +1,6 @@
 import pickle
 import re
+import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -205,6 +206,19 @@ def test_input_stays_as_it_is():
     features = NGramFeatures(order=3, boundary=False, places=3)
     assert_same(features.fit_transform(ids, starts), features.transform(ids, starts))
     assert ids.tolist() == [3, 1, 2, 1]
+
+
+def test_memory_of_fit_is_that_of_a_block_and_of_distinct_ngrams():
+    ids = np.random.default_rng(0).integers(30, size=200_000).astype(np.int32)
+    features = NGramFeatures(order=3)
+    tracemalloc.start()
+    try:
+        features.fit(ids, [0], block_rows=2000)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert features.n_features_ == 31 + 900 + 1
+    assert peak < 2000 * (70 + 2 * 8) * 2 + 901 * 80  # two blocks: one ends when the next is there
 
 
 def test_training_by_blocks():
