@@ -116,7 +116,7 @@ class SparseForward:
         self.positions = self.array("positions", n_pairs, np.int32) if keep else None
         self.n_touched, self.mass = np.empty(n_rows, np.intp), np.empty(n_rows)
         capacity = int(np.diff(self.row_ptr).max(initial=0))
-        tables = self.array("tables", (self.n_threads, _sparse_direct.table_size(capacity, weights.n_classes)), np.int32)
+        tables = self.array("tables", (self.n_threads, _sparse_direct.table_size(capacity, weights.n_classes)), np.int64)
         tables.fill(0)
         if topk is not None:
             topk = base.ranked(topk[0].shape[1] + capacity), *topk

@@ -64,7 +64,7 @@ def plan(
 
 
 def table_size(Py_ssize_t capacity, Py_ssize_t n_classes):
-    """Numbers of int32 that `touch` needs for each thread, for rows of up to `capacity` touched classes; zeros at first."""
+    """Numbers of int64 that `touch` needs for each thread, for rows of up to `capacity` touched classes; zeros at first."""
     return n_slots_for(capacity, n_classes) + 1
 
 
@@ -79,7 +79,7 @@ def touch(
     int32_t[::1] positions_out,     # of each pair (entry, class): which of the row's touched classes; or None
     Py_ssize_t[::1] n_touched_out,
     double[::1] mass_out,           # (n_rows,) sum over the touched classes of exp(bias - shift)
-    int32_t[:, ::1] tables,         # (n_threads, table_size): zeros
+    int64_t[:, ::1] tables,         # (n_threads, table_size): zeros
     int n_threads,
     topk=None,                      # None, or (ranked int32, values (n_rows, k), class_ids (n_rows, k)) to fill
 ):
@@ -120,7 +120,7 @@ def touch(
 
 cdef Py_ssize_t touch_one(
     const SupportWeights *w, const int32_t *features, const real *x, Py_ssize_t n_entries, int32_t target,
-    const real *bias, Py_ssize_t n_classes, double shift, int32_t *memory, Py_ssize_t size, Py_ssize_t capacity,
+    const real *bias, Py_ssize_t n_classes, double shift, int64_t *memory, Py_ssize_t size, Py_ssize_t capacity,
     int32_t *touched, real *logits, int32_t *positions, double *mass_out, const int32_t *ranked, Py_ssize_t n_ranked,
     Py_ssize_t k, real *values, int64_t *ids
 ) noexcept nogil:
@@ -129,7 +129,7 @@ cdef Py_ssize_t touch_one(
     mass_out[0] = add_bias(touched, n, bias, shift, logits)
     if k:
         topk_touched(touched, logits, n, &table, ranked, n_ranked, bias, k, values, ids)
-    table.base[0] += <int32_t>n
+    table.base[0] += n
     return n
 
 

@@ -14,8 +14,8 @@ cdef extern from "rowops.h":
         const void *data
 
     ctypedef struct TouchTable:
-        int32_t *slots
-        int32_t *base
+        int64_t *slots
+        int64_t *base
         Py_ssize_t n_slots
 
     ctypedef struct SupportStep:
@@ -160,12 +160,12 @@ cdef inline Py_ssize_t n_slots_for(Py_ssize_t capacity, Py_ssize_t n_classes) no
     return n
 
 
-cdef inline TouchTable row_table(int32_t *memory, Py_ssize_t size, Py_ssize_t capacity, Py_ssize_t n_classes) noexcept nogil:
+cdef inline TouchTable row_table(int64_t *memory, Py_ssize_t size, Py_ssize_t capacity, Py_ssize_t n_classes) noexcept nogil:
     """The table of a thread's next row; `memory` has `size` slots and one number more, all 0 before the first row."""
     cdef TouchTable table
     table.slots, table.base = memory, memory + size
     if table.base[0] == 0 or table.base[0] > INT32_MAX - capacity:
-        memset(memory, 0, size * sizeof(int32_t))
+        memset(memory, 0, size * sizeof(int64_t))
         table.base[0] = 1
     table.n_slots = n_slots_for(capacity, n_classes)
     return table

@@ -19,7 +19,7 @@ typedef struct {
  * its id. n_slots is a power of two. A slot is of this row where it is >= *base, a number that only grows, so that nothing
  * is cleared between rows; *base and the slots are 0 before the first row. */
 typedef struct {
-    int32_t *slots, *base;
+    int64_t *slots, *base;
     ptrdiff_t n_slots;
 } TouchTable;
 

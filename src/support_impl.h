@@ -1,12 +1,15 @@
 /* Leaf loops of a sparse direct term: rows touch the classes of their features and leave all others at their bias.
  * Included once per (instruction set, real type), double first, after vec.h and the loops on dense rows.
  *
- * `touch` has no branch that depends on whether a class is new, which would be mispredicted half of the time: the class is
- * written behind the touched ones, where it is found if it is nowhere else. The only branch is for slots that another class
- * holds. With n_slots >= n_classes there are none: the hash is then a bijection, and the table a direct map.
+ * `touch` has no branch that depends on whether a class is new, which would be mispredicted half of the time: a class is
+ * always written behind the touched ones, and their number grows by 0 or 1. The only branch is for slots that another
+ * class holds. With n_slots >= n_classes there are none: the hash is then a bijection, and the table a direct map.
  */
 
-enum { FN(WIDE) = 64 }; /* elements that exp_wide and its like take at a time */
+enum {
+    FN(WIDE) = 64,                  /* elements that exp_wide and its like take at a time */
+    FN(PAIRS) = 64 / sizeof(REAL),  /* pairs (feature, class) whose weights fill a cache line */
+};
 
 typedef struct {
     uint32_t mask;
@@ -23,19 +26,29 @@ INLINE uint32_t FN(hashed)(FN(Hash) hash, int32_t id)
     return (((uint32_t)id ^ ((uint32_t)id >> hash.shift)) * 0x9E3779B1u) & hash.mask;
 }
 
-/* Where class `id` stands among the first n touched classes; n if nowhere. touched[n] is `id`. */
-INLINE int32_t FN(find)(const int32_t *slots, FN(Hash) hash, int32_t base, const int32_t *touched, int32_t n, int32_t id,
-                        uint32_t *slot_out)
+/* A slot holds a class and, in the upper half, base + where it stands among the touched ones. */
+INLINE int64_t FN(slot_of)(int32_t id, int32_t at) { return (int64_t)at << 32 | (uint32_t)id; }
+
+/* The slot of class `id`, or the free one where it belongs; *at_out < 0 if that is free. */
+INLINE uint32_t FN(find)(const int64_t *slots, FN(Hash) hash, int32_t base, int32_t id, int32_t *at_out)
 {
     uint32_t slot = FN(hashed)(hash, id);
-    int32_t held = slots[slot], p = __builtin_expect_with_probability(held < base, 1, 0.5) ? n : held - base;
-    while (__builtin_expect(touched[p] != id, 0)) {
+    int64_t held = slots[slot];
+    int32_t at = (int32_t)(held >> 32) - base;
+    while (__builtin_expect((((int32_t)held ^ id) & ~(at >> 31)) != 0, 0)) { /* taken by another class */
         slot = (slot + 1) & hash.mask;
         held = slots[slot];
-        p = held < base ? n : held - base;
+        at = (int32_t)(held >> 32) - base;
     }
-    *slot_out = slot;
-    return p;
+    *at_out = at;
+    return slot;
+}
+
+/* The features of a row lie anywhere in memory: the next one is fetched line by line while one is worked on. */
+INLINE void FN(prefetch_pairs)(const SupportWeights *weights, ptrdiff_t at)
+{
+    __builtin_prefetch(weights->class_ids + at);
+    __builtin_prefetch((const REAL *)weights->data + at);
 }
 
 INLINE ptrdiff_t FN(touch_row)(const int keep, const SupportWeights *weights, const int32_t *features, const REAL *x,
@@ -43,10 +56,11 @@ INLINE ptrdiff_t FN(touch_row)(const int keep, const SupportWeights *weights, co
                                int32_t *touched, REAL *sums, int32_t *positions)
 {
     const FN(Hash) hash = FN(hash_of)(table->n_slots);
-    const int32_t base = *table->base;
-    int32_t *restrict slots = table->slots, n = 0;
+    const int32_t base = (int32_t)*table->base;
+    int64_t *restrict slots = table->slots;
+    int32_t n = 0;
     if (target >= 0) {
-        slots[FN(hashed)(hash, target)] = base;
+        slots[FN(hashed)(hash, target)] = FN(slot_of)(target, base);
         touched[0] = target;
         n = 1;
     }
@@ -54,22 +68,30 @@ INLINE ptrdiff_t FN(touch_row)(const int keep, const SupportWeights *weights, co
         const ptrdiff_t start = weights->starts[features[e]], length = weights->ends[features[e]] - start;
         const int32_t *ids = weights->class_ids + start;
         const REAL *w = (const REAL *)weights->data + start, xe = x[e];
-        if (e + 1 < n_entries) {
-            __builtin_prefetch(weights->class_ids + weights->starts[features[e + 1]]);
-            __builtin_prefetch((const REAL *)weights->data + weights->starts[features[e + 1]]);
+        const ptrdiff_t next = e + 1 < n_entries ? weights->starts[features[e + 1]] : start;
+        const ptrdiff_t next_length = e + 1 < n_entries ? weights->ends[features[e + 1]] - next : 0;
+        const int32_t before = n;
+        if (next_length > 0)
+            FN(prefetch_pairs)(weights, next);
+        for (ptrdiff_t line = 0; line < length; line += FN(PAIRS)) {
+            const ptrdiff_t end = length - line < FN(PAIRS) ? length : line + FN(PAIRS);
+            if (line + FN(PAIRS) < next_length)
+                FN(prefetch_pairs)(weights, next + line + FN(PAIRS));
+            for (ptrdiff_t q = line; q < end; q++) {
+                const int32_t id = ids[q];
+                int32_t at;
+                const uint32_t slot = FN(find)(slots, hash, base, id, &at);
+                const int32_t is_new = at >> 31, p = (n & is_new) | (at & ~is_new);
+                touched[n] = id;
+                slots[slot] = FN(slot_of)(id, base + p);
+                sums[p] += xe * w[q];
+                if (keep)
+                    positions[q] = p;
+                n -= is_new;
+            }
         }
-        for (ptrdiff_t q = 0; q < length; q++) {
-            const int32_t id = ids[q];
-            uint32_t slot;
-            touched[n] = id;
-            const int32_t p = FN(find)(slots, hash, base, touched, n, id, &slot);
-            __builtin_prefetch(bias + id, 0, 2);
-            slots[slot] = base + p;
-            sums[p] += xe * w[q];
-            if (keep)
-                positions[q] = p;
-            n += p == n;
-        }
+        for (int32_t p = before; p < n; p++)
+            __builtin_prefetch(bias + touched[p], 0, 2);
         if (keep)
             positions += length;
     }
@@ -231,10 +253,9 @@ static void FN(topk_touched)(const int32_t *touched, const REAL *z, ptrdiff_t n,
         const int32_t id = ranked[r];
         if (!FN(heap_worse)(values[0], ids[0], bias[id], id))
             break; /* nor will those behind it get in */
-        uint32_t slot = FN(hashed)(hash, id);
-        while (table->slots[slot] >= *table->base && touched[table->slots[slot] - *table->base] != id)
-            slot = (slot + 1) & hash.mask;
-        if (table->slots[slot] < *table->base)
+        int32_t at;
+        FN(find)(table->slots, hash, (int32_t)*table->base, id, &at);
+        if (at < 0)
             FN(heap_offer)(values, ids, k, bias[id], id);
     }
     FN(topk_merge)(values, ids, 1, 0, k);
