@@ -191,6 +191,22 @@ def check_W(W, *, name="W"):
     return W
 
 
+def check_sparse_W(W, *, name="W"):
+    """The sparse `W` as CSC, float32 or float64, finite, with sorted and distinct class ids in each column."""
+    if W.ndim != 2 or not 1 <= W.shape[0] <= np.iinfo(np.int32).max:
+        raise ValueError(f"{name} must be 2-D with 1 to 2**31 - 1 classes (n_classes, n_features), got shape {W.shape}")
+    checked = _check_csr(W.tocsc().T, None, name)  # CSC is the transpose in CSR: features are its rows
+    W = sparse.csc_array((checked.data, checked.indices, checked.indptr), shape=W.shape)  # which knows of no order yet
+    if not W.has_canonical_format:
+        W = W.copy()
+        W.sum_duplicates()
+    at = _first_non_finite(W.data[: W.indptr[-1]])
+    if at is not None:
+        feature = int(np.searchsorted(W.indptr, at, side="right")) - 1
+        raise ValueError(f"{name} must be finite, got {W.data[at]} for class {W.indices[at]}, feature {feature}")
+    return W
+
+
 def check_bias(bias, n_classes, dtype):
     """`bias` as a contiguous (n_classes,) array of `dtype`, or None."""
     if bias is None:

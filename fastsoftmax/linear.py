@@ -1,10 +1,15 @@
-"""Log-sum-exp, cross-entropy with gradients, and top-k of linear logits ``X W^T + bias``, without an N x K array."""
+"""Log-sum-exp, cross-entropy with gradients, and top-k of linear logits ``X W^T + bias``, without an N x K array.
+
+W is dense, or sparse: then a row costs as much as its features have classes, whatever the number of classes.
+"""
 
 import numpy as np
+from scipy import sparse
 
 from fastsoftmax import _head, _threads
 from fastsoftmax import _validation as v
 from fastsoftmax._batch import RowReader
+from fastsoftmax._sparse_linear import SparseLinearInput
 
 __all__ = ["linear_cross_entropy", "linear_logsumexp", "linear_topk"]
 
@@ -14,9 +19,10 @@ CHUNK_WORK = 1 << 36  # multiply-adds of a chunk whose logits are not kept
 
 
 class LinearInput:
-    """Checked X, W and bias, served as `_head.Terms` of chunks of rows. Everything is computed in W's dtype."""
+    """Checked X, dense W and bias, served as passes over chunks of rows. Everything is computed in W's dtype."""
 
-    def __init__(self, X, W, bias):
+    def __init__(self, X, W, bias, n_threads=1):
+        self.n_threads = n_threads
         self.W = v.check_W(W)
         self.n_classes = self.W.shape[0]
         self.X = v.check_X(X, n_features=self.W.shape[1], dtype=self.W.dtype)
@@ -47,10 +53,27 @@ class LinearInput:
             return _head.Terms(n_rows, n_candidates, batch=batch, W=self.W, bias=self.bias, class_ids=class_ids)
         return _head.Terms(n_rows, n_candidates, hidden=self.X[rows], V=self.W, bias=self.bias, class_ids=class_ids)
 
+    def forward(self, rows, target=None, *, memory=None, workspace=None):
+        """The first pass over the rows in slice `rows`; None for `memory`: there will be no second one."""
+        return _head.Forward(
+            self.terms(rows), target, memory=memory or 0, n_threads=self.n_threads, workspace=workspace
+        )
+
+    def topk(self, rows, k, workspace):
+        return _head.topk(self.terms(rows), k, self.n_threads, workspace)
+
+    def gradients(self):
+        return _DenseGradients(self)
+
     def destination(self, dW, dbias, **kwargs):
         """Gradient arrays for the term that X has."""
         weights = {"W": dW} if self.is_sparse else {"V": dW}
         return _head.Destination(bias=dbias, **weights, **kwargs)
+
+
+def _check_input(X, W, bias, n_threads):
+    kind = SparseLinearInput if sparse.issparse(W) else LinearInput
+    return kind(X, W, bias, _threads.resolve(v.check_n_threads(n_threads)))
 
 
 def linear_logsumexp(X, W, bias=None, *, n_threads=None):
@@ -59,8 +82,9 @@ def linear_logsumexp(X, W, bias=None, *, n_threads=None):
     Parameters
     ----------
     X : (n_samples, n_features) array or scipy.sparse matrix
-    W : (n_classes, n_features) array, float32 or float64
-        In any memory order; for sparse `X` Fortran order is the fast one. All is computed in its dtype.
+    W : (n_classes, n_features) array or scipy.sparse matrix, float32 or float64
+        In any memory order; for sparse `X` Fortran order is the fast one. All is computed in its dtype. Sparse, CSC with
+        int32 indices is the fast kind; see `linear_cross_entropy`.
     bias : (n_classes,) array, optional
     n_threads : int, optional
         None: OpenMP's default; -1: all CPUs of the process.
@@ -74,13 +98,11 @@ def linear_logsumexp(X, W, bias=None, *, n_threads=None):
     ValueError, TypeError
         If shapes do not fit or X holds NaN or infinity.
     """
-    n_threads = v.check_n_threads(n_threads)
-    inputs = LinearInput(X, W, bias)
+    inputs = _check_input(X, W, bias, n_threads)
     lse = np.empty(inputs.n_rows, inputs.W.dtype)
-    n_threads = _threads.resolve(n_threads)
     with _head.workspace() as workspace:
         for rows in inputs.chunks(inputs.n_classes):
-            lse[rows] = _head.Forward(inputs.terms(rows), n_threads=n_threads, workspace=workspace).lse
+            lse[rows] = inputs.forward(rows, workspace=workspace).lse
     return lse
 
 
@@ -108,8 +130,9 @@ def linear_cross_entropy(
     Parameters
     ----------
     X : (n_samples, n_features) array or scipy.sparse matrix
-    W : (n_classes, n_features) array, float32 or float64
-        In any memory order; for sparse `X` Fortran order is the fast one. All is computed in its dtype.
+    W : (n_classes, n_features) array or scipy.sparse matrix, float32 or float64
+        In any memory order; for sparse `X` Fortran order is the fast one. All is computed in its dtype. Sparse, CSC with
+        int32 indices is the fast kind, and others are converted at each call; see Notes.
     target : (n_samples,) integer array
         Class codes in [0, n_classes), or `ignore_index`.
     bias : (n_classes,) array, optional
@@ -126,7 +149,7 @@ def linear_cross_entropy(
     gradient_threshold : float in [0, 1)
         Above 0: probabilities below it are rounded in the gradients, at random and without bias, to 0 or to it, so that
         the products of the gradients can skip zeros; see Notes. 1e-3 suits trained models. The loss is always exact. For
-        dense X only (no effect for sparse X), and not with `label_smoothing`, which leaves no zeros.
+        dense X and W only (no effect otherwise), and not with `label_smoothing`, which leaves no zeros.
     random_state : int, numpy random generator or None
         Of that rounding.
     n_threads : int, optional
@@ -140,7 +163,9 @@ def linear_cross_entropy(
     -------
     loss : float, or (n_samples,) float64 array for "none"
     (dX, dW, dbias) : tuple, with `return_grad`
-        Of W's dtype; `dW` in W's memory order, `dX` None for sparse X, `dbias` None without bias.
+        Of W's dtype; `dW` in W's memory order, `dX` None for sparse X, `dbias` None without bias. For sparse W, `dX` is
+        None, and `dW` the gradient at the stored elements of W alone: an array like ``W.tocsc().data`` (``W.data``, if W is
+        CSC), after ``sum_duplicates`` where indices are unsorted or double.
 
     Notes
     -----
@@ -152,14 +177,18 @@ def linear_cross_entropy(
     independently, with expectation 0 (but for 2^-31 t) and variance below t p; those with p >= t and the targets' are
     exact. All three gradients come from the same rounded elements, expected to be at most 1 / t + sum_k [p_k >= t] <= 2 / t
     a row. Tiles of classes where more than an eighth of the elements would be left are not rounded, but computed in full.
+
+    With a sparse W, z_ik = b_k for all classes k that no feature of row i has an element for, and they enter the log-sum-exp
+    together, as the sum of exp(b) over all classes less that over the others: a row costs as much as its features have
+    elements, however many classes there are. It is exact, and where the difference would lose digits it is summed up in
+    another way. A pattern that misses the target is nothing special: its logit is b_t. Dense X is taken as CSR.
     """
-    n_threads = v.check_n_threads(n_threads)
     v.check_option("reduction", reduction, ("mean", "sum", "none"))
     smooth = v.check_real("label_smoothing", label_smoothing, minimum=0, maximum=1)
     working_memory = v.check_int("working_memory", working_memory, minimum=0)
     threshold = v.check_gradient_threshold(gradient_threshold, smooth)
     rng = v.check_rng("random_state", random_state)
-    inputs = LinearInput(X, W, bias)
+    inputs = _check_input(X, W, bias, n_threads)
     weight = v.check_class_weight(weight, inputs.n_classes)
     target = v.check_target(
         target, inputs.n_rows, inputs.n_classes, ignore_index=v.check_int("ignore_index", ignore_index)
@@ -174,17 +203,11 @@ def linear_cross_entropy(
         gradients = _Gradients(inputs, weight, smooth, scale, threshold, row_keys)
 
     loss = np.empty(inputs.n_rows)
-    n_threads = _threads.resolve(n_threads)
     smoothing = _Smoothing(inputs, weight, smooth) if smooth else None
     with _head.workspace() as workspace:
-        for rows in inputs.chunks(inputs.n_classes, working_memory if return_grad else None):
-            forward = _head.Forward(
-                inputs.terms(rows),
-                target[rows],
-                memory=working_memory if return_grad else 0,
-                n_threads=n_threads,
-                workspace=workspace,
-            )
+        memory = working_memory if return_grad else None
+        for rows in inputs.chunks(inputs.n_classes, memory):
+            forward = inputs.forward(rows, target[rows], memory=memory, workspace=workspace)
             loss[rows] = (1 - smooth) * row_weight[rows] * np.where(counted[rows], forward.nll, 0.0)
             if smooth:
                 loss[rows] += np.where(counted[rows], smoothing.loss(rows, forward.lse), 0.0)
@@ -212,16 +235,13 @@ class _Smoothing:
 
 
 class _Gradients:
-    """dX, dW and dbias, summed over chunks of rows."""
+    """Gradients, summed over chunks of rows."""
 
     def __init__(self, inputs, weight, smooth, scale, threshold, row_keys):
         self.inputs, self.smooth, self.scale = inputs, smooth, scale
         self.threshold, self.row_keys = threshold, row_keys
         n_classes, dtype = inputs.n_classes, inputs.W.dtype
-        self.dX = None if inputs.is_sparse else np.empty_like(inputs.X)
-        # not zeros_like, which writes every zero: pages that no gradient reaches, as of features of no row, cost nothing
-        self.dW = np.zeros(inputs.W.shape, dtype, order="F" if inputs.W.flags.f_contiguous else "C")
-        self.dbias = None if inputs.bias is None else np.zeros_like(inputs.bias)
+        self.sums = inputs.gradients()
         self.prior = np.ones(n_classes, dtype) if weight is None else weight.astype(dtype)
         self.prior_sum = float(n_classes) if weight is None else weight.sum()
 
@@ -232,12 +252,30 @@ class _Gradients:
         if self.smooth:
             prior_scale = np.where(counted, self.smooth / self.inputs.n_classes * self.scale, 0.0)
             smoothing = (scale + prior_scale * self.prior_sum, prior_scale, self.prior)
+        rounding = _head.Rounding(self.threshold, self.row_keys[rows]) if self.threshold else None
+        self.sums.backward(rows, forward, scale, smoothing, rounding)
+
+    def result(self):
+        return self.sums.result()
+
+
+class _DenseGradients:
+    """dX, dW and dbias for a dense W."""
+
+    def __init__(self, inputs):
+        self.inputs, W = inputs, inputs.W
+        self.dX = None if inputs.is_sparse else np.empty_like(inputs.X)
+        # not zeros_like, which writes every zero: pages that no gradient reaches, as of features of no row, cost nothing
+        self.dW = np.zeros(W.shape, W.dtype, order="F" if W.flags.f_contiguous else "C")
+        self.dbias = None if inputs.bias is None else np.zeros_like(inputs.bias)
+
+    def backward(self, rows, forward, scale, smoothing, rounding):
         forward.backward(
             scale,
             self.inputs.destination(self.dW, self.dbias),
             dhidden=None if self.dX is None else self.dX[rows],
             smoothing=smoothing,
-            rounding=_head.Rounding(self.threshold, self.row_keys[rows]) if self.threshold else None,
+            rounding=rounding,
         )
 
     def result(self):
@@ -250,7 +288,7 @@ def linear_topk(X, W, k, bias=None, *, n_threads=None):
     Parameters
     ----------
     X : (n_samples, n_features) array or scipy.sparse matrix
-    W : (n_classes, n_features) array, float32 or float64
+    W : (n_classes, n_features) array or scipy.sparse matrix, float32 or float64
     k : int in [1, n_classes]
     bias : (n_classes,) array, optional
     n_threads : int, optional
@@ -263,13 +301,11 @@ def linear_topk(X, W, k, bias=None, *, n_threads=None):
     log_proba : (n_samples, k) array of W's dtype
         Natural logarithms of the probabilities among all classes.
     """
-    n_threads = v.check_n_threads(n_threads)
-    inputs = LinearInput(X, W, bias)
+    inputs = _check_input(X, W, bias, n_threads)
     k = v.check_int("k", k, minimum=1, maximum=inputs.n_classes)
     class_ids = np.empty((inputs.n_rows, k), np.int64)
     log_proba = np.empty((inputs.n_rows, k), inputs.W.dtype)
-    n_threads = _threads.resolve(n_threads)
     with _head.workspace() as workspace:
         for rows in inputs.chunks(inputs.n_classes):
-            class_ids[rows], log_proba[rows] = _head.topk(inputs.terms(rows), k, n_threads, workspace)
+            class_ids[rows], log_proba[rows] = inputs.topk(rows, k, workspace)
     return class_ids, log_proba

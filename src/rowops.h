@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "support.h"
 #include "tileops.h"
 
 /* sum b exp(x) = exp(max) * (ties + rest), b = 1 without weights: `ties` is the share of the elements that equal the
@@ -76,6 +77,7 @@ static inline double lse_log_mass(const LseState *state)
     struct {                                                                                                          \
         ROWOPS_FIELDS_DENSE(real)                                                                                     \
         ROWOPS_FIELDS_TILES(real)                                                                                     \
+        ROWOPS_FIELDS_SUPPORT(real)                                                                                   \
     }
 
 typedef struct {

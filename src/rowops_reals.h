@@ -14,6 +14,7 @@
 #include "csr_impl.h"
 #include "topk_impl.h"
 #include "rounding_impl.h"
+#include "support_impl.h"
 #include "vec_end.h"
 #undef REAL
 #undef REAL_NAME
@@ -33,6 +34,7 @@
 #include "csr_impl.h"
 #include "topk_impl.h"
 #include "rounding_impl.h"
+#include "support_impl.h"
 #include "vec_end.h"
 #undef REAL
 #undef REAL_NAME
@@ -71,6 +73,15 @@
         TABLE_ENTRY(csr_step, real_name),                                                                             \
         TABLE_ENTRY(topk_panels, real_name),                                                                          \
         TABLE_ENTRY(topk_merge, real_name),                                                                           \
+        /* support */                                                                                                 \
+        TABLE_ENTRY(touch, real_name),                                                                                \
+        TABLE_ENTRY(add_bias, real_name),                                                                             \
+        TABLE_ENTRY(exp_touched, real_name),                                                                          \
+        TABLE_ENTRY(scale_touched, real_name),                                                                        \
+        TABLE_ENTRY(support_step, real_name),                                                                         \
+        TABLE_ENTRY(exp_wide, real_name),                                                                             \
+        TABLE_ENTRY(untouch_bias, real_name),                                                                         \
+        TABLE_ENTRY(topk_touched, real_name),                                                                         \
     }
 #define TABLE_NAME_(isa) table_##isa
 #define TABLE_NAME(isa) TABLE_NAME_(isa)

@@ -1,0 +1,253 @@
+"""The passes of a softmax with a sparse direct term over a batch, around the kernels of _sparse_direct.pyx.
+
+`SparseForward` finds the classes that the rows touch, and their logits; then log-sum-exp and losses; and `backward` turns row
+weights into gradients or optimiser steps. What all rows share, the mass of the classes at their biases, is a `Base`.
+"""
+
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from fastsoftmax import _sparse_bias, _sparse_direct, _threads
+from fastsoftmax._head import Workspace
+
+PAIR_WORK = 16  # multiply-adds that a pair of a row's feature and a class stands for
+EXACT_BELOW = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-3}  # share of the base's mass; see SparseForward
+
+
+class SparseWeights(NamedTuple):
+    """W in CSC form: the classes of feature j are class_ids[indptr[j] : indptr[j + 1]], all different."""
+
+    n_classes: int
+    indptr: np.ndarray  # (n_features + 1,) int32 or int64
+    class_ids: np.ndarray  # int32
+    data: np.ndarray  # float32 or float64
+
+
+class Base:
+    """The mass of all classes at their biases, exp(max) * mass; and the classes by falling bias, once they are asked for.
+
+    It holds for as long as `bias` is not changed.
+    """
+
+    def __init__(self, bias, n_threads=1):
+        self.bias = bias
+        self.n_threads = _threads.for_work(n_threads, 16 * len(bias))
+        with np.errstate(invalid="ignore"):
+            self.max = float(bias.max())
+        self.shift = 0.0 if self.max == -np.inf else self.max
+        self.mass = _sparse_bias.mass(bias, self.shift, self.n_threads)
+        self._ranked = np.empty(0, np.int32)
+
+    def ranked(self, n):
+        """The `n` or more classes with the largest biases, best first, of equal ones the smaller id."""
+        n_classes = len(self.bias)
+        if len(self._ranked) < min(n, n_classes):
+            n = min(n_classes, max(n, 2 * len(self._ranked)))
+            if n == n_classes:
+                best = np.arange(n)
+            else:
+                least = np.partition(self.bias, n_classes - n)[n_classes - n]
+                best = np.flatnonzero(self.bias > least)
+                best = np.append(best, np.flatnonzero(self.bias == least)[: n - len(best)])
+            self._ranked = best[np.argsort(-self.bias[best], kind="stable")].astype(np.int32)
+            self.__dict__.pop("beyond", None)
+        return self._ranked
+
+    @cached_property
+    def beyond(self):
+        """(rank_of, mass, shift): the rank of each class among the ranked ones, and the mass of all others."""
+        n_ranked = len(self._ranked)
+        rank_of = np.full(len(self.bias), n_ranked, np.int32)
+        rank_of[self._ranked] = np.arange(n_ranked)
+        others = self.bias[rank_of == n_ranked]
+        shift = float(others.max(initial=-np.inf))
+        if shift == -np.inf:
+            return rank_of, 0.0, 0.0
+        return rank_of, _sparse_bias.mass(others, shift, self.n_threads), shift
+
+
+class SparseForward:
+    """The first pass over a batch; `backward`, the second one, uses it up.
+
+    Parameters
+    ----------
+    batch : _batch.Batch
+    weights : SparseWeights
+    base : Base
+    target : (n_rows,) int64 class codes, -1 for rows without a target; or None
+    n_threads : resolved number of threads
+    workspace : Workspace or None
+    keep : bool
+        Keep what `backward` needs.
+    topk : None, or (values, class_ids), both (n_rows, k), to fill with the k best
+    normalise : bool
+        False: stop at the logits of the touched classes, for something to be added to them; `normalise` goes on.
+
+    Attributes
+    ----------
+    row_ptr : (n_rows + 1,) intp
+        Row i has its touched classes from row_ptr[i] on, its target first.
+    n_touched : (n_rows,) intp
+        How many these are; row_ptr leaves room for more.
+    touched : int32
+        Their ids.
+    logits : array
+        Theirs, bias included. `normalise` turns them into exponentials, `backward` into their gradients.
+    lse, nll : (n_rows,) float64
+    """
+
+    def __init__(
+        self, batch, weights, base, target=None, *, n_threads=1, workspace=None, keep=True, topk=None, normalise=True
+    ):
+        self.batch, self.weights, self.base, self.target = batch, weights, base, target
+        self.workspace = workspace or Workspace()
+        self.starts = weights.indptr[batch.feature_ids].astype(np.intp)
+        ends = weights.indptr[batch.feature_ids + 1].astype(np.intp)
+        self.lengths = ends - self.starts
+        pos_ptr, self.row_ptr, self.offsets = _sparse_direct.plan(
+            batch.indptr, batch.indices, batch.col_indptr, self.lengths, weights.n_classes
+        )
+        n_rows, n_pairs = len(pos_ptr) - 1, int(pos_ptr[-1])
+        self.n_threads = _threads.for_work(n_threads, PAIR_WORK * n_pairs)
+        self.touched = self.array("touched", self.row_ptr[-1], np.int32)
+        self.logits = self.array("logits", self.row_ptr[-1])
+        self.positions = self.array("positions", n_pairs, np.int32) if keep else None
+        self.n_touched, self.mass = np.empty(n_rows, np.intp), np.empty(n_rows)
+        capacity = int(np.diff(self.row_ptr).max(initial=0))
+        tables = self.array("tables", (self.n_threads, _sparse_direct.table_size(capacity, weights.n_classes)), np.int64)
+        tables.fill(0)
+        if topk is not None:
+            topk = base.ranked(topk[0].shape[1] + capacity), *topk
+        _sparse_direct.touch(
+            batch, (self.starts, ends, weights.class_ids, weights.data), base.bias, base.shift, target, pos_ptr,
+            self.row_ptr, self.touched, self.logits, self.positions, self.n_touched, self.mass, tables, self.n_threads,
+            topk,
+        )  # fmt: skip
+        if normalise:
+            self.normalise()
+
+    def array(self, name, shape, dtype=None):
+        return self.workspace.array(f"sparse.{name}", shape, self.base.bias.dtype if dtype is None else dtype)
+
+    def normalise(self):
+        """Log-sum-exp and loss from the logits of the touched classes."""
+        n_rows = len(self.n_touched)
+        self.max, total, self.target_logit = np.empty(n_rows), np.empty(n_rows), np.empty(n_rows)
+        _sparse_direct.exponentiate(
+            self.row_ptr, self.n_touched, self.logits, self.target, self.max, total, self.target_logit, self.n_threads
+        )
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            self.rest = self._add_untouched(self.max + np.log(total))  # of all but the target
+            self.lse = np.logaddexp(self.rest, self.target_logit)
+            self.nll = np.logaddexp(0.0, self.rest - self.target_logit)  # lse - target_logit, without cancellation
+
+    def _add_untouched(self, log_touched):
+        """log(exp(log_touched) + mass of the untouched classes)
+
+        That mass is the difference between the base's and the touched classes' at their biases. Its rounding errors, some
+        1e-15 of the base, are below those of everything else while the whole is above EXACT_BELOW of the base. Below it,
+        where the touched classes hold nearly all of the base and have been pushed down, it is added up the exact way.
+        """
+        base, n_classes = self.base, self.weights.n_classes
+        untouched = np.where(self.n_touched == n_classes, 0.0, np.maximum(base.mass - self.mass, 0.0))
+        log_all = np.logaddexp(log_touched, base.shift + np.log(untouched))
+        least = base.shift + np.log(base.mass * EXACT_BELOW[base.bias.dtype])
+        rows = np.flatnonzero((log_all < least) & (self.n_touched < n_classes))
+        if rows.size:
+            most = int(self.n_touched[rows].max())
+            ranked = base.ranked(2 * most + 2)  # `remainder` says why
+            marks = self.array("marks", (self.n_threads, len(ranked)), np.uint8)
+            log_untouched = np.full(len(log_all), -np.inf)
+            _sparse_bias.remainder(
+                rows, self.row_ptr, self.n_touched, self.touched, base.bias, ranked, *base.beyond, marks, log_untouched,
+                self.n_threads,
+            )  # fmt: skip
+            log_all[rows] = np.logaddexp(log_touched[rows], log_untouched[rows])
+        return log_all
+
+    def backward(self, scale, dW=None, *, state=None, rule=None, dbias=None, smoothing=None):
+        """Gradients of sum_i scale[i] nll[i].
+
+        Parameters
+        ----------
+        scale : (n_rows,) float64; 0 for rows that do not count
+        dW : array laid out as weights.data
+            With `rule` the weights themselves, which take its step; without, the gradient is added to it.
+        state : array like dW
+            Of the rule, if it has one.
+        rule : optimizers.SGD, Adagrad or None
+        dbias : BiasGradient or None
+            Takes the gradient of the bias down.
+        smoothing : None, or (scale_p, prior_scale, prior)
+            The gradient of the logits is scale_p p - scale [target] - prior_scale prior.
+        """
+        with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+            target_dlogit = -scale * np.exp(self.rest - self.lse)
+            scale_p, prior_scale, prior = smoothing or (scale, None, None)
+            if smoothing is not None:
+                target_dlogit += (scale_p - scale) * np.exp(self.target_logit - self.lse)
+                target_dlogit -= prior_scale * prior[np.maximum(self.target, 0)]
+        _sparse_direct.gradient(
+            self.row_ptr, self.n_touched, self.touched, self.logits, self.target, target_dlogit, self.max, scale_p,
+            self.lse, prior_scale, prior, self.n_threads,
+        )  # fmt: skip
+        if dW is not None:
+            scratch = self.array("gradient", (self.n_threads, _sparse_direct.PIECE))
+            _sparse_direct.step(
+                self.batch, self.starts, self.lengths, self.offsets, self.positions, self.row_ptr, self.logits, dW, state,
+                rule, scratch, self.n_threads,
+            )  # fmt: skip
+        if dbias is not None:
+            dbias.add(self, scale_p, prior_scale, prior)
+
+
+class BiasGradient:
+    """The gradient of the bias over any number of batches, with one pass over all classes at the end."""
+
+    def __init__(self, base):
+        self.base = base
+        self.sums = np.zeros(len(base.bias))
+        self.lse, self.scale, self.prior_scale, self.prior = [], [], 0.0, None
+
+    def add(self, forward, scale, prior_scale, prior):
+        """The rows of a SparseForward whose `logits` are their gradients."""
+        f = forward
+        values = f.array("dbias", f.logits.shape, np.float64)
+        _sparse_bias.untouch(
+            f.row_ptr, f.n_touched, f.touched, f.base.bias, f.logits, scale, f.lse, prior_scale, prior, values, f.n_threads
+        )
+        _sparse_bias.scatter(f.row_ptr, f.n_touched, f.touched, values, self.sums, f.n_threads)
+        self.lse.append(f.lse)
+        self.scale.append(scale)
+        if prior is not None:
+            self.prior, self.prior_scale = prior, self.prior_scale + prior_scale.sum()
+
+    def finish(self, out, *, state=None, rule=None):
+        """Adds the gradient to `out`; with `rule`, `out` is the bias and takes its step."""
+        lse, scale = np.concatenate([[], *self.lse]), np.concatenate([[], *self.scale])
+        lse, scale = lse[scale > 0], scale[scale > 0]
+        order = np.argsort(lse, kind="stable")
+        with np.errstate(invalid="ignore"):
+            shares = np.append(np.log(scale[order]) - lse[order], -np.inf)
+            log_share = np.logaddexp.accumulate(shares[::-1])[::-1].copy()
+        scratch = np.empty((self.base.n_threads, _sparse_bias.SCRATCH))
+        _sparse_bias.finish(
+            self.base.bias, self.sums, lse[order], log_share, self.prior_scale, self.prior, out, state, rule, scratch,
+            self.base.n_threads,
+        )  # fmt: skip
+
+
+def topk(batch, weights, base, k, n_threads, workspace):
+    """(n_rows, k) class ids and log-probabilities, best first. ValueError where a row's logits hold NaN."""
+    n_rows = len(batch.indptr) - 1
+    values, class_ids = np.empty((n_rows, k), base.bias.dtype), np.empty((n_rows, k), np.int64)
+    forward = SparseForward(
+        batch, weights, base, n_threads=n_threads, workspace=workspace, keep=False, topk=(values, class_ids)
+    )
+    if np.isnan(forward.lse).any():
+        raise ValueError(
+            f"the logits of row {int(np.flatnonzero(np.isnan(forward.lse))[0])} are NaN: W or bias holds NaN or infinity"
+        )
+    return class_ids, values - forward.lse[:, None].astype(values.dtype)

@@ -1,0 +1,73 @@
+/* The leaf loops of a sparse direct term: part of the table in rowops.h. See support_impl.h. */
+#ifndef FASTSOFTMAX_SUPPORT_H
+#define FASTSOFTMAX_SUPPORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tileops.h"
+
+/* The weights of a batch's features. Feature f of the batch has the elements starts[f] to ends[f] of class_ids, all
+ * different, and of data. */
+typedef struct {
+    const ptrdiff_t *starts, *ends;
+    const int32_t *class_ids;
+    const void *data;
+} SupportWeights;
+
+/* Which classes a row has touched, and in what order: slots[0:n_slots] say where a class stands among them, by a hash of
+ * its id. n_slots is a power of two. A slot is of this row where it is >= *base, a number that only grows, so that nothing
+ * is cleared between rows; *base and the slots are 0 before the first row. */
+typedef struct {
+    int64_t *slots, *base;
+    ptrdiff_t n_slots;
+} TouchTable;
+
+/* The optimiser's step of the features of a batch, piece by piece of their lists of classes */
+typedef struct {
+    const Rule *rule;
+    const ptrdiff_t *starts;     /* as in SupportWeights */
+    void *data, *state;          /* laid out alike */
+    const ptrdiff_t *col_indptr; /* entries of X by feature */
+    const int32_t *rows;
+    const void *x;
+    const ptrdiff_t *offsets;    /* where an entry's positions begin, one a class of its feature */
+    const int32_t *positions;    /* of its classes among those that the row touched */
+    const ptrdiff_t *row_ptr;    /* where a row's touched classes begin */
+    const void *dlogits;         /* gradient of their logits */
+} SupportStep;
+
+typedef struct {
+    int32_t feature, length;
+    ptrdiff_t begin;             /* within the feature's list */
+} SupportPiece;
+
+enum { SUPPORT_PIECE = 2048 };   /* classes of a piece at most: its gradient stays in L1 */
+
+#define ROWOPS_FIELDS_SUPPORT(real)                                                                                   \
+    /* A row's touched classes in order of first touch, the target first unless it is < 0; sums_out[p] <- x . w of them; \
+     * positions_out[...] <- p of every element of the row's features, unless NULL. There is room for `capacity` of them, \
+     * one more than there can be. The biases of touched classes are fetched into a cache. Returns their number. */   \
+    ptrdiff_t (*touch)(const SupportWeights *weights, const int32_t *features, const real *x, ptrdiff_t n_entries,    \
+                       int32_t target, const real *bias, const TouchTable *table, ptrdiff_t capacity,                 \
+                       int32_t *touched_out, real *sums_out, int32_t *positions_out);                                 \
+    /* z += bias[touched]; returns the sum of exp(bias[touched] - shift) */                                           \
+    double (*add_bias)(const int32_t *touched, ptrdiff_t n, const real *bias, double shift, real *z);                 \
+    /* z <- exp(z - max); returns their sum, and the largest z, or 0 if that is -inf */                                       \
+    double (*exp_touched)(real *z, ptrdiff_t n, double *max_out);                                                     \
+    /* z <- scale z - prior_scale prior[touched], prior may be NULL */                                                \
+    void (*scale_touched)(real *z, const int32_t *touched, ptrdiff_t n, double scale, double prior_scale,             \
+                          const real *prior);                                                                         \
+    void (*support_step)(const SupportStep *step, const SupportPiece *pieces, ptrdiff_t n_pieces, real *grad);        \
+    /* exp(x - shift) of n elements, to out unless NULL; returns their sum. x <= shift + 1. */                          \
+    double (*exp_wide)(const real *x, ptrdiff_t n, double shift, double *out);                                        \
+    /* out <- dlogits + prior_scale prior[touched], less scale exp(bias[touched] - lse) where lse >= bias - 1 */      \
+    void (*untouch_bias)(const int32_t *touched, ptrdiff_t n, const real *bias, const real *dlogits, double scale,    \
+                         double lse, double prior_scale, const real *prior, double *out);                             \
+    /* The heap (values, ids) of the k best of a row, from its touched classes and those of `ranked`, n_ranked classes by  \
+     * falling bias, that it has not touched; best first. */                                                            \
+    void (*topk_touched)(const int32_t *touched, const real *z, ptrdiff_t n, const TouchTable *table,                 \
+                         const int32_t *ranked, ptrdiff_t n_ranked, const real *bias, ptrdiff_t k, real *values,      \
+                         int64_t *ids);
+
+#endif

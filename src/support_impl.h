@@ -1,0 +1,262 @@
+/* Leaf loops of a sparse direct term: rows touch the classes of their features and leave all others at their bias.
+ * Included once per (instruction set, real type), double first, after vec.h and the loops on dense rows.
+ *
+ * `touch` has no branch that depends on whether a class is new, which would be mispredicted half of the time: a class is
+ * always written behind the touched ones, and their number grows by 0 or 1. The only branch is for slots that another
+ * class holds. With n_slots >= n_classes there are none: the hash is then a bijection, and the table a direct map.
+ */
+
+enum {
+    FN(WIDE) = 64,                  /* elements that exp_wide and its like take at a time */
+    FN(PAIRS) = 64 / sizeof(REAL),  /* pairs (feature, class) whose weights fill a cache line */
+};
+
+typedef struct {
+    uint32_t mask;
+    int shift;
+} FN(Hash);
+
+INLINE FN(Hash) FN(hash_of)(ptrdiff_t n_slots)
+{
+    return (FN(Hash)){(uint32_t)n_slots - 1, n_slots > 1 ? __builtin_ctzll((unsigned long long)n_slots) : 0};
+}
+
+INLINE uint32_t FN(hashed)(FN(Hash) hash, int32_t id)
+{
+    return (((uint32_t)id ^ ((uint32_t)id >> hash.shift)) * 0x9E3779B1u) & hash.mask;
+}
+
+/* A slot holds a class and, in the upper half, base + where it stands among the touched ones. */
+INLINE int64_t FN(slot_of)(int32_t id, int32_t at) { return (int64_t)at << 32 | (uint32_t)id; }
+
+/* The slot of class `id`, or the free one where it belongs; *at_out < 0 if that is free. */
+INLINE uint32_t FN(find)(const int64_t *slots, FN(Hash) hash, int32_t base, int32_t id, int32_t *at_out)
+{
+    uint32_t slot = FN(hashed)(hash, id);
+    int64_t held = slots[slot];
+    int32_t at = (int32_t)(held >> 32) - base;
+    while (__builtin_expect((((int32_t)held ^ id) & ~(at >> 31)) != 0, 0)) { /* taken by another class */
+        slot = (slot + 1) & hash.mask;
+        held = slots[slot];
+        at = (int32_t)(held >> 32) - base;
+    }
+    *at_out = at;
+    return slot;
+}
+
+/* The features of a row lie anywhere in memory: the next one is fetched line by line while one is worked on. */
+INLINE void FN(prefetch_pairs)(const SupportWeights *weights, ptrdiff_t at)
+{
+    __builtin_prefetch(weights->class_ids + at);
+    __builtin_prefetch((const REAL *)weights->data + at);
+}
+
+INLINE ptrdiff_t FN(touch_row)(const int keep, const SupportWeights *weights, const int32_t *features, const REAL *x,
+                               ptrdiff_t n_entries, int32_t target, const REAL *bias, const TouchTable *table,
+                               int32_t *touched, REAL *sums, int32_t *positions)
+{
+    const FN(Hash) hash = FN(hash_of)(table->n_slots);
+    const int32_t base = (int32_t)*table->base;
+    int64_t *restrict slots = table->slots;
+    int32_t n = 0;
+    if (target >= 0) {
+        slots[FN(hashed)(hash, target)] = FN(slot_of)(target, base);
+        touched[0] = target;
+        n = 1;
+    }
+    for (ptrdiff_t e = 0; e < n_entries; e++) {
+        const ptrdiff_t start = weights->starts[features[e]], length = weights->ends[features[e]] - start;
+        const int32_t *ids = weights->class_ids + start;
+        const REAL *w = (const REAL *)weights->data + start, xe = x[e];
+        const ptrdiff_t next = e + 1 < n_entries ? weights->starts[features[e + 1]] : start;
+        const ptrdiff_t next_length = e + 1 < n_entries ? weights->ends[features[e + 1]] - next : 0;
+        const int32_t before = n;
+        if (next_length > 0)
+            FN(prefetch_pairs)(weights, next);
+        for (ptrdiff_t line = 0; line < length; line += FN(PAIRS)) {
+            const ptrdiff_t end = length - line < FN(PAIRS) ? length : line + FN(PAIRS);
+            if (line + FN(PAIRS) < next_length)
+                FN(prefetch_pairs)(weights, next + line + FN(PAIRS));
+            for (ptrdiff_t q = line; q < end; q++) {
+                const int32_t id = ids[q];
+                int32_t at;
+                const uint32_t slot = FN(find)(slots, hash, base, id, &at);
+                const int32_t is_new = at >> 31, p = (n & is_new) | (at & ~is_new);
+                touched[n] = id;
+                slots[slot] = FN(slot_of)(id, base + p);
+                sums[p] += xe * w[q];
+                if (keep)
+                    positions[q] = p;
+                n -= is_new;
+            }
+        }
+        for (int32_t p = before; p < n; p++)
+            __builtin_prefetch(bias + touched[p], 0, 2);
+        if (keep)
+            positions += length;
+    }
+    return n;
+}
+
+static ptrdiff_t FN(touch)(const SupportWeights *weights, const int32_t *features, const REAL *x, ptrdiff_t n_entries,
+                           int32_t target, const REAL *bias, const TouchTable *table, ptrdiff_t capacity,
+                           int32_t *touched_out, REAL *sums_out, int32_t *positions_out)
+{
+    memset(sums_out, 0, capacity * sizeof(REAL));
+#define ROW(keep)                                                                                                     \
+    FN(touch_row)(keep, weights, features, x, n_entries, target, bias, table, touched_out, sums_out, positions_out)
+    return positions_out ? ROW(1) : ROW(0);
+#undef ROW
+}
+
+#ifdef REAL_IS_DOUBLE
+/* x <- exp(x); the sum. x <= EXP_MAX. */
+INLINE double FN(exp_some)(double *x, ptrdiff_t n)
+{
+    V sum = {0};
+    for (ptrdiff_t i = 0; i < n; i += LANES) {
+        V e = FN(exp_below)(FN(load_upto)(x + i, n - i, -INFINITY));
+        FN(store_upto)(x + i, n - i, e);
+        sum += e;
+    }
+    return FN(hsum)(sum);
+}
+#endif
+
+static double FN(exp_wide)(const REAL *x, ptrdiff_t n, double shift, double *out)
+{
+    double sum = 0, some[FN(WIDE)];
+    for (ptrdiff_t i = 0; i < n; i += FN(WIDE)) {
+        const ptrdiff_t n_some = n - i < FN(WIDE) ? n - i : FN(WIDE);
+        double *to = out ? out + i : some;
+        for (ptrdiff_t j = 0; j < n_some; j++)
+            to[j] = (double)x[i + j] - shift;
+        sum += PASTE(exp_some, f64, ISA_NAME)(to, n_some);
+    }
+    return sum;
+}
+
+static double FN(add_bias)(const int32_t *touched, ptrdiff_t n, const REAL *bias, double shift, REAL *z)
+{
+    double sum = 0, some[FN(WIDE)];
+    for (ptrdiff_t i = 0; i < n; i += FN(WIDE)) {
+        const ptrdiff_t n_some = n - i < FN(WIDE) ? n - i : FN(WIDE);
+        for (ptrdiff_t j = 0; j < n_some; j++) {
+            const REAL b = bias[touched[i + j]];
+            z[i + j] += b;
+            some[j] = (double)b - shift;
+        }
+        sum += PASTE(exp_some, f64, ISA_NAME)(some, n_some);
+    }
+    return sum;
+}
+
+static double FN(exp_touched)(REAL *z, ptrdiff_t n, double *max_out)
+{
+    const REAL max = FN(block_max)(z, NULL, n, -INFINITY), shift = max == -INFINITY ? 0 : max;
+    double sum = 0;
+    for (ptrdiff_t i = 0; i < n; i += 8 * FN(WIDE)) /* sums of REAL are short */
+        sum += FN(block_sum)(z + i, n - i < 8 * FN(WIDE) ? n - i : 8 * FN(WIDE), shift, z + i, NULL);
+    *max_out = shift;
+    return sum;
+}
+
+static void FN(scale_touched)(REAL *z, const int32_t *touched, ptrdiff_t n, double scale, double prior_scale,
+                              const REAL *prior)
+{
+    const REAL factor = (REAL)scale, prior_factor = (REAL)prior_scale;
+    for (ptrdiff_t i = 0; i < n; i++)
+        z[i] *= factor;
+    if (prior)
+        for (ptrdiff_t i = 0; i < n; i++)
+            z[i] -= prior_factor * prior[touched[i]];
+}
+
+static void FN(untouch_bias)(const int32_t *touched, ptrdiff_t n, const REAL *bias, const REAL *dlogits, double scale,
+                             double lse, double prior_scale, const REAL *prior, double *out)
+{
+    double some[FN(WIDE)];
+    for (ptrdiff_t i = 0; i < n; i += FN(WIDE)) {
+        const ptrdiff_t n_some = n - i < FN(WIDE) ? n - i : FN(WIDE);
+        for (ptrdiff_t j = 0; j < n_some; j++) {
+            const double b = bias[touched[i + j]];
+            some[j] = lse >= b - 1.0 ? b - lse : -INFINITY;
+        }
+        PASTE(exp_some, f64, ISA_NAME)(some, n_some);
+        for (ptrdiff_t j = 0; j < n_some; j++)
+            out[i + j] = dlogits[i + j] - scale * some[j];
+        if (prior)
+            for (ptrdiff_t j = 0; j < n_some; j++)
+                out[i + j] += prior_scale * prior[touched[i + j]];
+    }
+}
+
+/* grad (+)= x dlogits[positions], for n classes */
+INLINE void FN(gather_add)(const int first, const int32_t *positions, const REAL *dlogits, REAL x, ptrdiff_t n,
+                           REAL *restrict grad)
+{
+    for (ptrdiff_t q = 0; q < n; q++)
+        grad[q] = first ? x * dlogits[positions[q]] : grad[q] + x * dlogits[positions[q]];
+}
+
+static void FN(support_step)(const SupportStep *step, const SupportPiece *pieces, ptrdiff_t n_pieces, REAL *grad)
+{
+    const Rule *rule = step->rule;
+    const REAL learning_rate = (REAL)rule->learning_rate, epsilon = (REAL)rule->epsilon, alpha = (REAL)rule->alpha;
+    for (ptrdiff_t i = 0; i < n_pieces; i++) {
+        const SupportPiece piece = pieces[i];
+        const ptrdiff_t n = piece.length, at = step->starts[piece.feature] + piece.begin;
+        const ptrdiff_t first = step->col_indptr[piece.feature], end = step->col_indptr[piece.feature + 1];
+        REAL *w = (REAL *)step->data + at, *state = step->state ? (REAL *)step->state + at : w;
+        if (i + 1 < n_pieces) {
+            const ptrdiff_t next = step->starts[pieces[i + 1].feature] + pieces[i + 1].begin;
+            __builtin_prefetch((REAL *)step->data + next, 1);
+            if (step->state)
+                __builtin_prefetch((REAL *)step->state + next, 1);
+            __builtin_prefetch(step->positions + step->offsets[step->col_indptr[pieces[i + 1].feature]]);
+        }
+        for (ptrdiff_t e = first; e < end; e++) {
+            const int32_t *positions = step->positions + step->offsets[e] + piece.begin;
+            const REAL *dlogits = (const REAL *)step->dlogits + step->row_ptr[step->rows[e]];
+            const REAL x = ((const REAL *)step->x)[e];
+            if (e == first)
+                FN(gather_add)(1, positions, dlogits, x, n, grad);
+            else
+                FN(gather_add)(0, positions, dlogits, x, n, grad);
+        }
+        if (alpha != 0)
+            for (ptrdiff_t q = 0; q < n; q++)
+                grad[q] += alpha * w[q];
+#define UPDATE(kind) FN(update_row)(kind, w, 1, NULL, n, grad, state, learning_rate, epsilon)
+        if (rule->kind == RULE_ADAGRAD)
+            UPDATE(RULE_ADAGRAD);
+        else if (rule->kind == RULE_SGD)
+            UPDATE(RULE_SGD);
+        else
+            UPDATE(RULE_ADD);
+#undef UPDATE
+    }
+}
+
+static void FN(topk_touched)(const int32_t *touched, const REAL *z, ptrdiff_t n, const TouchTable *table,
+                             const int32_t *ranked, ptrdiff_t n_ranked, const REAL *bias, ptrdiff_t k, REAL *values,
+                             int64_t *ids)
+{
+    const FN(Hash) hash = FN(hash_of)(table->n_slots);
+    for (ptrdiff_t j = 0; j < k; j++) {
+        values[j] = -INFINITY;
+        ids[j] = INT64_MAX;
+    }
+    for (ptrdiff_t i = 0; i < n; i++)
+        FN(heap_offer)(values, ids, k, z[i], touched[i]);
+    for (ptrdiff_t r = 0; r < n_ranked; r++) {
+        const int32_t id = ranked[r];
+        if (!FN(heap_worse)(values[0], ids[0], bias[id], id))
+            break; /* nor will those behind it get in */
+        int32_t at;
+        FN(find)(table->slots, hash, (int32_t)*table->base, id, &at);
+        if (at < 0)
+            FN(heap_offer)(values, ids, k, bias[id], id);
+    }
+    FN(topk_merge)(values, ids, 1, 0, k);
+}
