@@ -188,7 +188,10 @@ def check_sparse_W(W, *, name="W"):
     """The sparse `W` as CSC, float32 or float64, finite, with sorted and distinct class ids in each column."""
     if W.ndim != 2 or not 1 <= W.shape[0] <= np.iinfo(np.int32).max:
         raise ValueError(f"{name} must be 2-D with 1 to 2**31 - 1 classes (n_classes, n_features), got shape {W.shape}")
-    checked = _check_csr(W.tocsc().T, None, name)  # CSC is the transpose in CSR: features are its rows
+    W = W.tocsc()
+    by_feature = sparse.csr_array(W.shape[::-1], dtype=W.dtype)  # CSC is the transpose in CSR
+    by_feature.data, by_feature.indices, by_feature.indptr = W.data, W.indices, W.indptr
+    checked = _check_csr(by_feature, None, name)
     W = sparse.csc_array((checked.data, checked.indices, checked.indptr), shape=W.shape)  # which knows of no order yet
     if not W.has_canonical_format:
         W = W.copy()
@@ -235,6 +238,17 @@ def check_target(target, n_samples, n_classes, *, ignore_index=None, name="targe
     if bad.size:
         raise ValueError(f"{name} must be in [0, {n_classes}), got {target[bad[0]]} at position {bad[0]}")
     return np.where(ignored, -1, target.astype(np.int64))
+
+
+def check_codes(name, y, n_samples, n_classes=None):
+    """`y` as int64 (n_samples,) class codes in [0, n_classes); None for `n_classes`: at least one code, none negative."""
+    if n_classes is None:
+        n_classes = np.iinfo(np.int64).max
+        if n_samples == 0:
+            raise ValueError(f"{name} must not be empty where n_classes is not given")
+    else:
+        n_classes = check_int("n_classes", n_classes, minimum=1)
+    return check_target(y, n_samples, n_classes, name=name)
 
 
 def check_writable(name, path):
