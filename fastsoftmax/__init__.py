@@ -1,7 +1,7 @@
 """fastsoftmax: softmax over very many classes on CPUs.
 
 Dense arrays      logsumexp, softmax, log_softmax, cross_entropy
-Linear models     linear_logsumexp, linear_cross_entropy, linear_topk
+Linear models     linear_logsumexp, linear_cross_entropy, linear_topk; support (of a sparse W)
 Sampling          sampled_cross_entropy, samplers
 Estimator         SoftmaxClassifier
 Evaluation        metrics
@@ -32,6 +32,7 @@ _LAZY = {
     "linear_logsumexp": "linear",
     "linear_topk": "linear",
     "sampled_cross_entropy": "sampled",
+    "support": "_support",
 }
 _MODULES = ("datasets", "features", "metrics", "optimizers", "samplers")
 

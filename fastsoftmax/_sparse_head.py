@@ -116,7 +116,9 @@ class SparseForward:
         self.positions = self.array("positions", n_pairs, np.int32) if keep else None
         self.n_touched, self.mass = np.empty(n_rows, np.intp), np.empty(n_rows)
         capacity = int(np.diff(self.row_ptr).max(initial=0))
-        tables = self.array("tables", (self.n_threads, _sparse_direct.table_size(capacity, weights.n_classes)), np.int64)
+        tables = self.array(
+            "tables", (self.n_threads, _sparse_direct.table_size(capacity, weights.n_classes)), np.int64
+        )
         tables.fill(0)
         if topk is not None:
             topk = base.ranked(topk[0].shape[1] + capacity), *topk
@@ -216,7 +218,17 @@ class BiasGradient:
         f = forward
         values = f.array("dbias", f.logits.shape, np.float64)
         _sparse_bias.untouch(
-            f.row_ptr, f.n_touched, f.touched, f.base.bias, f.logits, scale, f.lse, prior_scale, prior, values, f.n_threads
+            f.row_ptr,
+            f.n_touched,
+            f.touched,
+            f.base.bias,
+            f.logits,
+            scale,
+            f.lse,
+            prior_scale,
+            prior,
+            values,
+            f.n_threads,
         )
         _sparse_bias.scatter(f.row_ptr, f.n_touched, f.touched, values, self.sums, f.n_threads)
         self.lse.append(f.lse)

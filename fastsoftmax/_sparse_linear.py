@@ -23,7 +23,9 @@ class SparseLinearInput:
         self.has_bias = bias is not None
         self.bias = v.check_bias(bias, self.n_classes, self.W.dtype)
         W = self.W
-        self.weights = _sparse_head.SparseWeights(self.n_classes, W.indptr, W.indices.astype(np.int32, copy=False), W.data)
+        self.weights = _sparse_head.SparseWeights(
+            self.n_classes, W.indptr, W.indices.astype(np.int32, copy=False), W.data
+        )
         self.base = _sparse_head.Base(self.bias if self.has_bias else np.zeros(self.n_classes, W.dtype), n_threads)
         self.reader, self.n_threads = RowReader(n_features), n_threads
 

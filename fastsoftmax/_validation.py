@@ -195,7 +195,10 @@ def check_sparse_W(W, *, name="W"):
     """The sparse `W` as CSC, float32 or float64, finite, with sorted and distinct class ids in each column."""
     if W.ndim != 2 or not 1 <= W.shape[0] <= np.iinfo(np.int32).max:
         raise ValueError(f"{name} must be 2-D with 1 to 2**31 - 1 classes (n_classes, n_features), got shape {W.shape}")
-    checked = _check_csr(W.tocsc().T, None, name)  # CSC is the transpose in CSR: features are its rows
+    W = W.tocsc()
+    by_feature = sparse.csr_array(W.shape[::-1], dtype=W.dtype)  # CSC is the transpose in CSR
+    by_feature.data, by_feature.indices, by_feature.indptr = W.data, W.indices, W.indptr
+    checked = _check_csr(by_feature, None, name)
     W = sparse.csc_array((checked.data, checked.indices, checked.indptr), shape=W.shape)  # which knows of no order yet
     if not W.has_canonical_format:
         W = W.copy()
@@ -306,6 +309,17 @@ def check_same_rows(name, n_before, n_now):
     """Raise unless an iteration gave as many rows as the one before (None: there was none)."""
     if n_before is not None and n_now != n_before:
         raise ValueError(f"{name} must give the same tokens each time, got {n_before} and then {n_now}")
+
+
+def check_codes(name, y, n_samples, n_classes=None):
+    """`y` as int64 (n_samples,) class codes in [0, n_classes); None for `n_classes`: at least one code, none negative."""
+    if n_classes is None:
+        n_classes = np.iinfo(np.int64).max
+        if n_samples == 0:
+            raise ValueError(f"{name} must not be empty where n_classes is not given")
+    else:
+        n_classes = check_int("n_classes", n_classes, minimum=1)
+    return check_target(y, n_samples, n_classes, name=name)
 
 
 def check_writable(name, path):
