@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastsoftmax import _all_logits, _linear, _panels, _threads, _topk
+from fastsoftmax import _additions, _all_logits, _linear, _panels, _threads, _topk
 
 WORKING_MEMORY = 256 << 20  # bytes; default of every `working_memory`
 CACHE_LINE = 64
@@ -23,7 +23,7 @@ BLOCK_WORK = 5 << 30  # multiply-adds between two looks at signals: a tenth of a
 
 
 class Terms(NamedTuple):
-    """z[i, k] = bias[k] + hidden[i] . V[k] + x[i] . W[k] for all classes or those in `class_ids`."""
+    """z[i, k] = bias[k] + hidden[i] . V[k] + x[i] . W[k] + s[i, k] for all classes or those in `class_ids`."""
 
     n_rows: int
     n_candidates: int
@@ -33,10 +33,11 @@ class Terms(NamedTuple):
     W: np.ndarray | None = None  # (n_classes, n_features), any strides; feature-major is fast
     bias: np.ndarray | None = None  # (n_classes,)
     class_ids: np.ndarray | None = None  # (n_candidates,) int64
+    additions: object | None = None  # _additions.Additions: s
 
     @property
     def dtype(self):
-        return (self.V if self.V is not None else self.W).dtype
+        return next(a for a in (self.V, self.W, self.bias) if a is not None).dtype
 
     @property
     def multiply_adds(self):
@@ -165,6 +166,9 @@ class _Pass:
         self.n_threads = max(1, min(self.n_threads, (memory or WORKING_MEMORY) // (2 * size * itemsize)))
         self.scratch = self.array("scratch", (self.n_threads, size))
         self.hidden_panels = None if terms.hidden is None else self.pack("hidden_panels", terms.hidden)
+        self.additions = None  # by tile
+        if terms.additions is not None:
+            self.additions = _additions.group(terms.additions, self.n_tiles, self.tile, self.array, self.n_threads)
 
     def array(self, name, shape, dtype=None):
         return self.workspace.array(name, shape, self.terms.dtype if dtype is None else dtype)
@@ -229,6 +233,7 @@ class Forward(_Pass):
             self.n_parts = int(np.clip(memory // 8 // size, min(MIN_PARTS, self.n_parts), self.n_parts))
             memory -= (2 + self.n_parts) * size  # `hidden` is packed twice
         memory -= sum(a.nbytes for a in (self.scratch, self.max, self.sum, self.shift))
+        memory -= 0 if self.additions is None else self.additions.nbytes
         return int(np.clip(memory // max(1, self.n_lanes * self.tile * self.scratch.itemsize), 0, self.n_tiles))
 
     def _reduce(self):
@@ -237,7 +242,7 @@ class Forward(_Pass):
             self.lse = np.logaddexp(self.rest, self.target_logit)
             self.nll = np.logaddexp(0.0, self.rest - self.target_logit)  # lse - target_logit, without cancellation
 
-    def backward(self, scale, destination, *, dhidden=None, smoothing=None, rounding=None):
+    def backward(self, scale, destination, *, dhidden=None, dadditions=None, smoothing=None, rounding=None):
         """Gradients of sum_i scale[i] nll[i].
 
         Parameters
@@ -245,6 +250,7 @@ class Forward(_Pass):
         scale : (n_rows,) float64; 0 for rows that do not count
         destination : Destination
         dhidden : (n_rows, n_hidden) array to fill, or None
+        dadditions : array like `values` of the additions to fill at their entries, or None; never rounded, 0 where masked
         smoothing : None, or (scale_p, prior_scale, prior)
             The gradient of the logits is scale_p p - scale [target] - prior_scale prior.
         rounding : None, or Rounding
@@ -270,7 +276,7 @@ class Forward(_Pass):
         n_tiles = -(-self.n_tiles // n_parts)  # of a part at most
         for begin, end in self.blocks(n_tiles, least=1):
             _linear.backward(
-                self.terms, self, dlogits, destination, hidden_columns, parts, rounding, n_parts, begin, end
+                self.terms, self, dlogits, destination, hidden_columns, parts, rounding, dadditions, n_parts, begin, end
             )
         if dhidden is not None:
             rounded = None if rounding is None else rounding.parts

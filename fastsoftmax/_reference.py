@@ -79,6 +79,14 @@ def linear_logits(X, W, bias=None):
     return _as_float64(X) @ _as_float64(W).T + (0.0 if bias is None else _as_float64(bias))
 
 
+def with_additions(logits, begin, end, class_ids, values):
+    """`logits` with values[e] added at (i, class_ids[e]) for begin[i] <= e < end[i]."""
+    logits = np.array(logits, np.float64)
+    for i in range(len(logits)):
+        logits[i, class_ids[begin[i] : end[i]]] += values[begin[i] : end[i]]
+    return logits
+
+
 def linear_logsumexp(X, W, bias=None):
     return logsumexp(linear_logits(X, W, bias), axis=1)[0]
 

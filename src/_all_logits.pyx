@@ -28,7 +28,7 @@ cdef void write_tiles(
 
 def write(terms, work, cnp.ndarray out):
     """out (n_rows, n_classes) <- the logits: for callers who ask for all of them."""
-    cdef Terms t = read_terms(terms, work.hidden_panels)
+    cdef Terms t = read_terms(terms, work)
     cdef cnp.ndarray memory = work.scratch
     cdef Scratch s = plan_scratch(&t, work.tile, memory.itemsize)
     cdef int n_threads = work.n_threads

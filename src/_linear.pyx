@@ -11,16 +11,18 @@ depends on the shapes alone, so results are the same for any number of threads.
 """
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t
 from libc.string cimport memset
 cimport numpy as cnp
 
+from _additions cimport addition_gradients
 from _logits cimport (
     Block, Factor, Panels, Scratch, Terms, array_panels, at_lane, cols_from, ids_or_null, logits_tile, matrix_block,
     plan_scratch, read_rule, read_terms, rows_from, tile_panels, tile_weights, vector_block,
 )
 from _rounding cimport (
-    Lists, Rounding, add_to_hidden, group_by_class, lists_at, lists_bytes as lists_bytes_of, round_tile, sum_classes,
+    Lists, Rounding, add_to_hidden, group_by_class, lists_at, lists_bytes as lists_bytes_of, read_rounding,
+    round_tile, sum_classes,
 )
 from _rowops cimport exp_array, import_rowops
 from _sparse_terms cimport sparse_step
@@ -69,6 +71,7 @@ cdef struct Gradients:
     Panels hidden_columns           # (n_panels of features, n_rows, width): hidden, the other way round
     void *parts                     # (n_parts, n_panels, n_hidden, width) partial gradients of hidden, or NULL
     Py_ssize_t n_parts
+    void *additions                 # gradient of each, in the caller's order, or NULL
     Rounding rounding
 
 
@@ -149,6 +152,8 @@ cdef void gradient_scale(
     memset(scale, 0, 2 * p.n_lanes * sizeof(real))
     for i in range(t.n_rows):
         max[i] = <real>(shift[i] - g.lse[i])
+        if max[i] > 0:      # the shift is 0 as long as a row has nothing but masked logits, which no factor may make NaN
+            max[i] = 0
     exp_array(<const real *>max, t.n_rows, max)
     for i in range(t.n_rows):
         scale[i] = 0 if g.scale[i] == 0 else <real>g.scale[i] * max[i]
@@ -183,6 +188,8 @@ cdef bint backward_rounded(
     if not round_tile(&g.rounding, z, t.n_rows, start, n_cols, <const real *>scale, scale + p.n_lanes,
                       scale + 2 * p.n_lanes, g.scale, p.target, g.target_dlogit, &lists):
         return False
+    if g.additions != NULL:
+        addition_gradients(&t.additions, k, start, z, <const real *>scale, p.target, g.target_dlogit, <real *>g.additions)
     if part != NULL:
         add_to_hidden(&lists, &block, t.n_rows, n_cols, n_hidden, part, mine + p.scratch.weights)
     n = group_by_class(&lists, start, n_cols, g.class_ids, g.V_rule.alpha != 0, values)
@@ -218,6 +225,8 @@ cdef void backward_tile(
             return
         first = False  # the parts are zeros: tiles that are rounded leave them alone
     logit_gradient(t, p, g, k, &z, mine)
+    if g.additions != NULL:
+        addition_gradients(&t.additions, k, start, &z, <const real *>NULL, p.target, g.target_dlogit, <real *>g.additions)
     if g.bias.data != NULL:
         sum_panels(&z, n_cols, t.n_rows, grad)
         block = cols_from(g.bias, start, sizeof(real))
@@ -310,7 +319,7 @@ def thread_scratch(terms, Py_ssize_t tile):
 
 def forward(terms, work, Py_ssize_t begin, Py_ssize_t end):
     """Fill work.max, work.sum, work.target_logit and the kept tiles, for parts begin to end."""
-    cdef Terms t = read_terms(terms, work.hidden_panels)
+    cdef Terms t = read_terms(terms, work)
     cdef Pass p = read_pass(&t, work)
     cdef Py_ssize_t n_parts = (<cnp.ndarray>work.max).shape[0]
     if (<cnp.ndarray>work.scratch).itemsize == 4:
@@ -322,8 +331,8 @@ def forward(terms, work, Py_ssize_t begin, Py_ssize_t end):
 
 
 def backward(
-    terms, work, dlogits, out, cnp.ndarray hidden_columns, cnp.ndarray parts, rounding, Py_ssize_t n_parts,
-    Py_ssize_t begin, Py_ssize_t end,
+    terms, work, dlogits, out, cnp.ndarray hidden_columns, cnp.ndarray parts, rounding, cnp.ndarray dadditions,
+    Py_ssize_t n_parts, Py_ssize_t begin, Py_ssize_t end,
 ):
     """From the tiles of `forward` to the parameters, for tiles begin to end of each of the n_parts.
 
@@ -336,8 +345,9 @@ def backward(
     parts : (n_parts, n_panels, n_hidden, width) array to fill with partial sums of the gradient of `hidden`, or None;
         zeros where there is rounding
     rounding : fastsoftmax._head.Rounding, or None
+    dadditions : as terms.additions.values, to fill with their gradients, or None
     """
-    cdef Terms t = read_terms(terms, work.hidden_panels)
+    cdef Terms t = read_terms(terms, work)
     cdef Pass p = read_pass(&t, work)
     cdef Gradients g = read_gradients(&t, dlogits, out)
     if rounding is not None:
@@ -345,6 +355,7 @@ def backward(
     if hidden_columns is not None:
         g.hidden_columns = array_panels(hidden_columns)
     g.parts = NULL if parts is None else cnp.PyArray_DATA(parts)
+    g.additions = NULL if dadditions is None else cnp.PyArray_DATA(dadditions)
     g.n_parts = n_parts
     if (<cnp.ndarray>work.scratch).itemsize == 4:
         with nogil:
@@ -357,18 +368,6 @@ def backward(
 def lists_bytes(Py_ssize_t n_rows, Py_ssize_t tile):
     """Bytes of Rounding.memory that each thread needs."""
     return lists_bytes_of(n_rows, tile)
-
-
-cdef Rounding read_rounding(terms, rounding) except *:
-    cdef Rounding r
-    cdef cnp.ndarray memory = rounding.memory
-    r.threshold = rounding.threshold
-    r.row_keys = <const uint32_t *>cnp.PyArray_DATA(rounding.row_keys)
-    r.hidden = cnp.PyArray_DATA(terms.hidden)
-    r.memory = <char *>cnp.PyArray_DATA(memory)
-    r.memory_stride = memory.shape[1]
-    r.parts = NULL if rounding.parts is None else cnp.PyArray_DATA(rounding.parts)
-    return r
 
 
 cdef Gradients read_gradients(const Terms *t, dlogits, out) except *:

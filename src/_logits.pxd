@@ -1,14 +1,16 @@
 # The logits of a batch, one tile of classes at a time: what all linear kernels (loss, gradient, step, top-k) share.
 #
-#     z[i, k] = bias[k] + hidden[i] . V[k] + x[i] . W[k]
+#     z[i, k] = bias[k] + hidden[i] . V[k] + x[i] . W[k] + s[i, k]
 #
 # A tile holds the logits of all rows of the batch for some classes, in panels of rows (panels_impl.h). hidden is dense, and
-# packed into panels once for all tiles; x is sparse, its product runs over the packed block W[tile, features of the batch].
-# Either term may be absent, and the classes may be a chosen list (candidate sampling) instead of all.
+# packed into panels once for all tiles; x is sparse, its product runs over the packed block W[tile, features of the batch];
+# s is sparse itself, some classes of each row. Any term may be absent, and the classes may be a chosen list (candidate
+# sampling) instead of all.
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 cimport numpy as cnp
 
+from _additions cimport Additions, add_to_tile, read_additions
 from _sparse_terms cimport SparseTerm, by_row_stride, packed_size, sparse_logits
 from _tileops cimport (
     RULE_ADAGRAD, RULE_ADD, RULE_SGD, Block, Factor, Panels, Rule, gather_block, multiply, panel_width,
@@ -25,6 +27,7 @@ cdef struct Terms:
     Panels hidden                   # (n_panels, n_hidden, width)
     Block V                         # (n_classes, n_hidden)
     SparseTerm x                    # n_features 0: no sparse term
+    Additions additions             # s
 
 
 cdef inline Block matrix_block(cnp.ndarray a, const int64_t *row_ids, const int64_t *col_ids) noexcept:
@@ -74,8 +77,8 @@ cdef inline Panels array_panels(cnp.ndarray a) noexcept:
     return panels
 
 
-cdef inline Terms read_terms(terms, cnp.ndarray hidden_panels) except *:
-    """The C view of a fastsoftmax._head.Terms, whose arrays must outlive it; hidden_panels None: for sizes only."""
+cdef inline Terms read_terms(terms, work) except *:
+    """The C view of a fastsoftmax._head.Terms and the _Pass over it, whose arrays must outlive it; None: for sizes only."""
     cdef Terms t
     cdef cnp.ndarray V = terms.V, W = terms.W
     cdef const int64_t *feature_ids
@@ -87,8 +90,8 @@ cdef inline Terms read_terms(terms, cnp.ndarray hidden_panels) except *:
     if V is not None:
         t.n_hidden = V.shape[1]
         t.V = matrix_block(V, t.class_ids, NULL)
-        if hidden_panels is not None:
-            t.hidden = array_panels(hidden_panels)
+        if work is not None:
+            t.hidden = array_panels(work.hidden_panels)
     if W is not None:
         batch = terms.batch
         t.x.n_features = (<cnp.ndarray>batch.feature_ids).shape[0]
@@ -100,6 +103,7 @@ cdef inline Terms read_terms(terms, cnp.ndarray hidden_panels) except *:
         t.x.col_data = cnp.PyArray_DATA(batch.col_data)
         feature_ids = <const int64_t *>cnp.PyArray_DATA(batch.feature_ids)
         t.x.W = matrix_block(W.T, feature_ids, t.class_ids)
+    t.additions = read_additions(None if work is None else work.additions)
     return t
 
 
@@ -192,3 +196,4 @@ cdef inline void logits_tile(
         V = tile_weights(t, start, n_cols, mine + s.weights)
     multiply(&V, n_cols, t.n_hidden, &t.hidden if t.n_hidden else z, bias_data, z, z.width, False)
     sparse_logits(&t.x, t.n_rows, start, n_cols, z, mine + s.weights)
+    add_to_tile(&t.additions, start // s.tile, z, <const real *>mine)

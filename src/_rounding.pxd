@@ -3,6 +3,7 @@
 # round_tile makes the entries (rounding_impl.h); add_to_hidden and, after group_by_class, spmm are the two products.
 from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memset
+cimport numpy as cnp
 
 from _tileops cimport Block, Panels, gather_block, round_panels, spmm
 from _types cimport real
@@ -30,6 +31,19 @@ cdef struct Lists:
     void *sorted_values
     Py_ssize_t *indptr              # of the sorted ones
     int64_t *ids                    # the classes with entries
+
+
+cdef inline Rounding read_rounding(terms, rounding) except *:
+    """The C view of a fastsoftmax._head.Rounding, whose arrays must outlive it."""
+    cdef Rounding r
+    cdef cnp.ndarray memory = rounding.memory
+    r.threshold = rounding.threshold
+    r.row_keys = <const uint32_t *>cnp.PyArray_DATA(rounding.row_keys)
+    r.hidden = cnp.PyArray_DATA(terms.hidden)
+    r.memory = <char *>cnp.PyArray_DATA(memory)
+    r.memory_stride = memory.shape[1]
+    r.parts = NULL if rounding.parts is None else cnp.PyArray_DATA(rounding.parts)
+    return r
 
 
 cdef inline Py_ssize_t most_entries(Py_ssize_t n_rows, Py_ssize_t n_cols) noexcept nogil:

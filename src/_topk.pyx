@@ -40,7 +40,7 @@ def scan(
 
     A thread has one heap a row for all parts that it takes, in ascending order: which those are does not change the k best.
     """
-    cdef Terms t = read_terms(terms, work.hidden_panels)
+    cdef Terms t = read_terms(terms, work)
     cdef real[:, ::1] max = work.max, memory = work.scratch
     cdef double[:, ::1] sum = work.sum
     cdef Py_ssize_t q, n_parts = max.shape[0], k = values.shape[2], n_tiles = work.n_tiles

@@ -1,0 +1,119 @@
+"""Sparse additions s to the logits of a batch, z[i, k] + s[i, k], for the tiles of the dense passes.
+
+They come row by row, the tiles need them tile by tile: a counting sort, stable, so that those of a tile are by row, and the
+same for any number of threads.
+"""
+from typing import NamedTuple
+
+import numpy as np
+
+from cython.parallel cimport prange
+from libc.stdint cimport int32_t, uint32_t
+
+from _types cimport real
+
+
+class Additions(NamedTuple):
+    """Entries begin[i] to end[i] of `class_ids` and `values` are added to the logits of row i; no class twice.
+
+    Between end[i] and begin[i + 1] may be a gap. The value -inf masks a class: its probability is 0. Where the terms have
+    `class_ids`, those here are numbers of candidates.
+    """
+
+    begin: np.ndarray  # (n_rows,) intp
+    end: np.ndarray  # (n_rows,) intp
+    class_ids: np.ndarray  # int32
+    values: np.ndarray  # of the weights' dtype
+
+
+class Grouped(NamedTuple):
+    """The same by tile of classes, within a tile by row, within a row as they came."""
+
+    tile_ptr: np.ndarray  # (n_tiles + 1,) intp
+    rows: np.ndarray  # (n_entries,) int32
+    columns: np.ndarray  # (n_entries,) int32, within the tile
+    values: np.ndarray  # (n_entries,)
+    sources: np.ndarray  # (n_entries,) intp: where each was in `Additions`
+
+    @property
+    def nbytes(self):
+        return sum(a.nbytes for a in self)
+
+
+def group(additions, Py_ssize_t n_tiles, Py_ssize_t tile, array, int n_threads):
+    """Grouped by tiles of `tile` classes; array(name, shape, dtype) gives memory, as fastsoftmax._head.Workspace does."""
+    n_entries = int((additions.end - additions.begin).sum())
+    grouped = Grouped(
+        array("additions.tile_ptr", (n_tiles + 1,), np.intp),
+        array("additions.rows", (n_entries,), np.int32),
+        array("additions.columns", (n_entries,), np.int32),
+        array("additions.values", (n_entries,), additions.values.dtype),
+        array("additions.sources", (n_entries,), np.intp),
+    )
+    starts = array("additions.starts", (n_threads, n_tiles), np.intp)
+    starts.fill(0)
+    sort(additions.begin, additions.end, additions.class_ids, additions.values, <uint32_t>tile, starts, *grouped)
+    return grouped
+
+
+def sort(
+    const Py_ssize_t[::1] begin, const Py_ssize_t[::1] end, const int32_t[::1] class_ids, const real[::1] values,
+    uint32_t tile,
+    Py_ssize_t[:, ::1] starts,      # (number of parts of the rows, n_tiles), IN: zeros
+    Py_ssize_t[::1] tile_ptr, int32_t[::1] rows, int32_t[::1] columns, real[::1] values_out, Py_ssize_t[::1] sources,  # OUT
+):
+    cdef Py_ssize_t q, n_rows = begin.shape[0], n_tiles = starts.shape[1]
+    cdef int n_parts = <int>starts.shape[0]
+    if n_rows == 0 or n_tiles == 0 or rows.shape[0] == 0:
+        tile_ptr[:] = 0
+        return
+    with nogil:
+        for q in prange(n_parts, schedule='static', num_threads=n_parts):
+            count_part(&begin[0], &end[0], &class_ids[0], q * n_rows // n_parts, (q + 1) * n_rows // n_parts, tile,
+                       &starts[q, 0])
+        add_up(&starts[0, 0], n_parts, n_tiles, &tile_ptr[0])
+        for q in prange(n_parts, schedule='static', num_threads=n_parts):
+            place_part(&begin[0], &end[0], &class_ids[0], &values[0], q * n_rows // n_parts, (q + 1) * n_rows // n_parts,
+                       tile, &starts[q, 0], &rows[0], &columns[0], &values_out[0], &sources[0])
+
+
+cdef void count_part(
+    const Py_ssize_t *begin, const Py_ssize_t *end, const int32_t *class_ids, Py_ssize_t first, Py_ssize_t last,
+    uint32_t tile, Py_ssize_t *counts
+) noexcept nogil:
+    cdef Py_ssize_t i, e
+    for i in range(first, last):
+        for e in range(begin[i], end[i]):
+            counts[<uint32_t>class_ids[e] // tile] += 1
+
+
+cdef void add_up(
+    Py_ssize_t *starts,             # IN: counts. OUT: where the entries of each part and tile begin
+    Py_ssize_t n_parts, Py_ssize_t n_tiles, Py_ssize_t *tile_ptr
+) noexcept nogil:
+    cdef Py_ssize_t k, q, n, at = 0
+    for k in range(n_tiles):
+        tile_ptr[k] = at
+        for q in range(n_parts):
+            n = starts[q * n_tiles + k]
+            starts[q * n_tiles + k] = at
+            at += n
+    tile_ptr[n_tiles] = at
+
+
+cdef void place_part(
+    const Py_ssize_t *begin, const Py_ssize_t *end, const int32_t *class_ids, const real *values, Py_ssize_t first,
+    Py_ssize_t last, uint32_t tile, Py_ssize_t *starts, int32_t *rows, int32_t *columns, real *values_out,
+    Py_ssize_t *sources
+) noexcept nogil:
+    cdef Py_ssize_t i, e, at
+    cdef uint32_t k
+    for i in range(first, last):
+        for e in range(begin[i], end[i]):
+            k = <uint32_t>class_ids[e] // tile
+            at = starts[k]
+            starts[k] = at + 1
+            rows[at] = <int32_t>i
+            columns[at] = <int32_t>(<uint32_t>class_ids[e] - k * tile)
+            values_out[at] = values[e]
+            sources[at] = e
