@@ -23,6 +23,8 @@ SAMPLED_CLASSES = [10_000, 100_000, 1_000_000, 10_000_000]
 SAMPLED = SimpleNamespace(
     n_classes=1_000_000, n_features=100_000, hidden_size=128, n_negatives=1024, batch=512, entries=15
 )
+SUPPORT_CLASSES = [10_000, 1_000_000, 10_000_000]
+SUPPORT = SimpleNamespace(n_features=10_000, classes_per_feature=100, batch=256, entries=20)
 TOP_K = 20
 QUICK = {(1024, 33_000), (65_536, 100), (8, 7), (512, 100_000, 128), (8000, 20_000, 1000, 50), 10_000, 1_000_000}
 
@@ -153,3 +155,19 @@ def sampled(n_classes):
     p = Parameters(X=X, E=E, V=V, bias=np.zeros(n_classes, "f"), target=target, counts=counts, state=state)
     p.names = ("E", "V", "bias")
     return p
+
+
+@lru_cache(maxsize=1)
+def support(n_classes):
+    """A sparse W: every feature has as many classes, anywhere; so a row touches as many of few as of many classes."""
+    s = SUPPORT
+    rng = np.random.default_rng(6)
+    stretch, per = n_classes // s.classes_per_feature, s.classes_per_feature
+    classes = np.arange(per, dtype=np.int32) * stretch + rng.integers(0, stretch, (s.n_features, per), dtype=np.int32)
+    data = _normal(rng, 0.1, s.n_features * per, "f")
+    W = sp.csc_array((data, classes.ravel(), np.arange(s.n_features + 1) * per), shape=(n_classes, s.n_features))
+    W.indices = W.indices.astype(np.int32)
+    X = zipf_rows(rng, s.batch, s.n_features, s.entries, "f")
+    bias = _normal(rng, 1.0, n_classes, "f")
+    target = rng.integers(0, n_classes, s.batch)
+    return SimpleNamespace(X=X, W=W, bias=bias, target=target, kept=data.copy(), state=np.empty_like(data))

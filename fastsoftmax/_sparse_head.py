@@ -37,7 +37,8 @@ class Base:
         with np.errstate(invalid="ignore"):
             self.max = float(bias.max())
         self.shift = 0.0 if self.max == -np.inf else self.max
-        self.mass = _sparse_bias.mass(bias, self.shift, self.n_threads)
+        self.pairs = np.empty((len(bias), 2), bias.dtype)
+        self.mass = _sparse_bias.write_base(bias, self.shift, self.pairs, self.n_threads)
         self._ranked = np.empty(0, np.int32)
 
     def ranked(self, n):
@@ -65,7 +66,7 @@ class Base:
         shift = float(others.max(initial=-np.inf))
         if shift == -np.inf:
             return rank_of, 0.0, 0.0
-        return rank_of, _sparse_bias.mass(others, shift, self.n_threads), shift
+        return rank_of, float(np.exp(others - np.float64(shift)).sum()), shift
 
 
 class SparseForward:
@@ -123,7 +124,7 @@ class SparseForward:
         if topk is not None:
             topk = base.ranked(topk[0].shape[1] + capacity), *topk
         _sparse_direct.touch(
-            batch, (self.starts, ends, weights.class_ids, weights.data), base.bias, base.shift, target, pos_ptr,
+            batch, (self.starts, ends, weights.class_ids, weights.data), base.bias, base.pairs, target, pos_ptr,
             self.row_ptr, self.touched, self.logits, self.positions, self.n_touched, self.mass, tables, self.n_threads,
             topk,
         )  # fmt: skip

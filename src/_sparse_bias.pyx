@@ -9,7 +9,7 @@ import numpy as np
 
 from _logits cimport read_rule
 from _rowops cimport import_rowops
-from _support cimport exp_wide, untouch_bias
+from _support cimport exp_wide, untouch_bias, write_base as write_base_of
 from _tileops cimport Block, Rule, update_block
 from _types cimport real
 
@@ -23,13 +23,17 @@ cdef enum:
 SCRATCH = 2 * BLOCK         # numbers that `finish` needs for each thread
 
 
-def mass(const real[::1] bias, double shift, int n_threads):
-    """sum exp(bias - shift), where shift is at least the largest bias"""
+def write_base(const real[::1] bias, double shift, real[:, ::1] base_out, int n_threads):
+    """base_out[k] <- bias[k], exp(bias[k] - shift): side by side, since `touch` needs both of classes anywhere in memory.
+
+    Returns the sum of the latter as they are rounded, so that nothing is left of it without those of all classes. shift
+    must be at least the largest bias.
+    """
     cdef Py_ssize_t q, n = bias.shape[0], n_blocks = (n + BLOCK - 1) // BLOCK
     parts = np.empty(n_blocks)
     cdef double[::1] out = parts
     for q in prange(n_blocks, schedule='static', num_threads=n_threads, nogil=True):
-        out[q] = exp_wide(&bias[q * BLOCK], min(<Py_ssize_t>BLOCK, n - q * BLOCK), shift, NULL)
+        out[q] = write_base_of(&bias[q * BLOCK], min(<Py_ssize_t>BLOCK, n - q * BLOCK), shift, &base_out[q * BLOCK, 0])
     return float(parts.sum())
 
 

@@ -18,8 +18,8 @@ import numpy as np
 from _logits cimport read_rule
 from _rowops cimport import_rowops
 from _support cimport (
-    SUPPORT_PIECE, SupportPiece, SupportStep, SupportWeights, TouchTable, add_bias, exp_touched, n_slots_for, row_table,
-    scale_touched, support_step, topk_touched, touch as touch_row,
+    SUPPORT_PIECE, SupportPiece, SupportStep, SupportWeights, TouchTable, add_bias, exp_touched, row_table, scale_touched,
+    support_step, table_slots, topk_touched, touch as touch_row,
 )
 from _tileops cimport Rule
 from _types cimport real
@@ -65,13 +65,13 @@ def plan(
 
 def table_size(Py_ssize_t capacity, Py_ssize_t n_classes):
     """Numbers of int64 that `touch` needs for each thread, for rows of up to `capacity` touched classes; zeros at first."""
-    return n_slots_for(capacity, n_classes) + 1
+    return table_slots(capacity, n_classes) + 1
 
 
 def touch(
     batch, weights,                 # _batch.Batch; starts, ends, class_ids and data
     const real[::1] bias,           # (n_classes,)
-    double shift,
+    const real[:, ::1] base_of,     # (n_classes, 2) of _sparse_bias.write_base
     const int64_t[::1] target,      # (n_rows,), -1: none; or None
     const Py_ssize_t[::1] pos_ptr, const Py_ssize_t[::1] row_ptr,
     int32_t[::1] touched_out,       # the touched classes of row i, from row_ptr[i] on; its target, if it has one, comes first
@@ -112,7 +112,7 @@ def touch(
         for j in range(i, min(i + ROWS, n_rows)):
             n_touched_out[j] = touch_one(
                 &w, indices + indptr[j], data + indptr[j], indptr[j + 1] - indptr[j],
-                <int32_t>target[j] if target is not None else -1, &bias[0], n_classes, shift, &tables[threadid(), 0],
+                <int32_t>target[j] if target is not None else -1, &bias[0], &base_of[0, 0], n_classes, &tables[threadid(), 0],
                 tables.shape[1] - 1, row_ptr[j + 1] - row_ptr[j], &touched_out[row_ptr[j]], &logits_out[row_ptr[j]],
                 positions + pos_ptr[j] if positions != NULL else NULL, &mass_out[j], ranked, n_ranked, k,
                 values_data + j * k, ids_data + j * k)
@@ -120,13 +120,14 @@ def touch(
 
 cdef Py_ssize_t touch_one(
     const SupportWeights *w, const int32_t *features, const real *x, Py_ssize_t n_entries, int32_t target,
-    const real *bias, Py_ssize_t n_classes, double shift, int64_t *memory, Py_ssize_t size, Py_ssize_t capacity,
+    const real *bias, const real *base_of, Py_ssize_t n_classes, int64_t *memory, Py_ssize_t size, Py_ssize_t capacity,
     int32_t *touched, real *logits, int32_t *positions, double *mass_out, const int32_t *ranked, Py_ssize_t n_ranked,
     Py_ssize_t k, real *values, int64_t *ids
 ) noexcept nogil:
     cdef TouchTable table = row_table(memory, size, capacity, n_classes)
-    cdef Py_ssize_t n = touch_row(w, features, x, n_entries, target, bias, &table, capacity, touched, logits, positions)
-    mass_out[0] = add_bias(touched, n, bias, shift, logits)
+    cdef Py_ssize_t n = touch_row(w, features, x, n_entries, target, base_of, &table, capacity, touched, logits,
+                                  positions)
+    mass_out[0] = add_bias(touched, n, base_of, logits)
     if k:
         topk_touched(touched, logits, n, &table, ranked, n_ranked, bias, k, values, ids)
     table.base[0] += n

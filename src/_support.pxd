@@ -17,6 +17,8 @@ cdef extern from "rowops.h":
         int64_t *slots
         int64_t *base
         Py_ssize_t n_slots
+        int direct
+        int shift
 
     ctypedef struct SupportStep:
         const Rule *rule
@@ -44,10 +46,10 @@ cdef extern from "rowops.h":
     Py_ssize_t f64_touch "rowops->f64.touch"(
         const SupportWeights *, const int32_t *, const double *, Py_ssize_t, int32_t, const double *, const TouchTable *,
         Py_ssize_t, int32_t *, double *, int32_t *) noexcept nogil
-    double f32_add_bias "rowops->f32.add_bias"(
-        const int32_t *, Py_ssize_t, const float *, double, float *) noexcept nogil
-    double f64_add_bias "rowops->f64.add_bias"(
-        const int32_t *, Py_ssize_t, const double *, double, double *) noexcept nogil
+    double f32_add_bias "rowops->f32.add_bias"(const int32_t *, Py_ssize_t, const float *, float *) noexcept nogil
+    double f32_write_base "rowops->f32.write_base"(const float *, Py_ssize_t, double, float *) noexcept nogil
+    double f64_add_bias "rowops->f64.add_bias"(const int32_t *, Py_ssize_t, const double *, double *) noexcept nogil
+    double f64_write_base "rowops->f64.write_base"(const double *, Py_ssize_t, double, double *) noexcept nogil
     double f32_exp_touched "rowops->f32.exp_touched"(float *, Py_ssize_t, double *) noexcept nogil
     double f64_exp_touched "rowops->f64.exp_touched"(double *, Py_ssize_t, double *) noexcept nogil
     void f32_scale_touched "rowops->f32.scale_touched"(
@@ -76,24 +78,29 @@ cdef extern from "rowops.h":
 
 cdef inline Py_ssize_t touch(
     const SupportWeights *weights, const int32_t *features, const real *x, Py_ssize_t n_entries, int32_t target,
-    const real *bias, const TouchTable *table, Py_ssize_t capacity, int32_t *touched_out, real *sums_out,
+    const real *base_of, const TouchTable *table, Py_ssize_t capacity, int32_t *touched_out, real *sums_out,
     int32_t *positions_out
 ) noexcept nogil:
     if real is float:
-        return f32_touch(weights, features, x, n_entries, target, bias, table, capacity, touched_out, sums_out,
+        return f32_touch(weights, features, x, n_entries, target, base_of, table, capacity, touched_out, sums_out,
                          positions_out)
     else:
-        return f64_touch(weights, features, x, n_entries, target, bias, table, capacity, touched_out, sums_out,
+        return f64_touch(weights, features, x, n_entries, target, base_of, table, capacity, touched_out, sums_out,
                          positions_out)
 
 
-cdef inline double add_bias(
-    const int32_t *touched, Py_ssize_t n, const real *bias, double shift, real *z
-) noexcept nogil:
+cdef inline double add_bias(const int32_t *touched, Py_ssize_t n, const real *base_of, real *z) noexcept nogil:
     if real is float:
-        return f32_add_bias(touched, n, bias, shift, z)
+        return f32_add_bias(touched, n, base_of, z)
     else:
-        return f64_add_bias(touched, n, bias, shift, z)
+        return f64_add_bias(touched, n, base_of, z)
+
+
+cdef inline double write_base(const real *bias, Py_ssize_t n, double shift, real *base_out) noexcept nogil:
+    if real is float:
+        return f32_write_base(bias, n, shift, base_out)
+    else:
+        return f64_write_base(bias, n, shift, base_out)
 
 
 cdef inline double exp_touched(real *z, Py_ssize_t n, double *max_out) noexcept nogil:
@@ -149,23 +156,35 @@ cdef inline void topk_touched(
 
 
 cdef enum:
-    SLOTS_PER_CLASS = 2     # so that few of them meet a slot of another class
+    SLOTS_PER_CLASS = 4     # so that few of them meet a slot of another class
+    DIRECT = 32768          # so many classes have a direct map in any case: it stays in a second-level cache
 
 
-cdef inline Py_ssize_t n_slots_for(Py_ssize_t capacity, Py_ssize_t n_classes) noexcept nogil:
+cdef inline Py_ssize_t n_slots_for(Py_ssize_t capacity) noexcept nogil:
     """A power of two that is enough for a row that touches less than `capacity` classes."""
-    cdef Py_ssize_t n = 2, least = min(SLOTS_PER_CLASS * capacity, n_classes)
-    while n < least:
+    cdef Py_ssize_t n = 2
+    while n < SLOTS_PER_CLASS * capacity:
         n *= 2
     return n
 
 
+cdef inline Py_ssize_t table_slots(Py_ssize_t capacity, Py_ssize_t n_classes) noexcept nogil:
+    """Slots of 8 bytes for rows of up to `capacity`: a direct map, of two classes each, or a hash if that is smaller."""
+    cdef Py_ssize_t direct = (n_classes + 1) // 2
+    return direct if n_classes <= DIRECT else min(direct, n_slots_for(capacity))
+
+
 cdef inline TouchTable row_table(int64_t *memory, Py_ssize_t size, Py_ssize_t capacity, Py_ssize_t n_classes) noexcept nogil:
-    """The table of a thread's next row; `memory` has `size` slots and one number more, all 0 before the first row."""
+    """The table of a thread's next row; `memory` has table_slots and one number more, all 0 before the first row."""
     cdef TouchTable table
     table.slots, table.base = memory, memory + size
     if table.base[0] == 0 or table.base[0] > INT32_MAX - capacity:
         memset(memory, 0, size * sizeof(int64_t))
         table.base[0] = 1
-    table.n_slots = n_slots_for(capacity, n_classes)
+    table.direct = size == (n_classes + 1) // 2
+    table.n_slots, table.shift = 1, 0
+    if not table.direct:
+        table.n_slots = n_slots_for(capacity)
+    while <Py_ssize_t>1 << table.shift < table.n_slots:
+        table.shift += 1
     return table

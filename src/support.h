@@ -15,12 +15,14 @@ typedef struct {
     const void *data;
 } SupportWeights;
 
-/* Which classes a row has touched, and in what order: slots[0:n_slots] say where a class stands among them, by a hash of
- * its id. n_slots is a power of two. A slot is of this row where it is >= *base, a number that only grows, so that nothing
- * is cleared between rows; *base and the slots are 0 before the first row. */
+/* Which classes a row has touched, and where they stand among them. A slot is of this row where that number, to which
+ * *base is added, is >= *base, which only grows, so that nothing is cleared between rows; *base and the slots are 0 at first.
+ * direct: an int32 for every class. Otherwise a hash of n_slots, a power of two, which hold the class too, in the lower half;
+ * shift is their logarithm. */
 typedef struct {
     int64_t *slots, *base;
     ptrdiff_t n_slots;
+    int direct, shift;
 } TouchTable;
 
 /* The optimiser's step of the features of a batch, piece by piece of their lists of classes */
@@ -49,10 +51,11 @@ enum { SUPPORT_PIECE = 2048 };   /* classes of a piece at most: its gradient sta
      * positions_out[...] <- p of every element of the row's features, unless NULL. There is room for `capacity` of them, \
      * one more than there can be. The biases of touched classes are fetched into a cache. Returns their number. */   \
     ptrdiff_t (*touch)(const SupportWeights *weights, const int32_t *features, const real *x, ptrdiff_t n_entries,    \
-                       int32_t target, const real *bias, const TouchTable *table, ptrdiff_t capacity,                 \
+                       int32_t target, const real *base_of, const TouchTable *table, ptrdiff_t capacity,              \
                        int32_t *touched_out, real *sums_out, int32_t *positions_out);                                 \
-    /* z += bias[touched]; returns the sum of exp(bias[touched] - shift) */                                           \
-    double (*add_bias)(const int32_t *touched, ptrdiff_t n, const real *bias, double shift, real *z);                 \
+    /* base_of holds bias and exp(bias - shift) of each class: z += bias; returns the sum of the latter */            \
+    double (*add_bias)(const int32_t *touched, ptrdiff_t n, const real *base_of, real *z);                            \
+    double (*write_base)(const real *bias, ptrdiff_t n, double shift, real *base_out);                                \
     /* z <- exp(z - max); returns their sum, and the largest z, or 0 if that is -inf */                                       \
     double (*exp_touched)(real *z, ptrdiff_t n, double *max_out);                                                     \
     /* z <- scale z - prior_scale prior[touched], prior may be NULL */                                                \

@@ -3,7 +3,7 @@
  *
  * `touch` has no branch that depends on whether a class is new, which would be mispredicted half of the time: a class is
  * always written behind the touched ones, and their number grows by 0 or 1. The only branch is for slots that another
- * class holds. With n_slots >= n_classes there are none: the hash is then a bijection, and the table a direct map.
+ * class holds; in a direct map there are none.
  */
 
 enum {
@@ -11,37 +11,32 @@ enum {
     FN(PAIRS) = 64 / sizeof(REAL),  /* pairs (feature, class) whose weights fill a cache line */
 };
 
-typedef struct {
-    uint32_t mask;
-    int shift;
-} FN(Hash);
-
-INLINE FN(Hash) FN(hash_of)(ptrdiff_t n_slots)
+/* The slot of class `id`, or the free one where it belongs; *at_out: where it stands among the touched ones, < 0 if free. */
+INLINE ptrdiff_t FN(find)(const int direct, const TouchTable *table, int32_t base, int32_t id, int32_t *at_out)
 {
-    return (FN(Hash)){(uint32_t)n_slots - 1, n_slots > 1 ? __builtin_ctzll((unsigned long long)n_slots) : 0};
-}
-
-INLINE uint32_t FN(hashed)(FN(Hash) hash, int32_t id)
-{
-    return (((uint32_t)id ^ ((uint32_t)id >> hash.shift)) * 0x9E3779B1u) & hash.mask;
-}
-
-/* A slot holds a class and, in the upper half, base + where it stands among the touched ones. */
-INLINE int64_t FN(slot_of)(int32_t id, int32_t at) { return (int64_t)at << 32 | (uint32_t)id; }
-
-/* The slot of class `id`, or the free one where it belongs; *at_out < 0 if that is free. */
-INLINE uint32_t FN(find)(const int64_t *slots, FN(Hash) hash, int32_t base, int32_t id, int32_t *at_out)
-{
-    uint32_t slot = FN(hashed)(hash, id);
-    int64_t held = slots[slot];
+    if (direct) {
+        *at_out = ((const int32_t *)table->slots)[id] - base;
+        return id;
+    }
+    const uint32_t mask = (uint32_t)table->n_slots - 1;
+    uint32_t slot = (((uint32_t)id ^ ((uint32_t)id >> table->shift)) * 0x9E3779B1u) & mask;
+    int64_t held = table->slots[slot];
     int32_t at = (int32_t)(held >> 32) - base;
     while (__builtin_expect((((int32_t)held ^ id) & ~(at >> 31)) != 0, 0)) { /* taken by another class */
-        slot = (slot + 1) & hash.mask;
-        held = slots[slot];
+        slot = (slot + 1) & mask;
+        held = table->slots[slot];
         at = (int32_t)(held >> 32) - base;
     }
     *at_out = at;
     return slot;
+}
+
+INLINE void FN(put)(const int direct, const TouchTable *table, ptrdiff_t slot, int32_t id, int32_t held)
+{
+    if (direct)
+        ((int32_t *)table->slots)[slot] = held;
+    else
+        table->slots[slot] = (int64_t)held << 32 | (uint32_t)id;
 }
 
 /* The features of a row lie anywhere in memory: the next one is fetched line by line while one is worked on. */
@@ -51,16 +46,16 @@ INLINE void FN(prefetch_pairs)(const SupportWeights *weights, ptrdiff_t at)
     __builtin_prefetch((const REAL *)weights->data + at);
 }
 
-INLINE ptrdiff_t FN(touch_row)(const int keep, const SupportWeights *weights, const int32_t *features, const REAL *x,
-                               ptrdiff_t n_entries, int32_t target, const REAL *bias, const TouchTable *table,
+INLINE ptrdiff_t FN(touch_row)(const int direct, const int keep, const SupportWeights *weights, const int32_t *features,
+                               const REAL *x, ptrdiff_t n_entries, int32_t target, const REAL *base_of, TouchTable table,
                                int32_t *touched, REAL *sums, int32_t *positions)
 {
-    const FN(Hash) hash = FN(hash_of)(table->n_slots);
-    const int32_t base = (int32_t)*table->base;
-    int64_t *restrict slots = table->slots;
+    const int32_t base = (int32_t)*table.base;
     int32_t n = 0;
     if (target >= 0) {
-        slots[FN(hashed)(hash, target)] = FN(slot_of)(target, base);
+        int32_t at;
+        const ptrdiff_t slot = FN(find)(direct, &table, base, target, &at);
+        FN(put)(direct, &table, slot, target, base);
         touched[0] = target;
         n = 1;
     }
@@ -80,10 +75,10 @@ INLINE ptrdiff_t FN(touch_row)(const int keep, const SupportWeights *weights, co
             for (ptrdiff_t q = line; q < end; q++) {
                 const int32_t id = ids[q];
                 int32_t at;
-                const uint32_t slot = FN(find)(slots, hash, base, id, &at);
+                const ptrdiff_t slot = FN(find)(direct, &table, base, id, &at);
                 const int32_t is_new = at >> 31, p = (n & is_new) | (at & ~is_new);
                 touched[n] = id;
-                slots[slot] = FN(slot_of)(id, base + p);
+                FN(put)(direct, &table, slot, id, base + p);
                 sums[p] += xe * w[q];
                 if (keep)
                     positions[q] = p;
@@ -91,7 +86,7 @@ INLINE ptrdiff_t FN(touch_row)(const int keep, const SupportWeights *weights, co
             }
         }
         for (int32_t p = before; p < n; p++)
-            __builtin_prefetch(bias + touched[p], 0, 2);
+            __builtin_prefetch(base_of + 2 * touched[p], 0, 2);
         if (keep)
             positions += length;
     }
@@ -99,13 +94,15 @@ INLINE ptrdiff_t FN(touch_row)(const int keep, const SupportWeights *weights, co
 }
 
 static ptrdiff_t FN(touch)(const SupportWeights *weights, const int32_t *features, const REAL *x, ptrdiff_t n_entries,
-                           int32_t target, const REAL *bias, const TouchTable *table, ptrdiff_t capacity,
+                           int32_t target, const REAL *base_of, const TouchTable *table, ptrdiff_t capacity,
                            int32_t *touched_out, REAL *sums_out, int32_t *positions_out)
 {
     memset(sums_out, 0, capacity * sizeof(REAL));
-#define ROW(keep)                                                                                                     \
-    FN(touch_row)(keep, weights, features, x, n_entries, target, bias, table, touched_out, sums_out, positions_out)
-    return positions_out ? ROW(1) : ROW(0);
+#define ROW(direct, keep)                                                                                             \
+    FN(touch_row)(direct, keep, weights, features, x, n_entries, target, base_of, *table, touched_out, sums_out, positions_out)
+    if (table->direct)
+        return positions_out ? ROW(1, 1) : ROW(1, 0);
+    return positions_out ? ROW(0, 1) : ROW(0, 0);
 #undef ROW
 }
 
@@ -136,17 +133,35 @@ static double FN(exp_wide)(const REAL *x, ptrdiff_t n, double shift, double *out
     return sum;
 }
 
-static double FN(add_bias)(const int32_t *touched, ptrdiff_t n, const REAL *bias, double shift, REAL *z)
+static double FN(add_bias)(const int32_t *touched, ptrdiff_t n, const REAL *base_of, REAL *z)
+{
+    double sums[4] = {0};
+    ptrdiff_t i = 0;
+    for (; i + 4 <= n; i += 4)
+        for (int l = 0; l < 4; l++) {
+            const REAL *base = base_of + 2 * (ptrdiff_t)touched[i + l];
+            z[i + l] += base[0];
+            sums[l] += base[1];
+        }
+    for (; i < n; i++) {
+        z[i] += base_of[2 * (ptrdiff_t)touched[i]];
+        sums[0] += base_of[2 * (ptrdiff_t)touched[i] + 1];
+    }
+    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
+/* (bias, exp(bias - shift)) side by side, for add_bias; the sum of the latter as they are rounded */
+static double FN(write_base)(const REAL *bias, ptrdiff_t n, double shift, REAL *base_out)
 {
     double sum = 0, some[FN(WIDE)];
     for (ptrdiff_t i = 0; i < n; i += FN(WIDE)) {
         const ptrdiff_t n_some = n - i < FN(WIDE) ? n - i : FN(WIDE);
+        FN(exp_wide)(bias + i, n_some, shift, some);
         for (ptrdiff_t j = 0; j < n_some; j++) {
-            const REAL b = bias[touched[i + j]];
-            z[i + j] += b;
-            some[j] = (double)b - shift;
+            base_out[2 * (i + j)] = bias[i + j];
+            base_out[2 * (i + j) + 1] = (REAL)some[j];
+            sum += (REAL)some[j];
         }
-        sum += PASTE(exp_some, f64, ISA_NAME)(some, n_some);
     }
     return sum;
 }
@@ -242,7 +257,6 @@ static void FN(topk_touched)(const int32_t *touched, const REAL *z, ptrdiff_t n,
                              const int32_t *ranked, ptrdiff_t n_ranked, const REAL *bias, ptrdiff_t k, REAL *values,
                              int64_t *ids)
 {
-    const FN(Hash) hash = FN(hash_of)(table->n_slots);
     for (ptrdiff_t j = 0; j < k; j++) {
         values[j] = -INFINITY;
         ids[j] = INT64_MAX;
@@ -254,7 +268,10 @@ static void FN(topk_touched)(const int32_t *touched, const REAL *z, ptrdiff_t n,
         if (!FN(heap_worse)(values[0], ids[0], bias[id], id))
             break; /* nor will those behind it get in */
         int32_t at;
-        FN(find)(table->slots, hash, (int32_t)*table->base, id, &at);
+        if (table->direct)
+            FN(find)(1, table, (int32_t)*table->base, id, &at);
+        else
+            FN(find)(0, table, (int32_t)*table->base, id, &at);
         if (at < 0)
             FN(heap_offer)(values, ids, k, bias[id], id);
     }
