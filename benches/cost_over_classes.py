@@ -11,7 +11,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastsoftmax import _threads
-from fastsoftmax._model import Model, Runner
+from fastsoftmax._model import Model
+from fastsoftmax._runner import Runner
 from fastsoftmax._training import FullSoftmax, Progress, SampledSoftmax, Trainer
 from fastsoftmax.optimizers import Adagrad
 from fastsoftmax.samplers import Unigram

@@ -5,7 +5,8 @@ from functools import partial
 import numpy as np
 
 from fastsoftmax import _threads, linear_cross_entropy, linear_topk
-from fastsoftmax._model import Model, Runner
+from fastsoftmax._model import Model
+from fastsoftmax._runner import Runner
 from fastsoftmax.optimizers import Adagrad
 
 from . import limits, problems

@@ -5,7 +5,8 @@ from functools import partial
 import numpy as np
 
 from fastsoftmax import _threads
-from fastsoftmax._model import Model, Runner
+from fastsoftmax._model import Model
+from fastsoftmax._runner import Runner
 from fastsoftmax._training import SampledSoftmax
 from fastsoftmax.optimizers import Adagrad
 from fastsoftmax.sampled import Candidates

@@ -4,11 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastsoftmax import _memory, optimizers
+from fastsoftmax import _calibration, _memory, optimizers
 from fastsoftmax._model import Model
 
 AUTO_HIDDEN_SIZE = 128
 AUTO_SAMPLED_CLASSES = 8192  # "auto" samples candidates from this many classes on
+CALIBRATED_ALPHA = 1e-4  # alpha="auto" of a low-rank term that is calibrated: it may be as weak as generalises best
 UNIGRAM_BYTES = 24  # of the alias table, a class
 
 
@@ -18,23 +19,27 @@ class Plan(NamedTuple):
     loss: str
     direct: str | None
     hidden_size: int | None
+    alpha: float
+    n_calibration_rows: int
     model_bytes: int
     model_formula: str
 
     def __str__(self):
-        choices = f"loss={self.loss!r}, direct={self.direct!r}, hidden_size={self.hidden_size}"
+        choices = f"loss={self.loss!r}, direct={self.direct!r}, hidden_size={self.hidden_size}, alpha={self.alpha:g}"
+        if self.n_calibration_rows:
+            choices += f", {self.n_calibration_rows:,} rows held out to calibrate"
         return f"{choices}: {self.model_bytes / 2**20:,.1f} MiB ({self.model_formula})"
 
 
-def choose(params, n_classes, n_features, *, dense_input):
-    """The Plan for a classifier's checked parameters (a dict) and the size of its problem."""
+def choose(params, n_samples, n_classes, n_features, *, n_entries, dense_input):
+    """The Plan for a classifier's checked parameters (a dict) and the size of its problem; `n_entries` are X's."""
     loss, direct, hidden_size = params["loss"], params["direct"], params["hidden_size"]
-    optimizer = optimizers.make(params["optimizer"], params["learning_rate"], params["alpha"])
+    optimizer = optimizers.make(params["optimizer"], params["learning_rate"], 0.0)
     itemsize = np.dtype(params["dtype"]).itemsize
 
     def forecast(hidden_size, direct):
-        size = {"optimizer": optimizer, "itemsize": itemsize}
-        return Model.forecast(n_classes, n_features, hidden_size, direct == "dense", **size)
+        size = {"optimizer": optimizer, "itemsize": itemsize, "n_pairs": n_entries}  # at most so many pairs
+        return Model.forecast(n_classes, n_features, hidden_size, direct, **size)
 
     if direct == "auto" and hidden_size == "auto":
         direct_bytes, low_rank_bytes = forecast(None, "dense")[0], forecast(AUTO_HIDDEN_SIZE, None)[0]
@@ -48,7 +53,29 @@ def choose(params, n_classes, n_features, *, dense_input):
     if loss == "auto":
         sampled = n_classes >= AUTO_SAMPLED_CLASSES and n_classes > 2 * params["n_negatives"]
         loss = "sampled_softmax" if sampled else "softmax"
-    return Plan(loss, direct, hidden_size, *forecast(hidden_size, direct))
+    fraction = params["calibration_fraction"]
+    if fraction == "auto":
+        fraction = _calibration.FRACTION if direct == "sparse" else 0.0
+    n_rows = _calibration.n_rows(n_samples, n_classes, hidden_size, fraction)
+    alpha = params["alpha"]
+    if alpha == "auto":
+        alpha = CALIBRATED_ALPHA if n_rows and hidden_size else 0.0
+    return Plan(loss, direct, hidden_size, alpha, n_rows, *forecast(hidden_size, direct))
+
+
+def sparse_optimizer(params, n_classes, row_norm, damping):
+    """The rule for a sparse direct term, on the sum of a batch's losses.
+
+    A step for one row alone, before anything is learned, moves the logit of its class by 1.5 log(n_classes): from knowing
+    nothing to being nearly sure (half and double of that do about as well). AdaGrad whose sum starts at `damping` and not
+    at zero, since otherwise the many tiny gradients of wrong classes step as far as the few large ones of right classes.
+    """
+    learning_rate = params["direct_learning_rate"]
+    if learning_rate == "auto":
+        learning_rate = 1.5 * np.log(n_classes) / max(row_norm, np.finfo(np.float32).tiny)
+    if params["optimizer"] == "sgd":
+        return optimizers.SGD(learning_rate / np.sqrt(damping))
+    return optimizers.Adagrad(learning_rate)
 
 
 def memory_needed(plan, params, n_classes):

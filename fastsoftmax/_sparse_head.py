@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastsoftmax import _sparse_bias, _sparse_direct, _threads
+from fastsoftmax._additions import Additions
 from fastsoftmax._head import Workspace
 
 PAIR_WORK = 16  # multiply-adds that a pair of a row's feature and a class stands for
@@ -67,6 +68,20 @@ class Base:
         if shift == -np.inf:
             return rank_of, 0.0, 0.0
         return rank_of, float(np.exp(others - np.float64(shift)).sum()), shift
+
+
+def row_chunks(X, lengths, n_pairs, max_rows=8192):
+    """(start, stop) of consecutive rows of the CSR `X` with up to `n_pairs` pairs (entry, class of its feature) each.
+
+    At least one row, at most `max_rows`: larger chunks gain nothing. lengths : (n_features,) classes of each feature
+    """
+    before = np.concatenate([[0], np.cumsum(lengths.astype(np.int64)[X.indices])])[X.indptr]
+    start, n_rows = 0, X.shape[0]
+    while start < n_rows:
+        stop = int(np.searchsorted(before, before[start] + n_pairs, side="right")) - 1
+        stop = min(max(stop, start + 1), start + max_rows, n_rows)
+        yield start, stop
+        start = stop
 
 
 class SparseForward:
@@ -130,6 +145,11 @@ class SparseForward:
         )  # fmt: skip
         if normalise:
             self.normalise()
+
+    def additions(self):
+        """The logits as _head.Terms takes them, to add to others."""
+        begin = self.row_ptr[:-1]
+        return Additions(begin, begin + self.n_touched, self.touched, self.logits)
 
     def array(self, name, shape, dtype=None):
         return self.workspace.array(f"sparse.{name}", shape, self.base.bias.dtype if dtype is None else dtype)

@@ -8,8 +8,6 @@ from fastsoftmax import _validation as v
 from fastsoftmax._batch import RowReader
 from fastsoftmax._head import WORKING_MEMORY
 
-MAX_ROWS = 8192  # rows at a time at most: larger chunks gain nothing
-
 
 class SparseLinearInput:
     """Checked X, sparse W and bias, served as passes over chunks of rows. Everything is computed in W's dtype."""
@@ -32,15 +30,10 @@ class SparseLinearInput:
     def chunks(self, n_candidates, keep=None):
         """Slices of rows whose touched classes, and what is kept of them, three quarters of `keep` bytes hold."""
         memory = WORKING_MEMORY if keep is None else keep
-        n_classes_of = np.diff(self.weights.indptr).astype(np.int64)
-        pairs = np.concatenate([[0], np.cumsum(n_classes_of[self.X.indices])])[self.X.indptr]  # before each row
         pair_bytes = 4 + 4 + self.W.dtype.itemsize + 8  # position, class, logit, gradient of the bias
-        fitting, start = max(1, memory * 3 // 4 // pair_bytes), 0
-        while start < self.n_rows:
-            stop = int(np.searchsorted(pairs, pairs[start] + fitting, side="right")) - 1
-            stop = min(max(stop, start + 1), start + MAX_ROWS, self.n_rows)
+        n_pairs = max(1, memory * 3 // 4 // pair_bytes)
+        for start, stop in _sparse_head.row_chunks(self.X, np.diff(self.weights.indptr), n_pairs):
             yield slice(start, stop)
-            start = stop
 
     def batch(self, rows):
         X = self.X

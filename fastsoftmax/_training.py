@@ -35,27 +35,46 @@ class SampledSoftmax:
         return {"class_ids": candidates.class_ids, "offset": candidates.offset}, candidates.target
 
 
+class Part:
+    """Terms of a model that train on a loss of their own.
+
+    Parameters
+    ----------
+    runner : _runner.Runner over the training rows
+    loss : FullSoftmax or SampledSoftmax
+    optimizer : SGD or Adagrad
+    rate_name : what the user knows its learning rate as
+    """
+
+    def __init__(self, runner, loss, optimizer, rate_name="learning_rate"):
+        self.runner, self.loss, self.optimizer = runner, loss, optimizer
+        self.learning_rate, self.rate_name = optimizer.learning_rate, rate_name
+
+    def step(self, rows, target, weight, rng, rate):
+        """One step on these rows, with `rate` times the learning rate. Returns the loss from before it."""
+        self.optimizer.learning_rate = self.learning_rate * rate
+        candidates, target = self.loss.candidates(target, rng)
+        return self.runner.step(rows, target, self.optimizer, weight=weight, **candidates)
+
+
 class Trainer:
     """Steps a model through epochs.
 
     Parameters
     ----------
-    runner : _model.Runner over the training rows
+    parts : list of Part, over the same rows
     target : (n_samples,) int64 class codes
     weight : (n_samples,) float64, of mean 1
-    loss : FullSoftmax or SampledSoftmax
-    optimizer : SGD or Adagrad
     batch_size : int
     rng : numpy Generator
     n_steps : int or None
         The learning rate falls linearly to zero over so many steps; None: it stays.
     """
 
-    def __init__(self, runner, target, weight, loss, optimizer, *, batch_size, rng, n_steps=None):
-        self.runner, self.target, self.weight = runner, target, weight
-        self.loss, self.optimizer = loss, optimizer
+    def __init__(self, parts, target, weight, *, batch_size, rng, n_steps=None):
+        self.parts, self.target, self.weight = parts, target, weight
         self.batch_size, self.rng, self.n_steps = batch_size, rng, n_steps
-        self.learning_rate, self.steps_done = optimizer.learning_rate, 0
+        self.steps_done = 0
 
     def epoch(self, progress):
         """One pass over all rows in random order. Returns the mean loss."""
@@ -69,11 +88,11 @@ class Trainer:
         return float(total / len(order))
 
     def _step(self, rows):
-        if self.n_steps is not None:
-            self.optimizer.learning_rate = self.learning_rate * (1 - self.steps_done / self.n_steps)
+        """The mean of the parts' losses."""
+        rate = 1.0 if self.n_steps is None else max(0.0, 1 - self.steps_done / self.n_steps)
         self.steps_done += 1
-        candidates, target = self.loss.candidates(self.target[rows], self.rng)
-        loss = self.runner.step(rows, target, self.optimizer, weight=self.weight[rows], **candidates)
+        losses = [part.step(rows, self.target[rows], self.weight[rows], self.rng, rate) for part in self.parts]
+        loss = sum(losses) / len(losses)
         if not np.isfinite(loss):
             raise FloatingPointError(self._diverged(f"the loss became {loss}"))
         return loss
@@ -83,12 +102,13 @@ class Trainer:
 
         It reads the whole model: once after training, not after each step.
         """
-        if not self.runner.model.is_finite():
+        if not all(part.runner.model.is_finite() for part in self.parts):
             raise FloatingPointError(self._diverged("weights or squared gradients became infinite or NaN"))
 
     def _diverged(self, what):
+        rates = " and ".join(f"{part.rate_name} (now {part.learning_rate})" for part in self.parts)
         return (
-            f"{what}: training diverged; lower learning_rate (now {self.learning_rate}), scale the rows of X "
+            f"{what}: training diverged; lower {rates}, scale the rows of X "
             "(sklearn.preprocessing.normalize), or raise alpha"
         )
 

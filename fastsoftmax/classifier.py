@@ -3,10 +3,15 @@
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from fastsoftmax import _head, _planning, _threads, optimizers, samplers
+from fastsoftmax import _calibration, _head, _planning, _threads, optimizers, samplers
 from fastsoftmax import _validation as v
-from fastsoftmax._model import Model, Runner
-from fastsoftmax._training import FullSoftmax, Progress, SampledSoftmax, Trainer
+from fastsoftmax._model import Model, Pattern
+from fastsoftmax._runner import Runner
+from fastsoftmax._sparse_runner import SparseRunner
+from fastsoftmax._support import support
+from fastsoftmax._training import FullSoftmax, Part, Progress, SampledSoftmax, Trainer
+
+DIRECT_PRIOR = 0.5  # the sparse term learns beside a bias of this times the log class frequencies (0.3 to 1 do as well)
 
 __all__ = ["SoftmaxClassifier"]
 
@@ -106,7 +111,11 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         batch_size=256,
         max_iter=10,
         gradient_threshold=3e-4,
-        alpha=0.0,
+        alpha="auto",
+        direct_learning_rate="auto",
+        min_count=1,
+        max_classes_per_feature=1000,
+        calibration_fraction="auto",
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=1,
@@ -128,6 +137,10 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         self.max_iter = max_iter
         self.gradient_threshold = gradient_threshold
         self.alpha = alpha
+        self.direct_learning_rate = direct_learning_rate
+        self.min_count = min_count
+        self.max_classes_per_feature = max_classes_per_feature
+        self.calibration_fraction = calibration_fraction
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
@@ -157,8 +170,22 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         classes, codes = np.unique(y, return_inverse=True)
         v.check_classes(classes)
         rng = v.check_rng("random_state", self.random_state)
-        X, codes, weight, valid = self._hold_out(X, codes, weight, rng)
-        self._initialise(classes, codes, X, rng)
+        plan = self._plan(classes, X)
+        rows, valid = (X, codes, weight), None
+        if self.early_stopping:
+            rows, valid = _hold_out(*rows, self.validation_fraction, rng)
+        held_out = valid
+        if plan.n_calibration_rows and not self.early_stopping:
+            rows, held_out = _hold_out(*rows, plan.n_calibration_rows, rng)
+        self._initialise(plan, classes, *rows[:2], rng)
+        self._train(*rows, valid)
+        if plan.n_calibration_rows:
+            X, codes, weight = (a[: plan.n_calibration_rows] for a in held_out)
+            self.calibration_ = _calibration.calibrate(self._runner(X), codes, weight)
+        return self
+
+    def _train(self, X, codes, weight, valid):
+        """All epochs; of the held-out rows `valid`, if there are any, the best one's model stays."""
         best, stale = None, 0
         with Progress(X.shape[0], self.max_iter, self.verbose) as progress:
             trainer = self._trainer(X, codes, weight, self.max_iter if self.schedule == "linear" else None)
@@ -176,7 +203,6 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             self._model = best
         else:
             trainer.check_finite()
-        return self
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """One epoch on (X, y), going on from the model so far.
@@ -197,10 +223,13 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             classes = np.unique(v.check_labels(classes, name="classes"))
             v.check_classes(classes, name="classes")
             codes = v.encode_labels(y, classes)
-            self._initialise(classes, codes, X, v.check_rng("random_state", self.random_state))
+            plan = self._plan(classes, X)
+            self._initialise(plan, classes, X, codes, v.check_rng("random_state", self.random_state))
         else:
             X = v.check_X(X, n_features=self.n_features_in_, dtype=self._model.dtype)
             codes = v.encode_labels(y, self.classes_)
+            if self._model.pattern is not None:
+                self._model.grow(self._support(X, codes), self._damping)
         with Progress(X.shape[0], 1, self.verbose) as progress:
             self.loss_curve_.append(self._trainer(X, codes, weight).epoch(progress))
         self.n_iter_ += 1
@@ -209,13 +238,24 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     def _check_params(self):
         v.check_option("loss", self.loss, ("auto", "softmax", "sampled_softmax"))
         v.check_option("schedule", self.schedule, ("linear", "constant"))
-        v.check_option("direct", self.direct, ("auto", "dense", None))
+        v.check_option("direct", self.direct, ("auto", "dense", "sparse", None))
         if self.hidden_size not in ("auto", None):
             v.check_int("hidden_size", self.hidden_size, minimum=1)
         if self.direct is None and self.hidden_size is None:
             raise ValueError("direct and hidden_size are both None: the model would have no weights")
-        for name in ("n_negatives", "batch_size", "max_iter", "n_iter_no_change"):
+        for name in ("n_negatives", "batch_size", "max_iter", "n_iter_no_change", "min_count"):
             v.check_int(name, getattr(self, name), minimum=1)
+        if self.max_classes_per_feature is not None:
+            v.check_int("max_classes_per_feature", self.max_classes_per_feature, minimum=1)
+        if self.direct_learning_rate != "auto":
+            v.check_real("direct_learning_rate", self.direct_learning_rate, above=0)
+        if self.calibration_fraction != "auto":
+            v.check_real("calibration_fraction", self.calibration_fraction, minimum=0, maximum=0.5)
+            if self.calibration_fraction and self.direct == "dense":
+                raise ValueError(
+                    "calibration_fraction must be 0 or 'auto' with direct='dense', got "
+                    f"{self.calibration_fraction}: only sparse and low-rank terms are calibrated"
+                )
         v.check_int("working_memory", self.working_memory, minimum=0)
         v.check_dtype("dtype", self.dtype)
         v.check_n_threads(self.n_threads)
@@ -231,46 +271,58 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"X must have at least one row and one feature, got shape {X.shape}")
         return X, v.check_labels(y, X_rows=X.shape[0]), v.check_sample_weight(sample_weight, X.shape[0])
 
-    def _optimizer(self):
-        return optimizers.make(self.optimizer, self.learning_rate, self.alpha)
-
-    def _hold_out(self, X, codes, weight, rng):
-        """(X, codes, weight) of the training rows, and of the held-out rows or None."""
-        if not self.early_stopping:
-            return X, codes, weight, None
-        from sklearn.model_selection import train_test_split
-
-        seed = int(rng.integers(np.iinfo(np.int32).max))
-        split = train_test_split(X, codes, weight, test_size=self.validation_fraction, random_state=seed)
-        return *split[::2], split[1::2]
+    def _optimizer(self, alpha=0.0):
+        alpha = alpha if self.alpha == "auto" else self.alpha
+        return optimizers.make(self.optimizer, self.learning_rate, alpha)
 
     def _validation_loss(self, X, codes, weight):
         return float(np.average(self._runner(X).nll(codes), weights=weight))
 
-    def _initialise(self, classes, codes, X, rng):
-        n_classes, n_features = len(classes), X.shape[1]
-        params, dense_input = self.get_params(), isinstance(X, np.ndarray)
-        plan = _planning.choose(params, n_classes, n_features, dense_input=dense_input)
+    def _plan(self, classes, X):
+        """What "auto" stands for; MemoryError where the memory it takes is not there."""
+        n_classes, dense_input = len(classes), isinstance(X, np.ndarray)
+        n_entries = X.size if dense_input else X.nnz
+        params = self.get_params()
+        plan = _planning.choose(
+            params, *X.shape[:1], n_classes, X.shape[1], n_entries=n_entries, dense_input=dense_input
+        )
         if self.verbose:
             print(plan)
-        needed = _planning.memory_needed(plan, params, n_classes)
-        v.check_memory("training", *needed)
-        self.loss_, self.direct_, self.hidden_size_ = plan.loss, plan.direct, plan.hidden_size
+        v.check_memory("training", *_planning.memory_needed(plan, params, n_classes))
+        return plan
+
+    def _initialise(self, plan, classes, X, codes, rng):
+        n_classes = len(classes)
+        self.loss_, self.direct_, self.hidden_size_, self.alpha_ = plan.loss, plan.direct, plan.hidden_size, plan.alpha
         self._class_counts = np.maximum(np.bincount(codes, minlength=n_classes), 1)
         self._check_sampling()
+        self.classes_, self.n_features_in_, self._rng = classes, X.shape[1], rng
+        pattern = self._support(X, codes) if plan.direct == "sparse" else None
         self._model = Model.initialise(
             n_classes,
-            n_features,
+            X.shape[1],
             plan.hidden_size,
-            plan.direct == "dense",
+            plan.direct,
             optimizer=self._optimizer(),
-            dense_input=dense_input and plan.hidden_size is None,
+            dense_input=isinstance(X, np.ndarray) and plan.hidden_size is None,
             rng=rng,
             dtype=np.dtype(self.dtype),
+            pattern=pattern,
         )
         self._model.bias[:] = np.log(self._class_counts / self._class_counts.sum())
-        self.classes_, self.n_features_in_, self._rng = classes, n_features, rng
-        self.loss_curve_, self.validation_curve_, self.n_iter_ = [], [], 0
+        self._damping = None
+        if pattern is not None:
+            values = X if isinstance(X, np.ndarray) else X.data
+            self._damping = float(np.vdot(values, values)) / X.shape[0] or 1.0
+            if "W" in self._model.state:
+                self._model.state["W"].fill(self._damping)
+            if plan.hidden_size is None:
+                self._model.bias *= DIRECT_PRIOR
+        self.loss_curve_, self.validation_curve_, self.n_iter_, self.calibration_ = [], [], 0, {}
+
+    def _support(self, X, codes):
+        limits = {"min_count": self.min_count, "max_classes_per_feature": self.max_classes_per_feature}
+        return Pattern.of(support(X, codes, n_classes=len(self.classes_), **limits))
 
     def _trainer(self, X, codes, weight, n_epochs=None):
         """A Trainer whose learning rate falls over `n_epochs`, if given."""
@@ -279,23 +331,33 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             self._check_sampling()
             loss = SampledSoftmax(samplers.make(self.sampler, self._class_counts), self.n_negatives)
         n_steps = None if n_epochs is None else n_epochs * -(-X.shape[0] // self.batch_size)
-        optimizer = self._optimizer()
+        optimizer = self._optimizer(self.alpha_)
         self._model.prepare(optimizer)
-        return Trainer(
-            self._runner(X),
-            codes,
-            weight,
-            loss,
-            optimizer,
-            batch_size=self.batch_size,
-            rng=self._rng,
-            n_steps=n_steps,
-        )
+        parts = []
+        if self.direct_ == "sparse":
+            parts.append(self._sparse_part(X))
+        if self.direct_ != "sparse" or self.hidden_size_ is not None:
+            model = self._model.low_rank() if self.direct_ == "sparse" else self._model
+            parts.append(Part(self._runner(X, model), loss, optimizer))
+        return Trainer(parts, codes, weight, batch_size=self.batch_size, rng=self._rng, n_steps=n_steps)
 
-    def _runner(self, X):
-        """A Runner over checked X."""
+    def _sparse_part(self, X):
+        """The sparse direct term, which learns by itself: beside a bias that stays as it is."""
+        model, n_classes = self._model, len(self.classes_)
+        bias = model.bias
+        if self.hidden_size_ is not None:
+            bias = (DIRECT_PRIOR * np.log(self._class_counts / self._class_counts.sum())).astype(model.dtype)
+        state = {name: a for name, a in model.state.items() if name == "W"}
+        optimizer = _planning.sparse_optimizer(self.get_params(), n_classes, np.sqrt(self._damping), self._damping)
+        runner = self._runner(X, Model(W=model.W, bias=bias, state=state, pattern=model.pattern))
+        return Part(runner, FullSoftmax(), optimizer, "direct_learning_rate")
+
+    def _runner(self, X, model=None):
+        """A Runner of the model, or of another one, over checked X."""
+        model = self._model if model is None else model
         n_threads = _threads.resolve(v.check_n_threads(self.n_threads))
-        return Runner(self._model, X, n_threads=n_threads, working_memory=self.working_memory)
+        runner = SparseRunner if model.pattern is not None and model.E is None else Runner
+        return runner(model, X, n_threads=n_threads, working_memory=self.working_memory)
 
     # -- prediction --
 
@@ -362,7 +424,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
 
     @property
     def coef_(self):
-        return self._fitted("W")
+        W = self._fitted("W")
+        return W if self._model.pattern is None else self._model.sparse_matrix()
 
     @property
     def embedding_(self):
@@ -390,3 +453,12 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         from fastsoftmax import persistence
 
         return persistence.load(path)
+
+
+def _hold_out(X, codes, weight, size, rng):
+    """(X, codes, weight) of the training rows, and of the held-out rows; `size` is their share or number."""
+    from sklearn.model_selection import train_test_split
+
+    seed = int(rng.integers(np.iinfo(np.int32).max))
+    split = train_test_split(X, codes, weight, test_size=size, random_state=seed)
+    return split[::2], split[1::2]

@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from fastsoftmax import _validation as v
-from fastsoftmax._model import Model
+from fastsoftmax._model import Model, Pattern
 
 FORMAT = "fastsoftmax.SoftmaxClassifier"
 FORMAT_VERSION = 1
-FITTED = ("loss_", "direct_", "hidden_size_", "loss_curve_", "validation_curve_", "n_iter_", "n_features_in_")
+FITTED = (
+    "loss_", "direct_", "hidden_size_", "alpha_", "calibration_", "loss_curve_", "validation_curve_", "n_iter_",
+    "n_features_in_", "_damping",
+)  # fmt: skip
 
 
 def save(classifier, path, extra=None):
@@ -48,6 +51,9 @@ def save(classifier, path, extra=None):
     }
     tensors, header["classes"] = _pack_labels(classifier.classes_)
     tensors["class_counts"] = classifier._class_counts
+    pattern = classifier._model.pattern
+    if pattern is not None:
+        tensors |= {f"pattern.{name}": a for name, a in pattern._asdict().items()}
     header["fortran"] = []
     for name, a in classifier._model.arrays().items():
         if a.ndim == 2 and not a.flags.c_contiguous:
@@ -112,7 +118,9 @@ def load_with_extra(path):
         for name in header["fortran"]:
             tensors[name] = tensors[name].T
         state = {name.removeprefix("state."): a for name, a in tensors.items() if name.startswith("state.")}
-        classifier._model = Model(**{name: tensors.get(name) for name in Model.NAMES}, state=state)
+        pattern = {name: tensors.get(f"pattern.{name}") for name in Pattern._fields}
+        pattern = None if pattern["indptr"] is None else Pattern(**pattern)
+        classifier._model = Model(**{name: tensors.get(name) for name in Model.NAMES}, state=state, pattern=pattern)
         extra = header["extra"]
         _check_consistent(classifier)
         classifier._resume()
@@ -175,7 +183,7 @@ def _check_consistent(classifier):
         raise ValueError(f"the model has {n_classes} classes, but {len(classifier._class_counts)} class counts")
     expected = {
         "bias": (n_classes,),
-        "W": (n_classes, n_features),
+        "W": (n_classes, n_features) if model.pattern is None else (len(model.pattern.class_ids),),
         "E": (n_features, hidden_size),
         "V": (n_classes, hidden_size),
     }
@@ -186,5 +194,17 @@ def _check_consistent(classifier):
             raise ValueError(
                 f"the model's {name} has shape {a.shape} and dtype {a.dtype}, but {shape} {model.bias.dtype} is expected"
             )
+    if model.pattern is not None:
+        _check_pattern(model)
     if (model.E is None) != (model.V is None) or (model.E is None and model.W is None):
         raise ValueError("the model's weights are not complete")
+
+
+def _check_pattern(model):
+    """The pairs of a sparse direct term, whose weights have the right shape."""
+    if model.pattern.class_ids.dtype != np.int32 or model.W is None:
+        raise ValueError(f"the model's class numbers have dtype {model.pattern.class_ids.dtype}, or have no weights")
+    W = model.sparse_matrix()
+    v.check_sparse_W(W, name="the model's W")
+    if not W.has_canonical_format:
+        raise ValueError("the model's pairs are not in ascending order")

@@ -101,7 +101,7 @@ BAD_X = [
 ]
 BAD_PARAMS = [
     ({"loss": "hinge"}, ValueError, "loss must be one of .*'hinge'"),
-    ({"direct": "sparse"}, ValueError, "direct must be one of .*'sparse'"),
+    ({"direct": "low rank"}, ValueError, "direct must be one of .*'low rank'"),
     ({"hidden_size": 0}, ValueError, "hidden_size must be at least 1, got 0"),
     ({"hidden_size": 1.5}, TypeError, "hidden_size must be an integer, got 1.5"),
     ({"direct": None, "hidden_size": None}, ValueError, "direct and hidden_size are both None"),
@@ -227,6 +227,11 @@ def test_target_log_proba_of_unknown_labels(data, fitted):
 # -- what "auto" chooses, and what it says --
 
 
+def choose(n_classes, n_features, dense_input, n_samples=1000, **params):
+    size = {"n_entries": 10 * n_samples, "dense_input": dense_input}
+    return _planning.choose(SoftmaxClassifier(**params).get_params(), n_samples, n_classes, n_features, **size)
+
+
 @pytest.mark.parametrize(
     ("params", "n_classes", "n_features", "dense_input", "expected"),
     [
@@ -249,15 +254,14 @@ def test_target_log_proba_of_unknown_labels(data, fitted):
     ],
 )
 def test_auto(params, n_classes, n_features, dense_input, expected):
-    plan = _planning.choose(SoftmaxClassifier(**params).get_params(), n_classes, n_features, dense_input=dense_input)
+    plan = choose(n_classes, n_features, dense_input, **params)
     assert (plan.loss, plan.direct, plan.hidden_size) == expected
 
 
 def test_auto_heeds_the_memory(monkeypatch):
-    params = SoftmaxClassifier().get_params()
-    assert _planning.choose(params, 10**5, 784, dense_input=True).direct == "dense"
+    assert choose(10**5, 784, True).direct == "dense"
     monkeypatch.setattr(_memory, "available", lambda: 10**9)
-    assert _planning.choose(params, 10**5, 784, dense_input=True).hidden_size == 128
+    assert choose(10**5, 784, True).hidden_size == 128
 
 
 def test_verbose_says_what_it_chose(data, capsys):

@@ -18,7 +18,8 @@ from fastsoftmax import (
     linear_topk,
     sampled_cross_entropy,
 )
-from fastsoftmax._model import Model, Runner
+from fastsoftmax._model import Model
+from fastsoftmax._runner import Runner
 from fastsoftmax.optimizers import Adagrad
 
 TOLERANCE = {np.float32: 3e-6, np.float64: 1e-13}

@@ -5,7 +5,8 @@ import pytest
 import scipy.sparse as sp
 
 from fastsoftmax import SoftmaxClassifier, _head, _reference, optimizers
-from fastsoftmax._model import Model, Runner
+from fastsoftmax._model import Model
+from fastsoftmax._runner import Runner
 from fastsoftmax.linear import linear_cross_entropy
 
 DTYPES = (np.float32, np.float64)

@@ -6,7 +6,8 @@ import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastsoftmax import _batch, _head, _reference, linear_cross_entropy, linear_topk, sampled_cross_entropy
-from fastsoftmax._model import Model, Runner
+from fastsoftmax._model import Model
+from fastsoftmax._runner import Runner
 from fastsoftmax.optimizers import SGD, Adagrad
 
 DTYPES = [np.float32, np.float64]

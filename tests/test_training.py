@@ -6,7 +6,8 @@ import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastsoftmax import SoftmaxClassifier, _reference
-from fastsoftmax._model import Model, Runner
+from fastsoftmax._model import Model
+from fastsoftmax._runner import Runner
 from fastsoftmax._training import SampledSoftmax
 from fastsoftmax.optimizers import SGD, Adagrad
 from fastsoftmax.samplers import LogUniform

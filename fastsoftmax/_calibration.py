@@ -1,0 +1,98 @@
+"""Scales for the terms of a trained model, from rows that it was not trained on.
+
+A model with a weight for every (feature, class) seen in training explains its training rows by pairs that only they have.
+Its logits are too sure of themselves, and the log class frequencies in its bias, learned beside such pairs, are too strong:
+one factor for each term, fitted by maximum likelihood on other rows, mends that (temperature scaling, Guo et al. 2017,
+arXiv:1706.04599, with a temperature for each term). It is also how terms that were trained side by side are added up.
+"""
+
+import numpy as np
+from scipy.optimize import minimize
+
+from fastsoftmax import _head, _sparse_head
+from fastsoftmax._model import Model
+from fastsoftmax._sparse_runner import SparseRunner
+
+FRACTION = 0.03  # of the rows are held out by default,
+MIN_ROWS, MAX_ROWS = 30, 2000  # at least and at most so many,
+ROW_WORK = 3 << 30  # or, with a low-rank term, so many as this many multiply-adds a pass allow, but not below
+MIN_TILED_ROWS = 300
+SMALLEST = 1e-3  # factor
+MAX_ITER = 20
+
+
+def n_rows(n_samples, n_classes, hidden_size, fraction):
+    """How many rows to hold out; 0 where they would be too few to tell anything."""
+    most = MAX_ROWS
+    if hidden_size:
+        most = int(np.clip(ROW_WORK // (n_classes * (hidden_size + 8)), MIN_TILED_ROWS, MAX_ROWS))
+    n = min(int(fraction * n_samples), most)
+    return n if n >= MIN_ROWS else 0
+
+
+def calibrate(runner, target, weight):
+    """Multiply bias, W and V of the runner's model by the factors that suit its rows best. Returns the factors by name."""
+    names = [name for name in ("bias", "W", "V") if getattr(runner.model, name) is not None]
+    weight = weight / weight.sum()
+
+    def objective(factors):
+        factors = dict(zip(names, factors, strict=True))
+        loss, gradient = _loss(runner, factors, target, weight)
+        return loss, np.array([gradient[name] for name in names])
+
+    bounds = [(0.0 if name == "bias" else SMALLEST, None) for name in names]
+    start = np.ones(len(names))
+    found = minimize(objective, start, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": MAX_ITER})
+    factors = dict(zip(names, found.x.tolist(), strict=True))
+    for name, factor in factors.items():
+        getattr(runner.model, name)[...] *= factor
+    return factors
+
+
+def _scaled(model, factors):
+    arrays = {name: factor * getattr(model, name) for name, factor in factors.items()}
+    arrays = {name: a.astype(model.dtype, copy=False) for name, a in arrays.items()}
+    return Model(E=model.E, pattern=model.pattern, **arrays)
+
+
+def _loss(runner, factors, target, weight):
+    """The weighted loss of the model with its terms scaled, and its derivative by each factor."""
+    model = _scaled(runner.model, factors)
+    common = {"n_threads": runner.n_threads, "working_memory": runner.working_memory}
+    scaled = type(runner)(model, runner.X, **common)
+    derivatives = _sparse_derivatives if isinstance(scaled, SparseRunner) else _tiled_derivatives
+    loss, gradient = derivatives(scaled, target, weight)
+    # d/dfactor (factor a) = a, while the sums above are with the scaled arrays
+    bias = gradient.pop("bias") @ runner.model.bias.astype(np.float64)
+    return loss, {"bias": bias, **{name: value / factors[name] for name, value in gradient.items()}}
+
+
+def _sparse_derivatives(runner, target, weight):
+    model, loss = runner.model, 0.0
+    dW, dbias = np.zeros_like(model.W), np.zeros_like(model.bias, np.float64)
+    bias_gradient = _sparse_head.BiasGradient(runner.base)
+    for rows in runner.chunks():
+        forward = runner._forward(rows, target[rows])
+        loss += weight[rows] @ forward.nll
+        forward.backward(weight[rows], dW, dbias=bias_gradient)
+    dbias = np.zeros_like(model.bias)
+    bias_gradient.finish(dbias)
+    return loss, {"W": dW.astype(np.float64) @ model.W, "bias": dbias.astype(np.float64)}
+
+
+def _tiled_derivatives(runner, target, weight):
+    model, loss = runner.model, 0.0
+    dbias, sums = np.zeros_like(model.bias), {"V": 0.0}
+    if model.pattern is not None:
+        sums["W"] = 0.0
+    for rows in runner.chunks():
+        forward = runner.forward(rows, target[rows], memory=runner.working_memory)
+        loss += weight[rows] @ forward.nll
+        dhidden, additions = np.empty_like(forward.terms.hidden), forward.terms.additions
+        dadditions = None if additions is None else np.zeros_like(additions.values)
+        forward.backward(weight[rows], _head.Destination(bias=dbias), dhidden=dhidden, dadditions=dadditions)
+        sums["V"] += np.vdot(dhidden.astype(np.float64), forward.terms.hidden)
+        if additions is not None:
+            for begin, end in zip(additions.begin, additions.end, strict=True):
+                sums["W"] += float(dadditions[begin:end] @ additions.values[begin:end])
+    return loss, {**sums, "bias": dbias.astype(np.float64)}

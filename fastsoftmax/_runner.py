@@ -1,0 +1,132 @@
+"""Runs a Model over the rows of X, batch by batch: log-likelihoods, the best classes, all logits, and optimiser steps."""
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from fastsoftmax import _head, _lowrank, _threads
+from fastsoftmax._batch import RowReader
+from fastsoftmax._sparse_head import Base, SparseForward
+
+
+class Runner:
+    """Runs a Model over the rows of one checked X: threads, scratch and row reader held ready.
+
+    A dense X stays dense where the model is a dense direct term alone, else it goes batch by batch as CSR. All classes (or
+    the candidates) are gone through in tiles; a sparse direct term adds to the logits of those that a row touches.
+    """
+
+    def __init__(self, model, X, *, n_threads, working_memory=_head.WORKING_MEMORY):
+        self.model, self.X = model, X
+        self.n_threads, self.working_memory = n_threads, working_memory
+        self.workspace = _head.Workspace()
+        self.dense_input = isinstance(X, np.ndarray)
+        self.dense_direct = self.dense_input and model.E is None and model.pattern is None
+        if not self.dense_direct:
+            self.reader = RowReader(X.shape[1])
+        if model.pattern is not None:
+            self.no_bias = Base(np.zeros_like(model.bias), n_threads)
+
+    def _batch(self, rows):
+        if not self.dense_input:
+            return self.reader.take(self.X.indptr, self.X.indices, self.X.data, rows)
+        block = csr_matrix(self.X[rows])
+        return self.reader.take(block.indptr, block.indices, block.data, np.arange(len(rows)))
+
+    def terms(self, rows, class_ids=None):
+        """The logits of rows `rows` (int64 array)."""
+        model, n_rows = self.model, len(rows)
+        n_candidates = model.n_classes if class_ids is None else len(class_ids)
+        common = {"bias": model.bias, "class_ids": class_ids}
+        if self.dense_direct:
+            return _head.Terms(n_rows, n_candidates, hidden=self.X[rows], V=model.W, **common)
+        batch, hidden = self._batch(rows), None
+        if model.E is not None:
+            hidden = self.workspace.array("hidden", (n_rows, model.E.shape[1]), model.dtype)
+            n_threads = _threads.for_work(self.n_threads, len(batch.indices) * model.E.shape[1])
+            _lowrank.project(batch.indptr, batch.indices, batch.data, batch.feature_ids, model.E, hidden, n_threads)
+        if model.pattern is None:
+            return _head.Terms(n_rows, n_candidates, hidden=hidden, V=model.V, batch=batch, W=model.W, **common)
+        additions = self._touch(batch).additions()
+        return _head.Terms(n_rows, n_candidates, hidden=hidden, V=model.V, batch=batch, additions=additions, **common)
+
+    def _touch(self, batch):
+        """The classes that a sparse direct term touches, and x . W of each."""
+        return SparseForward(
+            batch,
+            self.model.sparse_weights,
+            self.no_bias,
+            n_threads=self.n_threads,
+            workspace=self.workspace,
+            keep=False,
+            normalise=False,
+        )
+
+    def forward(self, rows, target=None, *, class_ids=None, offset=None, memory=0):
+        return _head.Forward(
+            self.terms(rows, class_ids),
+            target,
+            offset=offset,
+            memory=memory,
+            n_threads=self.n_threads,
+            workspace=self.workspace,
+        )
+
+    def step(self, rows, target, optimizer, *, weight=1.0, class_ids=None, offset=None, rounding=None):
+        """One optimiser step on a batch's mean of weight (one, or one a row) times loss. Returns that mean, from before it.
+
+        Nothing is changed where it is not finite. rounding : _head.Rounding of the gradient, or None
+        """
+        forward = self.forward(rows, target, class_ids=class_ids, offset=offset, memory=self.working_memory)
+        scale = np.full(len(rows), 1.0 / len(rows)) * weight
+        loss = scale @ forward.nll
+        if np.isfinite(loss):
+            self._backward(forward, scale, optimizer, rounding)
+        return loss
+
+    def _backward(self, forward, scale, optimizer, rounding):
+        model, terms = self.model, forward.terms
+        state = {f"{name}_state": a for name, a in model.state.items() if name != "E"}
+        if self.dense_direct:
+            state["V_state"] = state.pop("W_state", None)
+            destination = _head.Destination(V=model.W, bias=model.bias, rule=optimizer, **state)
+            forward.backward(scale, destination, rounding=rounding)
+            return
+        destination = _head.Destination(V=model.V, W=model.W, bias=model.bias, rule=optimizer, **state)
+        if model.E is None:
+            forward.backward(scale, destination)
+            return
+        dhidden = self.workspace.array("dhidden", terms.hidden.shape, model.dtype)
+        forward.backward(scale, destination, dhidden=dhidden, rounding=rounding)
+        scratch = self.workspace.array("dE", (self.n_threads, _lowrank.SCRATCH_ROWS * model.E.shape[1]), model.dtype)
+        b = terms.batch
+        _lowrank.backproject(
+            b.col_indptr, b.rows, b.col_data, b.feature_ids, dhidden, model.E, model.state.get("E"), optimizer, scratch,
+            self.n_threads,
+        )  # fmt: skip
+
+    def chunks(self):
+        """Consecutive rows, a moment's work at a time."""
+        step = int(np.clip((1 << 29) // self.model.n_classes, 64, 1024))
+        for start in range(0, self.X.shape[0], step):
+            yield np.arange(start, min(start + step, self.X.shape[0]))
+
+    def topk(self, k):
+        """Class codes and log-probabilities (n_samples, k) of all rows, best first."""
+        class_ids = np.empty((self.X.shape[0], k), np.int64)
+        log_proba = np.empty((self.X.shape[0], k), self.model.dtype)
+        for rows in self.chunks():
+            class_ids[rows], log_proba[rows] = _head.topk(self.terms(rows), k, self.n_threads, self.workspace)
+        return class_ids, log_proba
+
+    def nll(self, target):
+        """(n_samples,) negative log-probabilities of class codes `target` (-1: nan) among all classes."""
+        out = np.empty(self.X.shape[0])
+        for rows in self.chunks():
+            out[rows] = self.forward(rows, target[rows]).nll
+        return np.where(target < 0, np.nan, out)
+
+    def logits(self, out):
+        """out (n_samples, n_classes) <- all logits."""
+        for rows in self.chunks():
+            _head.write_logits(self.terms(rows), out[rows[0] : rows[-1] + 1], self.n_threads, self.workspace)
+        return out
