@@ -13,6 +13,7 @@ from fastsoftmax import _sparse_bias, _sparse_direct, _threads
 from fastsoftmax._additions import Additions
 from fastsoftmax._head import Workspace
 
+PAIRED_FROM = 1 << 15  # classes whose (bias, exponential) a second-level cache holds
 PAIR_WORK = 16  # multiply-adds that a pair of a row's feature and a class stands for
 EXACT_BELOW = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-3}  # share of the base's mass; see SparseForward
 
@@ -24,6 +25,14 @@ class SparseWeights(NamedTuple):
     indptr: np.ndarray  # (n_features + 1,) int32 or int64
     class_ids: np.ndarray  # int32
     data: np.ndarray  # float32 or float64
+    base: np.ndarray | None = None  # (n_pairs, 2): `Base.pairs` of each pair's class, or none
+
+    def with_base(self, base):
+        """With the biases of the classes beside the weights, where there are so many classes that no cache holds them.
+
+        Half of the time of a row with ten million classes goes into reading the biases of its own, one here, one there.
+        """
+        return self._replace(base=base.pairs[self.class_ids] if self.n_classes > PAIRED_FROM else None)
 
 
 class Base:
@@ -136,11 +145,12 @@ class SparseForward:
             "tables", (self.n_threads, _sparse_direct.table_size(capacity, weights.n_classes)), np.int64
         )
         tables.fill(0)
+        bases = self.array("bases", (self.n_threads, 1 if weights.base is None else 2 * capacity + 2))
         if topk is not None:
             topk = base.ranked(topk[0].shape[1] + capacity), *topk
         _sparse_direct.touch(
-            batch, (self.starts, ends, weights.class_ids, weights.data), base.bias, base.pairs, target, pos_ptr,
-            self.row_ptr, self.touched, self.logits, self.positions, self.n_touched, self.mass, tables, self.n_threads,
+            batch, (self.starts, ends, *weights[2:]), base.bias, base.pairs, target, pos_ptr,
+            self.row_ptr, self.touched, self.logits, self.positions, self.n_touched, self.mass, tables, bases, self.n_threads,
             topk,
         )  # fmt: skip
         if normalise:

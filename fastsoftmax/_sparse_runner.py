@@ -15,11 +15,12 @@ class SparseRunner(Runner):
     def __init__(self, model, X, **kwargs):
         super().__init__(model, X if sparse.issparse(X) else sparse.csr_array(X), **kwargs)
         self.base = _sparse_head.Base(model.bias, self.n_threads)
+        self.weights = model.sparse_weights.with_base(self.base)
 
     def _forward(self, rows, target=None, **kwargs):
         return _sparse_head.SparseForward(
             self._batch(rows),
-            self.model.sparse_weights,
+            self.weights,
             self.base,
             target,
             n_threads=self.n_threads,
@@ -50,7 +51,7 @@ class SparseRunner(Runner):
         log_proba = np.empty((self.X.shape[0], k), self.model.dtype)
         for rows in self.chunks():
             class_ids[rows], log_proba[rows] = _sparse_head.topk(
-                self._batch(rows), self.model.sparse_weights, self.base, k, self.n_threads, self.workspace
+                self._batch(rows), self.weights, self.base, k, self.n_threads, self.workspace
             )
         return class_ids, log_proba
 

@@ -69,7 +69,7 @@ def table_size(Py_ssize_t capacity, Py_ssize_t n_classes):
 
 
 def touch(
-    batch, weights,                 # _batch.Batch; starts, ends, class_ids and data
+    batch, weights,                 # _batch.Batch; starts, ends, class_ids, data, and base or None
     const real[::1] bias,           # (n_classes,)
     const real[:, ::1] base_of,     # (n_classes, 2) of _sparse_bias.write_base
     const int64_t[::1] target,      # (n_rows,), -1: none; or None
@@ -80,6 +80,7 @@ def touch(
     Py_ssize_t[::1] n_touched_out,
     double[::1] mass_out,           # (n_rows,) sum over the touched classes of exp(bias - shift)
     int64_t[:, ::1] tables,         # (n_threads, table_size): zeros
+    real[:, ::1] bases,             # (n_threads, 2 * the largest room of a row): scratch where `weights` has base
     int n_threads,
     topk=None,                      # None, or (ranked int32, values (n_rows, k), class_ids (n_rows, k)) to fill
 ):
@@ -89,6 +90,7 @@ def touch(
     w.ends = <const Py_ssize_t *>cnp.PyArray_DATA(weights[1])
     w.class_ids = <const int32_t *>cnp.PyArray_DATA(weights[2])
     w.data = cnp.PyArray_DATA(weights[3])
+    w.base = NULL if weights[4] is None else cnp.PyArray_DATA(weights[4])
     cdef const Py_ssize_t[::1] indptr = batch.indptr
     cdef const int32_t *indices = <const int32_t *>cnp.PyArray_DATA(batch.indices)
     cdef const real *data = <const real *>cnp.PyArray_DATA(batch.data)
@@ -114,20 +116,23 @@ def touch(
                 &w, indices + indptr[j], data + indptr[j], indptr[j + 1] - indptr[j],
                 <int32_t>target[j] if target is not None else -1, &bias[0], &base_of[0, 0], n_classes, &tables[threadid(), 0],
                 tables.shape[1] - 1, row_ptr[j + 1] - row_ptr[j], &touched_out[row_ptr[j]], &logits_out[row_ptr[j]],
-                positions + pos_ptr[j] if positions != NULL else NULL, &mass_out[j], ranked, n_ranked, k,
+                positions + pos_ptr[j] if positions != NULL else NULL, &bases[threadid(), 0], &mass_out[j], ranked, n_ranked, k,
                 values_data + j * k, ids_data + j * k)
 
 
 cdef Py_ssize_t touch_one(
     const SupportWeights *w, const int32_t *features, const real *x, Py_ssize_t n_entries, int32_t target,
     const real *bias, const real *base_of, Py_ssize_t n_classes, int64_t *memory, Py_ssize_t size, Py_ssize_t capacity,
-    int32_t *touched, real *logits, int32_t *positions, double *mass_out, const int32_t *ranked, Py_ssize_t n_ranked,
-    Py_ssize_t k, real *values, int64_t *ids
+    int32_t *touched, real *logits, int32_t *positions, real *bases, double *mass_out, const int32_t *ranked,
+    Py_ssize_t n_ranked, Py_ssize_t k, real *values, int64_t *ids
 ) noexcept nogil:
     cdef TouchTable table = row_table(memory, size, capacity, n_classes)
     cdef Py_ssize_t n = touch_row(w, features, x, n_entries, target, base_of, &table, capacity, touched, logits,
-                                  positions)
-    mass_out[0] = add_bias(touched, n, base_of, logits)
+                                  positions, bases)
+    if w.base != NULL:
+        mass_out[0] = add_bias(<const int32_t *>NULL, n, <const real *>bases, logits)
+    else:
+        mass_out[0] = add_bias(touched, n, base_of, logits)
     if k:
         topk_touched(touched, logits, n, &table, ranked, n_ranked, bias, k, values, ids)
     table.base[0] += n

@@ -12,6 +12,7 @@ cdef extern from "rowops.h":
         const Py_ssize_t *ends
         const int32_t *class_ids
         const void *data
+        const void *base
 
     ctypedef struct TouchTable:
         int64_t *slots
@@ -42,10 +43,10 @@ cdef extern from "rowops.h":
 
     Py_ssize_t f32_touch "rowops->f32.touch"(
         const SupportWeights *, const int32_t *, const float *, Py_ssize_t, int32_t, const float *, const TouchTable *,
-        Py_ssize_t, int32_t *, float *, int32_t *) noexcept nogil
+        Py_ssize_t, int32_t *, float *, int32_t *, float *) noexcept nogil
     Py_ssize_t f64_touch "rowops->f64.touch"(
         const SupportWeights *, const int32_t *, const double *, Py_ssize_t, int32_t, const double *, const TouchTable *,
-        Py_ssize_t, int32_t *, double *, int32_t *) noexcept nogil
+        Py_ssize_t, int32_t *, double *, int32_t *, double *) noexcept nogil
     double f32_add_bias "rowops->f32.add_bias"(const int32_t *, Py_ssize_t, const float *, float *) noexcept nogil
     double f32_write_base "rowops->f32.write_base"(const float *, Py_ssize_t, double, float *) noexcept nogil
     double f64_add_bias "rowops->f64.add_bias"(const int32_t *, Py_ssize_t, const double *, double *) noexcept nogil
@@ -79,14 +80,14 @@ cdef extern from "rowops.h":
 cdef inline Py_ssize_t touch(
     const SupportWeights *weights, const int32_t *features, const real *x, Py_ssize_t n_entries, int32_t target,
     const real *base_of, const TouchTable *table, Py_ssize_t capacity, int32_t *touched_out, real *sums_out,
-    int32_t *positions_out
+    int32_t *positions_out, real *bases_out
 ) noexcept nogil:
     if real is float:
         return f32_touch(weights, features, x, n_entries, target, base_of, table, capacity, touched_out, sums_out,
-                         positions_out)
+                         positions_out, bases_out)
     else:
         return f64_touch(weights, features, x, n_entries, target, base_of, table, capacity, touched_out, sums_out,
-                         positions_out)
+                         positions_out, bases_out)
 
 
 cdef inline double add_bias(const int32_t *touched, Py_ssize_t n, const real *base_of, real *z) noexcept nogil:

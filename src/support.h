@@ -8,11 +8,12 @@
 #include "tileops.h"
 
 /* The weights of a batch's features. Feature f of the batch has the elements starts[f] to ends[f] of class_ids, all
- * different, and of data. */
+ * different, of data, and of base, unless that is NULL: (bias, exp(bias - shift)) of the class. These copies lie where the
+ * weights are read anyway, the biases themselves each somewhere in memory. */
 typedef struct {
     const ptrdiff_t *starts, *ends;
     const int32_t *class_ids;
-    const void *data;
+    const void *data, *base;
 } SupportWeights;
 
 /* Which classes a row has touched, and where they stand among them. A slot is of this row where that number, to which
@@ -49,11 +50,13 @@ enum { SUPPORT_PIECE = 2048 };   /* classes of a piece at most: its gradient sta
 #define ROWOPS_FIELDS_SUPPORT(real)                                                                                   \
     /* A row's touched classes in order of first touch, the target first unless it is < 0; sums_out[p] <- x . w of them; \
      * positions_out[...] <- p of every element of the row's features, unless NULL. There is room for `capacity` of them, \
-     * one more than there can be. The biases of touched classes are fetched into a cache. Returns their number. */   \
+     * one more than there can be. base_of holds bias and exp(bias - shift) of each class; bases_out <- the same of the   \
+     * touched ones, where `weights` has them; else they are fetched into a cache. Returns their number. */           \
     ptrdiff_t (*touch)(const SupportWeights *weights, const int32_t *features, const real *x, ptrdiff_t n_entries,    \
                        int32_t target, const real *base_of, const TouchTable *table, ptrdiff_t capacity,              \
-                       int32_t *touched_out, real *sums_out, int32_t *positions_out);                                 \
-    /* base_of holds bias and exp(bias - shift) of each class: z += bias; returns the sum of the latter */            \
+                       int32_t *touched_out, real *sums_out, int32_t *positions_out, real *bases_out);                \
+    /* z += bias, where base_of holds bias and exp(bias - shift) of each class, or of each of the n if `touched` is NULL; \
+     * returns the sum of the latter */                                                                               \
     double (*add_bias)(const int32_t *touched, ptrdiff_t n, const real *base_of, real *z);                            \
     double (*write_base)(const real *bias, ptrdiff_t n, double shift, real *base_out);                                \
     /* z <- exp(z - max); returns their sum, and the largest z, or 0 if that is -inf */                                       \

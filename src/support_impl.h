@@ -44,11 +44,16 @@ INLINE void FN(prefetch_pairs)(const SupportWeights *weights, ptrdiff_t at)
 {
     __builtin_prefetch(weights->class_ids + at);
     __builtin_prefetch((const REAL *)weights->data + at);
+    if (weights->base) {
+        __builtin_prefetch((const REAL *)weights->base + 2 * at);
+        __builtin_prefetch((const REAL *)weights->base + 2 * at + FN(PAIRS));
+    }
 }
 
-INLINE ptrdiff_t FN(touch_row)(const int direct, const int keep, const SupportWeights *weights, const int32_t *features,
-                               const REAL *x, ptrdiff_t n_entries, int32_t target, const REAL *base_of, TouchTable table,
-                               int32_t *touched, REAL *sums, int32_t *positions)
+INLINE ptrdiff_t FN(touch_row)(const int direct, const int keep, const int paired, const SupportWeights *weights,
+                               const int32_t *features, const REAL *x, ptrdiff_t n_entries, int32_t target,
+                               const REAL *base_of, TouchTable table, int32_t *touched, REAL *sums, int32_t *positions,
+                               REAL *bases)
 {
     const int32_t base = (int32_t)*table.base;
     int32_t n = 0;
@@ -57,12 +62,15 @@ INLINE ptrdiff_t FN(touch_row)(const int direct, const int keep, const SupportWe
         const ptrdiff_t slot = FN(find)(direct, &table, base, target, &at);
         FN(put)(direct, &table, slot, target, base);
         touched[0] = target;
+        if (paired)
+            memcpy(bases, base_of + 2 * (ptrdiff_t)target, 2 * sizeof(REAL));
         n = 1;
     }
     for (ptrdiff_t e = 0; e < n_entries; e++) {
         const ptrdiff_t start = weights->starts[features[e]], length = weights->ends[features[e]] - start;
         const int32_t *ids = weights->class_ids + start;
         const REAL *w = (const REAL *)weights->data + start, xe = x[e];
+        const REAL *b = paired ? (const REAL *)weights->base + 2 * start : NULL;
         const ptrdiff_t next = e + 1 < n_entries ? weights->starts[features[e + 1]] : start;
         const ptrdiff_t next_length = e + 1 < n_entries ? weights->ends[features[e + 1]] - next : 0;
         const int32_t before = n;
@@ -78,6 +86,8 @@ INLINE ptrdiff_t FN(touch_row)(const int direct, const int keep, const SupportWe
                 const ptrdiff_t slot = FN(find)(direct, &table, base, id, &at);
                 const int32_t is_new = at >> 31, p = (n & is_new) | (at & ~is_new);
                 touched[n] = id;
+                if (paired)
+                    memcpy(bases + 2 * (ptrdiff_t)n, b + 2 * q, 2 * sizeof(REAL));
                 FN(put)(direct, &table, slot, id, base + p);
                 sums[p] += xe * w[q];
                 if (keep)
@@ -85,7 +95,7 @@ INLINE ptrdiff_t FN(touch_row)(const int direct, const int keep, const SupportWe
                 n -= is_new;
             }
         }
-        for (int32_t p = before; p < n; p++)
+        for (int32_t p = before; p < n && !paired; p++)
             __builtin_prefetch(base_of + 2 * touched[p], 0, 2);
         if (keep)
             positions += length;
@@ -95,14 +105,17 @@ INLINE ptrdiff_t FN(touch_row)(const int direct, const int keep, const SupportWe
 
 static ptrdiff_t FN(touch)(const SupportWeights *weights, const int32_t *features, const REAL *x, ptrdiff_t n_entries,
                            int32_t target, const REAL *base_of, const TouchTable *table, ptrdiff_t capacity,
-                           int32_t *touched_out, REAL *sums_out, int32_t *positions_out)
+                           int32_t *touched_out, REAL *sums_out, int32_t *positions_out, REAL *bases_out)
 {
     memset(sums_out, 0, capacity * sizeof(REAL));
-#define ROW(direct, keep)                                                                                             \
-    FN(touch_row)(direct, keep, weights, features, x, n_entries, target, base_of, *table, touched_out, sums_out, positions_out)
+#define ROW(direct, keep, paired)                                                                                     \
+    FN(touch_row)(direct, keep, paired, weights, features, x, n_entries, target, base_of, *table, touched_out, sums_out, \
+                  positions_out, bases_out)
+#define ROW_KEEP(direct, paired) (positions_out ? ROW(direct, 1, paired) : ROW(direct, 0, paired))
     if (table->direct)
-        return positions_out ? ROW(1, 1) : ROW(1, 0);
-    return positions_out ? ROW(0, 1) : ROW(0, 0);
+        return weights->base ? ROW_KEEP(1, 1) : ROW_KEEP(1, 0);
+    return weights->base ? ROW_KEEP(0, 1) : ROW_KEEP(0, 0);
+#undef ROW_KEEP
 #undef ROW
 }
 
@@ -136,16 +149,10 @@ static double FN(exp_wide)(const REAL *x, ptrdiff_t n, double shift, double *out
 static double FN(add_bias)(const int32_t *touched, ptrdiff_t n, const REAL *base_of, REAL *z)
 {
     double sums[4] = {0};
-    ptrdiff_t i = 0;
-    for (; i + 4 <= n; i += 4)
-        for (int l = 0; l < 4; l++) {
-            const REAL *base = base_of + 2 * (ptrdiff_t)touched[i + l];
-            z[i + l] += base[0];
-            sums[l] += base[1];
-        }
-    for (; i < n; i++) {
-        z[i] += base_of[2 * (ptrdiff_t)touched[i]];
-        sums[0] += base_of[2 * (ptrdiff_t)touched[i] + 1];
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const REAL *base = base_of + 2 * (touched ? touched[i] : i);
+        z[i] += base[0];
+        sums[i % 4] += base[1];
     }
     return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
