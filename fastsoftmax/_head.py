@@ -168,7 +168,8 @@ class _Pass:
         self.hidden_panels = None if terms.hidden is None else self.pack("hidden_panels", terms.hidden)
         self.additions = None  # by tile
         if terms.additions is not None:
-            self.additions = _additions.group(terms.additions, self.n_tiles, self.tile, self.array, self.n_threads)
+            shape = self.n_tiles, self.tile, self.width
+            self.additions = _additions.group(terms.additions, *shape, self.array, self.n_threads)
 
     def array(self, name, shape, dtype=None):
         return self.workspace.array(name, shape, self.terms.dtype if dtype is None else dtype)

@@ -30,41 +30,43 @@ class Grouped(NamedTuple):
     """The same by tile of classes, within a tile by row, within a row as they came."""
 
     tile_ptr: np.ndarray  # (n_tiles + 1,) intp
-    rows: np.ndarray  # (n_entries,) int32
-    columns: np.ndarray  # (n_entries,) int32, within the tile
+    places: np.ndarray  # (n_entries,) int32: within the panels of a tile (panels_impl.h)
     values: np.ndarray  # (n_entries,)
-    sources: np.ndarray  # (n_entries,) intp: where each was in `Additions`
+    sources: np.ndarray  # (n_entries,) int32: where each was in `Additions`
 
     @property
     def nbytes(self):
         return sum(a.nbytes for a in self)
 
 
-def group(additions, Py_ssize_t n_tiles, Py_ssize_t tile, array, int n_threads):
-    """Grouped by tiles of `tile` classes; array(name, shape, dtype) gives memory, as fastsoftmax._head.Workspace does."""
+def group(additions, Py_ssize_t n_tiles, Py_ssize_t tile, Py_ssize_t width, array, int n_threads):
+    """Grouped by tiles of `tile` classes in panels of `width` rows; array(name, shape, dtype) gives memory, as
+    fastsoftmax._head.Workspace does."""
+    largest = max(len(additions.values), (len(additions.begin) + width) * tile)
+    if largest > np.iinfo(np.int32).max:  # small entries: what they take in cache is most of what additions cost
+        raise ValueError(f"too many rows or additions in a batch: {largest:,} numbers")
     n_entries = int((additions.end - additions.begin).sum())
     grouped = Grouped(
         array("additions.tile_ptr", (n_tiles + 1,), np.intp),
-        array("additions.rows", (n_entries,), np.int32),
-        array("additions.columns", (n_entries,), np.int32),
+        array("additions.places", (n_entries,), np.int32),
         array("additions.values", (n_entries,), additions.values.dtype),
-        array("additions.sources", (n_entries,), np.intp),
+        array("additions.sources", (n_entries,), np.int32),
     )
     starts = array("additions.starts", (n_threads, n_tiles), np.intp)
     starts.fill(0)
-    sort(additions.begin, additions.end, additions.class_ids, additions.values, <uint32_t>tile, starts, *grouped)
+    sort(additions.begin, additions.end, additions.class_ids, additions.values, <uint32_t>tile, width, starts, *grouped)
     return grouped
 
 
 def sort(
     const Py_ssize_t[::1] begin, const Py_ssize_t[::1] end, const int32_t[::1] class_ids, const real[::1] values,
-    uint32_t tile,
+    uint32_t tile, Py_ssize_t width,
     Py_ssize_t[:, ::1] starts,      # (number of parts of the rows, n_tiles), IN: zeros
-    Py_ssize_t[::1] tile_ptr, int32_t[::1] rows, int32_t[::1] columns, real[::1] values_out, Py_ssize_t[::1] sources,  # OUT
+    Py_ssize_t[::1] tile_ptr, int32_t[::1] places, real[::1] values_out, int32_t[::1] sources,  # OUT
 ):
     cdef Py_ssize_t q, n_rows = begin.shape[0], n_tiles = starts.shape[1]
     cdef int n_parts = <int>starts.shape[0]
-    if n_rows == 0 or n_tiles == 0 or rows.shape[0] == 0:
+    if n_rows == 0 or n_tiles == 0 or places.shape[0] == 0:
         tile_ptr[:] = 0
         return
     with nogil:
@@ -74,7 +76,7 @@ def sort(
         add_up(&starts[0, 0], n_parts, n_tiles, &tile_ptr[0])
         for q in prange(n_parts, schedule='static', num_threads=n_parts):
             place_part(&begin[0], &end[0], &class_ids[0], &values[0], q * n_rows // n_parts, (q + 1) * n_rows // n_parts,
-                       tile, &starts[q, 0], &rows[0], &columns[0], &values_out[0], &sources[0])
+                       tile, width, &starts[q, 0], &places[0], &values_out[0], &sources[0])
 
 
 cdef void count_part(
@@ -103,17 +105,17 @@ cdef void add_up(
 
 cdef void place_part(
     const Py_ssize_t *begin, const Py_ssize_t *end, const int32_t *class_ids, const real *values, Py_ssize_t first,
-    Py_ssize_t last, uint32_t tile, Py_ssize_t *starts, int32_t *rows, int32_t *columns, real *values_out,
-    Py_ssize_t *sources
+    Py_ssize_t last, uint32_t tile, Py_ssize_t width, Py_ssize_t *starts, int32_t *places, real *values_out,
+    int32_t *sources
 ) noexcept nogil:
-    cdef Py_ssize_t i, e, at
+    cdef Py_ssize_t i, e, at, lane
     cdef uint32_t k
     for i in range(first, last):
+        lane = i // width * width * tile + i % width
         for e in range(begin[i], end[i]):
             k = <uint32_t>class_ids[e] // tile
             at = starts[k]
             starts[k] = at + 1
-            rows[at] = <int32_t>i
-            columns[at] = <int32_t>(<uint32_t>class_ids[e] - k * tile)
+            places[at] = <int32_t>(lane + (<uint32_t>class_ids[e] - k * tile) * width)
             values_out[at] = values[e]
-            sources[at] = e
+            sources[at] = <int32_t>e

@@ -292,18 +292,19 @@ def test_nothing_to_add_changes_no_bit(isa, kind):
 @pytest.mark.parametrize("n_threads", [1, 2, 5])
 def test_grouping(n_threads):
     problem = make(23, 1000, np.float64)
-    additions, tile, n_tiles = problem.additions, 96, 11
+    additions, tile, n_tiles, width = problem.additions, 96, 11, 8
     buffers = _head.Workspace()
-    grouped = _additions.group(additions, n_tiles, tile, buffers.array, n_threads)
+    grouped = _additions.group(additions, n_tiles, tile, width, buffers.array, n_threads)
     n_entries = len(problem.inside)
     assert grouped.tile_ptr[0] == 0
     assert grouped.tile_ptr[-1] == n_entries
     tiles = np.repeat(np.arange(n_tiles), np.diff(grouped.tile_ptr))
-    assert_array_equal(additions.class_ids[grouped.sources], tiles * tile + grouped.columns)
+    rows, columns = grouped.places // (tile * width) * width + grouped.places % width, grouped.places // width % tile
+    assert_array_equal(additions.class_ids[grouped.sources], tiles * tile + columns)
     assert_array_equal(additions.values[grouped.sources], grouped.values)
-    assert (grouped.rows == np.searchsorted(additions.begin, grouped.sources, "right") - 1).all()
+    assert (rows == np.searchsorted(additions.begin, grouped.sources, "right") - 1).all()
     for first, last in pairwise(grouped.tile_ptr):
         assert (np.diff(grouped.sources[first:last]) > 0).all()
     n_bytes = buffers.nbytes
-    _additions.group(additions, n_tiles, tile, buffers.array, n_threads)
+    _additions.group(additions, n_tiles, tile, width, buffers.array, n_threads)
     assert buffers.nbytes == n_bytes
