@@ -146,15 +146,28 @@ static double FN(exp_wide)(const REAL *x, ptrdiff_t n, double shift, double *out
     return sum;
 }
 
-static double FN(add_bias)(const int32_t *touched, ptrdiff_t n, const REAL *base_of, REAL *z)
+INLINE double FN(add_bias_of)(const int32_t *touched, ptrdiff_t n, const REAL *base_of, REAL *z)
 {
     double sums[4] = {0};
-    for (ptrdiff_t i = 0; i < n; i++) {
-        const REAL *base = base_of + 2 * (touched ? touched[i] : i);
-        z[i] += base[0];
-        sums[i % 4] += base[1];
+    ptrdiff_t i = 0;
+#define ADD(i, sum)                                                                                                   \
+    {                                                                                                                 \
+        const REAL *base = base_of + 2 * (touched ? (ptrdiff_t)touched[i] : (i));                                      \
+        z[i] += base[0];                                                                                              \
+        sum += base[1];                                                                                               \
     }
+    for (; i + 4 <= n; i += 4)
+        for (int l = 0; l < 4; l++)
+            ADD(i + l, sums[l]);
+    for (; i < n; i++)
+        ADD(i, sums[0]);
+#undef ADD
     return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
+static double FN(add_bias)(const int32_t *touched, ptrdiff_t n, const REAL *base_of, REAL *z)
+{
+    return touched ? FN(add_bias_of)(touched, n, base_of, z) : FN(add_bias_of)(NULL, n, base_of, z);
 }
 
 /* (bias, exp(bias - shift)) side by side, for add_bias; the sum of the latter as they are rounded */

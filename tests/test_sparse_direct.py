@@ -66,10 +66,17 @@ def assert_as_reference(X, W, bias, target, rtol, **options):
     assert_close(linear_logsumexp(X, W, bias), _reference.linear_logsumexp(X, W, bias), rtol)
 
 
+@pytest.fixture(params=[False, True], ids=["biases", "biases_beside_weights"])
+def beside(request, monkeypatch):
+    """Whether the biases of many classes lie beside the weights."""
+    monkeypatch.setattr(_sparse_head, "PAIRED_FROM", 0 if request.param else 1 << 62)
+    return request.param
+
+
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_against_reference(isa, problem, shape, dtype, options):
+def test_against_reference(isa, beside, problem, shape, dtype, options):
     X, W, bias, target = problem(*shape, dtype)
     options = dict(options)
     if options.pop("weight", False):
@@ -80,7 +87,7 @@ def test_against_reference(isa, problem, shape, dtype, options):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_topk(isa, problem, shape, dtype):
+def test_topk(isa, beside, problem, shape, dtype):
     X, W, bias, _ = problem(*shape, dtype)
     for k in {1, min(3, shape[1]), min(200, shape[1])}:
         for b in (bias, None):
@@ -110,7 +117,7 @@ def test_topk_of_nan():
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_bitwise_the_same_for_any_n_threads(isa, problem, shape, dtype):
+def test_bitwise_the_same_for_any_n_threads(isa, beside, problem, shape, dtype):
     X, W, bias, target = problem(*shape, dtype)
     results = []
     for n_threads in (1, 2, 3):
