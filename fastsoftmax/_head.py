@@ -243,7 +243,7 @@ class Forward(_Pass):
             self.lse = np.logaddexp(self.rest, self.target_logit)
             self.nll = np.logaddexp(0.0, self.rest - self.target_logit)  # lse - target_logit, without cancellation
 
-    def backward(self, scale, destination, *, dhidden=None, dadditions=None, smoothing=None, rounding=None):
+    def backward(self, scale, destination, *, dhidden=None, dadditions=None, smoothing=None, rounding=None, lse=None):
         """Gradients of sum_i scale[i] nll[i].
 
         Parameters
@@ -256,16 +256,22 @@ class Forward(_Pass):
             The gradient of the logits is scale_p p - scale [target] - prior_scale prior.
         rounding : None, or Rounding
             Not together with `smoothing`; nothing is rounded where there is a sparse term.
+        lse : (n_rows,) float64, or None
+            Log-sum-exps over these classes and others, where there are such; `rest` and `target_logit` are not used then,
+            so no row may have a target.
         """
+        if self.target is None:
+            self.target = np.full(self.terms.n_rows, -1)
+        lse = self.lse if lse is None else lse
         with np.errstate(invalid="ignore", over="ignore", under="ignore"):
-            target = -scale * np.exp(self.rest - self.lse)
+            target = -scale * np.exp(self.rest - lse)
             if smoothing is None:
-                dlogits = LogitGradient(scale, self.lse, target)
+                dlogits = LogitGradient(scale, lse, target)
             else:
                 scale_p, prior_scale, prior = smoothing
-                target += (scale_p - scale) * np.exp(self.target_logit - self.lse)
+                target += (scale_p - scale) * np.exp(self.target_logit - lse)
                 target -= prior_scale * prior[np.maximum(self.target, 0)]
-                dlogits = LogitGradient(scale_p, self.lse, target, prior, prior_scale)
+                dlogits = LogitGradient(scale_p, lse, target, prior, prior_scale)
         parts, n_parts = None, min(MAX_PARTS, self.n_tiles)
         if dhidden is not None:
             n_parts = self.n_parts

@@ -39,25 +39,38 @@ class Runner:
         common = {"bias": model.bias, "class_ids": class_ids}
         if self.dense_direct:
             return _head.Terms(n_rows, n_candidates, hidden=self.X[rows], V=model.W, **common)
-        batch, hidden = self._batch(rows), None
-        if model.E is not None:
-            hidden = self.workspace.array("hidden", (n_rows, model.E.shape[1]), model.dtype)
-            n_threads = _threads.for_work(self.n_threads, len(batch.indices) * model.E.shape[1])
-            _lowrank.project(batch.indptr, batch.indices, batch.data, batch.feature_ids, model.E, hidden, n_threads)
+        batch = self._batch(rows)
+        hidden = None if model.E is None else self._project(batch, model.E, "hidden")
         if model.pattern is None:
             return _head.Terms(n_rows, n_candidates, hidden=hidden, V=model.V, batch=batch, W=model.W, **common)
         additions = self._touch(batch).additions()
         return _head.Terms(n_rows, n_candidates, hidden=hidden, V=model.V, batch=batch, additions=additions, **common)
 
-    def _touch(self, batch):
+    def _project(self, batch, rows, name):
+        """(n_rows, n_hidden) sums of `rows`, one a feature, times the entries of the batch; in the workspace as `name`."""
+        out = self.workspace.array(name, (len(batch.indptr) - 1, rows.shape[1]), self.model.dtype)
+        n_threads = _threads.for_work(self.n_threads, len(batch.indices) * rows.shape[1])
+        _lowrank.project(batch.indptr, batch.indices, batch.data, batch.feature_ids, rows, out, n_threads)
+        return out
+
+    def _backproject(self, batch, dhidden, rows, state, optimizer):
+        """`rows`, one a feature, step along their gradient from `dhidden`, the one of what `_project` makes of them."""
+        scratch = self.workspace.array("dE", (self.n_threads, _lowrank.SCRATCH_ROWS * rows.shape[1]), self.model.dtype)
+        _lowrank.backproject(
+            batch.col_indptr, batch.rows, batch.col_data, batch.feature_ids, dhidden, rows, state, optimizer, scratch,
+            self.n_threads,
+        )  # fmt: skip
+
+    def _touch(self, batch, target=None, *, keep=False):
         """The classes that a sparse direct term touches, and x . W of each."""
         return SparseForward(
             batch,
             self.model.sparse_weights,
             self.no_bias,
+            target,
             n_threads=self.n_threads,
             workspace=self.workspace,
-            keep=False,
+            keep=keep,
             normalise=False,
         )
 
@@ -97,12 +110,7 @@ class Runner:
             return
         dhidden = self.workspace.array("dhidden", terms.hidden.shape, model.dtype)
         forward.backward(scale, destination, dhidden=dhidden, rounding=rounding)
-        scratch = self.workspace.array("dE", (self.n_threads, _lowrank.SCRATCH_ROWS * model.E.shape[1]), model.dtype)
-        b = terms.batch
-        _lowrank.backproject(
-            b.col_indptr, b.rows, b.col_data, b.feature_ids, dhidden, model.E, model.state.get("E"), optimizer, scratch,
-            self.n_threads,
-        )  # fmt: skip
+        self._backproject(terms.batch, dhidden, model.E, model.state.get("E"), optimizer)
 
     def chunks(self):
         """Consecutive rows, a moment's work at a time."""

@@ -164,15 +164,20 @@ class SparseForward:
     def array(self, name, shape, dtype=None):
         return self.workspace.array(f"sparse.{name}", shape, self.base.bias.dtype if dtype is None else dtype)
 
-    def normalise(self):
-        """Log-sum-exp and loss from the logits of the touched classes."""
+    def normalise(self, log_others=None):
+        """Log-sum-exp and loss from the logits of the touched classes and `log_others` (n_rows,): the log-sum-exp of all
+        others that count, None for all untouched classes at their biases."""
         n_rows = len(self.n_touched)
         self.max, total, self.target_logit = np.empty(n_rows), np.empty(n_rows), np.empty(n_rows)
         _sparse_direct.exponentiate(
             self.row_ptr, self.n_touched, self.logits, self.target, self.max, total, self.target_logit, self.n_threads
         )
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            self.rest = self._add_untouched(self.max + np.log(total))  # of all but the target
+            log_touched = self.max + np.log(total)
+            if log_others is None:
+                self.rest = self._add_untouched(log_touched)  # of all but the target
+            else:
+                self.rest = np.logaddexp(log_touched, log_others)
             self.lse = np.logaddexp(self.rest, self.target_logit)
             self.nll = np.logaddexp(0.0, self.rest - self.target_logit)  # lse - target_logit, without cancellation
 
@@ -207,7 +212,8 @@ class SparseForward:
         ----------
         scale : (n_rows,) float64; 0 for rows that do not count
         dW : array laid out as weights.data
-            With `rule` the weights themselves, which take its step; without, the gradient is added to it.
+            With `rule` the weights themselves, which take its step; without, the gradient is added to it. None: only
+            `logits` become gradients.
         state : array like dW
             Of the rule, if it has one.
         rule : optimizers.SGD, Adagrad or None
@@ -227,13 +233,17 @@ class SparseForward:
             self.lse, prior_scale, prior, self.n_threads,
         )  # fmt: skip
         if dW is not None:
-            scratch = self.array("gradient", (self.n_threads, _sparse_direct.PIECE))
-            _sparse_direct.step(
-                self.batch, self.starts, self.lengths, self.offsets, self.positions, self.row_ptr, self.logits, dW, state,
-                rule, scratch, self.n_threads,
-            )  # fmt: skip
+            self.apply(self.logits, dW, state=state, rule=rule)
         if dbias is not None:
             dbias.add(self, scale_p, prior_scale, prior)
+
+    def apply(self, dlogits, dW, *, state=None, rule=None):
+        """`dlogits`, gradients of the touched classes' logits laid out as these, go on to dW, as for `backward`."""
+        scratch = self.array("gradient", (self.n_threads, _sparse_direct.PIECE))
+        _sparse_direct.step(
+            self.batch, self.starts, self.lengths, self.offsets, self.positions, self.row_ptr, dlogits, dW, state, rule,
+            scratch, self.n_threads,
+        )  # fmt: skip
 
 
 class BiasGradient:

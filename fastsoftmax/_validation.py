@@ -75,6 +75,17 @@ def check_n_threads(n_threads):
     return n_threads
 
 
+def check_joint(joint, direct, hidden_size):
+    """Whether terms train on the loss of their sum: both must be there. ("auto" for hidden_size is None beside them.)"""
+    if joint not in (True, False):
+        raise ValueError(f"joint must be True or False, got {joint!r}")
+    if joint and (direct != "sparse" or hidden_size in (None, "auto")):
+        raise ValueError(
+            "joint=True needs direct='sparse' and a hidden_size that is an int, "
+            f"got direct={direct!r} and hidden_size={hidden_size!r}"
+        )
+
+
 def check_gradient_threshold(value, label_smoothing=0.0):
     """`value` as a float from 0 to below 1."""
     value = check_real("gradient_threshold", value, minimum=0)

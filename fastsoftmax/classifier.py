@@ -3,15 +3,13 @@
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from fastsoftmax import _calibration, _head, _planning, _threads, optimizers, samplers
+from fastsoftmax import _calibration, _head, _parts, _planning, _threads, optimizers
 from fastsoftmax import _validation as v
 from fastsoftmax._model import Model, Pattern
 from fastsoftmax._runner import Runner
 from fastsoftmax._sparse_runner import SparseRunner
 from fastsoftmax._support import support
-from fastsoftmax._training import FullSoftmax, Part, Progress, SampledSoftmax, Trainer
-
-DIRECT_PRIOR = 0.5  # the sparse term learns beside a bias of this times the log class frequencies (0.3 to 1 do as well)
+from fastsoftmax._training import Progress, Trainer
 
 __all__ = ["SoftmaxClassifier"]
 
@@ -52,6 +50,10 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         gradients. No effect where there is a direct term and X is sparse, nor on sampled softmax.
     alpha : float
         L2 penalty, ``alpha / 2`` times the squared weights that a step touches, bias excepted.
+    joint : bool
+        True: both terms train on the loss of their sum, instead of each on its own; with a hidden layer and direct='sparse'
+        only. Sampled softmax then takes each row's true class and all classes that its features have weights for as they
+        are, and only estimates the others.
     early_stopping : bool
         Hold out `validation_fraction` of the rows, stop when their loss has not fallen for `n_iter_no_change` epochs, and
         keep the weights of the best epoch.
@@ -116,6 +118,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         min_count=1,
         max_classes_per_feature=1000,
         calibration_fraction="auto",
+        joint=False,
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=1,
@@ -141,6 +144,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         self.min_count = min_count
         self.max_classes_per_feature = max_classes_per_feature
         self.calibration_fraction = calibration_fraction
+        self.joint = joint
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
@@ -256,6 +260,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
                     "calibration_fraction must be 0 or 'auto' with direct='dense', got "
                     f"{self.calibration_fraction}: only sparse and low-rank terms are calibrated"
                 )
+        v.check_joint(self.joint, self.direct, self.hidden_size)
         v.check_int("working_memory", self.working_memory, minimum=0)
         v.check_dtype("dtype", self.dtype)
         v.check_n_threads(self.n_threads)
@@ -317,7 +322,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             if "W" in self._model.state:
                 self._model.state["W"].fill(self._damping)
             if plan.hidden_size is None:
-                self._model.bias *= DIRECT_PRIOR
+                self._model.bias *= _parts.DIRECT_PRIOR
         self.loss_curve_, self.validation_curve_, self.n_iter_, self.calibration_ = [], [], 0, {}
 
     def _support(self, X, codes):
@@ -326,38 +331,19 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
 
     def _trainer(self, X, codes, weight, n_epochs=None):
         """A Trainer whose learning rate falls over `n_epochs`, if given."""
-        loss = FullSoftmax(self.gradient_threshold)
-        if self.loss_ == "sampled_softmax":
-            self._check_sampling()
-            loss = SampledSoftmax(samplers.make(self.sampler, self._class_counts), self.n_negatives)
+        self._check_sampling()
         n_steps = None if n_epochs is None else n_epochs * -(-X.shape[0] // self.batch_size)
         optimizer = self._optimizer(self.alpha_)
         self._model.prepare(optimizer)
-        parts = []
-        if self.direct_ == "sparse":
-            parts.append(self._sparse_part(X))
-        if self.direct_ != "sparse" or self.hidden_size_ is not None:
-            model = self._model.low_rank() if self.direct_ == "sparse" else self._model
-            parts.append(Part(self._runner(X, model), loss, optimizer))
+        parts = _parts.make(self, X, optimizer)
         return Trainer(parts, codes, weight, batch_size=self.batch_size, rng=self._rng, n_steps=n_steps)
 
-    def _sparse_part(self, X):
-        """The sparse direct term, which learns by itself: beside a bias that stays as it is."""
-        model, n_classes = self._model, len(self.classes_)
-        bias = model.bias
-        if self.hidden_size_ is not None:
-            bias = (DIRECT_PRIOR * np.log(self._class_counts / self._class_counts.sum())).astype(model.dtype)
-        state = {name: a for name, a in model.state.items() if name == "W"}
-        optimizer = _planning.sparse_optimizer(self.get_params(), n_classes, np.sqrt(self._damping), self._damping)
-        runner = self._runner(X, Model(W=model.W, bias=bias, state=state, pattern=model.pattern))
-        return Part(runner, FullSoftmax(), optimizer, "direct_learning_rate")
-
-    def _runner(self, X, model=None):
-        """A Runner of the model, or of another one, over checked X."""
+    def _runner(self, X, model=None, kind=None, **kwargs):
+        """A Runner of the model, or of another one, over checked X; `kind` and kwargs: another class and what it takes."""
         model = self._model if model is None else model
         n_threads = _threads.resolve(v.check_n_threads(self.n_threads))
-        runner = SparseRunner if model.pattern is not None and model.E is None else Runner
-        return runner(model, X, n_threads=n_threads, working_memory=self.working_memory)
+        kind = kind or (SparseRunner if model.pattern is not None and model.E is None else Runner)
+        return kind(model, X, n_threads=n_threads, working_memory=self.working_memory, **kwargs)
 
     # -- prediction --
 

@@ -51,6 +51,12 @@ cdef extern from "rowops.h":
     double f32_write_base "rowops->f32.write_base"(const float *, Py_ssize_t, double, float *) noexcept nogil
     double f64_add_bias "rowops->f64.add_bias"(const int32_t *, Py_ssize_t, const double *, double *) noexcept nogil
     double f64_write_base "rowops->f64.write_base"(const double *, Py_ssize_t, double, double *) noexcept nogil
+    void f32_add_dots "rowops->f32.add_dots"(
+        const int32_t *, Py_ssize_t, const float *, const float *, Py_ssize_t, Py_ssize_t, const float *,
+        float *) noexcept nogil
+    void f64_add_dots "rowops->f64.add_dots"(
+        const int32_t *, Py_ssize_t, const double *, const double *, Py_ssize_t, Py_ssize_t, const double *,
+        double *) noexcept nogil
     double f32_exp_touched "rowops->f32.exp_touched"(float *, Py_ssize_t, double *) noexcept nogil
     double f64_exp_touched "rowops->f64.exp_touched"(double *, Py_ssize_t, double *) noexcept nogil
     void f32_scale_touched "rowops->f32.scale_touched"(
@@ -127,6 +133,16 @@ cdef inline void support_step(
         f32_support_step(step, pieces, n_pieces, grad)
     else:
         f64_support_step(step, pieces, n_pieces, grad)
+
+
+cdef inline void add_dots(
+    const int32_t *ids, Py_ssize_t n, const real *x, const real *V, Py_ssize_t v_stride, Py_ssize_t n_hidden,
+    const real *bias, real *z
+) noexcept nogil:
+    if real is float:
+        f32_add_dots(ids, n, x, V, v_stride, n_hidden, bias, z)
+    else:
+        f64_add_dots(ids, n, x, V, v_stride, n_hidden, bias, z)
 
 
 cdef inline double exp_wide(const real *x, Py_ssize_t n, double shift, double *out) noexcept nogil:

@@ -76,6 +76,7 @@
         /* support */                                                                                                 \
         TABLE_ENTRY(touch, real_name),                                                                                \
         TABLE_ENTRY(add_bias, real_name),                                                                             \
+        TABLE_ENTRY(add_dots, real_name),                                                                             \
         TABLE_ENTRY(write_base, real_name),                                                                           \
         TABLE_ENTRY(exp_touched, real_name),                                                                          \
         TABLE_ENTRY(scale_touched, real_name),                                                                        \

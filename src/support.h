@@ -59,6 +59,9 @@ enum { SUPPORT_PIECE = 2048 };   /* classes of a piece at most: its gradient sta
      * returns the sum of the latter */                                                                               \
     double (*add_bias)(const int32_t *touched, ptrdiff_t n, const real *base_of, real *z);                            \
     double (*write_base)(const real *bias, ptrdiff_t n, double shift, real *base_out);                                \
+    /* z[e] += bias[ids[e]] + x . V[ids[e], :n_hidden], rows of V v_stride apart */                                    \
+    void (*add_dots)(const int32_t *ids, ptrdiff_t n, const real *x, const real *V, ptrdiff_t v_stride,                \
+                     ptrdiff_t n_hidden, const real *bias, real *z);                                                  \
     /* z <- exp(z - max); returns their sum, and the largest z, or 0 if that is -inf */                                       \
     double (*exp_touched)(real *z, ptrdiff_t n, double *max_out);                                                     \
     /* z <- scale z - prior_scale prior[touched], prior may be NULL */                                                \
