@@ -30,54 +30,61 @@ def n_rows(n_samples, n_classes, hidden_size, fraction):
     return n if n >= MIN_ROWS else 0
 
 
-def calibrate(runner, target, weight):
-    """Multiply bias, W and V of the runner's model by the factors that suit its rows best. Returns the factors by name."""
-    names = [name for name in ("bias", "W", "V") if getattr(runner.model, name) is not None]
-    weight = weight / weight.sum()
+def calibrate(runner, target, weight, prior=None):
+    """Multiply bias, W and V of the runner's model by the factors that suit its rows best. Returns the factors by name.
 
-    def objective(factors):
-        factors = dict(zip(names, factors, strict=True))
-        loss, gradient = _loss(runner, factors, target, weight)
+    prior : (n_classes,) bias that the sparse term learned beside, if not the model's; it gets a factor too, and is added
+    """
+    model = runner.model
+    terms = {name: a for name in ("bias", "W", "V") if (a := getattr(model, name)) is not None}
+    if prior is not None:
+        terms["prior"] = prior
+    names, weight = list(terms), weight / weight.sum()
+
+    def objective(values):
+        factors = dict(zip(names, values, strict=True))
+        loss, gradient = _loss(runner, terms, factors, target, weight)
         return loss, np.array([gradient[name] for name in names])
 
-    bounds = [(0.0 if name == "bias" else SMALLEST, None) for name in names]
-    start = np.ones(len(names))
+    bounds = [(SMALLEST if name in ("W", "V") else 0.0, None) for name in names]
+    start = [0.0 if name == "prior" else 1.0 for name in names]
     found = minimize(objective, start, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": MAX_ITER})
     factors = dict(zip(names, found.x.tolist(), strict=True))
-    for name, factor in factors.items():
-        getattr(runner.model, name)[...] *= factor
+    for name, a in _scaled(model, terms, factors).parameters().items():
+        getattr(model, name)[...] = a
     return factors
 
 
-def _scaled(model, factors):
-    arrays = {name: factor * getattr(model, name) for name, factor in factors.items()}
-    arrays = {name: a.astype(model.dtype, copy=False) for name, a in arrays.items()}
+def _scaled(model, terms, factors):
+    arrays = {name: (factors[name] * a).astype(model.dtype, copy=False) for name, a in terms.items()}
+    arrays["bias"] = arrays["bias"] + arrays.pop("prior", 0)
     return Model(E=model.E, pattern=model.pattern, **arrays)
 
 
-def _loss(runner, factors, target, weight):
+def _loss(runner, terms, factors, target, weight):
     """The weighted loss of the model with its terms scaled, and its derivative by each factor."""
-    model = _scaled(runner.model, factors)
+    model = _scaled(runner.model, terms, factors)
     common = {"n_threads": runner.n_threads, "working_memory": runner.working_memory}
     scaled = type(runner)(model, runner.X, **common)
     derivatives = _sparse_derivatives if isinstance(scaled, SparseRunner) else _tiled_derivatives
-    loss, gradient = derivatives(scaled, target, weight)
-    # d/dfactor (factor a) = a, while the sums above are with the scaled arrays
-    bias = gradient.pop("bias") @ runner.model.bias.astype(np.float64)
-    return loss, {"bias": bias, **{name: value / factors[name] for name, value in gradient.items()}}
+    loss, dbias, sums = derivatives(scaled, target, weight)
+    gradient = {name: value / factors[name] for name, value in sums.items()}  # the sums are over scaled weights
+    for name in terms.keys() - sums.keys():
+        gradient[name] = float(dbias.astype(np.float64) @ terms[name])
+    return loss, gradient
 
 
 def _sparse_derivatives(runner, target, weight):
+    """The loss, its gradient by the bias, and the sums over its gradient by each other term times the term."""
     model, loss = runner.model, 0.0
-    dW, dbias = np.zeros_like(model.W), np.zeros_like(model.bias, np.float64)
+    dW, dbias = np.zeros_like(model.W), np.zeros_like(model.bias)
     bias_gradient = _sparse_head.BiasGradient(runner.base)
     for rows in runner.chunks():
         forward = runner._forward(rows, target[rows])
         loss += weight[rows] @ forward.nll
         forward.backward(weight[rows], dW, dbias=bias_gradient)
-    dbias = np.zeros_like(model.bias)
     bias_gradient.finish(dbias)
-    return loss, {"W": dW.astype(np.float64) @ model.W, "bias": dbias.astype(np.float64)}
+    return loss, dbias, {"W": float(dW.astype(np.float64) @ model.W)}
 
 
 def _tiled_derivatives(runner, target, weight):
@@ -95,4 +102,4 @@ def _tiled_derivatives(runner, target, weight):
         if additions is not None:
             for begin, end in zip(additions.begin, additions.end, strict=True):
                 sums["W"] += float(dadditions[begin:end] @ additions.values[begin:end])
-    return loss, {**sums, "bias": dbias.astype(np.float64)}
+    return loss, dbias, sums

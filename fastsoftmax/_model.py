@@ -32,6 +32,8 @@ class Model:
         Dense: feature-major (Fortran order) for sparse input, class-major for dense input. Sparse: a weight for each pair
         of `pattern`.
     pattern : Pattern or None
+    prior : (n_classes,) or None
+        The bias that a sparse W learns beside, where it learns by itself and V beside `bias`. Not part of the logits.
     E : (n_features, hidden_size) or None
     V : (n_classes, hidden_size) or None
     bias : (n_classes,)
@@ -41,8 +43,9 @@ class Model:
 
     NAMES = ("W", "E", "V", "bias")
 
-    def __init__(self, W=None, E=None, V=None, bias=None, state=None, pattern=None):
-        self.W, self.E, self.V, self.bias, self.pattern = W, E, V, bias, pattern
+    def __init__(self, W=None, E=None, V=None, bias=None, state=None, pattern=None, prior=None):
+        self.W, self.E, self.V, self.bias = W, E, V, bias
+        self.pattern, self.prior = pattern, prior
         self.state = {} if state is None else state
 
     @classmethod
@@ -127,6 +130,12 @@ class Model:
             (data, self.pattern.class_ids, self.pattern.indptr), shape=(self.n_classes, self.n_features)
         )
 
+    def sparse_direct(self):
+        """The sparse direct term beside its prior; it shares all arrays."""
+        state = {name: a for name, a in self.state.items() if name == "W"}
+        bias = self.bias if self.prior is None else self.prior
+        return Model(W=self.W, bias=bias, state=state, pattern=self.pattern)
+
     def low_rank(self):
         """The model without its direct term; it shares all arrays."""
         return Model(E=self.E, V=self.V, bias=self.bias, state={k: a for k, a in self.state.items() if k != "W"})
@@ -153,7 +162,8 @@ class Model:
     def copy(self):
         """A copy that further steps leave alone."""
         arrays = {name: None if a is None else a.copy(order="K") for name in self.NAMES for a in [getattr(self, name)]}
-        return Model(**arrays, state={name: a.copy(order="K") for name, a in self.state.items()}, pattern=self.pattern)
+        state = {name: a.copy(order="K") for name, a in self.state.items()}
+        return Model(**arrays, state=state, pattern=self.pattern, prior=self.prior)
 
 
 def _pair_keys(pattern, n_classes):

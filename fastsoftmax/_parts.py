@@ -4,10 +4,7 @@ import numpy as np
 
 from fastsoftmax import _planning, samplers
 from fastsoftmax._joint_runner import HeadAndTail, JointPart, JointRunner
-from fastsoftmax._model import Model
 from fastsoftmax._training import FullSoftmax, Part, SampledSoftmax
-
-DIRECT_PRIOR = 0.5  # the sparse term learns beside a bias of this times the log class frequencies (0.3 to 1 do as well)
 
 
 def make(classifier, X, optimizer):
@@ -17,7 +14,10 @@ def make(classifier, X, optimizer):
         direct_optimizer = _direct_optimizer(c)
         runner = c._runner(X, kind=JointRunner, direct_optimizer=direct_optimizer)
         return [JointPart(runner, _loss(c, HeadAndTail), optimizer, direct_optimizer)]
-    parts = [_sparse_part(c, X)] if c.direct_ == "sparse" else []
+    parts = []
+    if c.direct_ == "sparse" and c.direct_learning_rate != 0:
+        runner = c._runner(X, c._model.sparse_direct())
+        parts.append(Part(runner, FullSoftmax(), _direct_optimizer(c), "direct_learning_rate"))
     if c.direct_ != "sparse" or c.hidden_size_ is not None:
         model = c._model.low_rank() if c.direct_ == "sparse" else c._model
         parts.append(Part(c._runner(X, model), _loss(c, SampledSoftmax), optimizer))
@@ -32,14 +32,3 @@ def _loss(c, sampled):
 
 def _direct_optimizer(c):
     return _planning.sparse_optimizer(c.get_params(), len(c.classes_), np.sqrt(c._damping), c._damping)
-
-
-def _sparse_part(c, X):
-    """The sparse direct term, which learns by itself: beside a bias that stays as it is."""
-    model = c._model
-    bias = model.bias
-    if c.hidden_size_ is not None:
-        bias = (DIRECT_PRIOR * np.log(c._class_counts / c._class_counts.sum())).astype(model.dtype)
-    state = {name: a for name, a in model.state.items() if name == "W"}
-    runner = c._runner(X, Model(W=model.W, bias=bias, state=state, pattern=model.pattern))
-    return Part(runner, FullSoftmax(), _direct_optimizer(c), "direct_learning_rate")

@@ -75,7 +75,21 @@ def check_n_threads(n_threads):
     return n_threads
 
 
-def check_joint(joint, direct, hidden_size):
+def check_start(coef_init, intercept_init, direct, shape, dtype):
+    """Sparse weights (CSC) and bias to begin training with, each None where it is not given."""
+    if coef_init is None and intercept_init is None:
+        return None, None
+    if coef_init is None or direct != "sparse":
+        raise ValueError(f"coef_init and intercept_init need direct='sparse', and the second the first, got {direct=}")
+    if not sparse.issparse(coef_init):
+        raise TypeError(f"coef_init must be a scipy.sparse matrix, got {type(coef_init).__name__}")
+    W = check_sparse_W(coef_init, name="coef_init").astype(dtype, copy=False)
+    if W.shape != shape:
+        raise ValueError(f"coef_init must have shape {shape}, (classes in y, features), got {W.shape}")
+    return W, check_bias(intercept_init, shape[0], dtype)
+
+
+def check_joint(joint, direct, hidden_size, direct_learning_rate):
     """Whether terms train on the loss of their sum: both must be there. ("auto" for hidden_size is None beside them.)"""
     if joint not in (True, False):
         raise ValueError(f"joint must be True or False, got {joint!r}")
@@ -84,6 +98,8 @@ def check_joint(joint, direct, hidden_size):
             "joint=True needs direct='sparse' and a hidden_size that is an int, "
             f"got direct={direct!r} and hidden_size={hidden_size!r}"
         )
+    if joint and direct_learning_rate == 0:
+        raise ValueError("direct_learning_rate must be above 0 with joint=True, got 0")
 
 
 def check_gradient_threshold(value, label_smoothing=0.0):

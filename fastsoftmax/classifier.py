@@ -13,6 +13,8 @@ from fastsoftmax._training import Progress, Trainer
 
 __all__ = ["SoftmaxClassifier"]
 
+DIRECT_PRIOR = 0.5  # the sparse term learns beside a bias of this times the log class frequencies (0.3 to 1 do as well)
+
 
 class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     """Softmax (multinomial logistic) model trained by mini-batches, for many classes and sparse input.
@@ -27,10 +29,12 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         "auto": "sampled_softmax" from 8,192 classes on, if they are more than twice `n_negatives`.
     hidden_size : int, None or "auto"
         Size of the low-rank term; None: no such term. "auto": 128 where there is no direct term, else None.
-    direct : {"dense", None, "auto"}
-        A weight for each (class, feature); None: no such term. "auto": "dense" where `hidden_size` is None; where it is
-        "auto" too, "dense" if that takes less memory than a low-rank term of size 128, or if X is dense and half of the
-        memory is enough for it; else None.
+    direct : {"dense", "sparse", None, "auto"}
+        "dense": a weight for each (class, feature). "sparse": for each such pair that occurs together in training; alone it
+        is exact over all classes at a cost that does not grow with their number, with a low-rank term it predicts best
+        where rows are sparse. None: no such term. "auto": "dense" where `hidden_size` is None; where it is "auto" too,
+        "dense" if that takes less memory than a low-rank term of size 128, or if X is dense and half of the memory is
+        enough for it; else None.
     sampler : {"unigram", "uniform", "log_uniform"} or a sampler of fastsoftmax.samplers
         Where negatives come from; "unigram" draws classes by their training counts (in `partial_fit`, those of the first
         call) to the power 0.75.
@@ -38,7 +42,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         Negatives drawn for each batch, with replacement; below the number of classes.
     optimizer : {"adagrad", "sgd"}
     learning_rate : float
-        0.1 suits the low-rank term; a direct term alone, on sparse rows of unit length, learns faster with 0.3 to 1.
+        0.1 suits the low-rank term; a dense direct term alone, on sparse rows of unit length, learns faster with 0.3 to 1.
+        The sparse direct term has its own, below.
     schedule : {"linear", "constant"}
         "linear": in `fit` the learning rate falls to zero over all steps of `max_iter` epochs.
     batch_size : int
@@ -47,13 +52,10 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     gradient_threshold : float in [0, 1)
         Of full softmax: probabilities below it are rounded in the gradient, at random and without bias, to 0 or to it, so
         that a step skips most of its products once the model has learned something; see `linear_cross_entropy`. 0: exact
-        gradients. No effect where there is a direct term and X is sparse, nor on sampled softmax.
-    alpha : float
-        L2 penalty, ``alpha / 2`` times the squared weights that a step touches, bias excepted.
-    joint : bool
-        True: both terms train on the loss of their sum, instead of each on its own; with a hidden layer and direct='sparse'
-        only. Sampled softmax then takes each row's true class and all classes that its features have weights for as they
-        are, and only estimates the others.
+        gradients. No effect where there is a dense direct term and X is sparse, nor on sampled softmax.
+    alpha : float or "auto"
+        L2 penalty, ``alpha / 2`` times the squared weights that a step touches; not on the bias or a sparse direct term.
+        "auto": 1e-4 for a low-rank term that is calibrated, else 0.
     early_stopping : bool
         Hold out `validation_fraction` of the rows, stop when their loss has not fallen for `n_iter_no_change` epochs, and
         keep the weights of the best epoch.
@@ -69,16 +71,32 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         Of the weights and of all computation.
     working_memory : int
         Bytes for probabilities kept within a step.
+    direct_learning_rate : float or "auto"
+        Of the sparse direct term, whose gradient is the sum, not the mean, over a batch. "auto": such that a row by itself
+        would move the logit of its class by 1.5 log(n_classes). 0: it stays as `fit` was given it.
+    min_count : int
+        The sparse direct term leaves out pairs that occur in fewer rows,
+    max_classes_per_feature : int or None
+        and all of a feature that occurs with more classes: it tells little and costs the most.
+    calibration_fraction : float in [0, 0.5] or "auto"
+        Of the rows, at most 2,000, that `fit` holds out from training to find the factors by which bias, sparse direct and
+        low-rank term are multiplied in the end. "auto": 0.03 with a sparse direct term, else 0. With early stopping the
+        rows held out for that serve. Nothing is calibrated on fewer than 30 rows.
+    joint : bool
+        True: both terms train on the loss of their sum, instead of each on its own; with a hidden layer and direct='sparse'
+        only. Sampled softmax then takes each row's true class and all classes that its features have weights for as they
+        are, and only estimates the others.
 
     Attributes
     ----------
     classes_ : (n_classes,) array of the labels, sorted
-    coef_ : (n_classes, n_features) array, the direct term's weights; absent without one
+    coef_ : (n_classes, n_features) array, sparse for direct="sparse", the direct term's weights; absent without one
     intercept_ : (n_classes,) array
     embedding_ : (n_features, hidden_size) array E; absent without a low-rank term
     hidden_coef_ : (n_classes, hidden_size) array V; absent without a low-rank term
-    loss_, direct_, hidden_size_ : what was used
-    loss_curve_ : list of float, mean training loss of each epoch
+    loss_, direct_, hidden_size_, alpha_ : what was used
+    calibration_ : dict of str to float, the factors of the terms; empty where nothing was calibrated
+    loss_curve_ : list of float, mean training loss of each epoch; of terms that train by themselves the mean
     validation_curve_ : list of float, mean loss of the held-out rows, with early stopping
     n_iter_ : int, epochs done
     n_features_in_ : int
@@ -89,7 +107,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     2015), merges repeated draws, and never takes a row's own class as its negative. Its loss converges to the full one as
     `n_negatives` grows; the progress bar shows the sampled loss.
     Adagrad keeps one accumulator a row of E and V and one an element of W and the bias. The bias starts at the log class
-    frequencies.
+    frequencies. docs/exact_on_the_support.md tells how direct="sparse" works and why it is trained as it is.
 
     Examples
     --------
@@ -114,11 +132,6 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         max_iter=10,
         gradient_threshold=3e-4,
         alpha="auto",
-        direct_learning_rate="auto",
-        min_count=1,
-        max_classes_per_feature=1000,
-        calibration_fraction="auto",
-        joint=False,
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=1,
@@ -127,6 +140,11 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         verbose=0,
         dtype="float32",
         working_memory=_head.WORKING_MEMORY,
+        direct_learning_rate="auto",
+        min_count=1,
+        max_classes_per_feature=1000,
+        calibration_fraction="auto",
+        joint=False,
     ):
         self.loss = loss
         self.hidden_size = hidden_size
@@ -140,11 +158,6 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         self.max_iter = max_iter
         self.gradient_threshold = gradient_threshold
         self.alpha = alpha
-        self.direct_learning_rate = direct_learning_rate
-        self.min_count = min_count
-        self.max_classes_per_feature = max_classes_per_feature
-        self.calibration_fraction = calibration_fraction
-        self.joint = joint
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
@@ -153,10 +166,15 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         self.verbose = verbose
         self.dtype = dtype
         self.working_memory = working_memory
+        self.direct_learning_rate = direct_learning_rate
+        self.min_count = min_count
+        self.max_classes_per_feature = max_classes_per_feature
+        self.calibration_fraction = calibration_fraction
+        self.joint = joint
 
     # -- training --
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None, coef_init=None, intercept_init=None):
         """Train from scratch. Interrupting it (Ctrl-C) leaves a usable model of what was learned so far.
 
         Parameters
@@ -165,6 +183,11 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         y : (n_samples,) array of integers, strings or bools
         sample_weight : (n_samples,) array, optional
             Weights of the rows' losses, not negative; only their ratios matter.
+        coef_init : (n_classes, n_features) scipy.sparse matrix, optional
+            With direct="sparse": the pairs that have weights, and where these begin, as `NGramFeatures.kneser_ney` makes
+            them; with ``direct_learning_rate=0`` they stay there. `min_count` and `max_classes_per_feature` do not apply.
+        intercept_init : (n_classes,) array, optional
+            With `coef_init`: the bias that belongs to it.
 
         Returns
         -------
@@ -173,6 +196,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         X, y, weight = self._check_rows(X, y, sample_weight)
         classes, codes = np.unique(y, return_inverse=True)
         v.check_classes(classes)
+        start = v.check_start(coef_init, intercept_init, self.direct, (len(classes), X.shape[1]), np.dtype(self.dtype))
         rng = v.check_rng("random_state", self.random_state)
         plan = self._plan(classes, X)
         rows, valid = (X, codes, weight), None
@@ -181,15 +205,17 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         held_out = valid
         if plan.n_calibration_rows and not self.early_stopping:
             rows, held_out = _hold_out(*rows, plan.n_calibration_rows, rng)
-        self._initialise(plan, classes, *rows[:2], rng)
+        self._initialise(plan, classes, *rows[:2], rng, *start)
         self._train(*rows, valid)
         if plan.n_calibration_rows:
             X, codes, weight = (a[: plan.n_calibration_rows] for a in held_out)
-            self.calibration_ = _calibration.calibrate(self._runner(X), codes, weight)
+            self.calibration_ = _calibration.calibrate(self._runner(X), codes, weight, self._model.prior)
         return self
 
     def _train(self, X, codes, weight, valid):
         """All epochs; of the held-out rows `valid`, if there are any, the best one's model stays."""
+        if self.direct_learning_rate == 0 and self._model.E is None:
+            return  # nothing learns
         best, stale = None, 0
         with Progress(X.shape[0], self.max_iter, self.verbose) as progress:
             trainer = self._trainer(X, codes, weight, self.max_iter if self.schedule == "linear" else None)
@@ -252,7 +278,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         if self.max_classes_per_feature is not None:
             v.check_int("max_classes_per_feature", self.max_classes_per_feature, minimum=1)
         if self.direct_learning_rate != "auto":
-            v.check_real("direct_learning_rate", self.direct_learning_rate, above=0)
+            v.check_real("direct_learning_rate", self.direct_learning_rate, minimum=0)
         if self.calibration_fraction != "auto":
             v.check_real("calibration_fraction", self.calibration_fraction, minimum=0, maximum=0.5)
             if self.calibration_fraction and self.direct == "dense":
@@ -260,7 +286,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
                     "calibration_fraction must be 0 or 'auto' with direct='dense', got "
                     f"{self.calibration_fraction}: only sparse and low-rank terms are calibrated"
                 )
-        v.check_joint(self.joint, self.direct, self.hidden_size)
+        v.check_joint(self.joint, self.direct, self.hidden_size, self.direct_learning_rate)
         v.check_int("working_memory", self.working_memory, minimum=0)
         v.check_dtype("dtype", self.dtype)
         v.check_n_threads(self.n_threads)
@@ -296,13 +322,15 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         v.check_memory("training", *_planning.memory_needed(plan, params, n_classes))
         return plan
 
-    def _initialise(self, plan, classes, X, codes, rng):
+    def _initialise(self, plan, classes, X, codes, rng, W=None, bias=None):
         n_classes = len(classes)
         self.loss_, self.direct_, self.hidden_size_, self.alpha_ = plan.loss, plan.direct, plan.hidden_size, plan.alpha
         self._class_counts = np.maximum(np.bincount(codes, minlength=n_classes), 1)
         self._check_sampling()
         self.classes_, self.n_features_in_, self._rng = classes, X.shape[1], rng
-        pattern = self._support(X, codes) if plan.direct == "sparse" else None
+        pattern = None
+        if plan.direct == "sparse":
+            pattern = self._support(X, codes) if W is None else Pattern.of(W)
         self._model = Model.initialise(
             n_classes,
             X.shape[1],
@@ -317,13 +345,23 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         self._model.bias[:] = np.log(self._class_counts / self._class_counts.sum())
         self._damping = None
         if pattern is not None:
-            values = X if isinstance(X, np.ndarray) else X.data
-            self._damping = float(np.vdot(values, values)) / X.shape[0] or 1.0
-            if "W" in self._model.state:
-                self._model.state["W"].fill(self._damping)
-            if plan.hidden_size is None:
-                self._model.bias *= _parts.DIRECT_PRIOR
+            self._start_sparse(X, W, bias)
         self.loss_curve_, self.validation_curve_, self.n_iter_, self.calibration_ = [], [], 0, {}
+
+    def _start_sparse(self, X, W, bias):
+        """The sparse direct term as it is before training: the given weights and bias, if any."""
+        model = self._model
+        values = X if isinstance(X, np.ndarray) else X.data
+        self._damping = float(np.vdot(values, values)) / X.shape[0] or 1.0
+        if "W" in model.state:
+            model.state["W"].fill(self._damping)
+        if W is not None:
+            model.W[:] = W.data
+        prior = DIRECT_PRIOR * model.bias if bias is None else bias
+        if model.E is None:
+            model.bias[:] = prior
+        elif not self.joint:
+            model.prior = prior
 
     def _support(self, X, codes):
         limits = {"min_count": self.min_count, "max_classes_per_feature": self.max_classes_per_feature}

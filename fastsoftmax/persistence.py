@@ -54,6 +54,8 @@ def save(classifier, path, extra=None):
     pattern = classifier._model.pattern
     if pattern is not None:
         tensors |= {f"pattern.{name}": a for name, a in pattern._asdict().items()}
+    if classifier._model.prior is not None:
+        tensors["prior"] = classifier._model.prior
     header["fortran"] = []
     for name, a in classifier._model.arrays().items():
         if a.ndim == 2 and not a.flags.c_contiguous:
@@ -120,7 +122,8 @@ def load_with_extra(path):
         state = {name.removeprefix("state."): a for name, a in tensors.items() if name.startswith("state.")}
         pattern = {name: tensors.get(f"pattern.{name}") for name in Pattern._fields}
         pattern = None if pattern["indptr"] is None else Pattern(**pattern)
-        classifier._model = Model(**{name: tensors.get(name) for name in Model.NAMES}, state=state, pattern=pattern)
+        arrays = {name: tensors.get(name) for name in (*Model.NAMES, "prior")}
+        classifier._model = Model(**arrays, state=state, pattern=pattern)
         extra = header["extra"]
         _check_consistent(classifier)
         classifier._resume()
@@ -196,6 +199,8 @@ def _check_consistent(classifier):
             )
     if model.pattern is not None:
         _check_pattern(model)
+    if model.prior is not None and (model.prior.shape != model.bias.shape or model.prior.dtype != model.bias.dtype):
+        raise ValueError(f"the model's prior has shape {model.prior.shape} and dtype {model.prior.dtype}")
     if (model.E is None) != (model.V is None) or (model.E is None and model.W is None):
         raise ValueError("the model's weights are not complete")
 

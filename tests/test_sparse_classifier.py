@@ -109,21 +109,21 @@ def test_calibration_derivatives_are_numerical_ones(hidden_size, data):
     X, y, weight = data[0][:200].astype(np.float64), data[1][:200], np.linspace(0.1, 1, 200)
     runner = model._runner(X)
     assert type(runner) is (Runner if hidden_size else SparseRunner)
-    factors = {"bias": 0.7, "W": 1.2} | ({"V": 0.4} if hidden_size else {})
-    _, gradient = _calibration._loss(runner, factors, y, weight)
+    factors = {"bias": 0.7, "W": 1.2} | ({"V": 0.4, "prior": 0.2} if hidden_size else {})
+    terms = {name: getattr(model._model, name) for name in factors}
+    _, gradient = _calibration._loss(runner, terms, factors, y, weight)
     for name in factors:
-        above, below = (
-            _calibration._loss(runner, factors | {name: factors[name] + h}, y, weight)[0] for h in (1e-5, -1e-5)
-        )
-        assert gradient[name] == pytest.approx((above - below) / 2e-5, rel=1e-5)
+        nearby = (factors | {name: factors[name] + h} for h in (1e-5, -1e-5))
+        above, below = (_calibration._loss(runner, terms, near, y, weight)[0] for near in nearby)
+        assert gradient[name] == pytest.approx((above - below) / 2e-5, rel=1e-5, abs=1e-8)
 
 
 @pytest.mark.parametrize("make", [small, hybrid], ids=["alone", "hybrid"])
 def test_calibration_lowers_the_loss_of_rows_held_out(make, data):
     X, y = make_data(400, seed=1)
     before, after = make(calibration_fraction=0).fit(*data), make(calibration_fraction=0.1).fit(*data)
-    assert before.calibration_ == {} and after.calibration_.keys() == {"bias", "W"} | (
-        {"V"} if make is hybrid else set()
+    assert before.calibration_ == {} and after.calibration_.keys() == (
+        {"bias", "W"} if make is small else {"bias", "W", "V", "prior"}
     )
     assert after.target_log_proba(X, y).mean() > before.target_log_proba(X, y).mean()
 
@@ -188,12 +188,64 @@ def test_unknown_features_and_empty_rows_have_the_bias(data):
     assert_array_equal(model.predict_topk(nothing, N_CLASSES)[0][0], np.argsort(-model.intercept_, kind="stable"))
 
 
+def start_of(X, y, seed=3):
+    W = sp.csc_array(fs.support(X, y, min_count=2))
+    rng = np.random.default_rng(seed)
+    W.data[:] = rng.standard_normal(W.nnz)
+    return W, rng.standard_normal(W.shape[0]).astype(np.float32)
+
+
+def test_given_weights_stay_where_the_learning_rate_is_zero(data):
+    W, bias = start_of(*data)
+    model = small(direct_learning_rate=0, calibration_fraction=0).fit(*data, coef_init=W, intercept_init=bias)
+    assert_array_equal(model.coef_.toarray(), W.toarray())
+    assert_array_equal(model.intercept_, bias)
+    assert model.loss_curve_ == []
+    calibrated = small(direct_learning_rate=0).fit(*data, coef_init=W, intercept_init=bias)
+    assert_allclose(calibrated.coef_.toarray(), calibrated.calibration_["W"] * W.toarray(), rtol=1e-6)
+    assert_allclose(calibrated.intercept_, calibrated.calibration_["bias"] * bias, rtol=1e-6)
+    trained = small(calibration_fraction=0).fit(*data, coef_init=W)
+    assert_array_equal(trained.coef_.indices, W.indices)
+    assert (trained.coef_.data != W.data).mean() > 0.9
+
+
+def test_given_weights_beside_a_low_rank_term(data, tmp_path):
+    X, y = data
+    W, bias = start_of(X, y)
+    model = hybrid(direct_learning_rate=0).fit(X, y, coef_init=W, intercept_init=bias)
+    assert_allclose(model.coef_.toarray(), model.calibration_["W"] * W.toarray(), rtol=1e-6)
+    assert_array_equal(model._model.prior, bias)
+    model.save(tmp_path / "model")
+    assert_array_equal(fs.load(tmp_path / "model")._model.prior, bias)
+
+
+@pytest.mark.parametrize(
+    ("start", "params", "error", "message"),
+    [
+        ({"coef_init": np.zeros((25, 60))}, {}, TypeError, "coef_init must be a scipy.sparse matrix, got ndarray"),
+        ({"coef_init": sp.csc_array((24, 60))}, {}, ValueError, r"coef_init must have shape \(25, 60\)"),
+        ({"coef_init": sp.csc_array((25, 60))}, {"direct": "dense"}, ValueError, "need direct='sparse'"),
+        ({"intercept_init": np.zeros(25)}, {}, ValueError, "the second the first"),
+        ({"coef_init": sp.csc_array((25, 60)), "intercept_init": np.zeros(3)}, {}, ValueError, "bias must have shape"),
+        (
+            {},
+            {"joint": True, "hidden_size": 4, "direct_learning_rate": 0},
+            ValueError,
+            "direct_learning_rate must be above 0",
+        ),
+    ],
+)
+def test_bad_starts(start, params, error, message, data):
+    with pytest.raises(error, match=message):
+        small(**params).fit(*data, **start)
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [
         ({"min_count": 0}, "min_count must be at least 1, got 0"),
         ({"max_classes_per_feature": 0}, "max_classes_per_feature must be at least 1, got 0"),
-        ({"direct_learning_rate": 0.0}, "direct_learning_rate must be above 0"),
+        ({"direct_learning_rate": -1.0}, "direct_learning_rate must be at least 0"),
         ({"calibration_fraction": 0.9}, "calibration_fraction must be at most 0.5"),
         ({"calibration_fraction": 0.1, "direct": "dense"}, "calibration_fraction must be 0 or 'auto'"),
     ],
