@@ -18,7 +18,7 @@ MIN_ROWS, MAX_ROWS = 30, 2000  # at least and at most so many,
 ROW_WORK = 3 << 30  # or, with a low-rank term, so many as this many multiply-adds a pass allow, but not below
 MIN_TILED_ROWS = 300
 SMALLEST = 1e-3  # factor
-MAX_ITER = 20
+TOLERANCE = 1e-5  # relative change of the loss that ends the search
 
 
 def n_rows(n_samples, n_classes, hidden_size, fraction):
@@ -48,7 +48,7 @@ def calibrate(runner, target, weight, prior=None):
 
     bounds = [(SMALLEST if name in ("W", "V") else 0.0, None) for name in names]
     start = [0.0 if name == "prior" else 1.0 for name in names]
-    found = minimize(objective, start, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": MAX_ITER})
+    found = minimize(objective, start, jac=True, bounds=bounds, method="L-BFGS-B", options={"ftol": TOLERANCE})
     factors = dict(zip(names, found.x.tolist(), strict=True))
     for name, a in _scaled(model, terms, factors).parameters().items():
         getattr(model, name)[...] = a

@@ -7,8 +7,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import log_softmax, logsumexp
 
 from fastsoftmax import SoftmaxClassifier, _head
-from fastsoftmax._joint_runner import HeadAndTail, JointRunner
+from fastsoftmax._joint_runner import HeadAndTail, JointPart, JointRunner
 from fastsoftmax._model import Model, Pattern
+from fastsoftmax._training import FullSoftmax
 from fastsoftmax.optimizers import SGD, Adagrad
 from fastsoftmax.sampled import Candidates
 from fastsoftmax.samplers import LogUniform
@@ -230,6 +231,19 @@ def test_a_loss_that_is_not_finite_changes_nothing(sparse_X, sampled, name):
         assert np.isnan(runner.step(ROWS, targets(), rules[0], **(drawn(*draws()) if sampled else {})))
     for key, a in runner.model.arrays().items():
         assert_array_equal(a, before[key])
+
+
+@pytest.mark.parametrize("loss", [FullSoftmax(), HeadAndTail(LogUniform(N_CLASSES), 60)], ids=["full", "sampled"])
+def test_both_learning_rates_fall(sparse_X, loss):
+    rules = SGD(0.3), SGD(0.2)
+    runner, expected = make_runner(sparse_X, rules), make_runner(sparse_X, (SGD(0.15), SGD(0.1)))
+    candidates, target = loss.candidates(targets(), np.random.default_rng(7))
+    expected.step(ROWS, target, SGD(0.15), **candidates)
+    part = JointPart(runner, loss, *rules)
+    for rate in (0.25, 0.5):  # of the rates at the beginning
+        runner.model = make_model(rules[0])
+        part.step(ROWS, targets(), np.ones(len(ROWS)), np.random.default_rng(7), rate)
+    assert_arrays(runner.model, expected.model.arrays(), 1e-12)
 
 
 def test_the_tail_has_no_targets():
