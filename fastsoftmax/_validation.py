@@ -311,6 +311,18 @@ def _as_int_vector(name, a):
     return a
 
 
+def check_discounts(discounts, order):
+    """Discounts of n-grams counted once, twice, and oftener, as float64 (order, 3), or None."""
+    if discounts is None:
+        return None
+    discounts = as_real_array("discounts", discounts).astype(np.float64)
+    if discounts.shape not in [(3,), (order, 3)]:
+        raise ValueError(f"discounts must be of shape (3,) or (order, 3) = ({order}, 3), got {discounts.shape}")
+    if not np.all((discounts > 0) & (discounts <= [1, 2, 3])):
+        raise ValueError(f"discounts must be above 0 and at most 1, 2, 3, got {discounts.tolist()}")
+    return np.broadcast_to(discounts, (order, 3))
+
+
 def check_chunk(name, chunk):
     """`check_documents` of one of the chunks of a stream."""
     if not isinstance(chunk, (tuple, list)) or len(chunk) != 2:

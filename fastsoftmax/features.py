@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from fastsoftmax import _kneser_ney
 from fastsoftmax import _validation as v
 from fastsoftmax._contexts import BOUNDARY, Contexts, InternedNGrams, Kind, hashed_columns, positions_in_file, windows
 from fastsoftmax._keys import KeyCounts
@@ -243,6 +244,58 @@ class NGramFeatures:
             tokens.append(int(vocabulary[code]))
             key = int(table[shorter])
         return (*tokens, key)
+
+    def kneser_ney(self, ids, starts, n_classes, *, discounts=None, min_pair_count=1):
+        """The interpolated modified Kneser-Ney model of these n-grams, as the weights of a softmax: no training.
+
+        Parameters
+        ----------
+        ids, starts
+            As in `fit`, usually the same; `ids` below n_classes.
+        n_classes : int
+        discounts : array_like of float, shape (3,) or (order, 3), optional
+            Taken off n-grams counted once, twice, and oftener: of all orders, or of each, the unigrams first. At most
+            1, 2, 3. By default estimated for each order, or (0.5, 1, 1.5) where it has too few n-grams for that.
+        min_pair_count : int
+            N-grams of four and more tokens that occur less often get no weight; their mass goes to the shorter ones.
+
+        Returns
+        -------
+        W : csc_array of float32, shape (n_classes, n_features_)
+            For `linear_cross_entropy` and others, with the rows of `transform`. Positive where a class was seen after
+            the tokens of a column. The columns of single tokens that `places` adds are empty.
+        bias : ndarray of float32, shape (n_classes,)
+
+        Notes
+        -----
+        The model gives class k after the history j, with j' the same without its oldest token::
+
+            p(k | j) = (c(jk) - D(c(jk))) / c(j)  +  gamma(j) p(k | j'),    gamma(j) = sum over k of D(c(jk)) / c(j)
+
+        So with ``w_jk = log p(k | j) - log(gamma(j) p(k | j'))``, 0 for pairs not seen, and the bias log p(k), the
+        logits of a row, which has its histories of all lengths, are log p(k | longest) less the sum of log gamma: the
+        same for all classes, so that the softmax is the model. The unigrams are interpolated with the uniform
+        distribution. c(jk) is the number of rows for the longest histories; for shorter ones, of the different
+        histories one token longer which k was seen after. Rows that have no longer one (at the beginning of a document,
+        or because it has no column) count each.
+
+        References
+        ----------
+        Chen and Goodman (1999), An empirical study of smoothing techniques for language modeling,
+        doi:10.1006/csla.1999.0128. Kneser and Ney (1995), Improved backing-off for m-gram language modeling,
+        doi:10.1109/ICASSP.1995.479394.
+        """
+        if self.n_hashed is not None:
+            raise ValueError(f"n_hashed must be None for the weights of n-grams, got {self.n_hashed}")
+        self._check_fitted()
+        n_classes = v.check_int("n_classes", n_classes, minimum=1, maximum=2**31 - 1)
+        ids, starts = v.check_documents(ids, starts, n_classes)
+        discounts = v.check_discounts(discounts, self.order)
+        min_pair_count = v.check_int("min_pair_count", min_pair_count, minimum=1)
+        ngrams = self._ngrams(ids, starts)
+        ngrams.advance(self._tables)
+        columns = ngrams.columns[:, : self.order - 1]
+        return _kneser_ney.weights(columns, ids, n_classes, self.n_features_, discounts, min_pair_count)
 
     def _kinds(self):
         """The kinds of features, in the order of their columns."""

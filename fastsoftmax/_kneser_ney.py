@@ -1,0 +1,96 @@
+"""Interpolated modified Kneser-Ney as a sparse maximum-entropy model: its weights from counts."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import csc_array
+
+FALLBACK = (0.5, 1.0, 1.5)  # where an order has too few n-grams to estimate its discounts
+FIRST_PRUNED = 3  # tokens of the shortest histories whose n-grams `min_pair_count` drops
+
+
+class Order(NamedTuple):
+    """The distinct pairs of a history of one length and the class after it, sorted."""
+
+    keys: np.ndarray  # column * n_classes + class; without a history, the class
+    shorter: np.ndarray  # the pair without the oldest token: its place in the order below
+    counts: np.ndarray  # as Kneser-Ney has them
+    occurrences: np.ndarray
+
+
+def count_pairs(columns, ids, n_classes):
+    """One Order after the other, the unigrams first; `columns` (n_rows, n_lengths) is -1 where a row has no history.
+
+    A row counts for the longest history that it has. Of the rows that have a longer one, those count one together
+    that share the longer one and the class: by all their longer histories, a pair counts as often as it is needed.
+    """
+    rows, pairs = np.arange(len(ids)), ids
+    keys, shorter = np.arange(n_classes), None
+    orders = []
+    for column in columns.T:
+        longer = column[rows] >= 0
+        occurrences = np.bincount(pairs, minlength=len(keys))
+        counts = np.bincount(pairs[~longer], minlength=len(keys))
+        rows, pairs_before = rows[longer], pairs[longer]
+        longer_keys, pairs = np.unique(column[rows] * n_classes + ids[rows], return_inverse=True)
+        longer_shorter = np.empty(len(longer_keys), dtype=np.intp)
+        longer_shorter[pairs] = pairs_before
+        counts += np.bincount(longer_shorter, minlength=len(keys))
+        orders.append(Order(keys, shorter, counts, occurrences))
+        keys, shorter = longer_keys, longer_shorter
+    occurrences = np.bincount(pairs, minlength=len(keys))
+    orders.append(Order(keys, shorter, occurrences, occurrences))
+    return orders
+
+
+def estimate_discounts(counts):
+    """D1, D2 and D3+ from the numbers of n-grams counted once to four times, as Chen and Goodman have them."""
+    n = np.bincount(np.minimum(counts, 5), minlength=6)[1:5]
+    if not n[:3].all():
+        return FALLBACK
+    times = np.arange(1, 4)
+    discounts = times - (times + 1) * n[0] / (n[0] + 2 * n[1]) * n[1:] / n[:3]
+    return discounts if np.all(discounts > 0) else FALLBACK
+
+
+def weights(columns, ids, n_classes, n_features, discounts, min_pair_count):
+    """W, csc_array of float32 (n_classes, n_features), and the biases; `columns` as in `count_pairs`."""
+    orders = count_pairs(columns, ids, n_classes)
+    proba = _unigrams(orders[0].counts, discounts[0] if discounts is not None else None)
+    bias = np.log(proba).astype(np.float32)
+    all_keys, all_weights = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.float32)]
+    for length, (keys, shorter, counts, occurrences) in enumerate(orders[1:], start=1):
+        discount = _discount(counts, discounts[length] if discounts is not None else None)
+        if length >= FIRST_PRUNED:
+            discount = np.where(occurrences < min_pair_count, counts, discount)
+        history = keys // n_classes
+        left_over = np.bincount(history, weights=discount)[history]
+        total = np.bincount(history, weights=counts)[history]
+        own = counts - discount
+        backed_off = left_over * proba[shorter]
+        proba = (own + backed_off) / total
+        has_weight = own > 0
+        all_keys.append(keys[has_weight])
+        all_weights.append(np.log1p(own[has_weight] / backed_off[has_weight]).astype(np.float32))
+    return _sparse_weights(np.concatenate(all_keys), np.concatenate(all_weights), n_classes, n_features), bias
+
+
+def _unigrams(counts, discounts):
+    """Their probabilities, interpolated with the uniform distribution, which it is where nothing was counted."""
+    discount = _discount(counts, discounts)
+    left_over = discount.sum() if counts.any() else 1.0
+    return (counts - discount + left_over / len(counts)) / max(counts.sum(), 1)
+
+
+def _discount(counts, discounts):
+    discounts = estimate_discounts(counts) if discounts is None else discounts
+    return np.append(0.0, discounts)[np.minimum(counts, 3)]
+
+
+def _sparse_weights(keys, weights, n_classes, n_features):
+    columns, classes = np.divmod(keys, n_classes)
+    indptr = np.append(0, np.cumsum(np.bincount(columns, minlength=n_features)))
+    dtype = np.int32 if len(keys) <= np.iinfo(np.int32).max else np.int64
+    W = csc_array((weights, classes.astype(dtype), indptr.astype(dtype)), shape=(n_classes, n_features))
+    W.has_canonical_format = True
+    return W
