@@ -15,8 +15,9 @@ from fastsoftmax._sparse_runner import SparseRunner
 
 FRACTION = 0.03  # of the rows are held out by default,
 MIN_ROWS, MAX_ROWS = 30, 2000  # at least and at most so many,
-ROW_WORK = 3 << 30  # or, with a low-rank term, so many as this many multiply-adds a pass allow, but not below
+ROW_WORK = 3 << 29  # or, with a low-rank term, so many as this many multiply-adds a pass allow, but not below
 MIN_TILED_ROWS = 300
+START = {"bias": 0.2, "prior": 0.2, "W": 0.5, "V": 0.8}  # about what comes out for a sparse and a low-rank term
 SMALLEST = 1e-3  # factor
 TOLERANCE = 1e-5  # relative change of the loss that ends the search
 
@@ -47,7 +48,7 @@ def calibrate(runner, target, weight, prior=None):
         return loss, np.array([gradient[name] for name in names])
 
     bounds = [(SMALLEST if name in ("W", "V") else 0.0, None) for name in names]
-    start = [0.0 if name == "prior" else 1.0 for name in names]
+    start = [START[name] if len(names) > 2 else 1.0 for name in names]
     found = minimize(objective, start, jac=True, bounds=bounds, method="L-BFGS-B", options={"ftol": TOLERANCE})
     factors = dict(zip(names, found.x.tolist(), strict=True))
     for name, a in _scaled(model, terms, factors).parameters().items():

@@ -30,8 +30,8 @@ class HeadAndTail(SampledSoftmax):
 class JointPart(Part):
     """Both terms of the runner's model, whose sparse one has an optimiser of its own."""
 
-    def __init__(self, runner, loss, optimizer, direct_optimizer):
-        super().__init__(runner, loss, optimizer, "learning_rate and direct_learning_rate")
+    def __init__(self, runner, loss, optimizer, direct_optimizer, n_epochs=None):
+        super().__init__(runner, loss, optimizer, n_epochs, "learning_rate and direct_learning_rate")
         self.direct_optimizer, self.direct_learning_rate = direct_optimizer, direct_optimizer.learning_rate
 
     def step(self, rows, target, weight, rng, rate):

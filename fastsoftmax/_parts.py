@@ -6,21 +6,27 @@ from fastsoftmax import _planning, samplers
 from fastsoftmax._joint_runner import HeadAndTail, JointPart, JointRunner
 from fastsoftmax._training import FullSoftmax, Part, SampledSoftmax
 
+DIRECT_EPOCHS = 3  # of a sparse term beside a low-rank one: it learns no more in further ones
 
-def make(classifier, X, optimizer):
-    """The Parts for steps on rows of the checked X; the model is ready for them."""
+
+def make(classifier, X, optimizer, n_epochs=None):
+    """The Parts for steps on rows of the checked X, for whose optimisers the model is ready.
+
+    n_epochs : over which the learning rates fall to zero; None: they do not fall
+    """
     c = classifier
     if c.joint and c.direct_ == "sparse" and c.hidden_size_ is not None:
         direct_optimizer = _direct_optimizer(c)
         runner = c._runner(X, kind=JointRunner, direct_optimizer=direct_optimizer)
-        return [JointPart(runner, _loss(c, HeadAndTail), optimizer, direct_optimizer)]
+        return [JointPart(runner, _loss(c, HeadAndTail), optimizer, direct_optimizer, n_epochs)]
     parts = []
     if c.direct_ == "sparse" and c.direct_learning_rate != 0:
         runner = c._runner(X, c._model.sparse_direct())
-        parts.append(Part(runner, FullSoftmax(), _direct_optimizer(c), "direct_learning_rate"))
+        direct_epochs = n_epochs and (n_epochs if c._model.E is None else min(n_epochs, DIRECT_EPOCHS))
+        parts.append(Part(runner, FullSoftmax(), _direct_optimizer(c), direct_epochs, "direct_learning_rate"))
     if c.direct_ != "sparse" or c.hidden_size_ is not None:
         model = c._model.low_rank() if c.direct_ == "sparse" else c._model
-        parts.append(Part(c._runner(X, model), _loss(c, SampledSoftmax), optimizer))
+        parts.append(Part(c._runner(X, model), _loss(c, SampledSoftmax), optimizer, n_epochs))
     return parts
 
 

@@ -43,11 +43,13 @@ class Part:
     runner : _runner.Runner over the training rows
     loss : FullSoftmax or SampledSoftmax
     optimizer : SGD or Adagrad
+    n_epochs : int or None
+        The learning rate falls linearly to zero over so many epochs, then the terms stay; None: it does not fall.
     rate_name : what the user knows its learning rate as
     """
 
-    def __init__(self, runner, loss, optimizer, rate_name="learning_rate"):
-        self.runner, self.loss, self.optimizer = runner, loss, optimizer
+    def __init__(self, runner, loss, optimizer, n_epochs=None, rate_name="learning_rate"):
+        self.runner, self.loss, self.optimizer, self.n_epochs = runner, loss, optimizer, n_epochs
         self.learning_rate, self.rate_name = optimizer.learning_rate, rate_name
 
     def step(self, rows, target, weight, rng, rate):
@@ -67,14 +69,12 @@ class Trainer:
     weight : (n_samples,) float64, of mean 1
     batch_size : int
     rng : numpy Generator
-    n_steps : int or None
-        The learning rate falls linearly to zero over so many steps; None: it stays.
     """
 
-    def __init__(self, parts, target, weight, *, batch_size, rng, n_steps=None):
+    def __init__(self, parts, target, weight, *, batch_size, rng):
         self.parts, self.target, self.weight = parts, target, weight
-        self.batch_size, self.rng, self.n_steps = batch_size, rng, n_steps
-        self.steps_done = 0
+        self.batch_size, self.rng = batch_size, rng
+        self.steps_per_epoch, self.steps_done = -(-len(target) // batch_size), 0
 
     def epoch(self, progress):
         """One pass over all rows in random order. Returns the mean loss."""
@@ -88,10 +88,13 @@ class Trainer:
         return float(total / len(order))
 
     def _step(self, rows):
-        """The mean of the parts' losses."""
-        rate = 1.0 if self.n_steps is None else max(0.0, 1 - self.steps_done / self.n_steps)
+        """The mean of the losses of the parts that still learn."""
+        losses = []
+        for part in self.parts:
+            rate = 1.0 if part.n_epochs is None else 1 - self.steps_done / (part.n_epochs * self.steps_per_epoch)
+            if rate > 0:
+                losses.append(part.step(rows, self.target[rows], self.weight[rows], self.rng, rate))
         self.steps_done += 1
-        losses = [part.step(rows, self.target[rows], self.weight[rows], self.rng, rate) for part in self.parts]
         loss = sum(losses) / len(losses)
         if not np.isfinite(loss):
             raise FloatingPointError(self._diverged(f"the loss became {loss}"))

@@ -48,7 +48,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         "linear": in `fit` the learning rate falls to zero over all steps of `max_iter` epochs.
     batch_size : int
     max_iter : int
-        Epochs.
+        Epochs. 3 suit a sparse direct term alone; beside a low-rank one it learns in the first 3 only.
     gradient_threshold : float in [0, 1)
         Of full softmax: probabilities below it are rounded in the gradient, at random and without bias, to 0 or to it, so
         that a step skips most of its products once the model has learned something; see `linear_cross_entropy`. 0: exact
@@ -370,11 +370,10 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     def _trainer(self, X, codes, weight, n_epochs=None):
         """A Trainer whose learning rate falls over `n_epochs`, if given."""
         self._check_sampling()
-        n_steps = None if n_epochs is None else n_epochs * -(-X.shape[0] // self.batch_size)
         optimizer = self._optimizer(self.alpha_)
         self._model.prepare(optimizer)
-        parts = _parts.make(self, X, optimizer)
-        return Trainer(parts, codes, weight, batch_size=self.batch_size, rng=self._rng, n_steps=n_steps)
+        parts = _parts.make(self, X, optimizer, n_epochs)
+        return Trainer(parts, codes, weight, batch_size=self.batch_size, rng=self._rng)
 
     def _runner(self, X, model=None, kind=None, **kwargs):
         """A Runner of the model, or of another one, over checked X; `kind` and kwargs: another class and what it takes."""
