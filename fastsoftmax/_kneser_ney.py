@@ -21,8 +21,8 @@ class Order(NamedTuple):
 def count_pairs(columns, ids, n_classes):
     """One Order after the other, the unigrams first; `columns` (n_rows, n_lengths) is -1 where a row has no history.
 
-    A row counts for the longest history that it has. Of the rows that have a longer one, those count one together
-    that share the longer one and the class: by all their longer histories, a pair counts as often as it is needed.
+    Rows without a longer history count each for the longest that they have; those with a longer one count once for all
+    that share it and the class.
     """
     rows, pairs = np.arange(len(ids)), ids
     keys, shorter = np.arange(n_classes), None

@@ -132,10 +132,10 @@ def text():
 def test_text(text, min_count, min_pair_count):
     documents, codes = text
     train, test = documents[:1000], documents[1000:1050]
-    parameters = {"order": 4, "places": 2, "min_count": min_count, "boundary": True}
+    parameters = {"order": 5, "places": 2, "min_count": min_count, "boundary": True}
     features, W, bias = check(train, test, len(codes), parameters, min_pair_count=min_pair_count)
     ids, starts = joined(test)
-    slow = SlowKneserNey(train, len(codes), order=4, min_count=min_count, boundary=True, min_pair_count=min_pair_count)
+    slow = SlowKneserNey(train, len(codes), order=5, min_count=min_count, boundary=True, min_pair_count=min_pair_count)
     assert min_count > 2 or FALLBACK not in slow.discounts
     loss = linear_cross_entropy(features.transform(ids, starts), W, ids, bias)
     expected = -slow.log_proba(test)[np.arange(len(ids)), ids].mean()
