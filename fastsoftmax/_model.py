@@ -35,6 +35,7 @@ class Model:
     prior : (n_classes,) or None
         The bias that a sparse W learns beside, where it learns by itself and V beside `bias`. Not part of the logits.
     E : (n_features, hidden_size) or None
+        With a sparse W it may have rows for the first features only.
     V : (n_classes, hidden_size) or None
     bias : (n_classes,)
     state : dict of str to array
@@ -50,8 +51,9 @@ class Model:
 
     @classmethod
     def initialise(
-        cls, n_classes, n_features, hidden_size, direct, *, optimizer, dense_input, rng, dtype, pattern=None
-    ):
+        cls, n_classes, n_features, hidden_size, direct, *, optimizer, dense_input, rng, dtype, pattern=None,
+        n_hidden_features=None,
+    ):  # fmt: skip
         """Zeros, but for E: normal with deviation 0.2 (0.1 to 0.3 do equally well on WordNet; 1 does badly)."""
         W = E = V = None
         if direct == "dense":
@@ -59,7 +61,7 @@ class Model:
         elif direct == "sparse":
             W = np.zeros(len(pattern.class_ids), dtype)
         if hidden_size:
-            E = 0.2 * rng.standard_normal((n_features, hidden_size), dtype=dtype)
+            E = 0.2 * rng.standard_normal((n_hidden_features or n_features, hidden_size), dtype=dtype)
             V = np.zeros((n_classes, hidden_size), dtype)
         model = cls(W, E, V, np.zeros(n_classes, dtype), pattern=pattern)
         model.prepare(optimizer)
@@ -75,7 +77,9 @@ class Model:
         self.state = {name: a if a.flags.writeable else a.copy(order="K") for name, a in self.state.items()}
 
     @staticmethod
-    def forecast(n_classes, n_features, hidden_size, direct, *, optimizer, itemsize, n_pairs=0):
+    def forecast(
+        n_classes, n_features, hidden_size, direct, *, optimizer, itemsize, n_pairs=0, n_hidden_features=None
+    ):  # fmt: skip
         """Bytes of a model to be, and the formula that gives them, with its figures; `n_pairs` of a sparse direct term."""
         terms, n_values = [f"bias {n_classes:,}"], n_classes
         if direct == "dense":
@@ -86,6 +90,7 @@ class Model:
             n_values += 2 * n_pairs
         n_states = n_values
         if hidden_size:
+            n_features = n_hidden_features or n_features
             terms.append(f"low rank ({n_features:,} features + {n_classes:,} classes) x {hidden_size}")
             n_values += (n_features + n_classes) * hidden_size
             n_states += n_features + n_classes

@@ -39,6 +39,7 @@ def choose(params, n_samples, n_classes, n_features, *, n_entries, dense_input):
 
     def forecast(hidden_size, direct):
         size = {"optimizer": optimizer, "itemsize": itemsize, "n_pairs": n_entries}  # at most so many pairs
+        size["n_hidden_features"] = params["n_hidden_features"]
         return Model.forecast(n_classes, n_features, hidden_size, direct, **size)
 
     if direct == "auto" and hidden_size == "auto":

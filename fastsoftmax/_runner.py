@@ -25,6 +25,9 @@ class Runner:
             self.reader = RowReader(X.shape[1])
         if model.pattern is not None:
             self.no_bias = Base(np.zeros_like(model.bias), n_threads)
+        self.hidden_runner = None  # where the low-rank term has but the first columns of X
+        if model.E is not None and len(model.E) < X.shape[1]:
+            self.hidden_runner = Runner(model.low_rank(), X[:, : len(model.E)], n_threads=n_threads)
 
     def _batch(self, rows):
         if not self.dense_input:
@@ -40,11 +43,15 @@ class Runner:
         if self.dense_direct:
             return _head.Terms(n_rows, n_candidates, hidden=self.X[rows], V=model.W, **common)
         batch = self._batch(rows)
-        hidden = None if model.E is None else self._project(batch, model.E, "hidden")
+        hidden = None if model.E is None else self._project(self._hidden_batch(batch, rows), model.E, "hidden")
         if model.pattern is None:
             return _head.Terms(n_rows, n_candidates, hidden=hidden, V=model.V, batch=batch, W=model.W, **common)
         additions = self._touch(batch).additions()
         return _head.Terms(n_rows, n_candidates, hidden=hidden, V=model.V, batch=batch, additions=additions, **common)
+
+    def _hidden_batch(self, batch, rows):
+        """The features of the low-rank term."""
+        return batch if self.hidden_runner is None else self.hidden_runner._batch(rows)
 
     def _project(self, batch, rows, name):
         """(n_rows, n_hidden) sums of `rows`, one a feature, times the entries of the batch; in the workspace as `name`."""

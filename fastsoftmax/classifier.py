@@ -86,6 +86,9 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         True: both terms train on the loss of their sum, instead of each on its own; with a hidden layer and direct='sparse'
         only. Sampled softmax then takes each row's true class and all classes that its features have weights for as they
         are, and only estimates the others.
+    n_hidden_features : int, optional
+        Beside a sparse direct term: the low-rank term takes only so many of the first columns of X, for example words but
+        not their conjunctions, which would make it large. Not with `joint`.
 
     Attributes
     ----------
@@ -145,6 +148,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         max_classes_per_feature=1000,
         calibration_fraction="auto",
         joint=False,
+        n_hidden_features=None,
     ):
         self.loss = loss
         self.hidden_size = hidden_size
@@ -171,6 +175,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         self.max_classes_per_feature = max_classes_per_feature
         self.calibration_fraction = calibration_fraction
         self.joint = joint
+        self.n_hidden_features = n_hidden_features
 
     # -- training --
 
@@ -186,6 +191,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         coef_init : (n_classes, n_features) scipy.sparse matrix, optional
             With direct="sparse": the pairs that have weights, and where these begin, as `NGramFeatures.kneser_ney` makes
             them; with ``direct_learning_rate=0`` they stay there. `min_count` and `max_classes_per_feature` do not apply.
+            Rows that these weights were made from cannot calibrate them: "auto" holds none out, `calibrate` takes others.
         intercept_init : (n_classes,) array, optional
             With `coef_init`: the bias that belongs to it.
 
@@ -199,6 +205,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         start = v.check_start(coef_init, intercept_init, self.direct, (len(classes), X.shape[1]), np.dtype(self.dtype))
         rng = v.check_rng("random_state", self.random_state)
         plan = self._plan(classes, X)
+        if coef_init is not None and self.calibration_fraction == "auto":
+            plan = plan._replace(n_calibration_rows=0)
         rows, valid = (X, codes, weight), None
         if self.early_stopping:
             rows, valid = _hold_out(*rows, self.validation_fraction, rng)
@@ -208,9 +216,32 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         self._initialise(plan, classes, *rows[:2], rng, *start)
         self._train(*rows, valid)
         if plan.n_calibration_rows:
-            X, codes, weight = (a[: plan.n_calibration_rows] for a in held_out)
-            self.calibration_ = _calibration.calibrate(self._runner(X), codes, weight, self._model.prior)
+            self._calibrate(*(a[: plan.n_calibration_rows] for a in held_out))
         return self
+
+    def calibrate(self, X, y, sample_weight=None):
+        """Multiply bias, sparse direct and low-rank term by the factors that suit these rows best.
+
+        `fit` does it by itself with rows that it holds out; see `calibration_fraction`. Some thousand rows are enough.
+
+        Parameters
+        ----------
+        X, y, sample_weight : as for `fit`
+            Rows that the model was not trained on.
+
+        Returns
+        -------
+        self
+        """
+        model = self._runner_for(X).model
+        if model.pattern is None and model.E is None:
+            raise ValueError("calibrate needs a sparse direct or a low-rank term, this model has a dense direct one")
+        X, y, weight = self._check_rows(X, y, sample_weight, n_features=self.n_features_in_)
+        self._calibrate(X, v.encode_labels(y, self.classes_), weight)
+        return self
+
+    def _calibrate(self, X, codes, weight):
+        self.calibration_ = _calibration.calibrate(self._runner(X), codes, weight, self._model.prior)
 
     def _train(self, X, codes, weight, valid):
         """All epochs; of the held-out rows `valid`, if there are any, the best one's model stays."""
@@ -287,6 +318,12 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
                     f"{self.calibration_fraction}: only sparse and low-rank terms are calibrated"
                 )
         v.check_joint(self.joint, self.direct, self.hidden_size, self.direct_learning_rate)
+        if self.n_hidden_features is not None:
+            v.check_int("n_hidden_features", self.n_hidden_features, minimum=1)
+            if self.direct != "sparse" or self.hidden_size in (None, "auto") or self.joint:
+                raise ValueError(
+                    "n_hidden_features needs direct='sparse', a hidden_size that is an int, and joint=False"
+                )
         v.check_int("working_memory", self.working_memory, minimum=0)
         v.check_dtype("dtype", self.dtype)
         v.check_n_threads(self.n_threads)
@@ -294,12 +331,14 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         v.check_real("validation_fraction", self.validation_fraction, above=0, maximum=0.999)
         self._optimizer()
 
-    def _check_rows(self, X, y, sample_weight):
-        """Training rows as the kernels take them, the parameters checked first."""
+    def _check_rows(self, X, y, sample_weight, n_features=None):
+        """Rows as the kernels take them, the parameters checked first."""
         self._check_params()
-        X = v.check_X(X, dtype=np.dtype(self.dtype))
+        X = v.check_X(X, n_features=n_features, dtype=np.dtype(self.dtype))
         if X.shape[0] == 0 or X.shape[1] == 0:
             raise ValueError(f"X must have at least one row and one feature, got shape {X.shape}")
+        if self.n_hidden_features is not None:
+            v.check_int("n_hidden_features", self.n_hidden_features, maximum=X.shape[1])
         return X, v.check_labels(y, X_rows=X.shape[0]), v.check_sample_weight(sample_weight, X.shape[0])
 
     def _optimizer(self, alpha=0.0):
@@ -341,6 +380,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             rng=rng,
             dtype=np.dtype(self.dtype),
             pattern=pattern,
+            n_hidden_features=self.n_hidden_features,
         )
         self._model.bias[:] = np.log(self._class_counts / self._class_counts.sum())
         self._damping = None

@@ -187,7 +187,7 @@ def _check_consistent(classifier):
     expected = {
         "bias": (n_classes,),
         "W": (n_classes, n_features) if model.pattern is None else (len(model.pattern.class_ids),),
-        "E": (n_features, hidden_size),
+        "E": (classifier.n_hidden_features or n_features, hidden_size),
         "V": (n_classes, hidden_size),
     }
     for name, a in model.arrays().items():

@@ -63,6 +63,21 @@ def test_predictions_are_those_of_the_dense_formula(make, dense_input, data, isa
     assert (model.predict(X) == y).mean() > 0.7
 
 
+@pytest.mark.parametrize("dense_input", [False, True])
+def test_low_rank_term_of_the_first_columns(dense_input, data, tmp_path):
+    X, y = (data[0].toarray() if dense_input else data[0]), data[1]
+    model = hybrid(n_hidden_features=50, dtype="float64").fit(X, y)
+    assert model.embedding_.shape == (50, 4) and model.calibration_
+    logits = data[0] @ model.coef_.toarray().T + model.intercept_
+    logits += (data[0][:, :50] @ model.embedding_) @ model.hidden_coef_.T
+    assert_allclose(model.predict_log_proba(X), log_softmax(logits, axis=1), rtol=1e-9, atol=1e-12)
+    model.save(tmp_path / "model")
+    assert_array_equal(fs.load(tmp_path / "model").predict(X), model.predict(X))
+    alone = SoftmaxClassifier(hidden_size=4, direct=None, loss="softmax", max_iter=3, random_state=0, batch_size=64)
+    model = hybrid(n_hidden_features=50, calibration_fraction=0).fit(X, y)
+    assert_array_equal(alone.fit(X[:, :50], y).embedding_, model.embedding_)  # it learns as if it were alone
+
+
 @pytest.mark.parametrize("make", [small, hybrid], ids=["alone", "hybrid"])
 def test_same_bits_for_any_number_of_threads(make, data):
     models = [make(n_threads=n).fit(*data) for n in (1, 2, 3)]
@@ -126,6 +141,20 @@ def test_calibration_lowers_the_loss_of_rows_held_out(make, data):
         {"bias", "W"} if make is small else {"bias", "W", "V", "prior"}
     )
     assert after.target_log_proba(X, y).mean() > before.target_log_proba(X, y).mean()
+
+
+def test_calibrate_by_hand(data):
+    other, new = make_data(400, seed=1), make_data(400, seed=2)
+    model = hybrid(calibration_fraction=0).fit(*data)
+    before = model.target_log_proba(*new).mean()
+    assert model.calibrate(*other) is model and set(model.calibration_) == {"bias", "W", "V", "prior"}
+    assert model.target_log_proba(*new).mean() > before
+    with pytest.raises(ValueError, match="calibrate needs a sparse direct or a low-rank term"):
+        small(direct="dense").fit(*data).calibrate(*other)
+    with pytest.raises(ValueError, match="X has 3 features"):
+        model.calibrate(other[0][:, :3], other[1])
+    with pytest.raises(ValueError, match="y holds .*99"):
+        model.calibrate(other[0], np.full(400, 99))
 
 
 def test_early_stopping_calibrates_on_its_rows(data):
@@ -201,7 +230,8 @@ def test_given_weights_stay_where_the_learning_rate_is_zero(data):
     assert_array_equal(model.coef_.toarray(), W.toarray())
     assert_array_equal(model.intercept_, bias)
     assert model.loss_curve_ == []
-    calibrated = small(direct_learning_rate=0).fit(*data, coef_init=W, intercept_init=bias)
+    assert small(direct_learning_rate=0).fit(*data, coef_init=W).calibration_ == {}
+    calibrated = small(direct_learning_rate=0, calibration_fraction=0.1).fit(*data, coef_init=W, intercept_init=bias)
     assert_allclose(calibrated.coef_.toarray(), calibrated.calibration_["W"] * W.toarray(), rtol=1e-6)
     assert_allclose(calibrated.intercept_, calibrated.calibration_["bias"] * bias, rtol=1e-6)
     trained = small(calibration_fraction=0).fit(*data, coef_init=W)
@@ -212,7 +242,9 @@ def test_given_weights_stay_where_the_learning_rate_is_zero(data):
 def test_given_weights_beside_a_low_rank_term(data, tmp_path):
     X, y = data
     W, bias = start_of(X, y)
-    model = hybrid(direct_learning_rate=0).fit(X, y, coef_init=W, intercept_init=bias)
+    model = (
+        hybrid(direct_learning_rate=0).fit(X, y, coef_init=W, intercept_init=bias).calibrate(*make_data(300, seed=5))
+    )
     assert_allclose(model.coef_.toarray(), model.calibration_["W"] * W.toarray(), rtol=1e-6)
     assert_array_equal(model._model.prior, bias)
     model.save(tmp_path / "model")
@@ -247,6 +279,8 @@ def test_bad_starts(start, params, error, message, data):
         ({"max_classes_per_feature": 0}, "max_classes_per_feature must be at least 1, got 0"),
         ({"direct_learning_rate": -1.0}, "direct_learning_rate must be at least 0"),
         ({"calibration_fraction": 0.9}, "calibration_fraction must be at most 0.5"),
+        ({"n_hidden_features": 61, "hidden_size": 4}, "n_hidden_features must be at most 60, got 61"),
+        ({"n_hidden_features": 5}, "n_hidden_features needs direct='sparse'"),
         ({"calibration_fraction": 0.1, "direct": "dense"}, "calibration_fraction must be 0 or 'auto'"),
     ],
 )
