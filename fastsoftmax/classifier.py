@@ -204,9 +204,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         v.check_classes(classes)
         start = v.check_start(coef_init, intercept_init, self.direct, (len(classes), X.shape[1]), np.dtype(self.dtype))
         rng = v.check_rng("random_state", self.random_state)
-        plan = self._plan(classes, X)
-        if coef_init is not None and self.calibration_fraction == "auto":
-            plan = plan._replace(n_calibration_rows=0)
+        plan = self._plan(classes, X, start[0])
         rows, valid = (X, codes, weight), None
         if self.early_stopping:
             rows, valid = _hold_out(*rows, self.validation_fraction, rng)
@@ -348,11 +346,15 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     def _validation_loss(self, X, codes, weight):
         return float(np.average(self._runner(X).nll(codes), weights=weight))
 
-    def _plan(self, classes, X):
-        """What "auto" stands for; MemoryError where the memory it takes is not there."""
+    def _plan(self, classes, X, W=None):
+        """What "auto" stands for, where training begins at `W`; MemoryError where the memory it takes is not there."""
         n_classes, dense_input = len(classes), isinstance(X, np.ndarray)
         n_entries = X.size if dense_input else X.nnz
         params = self.get_params()
+        if W is not None:
+            n_entries = W.nnz
+            if params["calibration_fraction"] == "auto":
+                params["calibration_fraction"] = 0.0
         plan = _planning.choose(
             params, *X.shape[:1], n_classes, X.shape[1], n_entries=n_entries, dense_input=dense_input
         )

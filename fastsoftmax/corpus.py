@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from fastsoftmax._validation import check_int, check_real
-from fastsoftmax.features import context_features
 
 NEWLINE, NUMBER, STRING, UNKNOWN = "<newline>", "<num>", "<str>", "<unk>"
 
@@ -153,15 +152,6 @@ class Corpus:
         tokens = tokenize_text(text, python=self.python)
         unknown = self._codes[UNKNOWN]
         return np.array([self._codes.get(token, unknown) for token in tokens], dtype=np.int32)
-
-    def prompt_features(self, text, context=6):
-        """The features of the token that follows `text`, a CSR row of shape (1, context * n_classes).
-
-        The text is taken to begin a line, since almost no line of the training files is the first of its file.
-        """
-        ids = self.encode("\n" + text)
-        ids_and_next = np.append(ids, np.int32(0))
-        return context_features(ids_and_next, [0], self.n_classes, context)[-1]
 
 
 def read_corpus(folder=None, *, min_count=2, test_fraction=0.08):

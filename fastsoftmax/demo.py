@@ -3,14 +3,17 @@
 import time
 
 import numpy as np
+from scipy import sparse
 
 from fastsoftmax import metrics
 from fastsoftmax.classifier import SoftmaxClassifier
 from fastsoftmax.corpus import read_corpus
-from fastsoftmax.features import context_features
+from fastsoftmax.features import NGramFeatures, context_features
 from fastsoftmax.ngram import NGramModel
 
-CONTEXT = 6
+CONTEXT = 6  # tokens that the low-rank term sees, each by its place
+ORDER = 5  # of the n-grams of the sparse term
+CALIBRATION_TOKENS, CALIBRATION_ROWS = 20_000, 1000  # the last tokens, and how many of them find the terms' factors
 KS = (1, 5, 20)
 MAX_TEST_TOKENS = 100_000  # of the model, whose test is a product with all classes; the n-grams are tested on the same
 PYTHON_PROMPTS = ("for i in", "import", "if __name__ ==", "def __init__(", "except", "self.assertEqual(")
@@ -36,30 +39,72 @@ def run(*, corpus=None, prompts=(), loss="sampled_softmax", epochs=1, n_threads=
     """
     start = time.perf_counter()
     data = _read(corpus)
-    X = context_features(data.train_ids, data.train_starts, data.n_classes, CONTEXT)
+    cut = len(data.train_ids) - min(CALIBRATION_TOKENS, len(data.train_ids) // 20)
+    ids, starts = data.train_ids[:cut], data.train_starts[data.train_starts < cut]
+    features = _Features(data.n_classes).fit(ids, starts)
+    classes = np.unique(ids)
+    W, bias = features.kneser_ney(ids, starts)
     model = SoftmaxClassifier(
         loss=loss,
         hidden_size=128,
-        direct=None,
-        n_negatives=min(512, data.n_classes // 2),
+        direct="sparse",
+        direct_learning_rate=0,
+        n_hidden_features=features.n_context,
+        alpha=1e-4,
+        n_negatives=min(512, len(classes) // 2),
         batch_size=512,
         max_iter=epochs,
         random_state=0,
         n_threads=n_threads,
         verbose=1,
     )
-    print(f"\nTraining on {X.shape[0]:,} rows of the last {CONTEXT} tokens, {X.shape[1]:,} sparse features")
+    X = features.transform(ids, starts)
+    print(
+        f"\nA sparse {ORDER}-gram term from counts (Kneser-Ney), {W.nnz:,} weights, beside a low-rank term: training that on "
+        f"{X.shape[0]:,} rows of the last {CONTEXT} tokens"
+    )
     try:
-        model.fit(X, data.train_ids)
+        model.fit(X, ids, coef_init=W[classes], intercept_init=bias[classes])
+        _calibrate(model, features, data, cut)
     except KeyboardInterrupt:
         if not hasattr(model, "classes_"):
             raise
         print("\nInterrupted: no test, but what was learned so far completes")
     else:
-        _compare(model, data)
-    _complete(model, data, prompts or _default_prompts(data))
+        _compare(model, data, features)
+    _complete(model, data, features, prompts or _default_prompts(data))
     print(f"\nIn all {time.perf_counter() - start:.0f} s")
     return model
+
+
+class _Features:
+    """The last tokens by place, for the low-rank term, and the n-grams that they end, for the sparse one."""
+
+    def __init__(self, n_classes):
+        self.n_classes, self.n_context = n_classes, CONTEXT * n_classes
+        self.ngrams = NGramFeatures(ORDER)
+
+    def fit(self, ids, starts):
+        self.ngrams.fit(ids, starts)
+        return self
+
+    def transform(self, ids, starts):
+        places = context_features(ids, starts, self.n_classes, CONTEXT)
+        return sparse.hstack([places, self.ngrams.transform(ids, starts)], format="csr", dtype=np.float32)
+
+    def kneser_ney(self, ids, starts):
+        """Weights and bias of the sparse term."""
+        W, bias = self.ngrams.kneser_ney(ids, starts, self.n_classes, min_pair_count=2)
+        no_weights = sparse.csc_array((self.n_classes, self.n_context), dtype=np.float32)
+        return sparse.hstack([no_weights, W], format="csr"), bias
+
+
+def _calibrate(model, features, data, cut):
+    """On the tokens that were kept from training."""
+    ids, starts = data.train_ids[cut:], data.train_starts[data.train_starts > cut] - cut
+    rows = np.flatnonzero(np.isin(ids, model.classes_))
+    rows = rows[:: -(-len(rows) // CALIBRATION_ROWS)]
+    model.calibrate(features.transform(ids, np.append(0, starts))[rows], ids[rows])
 
 
 def _read(folder):
@@ -76,9 +121,9 @@ def _read(folder):
     return data
 
 
-def _compare(model, data):
+def _compare(model, data, features):
     """Test perplexity and hit rates of the model and of n-gram models, on the same tokens."""
-    X = context_features(data.test_ids, data.test_starts, data.n_classes, CONTEXT)
+    X = features.transform(data.test_ids, data.test_starts)
     step = -(-len(data.test_ids) // MAX_TEST_TOKENS)
     rows = np.arange(0, len(data.test_ids), step)
     which = "all test tokens" if step == 1 else f"one test token in {step}, {len(rows):,} in all"
@@ -109,9 +154,10 @@ def _default_prompts(data):
     return [" ".join(line) for line in lines if len(line) == 3][:: max(1, len(lines) // 5)][:5]
 
 
-def _complete(model, data, prompts):
+def _complete(model, data, features, prompts):
     print("\nCompletions")
     for prompt in prompts:
-        labels, log_proba = model.predict_topk(data.prompt_features(prompt, CONTEXT), min(5, len(model.classes_)))
+        ids = np.append(data.encode("\n" + prompt), np.int32(0))  # few lines are the first of their file
+        labels, log_proba = model.predict_topk(features.transform(ids, [0])[[-1]], min(5, len(model.classes_)))
         tokens = [f"{data.vocabulary[i]} {p:.0%}" for i, p in zip(labels[0], np.exp(log_proba[0]), strict=True)]
         print(f"  {prompt} -> {',  '.join(tokens)}")

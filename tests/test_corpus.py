@@ -154,19 +154,6 @@ def test_bad_arguments(tmp_path, arguments):
         read_corpus(tmp_path, **arguments)
 
 
-def test_prompt_features(tmp_path):
-    write_files(tmp_path)
-    corpus = read_corpus(tmp_path)
-    newline, unknown, shared = (corpus.vocabulary.index(token) for token in (NEWLINE, UNKNOWN, "shared"))
-    assert corpus.encode("shared never_seen").tolist() == [shared, unknown]
-    row = corpus.prompt_features("shared never_seen", context=4)
-    K = corpus.n_classes
-    assert row.shape == (1, 4 * K)
-    assert sorted(row.indices) == [unknown, K + shared, 2 * K + newline]
-    assert corpus.prompt_features("shared " * 9, context=2).indices.tolist() == [shared, K + shared]
-    assert corpus.prompt_features("", context=2).indices.tolist() == [newline]
-
-
 def test_the_standard_library_is_a_large_vocabulary():
     corpus = read_corpus()
     assert corpus.python

@@ -153,7 +153,7 @@ def test_calibrate_by_hand(data):
         small(direct="dense").fit(*data).calibrate(*other)
     with pytest.raises(ValueError, match="X has 3 features"):
         model.calibrate(other[0][:, :3], other[1])
-    with pytest.raises(ValueError, match="y holds .*99"):
+    with pytest.raises(ValueError, match=r"y holds .*99"):
         model.calibrate(other[0], np.full(400, 99))
 
 
