@@ -53,13 +53,13 @@ def _parser():
     train.add_argument("--n-features", type=int, help="columns of sparse data; default: as many as occur")
     train.add_argument("--loss", choices=("auto", "softmax", "sampled_softmax"), default="auto")
     train.add_argument("--hidden-size", type=_none_or_int, default="auto", metavar="N|none|auto")
-    train.add_argument("--direct", choices=("auto", "dense", "none"), default="auto")
+    train.add_argument("--direct", choices=("auto", "dense", "sparse", "none"), default="auto")
     train.add_argument("--negatives", type=int, default=1024, metavar="N", help="classes drawn a batch")
     train.add_argument("--optimizer", choices=("adagrad", "sgd"), default="adagrad")
     train.add_argument("--learning-rate", type=float, default=0.1)
     train.add_argument("--batch-size", type=int, default=256)
     train.add_argument("--epochs", type=int, default=10)
-    train.add_argument("--alpha", type=float, default=0.0, help="L2 penalty")
+    train.add_argument("--alpha", type=_auto_or_float, default="auto", metavar="X|auto", help="L2 penalty")
     train.add_argument("--early-stopping", action="store_true", help="hold out a tenth and stop when its loss rises")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--threads", type=int)
@@ -86,6 +86,10 @@ def _parser():
     info.add_argument("model", metavar="MODEL", nargs="?")
     info.set_defaults(run=_info)
     return parser
+
+
+def _auto_or_float(text):
+    return text if text == "auto" else float(text)
 
 
 def _none_or_int(text):

@@ -105,6 +105,17 @@ def test_errors_are_one_line(arguments, message, files, capsys):
     assert re.fullmatch(rf"fastsoftmax: error: .*{message}.*\n", error, re.IGNORECASE)
 
 
+def test_train_a_sparse_direct_term(files, capsys):
+    data, model = str(files.svmlight), str(files.folder / "model")
+    arguments = ["--direct", "sparse", "--hidden-size", "5", "--alpha", "1e-5", "--epochs", "20", "--quiet"]
+    assert cli.main(["train", data, "-o", model, *arguments]) == 0
+    assert cli.main(["info", model]) == 0
+    output = capsys.readouterr().out
+    assert re.search(r"direct term: +sparse\n", output) and re.search(r"W: +9 float32", output)
+    assert cli.main(["evaluate", model, data, "-k", "1"]) == 0
+    assert metrics_of(capsys.readouterr().out)["precision@1"] > 0.99
+
+
 def test_model_and_data_must_fit(files, capsys):
     model = str(files.folder / "model")
     assert cli.main(["train", str(files.svmlight), "-o", model, "--quiet"]) == 0
