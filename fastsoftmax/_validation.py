@@ -89,6 +89,23 @@ def check_start(coef_init, intercept_init, direct, shape, dtype):
     return W, check_bias(intercept_init, shape[0], dtype)
 
 
+def check_row_norms(X):
+    """The mean squared length of the rows of `X`, which sets the steps of a sparse direct term; 1 where all are zeros."""
+    values = X if isinstance(X, np.ndarray) else X.data
+    mean = float(np.square(values, dtype=np.float64).sum()) / X.shape[0]
+    if mean and not 1e-30 < mean < 1e30:
+        raise ValueError(
+            f"the rows of X have a mean squared length of {mean:g}: scale them (sklearn.preprocessing.normalize)"
+        )
+    return mean or 1.0
+
+
+def check_calibration_rows(n_rows, least):
+    """Raise where factors fitted on so few rows would do more harm than good."""
+    if n_rows < least:
+        raise ValueError(f"X must have at least {least} rows to calibrate on, got {n_rows}")
+
+
 def check_joint(joint, direct, hidden_size, direct_learning_rate):
     """Whether terms train on the loss of their sum: both must be there. ("auto" for hidden_size is None beside them.)"""
     if joint not in (True, False):
@@ -152,13 +169,16 @@ def _first_non_finite(values):
     return int(bad[0]) if bad.size else None
 
 
-def check_X(X, *, n_features=None, dtype=None, name="X"):
+def check_X(X, *, n_features=None, dtype=None, name="X", canonical=False):
     """`X` as a C-contiguous 2-D array or a CSR matrix with valid indices, of `dtype` (default: its own), all finite.
 
-    Duplicate and unsorted column indices are fine: the kernels add entries up.
+    Duplicate and unsorted column indices are fine, since the kernels add entries up; `canonical`: there are none.
     """
     if sparse.issparse(X):
         X = _check_csr(X, dtype, name)
+        if canonical and not X.has_canonical_format:
+            X = X.copy()
+            X.sum_duplicates()
         values = X.data
     else:
         X = as_real_array(name, X)

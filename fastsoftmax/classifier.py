@@ -98,7 +98,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     embedding_ : (n_features, hidden_size) array E; absent without a low-rank term
     hidden_coef_ : (n_classes, hidden_size) array V; absent without a low-rank term
     loss_, direct_, hidden_size_, alpha_ : what was used
-    calibration_ : dict of str to float, the factors of the terms; empty where nothing was calibrated
+    calibration_ : dict of str to float, the factors that "bias", "W" and "V" were last multiplied by, and that "prior", the
+        bias that a sparse direct term learned beside, was added with; empty where nothing was calibrated
     loss_curve_ : list of float, mean training loss of each epoch; of terms that train by themselves the mean
     validation_curve_ : list of float, mean loss of the held-out rows, with early stopping
     n_iter_ : int, epochs done
@@ -110,7 +111,9 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     2015), merges repeated draws, and never takes a row's own class as its negative. Its loss converges to the full one as
     `n_negatives` grows; the progress bar shows the sampled loss.
     Adagrad keeps one accumulator a row of E and V and one an element of W and the bias. The bias starts at the log class
-    frequencies. docs/exact_on_the_support.md tells how direct="sparse" works and why it is trained as it is.
+    frequencies and is trained. Where a sparse direct term is the only one, it is not: it stays at half of them (of the first
+    call of `partial_fit`) until it is calibrated. docs/exact_on_the_support.md tells how direct="sparse" works and why it is
+    trained as it is.
 
     Examples
     --------
@@ -191,7 +194,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         coef_init : (n_classes, n_features) scipy.sparse matrix, optional
             With direct="sparse": the pairs that have weights, and where these begin, as `NGramFeatures.kneser_ney` makes
             them; with ``direct_learning_rate=0`` they stay there. `min_count` and `max_classes_per_feature` do not apply.
-            Rows that these weights were made from cannot calibrate them: "auto" holds none out, `calibrate` takes others.
+            Rows that these weights were made from cannot calibrate them: "auto" holds none out, `calibrate` takes others. It
+            has to, where there is a low-rank term too. Weights from counts of the rows get worse by training on them.
         intercept_init : (n_classes,) array, optional
             With `coef_init`: the bias that belongs to it.
 
@@ -220,12 +224,12 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     def calibrate(self, X, y, sample_weight=None):
         """Multiply bias, sparse direct and low-rank term by the factors that suit these rows best.
 
-        `fit` does it by itself with rows that it holds out; see `calibration_fraction`. Some thousand rows are enough.
+        `fit` does it by itself with rows that it holds out; see `calibration_fraction`.
 
         Parameters
         ----------
         X, y, sample_weight : as for `fit`
-            Rows that the model was not trained on.
+            Rows that the model was not trained on: at least 30, some thousand are enough.
 
         Returns
         -------
@@ -235,6 +239,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         if model.pattern is None and model.E is None:
             raise ValueError("calibrate needs a sparse direct or a low-rank term, this model has a dense direct one")
         X, y, weight = self._check_rows(X, y, sample_weight, n_features=self.n_features_in_)
+        v.check_calibration_rows(X.shape[0], _calibration.MIN_ROWS)
         self._calibrate(X, v.encode_labels(y, self.classes_), weight)
         return self
 
@@ -265,6 +270,9 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """One epoch on (X, y), going on from the model so far.
+
+        A sparse direct term takes the pairs of these rows in, with `min_count` and `max_classes_per_feature` for them
+        alone. Calibrate when the stream is at its end: to train on undoes it, and may leave the model worse than before.
 
         Parameters
         ----------
@@ -332,7 +340,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     def _check_rows(self, X, y, sample_weight, n_features=None):
         """Rows as the kernels take them, the parameters checked first."""
         self._check_params()
-        X = v.check_X(X, n_features=n_features, dtype=np.dtype(self.dtype))
+        X = v.check_X(X, n_features=n_features, dtype=np.dtype(self.dtype), canonical=self.direct == "sparse")
         if X.shape[0] == 0 or X.shape[1] == 0:
             raise ValueError(f"X must have at least one row and one feature, got shape {X.shape}")
         if self.n_hidden_features is not None:
@@ -393,8 +401,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     def _start_sparse(self, X, W, bias):
         """The sparse direct term as it is before training: the given weights and bias, if any."""
         model = self._model
-        values = X if isinstance(X, np.ndarray) else X.data
-        self._damping = float(np.vdot(values, values)) / X.shape[0] or 1.0
+        self._damping = v.check_row_norms(X)
         if "W" in model.state:
             model.state["W"].fill(self._damping)
         if W is not None:
@@ -507,7 +514,10 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         return a
 
     def save(self, path):
-        """Write the model to one file (safetensors with JSON inside; nothing in it is executed by `load`)."""
+        """Write the model to one file (safetensors with JSON inside; nothing in it is executed by `load`).
+
+        With the optimiser's state, but not that of the random generator: training goes on, in another order of rows.
+        """
         from fastsoftmax import persistence
 
         persistence.save(self, path)

@@ -92,7 +92,15 @@ def _as_python(value):
 
 
 def load(path):
-    """The SoftmaxClassifier in file `path`; see `load_with_extra`."""
+    """The SoftmaxClassifier that its `save` wrote to file `path`.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened.
+    ValueError
+        If it is not a model, was written by a newer version, or is damaged or cut short.
+    """
     return load_with_extra(path)[0]
 
 

@@ -151,6 +151,8 @@ def test_calibrate_by_hand(data):
     assert model.target_log_proba(*new).mean() > before
     with pytest.raises(ValueError, match="calibrate needs a sparse direct or a low-rank term"):
         small(direct="dense").fit(*data).calibrate(*other)
+    with pytest.raises(ValueError, match="X must have at least 30 rows to calibrate on, got 29"):
+        model.calibrate(other[0][:29], other[1][:29])
     with pytest.raises(ValueError, match="X has 3 features"):
         model.calibrate(other[0][:, :3], other[1])
     with pytest.raises(ValueError, match=r"y holds .*99"):
@@ -207,6 +209,20 @@ def test_rows_of_another_length_learn_as_fast(optimizer, data):
     X, y = data
     models = [small(optimizer=optimizer, calibration_fraction=0, dtype="float64").fit(c * X, y) for c in (1.0, 8.0)]
     assert_allclose(models[0].predict_log_proba(X[:50]), models[1].predict_log_proba(8 * X[:50]), rtol=1e-6, atol=1e-9)
+
+
+def test_repeated_entries_are_added_up(data):
+    X, y = data
+    halves = sp.csr_array((np.repeat(X.data / 2, 2), np.repeat(X.indices, 2), 2 * X.indptr), shape=X.shape)
+    models = [small(dtype="float64").fit(x, y) for x in (X, halves)]
+    assert_allclose(models[0].predict_log_proba(X[:50]), models[1].predict_log_proba(halves[:50]), rtol=1e-9)
+    assert halves.nnz == 2 * X.nnz
+
+
+@pytest.mark.parametrize("scale", [1e20, 1e-20])
+def test_rows_too_long_or_short(scale, data):
+    with pytest.raises(ValueError, match="the rows of X have a mean squared length of"):
+        small().fit(scale * data[0], data[1])
 
 
 def test_unknown_features_and_empty_rows_have_the_bias(data):
