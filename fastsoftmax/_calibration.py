@@ -40,6 +40,8 @@ def calibrate(runner, target, weight, prior=None):
     terms = {name: a for name in ("bias", "W", "V") if (a := getattr(model, name)) is not None}
     if prior is not None:
         terms["prior"] = prior
+    if np.count_nonzero(weight) < MIN_ROWS:
+        return {}
     names, weight = list(terms), weight / weight.sum()
 
     def objective(values):
@@ -50,9 +52,13 @@ def calibrate(runner, target, weight, prior=None):
     bounds = [(SMALLEST if name in ("W", "V") else 0.0, None) for name in names]
     start = [START[name] if len(names) > 2 else 1.0 for name in names]
     found = minimize(objective, start, jac=True, bounds=bounds, method="L-BFGS-B", options={"ftol": TOLERANCE})
+    if not np.isfinite(found.fun):
+        raise FloatingPointError(f"the loss of the rows to calibrate on is {found.fun}")
     factors = dict(zip(names, found.x.tolist(), strict=True))
-    for name, a in _scaled(model, terms, factors).parameters().items():
-        getattr(model, name)[...] = a
+    for name, a in (
+        _scaled(model, terms, factors).parameters().items()
+    ):  # new arrays: those of a memory map cannot be written
+        setattr(model, name, a)
     return factors
 
 

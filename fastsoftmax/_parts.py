@@ -26,7 +26,8 @@ def make(classifier, X, optimizer, n_epochs=None):
         parts.append(Part(runner, FullSoftmax(), _direct_optimizer(c), direct_epochs, "direct_learning_rate"))
     if c.direct_ != "sparse" or c.hidden_size_ is not None:
         model = c._model.low_rank() if c.direct_ == "sparse" else c._model
-        X = X if c.n_hidden_features is None else X[:, : c.n_hidden_features]
+        if model.E is not None and len(model.E) < X.shape[1]:
+            X = X[:, : len(model.E)]
         parts.append(Part(c._runner(X, model), _loss(c, SampledSoftmax), optimizer, n_epochs))
     return parts
 

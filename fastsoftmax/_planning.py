@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastsoftmax import _calibration, _memory, optimizers
+from fastsoftmax import _validation as v
 from fastsoftmax._model import Model
 
 AUTO_HIDDEN_SIZE = 128
@@ -57,6 +58,7 @@ def choose(params, n_samples, n_classes, n_features, *, n_entries, dense_input):
     fraction = params["calibration_fraction"]
     if fraction == "auto":
         fraction = _calibration.FRACTION if direct == "sparse" else 0.0
+    v.check_calibration(fraction, direct)
     n_rows = _calibration.n_rows(n_samples, n_classes, hidden_size, fraction)
     alpha = params["alpha"]
     if alpha == "auto":

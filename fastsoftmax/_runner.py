@@ -1,5 +1,7 @@
 """Runs a Model over the rows of X, batch by batch: log-likelihoods, the best classes, all logits, and optimiser steps."""
 
+from functools import cached_property
+
 import numpy as np
 from scipy.sparse import csr_matrix
 
@@ -23,11 +25,14 @@ class Runner:
         self.dense_direct = self.dense_input and model.E is None and model.pattern is None
         if not self.dense_direct:
             self.reader = RowReader(X.shape[1])
-        if model.pattern is not None:
-            self.no_bias = Base(np.zeros_like(model.bias), n_threads)
         self.hidden_runner = None  # where the low-rank term has but the first columns of X
         if model.E is not None and len(model.E) < X.shape[1]:
             self.hidden_runner = Runner(model.low_rank(), X[:, : len(model.E)], n_threads=n_threads)
+
+    @cached_property
+    def no_bias(self):
+        """What a sparse direct term is touched beside where the tiles have the bias."""
+        return Base(np.zeros_like(self.model.bias), self.n_threads)
 
     def _batch(self, rows):
         if not self.dense_input:

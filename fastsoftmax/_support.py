@@ -7,6 +7,7 @@ from fastsoftmax import _validation as v
 
 __all__ = ["support"]
 
+CLASS_BYTES = 16  # of SciPy's product
 ENTRY_BYTES = 3 * 8  # of X's pattern by feature, of the counts, and of a copy of these without what is pruned
 
 
@@ -35,7 +36,7 @@ def support(X, y, min_count=1, max_classes_per_feature=None, n_classes=None):
     Raises
     ------
     MemoryError
-        Before the work, where 24 bytes an entry of X and 8 a feature and a row are not available.
+        Before the work, where 24 bytes an entry of X, 8 a feature and a row and 16 a class are not available.
     ValueError, TypeError
         If shapes do not fit, X is not finite, or codes are out of range.
 
@@ -62,8 +63,9 @@ def support(X, y, min_count=1, max_classes_per_feature=None, n_classes=None):
     n_entries = X.nnz if sparse.issparse(X) else np.count_nonzero(X)
     v.check_memory(
         "the support",
-        ENTRY_BYTES * n_entries + 8 * (n_features + n_samples),
-        f"{ENTRY_BYTES} bytes for each of {n_entries:,} entries, 8 for each of {n_features:,} features and {n_samples:,} rows",
+        ENTRY_BYTES * n_entries + 8 * (n_features + n_samples) + CLASS_BYTES * n_classes,
+        f"{ENTRY_BYTES} bytes for each of {n_entries:,} entries, 8 for each of {n_features:,} features and {n_samples:,} "
+        f"rows, {CLASS_BYTES} for each of {n_classes:,} classes",
     )
     occurrences = sparse.csc_array(X, dtype=np.float32, copy=True)
     occurrences.sum_duplicates()

@@ -80,13 +80,28 @@ def check_start(coef_init, intercept_init, direct, shape, dtype):
     if coef_init is None and intercept_init is None:
         return None, None
     if coef_init is None or direct != "sparse":
-        raise ValueError(f"coef_init and intercept_init need direct='sparse', and the second the first, got {direct=}")
+        given = "intercept_init without coef_init" if coef_init is None else f"direct={direct!r}"
+        raise ValueError(f"coef_init needs direct='sparse', and intercept_init needs coef_init, got {given}")
     if not sparse.issparse(coef_init):
         raise TypeError(f"coef_init must be a scipy.sparse matrix, got {type(coef_init).__name__}")
-    W = check_sparse_W(coef_init, name="coef_init").astype(dtype, copy=False)
+    with np.errstate(over="ignore"):
+        W = check_sparse_W(coef_init.astype(dtype), name="coef_init")
     if W.shape != shape:
         raise ValueError(f"coef_init must have shape {shape}, (classes in y, features), got {W.shape}")
-    return W, check_bias(intercept_init, shape[0], dtype)
+    bias = check_bias(intercept_init, shape[0], dtype, name="intercept_init")
+    if bias is not None and not np.isfinite(bias).all():
+        raise ValueError(f"intercept_init must be finite, got {bias[~np.isfinite(bias)][0]}")
+    return W, bias
+
+
+def check_same_terms(classifier, model):
+    """Raise where parameters set since the first training want a low-rank term of other columns."""
+    n_columns = None if model.E is None else len(model.E)
+    wanted = classifier.n_hidden_features or classifier.n_features_in_
+    if n_columns not in (None, wanted):
+        raise ValueError(
+            f"n_hidden_features must stay as it was in the first training, {n_columns} columns, got {wanted}"
+        )
 
 
 def check_row_norms(X):
@@ -106,10 +121,18 @@ def check_calibration_rows(n_rows, least):
         raise ValueError(f"X must have at least {least} rows to calibrate on, got {n_rows}")
 
 
+def check_calibration(fraction, direct):
+    """Raise where rows are to be held out for a term that is not calibrated; `direct` is what "auto" stands for."""
+    if fraction and direct == "dense":
+        raise ValueError(
+            f"calibration_fraction must be 0 or 'auto' with direct='dense', got {fraction}: only sparse and low-rank terms "
+            "are calibrated"
+        )
+
+
 def check_joint(joint, direct, hidden_size, direct_learning_rate):
     """Whether terms train on the loss of their sum: both must be there. ("auto" for hidden_size is None beside them.)"""
-    if joint not in (True, False):
-        raise ValueError(f"joint must be True or False, got {joint!r}")
+    check_bool("joint", joint)
     if joint and (direct != "sparse" or hidden_size in (None, "auto")):
         raise ValueError(
             "joint=True needs direct='sparse' and a hidden_size that is an int, "
@@ -257,13 +280,13 @@ def check_sparse_W(W, *, name="W"):
     return W
 
 
-def check_bias(bias, n_classes, dtype):
+def check_bias(bias, n_classes, dtype, *, name="bias"):
     """`bias` as a contiguous (n_classes,) array of `dtype`, or None."""
     if bias is None:
         return None
-    bias = as_real_array("bias", bias)
+    bias = as_real_array(name, bias)
     if bias.shape != (n_classes,):
-        raise ValueError(f"bias must have shape ({n_classes},), one number a class, got {bias.shape}")
+        raise ValueError(f"{name} must have shape ({n_classes},), one number a class, got {bias.shape}")
     return np.ascontiguousarray(bias, dtype=dtype)
 
 
@@ -371,13 +394,13 @@ def check_same_rows(name, n_before, n_now):
 
 
 def check_codes(name, y, n_samples, n_classes=None):
-    """`y` as int64 (n_samples,) class codes in [0, n_classes); None for `n_classes`: at least one code, none negative."""
+    """`y` as int64 (n_samples,) class codes in [0, n_classes), at most 2**31 - 1; None for `n_classes`: there are codes."""
     if n_classes is None:
-        n_classes = np.iinfo(np.int64).max
+        n_classes = np.iinfo(np.int32).max
         if n_samples == 0:
             raise ValueError(f"{name} must not be empty where n_classes is not given")
     else:
-        n_classes = check_int("n_classes", n_classes, minimum=1)
+        n_classes = check_int("n_classes", n_classes, minimum=1, maximum=np.iinfo(np.int32).max)
     return check_target(y, n_samples, n_classes, name=name)
 
 

@@ -236,7 +236,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         self
         """
         model = self._runner_for(X).model
-        if model.pattern is None and model.E is None:
+        if model.W is not None and model.pattern is None:
             raise ValueError("calibrate needs a sparse direct or a low-rank term, this model has a dense direct one")
         X, y, weight = self._check_rows(X, y, sample_weight, n_features=self.n_features_in_)
         v.check_calibration_rows(X.shape[0], _calibration.MIN_ROWS)
@@ -248,8 +248,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
 
     def _train(self, X, codes, weight, valid):
         """All epochs; of the held-out rows `valid`, if there are any, the best one's model stays."""
-        if self.direct_learning_rate == 0 and self._model.E is None:
-            return  # nothing learns
+        if self._stays():
+            return
         best, stale = None, 0
         with Progress(X.shape[0], self.max_iter, self.verbose) as progress:
             trainer = self._trainer(X, codes, weight, self.max_iter if self.schedule == "linear" else None)
@@ -295,12 +295,19 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         else:
             X = v.check_X(X, n_features=self.n_features_in_, dtype=self._model.dtype)
             codes = v.encode_labels(y, self.classes_)
+            v.check_same_terms(self, self._model)
             if self._model.pattern is not None:
                 self._model.grow(self._support(X, codes), self._damping)
+        if self._stays():
+            return self
         with Progress(X.shape[0], 1, self.verbose) as progress:
             self.loss_curve_.append(self._trainer(X, codes, weight).epoch(progress))
         self.n_iter_ += 1
         return self
+
+    def _stays(self):
+        """Whether nothing learns."""
+        return self.direct_learning_rate == 0 and self._model.pattern is not None and self._model.E is None
 
     def _check_params(self):
         v.check_option("loss", self.loss, ("auto", "softmax", "sampled_softmax"))
@@ -318,11 +325,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             v.check_real("direct_learning_rate", self.direct_learning_rate, minimum=0)
         if self.calibration_fraction != "auto":
             v.check_real("calibration_fraction", self.calibration_fraction, minimum=0, maximum=0.5)
-            if self.calibration_fraction and self.direct == "dense":
-                raise ValueError(
-                    "calibration_fraction must be 0 or 'auto' with direct='dense', got "
-                    f"{self.calibration_fraction}: only sparse and low-rank terms are calibrated"
-                )
+            v.check_calibration(self.calibration_fraction, self.direct)
         v.check_joint(self.joint, self.direct, self.hidden_size, self.direct_learning_rate)
         if self.n_hidden_features is not None:
             v.check_int("n_hidden_features", self.n_hidden_features, minimum=1)
@@ -411,6 +414,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             model.bias[:] = prior
         elif not self.joint:
             model.prior = prior
+        elif bias is not None:
+            model.bias[:] = bias
 
     def _support(self, X, codes):
         limits = {"min_count": self.min_count, "max_classes_per_feature": self.max_classes_per_feature}
@@ -420,7 +425,10 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         """A Trainer whose learning rate falls over `n_epochs`, if given."""
         self._check_sampling()
         optimizer = self._optimizer(self.alpha_)
+        is_new = self._model.pattern is not None and "W" not in self._model.state
         self._model.prepare(optimizer)
+        if is_new and "W" in self._model.state:
+            self._model.state["W"].fill(self._damping)
         parts = _parts.make(self, X, optimizer, n_epochs)
         return Trainer(parts, codes, weight, batch_size=self.batch_size, rng=self._rng)
 

@@ -195,7 +195,7 @@ def _check_consistent(classifier):
     expected = {
         "bias": (n_classes,),
         "W": (n_classes, n_features) if model.pattern is None else (len(model.pattern.class_ids),),
-        "E": (classifier.n_hidden_features or n_features, hidden_size),
+        "E": (n_features if model.E is None or model.pattern is None else len(model.E), hidden_size),
         "V": (n_classes, hidden_size),
     }
     for name, a in model.arrays().items():
@@ -206,17 +206,19 @@ def _check_consistent(classifier):
                 f"the model's {name} has shape {a.shape} and dtype {a.dtype}, but {shape} {model.bias.dtype} is expected"
             )
     if model.pattern is not None:
-        _check_pattern(model)
+        _check_pattern(model, n_features)
     if model.prior is not None and (model.prior.shape != model.bias.shape or model.prior.dtype != model.bias.dtype):
         raise ValueError(f"the model's prior has shape {model.prior.shape} and dtype {model.prior.dtype}")
     if (model.E is None) != (model.V is None) or (model.E is None and model.W is None):
         raise ValueError("the model's weights are not complete")
 
 
-def _check_pattern(model):
+def _check_pattern(model, n_features):
     """The pairs of a sparse direct term, whose weights have the right shape."""
     if model.pattern.class_ids.dtype != np.int32 or model.W is None:
         raise ValueError(f"the model's class numbers have dtype {model.pattern.class_ids.dtype}, or have no weights")
+    if len(model.pattern.indptr) != n_features + 1 or (model.E is not None and len(model.E) > n_features):
+        raise ValueError(f"the model's pattern is not one of {n_features} features")
     W = model.sparse_matrix()
     v.check_sparse_W(W, name="the model's W")
     if not W.has_canonical_format:

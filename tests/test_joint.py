@@ -340,5 +340,5 @@ def test_dense_input_is_the_same():
     ],
 )
 def test_bad_parameters(params, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         classifier().set_params(**params).fit(*make_data(50))

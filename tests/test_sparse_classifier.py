@@ -180,6 +180,46 @@ def test_partial_fit_takes_new_pairs_in(data):
     assert (model.predict(X) == y).mean() > 0.7
 
 
+def test_partial_fit_with_other_parameters(data):
+    """What would leave the arrays of the first call does not get to the kernels; a new optimiser's state is damped."""
+    model = hybrid(n_hidden_features=5).fit(*data)
+    for params in ({"n_hidden_features": None}, {"n_hidden_features": 6}, {"n_hidden_features": None, "joint": True}):
+        with pytest.raises(ValueError, match="n_hidden_features must stay as it was"):
+            model.set_params(**{"joint": False, **params}).partial_fit(*data)
+    model = small(optimizer="sgd").fit(*data)
+    model.set_params(optimizer="adagrad").partial_fit(*data)
+    assert model._model.state["W"].min() >= model._damping * (1 - 1e-6)
+    fixed = small(direct_learning_rate=0).fit(*data)
+    assert fixed.partial_fit(*data).loss_curve_ == []
+
+
+def test_intercept_init_of_joint_training(data):
+    W, bias = start_of(*data)
+    models = [
+        hybrid(joint=True, calibration_fraction=0).fit(*data, coef_init=W, intercept_init=b) for b in (bias, 0 * bias)
+    ]
+    assert np.abs(models[0].intercept_ - models[1].intercept_).max() > 0.5
+
+
+@pytest.mark.parametrize("hidden_size", [None, 4])
+def test_dense_terms_are_not_calibrated(hidden_size, data):
+    with pytest.raises(ValueError, match="calibration_fraction must be 0 or 'auto' with direct='dense'"):
+        SoftmaxClassifier(hidden_size=None, calibration_fraction=0.3).fit(*data)
+    with pytest.raises(ValueError, match="calibrate needs a sparse direct or a low-rank term"):
+        small(direct="dense", hidden_size=hidden_size).fit(*data).calibrate(*data)
+
+
+def test_calibration_rows_without_weight(data):
+    model = small().fit(*data, sample_weight=np.arange(1500) == 7)
+    assert model.calibration_ == {} and np.isfinite(model.coef_.data).all()
+
+
+def test_a_memory_map_is_calibrated(data, tmp_path):
+    joblib = pytest.importorskip("joblib")
+    joblib.dump(small(calibration_fraction=0).fit(*data), tmp_path / "model")
+    assert joblib.load(tmp_path / "model", mmap_mode="r").calibrate(*make_data(300, seed=1)).calibration_
+
+
 def test_growing_keeps_weights_and_states():
     first, second = sp.csc_array([[1, 0], [0, 1], [0, 0]]), sp.csc_array([[0, 1], [0, 1], [1, 0]])
     model = Model(
@@ -272,9 +312,14 @@ def test_given_weights_beside_a_low_rank_term(data, tmp_path):
     [
         ({"coef_init": np.zeros((25, 60))}, {}, TypeError, "coef_init must be a scipy.sparse matrix, got ndarray"),
         ({"coef_init": sp.csc_array((24, 60))}, {}, ValueError, r"coef_init must have shape \(25, 60\)"),
-        ({"coef_init": sp.csc_array((25, 60))}, {"direct": "dense"}, ValueError, "need direct='sparse'"),
-        ({"intercept_init": np.zeros(25)}, {}, ValueError, "the second the first"),
-        ({"coef_init": sp.csc_array((25, 60)), "intercept_init": np.zeros(3)}, {}, ValueError, "bias must have shape"),
+        ({"coef_init": sp.csc_array((25, 60))}, {"direct": "dense"}, ValueError, "needs direct='sparse'"),
+        ({"intercept_init": np.zeros(25)}, {}, ValueError, "got intercept_init without coef_init"),
+        (
+            {"coef_init": sp.csc_array((25, 60)), "intercept_init": np.zeros(3)},
+            {},
+            ValueError,
+            "intercept_init must have shape",
+        ),
         (
             {},
             {"joint": True, "hidden_size": 4, "direct_learning_rate": 0},
