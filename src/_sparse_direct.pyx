@@ -116,7 +116,8 @@ def touch(
                 &w, indices + indptr[j], data + indptr[j], indptr[j + 1] - indptr[j],
                 <int32_t>target[j] if target is not None else -1, &bias[0], &base_of[0, 0], n_classes, &tables[threadid(), 0],
                 tables.shape[1] - 1, row_ptr[j + 1] - row_ptr[j], &touched_out[row_ptr[j]], &logits_out[row_ptr[j]],
-                positions + pos_ptr[j] if positions != NULL else NULL, &bases[threadid(), 0], &mass_out[j], ranked, n_ranked, k,
+                positions + pos_ptr[j] if positions != NULL else NULL, &bases[threadid(), 0], &mass_out[j], ranked,
+                n_ranked, k,
                 values_data + j * k, ids_data + j * k)
 
 
