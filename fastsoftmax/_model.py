@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from fastsoftmax._sparse_head import SparseWeights
+from fastsoftmax._sparse_head import PAIRED_FROM, SparseWeights
 
 
 class Pattern(NamedTuple):
@@ -86,9 +86,10 @@ class Model:
             terms.append(f"direct {n_classes:,} classes x {n_features:,} features")
             n_values += n_classes * n_features
         elif direct == "sparse":
-            terms.append(f"direct {n_pairs:,} pairs and as many class numbers")
-            n_values += 2 * n_pairs
-        n_states = n_values
+            beside = 2 * (n_classes > PAIRED_FROM)  # copies of the bias
+            terms.append(f"direct {n_pairs:,} pairs x {2 + beside}")  # its weight and class
+            n_values += (2 + beside) * n_pairs
+        n_states = n_values - (1 + beside) * n_pairs if direct == "sparse" else n_values
         if hidden_size:
             n_features = n_hidden_features or n_features
             terms.append(f"low rank ({n_features:,} features + {n_classes:,} classes) x {hidden_size}")

@@ -79,6 +79,16 @@ class Base:
         return rank_of, float(np.exp(others - np.float64(shift)).sum()), shift
 
 
+def step_bytes(X, lengths, batch_size, itemsize):
+    """Bytes that a step on the `batch_size` rows of `X` with the most pairs takes beside the weights, and these pairs."""
+    if isinstance(X, np.ndarray):
+        pairs = np.full(X.shape[0], lengths.sum(dtype=np.int64))
+    else:
+        pairs = np.diff(np.concatenate([[0], np.cumsum(lengths.astype(np.int64)[X.indices])])[X.indptr])
+    n_pairs = int(np.sort(pairs)[-batch_size:].sum())
+    return n_pairs * (4 + 4 + itemsize), n_pairs  # position, class and logit
+
+
 def row_chunks(X, lengths, n_pairs, max_rows=8192):
     """(start, stop) of consecutive rows of the CSR `X` with up to `n_pairs` pairs (entry, class of its feature) each.
 

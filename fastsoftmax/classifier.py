@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from fastsoftmax import _calibration, _head, _parts, _planning, _threads, optimizers
+from fastsoftmax import _calibration, _head, _parts, _planning, _sparse_head, _threads, optimizers
 from fastsoftmax import _validation as v
 from fastsoftmax._model import Model, Pattern
 from fastsoftmax._runner import Runner
@@ -405,6 +405,12 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         """The sparse direct term as it is before training: the given weights and bias, if any."""
         model = self._model
         self._damping = v.check_row_norms(X)
+        lengths = np.diff(model.pattern.indptr)
+        n_bytes, n_pairs = _sparse_head.step_bytes(X, lengths, self.batch_size, model.dtype.itemsize)
+        formula = (
+            f"{n_pairs:,} pairs of a feature and a class; a lower batch_size or max_classes_per_feature needs less"
+        )
+        v.check_memory("a training step", n_bytes, formula)
         if "W" in model.state:
             model.state["W"].fill(self._damping)
         if W is not None:

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import log_softmax
 
 import fastsoftmax as fs
-from fastsoftmax import SoftmaxClassifier, _calibration, optimizers
+from fastsoftmax import SoftmaxClassifier, _calibration, _memory, _planning, _support, optimizers
 from fastsoftmax._model import Model, Pattern
 from fastsoftmax._runner import Runner
 from fastsoftmax._sparse_runner import SparseRunner
@@ -263,6 +263,19 @@ def test_repeated_entries_are_added_up(data):
 def test_rows_too_long_or_short(scale, data):
     with pytest.raises(ValueError, match="the rows of X have a mean squared length of"):
         small().fit(scale * data[0], data[1])
+
+
+@pytest.mark.parametrize("dense_input", [False, True])
+def test_memory_of_a_step_is_said_before(dense_input, data, monkeypatch):
+    X = data[0].toarray() if dense_input else data[0]
+    lengths = np.diff(fs.support(X, data[1]).indptr)
+    pairs = np.full(1500, lengths.sum()) if dense_input else (X != 0) @ lengths
+    expected = int(np.sort(pairs)[-64:].sum())
+    monkeypatch.setattr(_memory, "available", lambda: 12 * expected - 1)
+    monkeypatch.setattr(_support, "ENTRY_BYTES", 0)  # which needs more of these few rows
+    monkeypatch.setattr(_planning, "memory_needed", lambda *args: (0, ""))
+    with pytest.raises(MemoryError, match=f"a training step needs .*{expected:,} pairs"):
+        small(calibration_fraction=0).fit(X, data[1])
 
 
 def test_unknown_features_and_empty_rows_have_the_bias(data):
