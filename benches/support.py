@@ -18,7 +18,7 @@ def ours(rule, n_threads, p):
     n_threads = _threads.resolve(n_threads)
     batch = _batch.RowReader(p.X.shape[1]).take(p.X.indptr, p.X.indices, p.X.data, np.arange(p.X.shape[0]))
     base, workspace = _sparse_head.Base(p.bias, n_threads), _sparse_head.Workspace()
-    weights = _sparse_head.SparseWeights(p.W.shape[0], p.W.indptr, p.W.indices, p.W.data).with_base(base)
+    weights = _sparse_head.SparseWeights(p.W.shape[0], p.W.indptr, p.W.indices, p.W.data).with_base(base, p.X)
     scale = np.full(p.X.shape[0], 1.0 / p.X.shape[0])
     rule = rule(RATES[rule])
 

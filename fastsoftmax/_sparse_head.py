@@ -27,12 +27,15 @@ class SparseWeights(NamedTuple):
     data: np.ndarray  # float32 or float64
     base: np.ndarray | None = None  # (n_pairs, 2): `Base.pairs` of each pair's class, or none
 
-    def with_base(self, base):
+    def with_base(self, base, X):
         """With the biases of the classes beside the weights, where there are so many classes that no cache holds them.
 
-        Half of the time of a row with ten million classes goes into reading the biases of its own, one here, one there.
+        Half of the time of a row with ten million classes goes into reading the biases of its own, one here, one there. For
+        few rows of the CSR `X`, the copies would cost more than they save.
         """
-        return self._replace(base=base.pairs[self.class_ids] if self.n_classes > PAIRED_FROM else None)
+        if self.n_classes <= PAIRED_FROM or pairs_before(X, np.diff(self.indptr))[-1] <= len(self.data):
+            return self
+        return self._replace(base=base.pairs[self.class_ids])
 
 
 class Base:
@@ -79,12 +82,17 @@ class Base:
         return rank_of, float(np.exp(others - np.float64(shift)).sum()), shift
 
 
+def pairs_before(X, lengths):
+    """(n_rows + 1,) pairs (entry, class of its feature) before each row of the CSR `X`, and in all."""
+    return np.concatenate([[0], np.cumsum(lengths.astype(np.int64)[X.indices])])[X.indptr]
+
+
 def step_bytes(X, lengths, batch_size, itemsize):
     """Bytes that a step on the `batch_size` rows of `X` with the most pairs takes beside the weights, and these pairs."""
     if isinstance(X, np.ndarray):
         pairs = np.full(X.shape[0], lengths.sum(dtype=np.int64))
     else:
-        pairs = np.diff(np.concatenate([[0], np.cumsum(lengths.astype(np.int64)[X.indices])])[X.indptr])
+        pairs = np.diff(pairs_before(X, lengths))
     n_pairs = int(np.sort(pairs)[-batch_size:].sum())
     return n_pairs * (4 + 4 + itemsize), n_pairs  # position, class and logit
 
@@ -94,7 +102,7 @@ def row_chunks(X, lengths, n_pairs, max_rows=8192):
 
     At least one row, at most `max_rows`: larger chunks gain nothing. lengths : (n_features,) classes of each feature
     """
-    before = np.concatenate([[0], np.cumsum(lengths.astype(np.int64)[X.indices])])[X.indptr]
+    before = pairs_before(X, lengths)
     start, n_rows = 0, X.shape[0]
     while start < n_rows:
         stop = int(np.searchsorted(before, before[start] + n_pairs, side="right")) - 1

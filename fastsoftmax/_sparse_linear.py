@@ -26,10 +26,7 @@ class SparseLinearInput:
         )
         self.base = _sparse_head.Base(self.bias if self.has_bias else np.zeros(self.n_classes, W.dtype), n_threads)
         self.reader, self.n_threads = RowReader(n_features), n_threads
-        if (
-            np.diff(W.indptr).astype(np.int64)[self.X.indices].sum() > W.nnz
-        ):  # else it would read more biases, not fewer
-            self.weights = self.weights.with_base(self.base)
+        self.weights = self.weights.with_base(self.base, self.X)
 
     def chunks(self, n_candidates, keep=None):
         """Slices of rows whose touched classes, and what is kept of them, three quarters of `keep` bytes hold."""

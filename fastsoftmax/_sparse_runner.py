@@ -15,9 +15,7 @@ class SparseRunner(Runner):
     def __init__(self, model, X, **kwargs):
         super().__init__(model, X if sparse.issparse(X) else sparse.csr_array(X), **kwargs)
         self.base = _sparse_head.Base(model.bias, self.n_threads)
-        self.weights = model.sparse_weights
-        if np.diff(model.pattern.indptr).astype(np.int64)[self.X.indices].sum() > len(model.W):  # else it costs more
-            self.weights = self.weights.with_base(self.base)
+        self.weights = model.sparse_weights.with_base(self.base, self.X)
 
     def _forward(self, rows, target=None, **kwargs):
         return _sparse_head.SparseForward(

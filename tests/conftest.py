@@ -63,3 +63,28 @@ def assert_no_worse():
         assert error <= naive_error + slack, f"error {error:.3g}, naively {naive_error:.3g}, slack {slack:.3g}"
 
     return check
+
+
+@pytest.fixture(scope="session")
+def sparse_W():
+    """Makes W, a CSC array."""
+
+    def make(n_classes, n_features, density, dtype=np.float64, seed=1):
+        rng = np.random.default_rng(seed)
+        W = sp.random_array((n_classes, n_features), density=density, format="csc", rng=rng, dtype=dtype)
+        W.data = rng.standard_normal(W.nnz).astype(dtype)
+        return W
+
+    return make
+
+
+@pytest.fixture
+def problem(sparse_X, sparse_W):
+    """Makes X with empty rows, duplicates and zeros, W, bias, target."""
+
+    def make(n_rows, n_classes, n_features, density, dtype=np.float64, seed=0):
+        rng = np.random.default_rng(seed)
+        X, W = sparse_X(n_rows, n_features, dtype, seed=seed), sparse_W(n_classes, n_features, density, dtype)
+        return X, W, rng.standard_normal(n_classes).astype(dtype), rng.integers(0, n_classes, n_rows)
+
+    return make

@@ -8,25 +8,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from fastsoftmax import _reference, linear_cross_entropy, linear_logsumexp, linear_topk
 
 
-def sparse_W(n_classes, n_features, density, dtype=np.float64, seed=1):
-    rng = np.random.default_rng(seed)
-    W = sp.random_array((n_classes, n_features), density=density, format="csc", rng=rng, dtype=dtype)
-    W.data = rng.standard_normal(W.nnz).astype(dtype)
-    return W
-
-
-@pytest.fixture
-def problem(sparse_X):
-    """Makes X with empty rows, duplicates and zeros, W, bias, target."""
-
-    def make(n_rows, n_classes, n_features, density, dtype=np.float64, seed=0):
-        rng = np.random.default_rng(seed)
-        X, W = sparse_X(n_rows, n_features, dtype, seed=seed), sparse_W(n_classes, n_features, density, dtype)
-        return X, W, rng.standard_normal(n_classes).astype(dtype), rng.integers(0, n_classes, n_rows)
-
-    return make
-
-
 @pytest.mark.parametrize("index_dtype", [np.int32, np.int64])
 @pytest.mark.parametrize("kind", [sp.csc_array, sp.csc_matrix, sp.csr_array, sp.coo_array])
 def test_kinds_of_W(problem, kind, index_dtype):

@@ -24,25 +24,6 @@ OPTIONS = [
 ]
 
 
-def sparse_W(n_classes, n_features, density, dtype=np.float64, seed=1):
-    rng = np.random.default_rng(seed)
-    W = sp.random_array((n_classes, n_features), density=density, format="csc", rng=rng, dtype=dtype)
-    W.data = rng.standard_normal(W.nnz).astype(dtype)
-    return W
-
-
-@pytest.fixture
-def problem(sparse_X):
-    """Makes X with empty rows, duplicates and zeros, W, bias, target."""
-
-    def make(n_rows, n_classes, n_features, density, dtype=np.float64, seed=0):
-        rng = np.random.default_rng(seed)
-        X, W = sparse_X(n_rows, n_features, dtype, seed=seed), sparse_W(n_classes, n_features, density, dtype)
-        return X, W, rng.standard_normal(n_classes).astype(dtype), rng.integers(0, n_classes, n_rows)
-
-    return make
-
-
 def at_pattern(dW, W):
     """The elements of a dense gradient where W has some."""
     W = W.tocsc()
@@ -220,7 +201,7 @@ def test_minus_infinity(isa):
 
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 8), st.floats(0, 1), st.floats(0, 300))
-def test_properties(seed, n_classes, n_features, density, width):
+def test_properties(sparse_W, seed, n_classes, n_features, density, width):
     rng = np.random.default_rng(seed)
     W = sparse_W(n_classes, n_features, density, seed=seed)
     W.data *= width / 3 + 1
