@@ -4,14 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastsoftmax import _calibration, _memory, optimizers
+from fastsoftmax import _calibration, _memory, optimizers, samplers
 from fastsoftmax import _validation as v
 from fastsoftmax._model import Model
 
 AUTO_HIDDEN_SIZE = 128
 AUTO_SAMPLED_CLASSES = 8192  # "auto" samples candidates from this many classes on
 CALIBRATED_ALPHA = 1e-4  # alpha="auto" of a low-rank term that is calibrated: it may be as weak as generalises best
-UNIGRAM_BYTES = 24  # of the alias table, a class
 
 
 class Plan(NamedTuple):
@@ -86,6 +85,8 @@ def memory_needed(plan, params, n_classes):
     parts = {plan.model_formula: plan.model_bytes, "working_memory": params["working_memory"]}
     if params["early_stopping"]:
         parts["early stopping's copy of the model"] = plan.model_bytes
-    if plan.loss == "sampled_softmax" and params["sampler"] == "unigram":
-        parts[f"sampler {n_classes:,} classes x {UNIGRAM_BYTES} bytes"] = n_classes * UNIGRAM_BYTES
+    if plan.loss == "sampled_softmax" and isinstance(params["sampler"], str):
+        n_bytes = samplers.BYTES_PER_CLASS.get(params["sampler"], 0)
+        if n_bytes:
+            parts[f"sampler {n_classes:,} classes x {n_bytes} bytes"] = n_classes * n_bytes
     return sum(parts.values()), "; ".join(f"{what}: {n / 2**20:,.1f} MiB" for what, n in parts.items())

@@ -3,6 +3,7 @@
 import math
 import numbers
 import os
+import warnings
 
 import numpy as np
 from numpy.exceptions import AxisError
@@ -499,7 +500,7 @@ def check_n_negatives(n_negatives, n_classes):
 
 
 def check_counts(name, counts):
-    """`counts` as a 1-D real array: finite, non-negative, not all zero."""
+    """`counts` as a 1-D array of float32 or float64: finite, non-negative, not all zero."""
     counts = as_real_array(name, counts)
     if counts.ndim != 1:
         raise ValueError(f"{name} must have one dimension, got shape {counts.shape}")
@@ -509,7 +510,30 @@ def check_counts(name, counts):
         raise ValueError(f"{name} must be finite and non-negative, got {name}[{i}] = {counts[i]}")
     if not counts.any():
         raise ValueError(f"{name} must have at least one positive entry, got {len(counts)} zeros")
-    return counts.astype(np.float64, copy=False)
+    return counts
+
+
+def check_falling(name, counts, n_classes):
+    """`check_counts` of `n_classes` classes; UserWarning where they rise."""
+    counts = check_counts(name, counts)
+    if len(counts) != n_classes:
+        raise ValueError(f"{name} must have n_classes ({n_classes}) entries, got {len(counts)}")
+    rises = counts[1:] > counts[:-1]
+    if rises.any():
+        k = int(rises.argmax()) + 1
+        warnings.warn(
+            f"{name} must fall for a log-uniform sampler, but class {k} was seen more often ({counts[k]:g}) than class "
+            f"{k - 1} ({counts[k - 1]:g}): number the classes by falling frequency, or sample by Unigram",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def check_counted(name, target, probabilities):
+    """Raise where one of these classes has a probability of zero."""
+    if not probabilities.all():
+        k = target[probabilities.argmin()]
+        raise ValueError(f"{name} must hold classes that InBatch was given a positive count for, got {k}")
 
 
 def check_class_ids(name, class_ids, n_classes):
@@ -539,6 +563,38 @@ def check_sampler(name, sampler, n_classes):
     if sampler.n_classes != n_classes:
         raise ValueError(f"{name} must have {n_classes} classes, got {sampler!r} with {sampler.n_classes}")
     return sampler
+
+
+def check_samplers(name, samplers, kind):
+    """A tuple of samplers of class `kind` over the same classes."""
+    if isinstance(samplers, kind) or not np.iterable(samplers) or isinstance(samplers, str):
+        raise TypeError(f"{name} must be a sequence of samplers, got {samplers!r}")
+    samplers = tuple(samplers)
+    if not samplers:
+        raise ValueError(f"{name} must hold at least one sampler, got none")
+    for sampler in samplers:
+        if not isinstance(sampler, kind):
+            raise TypeError(f"{name} must hold samplers of fastsoftmax.samplers, got {sampler!r}")
+        if sampler.n_classes != samplers[0].n_classes:
+            raise ValueError(f"{name} must have the same classes, got {samplers[0].n_classes} and {sampler.n_classes}")
+    return samplers
+
+
+def check_shares(name, shares, n):
+    """`n` positive numbers as floats that sum to 1; equal ones where None."""
+    shares = np.ones(n) if shares is None else as_real_array(name, shares).astype(np.float64)
+    if shares.shape != (n,):
+        raise ValueError(f"{name} must have shape ({n},), one number a sampler, got {shares.shape}")
+    if not (np.isfinite(shares) & (shares > 0)).all():
+        raise ValueError(f"{name} must be finite and positive, got {shares.tolist()}")
+    shares = shares / shares.max()
+    return tuple((shares / shares.sum()).tolist())
+
+
+def check_unique(name, sampler, draws_batch):
+    """Raise where different classes are asked of a sampler that gives a batch's targets as they are."""
+    if draws_batch:
+        raise ValueError(f"{name} must be False for a batch's own targets, which may repeat, got True for {sampler!r}")
 
 
 def check_same_length(name, a, other_name, other):

@@ -83,7 +83,7 @@ def log_loss(log_proba_of_target, sample_weight=None):
     log_proba = _validation.check_log_proba("log_proba_of_target", log_proba_of_target)
     if sample_weight is None:
         return float(-np.mean(log_proba, dtype=np.float64))
-    weight = _validation.check_counts("sample_weight", sample_weight)
+    weight = _validation.check_counts("sample_weight", sample_weight).astype(np.float64, copy=False)
     _validation.check_same_length("sample_weight", weight, "log_proba_of_target", log_proba)
     counted = weight > 0  # a weight of 0 leaves out even an infinite loss
     return float(-np.average(log_proba[counted], weights=weight[counted]))

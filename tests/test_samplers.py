@@ -5,7 +5,7 @@ import pytest
 from mpmath import mp
 from scipy import stats
 
-from fastsoftmax import _alias, samplers
+from fastsoftmax import _alias, _sampler, samplers
 from fastsoftmax.samplers import LogUniform, Uniform, Unigram
 
 COUNTS = np.array([50, 3, 0, 17, 1, 0, 120, 8, 8, 33])
@@ -215,7 +215,7 @@ def test_unique_draws_are_successive_sampling(sampler, n):
 
 def test_rest_of_a_draw_follows_successive_sampling():
     q, rng, repeats = np.array([0.5, 0.3, 0.1, 0.06, 0.04]), np.random.default_rng(4), 20_000
-    rests = [samplers._draw_rest(q, np.array([0, 2]), 2, rng) for _ in range(repeats)]
+    rests = [_sampler._draw_rest(q, np.array([0, 2]), 2, rng) for _ in range(repeats)]
     expected = successive_order_probabilities(np.array([0, 0.3, 0, 0.06, 0.04]) / 0.4, 2)
     observed = dict.fromkeys(expected, 0)
     for class_ids, _ in rests:
@@ -245,8 +245,8 @@ def test_unique_with_a_nearly_impossible_class_ends():
 def test_first_places():
     tries = np.random.default_rng(0).integers(50, size=300)
     expected = np.sort(np.unique(tries, return_index=True)[1])
-    np.testing.assert_array_equal(samplers._first_places(tries), expected)
-    np.testing.assert_array_equal(samplers._first_places(np.array([2**40, 7, 2**40, 0])), [0, 1, 3])
+    np.testing.assert_array_equal(_sampler._first_places(tries), expected)
+    np.testing.assert_array_equal(_sampler._first_places(np.array([2**40, 7, 2**40, 0])), [0, 1, 3])
 
 
 # Determinism and edges
