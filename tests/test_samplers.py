@@ -5,12 +5,30 @@ import pytest
 from mpmath import mp
 from scipy import stats
 
-from fastsoftmax import _alias, _sampler, samplers
-from fastsoftmax.samplers import LogUniform, Uniform, Unigram
+from fastsoftmax import _sampler, samplers
+from fastsoftmax.samplers import Custom, InBatch, LearnedUnigram, LogUniform, Mixed, Uniform, Unigram
 
 COUNTS = np.array([50, 3, 0, 17, 1, 0, 120, 8, 8, 33])
-SAMPLERS = [Uniform(10), LogUniform(10), Unigram(COUNTS), Unigram(COUNTS, power=0), Unigram(COUNTS, power=1)]
-SMALL = [Uniform(4), LogUniform(4), Unigram([9, 0, 1, 4, 2], power=1)]
+LEARNED = LearnedUnigram(10)
+LEARNED.observe(np.arange(10).repeat(COUNTS))
+SAMPLERS = [
+    Uniform(10),
+    LogUniform(10),
+    Unigram(COUNTS),
+    Unigram(COUNTS, power=0),
+    Unigram(COUNTS, power=1),
+    LEARNED,
+    Custom(COUNTS),
+    InBatch(COUNTS),
+    Mixed([Unigram(COUNTS), Custom([0, 0, 0, 0, 1, 0, 0, 2, 0, 0])], shares=[2, 1]),
+    Mixed([Mixed([LogUniform(10), InBatch(COUNTS)]), Uniform(10)], shares=[2, 1]),
+]
+SMALL = [
+    Uniform(4),
+    LogUniform(4),
+    Unigram([9, 0, 1, 4, 2], power=1),
+    Mixed([Unigram([9, 0, 1, 4, 2], power=1), Custom([0, 0, 1, 0, 1])]),
+]
 by_repr = pytest.mark.parametrize("sampler", SAMPLERS, ids=repr)
 
 
@@ -25,12 +43,6 @@ def chi_square_of(observed, probabilities):
     """The same for dicts: how often each key was observed, and its probability."""
     expected = np.array([probabilities[key] for key in observed]) * sum(observed.values())
     return stats.chisquare(list(observed.values()), expected).pvalue
-
-
-def table_probabilities(table):
-    """What an alias table really draws."""
-    own = table["threshold"]
-    return (own + np.bincount(table["alias"], weights=1 - own, minlength=len(table))) / len(table)
 
 
 def successive_order_probabilities(q, n):
@@ -91,56 +103,22 @@ def test_log_uniform_probability_of_a_far_class():
         assert abs(got - expected) < 1e-14 * abs(expected)
 
 
-def test_unigram_powers():
-    np.testing.assert_allclose(Unigram(COUNTS, power=1).probabilities(), COUNTS / COUNTS.sum(), rtol=1e-14)
-    np.testing.assert_allclose(Unigram(COUNTS, power=0).probabilities(), (COUNTS > 0) / 8, rtol=1e-14)
-    expected = COUNTS**0.75 / (COUNTS**0.75).sum()
-    np.testing.assert_allclose(Unigram(COUNTS).probabilities(), expected, rtol=1e-14)
+@pytest.mark.parametrize(
+    ("counts", "k", "first", "second"), [([1, 2], 1, "2", "1"), ([9, 9, 4, 4.5, 7], 3, "4.5", "4")]
+)
+def test_log_uniform_warns_where_counts_rise(counts, k, first, second):
+    message = (
+        rf"class {k} was seen more often \({first}\) than class {k - 1} \({second}\): number the classes by falling"
+    )
+    with pytest.warns(UserWarning, match=message) as warned:
+        sampler = LogUniform(len(counts), counts)
+    assert warned[0].filename == __file__
+    np.testing.assert_array_equal(sampler.probabilities(), LogUniform(len(counts)).probabilities())
 
 
-def test_huge_counts():
-    expected = Unigram([1, 2, 3]).probabilities()
-    np.testing.assert_allclose(Unigram([5e307, 1e308, 1.5e308]).probabilities(), expected, rtol=1e-14)
-    np.testing.assert_allclose(Unigram(np.array([2, 4, 6], np.uint64) << 60).probabilities(), expected, rtol=1e-14)
-
-
-def test_probability_too_small_is_zero():
-    sampler = Unigram([1.0, 1e-300, 1e-320], power=1)
-    assert sampler.probabilities().tolist() == [1, 0, 0]
-
-
-def test_counts_are_not_modified():
-    counts = np.array([1.0, 5.0, 0.0])
-    counts.flags.writeable = False
-    Unigram(counts).draw(10, 0)
-    assert counts.tolist() == [1, 5, 0]
-
-
-# The alias table
-
-
-@pytest.mark.parametrize("n_classes", [1, 2, 3, 7, 49, 1000, 100_003])
-@pytest.mark.parametrize("kind", ["equal", "zipf", "shuffled_zipf", "zeros", "one_heavy_last", "heavy_tail_first"])
-def test_alias_table_is_exact(n_classes, kind):
-    rng = np.random.default_rng(n_classes)
-    zipf = 1 / np.arange(1, n_classes + 1)
-    weights = {
-        "equal": np.ones(n_classes),
-        "zipf": zipf,
-        "shuffled_zipf": rng.permutation(zipf),
-        "zeros": np.where(np.arange(n_classes) % 3 == 0, rng.random(n_classes) + 0.1, 0),
-        "one_heavy_last": np.where(np.arange(n_classes) == n_classes - 1, n_classes, 1e-3),
-        "heavy_tail_first": np.sort(rng.pareto(0.5, n_classes) + 1),
-    }[kind]
-    q = weights / weights.sum()
-    table = np.full(n_classes, -1, _alias.BUCKET)
-    _alias.build(q, table)
-    assert table["threshold"].min() >= 0
-    assert table["alias"].min() >= 0
-    assert table["alias"].max() < n_classes
-    got = table_probabilities(table)
-    np.testing.assert_allclose(got, q, rtol=1e-10, atol=1e-12 / n_classes)
-    assert not got[q == 0].any()
+def test_log_uniform_does_not_warn_of_falling_counts():
+    LogUniform(5, [7, 7, 2, 0, 0])
+    LogUniform(1, [3])
 
 
 # Expected counts
@@ -160,7 +138,7 @@ def test_expected_counts_with_replacement_match_simulation(sampler):
 @by_repr
 def test_expected_counts_of_unique_draws_match_simulation(sampler):
     n_tries, repeats = 7, 20_000
-    tries = sampler.draw(n_tries * repeats, np.random.default_rng(2))[0].reshape(repeats, n_tries)
+    tries = sampler._draw(n_tries * repeats, np.random.default_rng(2)).reshape(repeats, n_tries)
     included = [(tries == k).any(axis=1).mean() for k in range(10)]
     expected = np.exp(sampler.log_expected_counts(np.arange(10), n_tries, unique=True))
     np.testing.assert_allclose(included, expected, atol=5 * np.sqrt(1 / 4 / repeats))
@@ -193,6 +171,60 @@ def test_classes_never_drawn_have_minus_infinity():
     for unique in (False, True):
         log_expected = Unigram(COUNTS).log_expected_counts(np.arange(10), 5, unique=unique)
         assert (np.isneginf(log_expected) == (COUNTS == 0)).all()
+
+
+@pytest.mark.parametrize("p", [0.3, 1e-3, 1e-9])
+def test_expected_counts_of_unique_draws_are_tensorflows(p):
+    """-expm1(num_tries * log1p(-p)): ExpectedCountHelper of tensorflow/core/kernels/range_sampler.cc.
+
+    (For num_tries == num_sampled it returns p * num_sampled instead, whether draws are unique or not; we do not.)
+    """
+    log_expected = Custom([p, 1 - p]).log_expected_counts([0, 1], 17, unique=True)
+    np.testing.assert_allclose(np.exp(log_expected), -np.expm1(17 * np.log1p([-p, p - 1])), rtol=1e-13)
+
+
+def test_documented_example_of_expected_counts():
+    """MindSpore 2.1's documentation of ops.LogUniformCandidateSampler, TensorFlow's operation under the same name.
+
+    Five unique classes of range_max=5 drawn: classes 3, 2, 0, 4, 1, expected counts 0.73553443, 0.82625800, 0.99248987,
+    0.65806371, 0.92312991. They are those of 10 tries, a number that it does not show.
+    """
+    log_expected = LogUniform(5).log_expected_counts([3, 2, 0, 4, 1], 10, unique=True)
+    documented = [0.73553443, 0.82625800, 0.99248987, 0.65806371, 0.92312991]
+    np.testing.assert_allclose(np.exp(log_expected), documented, atol=5e-8)
+
+
+# Draws for a batch
+
+
+@pytest.mark.parametrize("sampler", [s for s in SAMPLERS if not s._draws_batch], ids=repr)
+@pytest.mark.parametrize("unique", [False, True])
+def test_draw_for_is_draw_with_the_expected_counts_of_targets(sampler, unique):
+    target = np.array([6, 2, 0, 6])
+    class_ids, log_expected, log_expected_targets = sampler.draw_for(
+        5, np.random.default_rng(8), target, np.ones((4, 3)), unique=unique
+    )
+    if unique:
+        expected_ids, expected, n_tries = sampler.draw_unique(5, np.random.default_rng(8))
+    else:
+        expected_ids, expected = sampler.draw(5, np.random.default_rng(8))
+        n_tries = 5
+    np.testing.assert_array_equal(class_ids, expected_ids)
+    np.testing.assert_array_equal(log_expected, expected)
+    of_targets = sampler.log_expected_counts(target, n_tries, unique=unique)
+    np.testing.assert_array_equal(log_expected_targets, of_targets)
+    assert np.isneginf(log_expected_targets[1]) == (sampler.probabilities()[2] == 0)
+
+
+@by_repr
+def test_hooks_do_nothing_by_default(sampler):
+    if sampler is LEARNED:
+        return
+    before = sampler.draw(20, np.random.default_rng(9))
+    sampler.observe(np.array([1, 1, 1]))
+    sampler.follow(np.ones((10, 2)), np.ones(10))
+    np.testing.assert_array_equal(sampler.draw(20, np.random.default_rng(9)), before)
+    assert not sampler.follows_model
 
 
 # Unique draws
@@ -287,9 +319,20 @@ def test_log_uniform_never_leaves_the_range():
 
 
 def test_make():
-    assert repr(samplers.make("uniform", COUNTS)) == "Uniform(10)"
-    assert repr(samplers.make("log_uniform", COUNTS)) == "LogUniform(10)"
-    np.testing.assert_array_equal(samplers.make("unigram", COUNTS).probabilities(), Unigram(COUNTS).probabilities())
+    falling = np.sort(COUNTS)[::-1]
+    made = {name: samplers.make(name, COUNTS) for name in ("uniform", "unigram", "learned_unigram", "in_batch")}
+    made["log_uniform"] = samplers.make("log_uniform", falling)
+    assert {name: repr(sampler) for name, sampler in made.items()} == {
+        "uniform": "Uniform(10)",
+        "log_uniform": "LogUniform(10)",
+        "unigram": "Unigram(<10 counts>, power=0.75)",
+        "learned_unigram": "LearnedUnigram(10, power=0.75)",
+        "in_batch": "InBatch(<10 counts>)",
+    }
+    np.testing.assert_array_equal(made["unigram"].probabilities(), Unigram(COUNTS).probabilities())
+    np.testing.assert_array_equal(made["in_batch"].probabilities(), InBatch(COUNTS).probabilities())
+    with pytest.warns(UserWarning, match="counts must fall"):
+        samplers.make("log_uniform", COUNTS)
     ready = Uniform(10)
     assert samplers.make(ready, COUNTS) is ready
 
@@ -299,15 +342,8 @@ def test_make():
     [
         (lambda: Uniform(0), ValueError, "n_classes must be at least 1, got 0"),
         (lambda: LogUniform(2.5), TypeError, "n_classes must be an integer, got 2.5"),
-        (lambda: Unigram([[1, 2]]), ValueError, r"counts must have one dimension, got shape \(1, 2\)"),
-        (lambda: Unigram([]), ValueError, "counts must have at least one positive entry, got 0 zeros"),
-        (lambda: Unigram([0, 0]), ValueError, "counts must have at least one positive entry, got 2 zeros"),
-        (lambda: Unigram([1, -2]), ValueError, r"counts must be finite and non-negative, got counts\[1\] = -2"),
-        (lambda: Unigram([1, np.nan]), ValueError, r"counts must be finite and non-negative, got counts\[1\] = nan"),
-        (lambda: Unigram([np.inf, 1]), ValueError, r"counts must be finite and non-negative, got counts\[0\] = inf"),
-        (lambda: Unigram(["a"]), TypeError, "counts must hold real numbers"),
-        (lambda: Unigram([1], power=-1), ValueError, "power must be at least 0, got -1"),
-        (lambda: Unigram([1], power=np.inf), ValueError, "power must be finite, got inf"),
+        (lambda: LogUniform(3, [2, 1]), ValueError, r"counts must have n_classes \(3\) entries, got 2"),
+        (lambda: LogUniform(2, [2, -1]), ValueError, r"counts must be finite and non-negative, got counts\[1\] = -1"),
         (lambda: Uniform(5).draw(0, 0), ValueError, "n must be at least 1, got 0"),
         (lambda: Uniform(5).draw(2, "seed"), TypeError, "rng must be None, an int seed"),
         (lambda: Uniform(5).draw(6, 0, unique=True), ValueError, "n must be at most 5, the classes of nonzero"),
@@ -320,7 +356,7 @@ def test_make():
         (
             lambda: samplers.make("zipf", COUNTS),
             ValueError,
-            "sampler must be one of 'uniform', 'log_uniform', 'unigram'",
+            "sampler must be one of 'uniform', 'log_uniform', 'unigram', 'learned_unigram', 'in_batch'",
         ),
         (
             lambda: samplers.make(Uniform(3), COUNTS),
@@ -333,18 +369,3 @@ def test_make():
 def test_bad_input(call, error, message):
     with pytest.raises(error, match=message):
         call()
-
-
-@pytest.mark.slow
-def test_twenty_million_classes():
-    n_classes = 20_000_000
-    rng = np.random.default_rng(7)
-    sampler = Unigram(rng.permutation(1e9 / np.arange(1, n_classes + 1)))
-    np.testing.assert_allclose(table_probabilities(sampler._table), sampler.probabilities(), rtol=1e-8, atol=1e-15)
-    # Mass by the decade of the probability: classes by themselves are far too many for a chi-square.
-    decade = np.floor(np.log10(sampler.probabilities())).astype(int)
-    decade -= decade.min()
-    mass = np.bincount(decade, weights=sampler.probabilities())
-    assert chi_square_p_value(decade[sampler.draw(1_000_000, rng)[0]], mass) > 1e-3
-    every_class, _ = LogUniform(n_classes).draw(n_classes, rng, unique=True)
-    assert (np.bincount(every_class) == 1).all()
