@@ -70,7 +70,7 @@ class Unigram(AliasSampler):
 class LearnedUnigram(AliasSampler):
     """`Unigram` with counts learned while training: one for each class to begin with, and one more each time it is seen.
 
-    Takes 32 bytes a class, and 8 more while the table is built anew.
+    Takes 32 bytes a class, 16 of them from the first draw on, and 9 more while the table is built anew.
 
     Parameters
     ----------
@@ -106,10 +106,11 @@ class LearnedUnigram(AliasSampler):
         self._total += len(target)
         if self._total >= self._next_total:
             self._learn()
-            _alias.build(self._probabilities, self._table)
 
     def _learn(self):
         self._set_weights(scaled_powers(self._counts, self.power))
+        if "_table" in vars(self):  # drawn from before
+            _alias.build(self._probabilities, self._table)
         self._next_total = 1.25 * self._total
 
 

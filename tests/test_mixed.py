@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -34,6 +34,7 @@ class Recorder(Uniform):
         return super()._propose(n, rng)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10**6), st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=8))
 def test_split_is_the_nearest_to_the_shares(n, shares):
     counts = split(n, tuple(shares))

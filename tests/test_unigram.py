@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastsoftmax import _alias
@@ -64,6 +64,7 @@ def test_custom_probabilities():
     assert q.tolist() == [0.25, 0, 0.5, 0.25]
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1e300), min_size=1, max_size=30).filter(any))
 def test_custom_table_draws_what_it_says(weights):
     sampler = Custom(weights)
@@ -116,6 +117,7 @@ def test_learned_unigram_begins_uniform():
     np.testing.assert_array_equal(LearnedUnigram(7).probabilities(), Custom(np.ones(7)).probabilities())
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 7), max_size=20), max_size=30), st.booleans())
 def test_learned_unigram_is_never_far_behind(batches, draws_before):
     """Its table is that of counts a while ago, of at least four fifths of the sum; probabilities agree with draws."""
