@@ -31,9 +31,10 @@ class InBatch(AliasSampler):
 
     The correction is that of [1]_. A row's own class y is in the denominator with certainty, and not drawn, so its logit
     must not be corrected; and the gradient of the full softmax loss, (1 - p_y) (E[dz_k | k != y] - dz_y), has the factor
-    1 - p_y, which [1]_ puts in front of a loss over the negatives alone, as a constant estimated from them. Sampled softmax, log(e^{z_y} + Z) - z_y with Z the sum over the corrected negatives, needs no such weight:
-    its gradient is (1 - p_y) (d log Z - dz_y), with p_y = e^{z_y} / (e^{z_y} + Z), which is the same. (Z here is a sum
-    divided by the expected number of negatives, in [1]_ by their actual number, leaving out the row's own class.)
+    1 - p_y, which [1]_ puts in front of a loss over the negatives alone, as a constant estimated from them. Sampled
+    softmax, log(e^{z_y} + Z) - z_y with Z the sum over the corrected negatives, needs no such weight: its gradient is
+    (1 - p_y) (d log Z - dz_y), with p_y = e^{z_y} / (e^{z_y} + Z), which is the same. (Z here is a sum divided by the
+    expected number of negatives, in [1]_ by their actual number, leaving out the row's own class.)
 
     References
     ----------
@@ -62,8 +63,9 @@ class Mixed(Sampler):
     """A share of the draws from each of several samplers.
 
     How many of `n` draws come from which sampler is no matter of chance: each gets its share, rounded by the largest
-    remainder (equal ones by order), one sampler's draws after the other's. So n_s draws of q_s have the expected counts ``sum_s n_s q_s``, exactly, whichever
-    sampler a class was drawn by: the balance heuristic of multiple importance sampling [1]_.
+    remainder (equal ones by order), one sampler's draws after the other's. So n_s draws of q_s have the expected counts
+    ``sum_s n_s q_s``, exactly, whichever sampler a class was drawn by: the balance heuristic of multiple importance
+    sampling [1]_.
 
     Parameters
     ----------

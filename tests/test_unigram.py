@@ -141,6 +141,7 @@ def test_learned_unigram_is_rebuilt_rarely(monkeypatch):
     built, build = [], _alias.build
     monkeypatch.setattr(_alias, "build", lambda *arguments: (built.append(None), build(*arguments)))
     sampler = LearnedUnigram(1000)
+    sampler.draw(1, 0)
     for _ in range(1000):
         sampler.observe(np.arange(100))
     assert len(built) <= 1 + np.log(101_000 / 1000) / np.log(1.25)
