@@ -97,6 +97,42 @@ static void FN(exp_panels)(const Panels *z, ptrdiff_t n_classes, const REAL *off
     }
 }
 
+typedef double FN(wide) __attribute__((vector_size(VBYTES / sizeof(REAL) * sizeof(double)), may_alias));
+
+/* One panel, n_v vectors wide, of logistic_panels. With t = z + offset and u = exp(-|t|) <= 1, softplus(t) = max(t, 0) +
+ * log(1 + u) and sigmoid(t) = 1 / (1 + u) or u / (1 + u): nothing overflows, and neither loses digits. The sums are
+ * double since they may, too: a softplus is as large as its logit. */
+INLINE void FN(logistic_panel)(const int n_v, REAL *z, ptrdiff_t n_classes, const REAL *offset, const REAL *weight,
+                               double *sum_io)
+{
+    FN(wide) sum[2] = {{0}, {0}};
+    for (ptrdiff_t c = 0; c < n_classes; c++)
+        for (int v = 0; v < n_v; v++, z += LANES) {
+            V t = FN(load)(z);
+            if (offset)
+                t += FN(splat)(offset[c]);
+            V u = FN(exp_below)((V)((VI)t | (VI)FN(splat)((REAL)-0.0)));
+            V loss = FN(max)(FN(splat)(0), t) + FN(log1p_unit)(u); /* max: a NaN in t stays */
+            FN(store)(z, FN(select)((VI)(t < 0), u, FN(splat)(1)) * weight[c] / (1 + u));
+            sum[v] += (double)weight[c] * __builtin_convertvector(loss, FN(wide));
+        }
+    for (int v = 0; v < n_v; v++)
+        for (ptrdiff_t l = 0; l < LANES; l++)
+            sum_io[v * LANES + l] += sum[v][l];
+}
+
+static void FN(logistic_panels)(const Panels *z, ptrdiff_t n_classes, const REAL *offset, const REAL *weight,
+                                double *sum_io)
+{
+    REAL *panel = (REAL *)z->data;
+    for (ptrdiff_t p = 0; p < z->n_panels; p++, panel += z->stride) {
+        if (z->width == LANES)
+            FN(logistic_panel)(1, panel, n_classes, offset, weight, sum_io + p * z->width);
+        else
+            FN(logistic_panel)(2, panel, n_classes, offset, weight, sum_io + p * z->width);
+    }
+}
+
 static void FN(scale_panels)(const Panels *z, ptrdiff_t n_classes, const REAL *scale, const REAL *prior_scale,
                              const REAL *prior)
 {

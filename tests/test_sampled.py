@@ -155,7 +155,7 @@ def test_input_is_not_modified(problem):
 
 
 BAD = [
-    ({"loss": "nce"}, ValueError, "loss must be one of .*'nce'"),
+    ({"loss": "hinge"}, ValueError, "loss must be one of .*'nce'.*'hinge'"),
     ({"class_ids": np.full(600, 700)}, ValueError, r"class_ids must be in \[0, 700\), got class_ids\[0\] = 700"),
     ({"class_ids": np.arange(600) - 3}, ValueError, r"class_ids must be in \[0, 700\), got class_ids\[0\] = -3"),
     ({"class_ids": np.zeros(600)}, TypeError, "class_ids must hold integers.*float64"),
