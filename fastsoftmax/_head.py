@@ -1,7 +1,8 @@
 """The two passes of linear logits over a batch, around the kernels of _linear.pyx.
 
 Every loss and every step runs them. `Terms` says how the logits come about, `Forward` holds the first pass and what follows
-from it (log-sum-exp, losses: softmax, or a sum of logistic ones), and `Forward.backward` turns row weights into gradients or optimiser steps.
+from it (log-sum-exp, losses: softmax, or a sum of logistic ones), and `Forward.backward` turns row weights into gradients
+or optimiser steps.
 """
 
 from contextlib import contextmanager

@@ -56,7 +56,7 @@ class _SeveralForward:
             self.dlogit = -self.mass * np.exp(-np.logaddexp(0.0, logit))
 
     def _softmax(self, logit):
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
             top = np.maximum.reduceat(logit, self.indptr[:-1]) if len(logit) else logit
             true = top + np.log(self._sums(np.exp(logit - top[self.row])))
             self.lse = np.logaddexp(self.negatives.rest, true)

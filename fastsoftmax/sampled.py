@@ -129,13 +129,14 @@ def sampled_cross_entropy(
       normalised by itself, however few classes are drawn [3]_.
     - "sampled_logistic": the same without the hits. z approximates the log odds log(P(k | x) / (1 - P(k | x))). If every
       class is drawn once with E_k = 1, it is the sum of one-vs-rest logistic losses [4]_.
-    - "negative_sampling": softplus(-z_y) + sum_{k in S} softplus(z_k), without the hits. z approximates
-      log(P(k | x) / E_k), with hits, for ranking by association rather than by probability [5]_.
+    - "negative_sampling": softplus(-z_y) + sum_{k in S} softplus(z_k), without the hits. z approximates the log odds less
+      log E_k (with the hits, log(P(k | x) / E_k)): association with x rather than probability [5]_.
 
     With several true classes of masses m_t: "sampled_softmax" has all of them in its denominator, each once, and is
     sum_t m_t (log-sum-exp - z_t); the logistic losses have sum_t m_t softplus(-(z_t - log E_t)) for their first term; a hit
-    is a draw of any of them. TensorFlow's functions differ in one thing: a class that is twice among a row's `num_true` is
-    twice in their softmax's denominator.
+    is a draw of any of them. With hits, a logistic loss is so the mean of those of the single classes. TensorFlow's differ
+    for `num_true` above 1: a class that is twice there is twice in their softmax's denominator, and their nce_loss adds
+    (1 - 1 / num_true) softplus(z_t - log E_t), as though the true classes were drawn, too.
 
     The same values for any number of threads.
 
