@@ -94,7 +94,8 @@ cdef void read_tile(
     double *sum,    # IN, OUT: and the sums
     real *mine,
 ) noexcept nogil:
-    """z <- exp(logits - shift), or weight sigmoid(logits), of tile k. The targets' logits are noted, unless it is done `again`, and masked."""
+    """z of tile k <- exp(logits - shift), or weight sigmoid(logits). The targets' logits are noted, unless it is done `again`,
+    and masked."""
     cdef Py_ssize_t i, at, start = k * p.scratch.tile, n_cols = tile_cols(t, p, k)
     cdef const real *offset = <const real *>NULL if p.offset == NULL else <const real *>p.offset + start
     cdef real *logits = <real *>z.data
