@@ -1,7 +1,8 @@
-"""The two passes of a linear softmax over a batch, around the kernels of _linear.pyx.
+"""The two passes of linear logits over a batch, around the kernels of _linear.pyx.
 
 Every loss and every step runs them. `Terms` says how the logits come about, `Forward` holds the first pass and what follows
-from it (log-sum-exp, losses), and `Forward.backward` turns row weights into gradients or optimiser steps.
+from it (log-sum-exp, losses: softmax, or a sum of logistic ones), and `Forward.backward` turns row weights into gradients
+or optimiser steps.
 """
 
 from contextlib import contextmanager
@@ -64,10 +65,13 @@ class Destination(NamedTuple):
 
 
 class LogitGradient(NamedTuple):
-    """dloss / dz[i, k] = scale[i] p[i, k] - prior_scale[i] prior[k], and `target[i]` where k is the target."""
+    """dloss / dz[i, k] = scale[i] p[i, k] - prior_scale[i] prior[k], and `target[i]` where k is the target.
+
+    p is softmax, or weight[k] sigmoid(z[i, k]) of logistic losses.
+    """
 
     scale: np.ndarray  # (n_rows,) float64
-    lse: np.ndarray
+    lse: np.ndarray | None  # of softmax
     target: np.ndarray
     prior: np.ndarray | None = None  # (n_candidates,)
     prior_scale: np.ndarray | None = None
@@ -205,16 +209,32 @@ class Forward(_Pass):
     terms : Terms
     target : (n_rows,) int64 candidate numbers, -1 for rows without a target; or None
     offset : (n_candidates,) added to the logits of all candidates but a row's own target, or None
+    weight : (n_candidates,), or None
+        The loss of a row is a sum of logistic ones: weight softplus(logit) over all candidates but its own target, and
+        softplus(-logit) of that. None: it is that of softmax.
+    keeps_hits : whether a row's own target is one of those other candidates as well, with its offset and weight
     target_shift : (n_rows,) added to the logits of the targets
     memory : bytes to keep exp(logits) in for `backward`, and for all else that both passes need
     n_threads : resolved number of threads
     workspace : Workspace or None
+
+    Attributes
+    ----------
+    target_logit : (n_rows,) float64, shifted
+    rest : (n_rows,) float64
+        Of all candidates but the target: log-sum-exps, or sums of logistic losses.
+    lse : (n_rows,) float64, of all candidates; of softmax
+    nll : (n_rows,) float64
+        The losses, whichever; inf without a target.
     """
 
-    def __init__(self, terms, target=None, *, offset=None, target_shift=0.0, memory=0, n_threads=1, workspace=None):
+    def __init__(
+        self, terms, target=None, *, offset=None, weight=None, keeps_hits=False, target_shift=0.0, memory=0, n_threads=1,
+        workspace=None,
+    ):  # fmt: skip
         super().__init__(terms, n_threads, workspace, memory)
         self.target = target
-        self.offset = None if offset is None else offset.astype(terms.dtype)
+        self.offset, self.weight = (None if a is None else a.astype(terms.dtype) for a in (offset, weight))
         n_parts = min(MAX_FORWARD_PARTS, self.n_tiles)
         self.log_sum_exps(n_parts)
         self.shift = self.array("shift", (self.n_tiles, self.n_lanes))
@@ -223,6 +243,9 @@ class Forward(_Pass):
         self.target_logit.fill(-np.inf)
         for begin, end in self.blocks(n_parts):
             _linear.forward(terms, self, begin, end)
+        self.hit = None  # the targets' logits as negatives
+        if keeps_hits:
+            self.hit = self.target_logit + (0.0 if offset is None else self.offset[target])
         self.target_logit += target_shift
         self._reduce()
 
@@ -239,9 +262,16 @@ class Forward(_Pass):
 
     def _reduce(self):
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            self.rest = self.log_sum_exp()  # of all but the target
-            self.lse = np.logaddexp(self.rest, self.target_logit)
-            self.nll = np.logaddexp(0.0, self.rest - self.target_logit)  # lse - target_logit, without cancellation
+            if self.weight is not None:
+                self.lse, self.rest = None, self.sum.sum(axis=0)[: self.terms.n_rows]
+                self.nll = self.rest + np.logaddexp(0.0, -self.target_logit)
+                if self.hit is not None:
+                    self.nll += self.weight[self.target] * np.logaddexp(0.0, self.hit)
+                return
+            self.rest = self.log_sum_exp()
+            negatives = self.rest if self.hit is None else np.logaddexp(self.rest, self.hit)
+            self.lse = np.logaddexp(negatives, self.target_logit)
+            self.nll = np.logaddexp(0.0, negatives - self.target_logit)  # lse - target_logit, without cancellation
 
     def backward(self, scale, destination, *, dhidden=None, dadditions=None, smoothing=None, rounding=None, lse=None):
         """Gradients of sum_i scale[i] nll[i].
@@ -253,25 +283,19 @@ class Forward(_Pass):
         dhidden : (n_rows, n_hidden) array to fill, or None
         dadditions : array like `values` of the additions to fill at their entries, or None; never rounded, 0 where masked
         smoothing : None, or (scale_p, prior_scale, prior)
-            The gradient of the logits is scale_p p - scale [target] - prior_scale prior.
+            The gradient of the logits is scale_p p - scale [target] - prior_scale prior. For softmax alone.
         rounding : None, or Rounding
-            Not together with `smoothing`; nothing is rounded where there is a sparse term.
+            Not together with `smoothing`; nothing is rounded where there is a sparse term, nor of logistic losses.
         lse : (n_rows,) float64, or None
             Log-sum-exps over these classes and others, where there are such; `rest` and `target_logit` are not used then,
-            so no row may have a target.
+            so no row may have a target. For softmax alone.
         """
         if self.target is None:
             self.target = np.full(self.terms.n_rows, -1)
-        lse = self.lse if lse is None else lse
-        with np.errstate(invalid="ignore", over="ignore", under="ignore"):
-            target = -scale * np.exp(self.rest - lse)
-            if smoothing is None:
-                dlogits = LogitGradient(scale, lse, target)
-            else:
-                scale_p, prior_scale, prior = smoothing
-                target += (scale_p - scale) * np.exp(self.target_logit - lse)
-                target -= prior_scale * prior[np.maximum(self.target, 0)]
-                dlogits = LogitGradient(scale_p, lse, target, prior, prior_scale)
+        if self.weight is None:
+            dlogits = self._softmax_gradient(scale, self.lse if lse is None else lse, smoothing)
+        else:
+            dlogits = self._logistic_gradient(scale)
         parts, n_parts = None, min(MAX_PARTS, self.n_tiles)
         if dhidden is not None:
             n_parts = self.n_parts
@@ -289,9 +313,27 @@ class Forward(_Pass):
             rounded = None if rounding is None else rounding.parts
             _panels.add_parts(parts, rounded, dhidden, _threads.for_work(self.n_threads, parts.size))
 
+    def _softmax_gradient(self, scale, lse, smoothing):
+        with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+            target = -scale * np.exp(self.rest - lse)
+            if smoothing is None:
+                return LogitGradient(scale, lse, target)
+            scale_p, prior_scale, prior = smoothing
+            target += (scale_p - scale) * np.exp(self.target_logit - lse)
+            target -= prior_scale * prior[np.maximum(self.target, 0)]
+            return LogitGradient(scale_p, lse, target, prior, prior_scale)
+
+    def _logistic_gradient(self, scale):
+        target = -scale * np.exp(-np.logaddexp(0.0, self.target_logit))
+        if self.hit is not None:
+            target += scale * self.weight[self.target] * np.exp(-np.logaddexp(0.0, -self.hit))
+        return LogitGradient(scale, None, target)
+
     def _prepare(self, rounding, parts, dhidden):
         """`rounding` with its scratch, and `parts` of zeros; None where it does not apply."""
-        if rounding is None or rounding.threshold == 0 or self.terms.hidden is None or self.terms.W is not None:
+        if rounding is None or rounding.threshold == 0 or self.weight is not None:
+            return None
+        if self.terms.hidden is None or self.terms.W is not None:
             return None
         row_keys = self.array("row_keys", (self.n_lanes,), np.uint32)
         row_keys.fill(0)

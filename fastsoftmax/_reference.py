@@ -115,23 +115,54 @@ def sampled_cross_entropy(
     bias=None,
     *,
     class_ids,
-    log_expected_counts,
-    target_log_expected_counts=0.0,
-    remove_accidental_hits=True,
+    log_expected_counts=None,
+    target_log_expected_counts=None,
+    loss="sampled_softmax",
+    remove_accidental_hits=None,
 ):
-    """(loss, (dX, dW, dbias)) with gradients of all classes: for each row a softmax over its target and the draws."""
+    """(loss, (dX, dW, dbias)) with gradients of all classes: row by row, negatives with a draw a place."""
     logits = linear_logits(X, W, bias)
     n_rows = len(logits)
-    target_shift = np.broadcast_to(target_log_expected_counts, n_rows)
-    loss, dlogits = 0.0, np.zeros_like(logits)
+    masses, target_counts = _masses(target, target_log_expected_counts, logits.shape)
+    counts = np.zeros(len(class_ids)) if loss == "negative_sampling" else log_expected_counts
+    if loss == "negative_sampling":
+        target_counts = np.zeros_like(target_counts)
+    removes = loss != "nce" if remove_accidental_hits is None else remove_accidental_hits
+    total, dlogits = 0.0, np.zeros_like(logits)
     for i in range(n_rows):
-        is_negative = class_ids != target[i] if remove_accidental_hits else np.ones(len(class_ids), bool)
-        candidates = np.concatenate([[target[i]], class_ids[is_negative]]).astype(np.int64)
-        shift = np.concatenate([[target_shift[i]], log_expected_counts[is_negative]])
-        row_loss, row_dlogits = cross_entropy((logits[i, candidates] - shift)[None], np.array([0]))
-        loss += row_loss / n_rows
-        np.add.at(dlogits[i], candidates, row_dlogits[0] / n_rows)
-    return loss, _linear_gradients(X, W, dlogits)
+        true = np.flatnonzero(masses[i])
+        drawn = ~np.isin(class_ids, true) if removes else np.ones(len(class_ids), bool)
+        classes = np.concatenate([true, class_ids[drawn]]).astype(np.int64)
+        z = logits[i, classes] - np.concatenate([target_counts[i, true], counts[drawn]])
+        is_true = np.arange(len(z)) < len(true)
+        mass = np.where(is_true, masses[i, classes], 0.0)
+        if loss == "sampled_softmax":
+            row_loss, dz = -(mass[is_true] * log_softmax(z)[is_true]).sum(), softmax(z) - mass
+        else:
+            # a true class has its mass of softplus(-z), a negative softplus(z)
+            sign, weight = np.where(is_true, -1.0, 1.0), np.where(is_true, mass, 1.0)
+            row_loss = (weight * np.logaddexp(0.0, sign * z)).sum()
+            dz = weight * sign * np.exp(-np.logaddexp(0.0, -sign * z))
+        total += row_loss / n_rows
+        np.add.at(dlogits[i], classes, dz / n_rows)
+    return total, _linear_gradients(X, W, dlogits)
+
+
+def _masses(target, target_log_expected_counts, shape):
+    """Dense masses of the classes, of sum 1 a row, and the log expected counts where they have one."""
+    masses, counts = np.zeros(shape), np.zeros(shape)
+    if sparse.issparse(target):
+        target = sparse.csr_array(target, copy=True)
+        target.sum_duplicates()
+        places, given = target.tocoo().coords, target.data
+    else:
+        target = np.asarray(target).reshape(shape[0], -1)
+        places = np.repeat(np.arange(shape[0]), target.shape[1]), target.reshape(-1)
+        given = np.ones(target.size)
+    np.add.at(masses, places, given)
+    if target_log_expected_counts is not None:
+        counts[places] = np.reshape(target_log_expected_counts, -1)
+    return masses / masses.sum(axis=1, keepdims=True), counts
 
 
 def round_small(p, threshold, row_keys):

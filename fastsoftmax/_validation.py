@@ -318,6 +318,51 @@ def check_target(target, n_samples, n_classes, *, ignore_index=None, name="targe
     return np.where(ignored, -1, target.astype(np.int64))
 
 
+def is_one_a_row(target):
+    """Whether `target` is to be one class a row, rather than several."""
+    return not sparse.issparse(target) and np.ndim(target) != 2
+
+
+def check_true_classes(target, n_samples, n_classes, *, name="target"):
+    """Several classes a row, as codes (n_samples, num_true) or sparse masses (n_samples, n_classes).
+
+    Returns
+    -------
+    masses : CSR of float64, canonical, all above 0, each row of sum 1
+    shape : tuple, of numbers that are given for each code or (canonical) mass
+    places : (nnz,) where that for each element is among them, flat
+    """
+    if not sparse.issparse(target):
+        return _check_code_lists(target, n_samples, n_classes, name)
+    if target.shape != (n_samples, n_classes):
+        raise ValueError(f"{name} must have shape ({n_samples}, {n_classes}), a mass a class, got {target.shape}")
+    masses = sparse.csr_array(_check_csr(target, np.float64, name), copy=True)
+    masses.sum_duplicates()
+    rows = np.repeat(np.arange(n_samples), np.diff(masses.indptr))
+    bad = np.flatnonzero(~(np.isfinite(masses.data) & (masses.data >= 0)))
+    if bad.size:
+        raise ValueError(f"{name} must be finite and not negative, got {masses.data[bad[0]]} in row {rows[bad[0]]}")
+    totals = np.bincount(rows, weights=masses.data, minlength=n_samples)
+    if not totals.all():
+        raise ValueError(f"{name} must have a mass above 0 in each row, got none in row {int(totals.argmin())}")
+    masses.data /= totals[rows]
+    shape, places = masses.data.shape, np.flatnonzero(masses.data)
+    masses.eliminate_zeros()
+    return masses, shape, places
+
+
+def _check_code_lists(target, n_samples, n_classes, name):
+    target = np.asarray(target)
+    if target.shape[0] != n_samples or target.shape[1] == 0:
+        raise ValueError(f"{name} must have shape ({n_samples}, num_true), num_true >= 1, got {target.shape}")
+    codes = check_target(target.reshape(-1), target.size, n_classes, name=name)
+    elements = np.repeat(np.arange(n_samples), target.shape[1]) * n_classes + codes
+    elements, places, counts = np.unique(elements, return_index=True, return_counts=True)
+    indptr = np.searchsorted(elements, np.arange(n_samples + 1) * n_classes)
+    masses = sparse.csr_array((counts / target.shape[1], elements % n_classes, indptr), shape=(n_samples, n_classes))
+    return masses, target.shape, places
+
+
 def check_documents(ids, starts, n_classes=None):
     """Tokens of documents laid end to end (signed integers, from 0 to below `n_classes`), and where each begins (int64).
 
@@ -545,14 +590,22 @@ def check_class_ids(name, class_ids, n_classes):
     return class_ids.astype(np.int64, copy=False)
 
 
+def check_given(name, value, loss):
+    """`value`, which this loss needs."""
+    if value is None:
+        raise ValueError(f"{name} must be given for loss={loss!r}, got None")
+    return value
+
+
 def check_log_expected_counts(name, values, classes, classes_name):
-    """`values` as float64, one finite number for each of `classes`."""
+    """`values` as float64, one finite number for each of `classes`: an array, or the shape of one."""
     values = as_real_array(name, values).astype(np.float64)
-    if values.shape != classes.shape:
-        raise ValueError(f"{name} must have the shape of {classes_name}, {classes.shape}, got {values.shape}")
+    shape = getattr(classes, "shape", classes)
+    if values.shape != shape:
+        raise ValueError(f"{name} must have the shape of {classes_name}, {shape}, got {values.shape}")
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
-        raise ValueError(f"{name} must be finite, got {values[bad[0]]} at position {bad[0]}")
+        raise ValueError(f"{name} must be finite, got {values.flat[bad[0]]} at position {bad[0]}")
     return values
 
 

@@ -1,51 +1,71 @@
-"""Sampled losses on linear logits: the true class of each row against a random sample of the others."""
+"""Sampled losses on linear logits: the true classes of each row against a random sample of the others."""
+
+from typing import NamedTuple
 
 import numpy as np
 
-from fastsoftmax import _head, _threads
+from fastsoftmax import _head, _threads, _true_classes
 from fastsoftmax import _validation as v
 from fastsoftmax.linear import LinearInput
 
 __all__ = ["sampled_cross_entropy"]
 
 
-class Candidates:
-    """The classes that take part in a sampled loss, each once where it may be: columns of the logits.
+class Loss(NamedTuple):
+    """What makes one loss of candidate sampling differ from another."""
 
-    A column's `offset` is added to its logit for every row but those whose target the column is. A class drawn c times
-    counts as its logit plus log c. A target that was not drawn has the offset -inf: no row sees it but its own.
+    is_logistic: bool  # a sum of logistic losses, else one softmax
+    is_corrected: (
+        bool  # logits less the log of the expected count in the draw: of the negatives and, if logistic, the targets
+    )
+    removes_hits: bool  # by default: a row's own target is not among its negatives
+
+
+LOSSES = {
+    "sampled_softmax": Loss(is_logistic=False, is_corrected=True, removes_hits=True),
+    "nce": Loss(is_logistic=True, is_corrected=True, removes_hits=False),
+    "sampled_logistic": Loss(is_logistic=True, is_corrected=True, removes_hits=True),
+    "negative_sampling": Loss(is_logistic=True, is_corrected=False, removes_hits=True),
+}
+
+
+class Candidates:
+    """The classes that take part in a sampled loss, each once: columns of the logits.
+
+    A column's `offset` is added to its logit as a negative. A target that was not drawn has the offset -inf: no row sees it
+    but its own. A class drawn c times has the weight c, which the softmax has in its offset, as log c.
 
     Parameters
     ----------
     target : (n_rows,) int64
     class_ids : (n,) int64
         The drawn classes, shared by all rows.
-    log_expected_counts : (n,) float
-    remove_accidental_hits : bool
-        Whether a row's own target is left out of its negatives. If not, the targets get columns of their own.
+    log_expected_counts : (n,) float, or None where the loss is not corrected
+    remove_accidental_hits : bool or None
+        Whether a row's own target is left out of its negatives; None: as the loss has it.
+    loss : one of LOSSES
 
     Attributes
     ----------
-    class_ids : (n_candidates,) int64
-    offset : (n_candidates,) float64
+    class_ids : (n_candidates,) int64, ascending
     target : (n_rows,) int64, the column of each row's target
+    offset, weight, keeps_hits : as _head.Forward takes them
     """
 
-    def __init__(self, target, class_ids, log_expected_counts, remove_accidental_hits=True):
-        n_drawn = len(class_ids)
-        if remove_accidental_hits:
-            self.class_ids, column = np.unique(np.concatenate([class_ids, target]), return_inverse=True)
-            drawn, self.target = column[:n_drawn], column[n_drawn:]
-        else:
-            drawn_ids, drawn = np.unique(class_ids, return_inverse=True)
-            target_ids, self.target = np.unique(target, return_inverse=True)
-            self.class_ids = np.concatenate([drawn_ids, target_ids])
-            self.target = self.target + len(drawn_ids)
+    def __init__(
+        self, target, class_ids, log_expected_counts, remove_accidental_hits=None, loss="sampled_softmax"
+    ):  # fmt: skip
+        kind, n_drawn = LOSSES[loss], len(class_ids)
+        self.class_ids, column = np.unique(np.concatenate([class_ids, target]), return_inverse=True)
+        drawn, self.target = column[:n_drawn], column[n_drawn:]
         counts = np.bincount(drawn, minlength=len(self.class_ids))
         self.offset = np.full(len(self.class_ids), -np.inf)
-        self.offset[drawn] = -np.asarray(log_expected_counts)
-        repeated = counts > 1
-        self.offset[repeated] += np.log(counts[repeated])
+        self.offset[drawn] = -np.asarray(log_expected_counts) if kind.is_corrected else 0.0
+        self.weight = counts.astype(np.float64) if kind.is_logistic else None
+        self.keeps_hits = not (kind.removes_hits if remove_accidental_hits is None else remove_accidental_hits)
+        if not kind.is_logistic:
+            repeated = counts > 1
+            self.offset[repeated] += np.log(counts[repeated])
 
 
 def sampled_cross_entropy(
@@ -55,34 +75,36 @@ def sampled_cross_entropy(
     bias=None,
     *,
     class_ids,
-    log_expected_counts,
+    log_expected_counts=None,
     target_log_expected_counts=None,
     loss="sampled_softmax",
-    remove_accidental_hits=True,
+    remove_accidental_hits=None,
     return_grad=False,
     n_threads=None,
 ):
-    """Mean sampled softmax loss of linear logits ``X W^T + bias``, negatives shared by all rows.
+    """Mean loss of linear logits ``X W^T + bias`` by candidate sampling, negatives shared by all rows.
 
     Parameters
     ----------
     X : (n_samples, n_features) array or scipy.sparse matrix
     W : (n_classes, n_features) array, float32 or float64
         Only rows of the drawn and true classes are read. All is computed in its dtype.
-    target : (n_samples,) integer array
-        Class codes in [0, n_classes).
+    target : (n_samples,) or (n_samples, num_true) integer array, or (n_samples, n_classes) scipy.sparse matrix
+        True classes, codes in [0, n_classes). Of `num_true` each has the mass 1 / num_true, and one that is there twice has
+        it twice. A sparse matrix holds masses that are not negative; each row is divided by its sum.
     bias : (n_classes,) array, optional
     class_ids : (n,) integer array
         The drawn classes; a class drawn twice counts twice. May be empty.
     log_expected_counts : (n,) array
         Natural logarithm of how often each of them was to be expected in the draw, as a sampler's `draw` returns it;
-        equal for equal classes.
-    target_log_expected_counts : (n_samples,) array, optional
-        Subtracted from the logits of the targets. By default nothing is: a target takes part with certainty. TensorFlow's
-        sampled_softmax_loss subtracts the log of its expected count in the draw.
-    loss : {"sampled_softmax"}
-    remove_accidental_hits : bool
-        Leave a row's own target out of its negatives.
+        equal for equal classes. None for "negative_sampling", which does not use it.
+    target_log_expected_counts : array like `target`, optional
+        The same of the true classes: one number for each code, or for each stored element of the sparse `target` in the
+        order of its canonical CSR format. Needed for "nce" and "sampled_logistic". "sampled_softmax" does not subtract it
+        by default, since a true class takes part with certainty; TensorFlow's sampled_softmax_loss does.
+    loss : {"sampled_softmax", "nce", "sampled_logistic", "negative_sampling"}
+    remove_accidental_hits : bool, optional
+        Leave a row's true classes out of its negatives. None: True for all but "nce".
     return_grad : bool
     n_threads : int, optional
         None: OpenMP's default; -1: all CPUs of the process.
@@ -96,58 +118,101 @@ def sampled_cross_entropy(
 
     Notes
     -----
-    With negatives S, loss_i = log(e^{z_iy} + sum_{k in S, k != y} e^{z_ik - log E[count of k]}) - z_iy (Bengio and Senecal
-    2008, doi:10.1109/TNN.2007.912312; Jean et al. 2015, arXiv:1412.2007). If every class is drawn once with expected count
-    one, it is the full softmax loss.
-    """
-    v.check_option("loss", loss, ("sampled_softmax",))
-    n_threads = v.check_n_threads(n_threads)
-    inputs = LinearInput(X, W, bias)
-    target = v.check_target(target, inputs.n_rows, inputs.n_classes)
-    class_ids = v.check_class_ids("class_ids", class_ids, inputs.n_classes)
-    log_expected = v.check_log_expected_counts("log_expected_counts", log_expected_counts, class_ids, "class_ids")
-    candidates = Candidates(target, class_ids, log_expected, remove_accidental_hits)
-    target_shift = np.zeros(inputs.n_rows)
-    if target_log_expected_counts is not None:
-        target_shift = v.check_log_expected_counts(
-            "target_log_expected_counts", target_log_expected_counts, target, "target"
-        )
+    With logits z, true class y, draws S (a class as often as it was drawn), E_k the expected count of class k in the draw,
+    and softplus(t) = log(1 + e^t), the loss of a row is
 
+    - "sampled_softmax": log(e^{z_y} + sum_{k in S} e^{z_k} / E_k) - z_y, without the hits k = y. z approximates log P(k | x)
+      up to a constant of the row: the sum estimates the softmax's denominator without bias, but its logarithm is biased by
+      about -1 / (2 n) times the variance of a draw's share, so it falls as 1 / n [1]_ [2]_. If every class is drawn once
+      with E_k = 1, it is the full softmax loss.
+    - "nce": softplus(-(z_y - log E_y)) + sum_{k in S} softplus(z_k - log E_k), with the hits. z approximates log P(k | x),
+      normalised by itself, however few classes are drawn [3]_.
+    - "sampled_logistic": the same without the hits. z approximates the log odds log(P(k | x) / (1 - P(k | x))). If every
+      class is drawn once with E_k = 1, it is the sum of one-vs-rest logistic losses [4]_.
+    - "negative_sampling": softplus(-z_y) + sum_{k in S} softplus(z_k), without the hits. z approximates the log odds less
+      log E_k (with the hits, log(P(k | x) / E_k)): association with x rather than probability [5]_.
+
+    With several true classes of masses m_t: "sampled_softmax" has all of them in its denominator, each once, and is
+    sum_t m_t (log-sum-exp - z_t); the logistic losses have sum_t m_t softplus(-(z_t - log E_t)) for their first term; a hit
+    is a draw of any of them. With hits, a logistic loss is so the mean of those of the single classes. TensorFlow's differ
+    for `num_true` above 1: a class that is twice there is twice in their softmax's denominator, and their nce_loss adds
+    (1 - 1 / num_true) softplus(z_t - log E_t), as though the true classes were drawn, too.
+
+    The same values for any number of threads.
+
+    References
+    ----------
+    .. [1] Bengio and Senecal 2008, Adaptive importance sampling to accelerate training of a neural probabilistic language
+       model, doi:10.1109/TNN.2007.912312
+    .. [2] Jean et al. 2015, On using very large target vocabulary for neural machine translation, arXiv:1412.2007
+    .. [3] Gutmann and Hyvarinen 2012, Noise-contrastive estimation of unnormalized statistical models, JMLR 13
+    .. [4] TensorFlow, Candidate sampling algorithms reference; the documentation of tf.nn.nce_loss
+    .. [5] Mikolov et al. 2013, Distributed representations of words and phrases and their compositionality, arXiv:1310.4546
+    """
+    v.check_option("loss", loss, tuple(LOSSES))
+    kind = LOSSES[loss]
+    if remove_accidental_hits is not None:
+        v.check_bool("remove_accidental_hits", remove_accidental_hits)
+    n_threads = _threads.resolve(v.check_n_threads(n_threads))
+    inputs = LinearInput(X, W, bias, n_threads)
+    class_ids = v.check_class_ids("class_ids", class_ids, inputs.n_classes)
+    if kind.is_corrected:
+        log_expected_counts = v.check_given("log_expected_counts", log_expected_counts, loss)
+        log_expected_counts = v.check_log_expected_counts(
+            "log_expected_counts", log_expected_counts, class_ids, "class_ids"
+        )
+    target, target_shift = _read_target(target, target_log_expected_counts, inputs, loss)
+    is_one_each = isinstance(target, np.ndarray)
+    columns_of = target if is_one_each else target.indices
+    candidates = Candidates(columns_of, class_ids, log_expected_counts, remove_accidental_hits, loss)
+    rows_of = _OneEach if is_one_each else _true_classes.Several
+    return _mean(rows_of(inputs, target, target_shift, candidates), inputs, candidates, return_grad)
+
+
+def _read_target(target, log_expected_counts, inputs, loss):
+    """The classes (n_samples,), or masses of several a row in CSR; and what is added to their logits."""
+    shape, n_classes, several = (inputs.n_rows,), inputs.n_classes, not v.is_one_a_row(target)
+    if several:
+        target, shape, places = v.check_true_classes(target, inputs.n_rows, n_classes)
+    else:
+        target = v.check_target(target, inputs.n_rows, n_classes)
+    kind = LOSSES[loss]
+    if not kind.is_corrected or (log_expected_counts is None and not kind.is_logistic):
+        return target, np.zeros(target.nnz if several else inputs.n_rows)
+    v.check_given("target_log_expected_counts", log_expected_counts, loss)
+    counts = v.check_log_expected_counts("target_log_expected_counts", log_expected_counts, shape, "target")
+    return target, -counts.reshape(-1)[places] if several else -counts
+
+
+class _OneEach:
+    """Rows with one true class each: the passes do all of it."""
+
+    def __init__(self, inputs, target, target_shift, candidates):
+        self.inputs, self.target_shift, self.candidates = inputs, target_shift, candidates
+
+    def forward(self, rows, **options):
+        c = self.candidates
+        return _head.Forward(
+            self.inputs.terms(rows, c.class_ids), c.target[rows], offset=c.offset, weight=c.weight,
+            keeps_hits=c.keeps_hits, target_shift=self.target_shift[rows], **options,
+        )  # fmt: skip
+
+
+def _mean(losses, inputs, candidates, return_grad):
+    """The mean of `losses`, and its gradients, from chunks of rows."""
     n, m, dtype = inputs.n_rows, len(candidates.class_ids), inputs.W.dtype
-    dX = None if inputs.is_sparse else np.empty_like(inputs.X)
+    dX = None if inputs.is_sparse or not return_grad else np.empty_like(inputs.X)
     dW = np.zeros((m, inputs.W.shape[1]), dtype) if return_grad else None
     dbias = np.zeros(m, dtype) if return_grad and inputs.bias is not None else None
+    memory = _head.WORKING_MEMORY if return_grad else None
     total = 0.0
-    n_threads = _threads.resolve(n_threads)
     with _head.workspace() as workspace:
-        for rows in inputs.chunks(m, _head.WORKING_MEMORY if return_grad else None):
-            forward = _head.Forward(
-                inputs.terms(rows, candidates.class_ids),
-                candidates.target[rows],
-                offset=candidates.offset,
-                target_shift=-target_shift[rows],
-                memory=_head.WORKING_MEMORY if return_grad else 0,
-                n_threads=n_threads,
-                workspace=workspace,
-            )
+        for rows in inputs.chunks(m, memory):
+            forward = losses.forward(rows, memory=memory or 0, n_threads=inputs.n_threads, workspace=workspace)
             total += forward.nll.sum()
             if return_grad:
                 scale = np.full(rows.stop - rows.start, 1.0 / n)
                 destination = inputs.destination(dW, dbias, by_position=True)
                 forward.backward(scale, destination, dhidden=None if dX is None else dX[rows])
     loss = total / n if n else np.nan
-    if not return_grad:
-        return loss
-    return loss, (dX, *_distinct_rows(candidates.class_ids, dW, dbias))
-
-
-def _distinct_rows(class_ids, dW, dbias):
-    """The gradients of columns of the same class, added up."""
-    rows, where = np.unique(class_ids, return_inverse=True)
-    if len(rows) == len(class_ids):
-        return rows, dW, dbias
-    dW_rows = np.zeros((len(rows), dW.shape[1]), dW.dtype)
-    np.add.at(dW_rows, where, dW)
-    if dbias is not None:
-        dbias = np.bincount(where, weights=dbias, minlength=len(rows)).astype(dW.dtype)
-    return rows, dW_rows, dbias
+    return (loss, (dX, candidates.class_ids, dW, dbias)) if return_grad else loss

@@ -1,10 +1,13 @@
-"""Loss, gradient and optimiser step of a linear softmax, tile by tile: the (n_rows, n_classes) logits never exist whole.
+"""Loss, gradient and optimiser step of linear logits, tile by tile: the (n_rows, n_classes) logits never exist whole.
 
 Two passes over the tiles. `forward` turns each tile into exp(z - m), where m is the largest logit of each row so far, and
 sums it up: a running log-sum-exp. The target's own logit is kept apart (it is masked in its tile, so that a candidate that
 happens to be the target is never counted twice, and so that 1 - p_target keeps its digits). `backward` turns each tile into
 the gradient of its logits, and that at once into the gradients of the parameters, which the rule adds up or applies. Tiles
 of exp(z - m) are kept between the passes as far as the given memory goes; those beyond it are computed again.
+
+The loss is softmax or, with weights of the classes, a sum of logistic ones: then `forward` turns a tile into weight
+sigmoid(z), which is all that its gradient needs, and sums weight softplus(z); a target's own logistic loss is the caller's.
 
 A thread takes a whole part of the tiles, so there are no races; which tiles are a part, and every order of summation,
 depends on the shapes alone, so results are the same for any number of threads.
@@ -27,7 +30,7 @@ from _rounding cimport (
 from _rowops cimport exp_array, import_rowops
 from _sparse_terms cimport sparse_step
 from _tileops cimport (
-    RULE_ADD, Rule, exp_panels, multiply, scale_panels, spmm, sum_panels, update_block,
+    RULE_ADD, Rule, exp_panels, logistic_panels, multiply, scale_panels, spmm, sum_panels, update_block,
 )
 from _types cimport real
 
@@ -45,6 +48,7 @@ cdef struct Pass:
     void *memory                    # one row of memory_stride reals a thread
     Py_ssize_t memory_stride
     const void *offset              # (n_classes,) added to the logits of all but the target, or NULL
+    const void *weight              # (n_classes,) of logistic losses, or NULL: softmax
     const int64_t *target           # (n_rows,) candidate number of the target, -1: none; or NULL
     void *max                       # (n_parts, n_lanes)
     double *sum
@@ -54,7 +58,7 @@ cdef struct Pass:
 
 cdef struct Gradients:
     const double *scale             # (n_rows,) dloss / dlogit = scale p - prior_scale prior, but for the target's
-    const double *lse               # (n_rows,)
+    const double *lse               # (n_rows,), of softmax
     const double *target_dlogit     # (n_rows,) the whole gradient of the target's logit
     const double *prior_scale
     const void *prior               # (n_classes,) or NULL
@@ -84,13 +88,14 @@ cdef inline Panels panels_of(const Terms *t, const Pass *p, Py_ssize_t k, real *
     return tile_panels(t, p.scratch.tile, <real *>p.kept + k * p.n_lanes * p.scratch.tile if k < p.n_kept else mine)
 
 
-cdef void exp_tile(
+cdef void read_tile(
     const Terms *t, const Pass *p, Py_ssize_t k, const Panels *z, bint again,
     real *max,      # IN, OUT: the largest logits so far
     double *sum,    # IN, OUT: and the sums
     real *mine,
 ) noexcept nogil:
-    """z <- exp(logits - shift) of tile k. The targets' logits are noted, unless it is done `again`, and masked."""
+    """z of tile k <- exp(logits - shift), or weight sigmoid(logits). The targets' logits are noted, unless it is done `again`,
+    and masked."""
     cdef Py_ssize_t i, at, start = k * p.scratch.tile, n_cols = tile_cols(t, p, k)
     cdef const real *offset = <const real *>NULL if p.offset == NULL else <const real *>p.offset + start
     cdef real *logits = <real *>z.data
@@ -103,6 +108,9 @@ cdef void exp_tile(
                 if not again:
                     p.target_logit[i] = logits[at]
                 logits[at] = -INFINITY
+    if p.weight != NULL:
+        logistic_panels(z, n_cols, offset, <const real *>p.weight + start, sum)
+        return
     exp_panels(z, n_cols, offset, max, <real *>NULL if again else <real *>p.shift + k * p.n_lanes, sum)
 
 
@@ -115,7 +123,7 @@ cdef void forward_part(const Terms *t, const Pass *p, Py_ssize_t part, Py_ssize_
         max[i], sum[i] = -INFINITY, 0
     for k in range(part * p.n_tiles // n_parts, (part + 1) * p.n_tiles // n_parts):
         z = panels_of(t, p, k, mine)
-        exp_tile(t, p, k, &z, False, max, sum, mine)
+        read_tile(t, p, k, &z, False, max, sum, mine)
 
 
 cdef void forward_parts(
@@ -134,8 +142,8 @@ cdef inline void *state_from(void *state, const int64_t *ids, Py_ssize_t start, 
 cdef void gradient_scale(
     const Terms *t, const Pass *p, const Gradients *g, Py_ssize_t k, const Panels *z, real *mine
 ) noexcept nogil:
-    """Fills the thread's lanes: the factor of z = exp(logits - shift) of tile k in the gradient of the logits, prior_scale,
-    and exp(shift - lse).
+    """Fills the thread's lanes: the factor of z (exp(logits - shift) or weight sigmoid(logits)) of tile k in the gradient of
+    the logits, and for softmax prior_scale and exp(shift - lse).
 
     Tiles that were not kept are computed again, to the same bits: from the running maxima that they left, none rises.
     """
@@ -148,8 +156,12 @@ cdef void gradient_scale(
     if k >= p.n_kept:
         for i in range(p.n_lanes):
             max[i], unused[i] = shift[i], 0
-        exp_tile(t, p, k, z, True, max, unused, mine)
+        read_tile(t, p, k, z, True, max, unused, mine)
     memset(scale, 0, 2 * p.n_lanes * sizeof(real))
+    if p.weight != NULL:
+        for i in range(t.n_rows):
+            scale[i] = <real>g.scale[i]
+        return
     for i in range(t.n_rows):
         max[i] = <real>(shift[i] - g.lse[i])
         if max[i] > 0:      # the shift is 0 as long as a row has nothing but masked logits, which no factor may make NaN
@@ -164,7 +176,7 @@ cdef void gradient_scale(
 cdef void logit_gradient(
     const Terms *t, const Pass *p, const Gradients *g, Py_ssize_t k, const Panels *z, real *mine
 ) noexcept nogil:
-    """z of tile k, exp(logits - shift), becomes the gradient of the logits."""
+    """z of tile k, as `read_tile` left it, becomes the gradient of the logits."""
     cdef Py_ssize_t i, at, start = k * p.scratch.tile, n_cols = tile_cols(t, p, k)
     cdef real *scale = mine + p.scratch.lanes
     cdef const real *prior = <const real *>NULL if g.prior == NULL else <const real *>g.prior + start
@@ -303,6 +315,7 @@ cdef Pass read_pass(const Terms *t, work) except *:
     p.memory = cnp.PyArray_DATA(memory)
     p.memory_stride = memory.shape[1]
     p.offset = NULL if work.offset is None else cnp.PyArray_DATA(work.offset)
+    p.weight = NULL if work.weight is None else cnp.PyArray_DATA(work.weight)
     p.target = ids_or_null(work.target)
     p.max = cnp.PyArray_DATA(max)
     p.sum = <double *>cnp.PyArray_DATA(work.sum)
@@ -376,7 +389,7 @@ cdef Gradients read_gradients(const Terms *t, dlogits, out) except *:
     cdef const int64_t *class_ids = NULL if out.by_position else t.class_ids
     memset(&g, 0, sizeof(Gradients))
     g.scale = <const double *>cnp.PyArray_DATA(dlogits.scale)
-    g.lse = <const double *>cnp.PyArray_DATA(dlogits.lse)
+    g.lse = NULL if dlogits.lse is None else <const double *>cnp.PyArray_DATA(dlogits.lse)
     g.target_dlogit = <const double *>cnp.PyArray_DATA(dlogits.target)
     if dlogits.prior is not None:
         g.prior = cnp.PyArray_DATA(dlogits.prior)

@@ -53,6 +53,10 @@ cdef extern from "rowops.h":
         const Panels *, Py_ssize_t, const float *, float *, float *, double *) noexcept nogil
     void f64_exp_panels "rowops->f64.exp_panels"(
         const Panels *, Py_ssize_t, const double *, double *, double *, double *) noexcept nogil
+    void f32_logistic_panels "rowops->f32.logistic_panels"(
+        const Panels *, Py_ssize_t, const float *, const float *, double *) noexcept nogil
+    void f64_logistic_panels "rowops->f64.logistic_panels"(
+        const Panels *, Py_ssize_t, const double *, const double *, double *) noexcept nogil
     void f32_scale_panels "rowops->f32.scale_panels"(
         const Panels *, Py_ssize_t, const float *, const float *, const float *) noexcept nogil
     void f64_scale_panels "rowops->f64.scale_panels"(
@@ -178,6 +182,15 @@ cdef inline void exp_panels(
         f32_exp_panels(z, n_classes, offset, max_io, shift_out, sum_io)
     else:
         f64_exp_panels(z, n_classes, offset, max_io, shift_out, sum_io)
+
+
+cdef inline void logistic_panels(
+    const Panels *z, Py_ssize_t n_classes, const real *offset, const real *weight, double *sum_io
+) noexcept nogil:
+    if real is float:
+        f32_logistic_panels(z, n_classes, offset, weight, sum_io)
+    else:
+        f64_logistic_panels(z, n_classes, offset, weight, sum_io)
 
 
 cdef inline void scale_panels(

@@ -97,6 +97,81 @@ static void FN(exp_panels)(const Panels *z, ptrdiff_t n_classes, const REAL *off
     }
 }
 
+/* sum[0:LANES] += a x, in double: one vector of it for one of doubles, two for one of floats. */
+typedef double FN(wide) __attribute__((vector_size(VBYTES), aligned(1), may_alias));
+#ifdef REAL_IS_DOUBLE
+#define HALVES 1
+INLINE void FN(add_wide)(FN(wide) *sum, double a, V x) { sum[0] += a * x; }
+#else
+#define HALVES 2
+INLINE FN(wide) FN(widen)(const float *p)
+{
+#if defined(ISA_AVX512)
+    return _mm512_cvtps_pd(_mm256_loadu_ps(p));
+#elif defined(ISA_AVX2)
+    return _mm256_cvtps_pd(_mm_loadu_ps(p));
+#else
+    return (FN(wide)){p[0], p[1]};
+#endif
+}
+INLINE void FN(add_wide)(FN(wide) *sum, double a, V x)
+{
+    REAL lane[VBYTES / sizeof(REAL)];
+    FN(store)(lane, x);
+    sum[0] += a * FN(widen)(lane);
+    sum[1] += a * FN(widen)(lane + LANES / 2);
+}
+#endif
+
+/* One panel, n_v vectors wide, of logistic_panels. With t = z + offset and u = exp(-|t|) <= 1, softplus(t) = max(t, 0) +
+ * log(1 + u) and sigmoid(t) = 1 / (1 + u) or u / (1 + u): nothing overflows, and neither loses digits. The sums are
+ * double since they may: a softplus is as large as its logit.
+ *
+ * Two loops over a few classes at a time: exp and log as one chain of instructions are so long that a CPU has the next
+ * ones in hand too late; that takes half as long again. */
+INLINE void FN(logistic_panel)(const int n_v, REAL *z, ptrdiff_t n_classes, const REAL *offset, const REAL *weight,
+                               double *sum_io)
+{
+    enum { FEW = 8 };
+    V u[2 * FEW];
+    FN(wide) sum[2 * HALVES] = {{0}};
+    for (ptrdiff_t c = 0; c < n_classes; c += FEW) {
+        const ptrdiff_t n = n_classes - c < FEW ? n_classes - c : FEW;
+        for (ptrdiff_t k = 0; k < n; k++)
+            for (int v = 0; v < n_v; v++) {
+                REAL *at = z + ((c + k) * n_v + v) * LANES;
+                V t = FN(load)(at);
+                if (offset)
+                    FN(store)(at, t += FN(splat)(offset[c + k]));
+                u[k * n_v + v] = FN(exp_below)((V)((VI)t | (VI)FN(splat)((REAL)-0.0)));
+            }
+        for (ptrdiff_t k = 0; k < n; k++)
+            for (int v = 0; v < n_v; v++) {
+                REAL *at = z + ((c + k) * n_v + v) * LANES;
+                V t = FN(load)(at), e = u[k * n_v + v];
+                V loss = FN(max)(FN(splat)(0), t) + FN(log1p_unit)(e); /* max: a NaN in t stays */
+                FN(store)(at, FN(select)((VI)(t < 0), e, FN(splat)(1)) * weight[c + k] / (1 + e));
+                FN(add_wide)(sum + v * HALVES, (double)weight[c + k], loss);
+            }
+    }
+    for (int v = 0; v < n_v; v++)
+        for (ptrdiff_t l = 0; l < LANES; l++)
+            sum_io[v * LANES + l] += ((double *)(sum + v * HALVES))[l];
+}
+#undef HALVES
+
+static void FN(logistic_panels)(const Panels *z, ptrdiff_t n_classes, const REAL *offset, const REAL *weight,
+                                double *sum_io)
+{
+    REAL *panel = (REAL *)z->data;
+    for (ptrdiff_t p = 0; p < z->n_panels; p++, panel += z->stride) {
+        if (z->width == LANES)
+            FN(logistic_panel)(1, panel, n_classes, offset, weight, sum_io + p * z->width);
+        else
+            FN(logistic_panel)(2, panel, n_classes, offset, weight, sum_io + p * z->width);
+    }
+}
+
 static void FN(scale_panels)(const Panels *z, ptrdiff_t n_classes, const REAL *scale, const REAL *prior_scale,
                              const REAL *prior)
 {

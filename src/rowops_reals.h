@@ -61,6 +61,7 @@
         TABLE_ENTRY(pack_panels, real_name),                                                                          \
         TABLE_ENTRY(unpack_panels, real_name),                                                                        \
         TABLE_ENTRY(exp_panels, real_name),                                                                           \
+        TABLE_ENTRY(logistic_panels, real_name),                                                                      \
         TABLE_ENTRY(scale_panels, real_name),                                                                         \
         TABLE_ENTRY(sum_panels, real_name),                                                                           \
         TABLE_ENTRY(round_panels, real_name),                                                                         \

@@ -56,6 +56,10 @@ enum { STRIP_BYTES = 128 }; /* of adjacent classes that csr_impl.h takes at a ti
      * NULL, and so may shift_out. */                                                                                 \
     void (*exp_panels)(const Panels *z, ptrdiff_t n_classes, const real *offset, real *max_io, real *shift_out,       \
                        double *sum_io);                                                                               \
+    /* sum += the sum over classes of weight softplus(z + offset), and z <- weight sigmoid(z + offset); weight and offset  \
+     * by class, offset may be NULL, the sum by row */                                                                \
+    void (*logistic_panels)(const Panels *z, ptrdiff_t n_classes, const real *offset, const real *weight,             \
+                            double *sum_io);                                                                          \
     /* z <- scale z - prior_scale prior, 0 where scale is; scales by row, prior by class or NULL */                                \
     void (*scale_panels)(const Panels *z, ptrdiff_t n_classes, const real *scale, const real *prior_scale,            \
                          const real *prior);                                                                          \

@@ -227,6 +227,29 @@ INLINE V FN(exp_below)(V x)
 /* The same for any x: inf where it overflows. */
 INLINE V FN(exp)(V x) { return FN(exp_below)(FN(min)(FN(splat)(EXP_MAX), x)); }
 
+/* log(1 + u) for 0 <= u <= 1, NaN stays: 2 atanh(h / 2) with h = u / (1 + u / 2), which is h (1 + h^2 q(h^2)); q minimax
+ * of relative error 5e-9 (float) and 2e-18 (double), fitted in 60 digits. h^2 is kept from becoming subnormal. */
+INLINE V FN(log1p_unit)(V u)
+{
+    V h = u / (1 + u * (REAL)0.5), root = FN(max)(FN(splat)((REAL)0x1p-40), h), z = root * root;
+#ifdef REAL_IS_DOUBLE
+    V q = z * 8.1150876915868127917e-8 + 1.5907484054271323708e-7;
+    q = q * z + 9.2362105790649855576e-7;
+    q = q * z + 4.0591350175605391688e-6;
+    q = q * z + 1.8782421777459473267e-5;
+    q = q * z + 8.87780465091259946e-5;
+    q = q * z + 4.340278119087272917e-4;
+    q = q * z + 2.2321428553010904588e-3;
+    q = q * z + 1.2500000000049138165e-2;
+    q = q * z + 8.3333333333332879756e-2;
+#else
+    V q = z * 5.4735271576194849703e-4f + 2.1874328933368783626e-3f;
+    q = q * z + 1.2506780956783088149e-2f;
+    q = q * z + 8.3333016415844007666e-2f;
+#endif
+    return h * (q * z + 1);
+}
+
 #ifdef REAL_IS_DOUBLE
 /* log(1 + u) for u >= 0, NaN stays. 1 + u = 2^n m, m within a factor of sqrt(2) of 1, s = (m - 1) / (m + 1):
  * log m = 2 atanh s = 2 s + s^3 q(s^2), q minimax of relative error 5e-18; then the rounding error of 1 + u. */

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastsoftmax import _rowops, _threads
+from fastsoftmax import _reference, _rowops, _threads, sampled_cross_entropy
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -88,3 +88,57 @@ def problem(sparse_X, sparse_W):
         return X, W, rng.standard_normal(n_classes).astype(dtype), rng.integers(0, n_classes, n_rows)
 
     return make
+
+
+SAMPLED_CLASSES = 700
+
+
+@pytest.fixture(params=["dense", "csr"])
+def sampled_problem(request, sparse_X):
+    """Makes the arguments of sampled_cross_entropy, with draws that repeat classes and hit targets."""
+
+    def make(n_rows=20, n_features=9, n_drawn=600, dtype=np.float64, seed=0, loss="sampled_softmax", num_true=None):
+        rng = np.random.default_rng(seed)
+        X = rng.standard_normal((n_rows, n_features)).astype(dtype)
+        if request.param == "csr":
+            X = sparse_X(n_rows, n_features, dtype)
+        target = rng.integers(0, SAMPLED_CLASSES, n_rows if num_true is None else (n_rows, num_true))
+        class_ids = rng.integers(0, SAMPLED_CLASSES, n_drawn)
+        n_hits = min(10, target.size, n_drawn)
+        class_ids[:n_hits] = target.flat[:n_hits]
+        log_expected_counts = np.log(rng.random(SAMPLED_CLASSES) + 0.1)
+        return {
+            "X": X,
+            "W": rng.standard_normal((SAMPLED_CLASSES, n_features)).astype(dtype),
+            "target": target,
+            "bias": rng.standard_normal(SAMPLED_CLASSES).astype(dtype),
+            "class_ids": class_ids,
+            "log_expected_counts": log_expected_counts[class_ids],
+            "loss": loss,
+            "target_log_expected_counts": None if loss == "sampled_softmax" else log_expected_counts[target],
+        }
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def check_sampled():
+    """Compares sampled_cross_entropy and its gradients with the reference."""
+
+    def check(arguments, rtol, atol, **options):
+        expected_loss, (dX, dW, dbias) = _reference.sampled_cross_entropy(**arguments, **options)
+        loss, (our_dX, rows, dW_rows, dbias_rows) = sampled_cross_entropy(**arguments, **options, return_grad=True)
+        np.testing.assert_allclose(loss, expected_loss, rtol=rtol)
+        np.testing.assert_allclose(sampled_cross_entropy(**arguments, **options), loss, rtol=1e-14)
+        target = arguments["target"]
+        true = target.nonzero()[1] if sp.issparse(target) else target
+        np.testing.assert_array_equal(rows, np.union1d(arguments["class_ids"], true))
+        assert dW_rows.dtype == dbias_rows.dtype == arguments["W"].dtype
+        np.testing.assert_allclose(dW_rows, dW[rows], rtol=rtol, atol=atol)
+        np.testing.assert_allclose(dbias_rows, dbias[rows], rtol=rtol, atol=atol)
+        if sp.issparse(arguments["X"]):
+            assert our_dX is None
+        else:
+            np.testing.assert_allclose(our_dX, dX, rtol=rtol, atol=atol)
+
+    return check

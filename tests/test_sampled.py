@@ -1,99 +1,69 @@
 import numpy as np
 import pytest
-import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fastsoftmax import _reference, linear_cross_entropy, sampled_cross_entropy
+from fastsoftmax import linear_cross_entropy, sampled_cross_entropy
+from fastsoftmax.sampled import LOSSES
 from fastsoftmax.samplers import Unigram
 
 N_CLASSES = 700
-
-
-@pytest.fixture(params=["dense", "csr"])
-def problem(request, sparse_X):
-    """Makes the arguments of sampled_cross_entropy, with draws that repeat classes and hit targets."""
-
-    def make(n_rows=20, n_features=9, n_drawn=600, dtype=np.float64, seed=0):
-        rng = np.random.default_rng(seed)
-        X = rng.standard_normal((n_rows, n_features)).astype(dtype)
-        if request.param == "csr":
-            X = sparse_X(n_rows, n_features, dtype)
-        target = rng.integers(0, N_CLASSES, n_rows)
-        class_ids = rng.integers(0, N_CLASSES, n_drawn)
-        n_hits = min(10, n_rows, n_drawn)
-        class_ids[:n_hits] = target[:n_hits]
-        return {
-            "X": X,
-            "W": rng.standard_normal((N_CLASSES, n_features)).astype(dtype),
-            "target": target,
-            "bias": rng.standard_normal(N_CLASSES).astype(dtype),
-            "class_ids": class_ids,
-            "log_expected_counts": np.log(rng.random(N_CLASSES) + 0.1)[class_ids],
-        }
-
-    return make
-
-
-def check_against_reference(arguments, rtol, atol, **options):
-    expected_loss, (dX, dW, dbias) = _reference.sampled_cross_entropy(**arguments, **options)
-    loss, (our_dX, rows, dW_rows, dbias_rows) = sampled_cross_entropy(**arguments, **options, return_grad=True)
-    assert_allclose(loss, expected_loss, rtol=rtol)
-    assert_allclose(sampled_cross_entropy(**arguments, **options), loss, rtol=1e-14)
-    assert_array_equal(rows, np.union1d(arguments["class_ids"], arguments["target"]))
-    assert dW_rows.dtype == dbias_rows.dtype == arguments["W"].dtype
-    assert_allclose(dW_rows, dW[rows], rtol=rtol, atol=atol)
-    assert_allclose(dbias_rows, dbias[rows], rtol=rtol, atol=atol)
-    if sp.issparse(arguments["X"]):
-        assert our_dX is None
-    else:
-        assert_allclose(our_dX, dX, rtol=rtol, atol=atol)
+every_loss = pytest.mark.parametrize("loss", LOSSES)
 
 
 @pytest.mark.parametrize(("dtype", "rtol", "atol"), [(np.float64, 1e-11, 1e-14), (np.float32, 3e-5, 3e-7)])
+@pytest.mark.parametrize("remove_accidental_hits", [None, True, False])
+@every_loss
+def test_against_brute_force(isa, sampled_problem, check_sampled, dtype, rtol, atol, remove_accidental_hits, loss):
+    arguments = sampled_problem(dtype=dtype, loss=loss)
+    check_sampled(arguments, rtol, atol, remove_accidental_hits=remove_accidental_hits)
+
+
 @pytest.mark.parametrize("remove_accidental_hits", [True, False])
-@pytest.mark.parametrize("has_target_counts", [True, False])
-def test_against_brute_force(isa, problem, dtype, rtol, atol, remove_accidental_hits, has_target_counts):
-    arguments = problem(dtype=dtype)
-    options = {"remove_accidental_hits": remove_accidental_hits}
-    if has_target_counts:
-        options["target_log_expected_counts"] = np.linspace(-4, 1, len(arguments["target"]))
-    check_against_reference(arguments, rtol, atol, **options)
+def test_softmax_with_the_targets_counts(sampled_problem, check_sampled, remove_accidental_hits):
+    arguments = sampled_problem() | {"target_log_expected_counts": np.linspace(-4, 1, 20)}
+    check_sampled(arguments, 1e-11, 1e-14, remove_accidental_hits=remove_accidental_hits)
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_memory_order_of_W(problem, order):
-    arguments = problem()
+@every_loss
+def test_memory_order_of_W(sampled_problem, check_sampled, order, loss):
+    arguments = sampled_problem(loss=loss)
     arguments["W"] = np.asarray(arguments["W"], order=order)
-    check_against_reference(arguments, 1e-11, 1e-14)
+    check_sampled(arguments, 1e-11, 1e-14)
 
 
 @pytest.mark.parametrize("remove_accidental_hits", [True, False])
-def test_nothing_drawn(problem, remove_accidental_hits):
-    """A softmax over the target alone: no loss, no gradient, but for hits that count as negatives."""
-    arguments = problem(n_drawn=0)
-    check_against_reference(arguments, 1e-12, 1e-14, remove_accidental_hits=remove_accidental_hits)
-    assert sampled_cross_entropy(**arguments) == 0
+@every_loss
+def test_nothing_drawn(sampled_problem, check_sampled, remove_accidental_hits, loss):
+    arguments = sampled_problem(n_drawn=0, loss=loss)
+    check_sampled(arguments, 1e-12, 1e-14, remove_accidental_hits=remove_accidental_hits)
+    if loss == "sampled_softmax":  # over the target alone
+        assert sampled_cross_entropy(**arguments) == 0
 
 
-def test_only_targets_drawn(problem):
-    arguments = problem(n_drawn=0)
+@pytest.mark.parametrize("remove_accidental_hits", [True, False])
+@every_loss
+def test_only_targets_drawn(sampled_problem, check_sampled, remove_accidental_hits, loss):
+    arguments = sampled_problem(n_drawn=0, loss=loss)
     arguments["class_ids"] = arguments["target"][:1].repeat(3)
     arguments["log_expected_counts"] = np.zeros(3)
-    for remove_accidental_hits in (True, False):
-        check_against_reference(arguments, 1e-12, 1e-14, remove_accidental_hits=remove_accidental_hits)
+    check_sampled(arguments, 1e-12, 1e-14, remove_accidental_hits=remove_accidental_hits)
 
 
-def test_no_rows(problem):
-    arguments = problem()
+@every_loss
+def test_no_rows(sampled_problem, loss):
+    arguments = sampled_problem(n_rows=1, loss=loss)
     arguments |= {"X": arguments["X"][:0], "target": arguments["target"][:0]}
+    if loss != "sampled_softmax":
+        arguments["target_log_expected_counts"] = np.zeros(0)
     loss, (_, rows, dW_rows, _) = sampled_cross_entropy(**arguments, return_grad=True)
     assert np.isnan(loss)
     assert_array_equal(rows, np.unique(arguments["class_ids"]))
     assert not dW_rows.any()
 
 
-def test_every_class_drawn_once_is_the_full_softmax(isa, problem):
-    arguments = problem()
+def test_every_class_drawn_once_is_the_full_softmax(isa, sampled_problem):
+    arguments = sampled_problem()
     arguments |= {"class_ids": np.arange(N_CLASSES)[::-1], "log_expected_counts": np.zeros(N_CLASSES)}
     loss, (dX, rows, dW, dbias) = sampled_cross_entropy(**arguments, return_grad=True)
     full = {name: arguments[name] for name in ("X", "W", "target", "bias")}
@@ -104,6 +74,13 @@ def test_every_class_drawn_once_is_the_full_softmax(isa, problem):
     assert_allclose(dbias, full_dbias, rtol=1e-10, atol=1e-15)
     if dX is not None:
         assert_allclose(dX, full_dX, rtol=1e-10, atol=1e-15)
+
+
+def test_negative_sampling_uses_no_counts(sampled_problem):
+    arguments = sampled_problem(loss="negative_sampling")
+    loss = sampled_cross_entropy(**arguments)
+    assert sampled_cross_entropy(**arguments | {"log_expected_counts": None}) == loss
+    assert sampled_cross_entropy(**arguments | {"target_log_expected_counts": None}) == loss
 
 
 def test_the_estimate_of_the_partition_function_is_unbiased():
@@ -120,9 +97,13 @@ def test_the_estimate_of_the_partition_function_is_unbiased():
     assert abs(error) < 4 * np.std(estimates) / np.sqrt(len(estimates))
 
 
-def test_gradients_are_the_derivatives_of_the_loss(problem):
-    arguments = problem(n_rows=5, n_features=3, n_drawn=20)
-    arguments["target_log_expected_counts"] = np.linspace(-1, 1, 5)
+@pytest.mark.parametrize("num_true", [None, 3])
+@every_loss
+def test_gradients_are_the_derivatives_of_the_loss(sampled_problem, loss, num_true):
+    arguments = sampled_problem(n_rows=5, n_features=3, n_drawn=20, loss=loss, num_true=num_true)
+    arguments["target_log_expected_counts"] = np.linspace(-1, 1, arguments["target"].size).reshape(
+        arguments["target"].shape
+    )
     _, (dX, rows, dW_rows, dbias_rows) = sampled_cross_entropy(**arguments, return_grad=True)
     dW, dbias, step = np.zeros_like(arguments["W"]), np.zeros_like(arguments["bias"]), 1e-6
     dW[rows], dbias[rows] = dW_rows, dbias_rows
@@ -134,9 +115,11 @@ def test_gradients_are_the_derivatives_of_the_loss(problem):
             assert_allclose((ahead - behind) / (2 * step), (gradient * direction).sum(), rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.parametrize("num_true", [None, 3])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_bitwise_the_same_for_any_n_threads(isa, problem, dtype):
-    arguments = problem(n_rows=100, n_features=20, dtype=dtype)
+@every_loss
+def test_bitwise_the_same_for_any_n_threads(isa, sampled_problem, dtype, loss, num_true):
+    arguments = sampled_problem(n_rows=100, n_features=20, dtype=dtype, loss=loss, num_true=num_true)
     results = []
     for n_threads in (1, 2, 3):
         loss, gradients = sampled_cross_entropy(**arguments, return_grad=True, n_threads=n_threads)
@@ -146,16 +129,22 @@ def test_bitwise_the_same_for_any_n_threads(isa, problem, dtype):
             assert_array_equal(a, b)
 
 
-def test_input_is_not_modified(problem):
-    arguments = problem()
-    before = {name: a.copy() for name, a in arguments.items()}
+@pytest.mark.parametrize("num_true", [None, 3])
+@every_loss
+def test_input_is_not_modified(sampled_problem, loss, num_true):
+    arguments = sampled_problem(loss=loss, num_true=num_true)
+    before = {name: a.copy() for name, a in arguments.items() if hasattr(a, "copy")}
     sampled_cross_entropy(**arguments, return_grad=True)
-    for name, a in arguments.items():
-        assert not (a != before[name]).sum(), f"{name} was modified"
+    for name, a in before.items():
+        assert not (a != arguments[name]).sum(), f"{name} was modified"
 
 
 BAD = [
-    ({"loss": "nce"}, ValueError, "loss must be one of .*'nce'"),
+    ({"loss": "hinge"}, ValueError, "loss must be one of .*'nce'.*'hinge'"),
+    ({"loss": "nce"}, ValueError, "target_log_expected_counts must be given for loss='nce', got None"),
+    ({"loss": "nce", "log_expected_counts": None}, ValueError, "^log_expected_counts must be given for loss='nce'"),
+    ({"log_expected_counts": None}, ValueError, "^log_expected_counts must be given for loss='sampled_softmax'"),
+    ({"remove_accidental_hits": "yes"}, TypeError, "remove_accidental_hits must be True or False, got 'yes'"),
     ({"class_ids": np.full(600, 700)}, ValueError, r"class_ids must be in \[0, 700\), got class_ids\[0\] = 700"),
     ({"class_ids": np.arange(600) - 3}, ValueError, r"class_ids must be in \[0, 700\), got class_ids\[0\] = -3"),
     ({"class_ids": np.zeros(600)}, TypeError, "class_ids must hold integers.*float64"),
@@ -175,6 +164,6 @@ BAD = [
 
 
 @pytest.mark.parametrize(("bad", "error", "message"), BAD, ids=[message for *_, message in BAD])
-def test_bad_input(problem, bad, error, message):
+def test_bad_input(sampled_problem, bad, error, message):
     with pytest.raises(error, match=message):
-        sampled_cross_entropy(**problem() | bad)
+        sampled_cross_entropy(**sampled_problem() | bad)
