@@ -17,14 +17,16 @@ from fastsoftmax import _head, _joint, _threads
 from fastsoftmax._additions import Additions
 from fastsoftmax._batch import RowReader
 from fastsoftmax._runner import Runner
-from fastsoftmax._training import Part, SampledSoftmax
+from fastsoftmax.sampled import Candidates
+from fastsoftmax._training import Part, Sampled
 
 
-class HeadAndTail(SampledSoftmax):
-    """The candidates of the tail; the target stays a class, as it is in the head."""
+class HeadAndTail(Sampled):
+    """Draws the candidates of the tail; the targets are in the head."""
 
-    def candidates(self, target, rng):
-        return super().candidates(target[:0], rng)[0], target
+    def candidates(self, target, rng, hidden=None):
+        class_ids, log_expected, _ = self.sampler.draw_for(self.n_negatives, rng, target, hidden)
+        return {"candidates": Candidates(target[:0], class_ids, log_expected)}
 
 
 class JointPart(Part):
@@ -51,14 +53,16 @@ class JointRunner(Runner):
         self.class_reader = RowReader(model.n_classes)
         self.column_of = np.full(model.n_classes, -1, np.int32)  # of each class among the candidates
 
-    def step(self, rows, target, optimizer, *, weight=1.0, class_ids=None, offset=None, rounding=None):
-        """As Runner's, all classes or, with candidates of the tail, head and tail; `target` are classes in both cases."""
+    def step(self, rows, target, optimizer, *, weight=1.0, candidates=None, rounding=None):
+        """As Runner's, all classes or, with candidates of the tail, head and tail."""
         scale = np.full(len(rows), 1.0 / len(rows)) * weight
         batch = self._batch(rows)
         hidden = self._project(batch, self.model.E, "hidden")
-        if class_ids is None:
+        if candidates is None:
             return self._step_all(batch, hidden, target, scale, optimizer, rounding)
-        return self._step_head_and_tail(batch, hidden, target, scale, optimizer, class_ids, offset)
+        return self._step_head_and_tail(
+            batch, hidden, target, scale, optimizer, candidates.class_ids, candidates.offset
+        )
 
     def _step_all(self, batch, hidden, target, scale, optimizer, rounding):
         touched = self._touch(batch, keep=True)

@@ -4,7 +4,7 @@ import numpy as np
 
 from fastsoftmax import _planning, samplers
 from fastsoftmax._joint_runner import HeadAndTail, JointPart, JointRunner
-from fastsoftmax._training import FullSoftmax, Part, SampledSoftmax
+from fastsoftmax._training import FullSoftmax, Part, Sampled
 
 DIRECT_EPOCHS = 3  # of a sparse term beside a low-rank one: it learns no more in further ones
 
@@ -28,14 +28,17 @@ def make(classifier, X, optimizer, n_epochs=None):
         model = c._model.low_rank() if c.direct_ == "sparse" else c._model
         if model.E is not None and len(model.E) < X.shape[1]:
             X = X[:, : len(model.E)]
-        parts.append(Part(c._runner(X, model), _loss(c, SampledSoftmax), optimizer, n_epochs))
+        parts.append(Part(c._runner(X, model), _loss(c, Sampled), optimizer, n_epochs))
     return parts
 
 
 def _loss(c, sampled):
+    """The loss of the low-rank or dense term, whose sampler goes on from earlier calls of partial_fit."""
     if c.loss_ == "softmax":
         return FullSoftmax(c.gradient_threshold)
-    return sampled(samplers.make(c.sampler, c._class_counts), c.n_negatives)
+    if c._sampler is None:
+        c._sampler = samplers.make(c.sampler, c._class_counts)
+    return sampled(c._sampler, c.n_negatives, c.loss_)
 
 
 def _direct_optimizer(c):

@@ -7,6 +7,7 @@ import numpy as np
 from fastsoftmax import _calibration, _memory, optimizers, samplers
 from fastsoftmax import _validation as v
 from fastsoftmax._model import Model
+from fastsoftmax.sampled import LOSSES
 
 AUTO_HIDDEN_SIZE = 128
 AUTO_SAMPLED_CLASSES = 8192  # "auto" samples candidates from this many classes on
@@ -85,7 +86,7 @@ def memory_needed(plan, params, n_classes):
     parts = {plan.model_formula: plan.model_bytes, "working_memory": params["working_memory"]}
     if params["early_stopping"]:
         parts["early stopping's copy of the model"] = plan.model_bytes
-    if plan.loss == "sampled_softmax" and isinstance(params["sampler"], str):
+    if plan.loss in LOSSES and isinstance(params["sampler"], str):
         n_bytes = samplers.BYTES_PER_CLASS.get(params["sampler"], 0)
         if n_bytes:
             parts[f"sampler {n_classes:,} classes x {n_bytes} bytes"] = n_classes * n_bytes

@@ -86,22 +86,35 @@ class Runner:
             normalise=False,
         )
 
-    def forward(self, rows, target=None, *, class_ids=None, offset=None, memory=0):
+    def hidden(self, rows):
+        """The inputs (n_rows, n_hidden) of the dense output weights: the hidden layer, or dense rows of X."""
+        if self.dense_direct:
+            return self.X[rows]
+        return self._project(self._hidden_batch(self._batch(rows), rows), self.model.E, "hidden")
+
+    def forward(self, rows, target=None, *, candidates=None, memory=0):
+        """The first pass, over all classes and their softmax or over sampled.Candidates and their loss."""
+        class_ids, options = None, {}
+        if candidates is not None:
+            class_ids, target, options = candidates.class_ids, candidates.target, candidates.options()
         return _head.Forward(
             self.terms(rows, class_ids),
             target,
-            offset=offset,
             memory=memory,
             n_threads=self.n_threads,
             workspace=self.workspace,
+            **options,
         )
 
-    def step(self, rows, target, optimizer, *, weight=1.0, class_ids=None, offset=None, rounding=None):
+    def step(self, rows, target, optimizer, *, weight=1.0, candidates=None, rounding=None):
         """One optimiser step on a batch's mean of weight (one, or one a row) times loss. Returns that mean, from before it.
 
-        Nothing is changed where it is not finite. rounding : _head.Rounding of the gradient, or None
+        Nothing is changed where it is not finite.
+
+        candidates : sampled.Candidates of these rows, or None: all classes
+        rounding : _head.Rounding of the gradient, or None
         """
-        forward = self.forward(rows, target, class_ids=class_ids, offset=offset, memory=self.working_memory)
+        forward = self.forward(rows, target, candidates=candidates, memory=self.working_memory)
         scale = np.full(len(rows), 1.0 / len(rows)) * weight
         loss = scale @ forward.nll
         if np.isfinite(loss):

@@ -1,9 +1,8 @@
-"""The training loop: epochs of mini-batches in random order, full or sampled softmax, with a progress bar."""
+"""The training loop: epochs of mini-batches in random order, full softmax or sampled losses, with a progress bar."""
 
 import numpy as np
 
 from fastsoftmax import _head
-from fastsoftmax import _validation as v
 from fastsoftmax.sampled import Candidates
 
 
@@ -13,26 +12,50 @@ class FullSoftmax:
     def __init__(self, gradient_threshold=0.0):
         self.gradient_threshold = gradient_threshold
 
-    def candidates(self, target, rng):
+    follows_model = False
+
+    def candidates(self, target, rng, hidden=None):
+        """What `Runner.step` takes beside rows, targets and weights."""
         if not self.gradient_threshold:
-            return {}, target
-        return {"rounding": _head.Rounding(self.gradient_threshold, _head.draw_row_keys(rng, len(target)))}, target
+            return {}
+        return {"rounding": _head.Rounding(self.gradient_threshold, _head.draw_row_keys(rng, len(target)))}
+
+    def observe(self, target):
+        """What was just trained on: it makes no difference to later steps."""
 
 
-class SampledSoftmax:
-    """The targets of a batch and `n_negatives` classes drawn for it take part; see `sampled.Candidates`."""
+class Sampled:
+    """The targets of a batch and classes drawn for it take part; see `sampled.Candidates`.
 
-    def __init__(self, sampler, n_negatives):
-        self.sampler, self.n_negatives = sampler, n_negatives
+    Parameters
+    ----------
+    sampler : fastsoftmax.samplers.Sampler
+    n_negatives : int
+    loss : one of sampled.LOSSES
+        "negative_sampling" takes the logits less log q, the probabilities in one draw, so that the model's own logits become
+        log-probabilities up to a constant (word2vec's bias is the model's less log q, which changes no other gradient).
+    """
 
-    def candidates(self, target, rng):
-        class_ids, log_expected_counts = self.sampler.draw(self.n_negatives, rng)
-        class_ids = v.check_class_ids("the sampler's class_ids", class_ids, self.sampler.n_classes)
-        log_expected_counts = v.check_log_expected_counts(
-            "the sampler's log_expected_counts", log_expected_counts, class_ids, "class_ids"
-        )
-        candidates = Candidates(target, class_ids, log_expected_counts)
-        return {"class_ids": candidates.class_ids, "offset": candidates.offset}, candidates.target
+    def __init__(self, sampler, n_negatives, loss="sampled_softmax"):
+        self.sampler, self.n_negatives, self.loss = sampler, n_negatives, loss
+        self.follows_model = sampler.follows_model
+
+    def candidates(self, target, rng, hidden=None):
+        class_ids, log_expected, log_expected_targets = self.sampler.draw_for(self.n_negatives, rng, target, hidden)
+        loss, unit = self.loss, 0.0
+        if loss == "negative_sampling":
+            loss, unit = "sampled_logistic", np.log(max(len(class_ids), 1))
+        candidates = Candidates(target, class_ids, log_expected - unit, loss=loss)
+        if candidates.weight is not None:
+            candidates.target_shift = unit - log_expected_targets
+        return {"candidates": candidates}
+
+    def follow(self, model):
+        """Tell the sampler the weights that it is to follow."""
+        self.sampler.follow(model.W if model.V is None else model.V, model.bias)
+
+    def observe(self, target):
+        self.sampler.observe(target)
 
 
 class Part:
@@ -41,7 +64,7 @@ class Part:
     Parameters
     ----------
     runner : _runner.Runner over the training rows
-    loss : FullSoftmax or SampledSoftmax
+    loss : FullSoftmax or Sampled
     optimizer : SGD or Adagrad
     n_epochs : int or None
         The learning rate falls linearly to zero over so many epochs, then the terms stay; None: it does not fall.
@@ -55,8 +78,14 @@ class Part:
     def step(self, rows, target, weight, rng, rate):
         """One step on these rows, with `rate` times the learning rate. Returns the loss from before it."""
         self.optimizer.learning_rate = self.learning_rate * rate
-        candidates, target = self.loss.candidates(target, rng)
-        return self.runner.step(rows, target, self.optimizer, weight=weight, **candidates)
+        hidden = None
+        if self.loss.follows_model:
+            self.loss.follow(self.runner.model)
+            hidden = self.runner.hidden(rows)
+        candidates = self.loss.candidates(target, rng, hidden)
+        loss = self.runner.step(rows, target, self.optimizer, weight=weight, **candidates)
+        self.loss.observe(target)
+        return loss
 
 
 class Trainer:

@@ -10,6 +10,7 @@ from fastsoftmax._runner import Runner
 from fastsoftmax._sparse_runner import SparseRunner
 from fastsoftmax._support import support
 from fastsoftmax._training import Progress, Trainer
+from fastsoftmax.sampled import LOSSES
 
 __all__ = ["SoftmaxClassifier"]
 
@@ -129,7 +130,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         loss="auto",
         hidden_size="auto",
         direct="auto",
-        sampler="unigram",
+        sampler="in_batch",
         n_negatives=1024,
         optimizer="adagrad",
         learning_rate=0.1,
@@ -310,7 +311,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         return self.direct_learning_rate == 0 and self._model.pattern is not None and self._model.E is None
 
     def _check_params(self):
-        v.check_option("loss", self.loss, ("auto", "softmax", "sampled_softmax"))
+        v.check_option("loss", self.loss, ("auto", "softmax", *LOSSES))
         v.check_option("schedule", self.schedule, ("linear", "constant"))
         v.check_option("direct", self.direct, ("auto", "dense", "sparse", None))
         if self.hidden_size not in ("auto", None):
@@ -378,6 +379,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         n_classes = len(classes)
         self.loss_, self.direct_, self.hidden_size_, self.alpha_ = plan.loss, plan.direct, plan.hidden_size, plan.alpha
         self._class_counts = np.maximum(np.bincount(codes, minlength=n_classes), 1)
+        self._sampler = None  # made when training begins
         self._check_sampling()
         self.classes_, self.n_features_in_, self._rng = classes, X.shape[1], rng
         pattern = None
@@ -498,10 +500,10 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
 
     def _resume(self):
         """Make a loaded model ready for partial_fit: with a new random generator."""
-        self._rng = v.check_rng("random_state", self.random_state)
+        self._rng, self._sampler = v.check_rng("random_state", self.random_state), None
 
     def _check_sampling(self):
-        if self.loss_ == "sampled_softmax":
+        if self.loss_ in LOSSES and self.sampler != "in_batch":
             v.check_n_negatives(self.n_negatives, len(self._class_counts))
 
     @property

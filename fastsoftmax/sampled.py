@@ -49,8 +49,10 @@ class Candidates:
     ----------
     class_ids : (n_candidates,) int64, ascending
     target : (n_rows,) int64, the column of each row's target
-    offset, weight, keeps_hits : as _head.Forward takes them
+    offset, weight, keeps_hits, target_shift : as _head.Forward takes them
     """
+
+    target_shift = 0.0
 
     def __init__(
         self, target, class_ids, log_expected_counts, remove_accidental_hits=None, loss="sampled_softmax"
@@ -66,6 +68,10 @@ class Candidates:
         if not kind.is_logistic:
             repeated = counts > 1
             self.offset[repeated] += np.log(counts[repeated])
+
+    def options(self):
+        """What `_head.Forward` takes beside terms and targets."""
+        return {name: getattr(self, name) for name in ("offset", "weight", "keeps_hits", "target_shift")}
 
 
 def sampled_cross_entropy(

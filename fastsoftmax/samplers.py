@@ -3,37 +3,42 @@
 Samplers hold no random state: the caller passes the generator, so draws never depend on threads.
 """
 
+import copy
+
 import numpy as np
 
 from fastsoftmax import _validation
 from fastsoftmax._mixed import InBatch, Mixed
+from fastsoftmax._multi_index import MultiIndex
 from fastsoftmax._sampler import Sampler
 from fastsoftmax._unigram import Custom, LearnedUnigram, Unigram
 
-__all__ = ["Custom", "InBatch", "LearnedUnigram", "LogUniform", "Mixed", "Uniform", "Unigram", "make"]
+__all__ = ["Custom", "InBatch", "LearnedUnigram", "LogUniform", "Mixed", "MultiIndex", "Uniform", "Unigram", "make"]
 
-BYTES_PER_CLASS = {"unigram": 24, "learned_unigram": 41, "in_batch": 8}  # that samplers take in training, by name
+BYTES_PER_CLASS = {"unigram": 24, "learned_unigram": 41, "in_batch": 8, "multi_index": 26}  # that samplers take in training, by name
 
 
 def make(sampler, counts):
-    """The sampler of this name over the classes of `counts`, or `sampler` itself.
+    """The sampler of this name over the classes of `counts`, or a copy of `sampler`, which may learn.
 
     Parameters
     ----------
-    sampler : {"uniform", "log_uniform", "unigram", "learned_unigram", "in_batch"} or sampler
+    sampler : {"uniform", "log_uniform", "unigram", "learned_unigram", "in_batch", "multi_index"} or sampler
         A name, or a ready sampler over exactly ``len(counts)`` classes.
     counts : array-like of shape (n_classes,)
         How often each class was seen. "uniform" and "learned_unigram" use its length alone; "log_uniform" warns where
         it rises.
     """
     if not isinstance(sampler, str):
-        return _validation.check_sampler("sampler", sampler, len(counts))
+        sampler = _validation.check_sampler("sampler", sampler, len(counts))
+        return copy.deepcopy(sampler) if isinstance(sampler, Sampler) else _Foreign(sampler)
     makers = {
         "uniform": lambda: Uniform(len(counts)),
         "log_uniform": lambda: LogUniform(len(counts), counts),
         "unigram": lambda: Unigram(counts),
         "learned_unigram": lambda: LearnedUnigram(len(counts)),
         "in_batch": lambda: InBatch(counts),
+        "multi_index": lambda: MultiIndex(len(counts)),
     }
     return makers[_validation.check_option("sampler", sampler, tuple(makers))]()
 
@@ -99,3 +104,25 @@ class LogUniform(Sampler):
 
     def _probability(self, class_ids):
         return np.log1p(1.0 / (class_ids + 1)) / self._log_range
+
+
+class _Foreign:
+    """A user's object with nothing but `draw` and `n_classes`, and maybe `log_expected_counts`, in training."""
+
+    follows_model = False
+
+    def __init__(self, sampler):
+        self.sampler = sampler
+
+    def draw_for(self, n, rng, target, hidden=None):
+        class_ids, log_expected = self.sampler.draw(n, rng)
+        class_ids = _validation.check_class_ids("the sampler's class_ids", class_ids, self.sampler.n_classes)
+        name = "the sampler's log_expected_counts"
+        log_expected = _validation.check_log_expected_counts(name, log_expected, class_ids.shape, "class_ids")
+        log_expected_targets = None
+        if hasattr(self.sampler, "log_expected_counts"):
+            log_expected_targets = self.sampler.log_expected_counts(target, n)
+        return class_ids, log_expected, log_expected_targets
+
+    def observe(self, target):
+        """It learns nothing."""
