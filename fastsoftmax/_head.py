@@ -61,6 +61,9 @@ class Destination(NamedTuple):
     W_state: np.ndarray | None = None  # laid out as W
     bias_state: np.ndarray | None = None
     rule: object | None = None
+    class_alpha: float | None = (
+        None  # L2 penalty on V instead of the rule's: scale class_alpha / 2 ||V[target]||^2 a row
+    )
     by_position: bool = False
 
 

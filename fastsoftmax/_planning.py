@@ -11,7 +11,9 @@ from fastsoftmax.sampled import LOSSES
 
 AUTO_HIDDEN_SIZE = 128
 AUTO_SAMPLED_CLASSES = 8192  # "auto" samples candidates from this many classes on
-CALIBRATED_ALPHA = 1e-4  # alpha="auto" of a low-rank term that is calibrated: it may be as weak as generalises best
+# "auto" of a low-rank term that is calibrated: its logits may be as weak as generalises best
+CALIBRATED_ALPHA = 3e-5
+CALIBRATED_CLASS_ALPHA = 2.0  # a class: as many rows as it has share it
 
 
 class Plan(NamedTuple):
@@ -21,12 +23,15 @@ class Plan(NamedTuple):
     direct: str | None
     hidden_size: int | None
     alpha: float
+    class_alpha: float | None
     n_calibration_rows: int
     model_bytes: int
     model_formula: str
 
     def __str__(self):
         choices = f"loss={self.loss!r}, direct={self.direct!r}, hidden_size={self.hidden_size}, alpha={self.alpha:g}"
+        if self.class_alpha is not None:
+            choices += f", class_alpha={self.class_alpha:g}"
         if self.n_calibration_rows:
             choices += f", {self.n_calibration_rows:,} rows held out to calibrate"
         return f"{choices}: {self.model_bytes / 2**20:,.1f} MiB ({self.model_formula})"
@@ -35,7 +40,7 @@ class Plan(NamedTuple):
 def choose(params, n_samples, n_classes, n_features, *, n_entries, dense_input):
     """The Plan for a classifier's checked parameters (a dict) and the size of its problem; `n_entries` are X's."""
     loss, direct, hidden_size = params["loss"], params["direct"], params["hidden_size"]
-    optimizer = optimizers.make(params["optimizer"], params["learning_rate"], 0.0)
+    optimizer = optimizers.make(params["optimizer"], params["learning_rate"])
     itemsize = np.dtype(params["dtype"]).itemsize
 
     def forecast(hidden_size, direct):
@@ -57,13 +62,18 @@ def choose(params, n_samples, n_classes, n_features, *, n_entries, dense_input):
         loss = "sampled_softmax" if sampled else "softmax"
     fraction = params["calibration_fraction"]
     if fraction == "auto":
-        fraction = _calibration.FRACTION if direct == "sparse" else 0.0
+        fraction = _calibration.FRACTION if direct == "sparse" or direct is None else 0.0
     v.check_calibration(fraction, direct)
     n_rows = _calibration.n_rows(n_samples, n_classes, hidden_size, fraction)
-    alpha = params["alpha"]
+    alpha, class_alpha = params["alpha"], params["class_alpha"]
+    calibrated = n_rows and hidden_size
+    if class_alpha == "auto":
+        class_alpha = None
+        if calibrated and alpha == "auto" and not params["joint"]:
+            class_alpha = CALIBRATED_CLASS_ALPHA * n_classes / n_samples
     if alpha == "auto":
-        alpha = CALIBRATED_ALPHA if n_rows and hidden_size else 0.0
-    return Plan(loss, direct, hidden_size, alpha, n_rows, *forecast(hidden_size, direct))
+        alpha = CALIBRATED_ALPHA if calibrated else 0.0
+    return Plan(loss, direct, hidden_size, alpha, class_alpha, n_rows, *forecast(hidden_size, direct))
 
 
 def sparse_optimizer(params, n_classes, row_norm, damping):

@@ -129,7 +129,9 @@ class Runner:
             destination = _head.Destination(V=model.W, bias=model.bias, rule=optimizer, **state)
             forward.backward(scale, destination, rounding=rounding)
             return
-        destination = _head.Destination(V=model.V, W=model.W, bias=model.bias, rule=optimizer, **state)
+        destination = _head.Destination(
+            V=model.V, W=model.W, bias=model.bias, rule=optimizer, class_alpha=optimizer.class_alpha, **state
+        )
         if model.E is None:
             forward.backward(scale, destination)
             return

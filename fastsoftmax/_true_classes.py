@@ -74,7 +74,8 @@ class _SeveralForward:
         dlogit = (scale[self.row] * self.dlogit).astype(inputs.W.dtype)
         D = sparse.csr_array((dlogit, self.column, self.indptr), shape=shape)
         if inputs.is_sparse:
-            destination.W[...] += (D.T @ sparse.csr_array(inputs.X[self.rows])).toarray()
+            dW = (D.T @ sparse.csr_array(inputs.X[self.rows])).tocoo()  # has no element twice
+            destination.W[dW.coords] += dW.data
         else:
             destination.V[...] += D.T @ inputs.X[self.rows]
             used, column = np.unique(self.column, return_inverse=True)

@@ -21,13 +21,15 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     """Softmax (multinomial logistic) model trained by mini-batches, for many classes and sparse input.
 
     The logits are ``z_k = bias_k + x . W_k + (x E) . V_k``: a direct term (`direct`), a low-rank term (`hidden_size`) or both.
-    Training uses all classes in every step (`loss="softmax"`) or the true classes and shared random negatives
-    (`loss="sampled_softmax"`). Predictions and probabilities are always over all classes.
+    Training uses all classes in every step (`loss="softmax"`) or the true classes and random negatives that the rows of a
+    batch share (`loss="sampled_softmax"` and others). Predictions and probabilities are always over all classes.
 
     Parameters
     ----------
-    loss : {"auto", "softmax", "sampled_softmax"}
-        "auto": "sampled_softmax" from 8,192 classes on, if they are more than twice `n_negatives`.
+    loss : {"auto", "softmax", "sampled_softmax", "nce", "sampled_logistic", "negative_sampling"}
+        Of a low-rank or dense direct term; a sparse direct one by itself always learns by "softmax". All but that one sample:
+        see `sampled_cross_entropy` for their definitions. "auto": "sampled_softmax" from 8,192 classes on. It is as good as
+        the full softmax, the logistic losses are not (docs/candidate_sampling.md).
     hidden_size : int, None or "auto"
         Size of the low-rank term; None: no such term. "auto": 128 where there is no direct term, else None.
     direct : {"dense", "sparse", None, "auto"}
@@ -36,11 +38,12 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         where rows are sparse. None: no such term. "auto": "dense" where `hidden_size` is None; where it is "auto" too,
         "dense" if that takes less memory than a low-rank term of size 128, or if X is dense and half of the memory is
         enough for it; else None.
-    sampler : {"unigram", "uniform", "log_uniform"} or a sampler of fastsoftmax.samplers
-        Where negatives come from; "unigram" draws classes by their training counts (in `partial_fit`, those of the first
-        call) to the power 0.75.
+    sampler : {"in_batch", "unigram", "uniform", "log_uniform", "learned_unigram", "multi_index"} or a sampler
+        Where negatives come from; an object of fastsoftmax.samplers says it with options (training copies it, since some
+        learn). "in_batch": the classes of the batch's other rows, which cost nothing and do as well as any. "unigram",
+        "in_batch" and others that use counts take those of training (in `partial_fit`, those of the first call).
     n_negatives : int
-        Negatives drawn for each batch, with replacement; below the number of classes.
+        Negatives drawn for each batch, with replacement; below the number of classes. "in_batch" draws none.
     optimizer : {"adagrad", "sgd"}
     learning_rate : float
         0.1 suits the low-rank term; a dense direct term alone, on sparse rows of unit length, learns faster with 0.3 to 1.
@@ -56,7 +59,11 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         gradients. No effect where there is a dense direct term and X is sparse, nor on sampled softmax.
     alpha : float or "auto"
         L2 penalty, ``alpha / 2`` times the squared weights that a step touches; not on the bias or a sparse direct term.
-        "auto": 1e-4 for a low-rank term that is calibrated, else 0.
+        "auto": 3e-5 for a low-rank term that is calibrated, else 0.
+    class_alpha : float, None or "auto"
+        L2 penalty on the class weights V of the low-rank term, ``class_alpha / 2 * ||V_y||^2`` in the loss of each row of
+        class y: the same whether a step touches all classes or a sample. None: `alpha`, as for all other weights. "auto":
+        2 for each class, 2 n_classes / n_samples a row, where `alpha` is "auto" and the term calibrated, else None.
     early_stopping : bool
         Hold out `validation_fraction` of the rows, stop when their loss has not fallen for `n_iter_no_change` epochs, and
         keep the weights of the best epoch.
@@ -81,7 +88,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         and all of a feature that occurs with more classes: it tells little and costs the most.
     calibration_fraction : float in [0, 0.5] or "auto"
         Of the rows, at most 2,000, that `fit` holds out from training to find the factors by which bias, sparse direct and
-        low-rank term are multiplied in the end. "auto": 0.03 with a sparse direct term, else 0. With early stopping the
+        low-rank term are multiplied in the end. "auto": 0.03, without a dense direct term. With early stopping the
         rows held out for that serve. Nothing is calibrated on fewer than 30 rows.
     joint : bool
         True: both terms train on the loss of their sum, instead of each on its own; with a hidden layer and direct='sparse'
@@ -98,7 +105,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     intercept_ : (n_classes,) array
     embedding_ : (n_features, hidden_size) array E; absent without a low-rank term
     hidden_coef_ : (n_classes, hidden_size) array V; absent without a low-rank term
-    loss_, direct_, hidden_size_, alpha_ : what was used
+    loss_, direct_, hidden_size_, alpha_, class_alpha_ : what was used
     calibration_ : dict of str to float, the factors that "bias", "W" and "V" were last multiplied by, and that "prior", the
         bias that a sparse direct term learned beside, was added with; empty where nothing was calibrated
     loss_curve_ : list of float, mean training loss of each epoch; of terms that train by themselves the mean
@@ -108,9 +115,10 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    Sampled softmax subtracts log(expected count) from the logits of the negatives (Bengio and Senecal 2008; Jean et al.
-    2015), merges repeated draws, and never takes a row's own class as its negative. Its loss converges to the full one as
-    `n_negatives` grows; the progress bar shows the sampled loss.
+    Sampled losses subtract log(expected count) from the logits of the negatives (Bengio and Senecal 2008; Jean et al.
+    2015), merge repeated draws, and, but for "nce", never take a row's own class as its negative. The progress bar shows the
+    sampled loss. With "negative_sampling" the bias includes log q of the sampler, which word2vec's loss leaves out, so that
+    the logits become log-probabilities up to a constant.
     Adagrad keeps one accumulator a row of E and V and one an element of W and the bias. The bias starts at the log class
     frequencies and is trained. Where a sparse direct term is the only one, it is not: it stays at half of them (of the first
     call of `partial_fit`) until it is calibrated. docs/exact_on_the_support.md tells how direct="sparse" works and why it is
@@ -139,6 +147,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         max_iter=10,
         gradient_threshold=3e-4,
         alpha="auto",
+        class_alpha="auto",
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=1,
@@ -166,6 +175,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         self.max_iter = max_iter
         self.gradient_threshold = gradient_threshold
         self.alpha = alpha
+        self.class_alpha = class_alpha
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
@@ -351,9 +361,11 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             v.check_int("n_hidden_features", self.n_hidden_features, maximum=X.shape[1])
         return X, v.check_labels(y, X_rows=X.shape[0]), v.check_sample_weight(sample_weight, X.shape[0])
 
-    def _optimizer(self, alpha=0.0):
+    def _optimizer(self, alpha=0.0, class_alpha=None):
+        """With these penalties where they are "auto"."""
         alpha = alpha if self.alpha == "auto" else self.alpha
-        return optimizers.make(self.optimizer, self.learning_rate, alpha)
+        class_alpha = class_alpha if self.class_alpha == "auto" else self.class_alpha
+        return optimizers.make(self.optimizer, self.learning_rate, alpha=alpha, class_alpha=class_alpha)
 
     def _validation_loss(self, X, codes, weight):
         return float(np.average(self._runner(X).nll(codes), weights=weight))
@@ -377,7 +389,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
 
     def _initialise(self, plan, classes, X, codes, rng, W=None, bias=None):
         n_classes = len(classes)
-        self.loss_, self.direct_, self.hidden_size_, self.alpha_ = plan.loss, plan.direct, plan.hidden_size, plan.alpha
+        self.loss_, self.direct_, self.hidden_size_ = plan.loss, plan.direct, plan.hidden_size
+        self.alpha_, self.class_alpha_ = plan.alpha, plan.class_alpha
         self._class_counts = np.maximum(np.bincount(codes, minlength=n_classes), 1)
         self._sampler = None  # made when training begins
         self._check_sampling()
@@ -432,7 +445,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     def _trainer(self, X, codes, weight, n_epochs=None):
         """A Trainer whose learning rate falls over `n_epochs`, if given."""
         self._check_sampling()
-        optimizer = self._optimizer(self.alpha_)
+        optimizer = self._optimizer(self.alpha_, self.class_alpha_)
         is_new = self._model.pattern is not None and "W" not in self._model.state
         self._model.prepare(optimizer)
         if is_new and "W" in self._model.state:

@@ -11,14 +11,18 @@ class SGD:
     learning_rate : float
     alpha : float
         L2 penalty, ``alpha / 2 * ||w||**2``; not on the bias. It acts on the rows that an update touches.
+    class_alpha : float, optional
+        For the class weights V of a low-rank term another penalty instead, ``class_alpha / 2 * ||V_y||**2`` in the loss of
+        each row of class y: of the same strength whether all classes are touched in a step or a sample of them.
     """
 
     has_state = False
     epsilon = 0.0
 
-    def __init__(self, learning_rate=0.1, *, alpha=0.0):
+    def __init__(self, learning_rate=0.1, *, alpha=0.0, class_alpha=None):
         self.learning_rate = v.check_real("learning_rate", learning_rate, above=0)
         self.alpha = v.check_real("alpha", alpha, minimum=0)
+        self.class_alpha = None if class_alpha is None else v.check_real("class_alpha", class_alpha, minimum=0)
 
 
 class Adagrad:
@@ -35,20 +39,24 @@ class Adagrad:
         Added to the root, so that a zero gradient divides by something.
     alpha : float
         L2 penalty, ``alpha / 2 * ||w||**2``; not on the bias. It acts on the rows that an update touches.
+    class_alpha : float, optional
+        For the class weights V of a low-rank term another penalty instead, ``class_alpha / 2 * ||V_y||**2`` in the loss of
+        each row of class y: of the same strength whether all classes are touched in a step or a sample of them.
     """
 
     has_state = True
 
-    def __init__(self, learning_rate=0.1, *, epsilon=1e-10, alpha=0.0):
+    def __init__(self, learning_rate=0.1, *, epsilon=1e-10, alpha=0.0, class_alpha=None):
         self.learning_rate = v.check_real("learning_rate", learning_rate, above=0)
         self.epsilon = v.check_real("epsilon", epsilon, above=0)
         self.alpha = v.check_real("alpha", alpha, minimum=0)
+        self.class_alpha = None if class_alpha is None else v.check_real("class_alpha", class_alpha, minimum=0)
 
 
 OPTIMIZERS = {"sgd": SGD, "adagrad": Adagrad}
 
 
-def make(optimizer, learning_rate, alpha):
+def make(optimizer, learning_rate, **penalties):
     """The optimiser named `optimizer`."""
     v.check_option("optimizer", optimizer, tuple(OPTIMIZERS))
-    return OPTIMIZERS[optimizer](learning_rate, alpha=alpha)
+    return OPTIMIZERS[optimizer](learning_rate, **penalties)

@@ -54,9 +54,7 @@ class Candidates:
 
     target_shift = 0.0
 
-    def __init__(
-        self, target, class_ids, log_expected_counts, remove_accidental_hits=None, loss="sampled_softmax"
-    ):  # fmt: skip
+    def __init__(self, target, class_ids, log_expected_counts, remove_accidental_hits=None, loss="sampled_softmax"):
         kind, n_drawn = LOSSES[loss], len(class_ids)
         self.class_ids, column = np.unique(np.concatenate([class_ids, target]), return_inverse=True)
         drawn, self.target = column[:n_drawn], column[n_drawn:]
@@ -128,9 +126,9 @@ def sampled_cross_entropy(
     and softplus(t) = log(1 + e^t), the loss of a row is
 
     - "sampled_softmax": log(e^{z_y} + sum_{k in S} e^{z_k} / E_k) - z_y, without the hits k = y. z approximates log P(k | x)
-      up to a constant of the row: the sum estimates the softmax's denominator without bias, but its logarithm is biased by
-      about -1 / (2 n) times the variance of a draw's share, so it falls as 1 / n [1]_ [2]_. If every class is drawn once
-      with E_k = 1, it is the full softmax loss.
+      up to a constant of the row: the sum estimates the softmax's denominator without bias, but its logarithm has the bias
+      -v / (2 n), v being the relative variance of the estimate from one draw: it falls as 1 / n [1]_ [2]_. If every class
+      is drawn once with E_k = 1, it is the full softmax loss.
     - "nce": softplus(-(z_y - log E_y)) + sum_{k in S} softplus(z_k - log E_k), with the hits. z approximates log P(k | x),
       normalised by itself, however few classes are drawn [3]_.
     - "sampled_logistic": the same without the hits. z approximates the log odds log(P(k | x) / (1 - P(k | x))). If every
@@ -168,11 +166,11 @@ def sampled_cross_entropy(
             "log_expected_counts", log_expected_counts, class_ids, "class_ids"
         )
     target, target_shift = _read_target(target, target_log_expected_counts, inputs, loss)
-    is_one_each = isinstance(target, np.ndarray)
-    columns_of = target if is_one_each else target.indices
-    candidates = Candidates(columns_of, class_ids, log_expected_counts, remove_accidental_hits, loss)
-    rows_of = _OneEach if is_one_each else _true_classes.Several
-    return _mean(rows_of(inputs, target, target_shift, candidates), inputs, candidates, return_grad)
+    several = not isinstance(target, np.ndarray)
+    true = target.indices if several else target
+    candidates = Candidates(true, class_ids, log_expected_counts, remove_accidental_hits, loss)
+    rows = (_true_classes.Several if several else _OneEach)(inputs, target, target_shift, candidates)
+    return _mean(rows, inputs, candidates, return_grad)
 
 
 def _read_target(target, log_expected_counts, inputs, loss):
@@ -205,7 +203,7 @@ class _OneEach:
 
 
 def _mean(losses, inputs, candidates, return_grad):
-    """The mean of `losses`, and its gradients, from chunks of rows."""
+    """The mean of the losses, and its gradients, from chunks of rows."""
     n, m, dtype = inputs.n_rows, len(candidates.class_ids), inputs.W.dtype
     dX = None if inputs.is_sparse or not return_grad else np.empty_like(inputs.X)
     dW = np.zeros((m, inputs.W.shape[1]), dtype) if return_grad else None

@@ -15,7 +15,12 @@ from fastsoftmax._unigram import Custom, LearnedUnigram, Unigram
 
 __all__ = ["Custom", "InBatch", "LearnedUnigram", "LogUniform", "Mixed", "MultiIndex", "Uniform", "Unigram", "make"]
 
-BYTES_PER_CLASS = {"unigram": 24, "learned_unigram": 41, "in_batch": 8, "multi_index": 26}  # that samplers take in training, by name
+BYTES_PER_CLASS = {
+    "unigram": 24,
+    "learned_unigram": 41,
+    "in_batch": 8,
+    "multi_index": 26,
+}  # that samplers take in training, by name
 
 
 def make(sampler, counts):

@@ -71,6 +71,7 @@ cdef struct Gradients:
     void *W_state
     Rule bias_rule                  # not regularised
     Rule V_rule                     # one state a row
+    double class_alpha              # penalty on the rows of V that are targets
     Rule W_rule
     Panels hidden_columns           # (n_panels of features, n_rows, width): hidden, the other way round
     void *parts                     # (n_parts, n_panels, n_hidden, width) partial gradients of hidden, or NULL
@@ -215,6 +216,8 @@ cdef bint backward_rounded(
         block.row_ids = lists.ids
         spmm(lists.indptr, lists.sorted, <const real *>values, n, <const real *>g.rounding.hidden, n_hidden, NULL, n_hidden,
              grad, n_hidden, False)
+        if g.class_alpha != 0:
+            penalise_listed(t, p, g, &lists, n, start, n_cols, grad)
         update_block(&g.V_rule, &block, n, n_hidden, grad, n_hidden, <real *>g.V_state)
     return True
 
@@ -248,7 +251,7 @@ cdef void backward_tile(
         if part != NULL:
             hidden_gradient(t, start, n_cols, &z, first, part, mine + p.scratch.weights)
         if g.V.data != NULL:
-            update_V(t, g, start, n_cols, &z, grad)
+            update_V(t, p, g, start, n_cols, &z, grad)
     if t.x.n_features and g.W.data != NULL:
         sparse_step(&t.x, &g.W_rule, &g.W, <real *>g.W_state, t.n_rows, start, n_cols, &z, mine + p.scratch.by_row)
 
@@ -264,8 +267,41 @@ cdef void hidden_gradient(
     multiply(&V, t.n_hidden, n_cols, z, <const real *>NULL, &out, z.width, not first)
 
 
+cdef inline void add_penalty(const Gradients *g, Py_ssize_t i, Py_ssize_t k, Py_ssize_t n_hidden, real *grad) noexcept nogil:
+    """grad += class_alpha scale[i] V[k], for the target k of row i."""
+    cdef const real *V = <const real *>g.V.data + (k if g.V.row_ids == NULL else g.V.row_ids[k]) * g.V.row_stride
+    cdef real factor = <real>(g.class_alpha * g.scale[i])
+    cdef Py_ssize_t j
+    for j in range(n_hidden):
+        grad[j] += factor * V[j * g.V.col_stride]
+
+
+cdef void penalise(
+    const Terms *t, const Pass *p, const Gradients *g, Py_ssize_t start, Py_ssize_t n_cols, real *grad, Py_ssize_t stride
+) noexcept nogil:
+    cdef Py_ssize_t i, at
+    for i in range(t.n_rows):
+        at = p.target[i] - start
+        if 0 <= at < n_cols:
+            add_penalty(g, i, p.target[i], t.n_hidden, grad + at * stride)
+
+
+cdef void penalise_listed(
+    const Terms *t, const Pass *p, const Gradients *g, const Lists *lists, Py_ssize_t n, Py_ssize_t start, Py_ssize_t n_cols,
+    real *grad
+) noexcept nogil:
+    """The same where `grad` has rows for the listed classes only; a target is always one, beside the row that it is of."""
+    cdef Py_ssize_t c, e, i, k
+    for c in range(n):
+        for e in range(lists.indptr[c], lists.indptr[c + 1]):
+            i = lists.sorted[e]
+            k = p.target[i]
+            if start <= k < start + n_cols and lists.ids[c] == (k if g.class_ids == NULL else g.class_ids[k]):
+                add_penalty(g, i, k, t.n_hidden, grad + c * t.n_hidden)
+
+
 cdef void update_V(
-    const Terms *t, const Gradients *g, Py_ssize_t start, Py_ssize_t n_cols, const Panels *z, real *grad
+    const Terms *t, const Pass *p, const Gradients *g, Py_ssize_t start, Py_ssize_t n_cols, const Panels *z, real *grad
 ) noexcept nogil:
     """V of the tile steps along dz^T hidden."""
     cdef Factor dz
@@ -279,6 +315,8 @@ cdef void update_V(
         multiply(&dz, n_cols, t.n_rows, &g.hidden_columns, <const real *>NULL, &out, block.row_stride, True)
         return
     multiply(&dz, n_cols, t.n_rows, &g.hidden_columns, <const real *>NULL, &out, stride, False)
+    if g.class_alpha != 0:
+        penalise(t, p, g, start, n_cols, grad, stride)
     start *= 1 if g.V_rule.state_per_row else g.V.row_stride
     update_block(&g.V_rule, &block, n_cols, t.n_hidden, grad, stride,
                  <real *>state_from(g.V_state, g.V.row_ids, start, sizeof(real)))
@@ -406,5 +444,7 @@ cdef Gradients read_gradients(const Terms *t, dlogits, out) except *:
     g.bias_rule = read_rule(out.rule, False)
     g.bias_rule.alpha = 0
     g.V_rule = read_rule(out.rule, V_state is not None and V_state.ndim == 1)
+    if out.class_alpha is not None:
+        g.V_rule.alpha, g.class_alpha = 0, out.class_alpha
     g.W_rule = read_rule(out.rule, False)
     return g
