@@ -79,6 +79,7 @@ class LogitGradient(NamedTuple):
     target: np.ndarray
     prior: np.ndarray | None = None  # (n_candidates,)
     prior_scale: np.ndarray | None = None
+    row_scale: np.ndarray | None = None  # (n_rows,) of the loss, for the penalty on the targets' weights
 
 
 class Rounding(NamedTuple):
@@ -277,7 +278,10 @@ class Forward(_Pass):
             self.lse = np.logaddexp(negatives, self.target_logit)
             self.nll = np.logaddexp(0.0, negatives - self.target_logit)  # lse - target_logit, without cancellation
 
-    def backward(self, scale, destination, *, dhidden=None, dadditions=None, smoothing=None, rounding=None, lse=None):
+    def backward(
+        self, scale, destination, *, dhidden=None, dadditions=None, smoothing=None, rounding=None, lse=None,
+        log_normaliser=None,
+    ):  # fmt: skip
         """Gradients of sum_i scale[i] nll[i].
 
         Parameters
@@ -293,13 +297,17 @@ class Forward(_Pass):
         lse : (n_rows,) float64, or None
             Log-sum-exps over these classes and others, where there are such; `rest` and `target_logit` are not used then,
             so no row may have a target. For softmax alone.
+        log_normaliser : (n_rows,) float64, or None
+            What stands for the log-sum-exps in the gradients, where a better estimate is known; not together with
+            `smoothing` or `lse`. For softmax alone.
         """
         if self.target is None:
             self.target = np.full(self.terms.n_rows, -1)
         if self.weight is None:
-            dlogits = self._softmax_gradient(scale, self.lse if lse is None else lse, smoothing)
+            dlogits = self._softmax_gradient(scale, self.lse if lse is None else lse, smoothing, log_normaliser)
         else:
             dlogits = self._logistic_gradient(scale)
+        dlogits = dlogits._replace(row_scale=scale)
         parts, n_parts = None, min(MAX_PARTS, self.n_tiles)
         if dhidden is not None:
             n_parts = self.n_parts
@@ -317,8 +325,11 @@ class Forward(_Pass):
             rounded = None if rounding is None else rounding.parts
             _panels.add_parts(parts, rounded, dhidden, _threads.for_work(self.n_threads, parts.size))
 
-    def _softmax_gradient(self, scale, lse, smoothing):
+    def _softmax_gradient(self, scale, lse, smoothing, log_normaliser):
         with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+            if log_normaliser is not None:
+                target = scale * np.expm1(self.target_logit - log_normaliser)
+                return LogitGradient(scale * np.exp(lse - log_normaliser), lse, target)
             target = -scale * np.exp(self.rest - lse)
             if smoothing is None:
                 return LogitGradient(scale, lse, target)

@@ -106,37 +106,41 @@ class Runner:
             **options,
         )
 
-    def step(self, rows, target, optimizer, *, weight=1.0, candidates=None, rounding=None):
+    def step(self, rows, target, optimizer, *, weight=1.0, candidates=None, rounding=None, normaliser=None):
         """One optimiser step on a batch's mean of weight (one, or one a row) times loss. Returns that mean, from before it.
 
         Nothing is changed where it is not finite.
 
         candidates : sampled.Candidates of these rows, or None: all classes
         rounding : _head.Rounding of the gradient, or None
+        normaliser : _training.RunningNormaliser, which gets the step's log-sum-exps and says what stands for them, or None
         """
         forward = self.forward(rows, target, candidates=candidates, memory=self.working_memory)
         scale = np.full(len(rows), 1.0 / len(rows)) * weight
         loss = scale @ forward.nll
         if np.isfinite(loss):
-            self._backward(forward, scale, optimizer, rounding)
+            options = {"rounding": rounding}
+            if normaliser is not None:
+                options["log_normaliser"] = normaliser.update(rows, forward.lse)
+            self._backward(forward, scale, optimizer, **options)
         return loss
 
-    def _backward(self, forward, scale, optimizer, rounding):
+    def _backward(self, forward, scale, optimizer, **options):
         model, terms = self.model, forward.terms
         state = {f"{name}_state": a for name, a in model.state.items() if name != "E"}
         if self.dense_direct:
             state["V_state"] = state.pop("W_state", None)
             destination = _head.Destination(V=model.W, bias=model.bias, rule=optimizer, **state)
-            forward.backward(scale, destination, rounding=rounding)
+            forward.backward(scale, destination, **options)
             return
         destination = _head.Destination(
             V=model.V, W=model.W, bias=model.bias, rule=optimizer, class_alpha=optimizer.class_alpha, **state
         )
         if model.E is None:
-            forward.backward(scale, destination)
+            forward.backward(scale, destination, **options)
             return
         dhidden = self.workspace.array("dhidden", terms.hidden.shape, model.dtype)
-        forward.backward(scale, destination, dhidden=dhidden, rounding=rounding)
+        forward.backward(scale, destination, dhidden=dhidden, **options)
         self._backproject(terms.batch, dhidden, model.E, model.state.get("E"), optimizer)
 
     def chunks(self):

@@ -58,6 +58,26 @@ class Sampled:
         self.sampler.observe(target)
 
 
+class RunningNormaliser:
+    """An estimate of log Z for each training row that all its draws so far have a part in.
+
+    exp(log Z) moves towards the estimate of each new step by `rate` of the way, in log space: the mirror descent of SCENT
+    (Wei et al. 2026, arXiv:2602.02877). In the gradient exp(z - log Z) then stands for the softmax, which varies less from
+    draw to draw than that of one step's candidates alone. The first visit takes its own estimate.
+    """
+
+    def __init__(self, n_rows, rate):
+        self.log_z, self.rate = np.full(n_rows, np.nan), rate
+
+    def update(self, rows, lse):
+        """The new log Z of these rows, different ones, after an estimate `lse`."""
+        old = self.log_z[rows]
+        old = np.where(np.isnan(old), lse, old)
+        new = np.logaddexp(np.log1p(-self.rate) + old, np.log(self.rate) + lse)
+        self.log_z[rows] = new
+        return new
+
+
 class Part:
     """Terms of a model that train on a loss of their own.
 
@@ -69,10 +89,12 @@ class Part:
     n_epochs : int or None
         The learning rate falls linearly to zero over so many epochs, then the terms stay; None: it does not fall.
     rate_name : what the user knows its learning rate as
+    normaliser : RunningNormaliser of sampled softmax, or None
     """
 
-    def __init__(self, runner, loss, optimizer, n_epochs=None, rate_name="learning_rate"):
+    def __init__(self, runner, loss, optimizer, n_epochs=None, rate_name="learning_rate", normaliser=None):
         self.runner, self.loss, self.optimizer, self.n_epochs = runner, loss, optimizer, n_epochs
+        self.normaliser = normaliser
         self.learning_rate, self.rate_name = optimizer.learning_rate, rate_name
 
     def step(self, rows, target, weight, rng, rate):
@@ -82,8 +104,10 @@ class Part:
         if self.loss.follows_model:
             self.loss.follow(self.runner.model)
             hidden = self.runner.hidden(rows)
-        candidates = self.loss.candidates(target, rng, hidden)
-        loss = self.runner.step(rows, target, self.optimizer, weight=weight, **candidates)
+        options = self.loss.candidates(target, rng, hidden)
+        if self.normaliser is not None:
+            options["normaliser"] = self.normaliser
+        loss = self.runner.step(rows, target, self.optimizer, weight=weight, **options)
         self.loss.observe(target)
         return loss
 

@@ -71,7 +71,8 @@ cdef struct Gradients:
     void *W_state
     Rule bias_rule                  # not regularised
     Rule V_rule                     # one state a row
-    double class_alpha              # penalty on the rows of V that are targets
+    double class_alpha              # penalty on the rows of V that are targets,
+    const double *row_scale         # (n_rows,) times this
     Rule W_rule
     Panels hidden_columns           # (n_panels of features, n_rows, width): hidden, the other way round
     void *parts                     # (n_parts, n_panels, n_hidden, width) partial gradients of hidden, or NULL
@@ -268,9 +269,9 @@ cdef void hidden_gradient(
 
 
 cdef inline void add_penalty(const Gradients *g, Py_ssize_t i, Py_ssize_t k, Py_ssize_t n_hidden, real *grad) noexcept nogil:
-    """grad += class_alpha scale[i] V[k], for the target k of row i."""
+    """grad += class_alpha row_scale[i] V[k], for the target k of row i."""
     cdef const real *V = <const real *>g.V.data + (k if g.V.row_ids == NULL else g.V.row_ids[k]) * g.V.row_stride
-    cdef real factor = <real>(g.class_alpha * g.scale[i])
+    cdef real factor = <real>(g.class_alpha * g.row_scale[i])
     cdef Py_ssize_t j
     for j in range(n_hidden):
         grad[j] += factor * V[j * g.V.col_stride]
@@ -427,6 +428,7 @@ cdef Gradients read_gradients(const Terms *t, dlogits, out) except *:
     cdef const int64_t *class_ids = NULL if out.by_position else t.class_ids
     memset(&g, 0, sizeof(Gradients))
     g.scale = <const double *>cnp.PyArray_DATA(dlogits.scale)
+    g.row_scale = <const double *>cnp.PyArray_DATA(dlogits.row_scale)
     g.lse = NULL if dlogits.lse is None else <const double *>cnp.PyArray_DATA(dlogits.lse)
     g.target_dlogit = <const double *>cnp.PyArray_DATA(dlogits.target)
     if dlogits.prior is not None:
