@@ -246,9 +246,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         -------
         self
         """
-        model = self._runner_for(X).model
-        if model.W is not None and model.pattern is None:
-            raise ValueError("calibrate needs a sparse direct or a low-rank term, this model has a dense direct one")
+        v.check_can_calibrate(self._runner_for(X).model)
         X, y, weight = self._check_rows(X, y, sample_weight, n_features=self.n_features_in_)
         v.check_calibration_rows(X.shape[0], _calibration.MIN_ROWS)
         self._calibrate(X, v.encode_labels(y, self.classes_), weight)
@@ -296,10 +294,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         """
         X, y, weight = self._check_rows(X, y, sample_weight)
         if not hasattr(self, "_model"):
-            if classes is None:
-                raise ValueError("classes must be given in the first call of partial_fit")
-            classes = np.unique(v.check_labels(classes, name="classes"))
-            v.check_classes(classes, name="classes")
+            classes = v.check_all_labels(classes)
             codes = v.encode_labels(y, classes)
             plan = self._plan(classes, X)
             self._initialise(plan, classes, X, codes, v.check_rng("random_state", self.random_state))
@@ -321,45 +316,13 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         return self.direct_learning_rate == 0 and self._model.pattern is not None and self._model.E is None
 
     def _check_params(self):
-        v.check_option("loss", self.loss, ("auto", "softmax", *LOSSES))
-        v.check_option("schedule", self.schedule, ("linear", "constant"))
-        v.check_option("direct", self.direct, ("auto", "dense", "sparse", None))
-        if self.hidden_size not in ("auto", None):
-            v.check_int("hidden_size", self.hidden_size, minimum=1)
-        if self.direct is None and self.hidden_size is None:
-            raise ValueError("direct and hidden_size are both None: the model would have no weights")
-        for name in ("n_negatives", "batch_size", "max_iter", "n_iter_no_change", "min_count"):
-            v.check_int(name, getattr(self, name), minimum=1)
-        if self.max_classes_per_feature is not None:
-            v.check_int("max_classes_per_feature", self.max_classes_per_feature, minimum=1)
-        if self.direct_learning_rate != "auto":
-            v.check_real("direct_learning_rate", self.direct_learning_rate, minimum=0)
-        if self.calibration_fraction != "auto":
-            v.check_real("calibration_fraction", self.calibration_fraction, minimum=0, maximum=0.5)
-            v.check_calibration(self.calibration_fraction, self.direct)
-        v.check_joint(self.joint, self.direct, self.hidden_size, self.direct_learning_rate)
-        if self.n_hidden_features is not None:
-            v.check_int("n_hidden_features", self.n_hidden_features, minimum=1)
-            if self.direct != "sparse" or self.hidden_size in (None, "auto") or self.joint:
-                raise ValueError(
-                    "n_hidden_features needs direct='sparse', a hidden_size that is an int, and joint=False"
-                )
-        v.check_int("working_memory", self.working_memory, minimum=0)
-        v.check_dtype("dtype", self.dtype)
-        v.check_n_threads(self.n_threads)
-        v.check_gradient_threshold(self.gradient_threshold)
-        v.check_real("validation_fraction", self.validation_fraction, above=0, maximum=0.999)
+        v.check_params(self, LOSSES)
         self._optimizer()
 
     def _check_rows(self, X, y, sample_weight, n_features=None):
         """Rows as the kernels take them, the parameters checked first."""
         self._check_params()
-        X = v.check_X(X, n_features=n_features, dtype=np.dtype(self.dtype), canonical=self.direct == "sparse")
-        if X.shape[0] == 0 or X.shape[1] == 0:
-            raise ValueError(f"X must have at least one row and one feature, got shape {X.shape}")
-        if self.n_hidden_features is not None:
-            v.check_int("n_hidden_features", self.n_hidden_features, maximum=X.shape[1])
-        return X, v.check_labels(y, X_rows=X.shape[0]), v.check_sample_weight(sample_weight, X.shape[0])
+        return v.check_rows(self, X, y, sample_weight, n_features)
 
     def _optimizer(self, alpha=0.0, class_alpha=None):
         """With these penalties where they are "auto"."""
