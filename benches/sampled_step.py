@@ -7,7 +7,7 @@ import numpy as np
 from fastsoftmax import _threads
 from fastsoftmax._model import Model
 from fastsoftmax._runner import Runner
-from fastsoftmax._training import SampledSoftmax
+from fastsoftmax._training import Sampled as SampledSoftmax
 from fastsoftmax.optimizers import Adagrad
 from fastsoftmax.sampled import Candidates
 from fastsoftmax.samplers import Unigram

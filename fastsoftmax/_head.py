@@ -5,6 +5,7 @@ from it (log-sum-exp, losses: softmax, or a sum of logistic ones), and `Forward.
 or optimiser steps.
 """
 
+import math
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -106,7 +107,7 @@ class Workspace:
 
     def array(self, name, shape, dtype):
         """An array with undefined contents, valid until the same name is asked for again; starts on a cache line."""
-        n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        n_bytes = int(math.prod(shape)) * np.dtype(dtype).itemsize
         buffer = self._buffers.get(name)
         if buffer is None or buffer.nbytes < n_bytes:
             self._buffers.pop(name, None)  # before there is a larger one
@@ -139,7 +140,7 @@ def tile_classes(n_classes, n_rows, itemsize):
     """Classes a tile: a multiple of what the products take at a time, so many that the tile stays in a second-level cache;
     few classes are cut into about eight tiles, for the threads."""
     fitting = TILE_BYTES // (itemsize * max(1, n_rows)) // (4 * ROWS) * (4 * ROWS)
-    return min(int(np.clip(fitting, 8 * ROWS, 64 * ROWS)), max(2 * ROWS, -(-n_classes // (8 * ROWS)) * ROWS))
+    return min(max(8 * ROWS, min(fitting, 64 * ROWS)), max(2 * ROWS, -(-n_classes // (8 * ROWS)) * ROWS))
 
 
 def tile_of(terms):
@@ -257,11 +258,11 @@ class Forward(_Pass):
         self.n_parts = min(MAX_PARTS, self.n_tiles)
         if self.hidden_panels is not None:
             size = max(1, self.hidden_panels.nbytes)
-            self.n_parts = int(np.clip(memory // 8 // size, min(MIN_PARTS, self.n_parts), self.n_parts))
+            self.n_parts = min(max(memory // 8 // size, min(MIN_PARTS, self.n_parts)), self.n_parts)
             memory -= (2 + self.n_parts) * size  # `hidden` is packed twice
         memory -= sum(a.nbytes for a in (self.scratch, self.max, self.sum, self.shift))
         memory -= 0 if self.additions is None else self.additions.nbytes
-        return int(np.clip(memory // max(1, self.n_lanes * self.tile * self.scratch.itemsize), 0, self.n_tiles))
+        return min(max(memory // max(1, self.n_lanes * self.tile * self.scratch.itemsize), 0), self.n_tiles)
 
     def _reduce(self):
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):

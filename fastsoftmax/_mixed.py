@@ -14,18 +14,21 @@ class InBatch(AliasSampler):
 
     Their logits are computed anyway. In training (`draw_for`) each row's draws are the classes of the other rows: of
     class k, if rows are drawn independently, ``(n_rows - 1) * p_k`` are to be expected, p being the classes' shares of
-    all rows. A batch of one row has no negatives. `draw`, `draw_unique` and `probabilities` are those of random rows'
-    classes. Takes 8 bytes a class, and 16 more from the first `draw` on.
+    all rows. Rows must come in random order. Where there are fewer than `least` others, the classes of random rows are drawn
+    until there are. `draw`, `draw_unique` and `probabilities` are those of random rows' classes. Takes 8 bytes a class, and
+    16 more from the first class drawn on.
 
     Parameters
     ----------
     counts : array-like of shape (n_classes,), real
         How often each class was seen: finite and non-negative, at least one positive.
+    least : int
+        Negatives of a row, at least; 0: those of the batch alone.
 
     Notes
     -----
-    ``draw_for(n, rng, target)`` takes no notice of `n` and returns `target`, all rows' classes; a loss has to leave out a
-    row's own class (``remove_accidental_hits``). A class that occurs in `target` must have a positive count.
+    ``draw_for(n, rng, target)`` takes no notice of `n` and returns all rows' classes, and those that are drawn; a loss has to
+    leave out a row's own class (``remove_accidental_hits``). A class that occurs in `target` must have a positive count.
 
     In batches of an epoch, drawn without replacement, the expected count is larger by N / (N - 1) for N rows in all.
 
@@ -44,19 +47,23 @@ class InBatch(AliasSampler):
 
     _draws_batch = True
 
-    def __init__(self, counts):
+    def __init__(self, counts, least=64):
+        self.least = _validation.check_int("least", least, minimum=0)
         self._set_weights(scaled_powers(_validation.check_counts("counts", counts), 1.0))
         self.n_classes = len(self._probabilities)
 
     def __repr__(self):
-        return f"InBatch(<{self.n_classes} counts>)"
+        return f"InBatch(<{self.n_classes} counts>, least={self.least})"
 
     def _propose(self, n, rng, target=None, hidden=None):
         if target is None:
             return super()._propose(n, rng)
         _validation.check_counted("target", target, self._probability(target))
         n_others = max(len(target) - 1, 0)
-        return target if n_others else target[:0], functools.partial(self._expected_counts, n=n_others)
+        class_ids, n_drawn = target if n_others else target[:0], max(self.least - n_others, 0)
+        if n_drawn:
+            class_ids = np.concatenate([class_ids, self._draw(n_drawn, rng)])
+        return class_ids, functools.partial(self._expected_counts, n=n_others + n_drawn)
 
 
 class Mixed(Sampler):

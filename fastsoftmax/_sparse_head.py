@@ -154,9 +154,9 @@ class SparseForward:
         )
         n_rows, n_pairs = len(pos_ptr) - 1, int(pos_ptr[-1])
         self.n_threads = _threads.for_work(n_threads, PAIR_WORK * n_pairs)
-        self.touched = self.array("touched", self.row_ptr[-1], np.int32)
-        self.logits = self.array("logits", self.row_ptr[-1])
-        self.positions = self.array("positions", n_pairs, np.int32) if keep else None
+        self.touched = self.array("touched", (self.row_ptr[-1],), np.int32)
+        self.logits = self.array("logits", (self.row_ptr[-1],))
+        self.positions = self.array("positions", (n_pairs,), np.int32) if keep else None
         self.n_touched, self.mass = np.empty(n_rows, np.intp), np.empty(n_rows)
         capacity = int(np.diff(self.row_ptr).max(initial=0))
         tables = self.array(

@@ -51,7 +51,6 @@ def run(*, corpus=None, prompts=(), loss="sampled_softmax", epochs=1, n_threads=
         direct_learning_rate=0,
         n_hidden_features=features.n_context,
         alpha=1e-4,
-        n_negatives=min(512, len(classes) // 2),
         batch_size=512,
         max_iter=epochs,
         random_state=0,

@@ -14,6 +14,10 @@ COUNTS = np.array([50, 3, 0, 17, 1, 0, 120, 8, 8, 33])
 P = COUNTS / COUNTS.sum()
 
 
+def of_the_batch_alone():
+    return InBatch(COUNTS, least=0)
+
+
 def random_batches(n_batches, n_rows, own_class, rng):
     """Batches whose first row is of `own_class` and whose others are random."""
     targets = rng.choice(len(P), p=P, size=(n_batches, n_rows))
@@ -23,22 +27,35 @@ def random_batches(n_batches, n_rows, own_class, rng):
 
 def test_draws_are_the_targets_with_their_expected_counts():
     target = np.array([6, 3, 6, 0, 4])
-    class_ids, log_expected, log_expected_targets = InBatch(COUNTS).draw_for(1000, None, target)
+    class_ids, log_expected, log_expected_targets = of_the_batch_alone().draw_for(1000, None, target)
     np.testing.assert_array_equal(class_ids, target)
     np.testing.assert_allclose(log_expected, np.log(4 * P[target]), rtol=1e-14)
     np.testing.assert_array_equal(log_expected_targets, log_expected)
 
 
 def test_draws_depend_on_nothing_but_the_batch():
-    target, sampler = np.array([6, 3, 6]), InBatch(COUNTS)
+    target, sampler = np.array([6, 3, 6]), of_the_batch_alone()
     draws = [
         sampler.draw_for(n, np.random.default_rng(n), target, hidden) for n, hidden in [(1, None), (9, np.ones((3, 2)))]
     ]
     np.testing.assert_array_equal(*draws)
 
 
+@pytest.mark.parametrize("n_rows", [0, 1, 2, 5, 6, 7, 9])
+def test_small_batches_are_filled_up(n_rows):
+    target = np.array([6, 3, 6, 0, 4, 7, 9, 8, 6])[:n_rows]
+    class_ids, log_expected, log_expected_targets = InBatch(COUNTS, least=5).draw_for(
+        1000, np.random.default_rng(0), target
+    )
+    n_others = max(n_rows - 1, 0)
+    assert len(class_ids) == (n_rows if n_rows > 1 else 0) + max(5 - n_others, 0)
+    np.testing.assert_array_equal(class_ids[: n_rows if n_rows > 1 else 0], target if n_rows > 1 else [])
+    np.testing.assert_allclose(log_expected, np.log(max(5, n_others) * P[class_ids]), rtol=1e-14)
+    np.testing.assert_allclose(log_expected_targets, np.log(max(5, n_others) * P[target]), rtol=1e-14)
+
+
 def test_chi_square_and_expected_counts_over_random_batches():
-    rng, sampler, n_batches, own = np.random.default_rng(0), InBatch(COUNTS), 20_000, 3
+    rng, sampler, n_batches, own = np.random.default_rng(0), of_the_batch_alone(), 20_000, 3
     observed, expected = np.zeros(10), np.zeros(10)
     for target in random_batches(n_batches, 6, own, rng):
         class_ids, log_expected, _ = sampler.draw_for(5, rng, target)
@@ -51,7 +68,12 @@ def test_chi_square_and_expected_counts_over_random_batches():
 
 @pytest.mark.parametrize(
     "sampler",
-    [InBatch(COUNTS), Mixed([InBatch(COUNTS), Uniform(10)]), Mixed([Unigram(COUNTS), Uniform(10), InBatch(COUNTS)])],
+    [
+        of_the_batch_alone(),
+        InBatch(COUNTS, least=12),
+        Mixed([of_the_batch_alone(), Uniform(10)]),
+        Mixed([Unigram(COUNTS), Uniform(10), InBatch(COUNTS)]),
+    ],
     ids=repr,
 )
 def test_the_sum_over_negatives_is_unbiased(sampler):
@@ -93,7 +115,7 @@ def test_gradient_is_that_of_the_corrected_correction(correct_target):
     target = np.array([6, 3, 6, 0, 9, 4, 1])
     n, d = len(target), 3
     arrays = {"X": rng.standard_normal((n, d)), "W": rng.standard_normal((10, d)), "bias": rng.standard_normal(10)}
-    class_ids, log_expected, log_expected_targets = InBatch(COUNTS).draw_for(n, rng, target)
+    class_ids, log_expected, log_expected_targets = of_the_batch_alone().draw_for(n, rng, target)
     _, (dX, rows, dW_rows, dbias_rows) = sampled_cross_entropy(
         arrays["X"],
         arrays["W"],
@@ -126,7 +148,7 @@ def test_gradient_is_that_of_the_corrected_correction(correct_target):
 @pytest.mark.parametrize("target", [[6], [6, 6, 6], []], ids=["one row", "one class", "no rows"])
 def test_a_batch_without_negatives(target):
     target = np.array(target, np.int64)
-    class_ids, log_expected, log_expected_targets = InBatch(COUNTS).draw_for(8, None, target)
+    class_ids, log_expected, log_expected_targets = of_the_batch_alone().draw_for(8, None, target)
     assert len(class_ids) == (len(target) if len(target) > 1 else 0)
     assert np.isfinite(log_expected).all()
     assert len(log_expected_targets) == len(target)
@@ -155,6 +177,10 @@ def test_whatever_is_drawn_was_to_be_expected(target):
     ("call", "message"),
     [
         (lambda: InBatch([0, 0]), "counts must have at least one positive entry, got 2 zeros"),
+        (
+            lambda: InBatch(COUNTS, least=-1),
+            "least must be at least 0, got -1",
+        ),
         (
             lambda: InBatch(COUNTS).draw_for(3, None, np.array([6, 2])),
             "target must hold classes that InBatch .*, got 2",

@@ -104,7 +104,7 @@ def test_independent_tries_of_unique_draws_are_from_the_mixture():
 
 def test_the_batch_comes_beside_the_draws():
     target = np.array([6, 3, 6, 0])
-    parts = [Unigram(COUNTS), InBatch(COUNTS), Uniform(10)]
+    parts = [Unigram(COUNTS), InBatch(COUNTS, least=0), Uniform(10)]
     mixed = Mixed(parts, shares=[2, 5, 1])
     class_ids, log_expected, log_expected_targets = mixed.draw_for(9, np.random.default_rng(2), target)
     assert len(class_ids) == 9 + 4
@@ -119,8 +119,8 @@ def test_the_batch_comes_beside_the_draws():
 
 def test_nothing_but_the_batch():
     target = np.array([6, 3])
-    drawn = Mixed([InBatch(COUNTS)]).draw_for(9, None, target)
-    np.testing.assert_array_equal(drawn, InBatch(COUNTS).draw_for(9, None, target))
+    drawn = Mixed([InBatch(COUNTS, least=0)]).draw_for(9, None, target)
+    np.testing.assert_array_equal(drawn, InBatch(COUNTS, least=0).draw_for(9, None, target))
 
 
 def test_the_estimate_of_the_partition_function_is_unbiased():

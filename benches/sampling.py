@@ -1,0 +1,295 @@
+"""Ways of candidate sampling against the full softmax: quality and training time on any data set.
+
+    python -m benches.sampling DATA.npz [--methods TEXT ...] [--epochs N] [--output RECORDS.json]
+    python -m benches.sampling --figures RECORDS.json ...
+
+DATA.npz holds `X_data`, `X_indices`, `X_indptr` and `X_shape` of a CSR matrix, its labels `y`, and the same as `X_test_...` and
+`y_test` (`pack` writes it). Records are added to those of earlier runs; the figures are docs/sampling_over_time and
+docs/sampling_bias.
+"""
+
+import argparse
+import json
+import time
+from functools import partial
+from pathlib import Path
+from types import MethodType
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from fastsoftmax import SoftmaxClassifier, linear_cross_entropy, sampled_cross_entropy, samplers
+from fastsoftmax._training import FullSoftmax, Part, Sampled
+
+DOCS = Path(__file__).parent.parent / "docs"
+TOP = 20
+SERIES = ("full softmax", "in_batch", "unigram 1024")  # of the figure over time
+
+
+# -- methods that are no part of the library: what they would need is here --
+
+
+class EndsFull:
+    """The full softmax in the last part of the steps."""
+
+    follows_model = False
+
+    def __init__(self, sampled, n_steps, share):
+        self.sampled, self.full, self.left = sampled, FullSoftmax(3e-4), int((1 - share) * n_steps)
+
+    def candidates(self, target, rng, hidden=None):
+        self.left -= 1
+        return (self.full if self.left < 0 else self.sampled).candidates(target, rng, hidden)
+
+    def observe(self, target):
+        self.sampled.observe(target)
+
+
+class NormalisedPart(Part):
+    """A running log-normaliser for each training row, in place of the one that the step's own draws give.
+
+    log Z moves by mirror descent towards each new estimate, exp(log Z) <- (1 - rate) exp(log Z) + rate Z (arXiv:2602.02877).
+    """
+
+    rate = 0.5
+
+    def step(self, rows, target, weight, rng, rate):
+        if not hasattr(self, "log_z"):
+            self.log_z = np.full(self.runner.X.shape[0], -np.inf)
+        self.optimizer.learning_rate = self.learning_rate * rate
+        candidates = self.loss.candidates(target, rng)["candidates"]
+        forward = self.runner.forward(rows, target, candidates=candidates, memory=self.runner.working_memory)
+        old = np.where(np.isinf(self.log_z[rows]), forward.lse, self.log_z[rows])
+        self.log_z[rows] = np.logaddexp(np.log(1 - self.rate) + old, np.log(self.rate) + forward.lse)
+        scale = weight / len(rows)
+        share = scale * np.exp(forward.lse - self.log_z[rows])  # of p in the gradient, in place of `scale`
+        none = np.zeros(len(candidates.class_ids), self.runner.model.dtype)
+        backward = forward.backward
+        forward.backward = lambda *args, **options: backward(
+            *args, **options | {"smoothing": (share, np.zeros(len(rows)), none), "rounding": None}
+        )
+        self.runner._backward(forward, scale, self.optimizer, None)
+        return scale @ forward.nll
+
+
+def end_full(share, trainer, n_epochs):
+    for part in trainer.parts:
+        if isinstance(part.loss, Sampled):
+            part.loss = EndsFull(part.loss, n_epochs * trainer.steps_per_epoch, share)
+
+
+def normalise(trainer, n_epochs):
+    for i, part in enumerate(trainer.parts):
+        if isinstance(part.loss, Sampled):
+            trainer.parts[i] = NormalisedPart(part.runner, part.loss, part.optimizer, part.n_epochs)
+
+
+# -- what is measured --
+
+
+class Method(NamedTuple):
+    name: str
+    parameters: dict
+    sampler: object = None  # function of the class counts
+    change: object = None  # function of the Trainer and the number of epochs
+
+    def fits(self, data):
+        """Whether it draws fewer classes than there are."""
+        return self.parameters.get("n_negatives", 1024) < len(np.unique(data[1]))
+
+
+def methods():
+    low_rank = {"direct": None, "hidden_size": 128}
+    yield Method("full softmax", low_rank | {"loss": "softmax"})
+    yield Method("full softmax, exact gradient", low_rank | {"loss": "softmax", "gradient_threshold": 0.0})
+    sampled = low_rank | {"loss": "sampled_softmax"}
+    yield Method("in_batch", sampled)
+    for n in (64, 256, 1024, 4096):
+        yield Method(f"unigram {n}", sampled | {"sampler": "unigram", "n_negatives": n})
+    for name in ("uniform", "learned_unigram"):
+        yield Method(f"{name} 1024", sampled | {"sampler": name})
+    for power in (0.5, 1.0):
+        yield Method(f"unigram^{power:g} 1024", sampled, partial(samplers.Unigram, power=power))
+    for n in (256, 1024):
+        parameters = sampled | {"n_negatives": n}
+        yield Method(f"in_batch + uniform {n}", parameters, mixed(lambda counts: samplers.Uniform(len(counts))))
+        yield Method(f"in_batch + multi_index {n}", parameters, mixed(lambda counts: samplers.MultiIndex(len(counts))))
+    yield Method("in_batch, running normaliser", sampled, change=normalise)
+    yield Method("in_batch, last tenth full", sampled, change=partial(end_full, 0.1))
+    yield Method("in_batch, constant rate", sampled | {"schedule": "constant"})
+    for loss in ("nce", "sampled_logistic", "negative_sampling"):
+        yield Method(f"{loss}, in_batch", sampled | {"loss": loss})
+        yield Method(f"{loss}, unigram 1024", sampled | {"loss": loss, "sampler": "unigram"})
+    hybrid = {"direct": "sparse", "hidden_size": 128}
+    yield Method("support and in_batch, side by side", hybrid | {"loss": "sampled_softmax"})
+    yield Method("support exact + sampled tail", hybrid | {"loss": "sampled_softmax", "joint": True})
+    yield Method("support and full softmax, side by side", hybrid | {"loss": "softmax"})
+
+
+def mixed(make):
+    return lambda counts: samplers.Mixed([make(counts), samplers.InBatch(counts)])
+
+
+def fit(method, X, y, **options):
+    """The trained model, and the seconds it took by the clock and of the CPUs."""
+    parameters = method.parameters | options
+    if method.sampler is not None:
+        counts = np.unique(y, return_counts=True)[1]
+        parameters = parameters | {"sampler": method.sampler(counts)}
+    model = SoftmaxClassifier(**parameters)
+    if method.change is not None:
+        make = model._trainer
+
+        def changed(self, X, codes, weight, n_epochs=None):
+            trainer = make(X, codes, weight, n_epochs)
+            method.change(trainer, self.max_iter)
+            return trainer
+
+        model._trainer = MethodType(changed, model)
+    start = np.array([time.perf_counter(), time.process_time()])
+    model.fit(X, y)
+    return model, np.array([time.perf_counter(), time.process_time()]) - start
+
+
+def measure(method, data, **options):
+    """A record: quality on the test rows, whose labels of no training row count as errors but in the NLL, which leaves them out."""
+    X, y, X_test, y_test = data
+    model, seconds = fit(method, X, y, **options)
+    top = model.predict_topk(X_test, TOP)[0] == y_test[:, None]
+    log_proba = model.target_log_proba(X_test, y_test)
+    nll = float(-log_proba[np.isfinite(log_proba)].mean())
+    return {
+        "method": method.name,
+        "epochs": model.max_iter,
+        "seconds": round(seconds[0], 2),
+        "CPU seconds": round(seconds[1], 2),  # what counts where other processes compete
+        "P@1": round(100 * float(top[:, 0].mean()), 2),
+        f"hit@{TOP}": round(100 * float(top.any(axis=1).mean()), 2),
+        "NLL": round(nll, 4),
+        "perplexity": round(float(np.exp(min(nll, 700.0))), 1),
+    }
+
+
+def pack(path, X, y, X_test, y_test):
+    arrays = {}
+    for name, matrix in (("X", X), ("X_test", X_test)):
+        for part in ("data", "indices", "indptr", "shape"):
+            arrays[f"{name}_{part}"] = getattr(matrix, part)
+    np.savez(path, y=y, y_test=y_test, **arrays)
+
+
+def unpack(path):
+    with np.load(path) as a:
+        X, X_test = (
+            sparse.csr_matrix((a[f"{n}_data"], a[f"{n}_indices"], a[f"{n}_indptr"]), shape=a[f"{n}_shape"])
+            for n in ("X", "X_test")
+        )
+        return X, a["y"], X_test, a["y_test"]
+
+
+def table(records):
+    """Markdown, by method."""
+    columns = [name for name in records[0] if name not in ("method", "threads")]
+    lines = ["| method | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for r in records:
+        lines.append(f"| {r['method']} | " + " | ".join(f"{r[name]:g}" for name in columns) + " |")
+    return "\n".join(lines)
+
+
+# -- figures --
+
+
+def draw_over_time(axes, title, records):
+    """NLL of runs of different lengths over their training time."""
+    for name in SERIES:
+        runs = sorted((r["seconds"], r["NLL"]) for r in records if r["method"] == name)
+        axes.semilogx(*zip(*runs, strict=True), marker="o", markersize=3.5, label=name)
+    axes.set_title(title, fontsize=9)
+    axes.set_xlabel("training time (s)")
+    axes.grid(True, which="major", alpha=0.3)
+
+
+def bias(n_negatives, sampler, problem, n_draws=4000):
+    """The mean over draws of the sampled softmax loss less the full one, and its standard error."""
+    rng = np.random.default_rng(0)
+    losses = []
+    for _ in range(n_draws):
+        class_ids, log_expected = sampler.draw(n_negatives, rng)
+        losses.append(
+            sampled_cross_entropy(**problem, class_ids=class_ids, log_expected_counts=log_expected, n_threads=1)
+        )
+    return np.mean(losses) - linear_cross_entropy(**problem), np.std(losses) / np.sqrt(n_draws)
+
+
+def draw_bias(axes, n_classes=2000, n_features=16, sizes=(8, 16, 32, 64, 128, 256, 512)):
+    rng = np.random.default_rng(0)
+    counts = 1e6 / np.arange(1, n_classes + 1)
+    problem = {
+        "X": rng.standard_normal((64, n_features)),
+        "W": 0.4 * rng.standard_normal((n_classes, n_features)),
+        "bias": np.log(counts / counts.sum()),
+        "target": rng.choice(n_classes, 64, p=counts / counts.sum()),
+    }
+    for name, sampler in (
+        ("uniform", samplers.Uniform(n_classes)),
+        ("unigram^0.75", samplers.Unigram(counts)),
+        ("unigram", samplers.Unigram(counts, power=1)),
+    ):
+        biases, errors = zip(*(bias(n, sampler, problem) for n in sizes), strict=True)
+        axes.errorbar(sizes, -np.array(biases), yerr=errors, marker="o", markersize=3.5, label=name)
+    axes.loglog(sizes, 4.0 / np.array(sizes), color="grey", linestyle=":", label="proportional to 1/S")
+    axes.set(xlabel="negatives S", ylabel="full loss − mean sampled loss")
+    axes.grid(True, which="major", alpha=0.3)
+    axes.legend(frameon=False, fontsize=8)
+
+
+def draw(paths):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, panels = plt.subplots(1, len(paths), figsize=(3.4 * len(paths), 3.2), layout="constrained", squeeze=False)
+    for axes, path in zip(panels[0], paths, strict=True):
+        draw_over_time(axes, path.stem, json.loads(path.read_text()))
+    panels[0, 0].set_ylabel("NLL of test rows")
+    panels[0, 0].legend(frameon=False, fontsize=8)
+    save(figure, "sampling_over_time")
+    figure, axes = plt.subplots(figsize=(4.8, 3.4), layout="constrained")
+    draw_bias(axes)
+    save(figure, "sampling_bias")
+
+
+def save(figure, name):
+    for suffix in ("png", "svg"):
+        figure.savefig(DOCS / f"{name}.{suffix}", dpi=130)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m benches.sampling", description=__doc__)
+    parser.add_argument("data", type=Path, nargs="?", help="an .npz file")
+    parser.add_argument("--methods", nargs="*", default=[""], help="those whose names contain one of these")
+    parser.add_argument("--epochs", type=int, nargs="+", default=[10])
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--output", type=Path, help="JSON")
+    parser.add_argument("--figures", type=Path, nargs="+", help="draw them from these records instead")
+    options = parser.parse_args()
+    if options.figures:
+        draw(options.figures)
+        return
+    records = json.loads(options.output.read_text()) if options.output and options.output.exists() else []
+    data = unpack(options.data)
+    chosen = [m for m in methods() if any(text in m.name for text in options.methods) and m.fits(data)]
+    for method in chosen:
+        for epochs in options.epochs:
+            record = measure(method, data, max_iter=epochs, random_state=0, n_threads=options.threads)
+            records = [r for r in records if (r["method"], r["epochs"]) != (method.name, epochs)] + [record]
+            print(record, flush=True)
+            if options.output:
+                options.output.write_text(json.dumps(records, indent=1) + "\n")
+    print(table(records))
+
+
+if __name__ == "__main__":
+    main()
