@@ -71,7 +71,8 @@ def _scaled(model, terms, factors):
 def _loss(runner, terms, factors, target, weight):
     """The weighted loss of the model with its terms scaled, and its derivative by each factor."""
     model = _scaled(runner.model, terms, factors)
-    scaled = runner.with_model(model)
+    common = {"n_threads": runner.n_threads, "working_memory": runner.working_memory}
+    scaled = type(runner)(model, runner.X, **common)
     derivatives = _sparse_derivatives if isinstance(scaled, SparseRunner) else _tiled_derivatives
     loss, dbias, sums = derivatives(scaled, target, weight)
     gradient = {name: value / factors[name] for name, value in sums.items()}  # the sums are over scaled weights

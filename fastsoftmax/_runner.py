@@ -1,6 +1,5 @@
 """Runs a Model over the rows of X, batch by batch: log-likelihoods, the best classes, all logits, and optimiser steps."""
 
-import copy
 from functools import cached_property
 
 import numpy as np
@@ -29,12 +28,6 @@ class Runner:
         self.hidden_runner = None  # where the low-rank term has but the first columns of X
         if model.E is not None and len(model.E) < X.shape[1]:
             self.hidden_runner = Runner(model.low_rank(), X[:, : len(model.E)], n_threads=n_threads)
-
-    def with_model(self, model):
-        """A runner of another model of the same terms and shapes over the same rows, which shares this one's scratch."""
-        other = copy.copy(self)
-        other.model = model
-        return other
 
     @cached_property
     def no_bias(self):

@@ -14,16 +14,8 @@ class SparseRunner(Runner):
 
     def __init__(self, model, X, **kwargs):
         super().__init__(model, X if sparse.issparse(X) else sparse.csr_array(X), **kwargs)
-        self._set_base()
-
-    def _set_base(self):
-        self.base = _sparse_head.Base(self.model.bias, self.n_threads)
-        self.weights = self.model.sparse_weights.with_base(self.base, self.X)
-
-    def with_model(self, model):
-        other = super().with_model(model)
-        other._set_base()
-        return other
+        self.base = _sparse_head.Base(model.bias, self.n_threads)
+        self.weights = model.sparse_weights.with_base(self.base, self.X)
 
     def _forward(self, rows, target=None, **kwargs):
         return _sparse_head.SparseForward(
