@@ -37,6 +37,21 @@ class Plan(NamedTuple):
         return f"{choices}: {self.model_bytes / 2**20:,.1f} MiB ({self.model_formula})"
 
 
+def plan(classifier, n_classes, X, W=None):
+    """The Plan for checked rows, where training begins at `W`; MemoryError where the memory that it takes is not there."""
+    params, dense_input = classifier.get_params(), isinstance(X, np.ndarray)
+    n_entries = X.size if dense_input else X.nnz
+    if W is not None:
+        n_entries = W.nnz
+        if params["calibration_fraction"] == "auto":
+            params["calibration_fraction"] = 0.0
+    chosen = choose(params, X.shape[0], n_classes, X.shape[1], n_entries=n_entries, dense_input=dense_input)
+    if params["verbose"]:
+        print(chosen)
+    v.check_memory("training", *memory_needed(chosen, params, n_classes))
+    return chosen
+
+
 def choose(params, n_samples, n_classes, n_features, *, n_entries, dense_input):
     """The Plan for a classifier's checked parameters (a dict) and the size of its problem; `n_entries` are X's."""
     loss, direct, hidden_size = params["loss"], params["direct"], params["hidden_size"]

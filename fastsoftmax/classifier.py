@@ -1,23 +1,18 @@
-"""SoftmaxClassifier: mini-batch training and prediction of softmax models with very many classes."""
+"""SoftmaxClassifier: the parameters and the mini-batch training of softmax models with very many classes."""
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from fastsoftmax import _calibration, _head, _parts, _planning, _sparse_head, _threads, optimizers
+from fastsoftmax import _calibration, _head, _parts, _planning, _start, optimizers
 from fastsoftmax import _validation as v
-from fastsoftmax._model import Model, Pattern
-from fastsoftmax._runner import Runner
-from fastsoftmax._sparse_runner import SparseRunner
-from fastsoftmax._support import support
+from fastsoftmax._prediction import Prediction
 from fastsoftmax._training import Progress, Trainer
 from fastsoftmax.sampled import LOSSES
 
 __all__ = ["SoftmaxClassifier"]
 
-DIRECT_PRIOR = 0.5  # the sparse term learns beside a bias of this times the log class frequencies (0.3 to 1 do as well)
 
-
-class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
+class SoftmaxClassifier(Prediction, ClassifierMixin, BaseEstimator):
     """Softmax (multinomial logistic) model trained by mini-batches, for many classes and sparse input.
 
     The logits are ``z_k = bias_k + x . W_k + (x E) . V_k``: a direct term (`direct`), a low-rank term (`hidden_size`) or both.
@@ -219,7 +214,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         v.check_classes(classes)
         start = v.check_start(coef_init, intercept_init, self.direct, (len(classes), X.shape[1]), np.dtype(self.dtype))
         rng = v.check_rng("random_state", self.random_state)
-        plan = self._plan(classes, X, start[0])
+        plan = _planning.plan(self, len(classes), X, start[0])
         rows, valid = (X, codes, weight), None
         if self.early_stopping:
             rows, valid = _hold_out(*rows, self.validation_fraction, rng)
@@ -246,9 +241,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         -------
         self
         """
-        model = self._runner_for(X).model
-        if model.W is not None and model.pattern is None:
-            raise ValueError("calibrate needs a sparse direct or a low-rank term, this model has a dense direct one")
+        v.check_can_calibrate(self._runner_for(X).model)
         X, y, weight = self._check_rows(X, y, sample_weight, n_features=self.n_features_in_)
         v.check_calibration_rows(X.shape[0], _calibration.MIN_ROWS)
         self._calibrate(X, v.encode_labels(y, self.classes_), weight)
@@ -296,19 +289,16 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         """
         X, y, weight = self._check_rows(X, y, sample_weight)
         if not hasattr(self, "_model"):
-            if classes is None:
-                raise ValueError("classes must be given in the first call of partial_fit")
-            classes = np.unique(v.check_labels(classes, name="classes"))
-            v.check_classes(classes, name="classes")
+            classes = v.check_all_labels(classes)
             codes = v.encode_labels(y, classes)
-            plan = self._plan(classes, X)
+            plan = _planning.plan(self, len(classes), X)
             self._initialise(plan, classes, X, codes, v.check_rng("random_state", self.random_state))
         else:
             X = v.check_X(X, n_features=self.n_features_in_, dtype=self._model.dtype)
             codes = v.encode_labels(y, self.classes_)
             v.check_same_terms(self, self._model)
             if self._model.pattern is not None:
-                self._model.grow(self._support(X, codes), self._damping)
+                self._model.grow(_start.pattern(self, X, codes, len(self.classes_)), self._damping)
         if self._stays():
             return self
         with Progress(X.shape[0], 1, self.verbose) as progress:
@@ -321,45 +311,13 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         return self.direct_learning_rate == 0 and self._model.pattern is not None and self._model.E is None
 
     def _check_params(self):
-        v.check_option("loss", self.loss, ("auto", "softmax", *LOSSES))
-        v.check_option("schedule", self.schedule, ("linear", "constant"))
-        v.check_option("direct", self.direct, ("auto", "dense", "sparse", None))
-        if self.hidden_size not in ("auto", None):
-            v.check_int("hidden_size", self.hidden_size, minimum=1)
-        if self.direct is None and self.hidden_size is None:
-            raise ValueError("direct and hidden_size are both None: the model would have no weights")
-        for name in ("n_negatives", "batch_size", "max_iter", "n_iter_no_change", "min_count"):
-            v.check_int(name, getattr(self, name), minimum=1)
-        if self.max_classes_per_feature is not None:
-            v.check_int("max_classes_per_feature", self.max_classes_per_feature, minimum=1)
-        if self.direct_learning_rate != "auto":
-            v.check_real("direct_learning_rate", self.direct_learning_rate, minimum=0)
-        if self.calibration_fraction != "auto":
-            v.check_real("calibration_fraction", self.calibration_fraction, minimum=0, maximum=0.5)
-            v.check_calibration(self.calibration_fraction, self.direct)
-        v.check_joint(self.joint, self.direct, self.hidden_size, self.direct_learning_rate)
-        if self.n_hidden_features is not None:
-            v.check_int("n_hidden_features", self.n_hidden_features, minimum=1)
-            if self.direct != "sparse" or self.hidden_size in (None, "auto") or self.joint:
-                raise ValueError(
-                    "n_hidden_features needs direct='sparse', a hidden_size that is an int, and joint=False"
-                )
-        v.check_int("working_memory", self.working_memory, minimum=0)
-        v.check_dtype("dtype", self.dtype)
-        v.check_n_threads(self.n_threads)
-        v.check_gradient_threshold(self.gradient_threshold)
-        v.check_real("validation_fraction", self.validation_fraction, above=0, maximum=0.999)
+        v.check_params(self, LOSSES)
         self._optimizer()
 
     def _check_rows(self, X, y, sample_weight, n_features=None):
         """Rows as the kernels take them, the parameters checked first."""
         self._check_params()
-        X = v.check_X(X, n_features=n_features, dtype=np.dtype(self.dtype), canonical=self.direct == "sparse")
-        if X.shape[0] == 0 or X.shape[1] == 0:
-            raise ValueError(f"X must have at least one row and one feature, got shape {X.shape}")
-        if self.n_hidden_features is not None:
-            v.check_int("n_hidden_features", self.n_hidden_features, maximum=X.shape[1])
-        return X, v.check_labels(y, X_rows=X.shape[0]), v.check_sample_weight(sample_weight, X.shape[0])
+        return v.check_rows(self, X, y, sample_weight, n_features)
 
     def _optimizer(self, alpha=0.0, class_alpha=None):
         """With these penalties where they are "auto"."""
@@ -370,81 +328,22 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     def _validation_loss(self, X, codes, weight):
         return float(np.average(self._runner(X).nll(codes), weights=weight))
 
-    def _plan(self, classes, X, W=None):
-        """What "auto" stands for, where training begins at `W`; MemoryError where the memory it takes is not there."""
-        n_classes, dense_input = len(classes), isinstance(X, np.ndarray)
-        n_entries = X.size if dense_input else X.nnz
-        params = self.get_params()
-        if W is not None:
-            n_entries = W.nnz
-            if params["calibration_fraction"] == "auto":
-                params["calibration_fraction"] = 0.0
-        plan = _planning.choose(
-            params, *X.shape[:1], n_classes, X.shape[1], n_entries=n_entries, dense_input=dense_input
-        )
-        if self.verbose:
-            print(plan)
-        v.check_memory("training", *_planning.memory_needed(plan, params, n_classes))
-        return plan
-
     def _initialise(self, plan, classes, X, codes, rng, W=None, bias=None):
-        n_classes = len(classes)
+        """A model before its first step, as `plan` has it; it begins at `W` and `bias` where they are given."""
+        self._check_sampling(plan.loss, len(classes))
+        class_counts = np.maximum(np.bincount(codes, minlength=len(classes)), 1)
+        # whatever this raises, all that was fitted before stays
+        self._model, self._damping = _start.make(self, plan, X, codes, class_counts, rng, W, bias)
         self.loss_, self.direct_, self.hidden_size_ = plan.loss, plan.direct, plan.hidden_size
         self.alpha_, self.class_alpha_ = plan.alpha, plan.class_alpha
-        self._class_counts = np.maximum(np.bincount(codes, minlength=n_classes), 1)
+        self.classes_, self.n_features_in_ = classes, X.shape[1]
+        self._class_counts, self._rng = class_counts, rng
         self._sampler = None  # made when training begins
-        self._check_sampling()
-        self.classes_, self.n_features_in_, self._rng = classes, X.shape[1], rng
-        pattern = None
-        if plan.direct == "sparse":
-            pattern = self._support(X, codes) if W is None else Pattern.of(W)
-        self._model = Model.initialise(
-            n_classes,
-            X.shape[1],
-            plan.hidden_size,
-            plan.direct,
-            optimizer=self._optimizer(),
-            dense_input=isinstance(X, np.ndarray) and plan.hidden_size is None,
-            rng=rng,
-            dtype=np.dtype(self.dtype),
-            pattern=pattern,
-            n_hidden_features=self.n_hidden_features,
-        )
-        self._model.bias[:] = np.log(self._class_counts / self._class_counts.sum())
-        self._damping = None
-        if pattern is not None:
-            self._start_sparse(X, W, bias)
         self.loss_curve_, self.validation_curve_, self.n_iter_, self.calibration_ = [], [], 0, {}
-
-    def _start_sparse(self, X, W, bias):
-        """The sparse direct term as it is before training: the given weights and bias, if any."""
-        model = self._model
-        self._damping = v.check_row_norms(X)
-        lengths = np.diff(model.pattern.indptr)
-        n_bytes, n_pairs = _sparse_head.step_bytes(X, lengths, self.batch_size, model.dtype.itemsize)
-        formula = (
-            f"{n_pairs:,} pairs of a feature and a class; a lower batch_size or max_classes_per_feature needs less"
-        )
-        v.check_memory("a training step", n_bytes, formula)
-        if "W" in model.state:
-            model.state["W"].fill(self._damping)
-        if W is not None:
-            model.W[:] = W.data
-        prior = DIRECT_PRIOR * model.bias if bias is None else bias
-        if model.E is None:
-            model.bias[:] = prior
-        elif not self.joint:
-            model.prior = prior
-        elif bias is not None:
-            model.bias[:] = bias
-
-    def _support(self, X, codes):
-        limits = {"min_count": self.min_count, "max_classes_per_feature": self.max_classes_per_feature}
-        return Pattern.of(support(X, codes, n_classes=len(self.classes_), **limits))
 
     def _trainer(self, X, codes, weight, n_epochs=None):
         """A Trainer whose learning rate falls over `n_epochs`, if given."""
-        self._check_sampling()
+        self._check_sampling(self.loss_, len(self.classes_))
         optimizer = self._optimizer(self.alpha_, self.class_alpha_)
         is_new = self._model.pattern is not None and "W" not in self._model.state
         self._model.prepare(optimizer)
@@ -453,94 +352,13 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         parts = _parts.make(self, X, optimizer, n_epochs)
         return Trainer(parts, codes, weight, batch_size=self.batch_size, rng=self._rng)
 
-    def _runner(self, X, model=None, kind=None, **kwargs):
-        """A Runner of the model, or of another one, over checked X; `kind` and kwargs: another class and what it takes."""
-        model = self._model if model is None else model
-        n_threads = _threads.resolve(v.check_n_threads(self.n_threads))
-        kind = kind or (SparseRunner if model.pattern is not None and model.E is None else Runner)
-        return kind(model, X, n_threads=n_threads, working_memory=self.working_memory, **kwargs)
-
-    # -- prediction --
-
-    def _runner_for(self, X):
-        from sklearn.utils.validation import check_is_fitted
-
-        check_is_fitted(self, "classes_")
-        return self._runner(v.check_X(X, n_features=self.n_features_in_, dtype=self._model.dtype))
-
-    def predict_topk(self, X, k=5):
-        """The `k` most probable labels of each row and their log-probabilities, both (n_samples, k), best first."""
-        runner = self._runner_for(X)
-        codes, log_proba = runner.topk(v.check_int("k", k, minimum=1, maximum=len(self.classes_)))
-        return self.classes_[codes], log_proba
-
-    def predict(self, X):
-        """The most probable label of each row (n_samples,)."""
-        return self.predict_topk(X, 1)[0][:, 0]
-
-    def decision_function(self, X):
-        """All logits (n_samples, n_classes); MemoryError, before any work, where they do not fit."""
-        runner = self._runner_for(X)
-        shape = (runner.X.shape[0], len(self.classes_))
-        v.check_memory(
-            "the (n_samples, n_classes) result",
-            shape[0] * shape[1] * self._model.dtype.itemsize,
-            f"{shape[0]:,} x {shape[1]:,} x {self._model.dtype.itemsize} bytes; predict_topk needs no such array",
-        )
-        return runner.logits(np.empty(shape, self._model.dtype))
-
-    def predict_proba(self, X):
-        """Probabilities of all classes (n_samples, n_classes), columns as in `classes_`."""
-        from fastsoftmax.functional import softmax
-
-        logits = self.decision_function(X)
-        return softmax(logits, axis=1, out=logits, n_threads=self.n_threads)
-
-    def predict_log_proba(self, X):
-        """Natural logarithms of the probabilities of all classes (n_samples, n_classes)."""
-        from fastsoftmax.functional import log_softmax
-
-        logits = self.decision_function(X)
-        return log_softmax(logits, axis=1, out=logits, n_threads=self.n_threads)
-
-    def target_log_proba(self, X, y):
-        """Natural logarithm of the probability of each row's own label (n_samples,); -inf for labels not in `classes_`."""
-        runner = self._runner_for(X)
-        codes = v.encode_labels(v.check_labels(y, X_rows=runner.X.shape[0]), self.classes_, unknown=-1)
-        return np.where(codes < 0, -np.inf, -runner.nll(codes))
-
-    # -- parameters --
-
     def _resume(self):
         """Make a loaded model ready for partial_fit: with a new random generator."""
         self._rng, self._sampler = v.check_rng("random_state", self.random_state), None
 
-    def _check_sampling(self):
-        if self.loss_ in LOSSES and self.sampler != "in_batch":
-            v.check_n_negatives(self.n_negatives, len(self._class_counts))
-
-    @property
-    def intercept_(self):
-        return self._fitted("bias")
-
-    @property
-    def coef_(self):
-        W = self._fitted("W")
-        return W if self._model.pattern is None else self._model.sparse_matrix()
-
-    @property
-    def embedding_(self):
-        return self._fitted("E")
-
-    @property
-    def hidden_coef_(self):
-        return self._fitted("V")
-
-    def _fitted(self, name):
-        a = getattr(self.__dict__.get("_model"), name, None)
-        if a is None:
-            raise AttributeError(f"this {type(self).__name__} is not fitted, or has no such term ({name})")
-        return a
+    def _check_sampling(self, loss, n_classes):
+        if loss in LOSSES and self.sampler != "in_batch":
+            v.check_n_negatives(self.n_negatives, n_classes)
 
     def save(self, path):
         """Write the model to one file (safetensors with JSON inside; nothing in it is executed by `load`).

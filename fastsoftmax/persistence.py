@@ -14,8 +14,8 @@ from fastsoftmax._model import Model, Pattern
 FORMAT = "fastsoftmax.SoftmaxClassifier"
 FORMAT_VERSION = 1
 FITTED = (
-    "loss_", "direct_", "hidden_size_", "alpha_", "class_alpha_", "calibration_", "loss_curve_", "validation_curve_", "n_iter_",
-    "n_features_in_", "_damping",
+    "loss_", "direct_", "hidden_size_", "alpha_", "class_alpha_", "calibration_", "loss_curve_", "validation_curve_",
+    "n_iter_", "n_features_in_", "_damping",
 )  # fmt: skip
 
 
@@ -105,15 +105,7 @@ def load(path):
 
 
 def load_with_extra(path):
-    """The SoftmaxClassifier in file `path` and what was saved beside it.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be opened.
-    ValueError
-        If it is not a model, was written by a newer version, or is damaged or cut short.
-    """
+    """The SoftmaxClassifier in file `path` and what was saved beside it; it raises what `load` does."""
     from fastsoftmax.classifier import SoftmaxClassifier
 
     header, tensors = _read(path)

@@ -49,6 +49,24 @@ def sparse_X():
 
 
 @pytest.fixture(scope="session")
+def numerical_gradient():
+    """Makes central differences of a function without arguments by each element of an array that it reads."""
+
+    def make(function, a, step=1e-5):
+        gradient = np.empty_like(a)
+        for at in np.ndindex(a.shape):
+            value, results = a[at], []
+            for shift in (step, -step):
+                a[at] = value + shift
+                results.append(function())
+            a[at] = value
+            gradient[at] = (results[0] - results[1]) / (2 * step)
+        return gradient
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def assert_no_worse():
     """Checks that a result is as near to the float64 truth as naive code of its precision, but for roundings."""
 

@@ -1,0 +1,67 @@
+"""A SoftmaxClassifier's model before its first step."""
+
+import numpy as np
+
+from fastsoftmax import _sparse_head
+from fastsoftmax import _validation as v
+from fastsoftmax._model import Model, Pattern
+from fastsoftmax._support import support
+
+DIRECT_PRIOR = 0.5  # the sparse term learns beside a bias of this times the log class frequencies (0.3 to 1 do as well)
+
+
+def make(classifier, plan, X, codes, class_counts, rng, W=None, bias=None):
+    """The Model of a _planning.Plan for checked rows, and what Adagrad's sums of its sparse direct term, if any, start at.
+
+    W, bias : where a sparse direct term begins, if given
+    """
+    c, n_classes, pairs = classifier, len(class_counts), None
+    if plan.direct == "sparse":
+        pairs = pattern(c, X, codes, n_classes) if W is None else Pattern.of(W)
+    model = Model.initialise(
+        n_classes,
+        X.shape[1],
+        plan.hidden_size,
+        plan.direct,
+        optimizer=c._optimizer(),
+        dense_input=isinstance(X, np.ndarray) and plan.hidden_size is None,
+        rng=rng,
+        dtype=np.dtype(c.dtype),
+        pattern=pairs,
+        n_hidden_features=c.n_hidden_features,
+    )
+    model.bias[:] = np.log(class_counts / class_counts.sum())
+    if pairs is None:
+        return model, None
+    damping = v.check_row_norms(X)
+    _check_step_memory(c, model, X)
+    if "W" in model.state:
+        model.state["W"].fill(damping)
+    if W is not None:
+        model.W[:] = W.data
+    _set_prior(model, bias, c.joint)
+    return model, damping
+
+
+def pattern(classifier, X, codes, n_classes):
+    """The pairs of these rows that a sparse direct term has weights for."""
+    limits = {name: getattr(classifier, name) for name in ("min_count", "max_classes_per_feature")}
+    return Pattern.of(support(X, codes, n_classes=n_classes, **limits))
+
+
+def _check_step_memory(c, model, X):
+    lengths = np.diff(model.pattern.indptr)
+    n_bytes, n_pairs = _sparse_head.step_bytes(X, lengths, c.batch_size, model.dtype.itemsize)
+    formula = f"{n_pairs:,} pairs of a feature and a class; a lower batch_size or max_classes_per_feature needs less"
+    v.check_memory("a training step", n_bytes, formula)
+
+
+def _set_prior(model, bias, joint):
+    """The bias beside which the sparse term learns: the given one, or a share of the log class frequencies."""
+    prior = DIRECT_PRIOR * model.bias if bias is None else bias
+    if model.E is None:
+        model.bias[:] = prior
+    elif not joint:
+        model.prior = prior
+    elif bias is not None:
+        model.bias[:] = bias

@@ -1,0 +1,68 @@
+"""The only place that checks and converts what users pass, one module a subject. Kernels trust what comes out of here.
+
+Used as ``from fastsoftmax import _validation as v; v.check_int("k", k, minimum=1)``, whichever module a check stands in.
+"""
+
+# ruff: noqa: F401  (all that is imported here is for others)
+
+from fastsoftmax._validation.arrays import (
+    as_class_probabilities,
+    as_class_targets,
+    as_logits,
+    as_real_array,
+    as_weights_like,
+    check_axes,
+    check_out,
+)
+from fastsoftmax._validation.classifier import (
+    check_calibration,
+    check_calibration_rows,
+    check_can_calibrate,
+    check_params,
+    check_row_norms,
+    check_rows,
+    check_same_terms,
+    check_start,
+)
+from fastsoftmax._validation.documents import (
+    check_chunk,
+    check_discounts,
+    check_documents,
+    check_repeatable,
+    check_same_rows,
+)
+from fastsoftmax._validation.labels import check_all_labels, check_classes, check_labels, encode_labels
+from fastsoftmax._validation.linear import check_bias, check_sparse_W, check_W, check_X
+from fastsoftmax._validation.metrics import check_log_proba, check_same_length, check_topk, check_true_labels
+from fastsoftmax._validation.resources import check_memory, check_writable
+from fastsoftmax._validation.sampling import (
+    check_class_ids,
+    check_counted,
+    check_counts,
+    check_falling,
+    check_given,
+    check_log_expected_counts,
+    check_n_negatives,
+    check_sampler,
+    check_samplers,
+    check_shares,
+    check_unique,
+)
+from fastsoftmax._validation.scalars import (
+    REAL_DTYPES,
+    check_bool,
+    check_gradient_threshold,
+    check_int,
+    check_n_threads,
+    check_option,
+    check_real,
+    check_rng,
+)
+from fastsoftmax._validation.targets import (
+    check_class_weight,
+    check_codes,
+    check_sample_weight,
+    check_target,
+    check_true_classes,
+    is_one_a_row,
+)

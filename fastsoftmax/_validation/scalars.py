@@ -1,0 +1,90 @@
+"""Numbers, options, data types and random generators."""
+
+import math
+import numbers
+
+import numpy as np
+
+REAL_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+MAX_THREADS = 1024  # OpenMP runtimes abort the process where they cannot start so many
+
+
+def check_int(name, value, *, minimum=None, maximum=None):
+    """`value` as an int between `minimum` and `maximum`, both included."""
+    if type(value) is not int and (isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral)):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if minimum is not None and value < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {value}")
+    if maximum is not None and value > maximum:
+        raise ValueError(f"{name} must be at most {maximum}, got {value}")
+    return int(value)
+
+
+def check_real(name, value, *, minimum=None, maximum=None, above=None):
+    """`value` as a finite float within [minimum, maximum] and above `above`."""
+    if type(value) is not float and (isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real)):
+        raise TypeError(f"{name} must be a real number, got {value!r}")
+    value = float(value)
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be finite, got {value}")
+    if minimum is not None and value < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {value}")
+    if maximum is not None and value > maximum:
+        raise ValueError(f"{name} must be at most {maximum}, got {value}")
+    if above is not None and value <= above:
+        raise ValueError(f"{name} must be above {above}, got {value}")
+    return value
+
+
+def check_bool(name, value):
+    """True or False, of Python or NumPy."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def check_option(name, value, options):
+    """`value`, one of `options`."""
+    if value not in options:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}")
+    return value
+
+
+def check_dtype(name, dtype):
+    """float32 or float64, by name or as a numpy dtype."""
+    try:
+        known = dtype is not None and np.dtype(dtype) in REAL_DTYPES
+    except TypeError:
+        known = False
+    if not known:
+        raise ValueError(f"{name} must be float32 or float64, got {dtype!r}")
+
+
+def check_n_threads(n_threads):
+    """None (OpenMP's default), -1 (every CPU of this process) or a positive number of threads."""
+    if n_threads is None:
+        return None
+    n_threads = check_int("n_threads", n_threads)
+    if n_threads == 0 or n_threads < -1 or n_threads > MAX_THREADS:
+        raise ValueError(f"n_threads must be None, -1 or an integer from 1 to {MAX_THREADS}, got {n_threads}")
+    return n_threads
+
+
+def check_gradient_threshold(value, label_smoothing=0.0):
+    """`value` as a float from 0 to below 1."""
+    value = check_real("gradient_threshold", value, minimum=0)
+    if value >= 1:
+        raise ValueError(f"gradient_threshold must be below 1, got {value}")
+    if value and label_smoothing:
+        raise ValueError("gradient_threshold and label_smoothing exclude each other: smoothed gradients have no zeros")
+    return value
+
+
+def check_rng(name, rng):
+    """A numpy Generator from None, a seed, a RandomState or a Generator."""
+    if isinstance(rng, np.random.RandomState):
+        return np.random.default_rng(rng.randint(np.iinfo(np.int32).max))
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name} must be None, an int seed or a numpy random generator, got {rng!r}") from None
