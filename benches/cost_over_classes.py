@@ -14,7 +14,7 @@ from fastsoftmax import _threads
 from fastsoftmax._model import Model, Pattern
 from fastsoftmax._runner import Runner
 from fastsoftmax._sparse_runner import SparseRunner
-from fastsoftmax._training import FullSoftmax, Part, Progress, SampledSoftmax, Trainer
+from fastsoftmax._training import FullSoftmax, Part, Progress, Sampled, Trainer
 from fastsoftmax.optimizers import Adagrad
 from fastsoftmax.samplers import Unigram
 
@@ -52,7 +52,7 @@ def low_rank_part(X, name, counts, rng):
     model = Model.initialise(
         n_classes, N_FEATURES, HIDDEN_SIZE, None, optimizer=optimizer, dense_input=False, rng=rng, dtype=np.dtype("f")
     )
-    loss = FullSoftmax() if name == FULL else SampledSoftmax(Unigram(counts * 1e9), N_NEGATIVES)
+    loss = FullSoftmax() if name == FULL else Sampled(Unigram(counts * 1e9), N_NEGATIVES)
     return Part(Runner(model, X, n_threads=_threads.resolve(None)), loss, optimizer)
 
 

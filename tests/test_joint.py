@@ -50,8 +50,7 @@ def targets(n_classes=N_CLASSES):
 
 def drawn(class_ids, log_expected_counts):
     """What `step` takes."""
-    candidates = Candidates(np.empty(0, np.int64), class_ids, log_expected_counts)
-    return {"class_ids": candidates.class_ids, "offset": candidates.offset}
+    return {"candidates": Candidates(np.empty(0, np.int64), class_ids, log_expected_counts)}
 
 
 def draws(n=60, n_classes=N_CLASSES):
@@ -237,8 +236,8 @@ def test_a_loss_that_is_not_finite_changes_nothing(sparse_X, sampled, name):
 def test_both_learning_rates_fall(sparse_X, loss):
     rules = SGD(0.3), SGD(0.2)
     runner, expected = make_runner(sparse_X, rules), make_runner(sparse_X, (SGD(0.15), SGD(0.1)))
-    candidates, target = loss.candidates(targets(), np.random.default_rng(7))
-    expected.step(ROWS, target, SGD(0.15), **candidates)
+    candidates = loss.candidates(targets(), np.random.default_rng(7))
+    expected.step(ROWS, targets(), SGD(0.15), **candidates)
     part = JointPart(runner, loss, *rules)
     for rate in (0.25, 0.5):  # of the rates at the beginning
         runner.model = make_model(rules[0])
@@ -248,12 +247,11 @@ def test_both_learning_rates_fall(sparse_X, loss):
 
 def test_the_tail_has_no_targets():
     target = np.array([3, 3, 5])
-    candidates, codes = HeadAndTail(LogUniform(20), 6).candidates(target, np.random.default_rng(0))
+    candidates = HeadAndTail(LogUniform(20), 6).candidates(target, np.random.default_rng(0))["candidates"]
     class_ids, log_expected_counts = LogUniform(20).draw(6, np.random.default_rng(0))
-    assert_array_equal(candidates["class_ids"], np.unique(class_ids))
+    assert_array_equal(candidates.class_ids, np.unique(class_ids))
     weight = np.bincount(class_ids, np.exp(-log_expected_counts))
-    assert_allclose(np.exp(candidates["offset"]), weight[weight > 0])
-    assert codes is target
+    assert_allclose(np.exp(candidates.offset), weight[weight > 0])
 
 
 # -- through the classifier --
