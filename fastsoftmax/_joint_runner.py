@@ -17,8 +17,8 @@ from fastsoftmax import _head, _joint, _threads
 from fastsoftmax._additions import Additions
 from fastsoftmax._batch import RowReader
 from fastsoftmax._runner import Runner
-from fastsoftmax.sampled import Candidates
 from fastsoftmax._training import Part, Sampled
+from fastsoftmax.sampled import Candidates
 
 
 class HeadAndTail(Sampled):

@@ -42,12 +42,14 @@ class Sampled:
 
     def candidates(self, target, rng, hidden=None):
         class_ids, log_expected, log_expected_targets = self.sampler.draw_for(self.n_negatives, rng, target, hidden)
+        # where a batch's own targets are negatives, a row's is none of its draws: only what other rows have counts
+        n_own = self.sampler._n_batches if len(target) > 1 else 0
         loss, unit = self.loss, 0.0
         if loss == "negative_sampling":
-            loss, unit = "sampled_logistic", np.log(max(len(class_ids), 1))
+            loss, unit = "sampled_logistic", np.log(max(len(class_ids) - n_own, 1))
         candidates = Candidates(target, class_ids, log_expected - unit, loss=loss)
         if candidates.weight is not None:
-            candidates.target_shift = unit - log_expected_targets
+            candidates.n_own, candidates.target_shift = n_own, unit - log_expected_targets
         return {"candidates": candidates}
 
     def follow(self, model):

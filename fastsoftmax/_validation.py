@@ -131,7 +131,7 @@ def check_calibration(fraction, direct):
         )
 
 
-def check_joint(joint, direct, hidden_size, direct_learning_rate):
+def check_joint(joint, direct, hidden_size, direct_learning_rate, loss, class_alpha):
     """Whether terms train on the loss of their sum: both must be there. ("auto" for hidden_size is None beside them.)"""
     check_bool("joint", joint)
     if joint and (direct != "sparse" or hidden_size in (None, "auto")):
@@ -141,6 +141,12 @@ def check_joint(joint, direct, hidden_size, direct_learning_rate):
         )
     if joint and direct_learning_rate == 0:
         raise ValueError("direct_learning_rate must be above 0 with joint=True, got 0")
+    if joint and loss not in ("auto", "softmax", "sampled_softmax"):
+        raise ValueError(f"loss must be 'softmax', 'sampled_softmax' or 'auto' with joint=True, got {loss!r}")
+    if joint and class_alpha not in ("auto", None):
+        raise ValueError(
+            f"class_alpha must be None or 'auto' with joint=True, which does not use it, got {class_alpha!r}"
+        )
 
 
 def check_gradient_threshold(value, label_smoothing=0.0):
@@ -609,13 +615,32 @@ def check_log_expected_counts(name, values, classes, classes_name):
     return values
 
 
-def check_sampler(name, sampler, n_classes):
-    """A candidate sampler over `n_classes` classes."""
+def check_sampler(name, sampler, n_classes, loss=None):
+    """A candidate sampler over `n_classes` classes; for `loss`, if given, it knows how often any class is expected."""
     if not (hasattr(sampler, "draw") and hasattr(sampler, "n_classes")):
         raise TypeError(f"{name} must be the name of a sampler or have draw and n_classes, got {sampler!r}")
     if sampler.n_classes != n_classes:
         raise ValueError(f"{name} must have {n_classes} classes, got {sampler!r} with {sampler.n_classes}")
+    if loss is not None and not hasattr(sampler, "log_expected_counts"):
+        raise TypeError(
+            f"{name} must have log_expected_counts(class_ids, n) for loss={loss!r}, which needs it for a row's own class, "
+            f"got {sampler!r}"
+        )
+    if loss is not None and getattr(sampler, "_n_drawable", n_classes) < n_classes:
+        raise ValueError(
+            f"{name} must draw any class sometimes for loss={loss!r}, or rows of that class teach nothing, "
+            f"got {sampler!r} with {n_classes - sampler._n_drawable} classes of probability 0"
+        )
     return sampler
+
+
+def check_followed(name, sampler, has_hidden):
+    """Raise where a sampler is to follow a model that has nothing dense to draw by."""
+    if sampler.follows_model and not has_hidden:
+        raise ValueError(
+            f"{name} must not be one that follows the model where that has no low-rank term and X is sparse: "
+            f"it draws by a hidden layer or dense X, got {sampler!r}"
+        )
 
 
 def check_samplers(name, samplers, kind):
@@ -644,9 +669,9 @@ def check_shares(name, shares, n):
     return tuple((shares / shares.sum()).tolist())
 
 
-def check_unique(name, sampler, draws_batch):
+def check_unique(name, sampler, n_batches):
     """Raise where different classes are asked of a sampler that gives a batch's targets as they are."""
-    if draws_batch:
+    if n_batches:
         raise ValueError(f"{name} must be False for a batch's own targets, which may repeat, got True for {sampler!r}")
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from fastsoftmax import _calibration, _head, _parts, _planning, _sparse_head, _threads, optimizers
+from fastsoftmax import _calibration, _head, _parts, _planning, _sparse_head, _threads, optimizers, samplers
 from fastsoftmax import _validation as v
 from fastsoftmax._model import Model, Pattern
 from fastsoftmax._runner import Runner
@@ -337,7 +337,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         if self.calibration_fraction != "auto":
             v.check_real("calibration_fraction", self.calibration_fraction, minimum=0, maximum=0.5)
             v.check_calibration(self.calibration_fraction, self.direct)
-        v.check_joint(self.joint, self.direct, self.hidden_size, self.direct_learning_rate)
+        v.check_joint(self.joint, self.direct, self.hidden_size, self.direct_learning_rate, self.loss, self.class_alpha)
         if self.n_hidden_features is not None:
             v.check_int("n_hidden_features", self.n_hidden_features, minimum=1)
             if self.direct != "sparse" or self.hidden_size in (None, "auto") or self.joint:
@@ -392,7 +392,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         self.loss_, self.direct_, self.hidden_size_ = plan.loss, plan.direct, plan.hidden_size
         self.alpha_, self.class_alpha_ = plan.alpha, plan.class_alpha
         self._class_counts = np.maximum(np.bincount(codes, minlength=n_classes), 1)
-        self._sampler = None  # made when training begins
+        self._sampler = self._sampler_given = None  # made when training begins
         self._check_sampling()
         self.classes_, self.n_features_in_, self._rng = classes, X.shape[1], rng
         pattern = None
@@ -513,10 +513,11 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
 
     def _resume(self):
         """Make a loaded model ready for partial_fit: with a new random generator."""
-        self._rng, self._sampler = v.check_rng("random_state", self.random_state), None
+        self._rng = v.check_rng("random_state", self.random_state)
+        self._sampler = self._sampler_given = None
 
     def _check_sampling(self):
-        if self.loss_ in LOSSES and self.sampler != "in_batch":
+        if self.loss_ in LOSSES and samplers.draws_negatives(self.sampler):
             v.check_n_negatives(self.n_negatives, len(self._class_counts))
 
     @property

@@ -10,12 +10,13 @@ import numpy as np
 
 from fastsoftmax import _validation as v
 from fastsoftmax._model import Model, Pattern
+from fastsoftmax.sampled import LOSSES
 
 FORMAT = "fastsoftmax.SoftmaxClassifier"
 FORMAT_VERSION = 1
 FITTED = (
-    "loss_", "direct_", "hidden_size_", "alpha_", "class_alpha_", "calibration_", "loss_curve_", "validation_curve_", "n_iter_",
-    "n_features_in_", "_damping",
+    "loss_", "direct_", "hidden_size_", "alpha_", "class_alpha_", "calibration_", "loss_curve_", "validation_curve_",
+    "n_iter_", "n_features_in_", "_damping",
 )  # fmt: skip
 
 
@@ -189,7 +190,7 @@ def _check_consistent(classifier):
         raise ValueError(f"the model's bias has dtype {model.bias.dtype}")
     if classifier.classes_.ndim != 1 or not (classifier.classes_[1:] > classifier.classes_[:-1]).all():
         raise ValueError("the model's classes are not in ascending order")
-    v.check_option("the model's loss_", classifier.loss_, ("softmax", "sampled_softmax"))
+    v.check_option("the model's loss_", classifier.loss_, ("softmax", *LOSSES))
     if classifier._class_counts.shape != (n_classes,):
         raise ValueError(f"the model has {n_classes} classes, but {len(classifier._class_counts)} class counts")
     expected = {

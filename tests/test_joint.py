@@ -12,7 +12,7 @@ from fastsoftmax._model import Model, Pattern
 from fastsoftmax._training import FullSoftmax
 from fastsoftmax.optimizers import SGD, Adagrad
 from fastsoftmax.sampled import Candidates
-from fastsoftmax.samplers import LogUniform
+from fastsoftmax.samplers import InBatch, LogUniform
 
 N_ROWS, N_FEATURES, N_CLASSES, HIDDEN = 30, 40, 150, 11
 RULES = {
@@ -184,6 +184,34 @@ def test_the_partition_function_is_right_on_average(sparse_X):
     ]
     assert np.std(found) > 0
     assert abs(np.mean(found) - full) < 4 * np.std(found) / np.sqrt(len(found))
+
+
+def test_the_partition_function_is_right_on_average_with_the_batchs_targets(sparse_X):
+    """The targets of 20 other rows, independent of the row, estimate the tail."""
+    rules, row, rng = (SGD(1e-9), SGD(1e-9)), ROWS[:1], np.random.default_rng(0)
+    counts = rng.integers(1, 20, N_CLASSES)
+    loss, target = HeadAndTail(InBatch(counts), 60), targets()[:1]
+    runner = make_runner(sparse_X, rules)
+    full, found = np.exp(runner.step(row, target, rules[0])), []
+    for _ in range(2000):
+        others = rng.choice(N_CLASSES, size=20, p=counts / counts.sum())
+        candidates = loss.candidates(np.concatenate([target, others]), rng)
+        found.append(np.exp(runner.step(row, target, rules[0], **candidates)))
+    assert np.std(found) > 0
+    assert abs(np.mean(found) - full) < 4 * np.std(found) / np.sqrt(len(found))
+    assert np.std(found) / np.sqrt(len(found)) < 0.01 * full
+
+
+def test_a_batch_of_one_row_has_no_tail(sparse_X):
+    """Its head is all there is: the same as where the tail's classes hardly count."""
+    rules, row = RULES["adagrad"], ROWS[1:2]
+    runner, expected = make_runner(sparse_X, rules), make_runner(sparse_X, rules)
+    candidates = HeadAndTail(InBatch(np.ones(N_CLASSES)), 60).candidates(targets()[1:2], np.random.default_rng(0))
+    assert not len(candidates["candidates"].class_ids)
+    loss = runner.step(row, targets()[1:2], rules[0], **candidates)
+    expected_loss = expected.step(row, targets()[1:2], rules[0], **drawn(np.arange(5), np.full(5, 60.0)))
+    assert loss == pytest.approx(expected_loss, rel=1e-9) and loss > 0
+    assert_allclose(runner.model.W, expected.model.W, rtol=1e-6)
 
 
 @pytest.mark.parametrize("sampled", [False, True])
