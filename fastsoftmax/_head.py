@@ -295,6 +295,10 @@ class Forward(_Pass):
             Log-sum-exps over these classes and others, where there are such; `rest` and `target_logit` are not used then,
             so no row may have a target. For softmax alone.
         """
+        if not self.n_tiles:  # no candidates
+            if dhidden is not None:
+                dhidden.fill(0)
+            return
         if self.target is None:
             self.target = np.full(self.terms.n_rows, -1)
         if self.weight is None:

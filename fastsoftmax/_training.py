@@ -33,7 +33,8 @@ class Sampled:
     n_negatives : int
     loss : one of sampled.LOSSES
         "negative_sampling" takes the logits less log q, the probabilities in one draw, so that the model's own logits become
-        log-probabilities up to a constant (word2vec's bias is the model's less log q, which changes no other gradient).
+        log odds up to a constant: nearly log-probabilities where these are small (word2vec's bias is the model's less log q,
+        which changes no other gradient).
     """
 
     def __init__(self, sampler, n_negatives, loss="sampled_softmax"):

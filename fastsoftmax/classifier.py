@@ -118,7 +118,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     Sampled losses subtract log(expected count) from the logits of the negatives (Bengio and Senecal 2008; Jean et al.
     2015), merge repeated draws, and, but for "nce", never take a row's own class as its negative. The progress bar shows the
     sampled loss. With "negative_sampling" the bias includes log q of the sampler, which word2vec's loss leaves out, so that
-    the logits become log-probabilities up to a constant.
+    the logits become log odds up to a constant: nearly log-probabilities where these are small.
     Adagrad keeps one accumulator a row of E and V and one an element of W and the bias. The bias starts at the log class
     frequencies and is trained. Where a sparse direct term is the only one, it is not: it stays at half of them (of the first
     call of `partial_fit`) until it is calibrated. docs/exact_on_the_support.md tells how direct="sparse" works and why it is
