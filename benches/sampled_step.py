@@ -7,7 +7,7 @@ import numpy as np
 from fastsoftmax import _threads
 from fastsoftmax._model import Model
 from fastsoftmax._runner import Runner
-from fastsoftmax._training import Sampled as SampledSoftmax
+from fastsoftmax._training import Sampled
 from fastsoftmax.optimizers import Adagrad
 from fastsoftmax.sampled import Candidates
 from fastsoftmax.samplers import Unigram
@@ -23,14 +23,11 @@ def ours(p):
     s = problems.SAMPLED
     runner = Runner(Model(E=p.E, V=p.V, bias=p.bias, state=p.state), p.X, n_threads=_threads.resolve(None))
     rule, rng = Adagrad(problems.LEARNING_RATE, epsilon=EPSILON), np.random.default_rng(0)
-    sampling = SampledSoftmax(Unigram(p.counts), s.n_negatives)
+    sampling = Sampled(Unigram(p.counts), s.n_negatives)
 
     def step(rows, drawn=None):
-        if drawn is None:
-            candidates, target = sampling.candidates(p.target[rows], rng)
-        else:
-            c = Candidates(p.target[rows], *drawn)
-            candidates, target = {"class_ids": c.class_ids, "offset": c.offset}, c.target
+        target = p.target[rows]
+        candidates = sampling.candidates(target, rng) if drawn is None else {"candidates": Candidates(target, *drawn)}
         return runner.step(rows, target, rule, **candidates)
 
     def call(drawn=None):

@@ -3,8 +3,8 @@
     python -m benches.sampling DATA.npz [--methods TEXT ...] [--epochs N] [--output RECORDS.json]
     python -m benches.sampling --figures RECORDS.json ...
 
-DATA.npz holds `X_data`, `X_indices`, `X_indptr` and `X_shape` of a CSR matrix, its labels `y`, and the same as `X_test_...` and
-`y_test` (`pack` writes it). Records are added to those of earlier runs; the figures are docs/sampling_over_time and
+DATA.npz holds `X_data`, `X_indices`, `X_indptr` and `X_shape` of a CSR matrix, its labels `y`, and the same as `X_test_...`
+and `y_test` (`pack` writes it). Records are added to those of earlier runs; the figures are docs/sampling_over_time and
 docs/sampling_bias.
 """
 
@@ -20,14 +20,15 @@ import numpy as np
 from scipy import sparse
 
 from fastsoftmax import SoftmaxClassifier, linear_cross_entropy, sampled_cross_entropy, samplers
-from fastsoftmax._training import FullSoftmax, Part, Sampled
+from fastsoftmax._training import FullSoftmax, Sampled
 
 DOCS = Path(__file__).parent.parent / "docs"
 TOP = 20
-SERIES = ("full softmax", "in_batch", "unigram 1024")  # of the figure over time
+DEFAULT = "in_batch, running normaliser"
+SERIES = ("full softmax", DEFAULT, "unigram 1024")  # of the figure over time
 
 
-# -- methods that are no part of the library: what they would need is here --
+# -- a method that is no part of the library: what it would need is here --
 
 
 class EndsFull:
@@ -46,43 +47,10 @@ class EndsFull:
         self.sampled.observe(target)
 
 
-class NormalisedPart(Part):
-    """A running log-normaliser for each training row, in place of the one that the step's own draws give.
-
-    log Z moves by mirror descent towards each new estimate, exp(log Z) <- (1 - rate) exp(log Z) + rate Z (arXiv:2602.02877).
-    """
-
-    rate = 0.5
-
-    def step(self, rows, target, weight, rng, rate):
-        if not hasattr(self, "log_z"):
-            self.log_z = np.full(self.runner.X.shape[0], -np.inf)
-        self.optimizer.learning_rate = self.learning_rate * rate
-        candidates = self.loss.candidates(target, rng)["candidates"]
-        forward = self.runner.forward(rows, target, candidates=candidates, memory=self.runner.working_memory)
-        old = np.where(np.isinf(self.log_z[rows]), forward.lse, self.log_z[rows])
-        self.log_z[rows] = np.logaddexp(np.log(1 - self.rate) + old, np.log(self.rate) + forward.lse)
-        scale = weight / len(rows)
-        share = scale * np.exp(forward.lse - self.log_z[rows])  # of p in the gradient, in place of `scale`
-        none = np.zeros(len(candidates.class_ids), self.runner.model.dtype)
-        backward = forward.backward
-        forward.backward = lambda *args, **options: backward(
-            *args, **options | {"smoothing": (share, np.zeros(len(rows)), none), "rounding": None}
-        )
-        self.runner._backward(forward, scale, self.optimizer, None)
-        return scale @ forward.nll
-
-
 def end_full(share, trainer, n_epochs):
     for part in trainer.parts:
         if isinstance(part.loss, Sampled):
             part.loss = EndsFull(part.loss, n_epochs * trainer.steps_per_epoch, share)
-
-
-def normalise(trainer, n_epochs):
-    for i, part in enumerate(trainer.parts):
-        if isinstance(part.loss, Sampled):
-            trainer.parts[i] = NormalisedPart(part.runner, part.loss, part.optimizer, part.n_epochs)
 
 
 # -- what is measured --
@@ -103,8 +71,11 @@ def methods():
     low_rank = {"direct": None, "hidden_size": 128}
     yield Method("full softmax", low_rank | {"loss": "softmax"})
     yield Method("full softmax, exact gradient", low_rank | {"loss": "softmax", "gradient_threshold": 0.0})
-    sampled = low_rank | {"loss": "sampled_softmax"}
+    sampled = low_rank | {"loss": "sampled_softmax", "normaliser_rate": 1.0}
     yield Method("in_batch", sampled)
+    normalised = low_rank | {"loss": "sampled_softmax", "normaliser_rate": 0.5}
+    yield Method(DEFAULT, normalised)
+    yield Method("unigram 1024, running normaliser", normalised | {"sampler": "unigram"})
     for n in (64, 256, 1024, 4096):
         yield Method(f"unigram {n}", sampled | {"sampler": "unigram", "n_negatives": n})
     for name in ("uniform", "learned_unigram"):
@@ -115,7 +86,6 @@ def methods():
         parameters = sampled | {"n_negatives": n}
         yield Method(f"in_batch + uniform {n}", parameters, mixed(lambda counts: samplers.Uniform(len(counts))))
         yield Method(f"in_batch + multi_index {n}", parameters, mixed(lambda counts: samplers.MultiIndex(len(counts))))
-    yield Method("in_batch, running normaliser", sampled, change=normalise)
     yield Method("in_batch, last tenth full", sampled, change=partial(end_full, 0.1))
     yield Method("in_batch, constant rate", sampled | {"schedule": "constant"})
     for loss in ("nce", "sampled_logistic", "negative_sampling"):
@@ -141,8 +111,8 @@ def fit(method, X, y, **options):
     if method.change is not None:
         make = model._trainer
 
-        def changed(self, X, codes, weight, n_epochs=None):
-            trainer = make(X, codes, weight, n_epochs)
+        def changed(self, *args, **options):
+            trainer = make(*args, **options)
             method.change(trainer, self.max_iter)
             return trainer
 
@@ -153,7 +123,7 @@ def fit(method, X, y, **options):
 
 
 def measure(method, data, **options):
-    """A record: quality on the test rows, whose labels of no training row count as errors but in the NLL, which leaves them out."""
+    """A record of quality on the test rows. A label of no training row counts as an error; the NLL leaves it out."""
     X, y, X_test, y_test = data
     model, seconds = fit(method, X, y, **options)
     top = model.predict_topk(X_test, TOP)[0] == y_test[:, None]
@@ -162,8 +132,8 @@ def measure(method, data, **options):
     return {
         "method": method.name,
         "epochs": model.max_iter,
-        "seconds": round(seconds[0], 2),
-        "CPU seconds": round(seconds[1], 2),  # what counts where other processes compete
+        "seconds": round(float(seconds[0]), 2),
+        "CPU seconds": round(float(seconds[1]), 2),  # what counts where other processes compete
         "P@1": round(100 * float(top[:, 0].mean()), 2),
         f"hit@{TOP}": round(100 * float(top.any(axis=1).mean()), 2),
         "NLL": round(nll, 4),

@@ -218,6 +218,7 @@ class Forward(_Pass):
         The loss of a row is a sum of logistic ones: weight softplus(logit) over all candidates but its own target, and
         softplus(-logit) of that. None: it is that of softmax.
     keeps_hits : whether a row's own target is one of those other candidates as well, with its offset and weight
+    n_own : how much of that weight does not count; of logistic losses
     target_shift : (n_rows,) added to the logits of the targets
     memory : bytes to keep exp(logits) in for `backward`, and for all else that both passes need
     n_threads : resolved number of threads
@@ -234,8 +235,8 @@ class Forward(_Pass):
     """
 
     def __init__(
-        self, terms, target=None, *, offset=None, weight=None, keeps_hits=False, target_shift=0.0, memory=0, n_threads=1,
-        workspace=None,
+        self, terms, target=None, *, offset=None, weight=None, keeps_hits=False, n_own=0, target_shift=0.0, memory=0,
+        n_threads=1, workspace=None,
     ):  # fmt: skip
         super().__init__(terms, n_threads, workspace, memory)
         self.target = target
@@ -248,9 +249,10 @@ class Forward(_Pass):
         self.target_logit.fill(-np.inf)
         for begin, end in self.blocks(n_parts):
             _linear.forward(terms, self, begin, end)
-        self.hit = None  # the targets' logits as negatives
+        self.hit = self.hit_weight = None  # the targets' logits as negatives
         if keeps_hits:
             self.hit = self.target_logit + (0.0 if offset is None else self.offset[target])
+            self.hit_weight = None if weight is None else self.weight[target] - n_own
         self.target_logit += target_shift
         self._reduce()
 
@@ -271,7 +273,7 @@ class Forward(_Pass):
                 self.lse, self.rest = None, self.sum.sum(axis=0)[: self.terms.n_rows]
                 self.nll = self.rest + np.logaddexp(0.0, -self.target_logit)
                 if self.hit is not None:
-                    self.nll += self.weight[self.target] * np.logaddexp(0.0, self.hit)
+                    self.nll += self.hit_weight * np.logaddexp(0.0, self.hit)
                 return
             self.rest = self.log_sum_exp()
             negatives = self.rest if self.hit is None else np.logaddexp(self.rest, self.hit)
@@ -301,6 +303,10 @@ class Forward(_Pass):
             What stands for the log-sum-exps in the gradients, where a better estimate is known; not together with
             `smoothing` or `lse`. For softmax alone.
         """
+        if not self.n_tiles:  # no candidates
+            if dhidden is not None:
+                dhidden.fill(0)
+            return
         if self.target is None:
             self.target = np.full(self.terms.n_rows, -1)
         if self.weight is None:
@@ -341,7 +347,7 @@ class Forward(_Pass):
     def _logistic_gradient(self, scale):
         target = -scale * np.exp(-np.logaddexp(0.0, self.target_logit))
         if self.hit is not None:
-            target += scale * self.weight[self.target] * np.exp(-np.logaddexp(0.0, -self.hit))
+            target += scale * self.hit_weight * np.exp(-np.logaddexp(0.0, -self.hit))
         return LogitGradient(scale, None, target)
 
     def _prepare(self, rounding, parts, dhidden):

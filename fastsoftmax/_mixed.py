@@ -45,7 +45,7 @@ class InBatch(AliasSampler):
        sampled softmax for large-scale retrieval", RecSys 2025. doi:10.1145/3705328.3748033, arXiv:2507.09331
     """
 
-    _draws_batch = True
+    _n_batches = 1
 
     def __init__(self, counts, least=64):
         self.least = _validation.check_int("least", least, minimum=0)
@@ -101,7 +101,7 @@ class Mixed(Sampler):
         self.shares = _validation.check_shares("shares", shares, len(self.samplers))
         self.n_classes = self.samplers[0].n_classes
         self.follows_model = any(sampler.follows_model for sampler in self.samplers)
-        self._draws_batch = any(sampler._draws_batch for sampler in self.samplers)
+        self._n_batches = sum(sampler._n_batches for sampler in self.samplers)
         # Of `draw_for`: the shares of those whose number of draws is not the batch's.
         self._shares_beside_batch = tuple(
             0.0 if isinstance(sampler, InBatch) else share

@@ -1,14 +1,17 @@
 """A sampler that follows the model: classes that are likely for a batch are drawn more often."""
 
 import functools
+import warnings
 
 import numpy as np
 
-from fastsoftmax import _validation
+from fastsoftmax import _threads, _validation
 from fastsoftmax._sampler import Sampler
 
 ROWS_TO_LEARN = 50_000  # classes that the centres are found from, at most
 ITERATIONS = 8  # of k-means, the first time; later it goes on from the centres before
+SMALLEST_TOTAL = 1e-200  # of a row over cells, relative to the best of each half: below it digits are lost
+CHUNK_SCORES = 1 << 20  # rows times cells, where each cell is gone through
 
 
 class MultiIndex(Sampler):
@@ -35,9 +38,12 @@ class MultiIndex(Sampler):
 
     Notes
     -----
-    Takes 26 bytes a class. A draw is O(log n_classes). The proposal is MIDX's [1]_ with the popularity of a class for its
-    share of a cell, for a batch instead of a row: the mean over rows of a product over codes is a matrix product, so it costs
-    ``n_rows * n_codes**2`` multiply-adds.
+    Takes 26 bytes a class, and about 50 and a copy of half of the weights more while the clusters are made. A draw is
+    O(log n_classes). As long as all weights are zeros, there is one cell; weights or a bias that are not finite are not taken
+    up.
+
+    The proposal is MIDX's [1]_ with the popularity of a class for its share of a cell, for a batch instead of a row: the mean
+    over rows of a product over codes is a matrix product, so it costs ``n_rows * n_codes**2`` multiply-adds.
 
     References
     ----------
@@ -59,40 +65,52 @@ class MultiIndex(Sampler):
         return f"MultiIndex({self.n_classes}, n_codes={self.n_codes}, refresh_every={self.refresh_every})"
 
     def follow(self, V, bias):
-        if self._steps % self.refresh_every == 0:
+        if self._steps % self.refresh_every == 0 and _is_finite(V) and _is_finite(bias):
             self._index(V, bias)
         self._steps += 1
 
     def _index(self, V, bias):
-        """Cells of all classes, and within each its classes with running sums of their shares."""
+        """Cells of all classes, by the nearest centre of each half."""
         middle = V.shape[1] // 2
         codes = [self._cluster(h, half) for h, half in enumerate((V[:, :middle], V[:, middle:]))]
         weights = bias - bias.max(initial=-np.inf)
         self._fill(codes[0] * np.uint16(self.n_codes) + codes[1], np.exp(weights, dtype=np.float64))
 
     def _fill(self, cells, weights):
+        """The classes of each cell, side by side, with running sums of their shares: each cell's add up to 1."""
         self._cells, self._weights = cells, weights
         self._order = np.argsort(cells, kind="stable")
-        self._ends = np.cumsum(weights[self._order])
         counts = np.bincount(cells, minlength=self.n_codes**2)
         self._cell_ptr = np.concatenate([[0], np.cumsum(counts)])
         self._mass = np.bincount(cells, weights=weights, minlength=self.n_codes**2)
+        mass = np.where(self._mass > 0, self._mass, 1.0)
+        self._ends = np.cumsum((weights / mass[cells])[self._order])
 
     def _cluster(self, h, half):
         """The nearest of the centres of half `h`, which move to where the classes are now."""
+        if not half.any():  # before training, or of no columns
+            self._centres[h] = np.zeros((1, half.shape[1]), half.dtype)
+            return np.zeros(len(half), np.uint16)
         from sklearn.cluster import KMeans
+        from sklearn.exceptions import ConvergenceWarning
 
         half = np.ascontiguousarray(half)
         sample = half[:: -(-len(half) // ROWS_TO_LEARN)]
         n_codes = min(self.n_codes, len(sample))
-        old = self._centres[h]
-        init = sample[:: max(1, len(sample) // n_codes)][:n_codes] if old is None else old
-        means = KMeans(n_codes, init=init, n_init=1, max_iter=ITERATIONS if old is None else 2).fit(sample)
-        self._centres[h] = means.cluster_centers_
-        return means.predict(half).astype(np.uint16)
+        init, n_iter = self._centres[h], 2
+        if init is None or len(init) != n_codes:
+            init, n_iter = sample[:: len(sample) // n_codes][:n_codes], ITERATIONS
+        with warnings.catch_warnings(), _threads.one_thread():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different rows than centres
+            means = KMeans(n_codes, init=init, n_init=1, max_iter=n_iter).fit(sample)
+            self._centres[h] = means.cluster_centers_
+            return means.predict(half).astype(np.uint16)
 
     def _propose(self, n, rng, target=None, hidden=None):
-        cell_probability = self._mass / self._mass.sum() if hidden is None else self._cell_probabilities(hidden)
+        cell_probability = self._mass / self._mass.sum()
+        if hidden is not None and self._centres[0] is not None:
+            with _threads.one_blas_thread():
+                cell_probability = self._cell_probabilities(hidden)
         per_weight = np.divide(cell_probability, self._mass, out=np.zeros_like(self._mass), where=self._mass > 0)
         edges = np.cumsum(cell_probability)
         cells = np.minimum(np.searchsorted(edges, rng.random(n) * edges[-1], side="right"), len(edges) - 1)
@@ -105,14 +123,28 @@ class MultiIndex(Sampler):
     def _cell_probabilities(self, hidden):
         """The mean over rows of the probability of each cell."""
         middle = hidden.shape[1] // 2
-        scores = []
+        logits = []
         for centres, half in zip(self._centres, (hidden[:, :middle], hidden[:, middle:]), strict=True):
-            logits = np.full((len(hidden), self.n_codes), -np.inf)
-            logits[:, : len(centres)] = half @ centres.T
-            scores.append(np.exp(logits - logits.max(axis=1, keepdims=True)))
+            logits.append(np.full((len(hidden), self.n_codes), -np.inf))
+            logits[-1][:, : len(centres)] = half @ centres.T
+            logits[-1] -= logits[-1].max(axis=1, keepdims=True)
+        scores = np.exp(logits)
         mass = self._mass.reshape(self.n_codes, self.n_codes)
         total = np.einsum("ij,ij->i", scores[0] @ mass, scores[1])
-        return (mass * ((scores[0] / total[:, None]).T @ scores[1]) / len(hidden)).ravel()
+        lost = np.flatnonzero(total < SMALLEST_TOTAL)  # rows whose best codes have no class in common
+        total[lost] = np.inf
+        by_cell = (mass * ((scores[0] / total[:, None]).T @ scores[1])).ravel()
+        step = max(1, CHUNK_SCORES // mass.size)
+        for start in range(0, len(lost), step):
+            by_cell += self._by_each_cell(*(z[lost[start : start + step]] for z in logits))
+        return by_cell / len(hidden)
+
+    def _by_each_cell(self, first, second):
+        """The sum over rows of the probability of each cell, for any logits of the two halves."""
+        with np.errstate(divide="ignore"):
+            logits = (first[:, :, None] + second[:, None, :]).reshape(len(first), -1) + np.log(self._mass)
+        scores = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return (scores / scores.sum(axis=1, keepdims=True)).sum(axis=0)
 
     def _batch_counts(self, class_ids, per_weight):
         return per_weight[self._cells[class_ids]] * self._weights[class_ids]
@@ -125,3 +157,8 @@ class MultiIndex(Sampler):
 
     def _probability(self, class_ids):
         return self._weights[class_ids] / self._mass.sum()
+
+
+def _is_finite(a):
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.isfinite(a.sum(dtype=np.float64))

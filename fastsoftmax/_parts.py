@@ -3,22 +3,24 @@
 import numpy as np
 
 from fastsoftmax import _planning, samplers
+from fastsoftmax import _validation as v
 from fastsoftmax._joint_runner import HeadAndTail, JointPart, JointRunner
-from fastsoftmax._training import FullSoftmax, Part, Sampled
+from fastsoftmax._training import FullSoftmax, Part, RunningNormaliser, Sampled
 
 DIRECT_EPOCHS = 3  # of a sparse term beside a low-rank one: it learns no more in further ones
 
 
-def make(classifier, X, optimizer, n_epochs=None):
+def make(classifier, X, optimizer, n_epochs=None, comes_again=False):
     """The Parts for steps on rows of the checked X, for whose optimisers the model is ready.
 
+    comes_again : whether each row does, so that what is known of it after a step is of use in the next
     n_epochs : over which the learning rates fall to zero; None: they do not fall
     """
     c = classifier
     if c.joint and c.direct_ == "sparse" and c.hidden_size_ is not None:
         direct_optimizer = _direct_optimizer(c)
         runner = c._runner(X, kind=JointRunner, direct_optimizer=direct_optimizer)
-        return [JointPart(runner, _loss(c, HeadAndTail), optimizer, direct_optimizer, n_epochs)]
+        return [JointPart(runner, _loss(c, runner, HeadAndTail), optimizer, direct_optimizer, n_epochs)]
     parts = []
     if c.direct_ == "sparse" and c.direct_learning_rate != 0:
         runner = c._runner(X, c._model.sparse_direct())
@@ -28,16 +30,22 @@ def make(classifier, X, optimizer, n_epochs=None):
         model = c._model.low_rank() if c.direct_ == "sparse" else c._model
         if model.E is not None and len(model.E) < X.shape[1]:
             X = X[:, : len(model.E)]
-        parts.append(Part(c._runner(X, model), _loss(c, Sampled), optimizer, n_epochs))
+        runner = c._runner(X, model)
+        normaliser = None
+        rate = _planning.normaliser_rate(c.normaliser_rate, c.loss_, len(c.classes_))
+        if comes_again and rate < 1:
+            normaliser = RunningNormaliser(X.shape[0], rate)
+        parts.append(Part(runner, _loss(c, runner, Sampled), optimizer, n_epochs, normaliser=normaliser))
     return parts
 
 
-def _loss(c, sampled):
-    """The loss of the low-rank or dense term, whose sampler goes on from earlier calls of partial_fit."""
+def _loss(c, runner, sampled):
+    """The loss of the low-rank or dense term, whose sampler goes on from earlier calls of partial_fit if it is the same."""
     if c.loss_ == "softmax":
         return FullSoftmax(c.gradient_threshold)
-    if c._sampler is None:
-        c._sampler = samplers.make(c.sampler, c._class_counts)
+    if c._sampler is None or c.sampler != c._sampler_given:
+        c._sampler, c._sampler_given = samplers.make(c.sampler, c._class_counts, c.loss_), c.sampler
+    v.check_followed("sampler", c._sampler, runner.has_hidden)
     return sampled(c._sampler, c.n_negatives, c.loss_)
 
 

@@ -11,6 +11,7 @@ from fastsoftmax.sampled import LOSSES
 
 AUTO_HIDDEN_SIZE = 128
 AUTO_SAMPLED_CLASSES = 8192  # "auto" samples candidates from this many classes on
+NORMALISER_RATE = 0.5  # 0.2 to 0.7 do about as well with many classes, none at all with a thousand
 # "auto" of a low-rank term that is calibrated: its logits may be as weak as generalises best
 CALIBRATED_ALPHA = 3e-5
 CALIBRATED_CLASS_ALPHA = 2.0  # a class: as many rows as it has share it
@@ -89,6 +90,15 @@ def choose(params, n_samples, n_classes, n_features, *, n_entries, dense_input):
     if alpha == "auto":
         alpha = CALIBRATED_ALPHA if calibrated else 0.0
     return Plan(loss, direct, hidden_size, alpha, class_alpha, n_rows, *forecast(hidden_size, direct))
+
+
+def normaliser_rate(rate, loss, n_classes):
+    """That of a RunningNormaliser; 1: there is none."""
+    if loss != "sampled_softmax":
+        return 1.0
+    if rate != "auto":
+        return rate
+    return NORMALISER_RATE if n_classes >= AUTO_SAMPLED_CLASSES else 1.0
 
 
 def sparse_optimizer(params, n_classes, row_norm, damping):

@@ -108,11 +108,15 @@ def linear_topk(X, W, k, bias=None):
     return class_ids, np.take_along_axis(log_proba, class_ids, axis=1)
 
 
-def sampled_cross_entropy(
-    X,
-    W,
+def sampled_cross_entropy(X, W, target, bias=None, **draws):
+    """(loss, (dX, dW, dbias)) with gradients of all classes; `draws` as for `sampled_losses`."""
+    losses, dlogits = sampled_losses(linear_logits(X, W, bias), target, **draws)
+    return losses.mean(), _linear_gradients(X, W, dlogits / len(losses))
+
+
+def sampled_losses(
+    logits,
     target,
-    bias=None,
     *,
     class_ids,
     log_expected_counts=None,
@@ -120,16 +124,14 @@ def sampled_cross_entropy(
     loss="sampled_softmax",
     remove_accidental_hits=None,
 ):
-    """(loss, (dX, dW, dbias)) with gradients of all classes: row by row, negatives with a draw a place."""
-    logits = linear_logits(X, W, bias)
-    n_rows = len(logits)
+    """Losses (n_rows,) and gradients of their sum by all logits: row by row, negatives with a draw a place."""
     masses, target_counts = _masses(target, target_log_expected_counts, logits.shape)
     counts = np.zeros(len(class_ids)) if loss == "negative_sampling" else log_expected_counts
     if loss == "negative_sampling":
         target_counts = np.zeros_like(target_counts)
     removes = loss != "nce" if remove_accidental_hits is None else remove_accidental_hits
-    total, dlogits = 0.0, np.zeros_like(logits)
-    for i in range(n_rows):
+    losses, dlogits = np.zeros(len(logits)), np.zeros_like(logits)
+    for i in range(len(logits)):
         true = np.flatnonzero(masses[i])
         drawn = ~np.isin(class_ids, true) if removes else np.ones(len(class_ids), bool)
         classes = np.concatenate([true, class_ids[drawn]]).astype(np.int64)
@@ -137,15 +139,14 @@ def sampled_cross_entropy(
         is_true = np.arange(len(z)) < len(true)
         mass = np.where(is_true, masses[i, classes], 0.0)
         if loss == "sampled_softmax":
-            row_loss, dz = -(mass[is_true] * log_softmax(z)[is_true]).sum(), softmax(z) - mass
+            losses[i], dz = -(mass[is_true] * log_softmax(z)[is_true]).sum(), softmax(z) - mass
         else:
             # a true class has its mass of softplus(-z), a negative softplus(z)
             sign, weight = np.where(is_true, -1.0, 1.0), np.where(is_true, mass, 1.0)
-            row_loss = (weight * np.logaddexp(0.0, sign * z)).sum()
+            losses[i] = (weight * np.logaddexp(0.0, sign * z)).sum()
             dz = weight * sign * np.exp(-np.logaddexp(0.0, -sign * z))
-        total += row_loss / n_rows
-        np.add.at(dlogits[i], classes, dz / n_rows)
-    return total, _linear_gradients(X, W, dlogits)
+        np.add.at(dlogits[i], classes, dz)
+    return losses, dlogits
 
 
 def _masses(target, target_log_expected_counts, shape):
@@ -192,11 +193,17 @@ def update(rule, w, gradient, state=None, alpha=0.0):
     return w - rule.learning_rate * gradient / (np.sqrt(state) + rule.epsilon), state
 
 
-def model_step(arrays, X, target, rule, *, class_ids=None, log_expected_counts=None):
-    """(loss, arrays) after one step on the mean loss of a batch: `arrays` by name, as `_model.Model.arrays` gives them.
+def model_step(arrays, X, target, rule, *, weight=1.0, threshold=0.0, row_keys=None, **draws):
+    """(loss, arrays) after one step on the mean of weight times loss of a batch.
 
-    Only rows of `E` and columns of `W` whose features occur in X are touched (of dense X all), and with `class_ids`,
-    the drawn classes, only those and the targets.
+    Only rows of `E` and columns of `W` whose features occur in X are touched (of dense X all), and with draws only the
+    drawn classes and the targets.
+
+    Parameters
+    ----------
+    arrays : by name, as `_model.Model.arrays` gives them
+    threshold, row_keys : as for `round_small`
+    draws : as for `sampled_losses`; none: full softmax
     """
     arrays = {name: a.astype(np.float64) for name, a in arrays.items()}
     features = np.unique(X.indices) if sparse.issparse(X) else np.arange(X.shape[1])
@@ -205,22 +212,28 @@ def model_step(arrays, X, target, rule, *, class_ids=None, log_expected_counts=N
     # both terms are one linear softmax of (x, x E)
     hidden = np.hstack([X[:, :n_direct], X @ E])
     weights = np.hstack([arrays.get(name, np.zeros((n_classes, 0))) for name in "WV"])
-    if class_ids is None:
-        classes = np.arange(n_classes)
-        loss, (dhidden, dweights, dbias) = linear_cross_entropy(hidden, weights, target, arrays["bias"])
+    logits, scale = linear_logits(hidden, weights, arrays["bias"]), np.full(len(X), 1 / len(X)) * weight
+    if draws:
+        classes = np.union1d(draws["class_ids"], target)
+        losses, dlogits = sampled_losses(logits, target, **draws)
     else:
-        classes = np.union1d(class_ids, target)
-        loss, (dhidden, dweights, dbias) = sampled_cross_entropy(
-            hidden, weights, target, arrays["bias"], class_ids=class_ids, log_expected_counts=log_expected_counts
-        )
+        classes = np.arange(n_classes)
+        losses, dlogits = cross_entropy(logits, target, reduction="none")
+        if threshold:
+            is_target = classes == target[:, None]
+            dlogits = np.where(is_target, dlogits, round_small(softmax(logits, axis=1), threshold, row_keys))
+    dhidden, dweights, dbias = _linear_gradients(hidden, weights, dlogits * scale[:, None])
     dW, dV = dweights[:, :n_direct], dweights[:, n_direct:]
+    has_class_alpha = rule.class_alpha is not None and "V" in arrays
+    if has_class_alpha:
+        np.add.at(dV, target, rule.class_alpha * scale[:, None] * arrays["V"][target])
     gradients = {"W": dW, "V": dV, "bias": dbias, "E": X.T @ dhidden[:, n_direct:]}
     touched = {"W": np.ix_(classes, features), "V": classes, "bias": classes, "E": features}
     for name in [name for name in arrays if not name.startswith("state.")]:
         at, state = touched[name], arrays.get(f"state.{name}")
-        alpha = 0.0 if name == "bias" else rule.alpha
+        alpha = 0.0 if name == "bias" or (name == "V" and has_class_alpha) else rule.alpha
         w, s = update(rule, arrays[name][at], gradients[name][at], None if state is None else state[at], alpha)
         arrays[name][at] = w
         if s is not None:
             state[at] = s
-    return loss, arrays
+    return scale @ losses, arrays

@@ -86,6 +86,11 @@ class Runner:
             normalise=False,
         )
 
+    @property
+    def has_hidden(self):
+        """Whether output weights have dense inputs."""
+        return self.dense_direct or self.model.E is not None
+
     def hidden(self, rows):
         """The inputs (n_rows, n_hidden) of the dense output weights: the hidden layer, or dense rows of X."""
         if self.dense_direct:

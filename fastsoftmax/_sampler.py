@@ -19,7 +19,7 @@ class Sampler(ABC):
     """
 
     follows_model = False
-    _draws_batch = False  # whether `draw_for` gives the batch's own targets as negatives
+    _n_batches = 0  # how many times `draw_for` gives the batch's own targets as negatives
 
     def draw(self, n, rng, *, unique=False):
         """Draw `n` classes.
@@ -103,7 +103,7 @@ class Sampler(ABC):
             How often each row's own class was to be expected in the same draw; -inf where it is never drawn.
         """
         if unique:
-            _validation.check_unique("unique", self, self._draws_batch)
+            _validation.check_unique("unique", self, self._n_batches)
             class_ids, n_tries = self._draw_unique(n, rng)
             return class_ids, self._log_inclusion(class_ids, n_tries), self._log_inclusion(target, n_tries)
         class_ids, expected_counts = self._propose(n, rng, target, hidden)

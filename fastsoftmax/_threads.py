@@ -1,5 +1,6 @@
-"""The only place that resolves `n_threads`."""
+"""The only place that resolves `n_threads` and limits the threads of others: of BLAS, and of packages that use OpenMP."""
 
+import functools
 import os
 
 SPIN_COUNT = "1000"
@@ -59,3 +60,27 @@ def resolve(n_threads):
 def for_work(n_threads, multiply_adds):
     """Of `n_threads`, as many as the work is worth: waking one takes as long as some hundred thousand of them."""
     return max(1, min(n_threads, int(multiply_adds) >> 18))
+
+
+@functools.cache
+def _blas():
+    """NumPy's; to find the libraries of a process takes 3 ms."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
+
+
+def one_blas_thread():
+    """A context for NumPy's products: on this thread alone, so that small ones wait for no other, and with the same bits
+    however many there are. It takes 10 microseconds."""
+    return _blas().limit(limits=1)
+
+
+def one_thread():
+    """A context for all that other packages do, already imported, in which neither BLAS nor OpenMP has more than a thread.
+
+    What they sum up does not depend on the number of threads then. It takes some milliseconds.
+    """
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(limits=1)

@@ -32,8 +32,8 @@ class Sampled:
     sampler : fastsoftmax.samplers.Sampler
     n_negatives : int
     loss : one of sampled.LOSSES
-        "negative_sampling" takes the logits less log q, the probabilities in one draw, so that the model's own logits become
-        log-probabilities up to a constant (word2vec's bias is the model's less log q, which changes no other gradient).
+        "negative_sampling" is "sampled_logistic": word2vec's bias is the model's less the log expected count, which changes
+        no other gradient, and the model's own logits are those of probabilities.
     """
 
     def __init__(self, sampler, n_negatives, loss="sampled_softmax"):
@@ -42,12 +42,12 @@ class Sampled:
 
     def candidates(self, target, rng, hidden=None):
         class_ids, log_expected, log_expected_targets = self.sampler.draw_for(self.n_negatives, rng, target, hidden)
-        loss, unit = self.loss, 0.0
-        if loss == "negative_sampling":
-            loss, unit = "sampled_logistic", np.log(max(len(class_ids), 1))
-        candidates = Candidates(target, class_ids, log_expected - unit, loss=loss)
+        # where a batch's own targets are negatives, a row's is none of its draws: only what other rows have counts
+        n_own = self.sampler._n_batches if len(target) > 1 else 0
+        loss = "sampled_logistic" if self.loss == "negative_sampling" else self.loss
+        candidates = Candidates(target, class_ids, log_expected, loss=loss)
         if candidates.weight is not None:
-            candidates.target_shift = unit - log_expected_targets
+            candidates.n_own, candidates.target_shift = n_own, -log_expected_targets
         return {"candidates": candidates}
 
     def follow(self, model):

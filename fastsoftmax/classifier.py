@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from fastsoftmax import _calibration, _head, _parts, _planning, _start, optimizers
+from fastsoftmax import _calibration, _head, _parts, _planning, _start, optimizers, samplers
 from fastsoftmax import _validation as v
 from fastsoftmax._prediction import Prediction
 from fastsoftmax._training import Progress, Trainer
@@ -59,6 +59,9 @@ class SoftmaxClassifier(Prediction, ClassifierMixin, BaseEstimator):
         L2 penalty on the class weights V of the low-rank term, ``class_alpha / 2 * ||V_y||^2`` in the loss of each row of
         class y: the same whether a step touches all classes or a sample. None: `alpha`, as for all other weights. "auto":
         2 for each class, 2 n_classes / n_samples a row, where `alpha` is "auto" and the term calibrated, else None.
+    normaliser_rate : float in (0, 1] or "auto"
+        Of sampled softmax in `fit`: each row's estimate of the partition function moves so far, from epoch to epoch, from all
+        its draws before to those of the step. 1: it is that of the step. "auto": 0.5 from 8,192 classes on, else 1.
     early_stopping : bool
         Hold out `validation_fraction` of the rows, stop when their loss has not fallen for `n_iter_no_change` epochs, and
         keep the weights of the best epoch.
@@ -112,8 +115,9 @@ class SoftmaxClassifier(Prediction, ClassifierMixin, BaseEstimator):
     -----
     Sampled losses subtract log(expected count) from the logits of the negatives (Bengio and Senecal 2008; Jean et al.
     2015), merge repeated draws, and, but for "nce", never take a row's own class as its negative. The progress bar shows the
-    sampled loss. With "negative_sampling" the bias includes log q of the sampler, which word2vec's loss leaves out, so that
-    the logits become log-probabilities up to a constant.
+    sampled loss. "negative_sampling" is the same as "sampled_logistic" here: word2vec's loss with a bias that includes the
+    log expected count, so that the logits are log odds, nearly log-probabilities where these are small. The running estimate
+    of the partition function (`normaliser_rate`) is that of arXiv:2602.02877.
     Adagrad keeps one accumulator a row of E and V and one an element of W and the bias. The bias starts at the log class
     frequencies and is trained. Where a sparse direct term is the only one, it is not: it stays at half of them (of the first
     call of `partial_fit`) until it is calibrated. docs/exact_on_the_support.md tells how direct="sparse" works and why it is
@@ -143,6 +147,7 @@ class SoftmaxClassifier(Prediction, ClassifierMixin, BaseEstimator):
         gradient_threshold=3e-4,
         alpha="auto",
         class_alpha="auto",
+        normaliser_rate="auto",
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=1,
@@ -171,6 +176,7 @@ class SoftmaxClassifier(Prediction, ClassifierMixin, BaseEstimator):
         self.gradient_threshold = gradient_threshold
         self.alpha = alpha
         self.class_alpha = class_alpha
+        self.normaliser_rate = normaliser_rate
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
@@ -256,7 +262,8 @@ class SoftmaxClassifier(Prediction, ClassifierMixin, BaseEstimator):
             return
         best, stale = None, 0
         with Progress(X.shape[0], self.max_iter, self.verbose) as progress:
-            trainer = self._trainer(X, codes, weight, self.max_iter if self.schedule == "linear" else None)
+            n_epochs = self.max_iter if self.schedule == "linear" else None
+            trainer = self._trainer(X, codes, weight, n_epochs, comes_again=self.max_iter > 1)
             for epoch in range(self.max_iter):
                 progress.describe(f"epoch {epoch + 1}/{self.max_iter}")
                 self.loss_curve_.append(trainer.epoch(progress))
@@ -338,26 +345,27 @@ class SoftmaxClassifier(Prediction, ClassifierMixin, BaseEstimator):
         self.alpha_, self.class_alpha_ = plan.alpha, plan.class_alpha
         self.classes_, self.n_features_in_ = classes, X.shape[1]
         self._class_counts, self._rng = class_counts, rng
-        self._sampler = None  # made when training begins
+        self._sampler = self._sampler_given = None  # made when training begins
         self.loss_curve_, self.validation_curve_, self.n_iter_, self.calibration_ = [], [], 0, {}
 
-    def _trainer(self, X, codes, weight, n_epochs=None):
-        """A Trainer whose learning rate falls over `n_epochs`, if given."""
+    def _trainer(self, X, codes, weight, n_epochs=None, comes_again=False):
+        """A Trainer whose learning rate falls over `n_epochs`, if given; `comes_again`: it sees the rows several times."""
         self._check_sampling(self.loss_, len(self.classes_))
         optimizer = self._optimizer(self.alpha_, self.class_alpha_)
         is_new = self._model.pattern is not None and "W" not in self._model.state
         self._model.prepare(optimizer)
         if is_new and "W" in self._model.state:
             self._model.state["W"].fill(self._damping)
-        parts = _parts.make(self, X, optimizer, n_epochs)
+        parts = _parts.make(self, X, optimizer, n_epochs, comes_again)
         return Trainer(parts, codes, weight, batch_size=self.batch_size, rng=self._rng)
 
     def _resume(self):
         """Make a loaded model ready for partial_fit: with a new random generator."""
-        self._rng, self._sampler = v.check_rng("random_state", self.random_state), None
+        self._rng = v.check_rng("random_state", self.random_state)
+        self._sampler = self._sampler_given = None
 
     def _check_sampling(self, loss, n_classes):
-        if loss in LOSSES and self.sampler != "in_batch":
+        if loss in LOSSES and samplers.draws_negatives(self.sampler):
             v.check_n_negatives(self.n_negatives, n_classes)
 
     def save(self, path):

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastsoftmax import _validation as v
 from fastsoftmax._model import Model, Pattern
+from fastsoftmax.sampled import LOSSES
 
 FORMAT = "fastsoftmax.SoftmaxClassifier"
 FORMAT_VERSION = 1
@@ -181,7 +182,7 @@ def _check_consistent(classifier):
         raise ValueError(f"the model's bias has dtype {model.bias.dtype}")
     if classifier.classes_.ndim != 1 or not (classifier.classes_[1:] > classifier.classes_[:-1]).all():
         raise ValueError("the model's classes are not in ascending order")
-    v.check_option("the model's loss_", classifier.loss_, ("softmax", "sampled_softmax"))
+    v.check_option("the model's loss_", classifier.loss_, ("softmax", *LOSSES))
     if classifier._class_counts.shape != (n_classes,):
         raise ValueError(f"the model has {n_classes} classes, but {len(classifier._class_counts)} class counts")
     expected = {

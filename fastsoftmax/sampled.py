@@ -49,9 +49,10 @@ class Candidates:
     ----------
     class_ids : (n_candidates,) int64, ascending
     target : (n_rows,) int64, the column of each row's target
-    offset, weight, keeps_hits, target_shift : as _head.Forward takes them
+    offset, weight, keeps_hits, n_own, target_shift : as _head.Forward takes them
     """
 
+    n_own = 0
     target_shift = 0.0
 
     def __init__(self, target, class_ids, log_expected_counts, remove_accidental_hits=None, loss="sampled_softmax"):
@@ -69,7 +70,7 @@ class Candidates:
 
     def options(self):
         """What `_head.Forward` takes beside terms and targets."""
-        return {name: getattr(self, name) for name in ("offset", "weight", "keeps_hits", "target_shift")}
+        return {name: getattr(self, name) for name in ("offset", "weight", "keeps_hits", "n_own", "target_shift")}
 
 
 def sampled_cross_entropy(

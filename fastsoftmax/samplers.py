@@ -12,6 +12,7 @@ from fastsoftmax._mixed import InBatch, Mixed
 from fastsoftmax._multi_index import MultiIndex
 from fastsoftmax._sampler import Sampler
 from fastsoftmax._unigram import Custom, LearnedUnigram, Unigram
+from fastsoftmax.sampled import LOSSES
 
 __all__ = ["Custom", "InBatch", "LearnedUnigram", "LogUniform", "Mixed", "MultiIndex", "Uniform", "Unigram", "make"]
 
@@ -23,7 +24,7 @@ BYTES_PER_CLASS = {
 }  # that samplers take in training, by name
 
 
-def make(sampler, counts):
+def make(sampler, counts, loss="sampled_softmax"):
     """The sampler of this name over the classes of `counts`, or a copy of `sampler`, which may learn.
 
     Parameters
@@ -33,10 +34,13 @@ def make(sampler, counts):
     counts : array-like of shape (n_classes,)
         How often each class was seen. "uniform" and "learned_unigram" use its length alone; "log_uniform" warns where
         it rises.
+    loss : one of fastsoftmax.sampled.LOSSES
+        Logistic ones need a sampler that tells, of any class, how often it was to be expected.
     """
     if not isinstance(sampler, str):
-        sampler = _validation.check_sampler("sampler", sampler, len(counts))
-        return copy.deepcopy(sampler) if isinstance(sampler, Sampler) else _Foreign(sampler)
+        is_logistic = LOSSES[loss].is_logistic
+        sampler = _validation.check_sampler("sampler", sampler, len(counts), loss if is_logistic else None)
+        return copy.deepcopy(sampler) if isinstance(sampler, Sampler) else _Foreign(sampler, is_logistic)
     makers = {
         "uniform": lambda: Uniform(len(counts)),
         "log_uniform": lambda: LogUniform(len(counts), counts),
@@ -46,6 +50,11 @@ def make(sampler, counts):
         "multi_index": lambda: MultiIndex(len(counts)),
     }
     return makers[_validation.check_option("sampler", sampler, tuple(makers))]()
+
+
+def draws_negatives(sampler):
+    """Whether `n_negatives` is of any use to a sampler, or the name of one."""
+    return not (isinstance(sampler, InBatch) or (isinstance(sampler, str) and sampler == "in_batch"))
 
 
 class Uniform(Sampler):
@@ -112,21 +121,24 @@ class LogUniform(Sampler):
 
 
 class _Foreign:
-    """A user's object with nothing but `draw` and `n_classes`, and maybe `log_expected_counts`, in training."""
+    """A user's object with nothing but `draw` and `n_classes`, and for logistic losses `log_expected_counts`, in training."""
 
     follows_model = False
+    _n_batches = 0
 
-    def __init__(self, sampler):
-        self.sampler = sampler
+    def __init__(self, sampler, is_logistic):
+        self.sampler, self.is_logistic = sampler, is_logistic
 
     def draw_for(self, n, rng, target, hidden=None):
         class_ids, log_expected = self.sampler.draw(n, rng)
         class_ids = _validation.check_class_ids("the sampler's class_ids", class_ids, self.sampler.n_classes)
-        name = "the sampler's log_expected_counts"
+        name, log_expected_targets = "the sampler's log_expected_counts", None
         log_expected = _validation.check_log_expected_counts(name, log_expected, class_ids.shape, "class_ids")
-        log_expected_targets = None
-        if hasattr(self.sampler, "log_expected_counts"):
+        if self.is_logistic:
             log_expected_targets = self.sampler.log_expected_counts(target, n)
+            log_expected_targets = _validation.check_log_expected_counts(
+                name, log_expected_targets, target.shape, "target"
+            )
         return class_ids, log_expected, log_expected_targets
 
     def observe(self, target):

@@ -118,7 +118,11 @@ BAD_PARAMS = [
     ({"working_memory": -1}, ValueError, "working_memory must be at least 0, got -1"),
     ({"random_state": "seed"}, TypeError, "random_state must be .*'seed'"),
     ({"early_stopping": True, "validation_fraction": 1.5}, ValueError, "validation_fraction must be at most .*1.5"),
-    ({"loss": "sampled_softmax", "n_negatives": 12}, ValueError, r"n_negatives must be below .*\(12\), got 12"),
+    (
+        {"loss": "nce", "sampler": "uniform", "n_negatives": 12},
+        ValueError,
+        r"n_negatives must be below .*\(12\), got 12",
+    ),
     ({"loss": "sampled_softmax", "n_negatives": 3, "sampler": "zipf"}, ValueError, "sampler must be one of .*'zipf'"),
     ({"loss": "sampled_softmax", "n_negatives": 3, "sampler": 7}, TypeError, "sampler must be .*7"),
 ]

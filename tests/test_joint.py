@@ -12,7 +12,7 @@ from fastsoftmax._model import Model, Pattern
 from fastsoftmax._training import FullSoftmax
 from fastsoftmax.optimizers import SGD, Adagrad
 from fastsoftmax.sampled import Candidates
-from fastsoftmax.samplers import LogUniform
+from fastsoftmax.samplers import InBatch, LogUniform
 
 N_ROWS, N_FEATURES, N_CLASSES, HIDDEN = 30, 40, 150, 11
 RULES = {
@@ -50,8 +50,7 @@ def targets(n_classes=N_CLASSES):
 
 def drawn(class_ids, log_expected_counts):
     """What `step` takes."""
-    candidates = Candidates(np.empty(0, np.int64), class_ids, log_expected_counts)
-    return {"class_ids": candidates.class_ids, "offset": candidates.offset}
+    return {"candidates": Candidates(np.empty(0, np.int64), class_ids, log_expected_counts)}
 
 
 def draws(n=60, n_classes=N_CLASSES):
@@ -187,6 +186,34 @@ def test_the_partition_function_is_right_on_average(sparse_X):
     assert abs(np.mean(found) - full) < 4 * np.std(found) / np.sqrt(len(found))
 
 
+def test_the_partition_function_is_right_on_average_with_the_batchs_targets(sparse_X):
+    """The targets of 20 other rows, independent of the row, estimate the tail."""
+    rules, row, rng = (SGD(1e-9), SGD(1e-9)), ROWS[:1], np.random.default_rng(0)
+    counts = rng.integers(1, 20, N_CLASSES)
+    loss, target = HeadAndTail(InBatch(counts), 60), targets()[:1]
+    runner = make_runner(sparse_X, rules)
+    full, found = np.exp(runner.step(row, target, rules[0])), []
+    for _ in range(2000):
+        others = rng.choice(N_CLASSES, size=20, p=counts / counts.sum())
+        candidates = loss.candidates(np.concatenate([target, others]), rng)
+        found.append(np.exp(runner.step(row, target, rules[0], **candidates)))
+    assert np.std(found) > 0
+    assert abs(np.mean(found) - full) < 4 * np.std(found) / np.sqrt(len(found))
+    assert np.std(found) / np.sqrt(len(found)) < 0.01 * full
+
+
+def test_a_batch_of_one_row_has_no_tail(sparse_X):
+    """Its head is all there is: the same as where the tail's classes hardly count."""
+    rules, row = RULES["adagrad"], ROWS[1:2]
+    runner, expected = make_runner(sparse_X, rules), make_runner(sparse_X, rules)
+    candidates = HeadAndTail(InBatch(np.ones(N_CLASSES)), 60).candidates(targets()[1:2], np.random.default_rng(0))
+    assert not len(candidates["candidates"].class_ids)
+    loss = runner.step(row, targets()[1:2], rules[0], **candidates)
+    expected_loss = expected.step(row, targets()[1:2], rules[0], **drawn(np.arange(5), np.full(5, 60.0)))
+    assert loss == pytest.approx(expected_loss, rel=1e-9) and loss > 0
+    assert_allclose(runner.model.W, expected.model.W, rtol=1e-6)
+
+
 @pytest.mark.parametrize("sampled", [False, True])
 def test_no_threads_and_nothing_kept_change_no_bit(sparse_X, monkeypatch, sampled):
     monkeypatch.setattr(_head, "MIN_PARTS", _head.MAX_PARTS)  # sums of parts are the same for any memory
@@ -237,8 +264,8 @@ def test_a_loss_that_is_not_finite_changes_nothing(sparse_X, sampled, name):
 def test_both_learning_rates_fall(sparse_X, loss):
     rules = SGD(0.3), SGD(0.2)
     runner, expected = make_runner(sparse_X, rules), make_runner(sparse_X, (SGD(0.15), SGD(0.1)))
-    candidates, target = loss.candidates(targets(), np.random.default_rng(7))
-    expected.step(ROWS, target, SGD(0.15), **candidates)
+    candidates = loss.candidates(targets(), np.random.default_rng(7))
+    expected.step(ROWS, targets(), SGD(0.15), **candidates)
     part = JointPart(runner, loss, *rules)
     for rate in (0.25, 0.5):  # of the rates at the beginning
         runner.model = make_model(rules[0])
@@ -248,12 +275,11 @@ def test_both_learning_rates_fall(sparse_X, loss):
 
 def test_the_tail_has_no_targets():
     target = np.array([3, 3, 5])
-    candidates, codes = HeadAndTail(LogUniform(20), 6).candidates(target, np.random.default_rng(0))
+    candidates = HeadAndTail(LogUniform(20), 6).candidates(target, np.random.default_rng(0))["candidates"]
     class_ids, log_expected_counts = LogUniform(20).draw(6, np.random.default_rng(0))
-    assert_array_equal(candidates["class_ids"], np.unique(class_ids))
+    assert_array_equal(candidates.class_ids, np.unique(class_ids))
     weight = np.bincount(class_ids, np.exp(-log_expected_counts))
-    assert_allclose(np.exp(candidates["offset"]), weight[weight > 0])
-    assert codes is target
+    assert_allclose(np.exp(candidates.offset), weight[weight > 0])
 
 
 # -- through the classifier --

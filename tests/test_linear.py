@@ -1,6 +1,5 @@
 """Values and gradients of the linear kernels against float64 twins, on every instruction set."""
 
-
 import numpy as np
 import pytest
 import scipy.sparse as sp

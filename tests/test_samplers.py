@@ -197,7 +197,7 @@ def test_documented_example_of_expected_counts():
 # Draws for a batch
 
 
-@pytest.mark.parametrize("sampler", [s for s in SAMPLERS if not s._draws_batch], ids=repr)
+@pytest.mark.parametrize("sampler", [s for s in SAMPLERS if not s._n_batches], ids=repr)
 @pytest.mark.parametrize("unique", [False, True])
 def test_draw_for_is_draw_with_the_expected_counts_of_targets(sampler, unique):
     target = np.array([6, 2, 0, 6])
@@ -320,7 +320,10 @@ def test_log_uniform_never_leaves_the_range():
 
 def test_make():
     falling = np.sort(COUNTS)[::-1]
-    made = {name: samplers.make(name, COUNTS) for name in ("uniform", "unigram", "learned_unigram", "in_batch")}
+    made = {
+        name: samplers.make(name, COUNTS)
+        for name in ("uniform", "unigram", "learned_unigram", "in_batch", "multi_index")
+    }
     made["log_uniform"] = samplers.make("log_uniform", falling)
     assert {name: repr(sampler) for name, sampler in made.items()} == {
         "uniform": "Uniform(10)",
@@ -328,13 +331,16 @@ def test_make():
         "unigram": "Unigram(<10 counts>, power=0.75)",
         "learned_unigram": "LearnedUnigram(10, power=0.75)",
         "in_batch": "InBatch(<10 counts>)",
+        "multi_index": "MultiIndex(10, n_codes=32, refresh_every=500)",
     }
     np.testing.assert_array_equal(made["unigram"].probabilities(), Unigram(COUNTS).probabilities())
     np.testing.assert_array_equal(made["in_batch"].probabilities(), InBatch(COUNTS).probabilities())
     with pytest.warns(UserWarning, match="counts must fall"):
         samplers.make("log_uniform", COUNTS)
-    ready = Uniform(10)
-    assert samplers.make(ready, COUNTS) is ready
+    ready = LearnedUnigram(10)
+    copied = samplers.make(ready, COUNTS)
+    copied.observe(np.zeros(20, int))
+    assert copied.probabilities()[0] > ready.probabilities()[0] == 0.1
 
 
 @pytest.mark.parametrize(
@@ -356,7 +362,7 @@ def test_make():
         (
             lambda: samplers.make("zipf", COUNTS),
             ValueError,
-            "sampler must be one of 'uniform', 'log_uniform', 'unigram', 'learned_unigram', 'in_batch'",
+            "sampler must be one of 'uniform', 'log_uniform', 'unigram', 'learned_unigram', 'in_batch', 'multi_index'",
         ),
         (
             lambda: samplers.make(Uniform(3), COUNTS),

@@ -1,6 +1,5 @@
 """A sparse W: the same values as with W.toarray(), whatever the support and the bias."""
 
-
 import numpy as np
 import pytest
 import scipy.sparse as sp

@@ -40,6 +40,7 @@ from fastsoftmax._validation.sampling import (
     check_counted,
     check_counts,
     check_falling,
+    check_followed,
     check_given,
     check_log_expected_counts,
     check_n_negatives,

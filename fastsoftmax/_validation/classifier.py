@@ -35,7 +35,9 @@ def check_params(c, losses):
     if c.calibration_fraction != "auto":
         check_real("calibration_fraction", c.calibration_fraction, minimum=0, maximum=0.5)
         check_calibration(c.calibration_fraction, c.direct)
-    _check_joint(c.joint, c.direct, c.hidden_size, c.direct_learning_rate)
+    _check_joint(c)
+    if c.normaliser_rate != "auto":
+        check_real("normaliser_rate", c.normaliser_rate, above=0, maximum=1)
     if c.n_hidden_features is not None:
         check_int("n_hidden_features", c.n_hidden_features, minimum=1)
         if c.direct != "sparse" or c.hidden_size in (None, "auto") or c.joint:
@@ -47,16 +49,23 @@ def check_params(c, losses):
     check_real("validation_fraction", c.validation_fraction, above=0, maximum=0.999)
 
 
-def _check_joint(joint, direct, hidden_size, direct_learning_rate):
+def _check_joint(c):
     """Whether terms train on the loss of their sum: both must be there. ("auto" for hidden_size is None beside them.)"""
-    check_bool("joint", joint)
-    if joint and (direct != "sparse" or hidden_size in (None, "auto")):
+    check_bool("joint", c.joint)
+    if not c.joint:
+        return
+    if c.direct != "sparse" or c.hidden_size in (None, "auto"):
         raise ValueError(
             "joint=True needs direct='sparse' and a hidden_size that is an int, "
-            f"got direct={direct!r} and hidden_size={hidden_size!r}"
+            f"got direct={c.direct!r} and hidden_size={c.hidden_size!r}"
         )
-    if joint and direct_learning_rate == 0:
+    if c.direct_learning_rate == 0:
         raise ValueError("direct_learning_rate must be above 0 with joint=True, got 0")
+    if c.loss not in ("auto", "softmax", "sampled_softmax"):
+        raise ValueError(f"loss must be 'softmax', 'sampled_softmax' or 'auto' with joint=True, got {c.loss!r}")
+    for name in ("class_alpha", "normaliser_rate"):
+        if getattr(c, name) not in ("auto", None):
+            raise ValueError(f"{name} must be 'auto' with joint=True, which does not use it, got {getattr(c, name)!r}")
 
 
 def check_calibration(fraction, direct):

@@ -81,19 +81,38 @@ def check_n_negatives(n_negatives, n_classes):
         )
 
 
-def check_unique(name, sampler, draws_batch):
+def check_unique(name, sampler, n_batches):
     """Raise where different classes are asked of a sampler that gives a batch's targets as they are."""
-    if draws_batch:
+    if n_batches:
         raise ValueError(f"{name} must be False for a batch's own targets, which may repeat, got True for {sampler!r}")
 
 
-def check_sampler(name, sampler, n_classes):
-    """A candidate sampler over `n_classes` classes."""
+def check_sampler(name, sampler, n_classes, loss=None):
+    """A candidate sampler over `n_classes` classes; for `loss`, if given, it knows how often any class is expected."""
     if not (hasattr(sampler, "draw") and hasattr(sampler, "n_classes")):
         raise TypeError(f"{name} must be the name of a sampler or have draw and n_classes, got {sampler!r}")
     if sampler.n_classes != n_classes:
         raise ValueError(f"{name} must have {n_classes} classes, got {sampler!r} with {sampler.n_classes}")
+    if loss is not None and not hasattr(sampler, "log_expected_counts"):
+        raise TypeError(
+            f"{name} must have log_expected_counts(class_ids, n) for loss={loss!r}, which needs it for a row's own class, "
+            f"got {sampler!r}"
+        )
+    if loss is not None and getattr(sampler, "_n_drawable", n_classes) < n_classes:
+        raise ValueError(
+            f"{name} must draw any class sometimes for loss={loss!r}, or rows of that class teach nothing, "
+            f"got {sampler!r} with {n_classes - sampler._n_drawable} classes of probability 0"
+        )
     return sampler
+
+
+def check_followed(name, sampler, has_hidden):
+    """Raise where a sampler is to follow a model that has nothing dense to draw by."""
+    if sampler.follows_model and not has_hidden:
+        raise ValueError(
+            f"{name} must not be one that follows the model where that has no low-rank term and X is sparse: "
+            f"it draws by a hidden layer or dense X, got {sampler!r}"
+        )
 
 
 def check_samplers(name, samplers, kind):
