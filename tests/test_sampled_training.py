@@ -343,7 +343,7 @@ def test_too_few_rows_to_calibrate():
         ({"class_alpha": "much"}, TypeError, "class_alpha must be a real number, got 'much'"),
         ({"class_alpha": np.nan}, ValueError, "class_alpha must be finite, got nan"),
         ({"class_alpha": True}, TypeError, "class_alpha must be a real number, got True"),
-        ({"joint": True, "class_alpha": 0.1}, ValueError, "class_alpha must be None or 'auto' with joint=True.*0.1"),
+        ({"joint": True, "class_alpha": 0.1}, ValueError, "class_alpha must be 'auto' with joint=True.*0.1"),
         *(
             ({"joint": True, "loss": loss}, ValueError, f"loss must be .* with joint=True, got '{loss}'")
             for loss in LOGISTIC

@@ -330,7 +330,7 @@ def test_make():
         "log_uniform": "LogUniform(10)",
         "unigram": "Unigram(<10 counts>, power=0.75)",
         "learned_unigram": "LearnedUnigram(10, power=0.75)",
-        "in_batch": "InBatch(<10 counts>)",
+        "in_batch": "InBatch(<10 counts>, least=64)",
         "multi_index": "MultiIndex(10, n_codes=32, refresh_every=500)",
     }
     np.testing.assert_array_equal(made["unigram"].probabilities(), Unigram(COUNTS).probabilities())
