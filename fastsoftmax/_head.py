@@ -52,7 +52,8 @@ class Terms(NamedTuple):
 class Destination(NamedTuple):
     """Where gradients go: added to arrays (rule None), or applied to parameters with their optimiser's state.
 
-    `by_position`: the arrays have one row a candidate, not one a class.
+    `by_position`: the arrays have one row a candidate, not one a class. `class_alpha`: L2 penalty on V instead of the
+    rule's, of scale class_alpha / 2 ||V[target]||^2 a row; it needs a rule.
     """
 
     V: np.ndarray | None = None
@@ -62,9 +63,7 @@ class Destination(NamedTuple):
     W_state: np.ndarray | None = None  # laid out as W
     bias_state: np.ndarray | None = None
     rule: object | None = None
-    class_alpha: float | None = (
-        None  # L2 penalty on V instead of the rule's: scale class_alpha / 2 ||V[target]||^2 a row
-    )
+    class_alpha: float | None = None
     by_position: bool = False
 
 

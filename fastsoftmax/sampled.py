@@ -15,9 +15,7 @@ class Loss(NamedTuple):
     """What makes one loss of candidate sampling differ from another."""
 
     is_logistic: bool  # a sum of logistic losses, else one softmax
-    is_corrected: (
-        bool  # logits less the log of the expected count in the draw: of the negatives and, if logistic, the targets
-    )
+    is_corrected: bool  # logits less log expected counts in the draw: of the negatives and, if logistic, the targets
     removes_hits: bool  # by default: a row's own target is not among its negatives
 
 

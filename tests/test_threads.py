@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from fastsoftmax import SoftmaxClassifier, _openmp, _threads, linear_cross_entropy, logsumexp
+from fastsoftmax import SoftmaxClassifier, _openmp, _threads, linear_cross_entropy, logsumexp, samplers
 
 
 def problem():
@@ -66,3 +66,30 @@ def test_kernels_run_in_a_forked_process():
         assert child.exitcode == 0
     finally:
         child.kill()
+
+
+def numbers_of_threads():
+    from threadpoolctl import threadpool_info
+
+    return {info["filepath"]: info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"}
+
+
+@pytest.mark.parametrize("limit", [_threads.one_blas_thread, _threads.one_thread])
+def test_blas_has_one_thread_for_a_while(limit):
+    before = numbers_of_threads()
+    with limit():
+        within = numbers_of_threads()
+        assert 1 in within.values()
+        if limit is _threads.one_thread:
+            assert set(within.values()) == {1}
+    assert numbers_of_threads() == before
+
+
+def test_products_of_the_multi_index_run_on_one_thread(monkeypatch):
+    """Small ones: to wake BLAS's threads can take a hundred times as long."""
+    sampler, seen = samplers.MultiIndex(30, 3), []
+    sampler.follow(np.eye(30), np.zeros(30))
+    compute = sampler._cell_probabilities
+    monkeypatch.setattr(sampler, "_cell_probabilities", lambda h: (seen.append(numbers_of_threads()), compute(h))[1])
+    sampler.draw_for(5, np.random.default_rng(0), np.arange(3), np.eye(30)[:4])
+    assert 1 in seen[0].values()
