@@ -206,7 +206,9 @@ def test_a_batch_of_one_row_has_no_tail(sparse_X):
     """Its head is all there is: the same as where the tail's classes hardly count."""
     rules, row = RULES["adagrad"], ROWS[1:2]
     runner, expected = make_runner(sparse_X, rules), make_runner(sparse_X, rules)
-    candidates = HeadAndTail(InBatch(np.ones(N_CLASSES), least=0), 60).candidates(targets()[1:2], np.random.default_rng(0))
+    candidates = HeadAndTail(InBatch(np.ones(N_CLASSES), least=0), 60).candidates(
+        targets()[1:2], np.random.default_rng(0)
+    )
     assert not len(candidates["candidates"].class_ids)
     loss = runner.step(row, targets()[1:2], rules[0], **candidates)
     expected_loss = expected.step(row, targets()[1:2], rules[0], **drawn(np.arange(5), np.full(5, 60.0)))
