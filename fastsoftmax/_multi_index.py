@@ -47,7 +47,7 @@ class MultiIndex(Sampler):
 
     References
     ----------
-    .. [1] J. Chen, J. Lian, Y. Li, B. Wang, K. Zheng and E. Chen, "Adaptive sampled softmax with inverted multi-index:
+    .. [1] J. Chen, J. Zhang, X. Huang, Y. Yang, D. Lian and E. Chen, "Adaptive sampled softmax with inverted multi-index:
        methods, theory and applications", 2025. arXiv:2501.08563
     """
 

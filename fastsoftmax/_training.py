@@ -62,7 +62,7 @@ class RunningNormaliser:
     """An estimate of log Z for each training row that all its draws so far have a part in.
 
     exp(log Z) moves towards the estimate of each new step by `rate` of the way, in log space: the mirror descent of SCENT
-    (Wei et al. 2026, arXiv:2602.02877). In the gradient exp(z - log Z) then stands for the softmax, which varies less from
+    (arXiv:2602.02877). In the gradient exp(z - log Z) then stands for the softmax, which varies less from
     draw to draw than that of one step's candidates alone. The first visit takes its own estimate.
     """
 
