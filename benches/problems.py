@@ -82,9 +82,14 @@ def _normal(rng, deviation, shape, dtype):
 
 
 class Parameters(SimpleNamespace):
-    """Arrays that a step changes in place, with Adagrad's state; `keep` lets `reset` bring them back."""
+    """Arrays that a step changes in place, with Adagrad's state; `keep` lets `reset` bring them back.
+
+    Problems are cached: only the first `keep` finds them unchanged.
+    """
 
     def keep(self):
+        if hasattr(self, "kept"):
+            return
         self.kept = {name: getattr(self, name).copy(order="K") for name in self.names}
 
     def reset(self):
