@@ -10,6 +10,7 @@ from fastsoftmax._sampler import Sampler
 
 ROWS_TO_LEARN = 50_000  # classes that the centres are found from, at most
 ITERATIONS = 8  # of k-means, the first time; later it goes on from the centres before
+FIRST_STEPS = 16  # between the first two refreshes
 SMALLEST_TOTAL = 1e-200  # of a row over cells, relative to the best of each half: below it digits are lost
 CHUNK_SCORES = 1 << 20  # rows times cells, where each cell is gone through
 
@@ -33,7 +34,8 @@ class MultiIndex(Sampler):
     n_codes : int
         Clusters of each half, at most 256.
     refresh_every : int
-        Steps between two times that the clusters are made anew. It takes about ``n_classes * n_codes * hidden_size``
+        Steps between two times that the clusters are made anew; while the model is new, as many as there were so far (at
+        least 16). It takes about ``n_classes * n_codes * hidden_size``
         multiply-adds.
 
     Notes
@@ -58,15 +60,16 @@ class MultiIndex(Sampler):
         self.n_codes = _validation.check_int("n_codes", n_codes, minimum=1, maximum=256)
         self.refresh_every = _validation.check_int("refresh_every", refresh_every, minimum=1)
         self._centres = [None, None]
-        self._steps = 0  # since the model was followed first
+        self._steps = self._next = 0  # steps since the model was followed first, and the one of the next refresh
         self._fill(np.zeros(self.n_classes, np.uint16), np.ones(self.n_classes))
 
     def __repr__(self):
         return f"MultiIndex({self.n_classes}, n_codes={self.n_codes}, refresh_every={self.refresh_every})"
 
     def follow(self, V, bias):
-        if self._steps % self.refresh_every == 0 and _is_finite(V) and _is_finite(bias):
+        if self._steps >= self._next and _is_finite(V) and _is_finite(bias):
             self._index(V, bias)
+            self._next = self._steps + min(max(self._steps, FIRST_STEPS), self.refresh_every)
         self._steps += 1
 
     def _index(self, V, bias):

@@ -29,7 +29,7 @@ def make(sampler, counts, loss="sampled_softmax"):
         A name, or a ready sampler over exactly ``len(counts)`` classes.
     counts : array-like of shape (n_classes,)
         How often each class was seen. "uniform" and "learned_unigram" use its length alone; "log_uniform" warns where
-        it rises.
+        it rises, by more than chance.
     loss : one of fastsoftmax.sampled.LOSSES
         Logistic ones need a sampler that tells, of any class, how often it was to be expected.
     """
@@ -39,13 +39,19 @@ def make(sampler, counts, loss="sampled_softmax"):
         return copy.deepcopy(sampler) if isinstance(sampler, Sampler) else _Foreign(sampler, is_logistic)
     makers = {
         "uniform": lambda: Uniform(len(counts)),
-        "log_uniform": lambda: LogUniform(len(counts), counts),
+        "log_uniform": lambda: _log_uniform(np.asarray(counts)),
         "unigram": lambda: Unigram(counts),
         "learned_unigram": lambda: LearnedUnigram(len(counts)),
         "in_batch": lambda: InBatch(counts),
         "multi_index": lambda: MultiIndex(len(counts)),
     }
     return makers[_validation.check_option("sampler", sampler, tuple(makers))]()
+
+
+def _log_uniform(counts):
+    """It warns where counts rise by more than chance explains: those of a random part of all rows always rise somewhere."""
+    chance = 4 * np.sqrt(counts[1:] + counts[:-1])
+    return LogUniform(len(counts), counts if (np.diff(counts) > chance).any() else None)
 
 
 def draws_negatives(sampler):

@@ -221,6 +221,15 @@ def test_refresh_every():
     assert_array_equal(found[5], found[3])
 
 
+def test_a_new_model_is_followed_more_often():
+    V, bias = model(30, 4)
+    sampler, refreshes = MultiIndex(30, 2, refresh_every=100), []
+    sampler._index = lambda V, bias: refreshes.append(sampler._steps)
+    for _ in range(350):
+        sampler.follow(V, bias)
+    assert refreshes == [0, 16, 32, 64, 128, 228, 328]
+
+
 def test_weights_are_not_kept():
     """`follow` is given the model's own arrays, which go on changing."""
     sampler, V, bias = followed(300, 6)
@@ -240,7 +249,7 @@ def test_same_draws_for_any_number_of_threads_of_others(order, dtype):
         with threadpool_limits(limits=limit):
             sampler = MultiIndex(20_000)
             sampler.follow(V, bias)
-            sampler._steps = 0
+            sampler._next = 0
             sampler.follow(V, bias)
             found.append((*sampler.draw_for(1000, np.random.default_rng(0), target, hidden), *sampler._centres))
     for other in found[1:]:
@@ -299,7 +308,7 @@ sampler = MultiIndex(20, 2)
 sampler.follow(np.zeros((20, 4)), np.zeros(20))
 sampler.draw_for(5, np.random.default_rng(0), np.arange(3), np.ones((3, 4)))
 assert "sklearn.cluster" not in sys.modules
-sampler._steps = 0
+sampler._next = 0
 sampler.follow(np.eye(20)[:, :4], np.zeros(20))
 assert "sklearn.cluster" in sys.modules
 """

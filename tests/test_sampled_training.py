@@ -202,7 +202,6 @@ def test_n_negatives_is_for_samplers_that_draw():
 # -- through the classifier --
 
 
-@pytest.mark.filterwarnings("ignore:counts must fall")  # of the rows that are not held out
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_learns(loss, sampler):
