@@ -134,8 +134,8 @@ class Mixed(Sampler):
     def _propose(self, n, rng, target=None, hidden=None):
         drawn, expected_counts = [], []
         shares = self.shares if target is None else self._shares_beside_batch
-        for sampler, share, n_draws in zip(self.samplers, shares, split(n, shares), strict=True):
-            if n_draws or not share:  # no share: the batch itself, whatever n is
+        for sampler, n_draws in zip(self.samplers, split(n, shares), strict=True):
+            if n_draws or (target is not None and sampler._n_batches):  # the batch itself takes part whatever n is
                 class_ids, expected = sampler._propose(n_draws, rng, target, hidden)
                 drawn.append(class_ids)
                 expected_counts.append(expected)

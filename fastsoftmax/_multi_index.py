@@ -12,6 +12,7 @@ ROWS_TO_LEARN = 50_000  # classes that the centres are found from, at most
 ITERATIONS = 8  # of k-means, the first time; later it goes on from the centres before
 FIRST_STEPS = 16  # between the first two refreshes
 SMALLEST_TOTAL = 1e-200  # of a row over cells, relative to the best of each half: below it digits are lost
+CHUNK_CLASSES = 1 << 16  # whose weights are copied at a time, to find their clusters
 CHUNK_SCORES = 1 << 20  # rows times cells, where each cell is gone through
 
 
@@ -40,9 +41,8 @@ class MultiIndex(Sampler):
 
     Notes
     -----
-    Takes 26 bytes a class, and about 50 and a copy of half of the weights more while the clusters are made. A draw is
-    O(log n_classes). As long as all weights are zeros, there is one cell; weights or a bias that are not finite are not taken
-    up.
+    Takes 26 bytes a class, and about 45 more while the clusters are made. A draw is O(log n_classes). As long as all weights
+    are zeros, there is one cell; weights or a bias that are not finite are not taken up.
 
     The proposal is MIDX's [1]_ with the popularity of a class for its share of a cell, for a batch instead of a row: the mean
     over rows of a product over codes is a matrix product, so it costs ``n_rows * n_codes**2`` multiply-adds.
@@ -97,8 +97,7 @@ class MultiIndex(Sampler):
         from sklearn.cluster import KMeans
         from sklearn.exceptions import ConvergenceWarning
 
-        half = np.ascontiguousarray(half)
-        sample = half[:: -(-len(half) // ROWS_TO_LEARN)]
+        sample = np.ascontiguousarray(half[:: -(-len(half) // ROWS_TO_LEARN)])
         n_codes = min(self.n_codes, len(sample))
         init, n_iter = self._centres[h], 2
         if init is None or len(init) != n_codes:
@@ -107,7 +106,8 @@ class MultiIndex(Sampler):
             warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different rows than centres
             means = KMeans(n_codes, init=init, n_init=1, max_iter=n_iter).fit(sample)
             self._centres[h] = means.cluster_centers_
-            return means.predict(half).astype(np.uint16)
+            chunks = (half[start : start + CHUNK_CLASSES] for start in range(0, len(half), CHUNK_CLASSES))
+            return np.concatenate([means.predict(np.ascontiguousarray(c)).astype(np.uint16) for c in chunks])
 
     def _propose(self, n, rng, target=None, hidden=None):
         cell_probability = self._mass / self._mass.sum()

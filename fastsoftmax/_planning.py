@@ -38,14 +38,19 @@ class Plan(NamedTuple):
         return f"{choices}: {self.model_bytes / 2**20:,.1f} MiB ({self.model_formula})"
 
 
-def plan(classifier, n_classes, X, W=None):
-    """The Plan for checked rows, where training begins at `W`; MemoryError where the memory that it takes is not there."""
+def plan(classifier, n_classes, X, W=None, *, calibrates=True):
+    """The Plan for checked rows, where training begins at `W`; MemoryError where the memory that it takes is not there.
+
+    calibrates : False for the first rows of a stream: none are held out, and what is "auto" cannot depend on their number
+    """
     params, dense_input = classifier.get_params(), isinstance(X, np.ndarray)
     n_entries = X.size if dense_input else X.nnz
     if W is not None:
         n_entries = W.nnz
         if params["calibration_fraction"] == "auto":
             params["calibration_fraction"] = 0.0
+    if not calibrates:
+        params["calibration_fraction"] = 0.0
     chosen = choose(params, X.shape[0], n_classes, X.shape[1], n_entries=n_entries, dense_input=dense_input)
     if params["verbose"]:
         print(chosen)

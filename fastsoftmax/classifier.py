@@ -54,11 +54,11 @@ class SoftmaxClassifier(Prediction, ClassifierMixin, BaseEstimator):
         gradients. No effect where there is a dense direct term and X is sparse, nor on sampled softmax.
     alpha : float or "auto"
         L2 penalty, ``alpha / 2`` times the squared weights that a step touches; not on the bias or a sparse direct term.
-        "auto": 3e-5 for a low-rank term that is calibrated, else 0.
+        "auto": 3e-5 for a low-rank term that `fit` calibrates, else 0.
     class_alpha : float, None or "auto"
         L2 penalty on the class weights V of the low-rank term, ``class_alpha / 2 * ||V_y||^2`` in the loss of each row of
         class y: the same whether a step touches all classes or a sample. None: `alpha`, as for all other weights. "auto":
-        2 for each class, 2 n_classes / n_samples a row, where `alpha` is "auto" and the term calibrated, else None.
+        2 for each class, 2 n_classes / n_samples a row, where `alpha` is "auto" and `fit` calibrates the term, else None.
     normaliser_rate : float in (0, 1] or "auto"
         Of sampled softmax in `fit`: each row's estimate of the partition function moves so far, from epoch to epoch, from all
         its draws before to those of the step. 1: it is that of the step. "auto": 0.5 from 8,192 classes on, else 1.
@@ -298,7 +298,7 @@ class SoftmaxClassifier(Prediction, ClassifierMixin, BaseEstimator):
         if not hasattr(self, "_model"):
             classes = v.check_all_labels(classes)
             codes = v.encode_labels(y, classes)
-            plan = _planning.plan(self, len(classes), X)
+            plan = _planning.plan(self, len(classes), X, calibrates=False)
             self._initialise(plan, classes, X, codes, v.check_rng("random_state", self.random_state))
         else:
             X = v.check_X(X, n_features=self.n_features_in_, dtype=self._model.dtype)
@@ -319,6 +319,8 @@ class SoftmaxClassifier(Prediction, ClassifierMixin, BaseEstimator):
 
     def _check_params(self):
         v.check_params(self, LOSSES)
+        if isinstance(self.sampler, str):
+            v.check_option("sampler", self.sampler, samplers.NAMES)
         self._optimizer()
 
     def _check_rows(self, X, y, sample_weight, n_features=None):

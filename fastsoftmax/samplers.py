@@ -16,8 +16,11 @@ from fastsoftmax.sampled import LOSSES
 
 __all__ = ["Custom", "InBatch", "LearnedUnigram", "LogUniform", "Mixed", "MultiIndex", "Uniform", "Unigram", "make"]
 
-# that samplers take in training, by name; "multi_index" more for a moment
-BYTES_PER_CLASS = {"unigram": 24, "learned_unigram": 41, "in_batch": 8, "multi_index": 76}
+# that samplers take in training at most, by name; the alias table included: the last batch of an epoch may be too small
+BYTES_PER_CLASS = {"unigram": 24, "learned_unigram": 41, "in_batch": 24, "multi_index": 71}
+
+
+NAMES = ("uniform", "log_uniform", "unigram", "learned_unigram", "in_batch", "multi_index")
 
 
 def make(sampler, counts, loss="sampled_softmax"):
@@ -45,7 +48,7 @@ def make(sampler, counts, loss="sampled_softmax"):
         "in_batch": lambda: InBatch(counts),
         "multi_index": lambda: MultiIndex(len(counts)),
     }
-    return makers[_validation.check_option("sampler", sampler, tuple(makers))]()
+    return makers[_validation.check_option("sampler", sampler, NAMES)]()
 
 
 def _log_uniform(counts):

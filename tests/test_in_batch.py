@@ -1,5 +1,7 @@
 """In-batch negatives: how often they are to be expected, and that their gradient is the published correction's."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,7 @@ from scipy import stats
 from scipy.special import logsumexp
 
 from fastsoftmax import sampled_cross_entropy
-from fastsoftmax.samplers import InBatch, Mixed, Uniform, Unigram
+from fastsoftmax.samplers import BYTES_PER_CLASS, InBatch, Mixed, Uniform, Unigram
 
 COUNTS = np.array([50, 3, 0, 17, 1, 0, 120, 8, 8, 33])
 P = COUNTS / COUNTS.sum()
@@ -52,6 +54,17 @@ def test_small_batches_are_filled_up(n_rows):
     np.testing.assert_array_equal(class_ids[: n_rows if n_rows > 1 else 0], target if n_rows > 1 else [])
     np.testing.assert_allclose(log_expected, np.log(max(5, n_others) * P[class_ids]), rtol=1e-14)
     np.testing.assert_allclose(log_expected_targets, np.log(max(5, n_others) * P[target]), rtol=1e-14)
+
+
+def test_the_forecast_of_memory_has_the_table_of_small_batches():
+    tracemalloc.start()
+    try:
+        sampler = InBatch(np.ones(100_000, np.float32))
+        sampler.draw_for(1000, np.random.default_rng(0), np.arange(10))
+        left, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert 0.9 * BYTES_PER_CLASS["in_batch"] * 100_000 < left < BYTES_PER_CLASS["in_batch"] * 100_000 + 2**16
 
 
 def test_chi_square_and_expected_counts_over_random_batches():

@@ -13,7 +13,8 @@ from scipy import stats
 from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
-from fastsoftmax import SoftmaxClassifier
+from fastsoftmax import SoftmaxClassifier, samplers
+from fastsoftmax._multi_index import CHUNK_CLASSES
 from fastsoftmax.samplers import InBatch, Mixed, MultiIndex, Uniform
 
 
@@ -313,3 +314,19 @@ sampler.follow(np.eye(20)[:, :4], np.zeros(20))
 assert "sklearn.cluster" in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_memory_while_the_clusters_are_made():
+    n_classes, rng = 300_000, np.random.default_rng(0)
+    V, bias = rng.standard_normal((n_classes, 64), np.float32), np.zeros(n_classes, np.float32)
+    tracemalloc.start()
+    try:
+        sampler = MultiIndex(n_classes, n_codes=4, refresh_every=1)
+        sampler.follow(V, bias)
+        tracemalloc.reset_peak()
+        sampler.follow(V, bias)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    most = samplers.BYTES_PER_CLASS["multi_index"] * n_classes
+    assert 0.8 * most < peak < most + 2 * CHUNK_CLASSES * 64 * V.itemsize  # no copy of all weights

@@ -322,6 +322,15 @@ def test_penalties_that_are_given(params, alpha, class_alpha):
     assert (used.alpha, used.class_alpha) == (alpha, class_alpha)
 
 
+def test_penalties_of_a_stream_do_not_depend_on_how_its_rows_are_cut():
+    X, y = data()
+    for n_rows in (100, len(y)):  # class_alpha would be 2 n_classes / n_rows
+        model = classifier().partial_fit(X[:n_rows], y[:n_rows], classes=np.unique(y))
+        assert (model.alpha_, model.class_alpha_) == (0.0, None)
+    model = classifier(alpha=0.01, class_alpha=0.25).partial_fit(X, y, classes=np.unique(y))
+    assert (model.alpha_, model.class_alpha_) == (0.01, 0.25)
+
+
 def test_class_alpha_shrinks_class_weights():
     X, y = data(300)
     norms = [np.linalg.norm(classifier(alpha=0.0, class_alpha=a).fit(X, y).hidden_coef_) for a in (None, 0.1, 1.0)]

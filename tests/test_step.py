@@ -68,13 +68,14 @@ def draws_for(loss, target, seed):
 
 
 def twin_step(model, X, target, rule, loss, seed, **options):
-    """(loss, arrays) of the twin; word2vec's loss is that of a model whose bias lacks log q."""
-    draws, arrays, log_q = draws_for(loss, target, seed), model.arrays(), 0.0
+    """(loss, arrays) of the twin; word2vec's loss is that of a model whose bias lacks log expected counts."""
+    draws, arrays, log_expected = draws_for(loss, target, seed), model.arrays(), 0.0
     if draws.get("loss") == "negative_sampling":
-        log_q = np.log(loss.sampler.probabilities())
-        arrays = arrays | {"bias": arrays["bias"] - log_q}
+        _, expected_counts = loss.sampler._propose(loss.n_negatives, np.random.default_rng(seed), target)
+        log_expected = np.log(expected_counts(np.arange(model.n_classes)))
+        arrays = arrays | {"bias": arrays["bias"] - log_expected}
     value, arrays = _reference.model_step(arrays, X, target, rule, **draws, **options)
-    return value, arrays | {"bias": arrays["bias"] + log_q}
+    return value, arrays | {"bias": arrays["bias"] + log_expected}
 
 
 def assert_arrays(model, expected, tolerance):
