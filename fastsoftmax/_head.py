@@ -195,6 +195,8 @@ class _Pass:
 
     def log_sum_exp(self):
         """(n_rows,) over all parts."""
+        if not self.n_tiles:  # no candidates
+            return np.full(self.terms.n_rows, -np.inf)
         lse = np.empty(self.n_lanes)
         _panels.merge_parts(self.max, self.sum, lse, _threads.for_work(self.n_threads, 8 * self.max.size))
         return lse[: self.terms.n_rows]

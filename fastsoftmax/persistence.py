@@ -41,7 +41,10 @@ def save(classifier, path, extra=None):
     params = classifier.get_params()
     params["random_state"] = params["random_state"] if isinstance(params["random_state"], int) else None
     if not isinstance(params["sampler"], str):
-        raise TypeError(f"only samplers given by name can be saved, got sampler={params['sampler']!r}")
+        raise TypeError(
+            f"only samplers given by name can be saved, got sampler={params['sampler']!r}: set_params(sampler='in_batch') "
+            "before, which changes no prediction"
+        )
     params["dtype"] = np.dtype(params["dtype"]).name
     header = {
         "format": FORMAT,
