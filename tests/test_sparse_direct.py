@@ -259,7 +259,7 @@ def test_a_step(isa, problem, shape, dtype, rule):
         )
         base, workspace = _sparse_head.Base(b), _sparse_head.Workspace()
         for name in ("touched", "logits", "positions", "gradient", "dbias", "tables"):
-            workspace.array(f"sparse.{name}", 1 << 21, np.float64).fill(np.nan)
+            workspace.array(f"sparse.{name}", (1 << 21,), np.float64).fill(np.nan)
         forward = _sparse_head.SparseForward(batch, weights, base, target, n_threads=n_threads, workspace=workspace)
         gradient = _sparse_head.BiasGradient(base)
         forward.backward(np.full(n_rows, 1 / n_rows), weights.data, state=s, rule=rule, dbias=gradient)
