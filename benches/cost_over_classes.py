@@ -12,9 +12,10 @@ import scipy.sparse as sp
 
 from fastsoftmax import _threads
 from fastsoftmax._model import Model, Pattern
+from fastsoftmax._part import FullSoftmax, Part, Sampled
 from fastsoftmax._runner import Runner
 from fastsoftmax._sparse_runner import SparseRunner
-from fastsoftmax._training import FullSoftmax, Part, Progress, Sampled, Trainer
+from fastsoftmax._training import Trainer
 from fastsoftmax.optimizers import Adagrad
 from fastsoftmax.samplers import Unigram
 
@@ -38,11 +39,11 @@ def microseconds_per_row(name, n_classes):
     counts = 1.0 / np.arange(1, n_classes + 1)
     target = rng.choice(n_classes, N_ROWS, p=counts / counts.sum())
     part = support_part(X, n_classes, rng) if name == SUPPORT else low_rank_part(X, name, counts, rng)
-    trainer = Trainer([part], target, np.ones(N_ROWS), batch_size=BATCH_SIZE, rng=rng)
+    trainer = Trainer([part], target, np.ones(N_ROWS), batch_size=BATCH_SIZE, rng=rng, loss_curve=[])
     seconds = []
     for _ in range(REPETITIONS):
         start = time.perf_counter()
-        trainer.epoch(Progress(0, 0, 0))
+        trainer.run(trainer.epoch + 1)
         seconds.append(time.perf_counter() - start)
     return 1e6 * np.median(seconds[1:]) / N_ROWS
 

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastsoftmax import SoftmaxClassifier, _head, _reference, _threads
-from fastsoftmax._training import Trainer
+from fastsoftmax._training import Watcher
 from fastsoftmax.linear import linear_cross_entropy
 
 THRESHOLDS = (1e-4, 3e-4, 1e-3, 3e-3)
@@ -94,20 +94,15 @@ def measure(model, X, target):
 
 def measure_epochs(X, y, n_epochs):
     """`measure` after each epoch of one training with exact gradients."""
-    epoch = Trainer.epoch
-    numbers = iter(range(1, n_epochs + 1))
 
-    def epoch_and_measure(trainer, progress):
-        loss = epoch(trainer, progress)
-        print(f"after epoch {next(numbers)}, mean loss {loss:.3f}")
-        measure(trainer.runner.model, X, trainer.target)
-        return loss
+    class Measure(Watcher):
+        def after_epoch(self, trainer):
+            print(f"after epoch {trainer.epoch}, mean loss {trainer.loss_curve[-1]:.3f}")
+            measure(trainer.parts[0].runner.model, X, trainer.target)
 
-    Trainer.epoch = epoch_and_measure
-    try:
-        classifier(n_epochs, 0.0).fit(X, y)
-    finally:
-        Trainer.epoch = epoch
+    model = classifier(n_epochs, 0.0)
+    model._watchers = lambda *args: [Measure()]
+    model.fit(X, y)
 
 
 def main():

@@ -6,8 +6,8 @@ import numpy as np
 
 from fastsoftmax import _threads
 from fastsoftmax._model import Model
+from fastsoftmax._part import Sampled
 from fastsoftmax._runner import Runner
-from fastsoftmax._training import Sampled
 from fastsoftmax.optimizers import Adagrad
 from fastsoftmax.sampled import Candidates
 from fastsoftmax.samplers import Unigram

@@ -16,8 +16,8 @@ import numpy as np
 from fastsoftmax import _head, _joint, _threads
 from fastsoftmax._additions import Additions
 from fastsoftmax._batch import RowReader
+from fastsoftmax._part import Part, Sampled
 from fastsoftmax._runner import Runner
-from fastsoftmax._training import Part, Sampled
 from fastsoftmax.sampled import Candidates
 
 

@@ -171,6 +171,11 @@ class Model:
         state = {name: a.copy(order="K") for name, a in self.state.items()}
         return Model(**arrays, state=state, pattern=self.pattern, prior=self.prior)
 
+    def assign(self, other):
+        """Take over the numbers of a copy, in place: who shares the arrays has them too."""
+        for name, a in self.arrays().items():
+            a[...] = other.arrays()[name]
+
 
 def _pair_keys(pattern, n_classes):
     """Each pair as one number, ascending."""

@@ -5,7 +5,7 @@ import numpy as np
 from fastsoftmax import _planning, samplers
 from fastsoftmax import _validation as v
 from fastsoftmax._joint_runner import HeadAndTail, JointPart, JointRunner
-from fastsoftmax._training import FullSoftmax, Part, RunningNormaliser, Sampled
+from fastsoftmax._part import FullSoftmax, Part, RunningNormaliser, Sampled
 
 DIRECT_EPOCHS = 3  # of a sparse term beside a low-rank one: it learns no more in further ones
 

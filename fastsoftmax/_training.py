@@ -1,144 +1,87 @@
-"""The training loop: epochs of mini-batches in random order, full softmax or sampled losses, with a progress bar."""
+"""The training loop: epochs of mini-batches in random order, and what watches it."""
 
 import numpy as np
 
-from fastsoftmax import _head
-from fastsoftmax.sampled import Candidates
 
+class Watcher:
+    """Is told how training goes on. Progress bars, early stopping and the like each are one."""
 
-class FullSoftmax:
-    """Every class takes part in every step; `gradient_threshold` as for linear_cross_entropy."""
+    def begin(self, trainer):
+        """Before the first step of a call, which may go on with an epoch that was begun before."""
 
-    def __init__(self, gradient_threshold=0.0):
-        self.gradient_threshold = gradient_threshold
+    def after_step(self, trainer, n_rows, loss):
+        """After each step, of so many rows; `loss` is from before it."""
 
-    follows_model = False
+    def after_epoch(self, trainer):
+        """After each epoch. It may set `trainer.stopped`."""
 
-    def candidates(self, target, rng, hidden=None):
-        """What `Runner.step` takes beside rows, targets and weights."""
-        if not self.gradient_threshold:
-            return {}
-        return {"rounding": _head.Rounding(self.gradient_threshold, _head.draw_row_keys(rng, len(target)))}
+    def finish(self, trainer):
+        """After the last step, where nothing was raised. It may change the model."""
 
-    def observe(self, target):
-        """What was just trained on: it makes no difference to later steps."""
-
-
-class Sampled:
-    """The targets of a batch and classes drawn for it take part; see `sampled.Candidates`.
-
-    Parameters
-    ----------
-    sampler : fastsoftmax.samplers.Sampler
-    n_negatives : int
-    loss : one of sampled.LOSSES
-        "negative_sampling" is "sampled_logistic": word2vec's bias is the model's less the log expected count, which changes
-        no other gradient, and the model's own logits are those of probabilities.
-    """
-
-    def __init__(self, sampler, n_negatives, loss="sampled_softmax"):
-        self.sampler, self.n_negatives, self.loss = sampler, n_negatives, loss
-        self.follows_model = sampler.follows_model
-
-    def candidates(self, target, rng, hidden=None):
-        class_ids, log_expected, log_expected_targets = self.sampler.draw_for(self.n_negatives, rng, target, hidden)
-        # where a batch's own targets are negatives, a row's is none of its draws: only what other rows have counts
-        n_own = self.sampler._n_batches if len(target) > 1 else 0
-        loss = "sampled_logistic" if self.loss == "negative_sampling" else self.loss
-        candidates = Candidates(target, class_ids, log_expected, loss=loss)
-        if candidates.weight is not None:
-            candidates.n_own, candidates.target_shift = n_own, -log_expected_targets
-        return {"candidates": candidates}
-
-    def follow(self, model):
-        """Tell the sampler the weights that it is to follow."""
-        self.sampler.follow(model.W if model.V is None else model.V, model.bias)
-
-    def observe(self, target):
-        self.sampler.observe(target)
-
-
-class RunningNormaliser:
-    """An estimate of log Z for each training row that all its draws so far have a part in.
-
-    exp(log Z) moves towards the estimate of each new step by `rate` of the way, in log space: the mirror descent of SCENT
-    (arXiv:2602.02877). In the gradient exp(z - log Z) then stands for the softmax, which varies less from
-    draw to draw than that of one step's candidates alone. The first visit takes its own estimate.
-    """
-
-    def __init__(self, n_rows, rate):
-        self.log_z, self.rate = np.full(n_rows, np.nan), rate
-
-    def update(self, rows, lse):
-        """The new log Z of these rows, different ones, after an estimate `lse`."""
-        old = self.log_z[rows]
-        old = np.where(np.isnan(old), lse, old)
-        new = np.logaddexp(np.log1p(-self.rate) + old, np.log(self.rate) + lse)
-        self.log_z[rows] = new
-        return new
-
-
-class Part:
-    """Terms of a model that train on a loss of their own.
-
-    Parameters
-    ----------
-    runner : _runner.Runner over the training rows
-    loss : FullSoftmax or Sampled
-    optimizer : SGD or Adagrad
-    n_epochs : int or None
-        The learning rate falls linearly to zero over so many epochs, then the terms stay; None: it does not fall.
-    rate_name : what the user knows its learning rate as
-    normaliser : RunningNormaliser of sampled softmax, or None
-    """
-
-    def __init__(self, runner, loss, optimizer, n_epochs=None, rate_name="learning_rate", normaliser=None):
-        self.runner, self.loss, self.optimizer, self.n_epochs = runner, loss, optimizer, n_epochs
-        self.normaliser = normaliser
-        self.learning_rate, self.rate_name = optimizer.learning_rate, rate_name
-
-    def step(self, rows, target, weight, rng, rate):
-        """One step on these rows, with `rate` times the learning rate. Returns the loss from before it."""
-        self.optimizer.learning_rate = self.learning_rate * rate
-        hidden = None
-        if self.loss.follows_model:
-            self.loss.follow(self.runner.model)
-            hidden = self.runner.hidden(rows)
-        options = self.loss.candidates(target, rng, hidden)
-        if self.normaliser is not None:
-            options["normaliser"] = self.normaliser
-        loss = self.runner.step(rows, target, self.optimizer, weight=weight, **options)
-        self.loss.observe(target)
-        return loss
+    def close(self):
+        """In any case, at last."""
 
 
 class Trainer:
     """Steps a model through epochs.
 
+    All that the steps to come depend on, beside the model, is in its attributes: it can stop after any step and go on.
+
     Parameters
     ----------
-    parts : list of Part, over the same rows
+    parts : list of _part.Part, over the same rows
     target : (n_samples,) int64 class codes
     weight : (n_samples,) float64, of mean 1
     batch_size : int
     rng : numpy Generator
+    loss_curve : list to which the mean loss of each epoch is added
+
+    Attributes
+    ----------
+    epoch : epochs done
+    steps_done : in all epochs
+    order : rows of the epoch that was begun, in random order, or None
+    position : how many of these are done
+    total : sum of the losses of these
+    stopped : whether a watcher wants no further epoch
     """
 
-    def __init__(self, parts, target, weight, *, batch_size, rng):
+    def __init__(self, parts, target, weight, *, batch_size, rng, loss_curve):
         self.parts, self.target, self.weight = parts, target, weight
-        self.batch_size, self.rng = batch_size, rng
-        self.steps_per_epoch, self.steps_done = -(-len(target) // batch_size), 0
+        self.batch_size, self.rng, self.loss_curve = batch_size, rng, loss_curve
+        self.steps_per_epoch = -(-len(target) // batch_size)
+        self.epoch = self.steps_done = self.position = 0
+        self.order, self.total, self.stopped = None, 0.0, False
 
-    def epoch(self, progress):
-        """One pass over all rows in random order. Returns the mean loss."""
-        order = self.rng.permutation(len(self.target))
-        total = 0.0
-        for start in range(0, len(order), self.batch_size):
-            rows = order[start : start + self.batch_size]
+    def run(self, n_epochs, watchers=()):
+        """Epochs until there are `n_epochs`, or a watcher stops it."""
+        try:
+            for watcher in watchers:
+                watcher.begin(self)
+            while self.epoch < n_epochs and not self.stopped:
+                self._epoch(watchers)
+            for watcher in watchers:
+                watcher.finish(self)
+        finally:
+            for watcher in watchers:
+                watcher.close()
+
+    def _epoch(self, watchers):
+        """One pass over all rows in random order, or the rest of it."""
+        if self.order is None:
+            self.order, self.position, self.total = self.rng.permutation(len(self.target)), 0, 0.0
+        while self.position < len(self.order):
+            rows = self.order[self.position : self.position + self.batch_size]
             loss = self._step(rows)
-            total += loss * len(rows)
-            progress.update(len(rows), loss)
-        return float(total / len(order))
+            self.position += len(rows)
+            self.total += loss * len(rows)
+            for watcher in watchers:
+                watcher.after_step(self, len(rows), loss)
+        self.loss_curve.append(float(self.total / len(self.order)))
+        self.order = None
+        self.epoch += 1
+        for watcher in watchers:
+            watcher.after_epoch(self)
 
     def _step(self, rows):
         """The mean of the losses of the parts that still learn."""
@@ -169,29 +112,54 @@ class Trainer:
         )
 
 
-class Progress:
-    """A tqdm bar over rows of all epochs, with a running mean of the loss; silent where `verbose` is 0."""
+class Progress(Watcher):
+    """A tqdm bar over rows of all epochs, with a running mean of the loss."""
 
-    def __init__(self, n_rows, n_epochs, verbose):
-        self.bar, self.loss = None, None
-        if verbose:
-            from tqdm import tqdm
+    def __init__(self, n_rows, n_epochs):
+        self.n_rows, self.n_epochs = n_rows, n_epochs
+        self.bar = self.loss = None
 
-            self.bar = tqdm(total=n_rows * n_epochs, unit=" rows", unit_scale=True, mininterval=0.2, smoothing=0.1)
+    def begin(self, trainer):
+        from tqdm import tqdm
 
-    def update(self, n_rows, loss):
-        if self.bar is not None:
-            self.loss = loss if self.loss is None else 0.98 * self.loss + 0.02 * loss
-            self.bar.set_postfix_str(f"loss {self.loss:.3f}", refresh=False)
-            self.bar.update(n_rows)
+        n_rows, done = self.n_rows, trainer.epoch * self.n_rows + trainer.position
+        common = {"unit": " rows", "unit_scale": True, "mininterval": 0.2, "smoothing": 0.1}
+        self.bar = tqdm(total=n_rows * self.n_epochs, initial=done, **common)
 
-    def describe(self, text):
-        if self.bar is not None:
-            self.bar.set_description_str(text, refresh=False)
+    def after_step(self, trainer, n_rows, loss):
+        self.loss = loss if self.loss is None else 0.98 * self.loss + 0.02 * loss
+        self.bar.set_description_str(f"epoch {trainer.epoch + 1}/{self.n_epochs}", refresh=False)
+        self.bar.set_postfix_str(f"loss {self.loss:.3f}", refresh=False)
+        self.bar.update(n_rows)
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
+    def close(self):
         if self.bar is not None:
             self.bar.close()
+
+
+class EarlyStopping(Watcher):
+    """Stops when the loss of other rows has not fallen for some epochs; the model of the best one stays.
+
+    Parameters
+    ----------
+    model : _model.Model that is trained
+    validation_loss : function that returns it
+    n_iter_no_change : int
+    curve : list to which the loss after each epoch is added
+    """
+
+    def __init__(self, model, validation_loss, n_iter_no_change, curve):
+        self.model, self.validation_loss, self.n_iter_no_change = model, validation_loss, n_iter_no_change
+        self.curve, self.best, self.stale = curve, None, 0
+
+    def after_epoch(self, trainer):
+        self.curve.append(self.validation_loss())
+        if self.curve[-1] <= min(self.curve):
+            self.best, self.stale = self.model.copy(), 0
+        else:
+            self.stale += 1
+        trainer.stopped |= self.stale >= self.n_iter_no_change
+
+    def finish(self, trainer):
+        if self.best is not None:
+            self.model.assign(self.best)

@@ -1,18 +1,17 @@
-"""SoftmaxClassifier: the parameters and the mini-batch training of softmax models with very many classes."""
+"""SoftmaxClassifier: the parameters and methods of softmax models with very many classes, trained by mini-batches."""
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from fastsoftmax import _calibration, _head, _parts, _planning, _start, optimizers, samplers
+from fastsoftmax import _calibration, _head, _planning, _start
 from fastsoftmax import _validation as v
+from fastsoftmax._fitting import Fitting, hold_out
 from fastsoftmax._prediction import Prediction
-from fastsoftmax._training import Progress, Trainer
-from fastsoftmax.sampled import LOSSES
 
 __all__ = ["SoftmaxClassifier"]
 
 
-class SoftmaxClassifier(Prediction, ClassifierMixin, BaseEstimator):
+class SoftmaxClassifier(Fitting, Prediction, ClassifierMixin, BaseEstimator):
     """Softmax (multinomial logistic) model trained by mini-batches, for many classes and sparse input.
 
     The logits are ``z_k = bias_k + x . W_k + (x E) . V_k``: a direct term (`direct`), a low-rank term (`hidden_size`) or both.
@@ -223,10 +222,10 @@ class SoftmaxClassifier(Prediction, ClassifierMixin, BaseEstimator):
         plan = _planning.plan(self, len(classes), X, start[0])
         rows, valid = (X, codes, weight), None
         if self.early_stopping:
-            rows, valid = _hold_out(*rows, self.validation_fraction, rng)
+            rows, valid = hold_out(*rows, self.validation_fraction, rng)
         held_out = valid
         if plan.n_calibration_rows and not self.early_stopping:
-            rows, held_out = _hold_out(*rows, plan.n_calibration_rows, rng)
+            rows, held_out = hold_out(*rows, plan.n_calibration_rows, rng)
         self._initialise(plan, classes, *rows[:2], rng, *start)
         self._train(*rows, valid)
         if plan.n_calibration_rows:
@@ -252,32 +251,6 @@ class SoftmaxClassifier(Prediction, ClassifierMixin, BaseEstimator):
         v.check_calibration_rows(X.shape[0], _calibration.MIN_ROWS)
         self._calibrate(X, v.encode_labels(y, self.classes_), weight)
         return self
-
-    def _calibrate(self, X, codes, weight):
-        self.calibration_ = _calibration.calibrate(self._runner(X), codes, weight, self._model.prior)
-
-    def _train(self, X, codes, weight, valid):
-        """All epochs; of the held-out rows `valid`, if there are any, the best one's model stays."""
-        if self._stays():
-            return
-        best, stale = None, 0
-        with Progress(X.shape[0], self.max_iter, self.verbose) as progress:
-            n_epochs = self.max_iter if self.schedule == "linear" else None
-            trainer = self._trainer(X, codes, weight, n_epochs, comes_again=self.max_iter > 1)
-            for epoch in range(self.max_iter):
-                progress.describe(f"epoch {epoch + 1}/{self.max_iter}")
-                self.loss_curve_.append(trainer.epoch(progress))
-                self.n_iter_ = epoch + 1
-                if valid is not None:
-                    self.validation_curve_.append(self._validation_loss(*valid))
-                    improved = self.validation_curve_[-1] <= min(self.validation_curve_)
-                    best, stale = (self._model.copy(), 0) if improved else (best, stale + 1)
-                    if stale >= self.n_iter_no_change:
-                        break
-        if best is not None:
-            self._model = best
-        else:
-            trainer.check_finite()
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """One epoch on (X, y), going on from the model so far.
@@ -306,69 +279,8 @@ class SoftmaxClassifier(Prediction, ClassifierMixin, BaseEstimator):
             v.check_same_terms(self, self._model)
             if self._model.pattern is not None:
                 self._model.grow(_start.pattern(self, X, codes, len(self.classes_)), self._damping)
-        if self._stays():
-            return self
-        with Progress(X.shape[0], 1, self.verbose) as progress:
-            self.loss_curve_.append(self._trainer(X, codes, weight).epoch(progress))
-        self.n_iter_ += 1
+        self._train_once(X, codes, weight)
         return self
-
-    def _stays(self):
-        """Whether nothing learns."""
-        return self.direct_learning_rate == 0 and self._model.pattern is not None and self._model.E is None
-
-    def _check_params(self):
-        v.check_params(self, LOSSES)
-        if isinstance(self.sampler, str):
-            v.check_option("sampler", self.sampler, samplers.NAMES)
-        self._optimizer()
-
-    def _check_rows(self, X, y, sample_weight, n_features=None):
-        """Rows as the kernels take them, the parameters checked first."""
-        self._check_params()
-        return v.check_rows(self, X, y, sample_weight, n_features)
-
-    def _optimizer(self, alpha=0.0, class_alpha=None):
-        """With these penalties where they are "auto"."""
-        alpha = alpha if self.alpha == "auto" else self.alpha
-        class_alpha = class_alpha if self.class_alpha == "auto" else self.class_alpha
-        return optimizers.make(self.optimizer, self.learning_rate, alpha=alpha, class_alpha=class_alpha)
-
-    def _validation_loss(self, X, codes, weight):
-        return float(np.average(self._runner(X).nll(codes), weights=weight))
-
-    def _initialise(self, plan, classes, X, codes, rng, W=None, bias=None):
-        """A model before its first step, as `plan` has it; it begins at `W` and `bias` where they are given."""
-        self._check_sampling(plan.loss, len(classes))
-        class_counts = np.maximum(np.bincount(codes, minlength=len(classes)), 1)
-        # whatever this raises, all that was fitted before stays
-        self._model, self._damping = _start.make(self, plan, X, codes, class_counts, rng, W, bias)
-        self.loss_, self.direct_, self.hidden_size_ = plan.loss, plan.direct, plan.hidden_size
-        self.alpha_, self.class_alpha_ = plan.alpha, plan.class_alpha
-        self.classes_, self.n_features_in_ = classes, X.shape[1]
-        self._class_counts, self._rng = class_counts, rng
-        self._sampler = self._sampler_given = None  # made when training begins
-        self.loss_curve_, self.validation_curve_, self.n_iter_, self.calibration_ = [], [], 0, {}
-
-    def _trainer(self, X, codes, weight, n_epochs=None, comes_again=False):
-        """A Trainer whose learning rate falls over `n_epochs`, if given; `comes_again`: it sees the rows several times."""
-        self._check_sampling(self.loss_, len(self.classes_))
-        optimizer = self._optimizer(self.alpha_, self.class_alpha_)
-        is_new = self._model.pattern is not None and "W" not in self._model.state
-        self._model.prepare(optimizer)
-        if is_new and "W" in self._model.state:
-            self._model.state["W"].fill(self._damping)
-        parts = _parts.make(self, X, optimizer, n_epochs, comes_again)
-        return Trainer(parts, codes, weight, batch_size=self.batch_size, rng=self._rng)
-
-    def _resume(self):
-        """Make a loaded model ready for partial_fit: with a new random generator."""
-        self._rng = v.check_rng("random_state", self.random_state)
-        self._sampler = self._sampler_given = None
-
-    def _check_sampling(self, loss, n_classes):
-        if loss in LOSSES and samplers.draws_negatives(self.sampler):
-            v.check_n_negatives(self.n_negatives, n_classes)
 
     def save(self, path):
         """Write the model to one file (safetensors with JSON inside; nothing in it is executed by `load`).
@@ -385,12 +297,3 @@ class SoftmaxClassifier(Prediction, ClassifierMixin, BaseEstimator):
         from fastsoftmax import persistence
 
         return persistence.load(path)
-
-
-def _hold_out(X, codes, weight, size, rng):
-    """(X, codes, weight) of the training rows, and of the held-out rows; `size` is their share or number."""
-    from sklearn.model_selection import train_test_split
-
-    seed = int(rng.integers(np.iinfo(np.int32).max))
-    split = train_test_split(X, codes, weight, test_size=size, random_state=seed)
-    return split[::2], split[1::2]

@@ -16,7 +16,7 @@ FORMAT = "fastsoftmax.SoftmaxClassifier"
 FORMAT_VERSION = 1
 FITTED = (
     "loss_", "direct_", "hidden_size_", "alpha_", "class_alpha_", "calibration_", "loss_curve_", "validation_curve_",
-    "n_iter_", "n_features_in_", "_damping",
+    "n_features_in_", "_damping",
 )  # fmt: skip
 
 

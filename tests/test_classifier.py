@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler
 
 from fastsoftmax import SoftmaxClassifier, _memory, _planning
-from fastsoftmax._training import Progress
+from fastsoftmax._training import Trainer
 
 N_CLASSES = 12
 
@@ -311,13 +311,15 @@ def test_divergence_is_an_error_and_leaves_finite_weights(make_X, optimizer, lea
 def test_interruption_leaves_a_usable_model(data, monkeypatch):
     n_updates = 0
 
-    def update(self, n_rows, loss):
+    def step(self, rows):
         nonlocal n_updates
         n_updates += 1
         if n_updates == 12:
             raise KeyboardInterrupt
+        return unpatched(self, rows)
 
-    monkeypatch.setattr(Progress, "update", update)
+    unpatched = Trainer._step
+    monkeypatch.setattr(Trainer, "_step", step)
     classifier = small(batch_size=10, max_iter=100)
     with pytest.raises(KeyboardInterrupt):
         classifier.fit(*data)

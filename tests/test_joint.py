@@ -9,7 +9,7 @@ from scipy.special import log_softmax, logsumexp
 from fastsoftmax import SoftmaxClassifier, _head
 from fastsoftmax._joint_runner import HeadAndTail, JointPart, JointRunner
 from fastsoftmax._model import Model, Pattern
-from fastsoftmax._training import FullSoftmax
+from fastsoftmax._part import FullSoftmax
 from fastsoftmax.optimizers import SGD, Adagrad
 from fastsoftmax.sampled import Candidates
 from fastsoftmax.samplers import InBatch, LogUniform

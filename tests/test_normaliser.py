@@ -8,9 +8,9 @@ from scipy.special import logsumexp
 
 from fastsoftmax import SoftmaxClassifier
 from fastsoftmax._model import Model
+from fastsoftmax._part import RunningNormaliser
 from fastsoftmax._planning import AUTO_SAMPLED_CLASSES, normaliser_rate
 from fastsoftmax._runner import Runner
-from fastsoftmax._training import RunningNormaliser
 from fastsoftmax.optimizers import SGD
 from fastsoftmax.sampled import Candidates
 

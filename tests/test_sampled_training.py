@@ -11,8 +11,8 @@ from sklearn.base import clone
 
 from fastsoftmax import SoftmaxClassifier, _reference, samplers
 from fastsoftmax._model import Model
+from fastsoftmax._part import Sampled
 from fastsoftmax._runner import Runner
-from fastsoftmax._training import Progress, Sampled
 from fastsoftmax.optimizers import SGD
 from fastsoftmax.sampled import LOSSES
 
@@ -114,9 +114,7 @@ def test_logits_become_log_probabilities(loss, sampler):
     model.fit(X, y)  # once to make the trainer, since the bias starts where it is to end
     model._model.bias += np.array([0.7, -0.5, 0.3, -0.6, 0.1], np.float32)
     trainer = model._trainer(X, y, np.ones(len(y)), 60)
-    with Progress(0, 0, 0) as progress:
-        for _ in range(60):
-            trainer.epoch(progress)
+    trainer.run(60)
     logits = model.decision_function(X[:1])[0]
     expected = np.log(counts / counts.sum())
     if loss == "negative_sampling":  # log odds

@@ -6,8 +6,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from fastsoftmax import _head, _reference
 from fastsoftmax._model import Model
+from fastsoftmax._part import FullSoftmax, Sampled
 from fastsoftmax._runner import Runner
-from fastsoftmax._training import FullSoftmax, Sampled
 from fastsoftmax.optimizers import SGD, Adagrad
 from fastsoftmax.sampled import LOSSES
 from fastsoftmax.samplers import InBatch, LogUniform, Mixed
