@@ -374,6 +374,11 @@ def write_logits(terms, out, n_threads, workspace):
     _all_logits.write(terms, _Pass(terms, n_threads, workspace), out)
 
 
+def add_gradient(terms, dlogits, dW, n_threads, workspace):
+    """dW (n_classes, n_features) += dlogits^T x; dlogits : (n_rows, n_classes), C contiguous."""
+    _all_logits.add_gradient(terms, _Pass(terms, n_threads, workspace), dlogits, dW)
+
+
 def topk(terms, k, n_threads, workspace):
     """(n_rows, k) class ids and log-probabilities, best first. ValueError where a row's logits hold NaN."""
     work = _Pass(terms, n_threads, workspace)
