@@ -4,6 +4,7 @@ import numpy as np
 
 from fastsoftmax import _calibration, _parts, _start, optimizers, samplers
 from fastsoftmax import _validation as v
+from fastsoftmax._callbacks import EpochTasks
 from fastsoftmax._training import EarlyStopping, Progress, Trainer
 from fastsoftmax.sampled import LOSSES
 
@@ -82,14 +83,21 @@ class Fitting:
     def _calibrate(self, X, codes, weight):
         self.calibration_ = _calibration.calibrate(self._runner(X), codes, weight, self._model.prior)
 
-    def _train(self, X, codes, weight, valid=None):
-        """All epochs of `fit`; of the held-out rows `valid`, if there are any, the best one's model stays."""
+    def _name_features(self, names):
+        """Keep the names of the columns of a DataFrame, or None."""
+        self.__dict__.pop("feature_names_in_", None)
+        if names is not None:
+            self.feature_names_in_ = names
+
+    def _train(self, X, codes, weight, valid=None, *, task):
+        """All epochs of `fit`, below `task`; of the held-out rows `valid`, if any, the best one's model stays."""
         if self._stays():
             return
         watchers = self._watchers(X, self.max_iter)
         if valid is not None:
             loss, curve = (lambda: self._validation_loss(*valid)), self.validation_curve_
             watchers.append(EarlyStopping(self._model, loss, self.n_iter_no_change, curve))
+        watchers.append(EpochTasks(task, list(watchers)))
         n_epochs = self.max_iter if self.schedule == "linear" else None
         trainer = self._trainer(X, codes, weight, n_epochs, comes_again=self.max_iter > 1)
         trainer.run(self.max_iter, watchers)

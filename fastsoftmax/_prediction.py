@@ -15,7 +15,7 @@ class Prediction:
         from sklearn.utils.validation import check_is_fitted
 
         check_is_fitted(self, "classes_")
-        return self._runner(v.check_X(X, n_features=self.n_features_in_, dtype=self._model.dtype))
+        return self._runner(v.check_input(self, X, dtype=self._model.dtype))
 
     def predict_topk(self, X, k=5):
         """The `k` most probable labels of each row and their log-probabilities, both (n_samples, k), best first."""
@@ -28,7 +28,14 @@ class Prediction:
         return self.predict_topk(X, 1)[0][:, 0]
 
     def decision_function(self, X):
-        """All logits (n_samples, n_classes); MemoryError, before any work, where they do not fit."""
+        """All logits (n_samples, n_classes); of two classes, as in scikit-learn, that of the second less the other (n_samples,).
+
+        MemoryError, before any work, where they do not fit.
+        """
+        logits = self._logits(X)
+        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
+
+    def _logits(self, X):
         runner = self._runner_for(X)
         shape = (runner.X.shape[0], len(self.classes_))
         v.check_memory(
@@ -42,14 +49,14 @@ class Prediction:
         """Probabilities of all classes (n_samples, n_classes), columns as in `classes_`."""
         from fastsoftmax.functional import softmax
 
-        logits = self.decision_function(X)
+        logits = self._logits(X)
         return softmax(logits, axis=1, out=logits, n_threads=self.n_threads)
 
     def predict_log_proba(self, X):
         """Natural logarithms of the probabilities of all classes (n_samples, n_classes)."""
         from fastsoftmax.functional import log_softmax
 
-        logits = self.decision_function(X)
+        logits = self._logits(X)
         return log_softmax(logits, axis=1, out=logits, n_threads=self.n_threads)
 
     def target_log_proba(self, X, y):

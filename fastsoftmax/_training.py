@@ -6,8 +6,14 @@ import numpy as np
 class Watcher:
     """Is told how training goes on. Progress bars, early stopping and the like each are one."""
 
+    chooses_model = False
+    """Whether `finish` changes the model, and changes nothing else, so that it can be seen before: by what EpochTasks tells."""
+
     def begin(self, trainer):
         """Before the first step of a call, which may go on with an epoch that was begun before."""
+
+    def before_epoch(self, trainer):
+        """Before the first step of each epoch, or of the rest of one."""
 
     def after_step(self, trainer, n_rows, loss):
         """After each step, of so many rows; `loss` is from before it."""
@@ -16,7 +22,7 @@ class Watcher:
         """After each epoch. It may set `trainer.stopped`."""
 
     def finish(self, trainer):
-        """After the last step, where nothing was raised. It may change the model."""
+        """After the last step, where nothing was raised. It may change the model: see `chooses_model`."""
 
     def close(self):
         """In any case, at last."""
@@ -70,6 +76,8 @@ class Trainer:
         """One pass over all rows in random order, or the rest of it."""
         if self.order is None:
             self.order, self.position, self.total = self.rng.permutation(len(self.target)), 0, 0.0
+        for watcher in watchers:
+            watcher.before_epoch(self)
         while self.position < len(self.order):
             rows = self.order[self.position : self.position + self.batch_size]
             loss = self._step(rows)
@@ -147,6 +155,8 @@ class EarlyStopping(Watcher):
     n_iter_no_change : int
     curve : list to which the loss after each epoch is added
     """
+
+    chooses_model = True
 
     def __init__(self, model, validation_loss, n_iter_no_change, curve):
         self.model, self.validation_loss, self.n_iter_no_change = model, validation_loss, n_iter_no_change

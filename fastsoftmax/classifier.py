@@ -2,16 +2,19 @@
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.callback import CallbackSupportMixin, with_callbacks
 
 from fastsoftmax import _calibration, _head, _planning, _start
 from fastsoftmax import _validation as v
+from fastsoftmax._callbacks import FitTask
 from fastsoftmax._fitting import Fitting, hold_out
+from fastsoftmax._hidden import HiddenLayer
 from fastsoftmax._prediction import Prediction
 
 __all__ = ["SoftmaxClassifier"]
 
 
-class SoftmaxClassifier(Fitting, Prediction, ClassifierMixin, BaseEstimator):
+class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Softmax (multinomial logistic) model trained by mini-batches, for many classes and sparse input.
 
     The logits are ``z_k = bias_k + x . W_k + (x E) . V_k``: a direct term (`direct`), a low-rank term (`hidden_size`) or both.
@@ -191,8 +194,14 @@ class SoftmaxClassifier(Fitting, Prediction, ClassifierMixin, BaseEstimator):
         self.joint = joint
         self.n_hidden_features = n_hidden_features
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
     # -- training --
 
+    @with_callbacks
     def fit(self, X, y, sample_weight=None, coef_init=None, intercept_init=None):
         """Train from scratch. Interrupting it (Ctrl-C) leaves a usable model of what was learned so far.
 
@@ -214,6 +223,7 @@ class SoftmaxClassifier(Fitting, Prediction, ClassifierMixin, BaseEstimator):
         -------
         self
         """
+        names, given = v.feature_names(X), (X, y, sample_weight)
         X, y, weight = self._check_rows(X, y, sample_weight)
         classes, codes = np.unique(y, return_inverse=True)
         v.check_classes(classes)
@@ -226,10 +236,16 @@ class SoftmaxClassifier(Fitting, Prediction, ClassifierMixin, BaseEstimator):
         held_out = valid
         if plan.n_calibration_rows and not self.early_stopping:
             rows, held_out = hold_out(*rows, plan.n_calibration_rows, rng)
-        self._initialise(plan, classes, *rows[:2], rng, *start)
-        self._train(*rows, valid)
+        calibration_rows = None
         if plan.n_calibration_rows:
-            self._calibrate(*(a[: plan.n_calibration_rows] for a in held_out))
+            calibration_rows = [a[: plan.n_calibration_rows] for a in held_out]
+        task = FitTask(self, *given, calibration_rows)
+        self._initialise(plan, classes, *rows[:2], rng, *start)
+        self._name_features(names)
+        self._train(*rows, valid, task=task)
+        if calibration_rows is not None:
+            self._calibrate(*calibration_rows)
+        task.end()
         return self
 
     def calibrate(self, X, y, sample_weight=None):
@@ -267,12 +283,14 @@ class SoftmaxClassifier(Fitting, Prediction, ClassifierMixin, BaseEstimator):
         -------
         self
         """
-        X, y, weight = self._check_rows(X, y, sample_weight)
+        names = v.feature_names(X)
+        X, y, weight = self._check_rows(X, y, sample_weight, n_features=self.__dict__.get("n_features_in_"))
         if not hasattr(self, "_model"):
             classes = v.check_all_labels(classes)
             codes = v.encode_labels(y, classes)
             plan = _planning.plan(self, len(classes), X, calibrates=False)
             self._initialise(plan, classes, X, codes, v.check_rng("random_state", self.random_state))
+            self._name_features(names)
         else:
             X = v.check_X(X, n_features=self.n_features_in_, dtype=self._model.dtype)
             codes = v.encode_labels(y, self.classes_)

@@ -12,7 +12,7 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler
@@ -67,11 +67,12 @@ def test_bool_labels_and_a_column(data):
     X, codes = data
     y = codes % 2 == 0
     assert small().fit(X, y).predict(X).dtype == bool
-    assert_array_equal(small().fit(X, y[:, None]).predict(X), y)
+    with pytest.warns(DataConversionWarning, match="column-vector y"):
+        assert_array_equal(small().fit(X, y[:, None]).predict(X), y)
 
 
 BAD_LABELS = [
-    (np.zeros(120), ValueError, r"y must hold at least two classes, got 1: \[0.0\]"),
+    (np.zeros(120), ValueError, r"y must hold at least two classes, got 1 class: \[0.0\]"),
     (["a"] * 119 + [1], TypeError, "y must hold either integers or strings, got objects of int, str"),
     (np.array(["a"] * 119 + [1], dtype=object), TypeError, "y must hold .*int, str"),
     (np.array(["a"] * 119 + [None], dtype=object), TypeError, "y must hold .*NoneType, str"),
@@ -92,12 +93,12 @@ def test_bad_labels(data, y, error, message):
 # -- X and parameters --
 
 BAD_X = [
-    (np.full((120, 3), np.nan), ValueError, "X must be finite, got nan in row 0, column 0"),
+    (np.full((120, 3), np.nan), ValueError, "X must be finite, got NaN in row 0, column 0"),
     (sp.csr_array(np.full((120, 3), np.inf)), ValueError, "X must be finite, got inf in row 0, column 0"),
-    (np.ones((0, 3)), ValueError, r"X must have at least one row and one feature, got shape \(0, 3\)"),
-    (np.ones((120, 0)), ValueError, r"X must have at least one row and one feature, got shape \(120, 0\)"),
-    (np.ones(120), ValueError, "X must be 2-D"),
-    (np.full((120, 3), "a"), TypeError, "X must hold real numbers"),
+    (np.ones((0, 3)), ValueError, r"0 sample\(s\) \(shape=\(0, 3\)\) while a minimum of 1 is required by SoftmaxClassifier"),
+    (np.ones((120, 0)), ValueError, r"0 feature\(s\) \(shape=\(120, 0\)\) while a minimum of 1 is required by SoftmaxClassifier"),
+    (np.ones(120), ValueError, "Expected 2D array, got 1D array instead"),
+    (np.full((120, 3), "a"), ValueError, "not compatible with arrays of bytes/strings"),
 ]
 BAD_PARAMS = [
     ({"loss": "hinge"}, ValueError, "loss must be one of .*'hinge'"),
@@ -147,7 +148,7 @@ def test_prediction_checks_its_input(data, fitted):
     with pytest.raises(NotFittedError):
         SoftmaxClassifier().predict(data[0])
     for method in ("predict", "predict_topk", "predict_proba", "predict_log_proba", "decision_function"):
-        with pytest.raises(ValueError, match="X has 11 features, but 12 are expected"):
+        with pytest.raises(ValueError, match="X has 11 features, but SoftmaxClassifier is expecting 12 features"):
             getattr(fitted, method)(data[0][:, :11])
     for k, error in ((0, ValueError), (13, ValueError), (2.0, TypeError)):
         with pytest.raises(error, match=f"k must be .*got {k}"):
@@ -170,7 +171,7 @@ def test_partial_fit_checks_its_input(data, fitted):
         fitted.partial_fit(X, y + 1)
     with pytest.raises((TypeError, ValueError), match=r"y holds .*'a'"):
         fitted.partial_fit(X, ["a"] * 120)
-    with pytest.raises(ValueError, match="X has 11 features, but 12 are expected"):
+    with pytest.raises(ValueError, match="X has 11 features, but SoftmaxClassifier is expecting 12 features"):
         fitted.partial_fit(X[:, :11], y)
     assert_array_equal(fitted.coef_, weights)
 

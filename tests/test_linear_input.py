@@ -149,7 +149,7 @@ def rows_with(value):
 BAD = [
     ({"X": np.ones(N_FEATURES)}, ValueError, r"X must be 2-D .*1-D of shape \(9,\)"),
     ({"X": np.ones((N_ROWS, 8))}, ValueError, "X has 8 features, but 9 are expected"),
-    ({"X": rows_with(np.nan)}, ValueError, "X must be finite, got nan in row 3, column 2"),
+    ({"X": rows_with(np.nan)}, ValueError, "X must be finite, got NaN in row 3, column 2"),
     ({"X": rows_with(-np.inf)}, ValueError, "X must be finite, got -inf in row 3, column 2"),
     ({"X": sp.csr_array(rows_with(np.inf))}, ValueError, "X must be finite, got inf in row 3, column 2"),
     (

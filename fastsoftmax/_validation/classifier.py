@@ -3,8 +3,9 @@
 import numpy as np
 from scipy import sparse
 
+from fastsoftmax._validation.estimators import check_input, check_y_given
 from fastsoftmax._validation.labels import check_labels
-from fastsoftmax._validation.linear import check_bias, check_sparse_W, check_X
+from fastsoftmax._validation.linear import check_bias, check_sparse_W
 from fastsoftmax._validation.scalars import (
     check_bool,
     check_dtype,
@@ -79,9 +80,8 @@ def check_calibration(fraction, direct):
 
 def check_rows(c, X, y, sample_weight, n_features=None):
     """Rows for the SoftmaxClassifier `c`, whose parameters are checked, as its kernels take them."""
-    X = check_X(X, n_features=n_features, dtype=np.dtype(c.dtype), canonical=c.direct == "sparse")
-    if X.shape[0] == 0 or X.shape[1] == 0:
-        raise ValueError(f"X must have at least one row and one feature, got shape {X.shape}")
+    check_y_given(c, y)
+    X = check_input(c, X, dtype=np.dtype(c.dtype), canonical=c.direct == "sparse", is_fitted=n_features is not None)
     if c.n_hidden_features is not None:
         check_int("n_hidden_features", c.n_hidden_features, maximum=X.shape[1])
     return X, check_labels(y, X_rows=X.shape[0]), check_sample_weight(sample_weight, X.shape[0])

@@ -3,6 +3,7 @@
 import numbers
 
 import numpy as np
+from sklearn.utils.validation import column_or_1d
 
 
 def check_labels(y, *, X_rows=None, name="y"):
@@ -11,7 +12,7 @@ def check_labels(y, *, X_rows=None, name="y"):
     if y.dtype.kind in "US" and not hasattr(given, "dtype"):
         y = np.array(given, dtype=object)  # NumPy would make strings of numbers among strings
     if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
+        y = column_or_1d(y, warn=True)
     if y.ndim != 1:
         raise ValueError(f"{name} must be 1-D, one label a row, got shape {y.shape}")
     if X_rows is not None and len(y) != X_rows:
@@ -19,7 +20,7 @@ def check_labels(y, *, X_rows=None, name="y"):
     if y.dtype.kind == "f":
         bad = np.flatnonzero(~np.isfinite(y) | (y != np.floor(y)))
         if bad.size:
-            raise ValueError(f"{name} must hold class labels, got {y[bad[0]]} at position {bad[0]}")
+            raise ValueError(f"Unknown label type: {name} must hold class labels, got {y[bad[0]]} at position {bad[0]}")
         return y
     if y.dtype.kind == "O":
         kinds = {type(label) for label in y}
@@ -45,7 +46,7 @@ def check_all_labels(classes):
 def check_classes(classes, *, name="y"):
     """At least two labels."""
     if len(classes) < 2:
-        raise ValueError(f"{name} must hold at least two classes, got {len(classes)}: {classes.tolist()}")
+        raise ValueError(f"{name} must hold at least two classes, got {len(classes)} class: {classes.tolist()}")
 
 
 def encode_labels(y, classes, *, unknown=None):

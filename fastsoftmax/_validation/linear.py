@@ -30,7 +30,8 @@ def check_X(X, *, n_features=None, dtype=None, name="X", canonical=False):
     if at is not None:
         row = int(np.searchsorted(X.indptr, at, side="right")) - 1 if sparse.issparse(X) else at // X.shape[1]
         column = int(X.indices[at]) if sparse.issparse(X) else at % X.shape[1]
-        raise ValueError(f"{name} must be finite, got {values[at]} in row {row}, column {column}")
+        value = "NaN" if np.isnan(values[at]) else values[at]
+        raise ValueError(f"{name} must be finite, got {value} in row {row}, column {column}")
     return X
 
 

@@ -1,0 +1,32 @@
+"""What scikit-learn asks of every estimator's X and y: DataFrames known by the names of their columns, and its messages."""
+
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_array, validate_data
+
+from fastsoftmax._validation.linear import check_X
+
+
+def check_input(estimator, X, *, dtype, canonical=False, is_fitted=True):
+    """`X` as `check_X` has it, from whatever scikit-learn takes: lists, DataFrames, objects that are numbers.
+
+    is_fitted : it must have the features, by name where these have any, that `estimator` was fitted with
+    """
+    options = {"accept_sparse": "csr", "ensure_all_finite": False}  # check_X says where it is not finite
+    if is_fitted:
+        X = validate_data(estimator, X, reset=False, ensure_min_samples=0, **options)
+    else:
+        X = check_array(X, estimator=estimator, input_name="X", **options)
+    return check_X(X, dtype=dtype, canonical=canonical)
+
+
+def feature_names(X):
+    """The names of the columns of a DataFrame, where all are strings, else None; TypeError where only some are."""
+    probe = BaseEstimator()
+    validate_data(probe, X, skip_check_array=True)
+    return getattr(probe, "feature_names_in_", None)
+
+
+def check_y_given(estimator, y):
+    """Raise where there is no `y`."""
+    if y is None:
+        raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
