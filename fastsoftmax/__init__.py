@@ -3,7 +3,7 @@
 Dense arrays      logsumexp, softmax, log_softmax, cross_entropy
 Linear models     linear_logsumexp, linear_cross_entropy, linear_topk; support (of a sparse W)
 Sampling          sampled_cross_entropy, samplers
-Estimator         SoftmaxClassifier
+Estimators        SoftmaxClassifier, SoftmaxRegression
 Evaluation        metrics
 Files and text    load, datasets, features, NGramFeatures
 """
@@ -27,6 +27,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "NGramFeatures": "features",
     "SoftmaxClassifier": "classifier",
+    "SoftmaxRegression": "regression",
     "load": "persistence",
     "linear_cross_entropy": "linear",
     "linear_logsumexp": "linear",

@@ -35,6 +35,7 @@ from fastsoftmax._validation.estimators import check_input, check_y_given, featu
 from fastsoftmax._validation.labels import check_all_labels, check_classes, check_labels, encode_labels
 from fastsoftmax._validation.linear import check_bias, check_sparse_W, check_W, check_X
 from fastsoftmax._validation.metrics import check_log_proba, check_same_length, check_topk, check_true_labels
+from fastsoftmax._validation.regression import check_regression_params, check_regression_rows, check_same_shape
 from fastsoftmax._validation.resources import check_memory, check_writable
 from fastsoftmax._validation.sampling import (
     check_class_ids,

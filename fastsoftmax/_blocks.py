@@ -1,0 +1,45 @@
+"""Work on large arrays by blocks of rows that stay in a cache, on several threads, with sums in an order that never changes."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+BLOCK = 1 << 16  # elements
+RANGES = 16  # that the threads share; how many does not depend on how many threads there are
+
+
+class Blocks:
+    """Runs functions of a slice of rows over all `n_rows` rows of arrays with `row_size` elements a row.
+
+    NumPy lets other threads run while it computes. Results do not depend on `n_threads`.
+    """
+
+    def __init__(self, n_rows, row_size, n_threads):
+        step = max(1, BLOCK // max(1, row_size))
+        self.slices = [slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]
+        self.n_threads = n_threads
+
+    def sum(self, function):
+        """The sum of what `function` returns for each block."""
+        ranges = [self.slices[i::RANGES] for i in range(min(RANGES, len(self.slices)))]
+
+        def run(slices):
+            return sum(function(rows) for rows in slices)
+
+        return sum(each(run, ranges, self.n_threads))
+
+    def run(self, function):
+        """`function` for each block, whatever it returns."""
+
+        def zero(rows):
+            function(rows)
+            return 0
+
+        self.sum(zero)
+
+
+def each(function, items, n_threads):
+    """The results of `function` for each of the items, in their order, made by `n_threads` Python threads."""
+    if n_threads == 1 or len(items) == 1:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(n_threads) as pool:
+        yield from pool.map(function, items)

@@ -1,0 +1,131 @@
+"""Two ways to the least loss of softmax regression: L-BFGS of SciPy, and Newton's method by conjugate gradients.
+
+Both take a _regression_loss.RegressionLoss, the theta to start from, which becomes the result, and a _scaling in whose variables
+they work, and tell of each iteration: `watch(iteration, loss, largest element of the gradient)`. They return the iterations
+done and whether that element is at most `tol`.
+"""
+
+import numpy as np
+from scipy.optimize import minimize
+
+from fastsoftmax._blocks import Blocks
+
+MAX_CG_STEPS = 200  # of one iteration of Newton's method
+ARMIJO = 1e-4  # share of the expected decrease that a step must bring
+SMALLEST_STEP = 1e-10
+
+
+def lbfgs(loss, theta, scaling, *, tol, max_iter, watch):
+    start, gradient = theta.copy(), np.empty_like(theta)
+    state = {"n_iter": 0, "size": np.inf}
+
+    def value_and_gradient(u):
+        scaling.to_theta(u.reshape(theta.shape).astype(theta.dtype, copy=False), theta)
+        np.add(theta, start, out=theta)
+        value = loss.value_and_gradient(theta, gradient)
+        by_u = np.empty_like(theta)
+        scaling.to_u(gradient, by_u)
+        return value, by_u.ravel().astype(np.float64, copy=False)
+
+    def after_iteration(intermediate_result):
+        state["n_iter"] += 1
+        state["size"] = _largest(gradient)
+        watch(state["n_iter"], intermediate_result.fun, state["size"])
+        if state["size"] <= tol:
+            raise StopIteration
+
+    options = {"maxiter": max_iter, "maxfun": 20 * max_iter, "gtol": 0.0, "ftol": 0.0, "maxls": 50}
+    found = minimize(
+        value_and_gradient, np.zeros(theta.size), jac=True, method="L-BFGS-B", callback=after_iteration, options=options
+    )
+    value_and_gradient(found.x)
+    return state["n_iter"], _largest(gradient) <= tol
+
+
+def newton_cg(loss, theta, scaling, *, tol, max_iter, watch, n_threads):
+    """Each iteration solves for the Newton step as exactly as pays, then goes along it as far as the loss falls."""
+    gradient, trial, next_gradient = np.empty_like(theta), np.empty_like(theta), np.empty_like(theta)
+    value = loss.value_and_gradient(theta, gradient)
+    newton_step = NewtonStep(loss, scaling, n_threads)
+    size, n_iter = _largest(gradient), 0
+    while size > tol and n_iter < max_iter:
+        step = newton_step.solve(gradient)
+        slope, length = newton_step.blocks.sum(lambda rows, g=gradient: _dot(g[rows], step[rows])), 1.0
+        while True:
+            newton_step.blocks.run(lambda rows, t=trial, a=length: np.add(theta[rows], a * step[rows], out=t[rows]))
+            next_value = loss.value_and_gradient(trial, next_gradient)
+            if next_value <= value + ARMIJO * length * slope or length < SMALLEST_STEP:
+                break
+            length /= 2
+        if not next_value < value:  # no smaller loss can be told from rounding
+            break
+        theta[...] = trial
+        gradient, next_gradient, value = next_gradient, gradient, next_value
+        size, n_iter = _largest(gradient), n_iter + 1
+        watch(n_iter, value, size)
+    return n_iter, size <= tol
+
+
+class NewtonStep:
+    """Solves H step = -gradient by conjugate gradients in the variables of the scaling.
+
+    The residual need only fall to a share of the gradient that falls with the gradient: far from the optimum an exact step
+    would not bring more (Dembo and Steihaug 1983).
+    """
+
+    def __init__(self, loss, scaling, n_threads):
+        self.loss, self.scaling = loss, scaling
+        self.blocks = Blocks(*loss.shape, n_threads)
+        self.step, self.residual, self.direction, self.v, self.product = (
+            np.empty(loss.shape, loss.product_dtype) for _ in range(5)
+        )
+        self.first = None
+
+    def solve(self, gradient):
+        """The step in theta; it is overwritten by the next call."""
+        blocks, step, r, p = self.blocks, self.step, self.residual, self.direction
+        np.negative(gradient, out=self.v, casting="same_kind")
+        self.scaling.to_u(self.v, r)
+        p[...] = r
+        step.fill(0)
+        rr = blocks.sum(lambda rows: _dot(r[rows], r[rows]))
+        self.first = self.first or rr
+        goal = rr * min(0.25, (rr / self.first) ** 0.25) ** 2
+        for _ in range(MAX_CG_STEPS):
+            curvature = self._curvature(p)
+            if not curvature > 0:
+                break
+            a = rr / curvature
+            rr_before, rr = rr, blocks.sum(lambda rows, a=a: self._advance(rows, a))
+            if rr <= goal:
+                break
+            blocks.run(lambda rows, b=rr / rr_before: self._turn(rows, b))
+        self.scaling.to_theta(step, self.v)
+        return self.v
+
+    def _curvature(self, p):
+        """p . H p, after which `product` is H p."""
+        self.scaling.to_theta(p, self.v)
+        self.loss.hessian_product(self.v, self.product)
+        self.scaling.to_u(self.product, self.product)
+        return self.blocks.sum(lambda rows: _dot(p[rows], self.product[rows]))
+
+    def _advance(self, rows, a):
+        """One step along the direction. Returns the square of the residual that is left."""
+        self.step[rows] += self.step.dtype.type(a) * self.direction[rows]
+        self.residual[rows] -= self.step.dtype.type(a) * self.product[rows]
+        return _dot(self.residual[rows], self.residual[rows])
+
+    def _turn(self, rows, b):
+        """The next direction."""
+        self.direction[rows] *= self.step.dtype.type(b)
+        self.direction[rows] += self.residual[rows]
+
+
+def _dot(a, b):
+    """a . b, in float64 across rows."""
+    return float(np.einsum("jk,jk->j", a, b).sum(dtype=np.float64))
+
+
+def _largest(a):
+    return float(max(a.max(), -a.min()))

@@ -1,0 +1,168 @@
+"""The loss of softmax regression over all rows, its gradient and Hessian products, one chunk of rows at a time.
+
+The parameters are one array theta (n_features + 1, n_classes): W, feature by feature, and the bias as its last row.
+"""
+
+import numpy as np
+
+from fastsoftmax import _head, _softmax
+from fastsoftmax._batch import RowReader
+from fastsoftmax._blocks import each
+
+CHUNK_WORK = 1 << 22  # multiply-adds that are worth another thread
+CHUNK_VALUES = 1 << 20  # of X and logits, at most, in a chunk of dense rows
+SPARSE_ROWS = 8192  # in a chunk: each goes through W once
+
+
+class DenseProducts:
+    """Products with chunks of a dense X. BLAS has one thread, and several chunks are done at once."""
+
+    def __init__(self, X, n_classes, n_threads):
+        self.X = X
+        n_rows, n_features = X.shape
+        most = max(1, CHUNK_VALUES // (n_features + n_classes))
+        step = min(most, max(-(-n_rows // 8), CHUNK_WORK // (n_features * n_classes), 1))
+        self.chunks = [slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]
+        self.n_workers, self.n_threads = n_threads, 1
+
+    def logits(self, i, theta, out):
+        np.matmul(self.X[self.chunks[i]], theta[:-1], out=out)
+        out += theta[-1]
+
+    def add_gradient(self, i, dlogits, gradient):
+        """gradient (as theta) += X^T dlogits."""
+        gradient[:-1] += self.X[self.chunks[i]].T @ dlogits
+        gradient[-1] += dlogits.sum(axis=0)
+
+
+class SparseProducts:
+    """Products with chunks of a CSR matrix X: one after the other, each on all threads."""
+
+    def __init__(self, X, n_classes, n_threads):
+        n_rows = X.shape[0]
+        self.chunks = [slice(start, min(start + SPARSE_ROWS, n_rows)) for start in range(0, n_rows, SPARSE_ROWS)]
+        self.n_workers, self.n_threads = 1, n_threads
+        reader, self.workspace = RowReader(X.shape[1]), _head.Workspace()
+        self.batches = [
+            reader.take(X.indptr, X.indices, X.data, np.arange(rows.start, rows.stop)) for rows in self.chunks
+        ]
+
+    def astype(self, dtype):
+        """The same with entries of another type."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__, workspace=_head.Workspace())
+        other.batches = [
+            batch._replace(data=batch.data.astype(dtype), col_data=batch.col_data.astype(dtype))
+            for batch in self.batches
+        ]
+        return other
+
+    def _terms(self, i, theta):
+        rows = self.chunks[i]
+        return _head.Terms(
+            rows.stop - rows.start, theta.shape[1], batch=self.batches[i], W=theta[:-1].T, bias=theta[-1]
+        )
+
+    def logits(self, i, theta, out):
+        _head.write_logits(self._terms(i, theta), out, self.n_threads, self.workspace)
+
+    def add_gradient(self, i, dlogits, gradient):
+        _head.add_gradient(self._terms(i, gradient), dlogits, gradient[:-1].T, self.n_threads, self.workspace)
+        gradient[-1] += dlogits.sum(axis=0)
+
+
+class RegressionLoss:
+    """sum_i weight[i] nll_i + alpha / 2 ||W||^2 as a function of theta.
+
+    Parameters
+    ----------
+    products : DenseProducts or SparseProducts of X
+    target : (n_rows,) int64 class codes
+    weight : (n_rows,) of sum 1
+    alpha : float
+    shape : of theta
+    has_bias : whether the last row of theta is free, or stays zero
+    keep : keep the gradient of the logits (n_rows, n_classes), which `hessian_product` needs
+    product_dtype : of `hessian_product`, which may be smaller
+    """
+
+    def __init__(self, products, target, weight, alpha, shape, dtype, *, has_bias, keep, product_dtype=None):
+        self.products, self.target, self.weight, self.alpha, self.has_bias = products, target, weight, alpha, has_bias
+        self.shape, self.dtype = shape, np.dtype(dtype)
+        self.product_dtype = np.dtype(product_dtype or dtype)
+        self.products_of_hessian = products
+        if self.product_dtype != self.dtype:
+            self.products_of_hessian = products.astype(self.product_dtype)
+        self.kept = [None] * len(products.chunks) if keep else None
+        self.is_uniform = bool((weight == weight[0]).all())
+        self.logits = None
+
+    def value_and_gradient(self, theta, gradient):
+        """The loss; gradient (as theta) is filled."""
+        loss = self._sum_of_chunks(self._chunk_loss, theta, gradient)
+        gradient[:-1] += self.dtype.type(self.alpha) * theta[:-1]
+        return float(loss) + self.alpha / 2 * _squares(theta[:-1])
+
+    def hessian_product(self, v, out):
+        """out <- the Hessian, where the gradient was last computed, times v (both as theta, of product_dtype)."""
+        self._sum_of_chunks(self._chunk_product, v, out)
+        out[:-1] += self.product_dtype.type(self.alpha) * v[:-1]
+
+    def _sum_of_chunks(self, one, theta, out):
+        """out <- the sum of what `one` adds to its last argument, over all chunks. Returns that of its results."""
+        out.fill(0)
+        numbers = range(len(self.products.chunks))
+        if self.products.n_workers == 1 or len(numbers) == 1:
+            total = sum(one(i, theta, out) for i in numbers)
+        else:
+
+            def apart(i):
+                part = np.zeros_like(out)
+                return one(i, theta, part), part
+
+            total = 0.0
+            for value, part in each(apart, numbers, self.products.n_workers):
+                total += value
+                out += part
+        if not self.has_bias:
+            out[-1] = 0
+        return total
+
+    def _chunk_loss(self, i, theta, gradient):
+        rows = self.products.chunks[i]
+        logits = np.empty((rows.stop - rows.start, self.shape[1]), self.dtype)
+        self.products.logits(i, theta, logits)
+        losses, weight = np.empty(len(logits)), self.weight[rows]
+        scale = weight[0] if self.is_uniform else 1.0
+        _softmax.cross_entropy(
+            logits[:, :, None], self.target[rows], None, 1.0, None, None, scale, losses, logits[:, :, None],
+            self.products.n_threads,
+        )  # fmt: skip
+        if not self.is_uniform:
+            logits *= weight[:, None].astype(self.dtype)
+        self.products.add_gradient(i, logits, gradient)
+        if self.kept is not None:
+            self.kept[i] = logits.astype(self.product_dtype, copy=False)
+        return weight @ losses
+
+    def _chunk_product(self, i, v, out):
+        """sum_i s_i (p_i * (r_i - p_i . r_i)) x_i^T with r = x v, of the kept dlogits s (p - onehot)."""
+        rows = self.products.chunks[i]
+        r = np.empty((rows.stop - rows.start, self.shape[1]), self.product_dtype)
+        self.products_of_hessian.logits(i, v, r)
+        at, weight = (np.arange(len(r)), self.target[rows]), self.weight[rows].astype(self.product_dtype)
+        probabilities = self.kept[i]  # times weight
+        gradient_at_target = probabilities[at]
+        probabilities[at] += weight
+        with np.errstate(divide="ignore", invalid="ignore"):
+            means = np.where(weight > 0, np.einsum("ik,ik->i", probabilities, r) / weight, 0)
+        r -= means[:, None]
+        r *= probabilities
+        probabilities[at] = gradient_at_target
+        self.products_of_hessian.add_gradient(i, r, out)
+        return 0
+
+
+def _squares(a):
+    """The sum of all squares, with a float64 for each row."""
+    return float(np.einsum("jk,jk->j", a, a).sum(dtype=np.float64))
