@@ -1,4 +1,4 @@
-"""Work on large arrays by blocks of rows that stay in a cache, on several threads, with sums in an order that never changes."""
+"""Work on large arrays by blocks of rows that stay in a cache, on several threads, with sums in a fixed order."""
 
 from concurrent.futures import ThreadPoolExecutor
 

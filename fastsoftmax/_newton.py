@@ -1,8 +1,8 @@
 """Two ways to the least loss of softmax regression: L-BFGS of SciPy, and Newton's method by conjugate gradients.
 
-Both take a _regression_loss.RegressionLoss, the theta to start from, which becomes the result, and a _scaling in whose variables
-they work, and tell of each iteration: `watch(iteration, loss, largest element of the gradient)`. They return the iterations
-done and whether that element is at most `tol`.
+Both take a _regression_loss.RegressionLoss, the theta to start from, which becomes the result, and a _scaling in whose
+variables they work, and tell of each iteration: `watch(iteration, loss, largest element of the gradient)`. They return the
+iterations done, and whether that element is at most `tol` or the loss cannot fall by more than rounding.
 """
 
 import numpy as np
@@ -34,12 +34,18 @@ def lbfgs(loss, theta, scaling, *, tol, max_iter, watch):
         if state["size"] <= tol:
             raise StopIteration
 
-    options = {"maxiter": max_iter, "maxfun": 20 * max_iter, "gtol": 0.0, "ftol": 0.0, "maxls": 50}
+    options = {
+        "maxiter": max_iter,
+        "maxfun": 20 * max_iter,
+        "gtol": 0.0,
+        "ftol": np.finfo(theta.dtype).eps,
+        "maxls": 50,
+    }
     found = minimize(
         value_and_gradient, np.zeros(theta.size), jac=True, method="L-BFGS-B", callback=after_iteration, options=options
     )
     value_and_gradient(found.x)
-    return state["n_iter"], _largest(gradient) <= tol
+    return state["n_iter"], state["size"] <= tol or state["n_iter"] < max_iter
 
 
 def newton_cg(loss, theta, scaling, *, tol, max_iter, watch, n_threads):
@@ -49,16 +55,16 @@ def newton_cg(loss, theta, scaling, *, tol, max_iter, watch, n_threads):
     newton_step = NewtonStep(loss, scaling, n_threads)
     size, n_iter = _largest(gradient), 0
     while size > tol and n_iter < max_iter:
-        step = newton_step.solve(gradient)
-        slope, length = newton_step.blocks.sum(lambda rows, g=gradient: _dot(g[rows], step[rows])), 1.0
+        newton_step.solve(gradient)
+        slope, length = newton_step.slope(gradient), 1.0
         while True:
-            newton_step.blocks.run(lambda rows, t=trial, a=length: np.add(theta[rows], a * step[rows], out=t[rows]))
+            newton_step.go(theta, length, trial)
             next_value = loss.value_and_gradient(trial, next_gradient)
             if next_value <= value + ARMIJO * length * slope or length < SMALLEST_STEP:
                 break
             length /= 2
-        if not next_value < value:  # no smaller loss can be told from rounding
-            break
+        if not next_value < value:  # but for rounding
+            return n_iter, True
         theta[...] = trial
         gradient, next_gradient, value = next_gradient, gradient, next_value
         size, n_iter = _largest(gradient), n_iter + 1
@@ -82,7 +88,7 @@ class NewtonStep:
         self.first = None
 
     def solve(self, gradient):
-        """The step in theta; it is overwritten by the next call."""
+        """Find the step for this gradient."""
         blocks, step, r, p = self.blocks, self.step, self.residual, self.direction
         np.negative(gradient, out=self.v, casting="same_kind")
         self.scaling.to_u(self.v, r)
@@ -101,7 +107,14 @@ class NewtonStep:
                 break
             blocks.run(lambda rows, b=rr / rr_before: self._turn(rows, b))
         self.scaling.to_theta(step, self.v)
-        return self.v
+
+    def slope(self, gradient):
+        """gradient . step"""
+        return self.blocks.sum(lambda rows: _dot(gradient[rows], self.v[rows]))
+
+    def go(self, theta, length, out):
+        """out <- theta + length step"""
+        self.blocks.run(lambda rows: np.add(theta[rows], length * self.v[rows], out=out[rows]))
 
     def _curvature(self, p):
         """p . H p, after which `product` is H p."""

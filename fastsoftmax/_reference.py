@@ -237,3 +237,19 @@ def model_step(arrays, X, target, rule, *, weight=1.0, threshold=0.0, row_keys=N
         if s is not None:
             state[at] = s
     return scale @ losses, arrays
+
+
+def regression(X, y, weight, alpha, theta, v):
+    """sum_i weight_i nll_i + alpha / 2 ||W||^2, its gradient, and its Hessian times v; theta = [W^T; bias]."""
+    X, theta, v = (np.asarray(a, np.float64) for a in (X, theta, v))
+    X1 = np.hstack([X, np.ones((len(X), 1))])
+    penalised = np.vstack([np.ones((len(theta) - 1, 1)), np.zeros((1, 1))])
+    logits = X1 @ theta
+    lse = np.log(np.exp(logits - logits.max(1, keepdims=True)).sum(1)) + logits.max(1)
+    p = np.exp(logits - lse[:, None])
+    value = weight @ (lse - logits[np.arange(len(y)), y]) + alpha / 2 * (penalised * theta**2).sum()
+    onehot = np.eye(theta.shape[1])[y]
+    gradient = X1.T @ (weight[:, None] * (p - onehot)) + alpha * penalised * theta
+    r = X1 @ v
+    q = p * (r - (p * r).sum(1, keepdims=True))
+    return value, gradient, X1.T @ (weight[:, None] * q) + alpha * penalised * v

@@ -15,11 +15,11 @@ MAX_WHITENED = 1024  # features; it takes the cube of them
 ROWS_PER_FEATURE = 4  # that the second moments are estimated from, at least
 
 
-def scaling_for(X, weight, frequencies, alpha, dtype, n_threads):
+def scaling_for(X, weight, frequencies, alpha, dtype, *, has_bias, n_threads):
     """A Whitening where X is dense and has not too many features, else a Diagonal."""
     variances = SHARE * frequencies * (1 - frequencies)
     if isinstance(X, np.ndarray) and X.shape[1] <= MAX_WHITENED:
-        return Whitening(X, weight, variances.mean(), alpha)
+        return Whitening(X, weight, variances.mean(), alpha, has_bias)
     if isinstance(X, np.ndarray):
         moments = weight @ np.square(X, dtype=np.float64)
     else:
@@ -57,15 +57,15 @@ class Diagonal:
 
 
 class Whitening:
-    """T makes the features uncorrelated, of variance 1 but for the penalty, and takes the bias at their mean."""
+    """T makes the features uncorrelated, of variance 1 but for the penalty, and takes the bias, if it is free, at their mean."""
 
-    def __init__(self, X, weight, variance, alpha):
+    def __init__(self, X, weight, variance, alpha, has_bias):
         n_features = X.shape[1]
         step = max(1, X.shape[0] // (ROWS_PER_FEATURE * n_features))
         X, weight = X[::step], weight[::step].astype(X.dtype)
         total = weight.sum()
         weight = weight / total if total > 0 else np.full_like(weight, 1 / len(weight))
-        self.mean = weight @ X
+        self.mean = weight @ X if has_bias else np.zeros(n_features, X.dtype)
         centred = X - self.mean
         curvature = variance * ((centred.T * weight) @ centred)
         diagonal = np.einsum("jj->j", curvature)

@@ -32,7 +32,8 @@ class SoftmaxRegression(Prediction, ClassifierMixin, BaseEstimator):
     C : float
         Inverse strength of the penalty; ``inf``: none.
     tol : float
-        It stops when no element of the gradient of the mean loss (the above divided by ``C sum_i s_i``) is larger.
+        It stops when no element of the gradient of the mean loss (the above divided by ``C sum_i s_i``) is larger, or where
+        the loss cannot fall by more than rounding.
     max_iter : int
     solver : {"auto", "lbfgs", "newton-cg"}
         "lbfgs": L-BFGS of SciPy. "newton-cg": Newton's method with conjugate gradients, which needs a fraction of the memory
@@ -58,10 +59,11 @@ class SoftmaxRegression(Prediction, ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    Softmax does not change if the same vector is added to the weights of all classes. The penalty chooses the weights that sum to
-    zero over the classes; without one (``C=inf``) those are returned, too, and the intercepts always sum to zero. Without a
-    penalty there is no optimum where classes can be separated, or where a label has weight zero: the weights grow until `tol`
-    or `max_iter` is reached. Two classes are penalised as in logistic regression, whose one weight vector is ``coef_``.
+    Softmax does not change if the same vector is added to the weights of all classes. The penalty chooses the weights that
+    sum to zero over the classes; without one (``C=inf``) those are returned, too, and the intercepts always sum to zero.
+    Without a penalty there is no optimum where classes can be separated, or where a label has weight zero: the weights grow
+    until `tol` or `max_iter` is reached. Two classes are penalised as in logistic regression, whose one weight vector is
+    ``coef_``.
 
     L-BFGS and conjugate gradients work in variables in which the Hessian at the class frequencies is nearly the identity, so
     features need no scaling. float32 input is computed in float32, and can then reach a `tol` of about 1e-6.
@@ -129,7 +131,7 @@ class SoftmaxRegression(Prediction, ClassifierMixin, BaseEstimator):
         X, classes, codes, weight = v.check_regression_rows(self, X, y, sample_weight)
         total = weight.sum()
         n_threads = _threads.resolve(v.check_n_threads(self.n_threads))
-        alpha = 0.0 if self.C == np.inf else 1 / (self.C * total)
+        alpha = 0.0 if np.isinf(self.C) else 1 / (self.C * total)
         alpha *= 2 if len(classes) == 2 else 1  # two vectors of half the length each
         weight /= total
         with _threads.one_blas_thread():
@@ -157,7 +159,15 @@ class SoftmaxRegression(Prediction, ClassifierMixin, BaseEstimator):
         products = (SparseProducts if is_sparse else DenseProducts)(X, n_classes, n_threads)
         options = {"has_bias": self.fit_intercept, "keep": solver == "newton-cg", "product_dtype": product_dtype}
         loss = RegressionLoss(products, codes, weight, alpha, shape, dtype, **options)
-        scaling = scaling_for(X, weight, frequencies / frequencies.sum(), alpha, product_dtype, n_threads)
+        scaling = scaling_for(
+            X,
+            weight,
+            frequencies / frequencies.sum(),
+            alpha,
+            product_dtype,
+            has_bias=self.fit_intercept,
+            n_threads=n_threads,
+        )
         with _Progress(self.max_iter, self.verbose) as watch:
             search = {"tol": self.tol, "max_iter": self.max_iter, "watch": watch}
             if solver == "newton-cg":

@@ -6,13 +6,20 @@ import numpy as np
 
 from fastsoftmax._validation.estimators import check_input, check_y_given
 from fastsoftmax._validation.labels import check_classes, check_labels
-from fastsoftmax._validation.scalars import REAL_DTYPES, check_bool, check_int, check_n_threads, check_option, check_real
+from fastsoftmax._validation.scalars import (
+    REAL_DTYPES,
+    check_bool,
+    check_int,
+    check_n_threads,
+    check_option,
+    check_real,
+)
 from fastsoftmax._validation.targets import check_sample_weight
 
 
 def check_regression_params(r):
     """The parameters of the SoftmaxRegression `r`, but class_weight, which needs the classes."""
-    if r.C != math.inf:
+    if not (isinstance(r.C, float) and math.isinf(r.C) and r.C > 0):
         check_real("C", r.C, above=0)
     check_real("tol", r.tol, minimum=0)
     check_int("max_iter", r.max_iter, minimum=1)
