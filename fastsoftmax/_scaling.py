@@ -57,7 +57,7 @@ class Diagonal:
 
 
 class Whitening:
-    """T makes the features uncorrelated, of variance 1 but for the penalty, and takes the bias, if it is free, at their mean."""
+    """T makes the features uncorrelated, of variance 1 but for the penalty, and takes a free bias at their mean."""
 
     def __init__(self, X, weight, variance, alpha, has_bias):
         n_features = X.shape[1]

@@ -38,7 +38,7 @@ def check_regression_rows(r, X, y, sample_weight):
     check_classes(classes)
     weight = check_sample_weight(sample_weight, X.shape[0])
     if sample_weight is not None:
-        weight = weight * np.mean(sample_weight, dtype=np.float64)
+        weight = weight * np.asarray(sample_weight).mean(dtype=np.float64)
     return X, classes, codes, weight * check_class_weights(r.class_weight, classes, codes, weight)[codes]
 
 
