@@ -95,8 +95,16 @@ def test_bad_labels(data, y, error, message):
 BAD_X = [
     (np.full((120, 3), np.nan), ValueError, "X must be finite, got NaN in row 0, column 0"),
     (sp.csr_array(np.full((120, 3), np.inf)), ValueError, "X must be finite, got inf in row 0, column 0"),
-    (np.ones((0, 3)), ValueError, r"0 sample\(s\) \(shape=\(0, 3\)\) while a minimum of 1 is required by SoftmaxClassifier"),
-    (np.ones((120, 0)), ValueError, r"0 feature\(s\) \(shape=\(120, 0\)\) while a minimum of 1 is required by SoftmaxClassifier"),
+    (
+        np.ones((0, 3)),
+        ValueError,
+        r"0 sample\(s\) \(shape=\(0, 3\)\) while a minimum of 1 is required by SoftmaxClassifier",
+    ),
+    (
+        np.ones((120, 0)),
+        ValueError,
+        r"0 feature\(s\) \(shape=\(120, 0\)\) while a minimum of 1 is required by SoftmaxClassifier",
+    ),
     (np.ones(120), ValueError, "Expected 2D array, got 1D array instead"),
     (np.full((120, 3), "a"), ValueError, "not compatible with arrays of bytes/strings"),
 ]
