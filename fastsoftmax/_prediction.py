@@ -28,7 +28,7 @@ class Prediction:
         return self.predict_topk(X, 1)[0][:, 0]
 
     def decision_function(self, X):
-        """All logits (n_samples, n_classes); of two classes, as in scikit-learn, that of the second less the other (n_samples,).
+        """All logits (n_samples, n_classes); of two classes, as in scikit-learn, second less first (n_samples,).
 
         MemoryError, before any work, where they do not fit.
         """
