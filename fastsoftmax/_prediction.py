@@ -4,6 +4,7 @@ import numpy as np
 
 from fastsoftmax import _threads
 from fastsoftmax import _validation as v
+from fastsoftmax._eligible import ALL, labels_of
 from fastsoftmax._runner import Runner
 from fastsoftmax._sparse_runner import SparseRunner
 
@@ -17,11 +18,42 @@ class Prediction:
         check_is_fitted(self, "classes_")
         return self._runner(v.check_X(X, n_features=self.n_features_in_, dtype=self._model.dtype))
 
-    def predict_topk(self, X, k=5):
-        """The `k` most probable labels of each row and their log-probabilities, both (n_samples, k), best first."""
+    def predict_topk(self, X, k=5, *, classes=None, exclude=None, threshold=None):
+        """The `k` most probable labels of each row and their log-probabilities, best first.
+
+        Parameters
+        ----------
+        X : (n_samples, n_features) array or scipy.sparse matrix
+        k : int
+            In [1, n_classes]; with `classes`, `exclude` or `threshold` it may be larger.
+        classes : 1-D array of labels, optional
+            The labels to choose among, all of `classes_`; repeats count once.
+        exclude : (n_samples, n_classes) scipy.sparse matrix, or sequence of n_samples arrays of labels, optional
+            Labels that row i may not get, as those of the items that a user has already: those with a stored element in
+            its row, whatever its value, columns as in `classes_`; or those in its array, in any order. Padding in these
+            arrays is passed over, so that earlier results can be passed as they are.
+        threshold : float in (0, 1), optional
+            The least probability of a label.
+
+        Returns
+        -------
+        labels : (n_samples, k) array
+            Of equal probabilities the first in `classes_` comes first. With `classes`, `exclude` or `threshold`, padded
+            where fewer than `k` are left: with -1, or "" where labels are strings; labels that are bools or unsigned
+            integers are then returned as int64.
+        log_proba : (n_samples, k) array
+            Natural logarithms of the probabilities among all classes, whichever are left; -inf where there is none, which
+            tells padding even where -1 or "" is a label.
+
+        Notes
+        -----
+        Log-sum-exps are over all classes, so a subset costs no less than all of them.
+        """
         runner = self._runner_for(X)
-        codes, log_proba = runner.topk(v.check_int("k", k, minimum=1, maximum=len(self.classes_)))
-        return self.classes_[codes], log_proba
+        n_classes = len(self.classes_)
+        eligible = v.check_eligible("classes", classes, exclude, threshold, runner.X.shape[0], n_classes, self.classes_)
+        codes, log_proba = runner.topk(v.check_k(k, n_classes, eligible), eligible)
+        return (self.classes_[codes] if eligible is ALL else labels_of(codes, self.classes_)), log_proba
 
     def predict(self, X):
         """The most probable label of each row (n_samples,)."""

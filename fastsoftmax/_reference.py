@@ -101,6 +101,20 @@ def _linear_gradients(X, W, dlogits):
     return dlogits @ _as_float64(W), dlogits.T @ _as_float64(X), dlogits.sum(axis=0)
 
 
+def eligible_topk(log_proba, k, class_ids=None, exclude=None, threshold=None):
+    """(class_ids, log_proba) row by row, padded; `exclude` a dense mask."""
+    ids_out, out = np.full((len(log_proba), k), -1), np.full((len(log_proba), k), -np.inf)
+    for i, row in enumerate(log_proba):
+        left = np.arange(len(row)) if class_ids is None else np.unique(class_ids)
+        if exclude is not None:
+            left = left[~exclude[i, left]]
+        if threshold is not None:
+            left = left[row[left] >= np.log(threshold)]
+        best = left[np.argsort(-row[left], kind="stable")][:k]
+        ids_out[i, : len(best)], out[i, : len(best)] = best, row[best]
+    return ids_out, out
+
+
 def linear_topk(X, W, k, bias=None):
     """(class_ids, log_proba), of equal ones the smaller id first."""
     log_proba = log_softmax(linear_logits(X, W, bias), axis=1)

@@ -7,6 +7,7 @@ from scipy.sparse import csr_matrix
 
 from fastsoftmax import _head, _lowrank, _threads
 from fastsoftmax._batch import RowReader
+from fastsoftmax._eligible import ALL
 from fastsoftmax._sparse_head import Base, SparseForward
 
 
@@ -154,13 +155,16 @@ class Runner:
         for start in range(0, self.X.shape[0], step):
             yield np.arange(start, min(start + step, self.X.shape[0]))
 
-    def topk(self, k):
-        """Class codes and log-probabilities (n_samples, k) of all rows, best first."""
+    def topk(self, k, eligible=ALL):
+        """Class codes and log-probabilities (n_samples, k) of all rows, best first; padded where fewer are `eligible`."""
         class_ids = np.empty((self.X.shape[0], k), np.int64)
         log_proba = np.empty((self.X.shape[0], k), self.model.dtype)
         for rows in self.chunks():
-            class_ids[rows], log_proba[rows] = _head.topk(self.terms(rows), k, self.n_threads, self.workspace)
+            class_ids[rows], log_proba[rows] = self._topk(rows, k, eligible.of_rows(rows[0], rows[-1] + 1))
         return class_ids, log_proba
+
+    def _topk(self, rows, k, eligible):
+        return _head.topk(self.terms(rows), k, self.n_threads, self.workspace, eligible)
 
     def nll(self, target):
         """(n_samples,) negative log-probabilities of class codes `target` (-1: nan) among all classes."""

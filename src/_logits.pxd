@@ -13,7 +13,7 @@ cimport numpy as cnp
 from _additions cimport Additions, add_to_tile, read_additions
 from _sparse_terms cimport SparseTerm, by_row_stride, packed_size, sparse_logits
 from _tileops cimport (
-    RULE_ADAGRAD, RULE_ADD, RULE_SGD, Block, Factor, Panels, Rule, gather_block, multiply, panel_width,
+    RULE_ADAGRAD, RULE_ADD, RULE_SGD, Block, Excluded, Factor, Panels, Rule, gather_block, multiply, panel_width,
 )
 from _types cimport real
 
@@ -54,6 +54,16 @@ cdef inline Block vector_block(cnp.ndarray a, const int64_t *ids) noexcept:
 
 cdef inline const int64_t *ids_or_null(cnp.ndarray ids) noexcept:
     return NULL if ids is None else <const int64_t *>cnp.PyArray_DATA(ids)
+
+
+cdef inline Excluded read_excluded(eligible) noexcept:
+    """The C view of what a fastsoftmax._eligible.Eligible, whose arrays must outlive it, excludes row by row."""
+    cdef Excluded excluded
+    excluded.indptr, excluded.class_ids = NULL, NULL
+    if eligible.indptr is not None:
+        excluded.indptr = <const Py_ssize_t *>cnp.PyArray_DATA(eligible.indptr)
+        excluded.class_ids = ids_or_null(eligible.excluded)
+    return excluded
 
 
 cdef inline Rule read_rule(rule, bint state_per_row) except *:

@@ -318,15 +318,19 @@ static void FN(support_step)(const SupportStep *step, const SupportPiece *pieces
 }
 
 static void FN(topk_touched)(const int32_t *touched, const REAL *z, ptrdiff_t n, const TouchTable *table,
-                             const int32_t *ranked, ptrdiff_t n_ranked, const REAL *bias, ptrdiff_t k, REAL *values,
-                             int64_t *ids)
+                             const int32_t *ranked, ptrdiff_t n_ranked, const REAL *bias, const uint8_t *is_listed,
+                             const Excluded *excluded, ptrdiff_t row, ptrdiff_t k, REAL *values, int64_t *ids)
 {
     for (ptrdiff_t j = 0; j < k; j++) {
         values[j] = -INFINITY;
         ids[j] = INT64_MAX;
     }
-    for (ptrdiff_t i = 0; i < n; i++)
-        FN(heap_offer)(values, ids, k, z[i], touched[i]);
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const int64_t id = touched[i];
+        if (FN(heap_worse)(values[0], ids[0], z[i], id) && (!is_listed || is_listed[id])
+            && !(excluded->indptr && FN(is_excluded)(excluded, row, id)))
+            FN(heap_place)(values, ids, k, 0, z[i], id);
+    }
     for (ptrdiff_t r = 0; r < n_ranked; r++) {
         const int32_t id = ranked[r];
         if (!FN(heap_worse)(values[0], ids[0], bias[id], id))
@@ -336,8 +340,8 @@ static void FN(topk_touched)(const int32_t *touched, const REAL *z, ptrdiff_t n,
             FN(find)(1, table, (int32_t)*table->base, id, &at);
         else
             FN(find)(0, table, (int32_t)*table->base, id, &at);
-        if (at < 0)
-            FN(heap_offer)(values, ids, k, bias[id], id);
+        if (at < 0 && !(excluded->indptr && FN(is_excluded)(excluded, row, id)))
+            FN(heap_place)(values, ids, k, 0, bias[id], id);
     }
     FN(topk_merge)(values, ids, 1, 0, k);
 }

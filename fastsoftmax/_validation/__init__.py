@@ -31,6 +31,7 @@ from fastsoftmax._validation.documents import (
     check_repeatable,
     check_same_rows,
 )
+from fastsoftmax._validation.eligible import check_eligible, check_k
 from fastsoftmax._validation.labels import check_all_labels, check_classes, check_labels, encode_labels
 from fastsoftmax._validation.linear import check_bias, check_sparse_W, check_W, check_X
 from fastsoftmax._validation.metrics import check_log_proba, check_same_length, check_topk, check_true_labels
