@@ -1,5 +1,7 @@
 """What a trained SoftmaxClassifier does: predictions and probabilities over all classes, and its weights as attributes."""
 
+import copy
+
 import numpy as np
 
 from fastsoftmax import _threads
@@ -12,11 +14,15 @@ from fastsoftmax._sparse_runner import SparseRunner
 class Prediction:
     """Methods and attributes of a classifier that has `_model`, a Model, and `classes_`."""
 
-    def _runner_for(self, X):
+    def _fitted_model(self):
         from sklearn.utils.validation import check_is_fitted
 
         check_is_fitted(self, "classes_")
-        return self._runner(v.check_X(X, n_features=self.n_features_in_, dtype=self._model.dtype))
+        return self._model
+
+    def _runner_for(self, X):
+        dtype = self._fitted_model().dtype
+        return self._runner(v.check_X(X, n_features=self.n_features_in_, dtype=dtype))
 
     def predict_topk(self, X, k=5, *, classes=None, exclude=None, threshold=None):
         """The `k` most probable labels of each row and their log-probabilities, best first.
@@ -90,6 +96,50 @@ class Prediction:
         codes = v.encode_labels(v.check_labels(y, X_rows=runner.X.shape[0]), self.classes_, unknown=-1)
         return np.where(codes < 0, -np.inf, -runner.nll(codes))
 
+    def compressed(self, storage="bfloat16"):
+        """A copy for predictions alone, whose weights take a half or a quarter of the memory, and of the file.
+
+        They are widened where they are used, a few at a time. `fastsoftmax.metrics.compare` tells what it costs in accuracy
+        on given rows, docs/prediction.md what it did on some data sets.
+
+        Parameters
+        ----------
+        storage : {"bfloat16", "float16", "int8"}
+            "bfloat16": 2 bytes a weight, a relative error up to 2^-9. "float16": 2 bytes, 2^-12, for weights up to 65,504;
+            below 6e-5 an absolute error up to 3e-8. "int8": one byte, an error up to 1/254 of the largest weight of the
+            same row: one class, or one feature in `embedding_` and in a direct term.
+
+        Returns
+        -------
+        classifier : like this one, with the attribute `storage_`
+            All predictions, `save`, `load` and pickle work; `coef_`, `embedding_` and `hidden_coef_` are computed in full
+            at each access; `partial_fit` and `calibrate` raise TypeError, `fit` begins from scratch.
+
+        Raises
+        ------
+        TypeError
+            If this one is compressed itself.
+        ValueError
+            If weights are too large for `storage`.
+        """
+        from fastsoftmax._compact import STORAGES, CompactModel
+
+        v.check_option("storage", storage, STORAGES)
+        model = self._fitted_model()
+        v.check_not_compact(model, "compressed")
+        compact = CompactModel.of(model, storage)
+        v.check_compact(compact)
+        other = copy.copy(self)
+        other._model, other._class_counts = compact, None
+        other._sampler = other._sampler_given = None
+        other.loss_curve_, other.validation_curve_ = [*self.loss_curve_], [*self.validation_curve_]
+        return other
+
+    @property
+    def storage_(self):
+        """Of the weights: "bfloat16", "float16" or "int8" once compressed, else None."""
+        return self._fitted_model().storage
+
     # -- weights --
 
     @property
@@ -98,8 +148,10 @@ class Prediction:
 
     @property
     def coef_(self):
-        W = self._fitted("W")
-        return W if self._model.pattern is None else self._model.sparse_matrix()
+        model = self.__dict__.get("_model")
+        if model is not None and model.W is not None and model.pattern is not None:
+            return model.sparse_matrix()
+        return self._fitted("W")
 
     @property
     def embedding_(self):
@@ -113,7 +165,7 @@ class Prediction:
         a = getattr(self.__dict__.get("_model"), name, None)
         if a is None:
             raise AttributeError(f"this {type(self).__name__} is not fitted, or has no such term ({name})")
-        return a
+        return a if isinstance(a, np.ndarray) else a.widened()
 
     # -- rows through a model --
 

@@ -23,12 +23,18 @@ class Runner:
         self.n_threads, self.working_memory = n_threads, working_memory
         self.workspace = _head.Workspace()
         self.dense_input = isinstance(X, np.ndarray)
-        self.dense_direct = self.dense_input and model.E is None and model.pattern is None
+        self.dense_direct = self._has_dense_direct()
         if not self.dense_direct:
             self.reader = RowReader(X.shape[1])
         self.hidden_runner = None  # where the low-rank term has but the first columns of X
         if model.E is not None and len(model.E) < X.shape[1]:
             self.hidden_runner = Runner(model.low_rank(), X[:, : len(model.E)], n_threads=n_threads)
+
+    def _has_dense_direct(self):
+        """Whether the model is a direct term alone that takes dense rows; weights in few bits leave no choice."""
+        if self.model.E is not None or self.model.pattern is not None:
+            return False
+        return self.dense_input if self.model.storage is None else not self.model.W.feature_major
 
     @cached_property
     def no_bias(self):
@@ -47,7 +53,7 @@ class Runner:
         n_candidates = model.n_classes if class_ids is None else len(class_ids)
         common = {"bias": model.bias, "class_ids": class_ids}
         if self.dense_direct:
-            return _head.Terms(n_rows, n_candidates, hidden=self.X[rows], V=model.W, **common)
+            return _head.Terms(n_rows, n_candidates, hidden=self.hidden(rows), V=model.W, **common)
         batch = self._batch(rows)
         hidden = None if model.E is None else self._project(self._hidden_batch(batch, rows), model.E, "hidden")
         if model.pattern is None:
@@ -63,7 +69,8 @@ class Runner:
         """(n_rows, n_hidden) sums of `rows`, one a feature, times the entries of the batch; in the workspace as `name`."""
         out = self.workspace.array(name, (len(batch.indptr) - 1, rows.shape[1]), self.model.dtype)
         n_threads = _threads.for_work(self.n_threads, len(batch.indices) * rows.shape[1])
-        _lowrank.project(batch.indptr, batch.indices, batch.data, batch.feature_ids, rows, out, n_threads)
+        project = _lowrank.project if isinstance(rows, np.ndarray) else _lowrank.project_compact
+        project(batch.indptr, batch.indices, batch.data, batch.feature_ids, rows, out, n_threads)
         return out
 
     def _backproject(self, batch, dhidden, rows, state, optimizer):
@@ -95,7 +102,7 @@ class Runner:
     def hidden(self, rows):
         """The inputs (n_rows, n_hidden) of the dense output weights: the hidden layer, or dense rows of X."""
         if self.dense_direct:
-            return self.X[rows]
+            return self.X[rows] if self.dense_input else self.X[rows].toarray()
         return self._project(self._hidden_batch(self._batch(rows), rows), self.model.E, "hidden")
 
     def forward(self, rows, target=None, *, candidates=None, memory=0):

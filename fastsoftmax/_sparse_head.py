@@ -25,7 +25,7 @@ class SparseWeights(NamedTuple):
     n_classes: int
     indptr: np.ndarray  # (n_features + 1,) int32 or int64
     class_ids: np.ndarray  # int32
-    data: np.ndarray  # float32 or float64
+    data: np.ndarray  # float32 or float64; or _compact.CompactPairs, which no gradient is taken of
     base: np.ndarray | None = None  # (n_pairs, 2): `Base.pairs` of each pair's class, or none
 
     def with_base(self, base, X):
@@ -174,10 +174,12 @@ class SparseForward:
         )
         tables.fill(0)
         bases = self.array("bases", (self.n_threads, 1 if weights.base is None else 2 * capacity + 2))
+        scale = getattr(weights.data, "scale", None)  # of compact weights
+        scale = None if scale is None else scale[batch.feature_ids]
         if topk is not None:
             topk = base.ranked_of(topk[2], topk[0].shape[1] + capacity), *topk
         _sparse_direct.touch(
-            batch, (self.starts, ends, *weights[2:]), base.bias, base.pairs, target, pos_ptr,
+            batch, (self.starts, ends, *weights[2:], scale), base.bias, base.pairs, target, pos_ptr,
             self.row_ptr, self.touched, self.logits, self.positions, self.n_touched, self.mass, tables, bases, self.n_threads,
             topk,
         )  # fmt: skip

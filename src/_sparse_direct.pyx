@@ -15,6 +15,7 @@ cimport numpy as cnp
 
 import numpy as np
 
+from _compact cimport COMPACT_NONE, Compact, read_compact
 from _logits cimport read_excluded, read_rule
 from _rowops cimport import_rowops
 from _support cimport (
@@ -69,7 +70,7 @@ def table_size(Py_ssize_t capacity, Py_ssize_t n_classes):
 
 
 def touch(
-    batch, weights,                 # _batch.Batch; starts, ends, class_ids, data, and base or None
+    batch, weights,                 # _batch.Batch; starts, ends, class_ids, data, and base or None; and scale or None, of compact
     const real[::1] bias,           # (n_classes,)
     const real[:, ::1] base_of,     # (n_classes, 2) of _sparse_bias.write_base
     const int64_t[::1] target,      # (n_rows,), -1: none; or None
@@ -89,7 +90,9 @@ def touch(
     w.starts = <const Py_ssize_t *>cnp.PyArray_DATA(weights[0])
     w.ends = <const Py_ssize_t *>cnp.PyArray_DATA(weights[1])
     w.class_ids = <const int32_t *>cnp.PyArray_DATA(weights[2])
-    w.data = cnp.PyArray_DATA(weights[3])
+    cdef Compact compact = read_compact(weights[3])
+    w.kind, w.scale = compact.kind, NULL if weights[5] is None else cnp.PyArray_DATA(weights[5])
+    w.data = cnp.PyArray_DATA(weights[3]) if compact.kind == COMPACT_NONE else compact.data
     w.base = NULL if weights[4] is None else cnp.PyArray_DATA(weights[4])
     cdef const Py_ssize_t[::1] indptr = batch.indptr
     cdef const int32_t *indices = <const int32_t *>cnp.PyArray_DATA(batch.indices)

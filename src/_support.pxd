@@ -13,6 +13,8 @@ cdef extern from "rowops.h":
         const int32_t *class_ids
         const void *data
         const void *base
+        const void *scale
+        int kind
 
     ctypedef struct TouchTable:
         int64_t *slots

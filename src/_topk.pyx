@@ -45,7 +45,7 @@ def scan(
     terms, work,
     real[:, :, ::1] values,         # (n_threads, n_rows, k), IN, OUT: heaps; empty places hold -inf
     int64_t[:, :, ::1] class_ids,   # the same; empty places hold the largest integer
-    eligible, cnp.ndarray tile_ptr, # an Eligible for these rows, and its tile_ptr
+    eligible, cnp.ndarray tile_ptr,  # an Eligible for these rows, and its tile_ptr
     Py_ssize_t begin, Py_ssize_t end,
 ):
     """Parts begin to end of the tiles. Also fills work.max and work.sum, from which the log-sum-exp follows.

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "compact.h"
 #include "tileops.h"
 
 /* The weights of a batch's features. Feature f of the batch has the elements starts[f] to ends[f] of class_ids, all
@@ -14,6 +15,8 @@ typedef struct {
     const ptrdiff_t *starts, *ends;
     const int32_t *class_ids;
     const void *data, *base;
+    const void *scale; /* reals by feature of the batch, where data holds int8 */
+    int kind;          /* of what data holds, see compact.h; COMPACT_NONE: reals */
 } SupportWeights;
 
 /* Which classes a row has touched, and where they stand among them. A slot is of this row where that number, to which

@@ -18,6 +18,8 @@ from fastsoftmax._validation.classifier import (
     check_calibration,
     check_calibration_rows,
     check_can_calibrate,
+    check_compact,
+    check_not_compact,
     check_params,
     check_row_norms,
     check_rows,
