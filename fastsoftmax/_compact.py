@@ -27,7 +27,7 @@ def _rounded(a, scale, storage):
         with np.errstate(over="ignore"):  # the caller looks for infinities
             return a.astype(np.float16)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(scale > 0, np.rint(a / scale), 0).astype(np.int8)
+        return np.where(scale > 0, np.rint(np.divide(a, scale, dtype=np.float64)), 0).astype(np.int8)
 
 
 def _widened(data, scale, storage, dtype):

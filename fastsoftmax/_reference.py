@@ -191,6 +191,17 @@ def round_small(p, threshold, row_keys):
     return np.where(p >= threshold, p, drawn)
 
 
+def compact(a, storage):
+    """`a` (2-D) as storage in few bits has it, in float64: each row rounded to the nearest, ties to even."""
+    a, dtype = np.asarray(a, np.float64), a.dtype
+    if storage == "int8":
+        unit = (np.abs(a).max(axis=1, keepdims=True, initial=0) / 127).astype(dtype).astype(np.float64)
+    else:
+        digits, least = {"bfloat16": (8, -125), "float16": (11, -13)}[storage]
+        unit = np.ldexp(1.0, np.maximum(np.frexp(a)[1], least) - digits)
+    return np.where(unit > 0, np.rint(a / np.where(unit > 0, unit, 1)) * unit, 0)
+
+
 # -- optimiser steps --
 
 

@@ -141,7 +141,11 @@ def check_compact(model):
     if not model.is_finite():
         raise ValueError(
             f"weights are too large for {model.storage}: "
-            + ("float16 holds up to 65,504, bfloat16 holds all" if model.storage == "float16" else "they are not finite")
+            + (
+                "float16 holds up to 65,504, bfloat16 holds all"
+                if model.storage == "float16"
+                else "they are not finite"
+            )
         )
 
 
