@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastsoftmax import _additions, _all_logits, _linear, _panels, _threads, _topk
+from fastsoftmax._eligible import ALL, EMPTY
 
 WORKING_MEMORY = 256 << 20  # bytes; default of every `working_memory`
 CACHE_LINE = 64
@@ -379,20 +380,24 @@ def add_gradient(terms, dlogits, dW, n_threads, workspace):
     _all_logits.add_gradient(terms, _Pass(terms, n_threads, workspace), dlogits, dW)
 
 
-def topk(terms, k, n_threads, workspace):
-    """(n_rows, k) class ids and log-probabilities, best first. ValueError where a row's logits hold NaN."""
+def topk(terms, k, n_threads, workspace, eligible=ALL):
+    """(n_rows, k) class ids and log-probabilities, best first, padded where fewer are `eligible`.
+
+    ValueError where a row's logits hold NaN.
+    """
     work = _Pass(terms, n_threads, workspace)
     work.log_sum_exps(min(work.n_tiles, MAX_FORWARD_PARTS))
     heap_bytes = terms.n_rows * k * (terms.dtype.itemsize + 8)  # of each thread
     n_heaps = int(np.clip(WORKING_MEMORY // max(1, heap_bytes), 1, work.n_threads))
     values = np.full((n_heaps, terms.n_rows, k), -np.inf, terms.dtype)
-    class_ids = np.full((n_heaps, terms.n_rows, k), np.iinfo(np.int64).max)
+    class_ids = np.full((n_heaps, terms.n_rows, k), EMPTY)
+    tile_ptr = eligible.tile_ptr(work.tile, work.n_tiles)
     for begin, end in work.blocks(len(work.max)):
-        _topk.scan(terms, work, values, class_ids, begin, end)
+        _topk.scan(terms, work, values, class_ids, eligible, tile_ptr, begin, end)
     _topk.merge(values, class_ids)
     lse = work.log_sum_exp()
     if np.isnan(lse).any():
         raise ValueError(
             f"the logits of row {int(np.flatnonzero(np.isnan(lse))[0])} are NaN: W or bias holds NaN or infinity"
         )
-    return class_ids[0], values[0] - lse[:, None]
+    return eligible.pad(class_ids[0], (values[0] - lse[:, None]).astype(values.dtype))

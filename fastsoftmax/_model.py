@@ -43,6 +43,7 @@ class Model:
     """
 
     NAMES = ("W", "E", "V", "bias")
+    storage = None  # of weights in few bits: _compact.CompactModel
 
     def __init__(self, W=None, E=None, V=None, bias=None, state=None, pattern=None, prior=None):
         self.W, self.E, self.V, self.bias = W, E, V, bias

@@ -1,9 +1,12 @@
 """What a trained SoftmaxClassifier does: predictions and probabilities over all classes, and its weights as attributes."""
 
+import copy
+
 import numpy as np
 
 from fastsoftmax import _threads
 from fastsoftmax import _validation as v
+from fastsoftmax._eligible import ALL, labels_of
 from fastsoftmax._runner import Runner
 from fastsoftmax._sparse_runner import SparseRunner
 
@@ -11,17 +14,52 @@ from fastsoftmax._sparse_runner import SparseRunner
 class Prediction:
     """Methods and attributes of a classifier that has `_model`, a Model, and `classes_`."""
 
-    def _runner_for(self, X):
+    def _fitted_model(self):
         from sklearn.utils.validation import check_is_fitted
 
         check_is_fitted(self, "classes_")
-        return self._runner(v.check_input(self, X, dtype=self._model.dtype))
+        return self._model
 
-    def predict_topk(self, X, k=5):
-        """The `k` most probable labels of each row and their log-probabilities, both (n_samples, k), best first."""
+    def _runner_for(self, X):
+        dtype = self._fitted_model().dtype
+        return self._runner(v.check_input(self, X, dtype=dtype))
+
+    def predict_topk(self, X, k=5, *, classes=None, exclude=None, threshold=None):
+        """The `k` most probable labels of each row and their log-probabilities, best first.
+
+        Parameters
+        ----------
+        X : (n_samples, n_features) array or scipy.sparse matrix
+        k : int
+            In [1, n_classes]; with `classes`, `exclude` or `threshold` it may be larger.
+        classes : 1-D array of labels, optional
+            The labels to choose among, all of `classes_`; repeats count once.
+        exclude : (n_samples, n_classes) scipy.sparse matrix, or sequence of n_samples arrays of labels, optional
+            Labels that row i may not get, as those of the items that a user has already: those with a stored element in
+            its row, whatever its value, columns as in `classes_`; or those in its array, in any order. Padding in these
+            arrays is passed over, so that earlier results can be passed as they are.
+        threshold : float in (0, 1), optional
+            The least probability of a label.
+
+        Returns
+        -------
+        labels : (n_samples, k) array
+            Of equal probabilities the first in `classes_` comes first. With `classes`, `exclude` or `threshold`, padded
+            where fewer than `k` are left: with -1, or "" where labels are strings; labels that are bools or unsigned
+            integers are then returned as int64.
+        log_proba : (n_samples, k) array
+            Natural logarithms of the probabilities among all classes, whichever are left; -inf where there is none, which
+            tells padding even where -1 or "" is a label.
+
+        Notes
+        -----
+        Log-sum-exps are over all classes, so a subset costs no less than all of them.
+        """
         runner = self._runner_for(X)
-        codes, log_proba = runner.topk(v.check_int("k", k, minimum=1, maximum=len(self.classes_)))
-        return self.classes_[codes], log_proba
+        n_classes = len(self.classes_)
+        eligible = v.check_eligible("classes", classes, exclude, threshold, runner.X.shape[0], n_classes, self.classes_)
+        codes, log_proba = runner.topk(v.check_k(k, n_classes, eligible), eligible)
+        return (self.classes_[codes] if eligible is ALL else labels_of(codes, self.classes_)), log_proba
 
     def predict(self, X):
         """The most probable label of each row (n_samples,)."""
@@ -65,6 +103,50 @@ class Prediction:
         codes = v.encode_labels(v.check_labels(y, X_rows=runner.X.shape[0]), self.classes_, unknown=-1)
         return np.where(codes < 0, -np.inf, -runner.nll(codes))
 
+    def compressed(self, storage="bfloat16"):
+        """A copy for predictions alone, whose weights take a half or a quarter of the memory, and of the file.
+
+        They are widened where they are used, a few at a time. `fastsoftmax.metrics.compare` tells what it costs in accuracy
+        on given rows, docs/prediction.md what it did on some data sets.
+
+        Parameters
+        ----------
+        storage : {"bfloat16", "float16", "int8"}
+            "bfloat16": 2 bytes a weight, a relative error up to 2^-9. "float16": 2 bytes, 2^-12, for weights up to 65,504;
+            below 6e-5 an absolute error up to 3e-8. "int8": one byte, an error up to 1/254 of the largest weight of the
+            same row: one class, or one feature in `embedding_` and in a direct term.
+
+        Returns
+        -------
+        classifier : like this one, with the attribute `storage_`
+            All predictions, `save`, `load` and pickle work; `coef_`, `embedding_` and `hidden_coef_` are computed in full
+            at each access; `partial_fit` and `calibrate` raise TypeError, `fit` begins from scratch.
+
+        Raises
+        ------
+        TypeError
+            If this one is compressed itself.
+        ValueError
+            If weights are too large for `storage`.
+        """
+        from fastsoftmax._compact import STORAGES, CompactModel
+
+        v.check_option("storage", storage, STORAGES)
+        model = self._fitted_model()
+        v.check_not_compact(model, "compressed")
+        compact = CompactModel.of(model, storage)
+        v.check_compact(compact)
+        other = copy.copy(self)
+        other._model, other._class_counts = compact, None
+        other._sampler = other._sampler_given = None
+        other.loss_curve_, other.validation_curve_ = [*self.loss_curve_], [*self.validation_curve_]
+        return other
+
+    @property
+    def storage_(self):
+        """Of the weights: "bfloat16", "float16" or "int8" once compressed, else None."""
+        return self._fitted_model().storage
+
     # -- weights --
 
     @property
@@ -73,8 +155,10 @@ class Prediction:
 
     @property
     def coef_(self):
-        W = self._fitted("W")
-        return W if self._model.pattern is None else self._model.sparse_matrix()
+        model = self.__dict__.get("_model")
+        if model is not None and model.W is not None and model.pattern is not None:
+            return model.sparse_matrix()
+        return self._fitted("W")
 
     @property
     def embedding_(self):
@@ -88,7 +172,7 @@ class Prediction:
         a = getattr(self.__dict__.get("_model"), name, None)
         if a is None:
             raise AttributeError(f"this {type(self).__name__} is not fitted, or has no such term ({name})")
-        return a
+        return a if isinstance(a, np.ndarray) else a.widened()
 
     # -- rows through a model --
 

@@ -101,6 +101,20 @@ def _linear_gradients(X, W, dlogits):
     return dlogits @ _as_float64(W), dlogits.T @ _as_float64(X), dlogits.sum(axis=0)
 
 
+def eligible_topk(log_proba, k, class_ids=None, exclude=None, threshold=None):
+    """(class_ids, log_proba) row by row, padded; `exclude` a dense mask."""
+    ids_out, out = np.full((len(log_proba), k), -1), np.full((len(log_proba), k), -np.inf)
+    for i, row in enumerate(log_proba):
+        left = np.arange(len(row)) if class_ids is None else np.unique(class_ids)
+        if exclude is not None:
+            left = left[~exclude[i, left]]
+        if threshold is not None:
+            left = left[row[left] >= np.log(threshold)]
+        best = left[np.argsort(-row[left], kind="stable")][:k]
+        ids_out[i, : len(best)], out[i, : len(best)] = best, row[best]
+    return ids_out, out
+
+
 def linear_topk(X, W, k, bias=None):
     """(class_ids, log_proba), of equal ones the smaller id first."""
     log_proba = log_softmax(linear_logits(X, W, bias), axis=1)
@@ -175,6 +189,17 @@ def round_small(p, threshold, row_keys):
     x = ((x ^ (x >> np.uint64(15))) * np.uint64(0x846CA68B)) & low
     drawn = np.where(2.0**31 * p / threshold > x >> np.uint64(1), threshold, 0.0)
     return np.where(p >= threshold, p, drawn)
+
+
+def compact(a, storage):
+    """`a` (2-D) as storage in few bits has it, in float64: each row rounded to the nearest, ties to even."""
+    a, dtype = np.asarray(a, np.float64), a.dtype
+    if storage == "int8":
+        unit = (np.abs(a).max(axis=1, keepdims=True, initial=0) / 127).astype(dtype).astype(np.float64)
+    else:
+        digits, least = {"bfloat16": (8, -125), "float16": (11, -13)}[storage]
+        unit = np.ldexp(1.0, np.maximum(np.frexp(a)[1], least) - digits)
+    return np.where(unit > 0, np.rint(a / np.where(unit > 0, unit, 1)) * unit, 0)
 
 
 # -- optimiser steps --

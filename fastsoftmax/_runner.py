@@ -7,6 +7,7 @@ from scipy.sparse import csr_matrix
 
 from fastsoftmax import _head, _lowrank, _threads
 from fastsoftmax._batch import RowReader
+from fastsoftmax._eligible import ALL
 from fastsoftmax._sparse_head import Base, SparseForward
 
 
@@ -22,12 +23,18 @@ class Runner:
         self.n_threads, self.working_memory = n_threads, working_memory
         self.workspace = _head.Workspace()
         self.dense_input = isinstance(X, np.ndarray)
-        self.dense_direct = self.dense_input and model.E is None and model.pattern is None
+        self.dense_direct = self._has_dense_direct()
         if not self.dense_direct:
             self.reader = RowReader(X.shape[1])
         self.hidden_runner = None  # where the low-rank term has but the first columns of X
         if model.E is not None and len(model.E) < X.shape[1]:
             self.hidden_runner = Runner(model.low_rank(), X[:, : len(model.E)], n_threads=n_threads)
+
+    def _has_dense_direct(self):
+        """Whether the model is a direct term alone that takes dense rows; weights in few bits leave no choice."""
+        if self.model.E is not None or self.model.pattern is not None:
+            return False
+        return self.dense_input if self.model.storage is None else not self.model.W.feature_major
 
     @cached_property
     def no_bias(self):
@@ -46,7 +53,7 @@ class Runner:
         n_candidates = model.n_classes if class_ids is None else len(class_ids)
         common = {"bias": model.bias, "class_ids": class_ids}
         if self.dense_direct:
-            return _head.Terms(n_rows, n_candidates, hidden=self.X[rows], V=model.W, **common)
+            return _head.Terms(n_rows, n_candidates, hidden=self.hidden(rows), V=model.W, **common)
         batch = self._batch(rows)
         hidden = None if model.E is None else self._project(self._hidden_batch(batch, rows), model.E, "hidden")
         if model.pattern is None:
@@ -62,7 +69,8 @@ class Runner:
         """(n_rows, n_hidden) sums of `rows`, one a feature, times the entries of the batch; in the workspace as `name`."""
         out = self.workspace.array(name, (len(batch.indptr) - 1, rows.shape[1]), self.model.dtype)
         n_threads = _threads.for_work(self.n_threads, len(batch.indices) * rows.shape[1])
-        _lowrank.project(batch.indptr, batch.indices, batch.data, batch.feature_ids, rows, out, n_threads)
+        project = _lowrank.project if isinstance(rows, np.ndarray) else _lowrank.project_compact
+        project(batch.indptr, batch.indices, batch.data, batch.feature_ids, rows, out, n_threads)
         return out
 
     def _backproject(self, batch, dhidden, rows, state, optimizer):
@@ -94,7 +102,7 @@ class Runner:
     def hidden(self, rows):
         """The inputs (n_rows, n_hidden) of the dense output weights: the hidden layer, or dense rows of X."""
         if self.dense_direct:
-            return self.X[rows]
+            return self.X[rows] if self.dense_input else self.X[rows].toarray()
         return self._project(self._hidden_batch(self._batch(rows), rows), self.model.E, "hidden")
 
     def forward(self, rows, target=None, *, candidates=None, memory=0):
@@ -154,13 +162,16 @@ class Runner:
         for start in range(0, self.X.shape[0], step):
             yield np.arange(start, min(start + step, self.X.shape[0]))
 
-    def topk(self, k):
-        """Class codes and log-probabilities (n_samples, k) of all rows, best first."""
+    def topk(self, k, eligible=ALL):
+        """Class codes and log-probabilities (n_samples, k) of all rows, best first; padded where fewer are `eligible`."""
         class_ids = np.empty((self.X.shape[0], k), np.int64)
         log_proba = np.empty((self.X.shape[0], k), self.model.dtype)
         for rows in self.chunks():
-            class_ids[rows], log_proba[rows] = _head.topk(self.terms(rows), k, self.n_threads, self.workspace)
+            class_ids[rows], log_proba[rows] = self._topk(rows, k, eligible.of_rows(rows[0], rows[-1] + 1))
         return class_ids, log_proba
+
+    def _topk(self, rows, k, eligible):
+        return _head.topk(self.terms(rows), k, self.n_threads, self.workspace, eligible)
 
     def nll(self, target):
         """(n_samples,) negative log-probabilities of class codes `target` (-1: nan) among all classes."""

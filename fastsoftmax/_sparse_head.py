@@ -11,6 +11,7 @@ import numpy as np
 
 from fastsoftmax import _sparse_bias, _sparse_direct, _threads
 from fastsoftmax._additions import Additions
+from fastsoftmax._eligible import ALL
 from fastsoftmax._head import Workspace
 
 PAIRED_FROM = 1 << 15  # classes whose (bias, exponential) a second-level cache holds
@@ -24,7 +25,7 @@ class SparseWeights(NamedTuple):
     n_classes: int
     indptr: np.ndarray  # (n_features + 1,) int32 or int64
     class_ids: np.ndarray  # int32
-    data: np.ndarray  # float32 or float64
+    data: np.ndarray  # float32 or float64; or _compact.CompactPairs, which no gradient is taken of
     base: np.ndarray | None = None  # (n_pairs, 2): `Base.pairs` of each pair's class, or none
 
     def with_base(self, base, X):
@@ -59,15 +60,16 @@ class Base:
         n_classes = len(self.bias)
         if len(self._ranked) < min(n, n_classes):
             n = min(n_classes, max(n, 2 * len(self._ranked)))
-            if n == n_classes:
-                best = np.arange(n)
-            else:
-                least = np.partition(self.bias, n_classes - n)[n_classes - n]
-                best = np.flatnonzero(self.bias > least)
-                best = np.append(best, np.flatnonzero(self.bias == least)[: n - len(best)])
-            self._ranked = best[np.argsort(-self.bias[best], kind="stable")].astype(np.int32)
+            self._ranked = _best(self.bias, n).astype(np.int32)
             self.__dict__.pop("beyond", None)
         return self._ranked
+
+    def ranked_of(self, eligible, n):
+        """The same of the classes that are `eligible`, in numbers that suffice for any row's exclusions too."""
+        n += eligible.most_excluded
+        if eligible.class_ids is None:
+            return self.ranked(n)
+        return eligible.class_ids[_best(self.bias[eligible.class_ids], n)].astype(np.int32)
 
     @cached_property
     def beyond(self):
@@ -80,6 +82,14 @@ class Base:
         if shift == -np.inf:
             return rank_of, 0.0, 0.0
         return rank_of, float(np.exp(others - np.float64(shift)).sum()), shift
+
+
+def _best(values, n):
+    """Positions of the `n` largest values, or of all, best first, of equal ones the first."""
+    least = np.partition(values, len(values) - n)[len(values) - n] if 0 < n < len(values) else -np.inf
+    best = np.flatnonzero(values > least)
+    best = np.append(best, np.flatnonzero(values == least)[: n - len(best)])
+    return best[np.argsort(-values[best], kind="stable")]
 
 
 def pairs_before(X, lengths):
@@ -124,7 +134,7 @@ class SparseForward:
     workspace : Workspace or None
     keep : bool
         Keep what `backward` needs.
-    topk : None, or (values, class_ids), both (n_rows, k), to fill with the k best
+    topk : None, or (values, class_ids, eligible), the first two (n_rows, k), to fill with the k best that are eligible
     normalise : bool
         False: stop at the logits of the touched classes, for something to be added to them; `normalise` goes on.
 
@@ -164,10 +174,12 @@ class SparseForward:
         )
         tables.fill(0)
         bases = self.array("bases", (self.n_threads, 1 if weights.base is None else 2 * capacity + 2))
+        scale = getattr(weights.data, "scale", None)  # of compact weights
+        scale = None if scale is None else scale[batch.feature_ids]
         if topk is not None:
-            topk = base.ranked(topk[0].shape[1] + capacity), *topk
+            topk = base.ranked_of(topk[2], topk[0].shape[1] + capacity), *topk
         _sparse_direct.touch(
-            batch, (self.starts, ends, *weights[2:]), base.bias, base.pairs, target, pos_ptr,
+            batch, (self.starts, ends, *weights[2:], scale), base.bias, base.pairs, target, pos_ptr,
             self.row_ptr, self.touched, self.logits, self.positions, self.n_touched, self.mass, tables, bases, self.n_threads,
             topk,
         )  # fmt: skip
@@ -310,15 +322,18 @@ class BiasGradient:
         )  # fmt: skip
 
 
-def topk(batch, weights, base, k, n_threads, workspace):
-    """(n_rows, k) class ids and log-probabilities, best first. ValueError where a row's logits hold NaN."""
+def topk(batch, weights, base, k, n_threads, workspace, eligible=ALL):
+    """(n_rows, k) class ids and log-probabilities, best first, padded where fewer are `eligible`.
+
+    ValueError where a row's logits hold NaN.
+    """
     n_rows = len(batch.indptr) - 1
     values, class_ids = np.empty((n_rows, k), base.bias.dtype), np.empty((n_rows, k), np.int64)
     forward = SparseForward(
-        batch, weights, base, n_threads=n_threads, workspace=workspace, keep=False, topk=(values, class_ids)
+        batch, weights, base, n_threads=n_threads, workspace=workspace, keep=False, topk=(values, class_ids, eligible)
     )
     if np.isnan(forward.lse).any():
         raise ValueError(
             f"the logits of row {int(np.flatnonzero(np.isnan(forward.lse))[0])} are NaN: W or bias holds NaN or infinity"
         )
-    return class_ids, values - forward.lse[:, None].astype(values.dtype)
+    return eligible.pad(class_ids, values - forward.lse[:, None].astype(values.dtype))

@@ -52,8 +52,8 @@ class SparseLinearInput:
             keep=memory is not None,
         )
 
-    def topk(self, rows, k, workspace):
-        return _sparse_head.topk(self.batch(rows), self.weights, self.base, k, self.n_threads, workspace)
+    def topk(self, rows, k, eligible, workspace):
+        return _sparse_head.topk(self.batch(rows), self.weights, self.base, k, self.n_threads, workspace, eligible)
 
     def gradients(self):
         return SparseGradients(self)

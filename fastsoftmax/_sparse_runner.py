@@ -46,14 +46,10 @@ class SparseRunner(Runner):
         for start, stop in _sparse_head.row_chunks(self.X, lengths, CHUNK_PAIRS):
             yield np.arange(start, stop)
 
-    def topk(self, k):
-        class_ids = np.empty((self.X.shape[0], k), np.int64)
-        log_proba = np.empty((self.X.shape[0], k), self.model.dtype)
-        for rows in self.chunks():
-            class_ids[rows], log_proba[rows] = _sparse_head.topk(
-                self._batch(rows), self.weights, self.base, k, self.n_threads, self.workspace
-            )
-        return class_ids, log_proba
+    def _topk(self, rows, k, eligible):
+        return _sparse_head.topk(
+            self._batch(rows), self.weights, self.base, k, self.n_threads, self.workspace, eligible
+        )
 
     def nll(self, target):
         out = np.empty(self.X.shape[0])

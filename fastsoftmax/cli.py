@@ -1,4 +1,4 @@
-"""The command `fastsoftmax`: demo, train, predict, evaluate, info."""
+"""The command `fastsoftmax`: demo, train, predict, evaluate, compress, info."""
 
 import argparse
 import os
@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 
+from fastsoftmax._compact import STORAGES
 from fastsoftmax.datasets import FORMATS
 
 INTERRUPTED = 130  # exit status of a shell command ended by Ctrl-C
@@ -70,6 +71,7 @@ def _parser():
     predict.add_argument("model", metavar="MODEL")
     predict.add_argument("data", metavar="DATA", nargs="?", default="-", help="a file, or - for standard input")
     predict.add_argument("-k", type=int, default=5, help="labels a row, at most all")
+    predict.add_argument("--threshold", type=float, metavar="P", help="leave out labels of a lower probability")
     predict.add_argument("--format", choices=FORMATS, help="default: as the model was trained on")
     predict.add_argument("--threads", type=int)
     predict.set_defaults(run=_predict)
@@ -81,6 +83,16 @@ def _parser():
     evaluate.add_argument("--format", choices=FORMATS, help="default: as the model was trained on")
     evaluate.add_argument("--threads", type=int)
     evaluate.set_defaults(run=_evaluate)
+
+    compress = commands.add_parser("compress", help="write a smaller model, for predictions alone, and what it costs")
+    compress.add_argument("model", metavar="MODEL")
+    compress.add_argument("-o", "--output", metavar="MODEL", required=True)
+    compress.add_argument("--storage", choices=STORAGES, default="bfloat16", help="of the weights; default: bfloat16")
+    compress.add_argument("--data", metavar="DATA", help="rows to compare both models on")
+    compress.add_argument("-k", type=int, nargs="+", default=[1, 3, 5, 20])
+    compress.add_argument("--format", choices=FORMATS, help="default: as the model was trained on")
+    compress.add_argument("--threads", type=int)
+    compress.set_defaults(run=_compress)
 
     info = commands.add_parser("info", help="what a model is; without one, what this installation is")
     info.add_argument("model", metavar="MODEL", nargs="?")
@@ -189,9 +201,10 @@ def _predict(options):
     k = min(options.k, len(classifier.classes_))
     block = 4096
     for start in range(0, X.shape[0], block):
-        labels, log_proba = classifier.predict_topk(X[start : start + block], k)
-        for row_labels, row_proba in zip(labels.tolist(), np.exp(log_proba).tolist(), strict=True):
-            print("\t".join(f"{label}\t{p:.6g}" for label, p in zip(row_labels, row_proba, strict=True)))
+        labels, log_proba = classifier.predict_topk(X[start : start + block], k, threshold=options.threshold)
+        n_left = np.count_nonzero(log_proba > -np.inf, axis=1) if options.threshold else np.full(len(labels), k)
+        for row_labels, row_proba, n in zip(labels.tolist(), np.exp(log_proba).tolist(), n_left, strict=True):
+            print("\t".join(f"{label}\t{p:.6g}" for label, p in zip(row_labels[:n], row_proba[:n], strict=True)))
     sys.stdout.flush()
 
 
@@ -199,16 +212,21 @@ def _evaluate(options):
     from fastsoftmax import metrics
 
     classifier, data, X = _load(options)
+    result = metrics.evaluate(classifier, *_labelled(classifier, data, X, options.data), ks=options.k)
+    for name, value in result.items():
+        print(f"{name}\t{value:.6g}" if isinstance(value, float) else f"{name}\t{value}")
+
+
+def _labelled(classifier, data, X, path):
+    """The rows with labels and these as an indicator, in codes, which become the labels of the classifier too."""
     labelled = np.flatnonzero(np.diff(data.label_starts))
     if data.n_unlabelled:
         print(f"{data.n_unlabelled:,} rows without a label are left out", file=sys.stderr)
     if not len(labelled):
-        raise ValueError(f"{options.data}: none of the {data.n_samples:,} rows has a label")
+        raise ValueError(f"{path}: none of the {data.n_samples:,} rows has a label")
     y = _true_codes(data, classifier.classes_)[labelled]
     classifier.classes_ = np.arange(len(classifier.classes_))
-    result = metrics.evaluate(classifier, X[labelled], y, ks=options.k)
-    for name, value in result.items():
-        print(f"{name}\t{value:.6g}" if isinstance(value, float) else f"{name}\t{value}")
+    return X[labelled], y
 
 
 def _true_codes(data, classes):
@@ -221,6 +239,28 @@ def _true_codes(data, classes):
     codes[~known] = len(classes) + codes_beyond
     ones = np.ones(len(codes), bool)
     return csr_matrix((ones, codes, data.label_starts), shape=(data.n_samples, len(classes) + len(unknown)))
+
+
+def _compress(options):
+    from fastsoftmax import _validation as v
+    from fastsoftmax import metrics, persistence
+
+    v.check_writable("output", options.output)
+    classifier, extra = persistence.load_with_extra(options.model)
+    compact = classifier.compressed(options.storage)
+    persistence.save(compact, options.output, extra)
+    sizes = [os.path.getsize(path) for path in (options.model, options.output)]
+    print(f"bytes\t{sizes[0]}\t{sizes[1]}")
+    if options.data is None:
+        return
+    classifier, data, X = _load(options)
+    X, y = _labelled(classifier, data, X, options.data)
+    compact = classifier.compressed(options.storage)
+    result = metrics.compare(classifier, compact, X, y, ks=options.k)
+    for name in result["change"]:
+        before, after = (result[which][name] for which in ("model", "other"))
+        print(f"{name}\t{before:.6g}\t{after:.6g}\t{result['change'][name]:+.3g}")
+    print(f"same_best\t{result['same_best']:.6g}")
 
 
 def _info(options):
@@ -255,6 +295,8 @@ def _model(path):
     yield "direct term", classifier.direct_
     yield "hidden size", classifier.hidden_size_
     yield "epochs", classifier.n_iter_
+    if classifier.storage_ is not None:
+        yield "weights kept as", classifier.storage_
     yield "training loss", f"{classifier.loss_curve_[-1]:.4f}" if classifier.loss_curve_ else "none"
     for name, a in classifier._model.arrays().items():
         yield name, f"{' x '.join(f'{n:,}' for n in a.shape)} {a.dtype}, {a.nbytes / 2**20:,.1f} MiB"

@@ -59,8 +59,8 @@ class LinearInput:
             self.terms(rows), target, memory=memory or 0, n_threads=self.n_threads, workspace=workspace
         )
 
-    def topk(self, rows, k, workspace):
-        return _head.topk(self.terms(rows), k, self.n_threads, workspace)
+    def topk(self, rows, k, eligible, workspace):
+        return _head.topk(self.terms(rows), k, self.n_threads, workspace, eligible)
 
     def gradients(self):
         return _DenseGradients(self)
@@ -282,30 +282,46 @@ class _DenseGradients:
         return self.dX, self.dW, self.dbias
 
 
-def linear_topk(X, W, k, bias=None, *, n_threads=None):
+def linear_topk(X, W, k, bias=None, *, class_ids=None, exclude=None, threshold=None, n_threads=None):
     """The `k` most probable classes of each row under ``softmax(X W^T + bias)``.
 
     Parameters
     ----------
     X : (n_samples, n_features) array or scipy.sparse matrix
     W : (n_classes, n_features) array or scipy.sparse matrix, float32 or float64
-    k : int in [1, n_classes]
+    k : int
+        In [1, n_classes]; with `class_ids`, `exclude` or `threshold` it may be larger.
     bias : (n_classes,) array, optional
+    class_ids : 1-D array of int, optional
+        The classes to choose among; repeats count once.
+    exclude : (n_samples, n_classes) scipy.sparse matrix, or sequence of n_samples arrays of int, optional
+        Classes that row i may not get: those with a stored element in its row, whatever its value, or those in its array,
+        in any order; -1 there stands for none, so that earlier results can be passed as they are.
+    threshold : float in (0, 1), optional
+        The least probability of a class.
     n_threads : int, optional
         None: OpenMP's default; -1: all CPUs of the process.
 
     Returns
     -------
     class_ids : (n_samples, k) int64 array
-        Best first; of equal logits the smaller id comes first.
+        Best first; of equal logits the smaller id comes first. -1 in the last places of rows for which fewer classes are
+        left.
     log_proba : (n_samples, k) array of W's dtype
-        Natural logarithms of the probabilities among all classes.
+        Natural logarithms of the probabilities among all classes, whichever are left; -inf where there is none.
+
+    Notes
+    -----
+    Log-sum-exps are over all classes, so a subset costs no less than all of them. Where ranks are all that is needed,
+    ``linear_topk(X, W[subset], k)`` is faster; its probabilities are those among the subset.
     """
     inputs = _check_input(X, W, bias, n_threads)
-    k = v.check_int("k", k, minimum=1, maximum=inputs.n_classes)
-    class_ids = np.empty((inputs.n_rows, k), np.int64)
+    eligible = v.check_eligible("class_ids", class_ids, exclude, threshold, inputs.n_rows, inputs.n_classes)
+    k = v.check_k(k, inputs.n_classes, eligible)
+    class_ids_out = np.empty((inputs.n_rows, k), np.int64)
     log_proba = np.empty((inputs.n_rows, k), inputs.W.dtype)
     with _head.workspace() as workspace:
         for rows in inputs.chunks(inputs.n_classes):
-            class_ids[rows], log_proba[rows] = inputs.topk(rows, k, workspace)
-    return class_ids, log_proba
+            of_rows = eligible.of_rows(rows.start, rows.stop)
+            class_ids_out[rows], log_proba[rows] = inputs.topk(rows, k, of_rows, workspace)
+    return class_ids_out, log_proba

@@ -155,6 +155,36 @@ def evaluate(model, X, y, ks=(1, 5, 20), batch_size=1024):
     return counts | {"log_loss": loss, "perplexity": _exp(loss)} | {name: s / n_samples for name, s in sums.items()}
 
 
+def compare(model, other, X, y, ks=(1, 5, 20), batch_size=1024):
+    """What `other`, for example a compressed classifier, predicts in another way than `model` on (X, y).
+
+    Parameters
+    ----------
+    model, other : fitted classifiers, as for `evaluate`
+    X, y, ks, batch_size : as for `evaluate`
+
+    Returns
+    -------
+    dict
+        "model", "other"
+            What `evaluate` returns of each.
+        "change"
+            The second less the first, for the log-loss, the perplexity and every ranking metric.
+        "same_best"
+            Share of the rows with the same most probable label.
+    """
+    X = X.tocsr() if sparse.issparse(X) else np.asarray(X)
+    results = [evaluate(m, X, y, ks, batch_size) for m in (model, other)]
+    n_same = 0
+    for start in range(0, X.shape[0], batch_size):
+        block = X[start : start + batch_size]
+        best, other_best = (m.predict_topk(block, 1)[0] for m in (model, other))
+        n_same += int(np.count_nonzero(best == other_best))
+    counts = ("n", "n_unlabelled", "n_unknown")
+    change = {name: results[1][name] - value for name, value in results[0].items() if name not in counts}
+    return {"model": results[0], "other": results[1], "change": change, "same_best": n_same / max(1, X.shape[0])}
+
+
 def _exp(x):
     with np.errstate(over="ignore"):
         return float(np.exp(x))

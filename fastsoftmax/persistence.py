@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fastsoftmax import _validation as v
+from fastsoftmax._compact import DTYPES, STORAGES, CompactModel
 from fastsoftmax._model import Model, Pattern
 from fastsoftmax.sampled import LOSSES
 
@@ -54,7 +55,9 @@ def save(classifier, path, extra=None):
         "extra": extra,
     }
     tensors, header["classes"] = _pack_labels(classifier.classes_)
-    tensors["class_counts"] = classifier._class_counts
+    header["storage"] = classifier._model.storage
+    if header["storage"] is None:  # else it never trains again
+        tensors["class_counts"] = classifier._class_counts
     pattern = classifier._model.pattern
     if pattern is not None:
         tensors |= {f"pattern.{name}": a for name, a in pattern._asdict().items()}
@@ -119,15 +122,19 @@ def load_with_extra(path):
         classifier = SoftmaxClassifier(**header["params"])
         for name in FITTED:
             setattr(classifier, name, header["fitted"][name])
-        classifier._class_counts = tensors.pop("class_counts")
+        storage = v.check_option("the model's storage", header["storage"], (None, *STORAGES))
+        classifier._class_counts = tensors.pop("class_counts") if storage is None else None
         classifier.classes_ = _unpack_labels(tensors, header["classes"])
         for name in header["fortran"]:
             tensors[name] = tensors[name].T
         state = {name.removeprefix("state."): a for name, a in tensors.items() if name.startswith("state.")}
         pattern = {name: tensors.get(f"pattern.{name}") for name in Pattern._fields}
         pattern = None if pattern["indptr"] is None else Pattern(**pattern)
-        arrays = {name: tensors.get(name) for name in (*Model.NAMES, "prior")}
-        classifier._model = Model(**arrays, state=state, pattern=pattern)
+        if storage is None:
+            arrays = {name: tensors.get(name) for name in (*Model.NAMES, "prior")}
+            classifier._model = Model(**arrays, state=state, pattern=pattern)
+        else:
+            classifier._model = CompactModel.from_arrays(storage, tensors, pattern)
         extra = header["extra"]
         _check_consistent(classifier)
         classifier._resume()
@@ -186,7 +193,9 @@ def _check_consistent(classifier):
     if classifier.classes_.ndim != 1 or not (classifier.classes_[1:] > classifier.classes_[:-1]).all():
         raise ValueError("the model's classes are not in ascending order")
     v.check_option("the model's loss_", classifier.loss_, ("softmax", *LOSSES))
-    if classifier._class_counts.shape != (n_classes,):
+    if model.storage is not None:
+        _check_compact(model)
+    elif classifier._class_counts.shape != (n_classes,):
         raise ValueError(f"the model has {n_classes} classes, but {len(classifier._class_counts)} class counts")
     expected = {
         "bias": (n_classes,),
@@ -194,7 +203,8 @@ def _check_consistent(classifier):
         "E": (n_features if model.E is None or model.pattern is None else len(model.E), hidden_size),
         "V": (n_classes, hidden_size),
     }
-    for name, a in model.arrays().items():
+    arrays = model.arrays() if model.storage is None else model.parameters()
+    for name, a in arrays.items():
         parameter = name.removeprefix("state.")
         shape = expected[parameter][: 1 if name in ("state.E", "state.V") else None]
         if a.shape != shape or a.dtype != model.bias.dtype:
@@ -207,6 +217,19 @@ def _check_consistent(classifier):
         raise ValueError(f"the model's prior has shape {model.prior.shape} and dtype {model.prior.dtype}")
     if (model.E is None) != (model.V is None) or (model.E is None and model.W is None):
         raise ValueError("the model's weights are not complete")
+
+
+def _check_compact(model):
+    """Types and scales of weights in few bits; shapes are those of other models."""
+    for name, a in model.parameters().items():
+        if name == "bias":
+            continue
+        n_scales = len(a.data) if a.data.ndim == 2 else len(model.pattern.indptr) - 1
+        scale_shape = (n_scales,) if model.storage == "int8" else None
+        found = a.data.dtype, None if a.scale is None else a.scale.shape
+        if found != (DTYPES[model.storage], scale_shape) or (a.scale is not None and a.scale.dtype != a.dtype):
+            raise ValueError(f"the model's {name} is not {model.storage}: {found[0]} with scales of shape {found[1]}")
+    v.check_compact(model)
 
 
 def _check_pattern(model, n_features):

@@ -11,9 +11,10 @@ from libc.string cimport memset
 cimport numpy as cnp
 
 from _additions cimport Additions, add_to_tile, read_additions
+from _compact cimport COMPACT_NONE, Compact, compact_logits, compact_scratch, read_compact
 from _sparse_terms cimport SparseTerm, by_row_stride, packed_size, sparse_logits
 from _tileops cimport (
-    RULE_ADAGRAD, RULE_ADD, RULE_SGD, Block, Factor, Panels, Rule, gather_block, multiply, panel_width,
+    RULE_ADAGRAD, RULE_ADD, RULE_SGD, Block, Excluded, Factor, Panels, Rule, gather_block, multiply, panel_width,
 )
 from _types cimport real
 
@@ -26,6 +27,7 @@ cdef struct Terms:
     Py_ssize_t n_hidden             # 0: no dense term
     Panels hidden                   # (n_panels, n_hidden, width)
     Block V                         # (n_classes, n_hidden)
+    Compact compact                 # the same where it is kept in few bits: of all classes, for predictions alone
     SparseTerm x                    # n_features 0: no sparse term
     Additions additions             # s
 
@@ -56,6 +58,16 @@ cdef inline const int64_t *ids_or_null(cnp.ndarray ids) noexcept:
     return NULL if ids is None else <const int64_t *>cnp.PyArray_DATA(ids)
 
 
+cdef inline Excluded read_excluded(eligible) noexcept:
+    """The C view of what a fastsoftmax._eligible.Eligible, whose arrays must outlive it, excludes row by row."""
+    cdef Excluded excluded
+    excluded.indptr, excluded.class_ids = NULL, NULL
+    if eligible.indptr is not None:
+        excluded.indptr = <const Py_ssize_t *>cnp.PyArray_DATA(eligible.indptr)
+        excluded.class_ids = ids_or_null(eligible.excluded)
+    return excluded
+
+
 cdef inline Rule read_rule(rule, bint state_per_row) except *:
     """The C view of a fastsoftmax.optimizers rule; None: gradients are added to what is there."""
     cdef Rule r
@@ -80,8 +92,8 @@ cdef inline Panels array_panels(cnp.ndarray a) noexcept:
 cdef inline Terms read_terms(terms, work) except *:
     """The C view of a fastsoftmax._head.Terms and the _Pass over it, whose arrays must outlive it; None: for sizes only."""
     cdef Terms t
-    cdef cnp.ndarray V = terms.V, W = terms.W
     cdef const int64_t *feature_ids
+    V, W = terms.V, terms.W
     memset(&t, 0, sizeof(Terms))
     t.n_rows = terms.n_rows
     t.class_ids = ids_or_null(terms.class_ids)
@@ -89,7 +101,9 @@ cdef inline Terms read_terms(terms, work) except *:
     t.bias = vector_block(terms.bias, t.class_ids)
     if V is not None:
         t.n_hidden = V.shape[1]
-        t.V = matrix_block(V, t.class_ids, NULL)
+        t.compact = read_compact(V)
+        if t.compact.kind == COMPACT_NONE:
+            t.V = matrix_block(V, t.class_ids, NULL)
         if work is not None:
             t.hidden = array_panels(work.hidden_panels)
     if W is not None:
@@ -102,7 +116,11 @@ cdef inline Terms read_terms(terms, work) except *:
         t.x.rows = <const int32_t *>cnp.PyArray_DATA(batch.rows)
         t.x.col_data = cnp.PyArray_DATA(batch.col_data)
         feature_ids = <const int64_t *>cnp.PyArray_DATA(batch.feature_ids)
-        t.x.W = matrix_block(W.T, feature_ids, t.class_ids)
+        t.x.compact = read_compact(W)
+        if t.x.compact.kind == COMPACT_NONE:
+            t.x.W = matrix_block(W.T, feature_ids, t.class_ids)
+        else:
+            t.x.W.row_ids = feature_ids
     t.additions = read_additions(None if work is None else work.additions)
     return t
 
@@ -142,11 +160,12 @@ cdef inline Py_ssize_t round_up(Py_ssize_t n, Py_ssize_t step) noexcept nogil:
 
 cdef inline Scratch plan_scratch(const Terms *t, Py_ssize_t tile, Py_ssize_t itemsize) noexcept nogil:
     cdef Scratch s
-    cdef Py_ssize_t full = panel_width(t.n_rows, itemsize), n_lanes = round_up(t.n_rows, full)
+    cdef Py_ssize_t full = panel_width(t.n_rows, itemsize), n_lanes = round_up(t.n_rows, full), weights
     s.tile = tile
     s.bias = n_lanes * tile
     s.weights = round_up(s.bias + tile, 16)
-    s.by_row = round_up(s.weights + max(tile * t.n_hidden, packed_size(&t.x, itemsize)), 16)
+    weights = compact_scratch(t.n_hidden, itemsize) if t.compact.kind != COMPACT_NONE else tile * t.n_hidden
+    s.by_row = round_up(s.weights + max(weights, packed_size(&t.x, itemsize)), 16)
     s.grad = round_up(s.by_row + (t.n_rows * by_row_stride(tile, itemsize) if t.x.n_features else 0), 16)
     s.lanes = round_up(s.grad + tile * max(round_up(t.n_hidden, full), <Py_ssize_t>1), 16)
     s.size = round_up(s.lanes + 5 * n_lanes, 32)
@@ -191,9 +210,12 @@ cdef inline void logits_tile(
     if bias_data != NULL and bias.col_ids != NULL:
         gather_block(&bias, 1, n_cols, mine + s.bias)
         bias_data = mine + s.bias
-    V.data, V.row_stride, V.k_stride, V.k_block, V.block_stride = z.data, 0, 0, 1, 0
-    if t.n_hidden:
-        V = tile_weights(t, start, n_cols, mine + s.weights)
-    multiply(&V, n_cols, t.n_hidden, &t.hidden if t.n_hidden else z, bias_data, z, z.width, False)
+    if t.compact.kind != COMPACT_NONE:
+        compact_logits(&t.compact, start, n_cols, t.n_hidden, &t.hidden, t.n_rows, bias_data, z, mine + s.weights)
+    else:
+        V.data, V.row_stride, V.k_stride, V.k_block, V.block_stride = z.data, 0, 0, 1, 0
+        if t.n_hidden:
+            V = tile_weights(t, start, n_cols, mine + s.weights)
+        multiply(&V, n_cols, t.n_hidden, &t.hidden if t.n_hidden else z, bias_data, z, z.width, False)
     sparse_logits(&t.x, t.n_rows, start, n_cols, z, mine + s.weights)
     add_to_tile(&t.additions, start // s.tile, z, <const real *>mine)

@@ -3,6 +3,7 @@ from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, int64_t
 cimport numpy as cnp
 
+from _compact cimport Compact, compact_spmm, read_compact
 from _logits cimport read_rule
 from _rowops cimport import_rowops
 from _tileops cimport Block, Rule, spmm, update_block
@@ -34,6 +35,25 @@ def project(
         for i in prange(0, n_rows, ROWS, schedule='dynamic', chunksize=1, num_threads=n_threads):
             spmm(&indptr[i], entries, values, min(<Py_ssize_t>ROWS, n_rows - i), &E[0, 0], d, ids, d,
                  &hidden_out[i, 0], d, False)
+
+
+def project_compact(
+    const Py_ssize_t[::1] indptr, const int32_t[::1] indices, const real[::1] data, const int64_t[::1] feature_ids,
+    E,                          # _compact.CompactMatrix (n_features, n_hidden)
+    real[:, ::1] hidden_out,    # (n_rows, n_hidden)
+    int n_threads,
+):
+    cdef Py_ssize_t i, n_rows = hidden_out.shape[0], d = hidden_out.shape[1]
+    cdef const int64_t *ids = &feature_ids[0] if feature_ids.shape[0] else NULL
+    cdef const int32_t *entries = &indices[0] if indices.shape[0] else NULL
+    cdef const real *values = &data[0] if data.shape[0] else NULL
+    cdef Compact rows = read_compact(E)
+    if n_rows == 0:
+        return
+    with nogil:
+        for i in prange(0, n_rows, ROWS, schedule='dynamic', chunksize=1, num_threads=n_threads):
+            compact_spmm(&indptr[i], entries, values, min(<Py_ssize_t>ROWS, n_rows - i), &rows, ids, d,
+                         &hidden_out[i, 0], d)
 
 
 def backproject(

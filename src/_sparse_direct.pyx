@@ -10,18 +10,19 @@ a piece no other thread writes, and it adds up its rows in their order. So resul
 """
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY, exp
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 cimport numpy as cnp
 
 import numpy as np
 
-from _logits cimport read_rule
+from _compact cimport COMPACT_NONE, Compact, read_compact
+from _logits cimport read_excluded, read_rule
 from _rowops cimport import_rowops
 from _support cimport (
     SUPPORT_PIECE, SupportPiece, SupportStep, SupportWeights, TouchTable, add_bias, exp_touched, row_table, scale_touched,
     support_step, table_slots, topk_touched, touch as touch_row,
 )
-from _tileops cimport Rule
+from _tileops cimport Excluded, Rule
 from _types cimport real
 
 cnp.import_array()
@@ -69,7 +70,7 @@ def table_size(Py_ssize_t capacity, Py_ssize_t n_classes):
 
 
 def touch(
-    batch, weights,                 # _batch.Batch; starts, ends, class_ids, data, and base or None
+    batch, weights,                 # _batch.Batch; starts, ends, class_ids, data, and base or None; and scale or None, of compact
     const real[::1] bias,           # (n_classes,)
     const real[:, ::1] base_of,     # (n_classes, 2) of _sparse_bias.write_base
     const int64_t[::1] target,      # (n_rows,), -1: none; or None
@@ -82,14 +83,16 @@ def touch(
     int64_t[:, ::1] tables,         # (n_threads, table_size): zeros
     real[:, ::1] bases,             # (n_threads, 2 * the largest room of a row): scratch where `weights` has base
     int n_threads,
-    topk=None,                      # None, or (ranked int32, values (n_rows, k), class_ids (n_rows, k)) to fill
+    topk=None,                      # None, or (ranked int32, values (n_rows, k), class_ids (n_rows, k), Eligible) to fill
 ):
     """The classes that the rows touch, and their logits."""
     cdef SupportWeights w
     w.starts = <const Py_ssize_t *>cnp.PyArray_DATA(weights[0])
     w.ends = <const Py_ssize_t *>cnp.PyArray_DATA(weights[1])
     w.class_ids = <const int32_t *>cnp.PyArray_DATA(weights[2])
-    w.data = cnp.PyArray_DATA(weights[3])
+    cdef Compact compact = read_compact(weights[3])
+    w.kind, w.scale = compact.kind, NULL if weights[5] is None else cnp.PyArray_DATA(weights[5])
+    w.data = cnp.PyArray_DATA(weights[3]) if compact.kind == COMPACT_NONE else compact.data
     w.base = NULL if weights[4] is None else cnp.PyArray_DATA(weights[4])
     cdef const Py_ssize_t[::1] indptr = batch.indptr
     cdef const int32_t *indices = <const int32_t *>cnp.PyArray_DATA(batch.indices)
@@ -101,6 +104,10 @@ def touch(
     cdef int64_t[:, ::1] class_ids
     cdef real *values_data = NULL
     cdef int64_t *ids_data = NULL
+    cdef cnp.ndarray mask = None
+    cdef const uint8_t *is_listed = NULL
+    cdef Excluded excluded
+    excluded.indptr = NULL
     if n_rows == 0:
         return
     if positions_out is not None and positions_out.shape[0]:
@@ -110,6 +117,8 @@ def touch(
         k, n_ranked = values.shape[1], len(topk[0])
         ranked = <const int32_t *>cnp.PyArray_DATA(topk[0])
         values_data, ids_data = &values[0, 0], &class_ids[0, 0]
+        mask, excluded = topk[3].mask(n_classes), read_excluded(topk[3])
+        is_listed = NULL if mask is None else <const uint8_t *>cnp.PyArray_DATA(mask)
     for i in prange(0, n_rows, ROWS, schedule='dynamic', chunksize=1, num_threads=n_threads, nogil=True):
         for j in range(i, min(i + ROWS, n_rows)):
             n_touched_out[j] = touch_one(
@@ -117,15 +126,15 @@ def touch(
                 <int32_t>target[j] if target is not None else -1, &bias[0], &base_of[0, 0], n_classes, &tables[threadid(), 0],
                 tables.shape[1] - 1, row_ptr[j + 1] - row_ptr[j], &touched_out[row_ptr[j]], &logits_out[row_ptr[j]],
                 positions + pos_ptr[j] if positions != NULL else NULL, &bases[threadid(), 0], &mass_out[j], ranked,
-                n_ranked, k,
-                values_data + j * k, ids_data + j * k)
+                n_ranked, is_listed, &excluded, j, k, values_data + j * k, ids_data + j * k)
 
 
 cdef Py_ssize_t touch_one(
     const SupportWeights *w, const int32_t *features, const real *x, Py_ssize_t n_entries, int32_t target,
     const real *bias, const real *base_of, Py_ssize_t n_classes, int64_t *memory, Py_ssize_t size, Py_ssize_t capacity,
     int32_t *touched, real *logits, int32_t *positions, real *bases, double *mass_out, const int32_t *ranked,
-    Py_ssize_t n_ranked, Py_ssize_t k, real *values, int64_t *ids
+    Py_ssize_t n_ranked, const uint8_t *is_listed, const Excluded *excluded, Py_ssize_t row, Py_ssize_t k, real *values,
+    int64_t *ids
 ) noexcept nogil:
     cdef TouchTable table = row_table(memory, size, capacity, n_classes)
     cdef Py_ssize_t n = touch_row(w, features, x, n_entries, target, base_of, &table, capacity, touched, logits,
@@ -135,7 +144,7 @@ cdef Py_ssize_t touch_one(
     else:
         mass_out[0] = add_bias(touched, n, base_of, logits)
     if k:
-        topk_touched(touched, logits, n, &table, ranked, n_ranked, bias, k, values, ids)
+        topk_touched(touched, logits, n, &table, ranked, n_ranked, bias, is_listed, excluded, row, k, values, ids)
     table.base[0] += n
     return n
 

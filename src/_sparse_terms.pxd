@@ -1,6 +1,7 @@
 # The sparse term x . W of the logits, strip by strip of classes: see csr_impl.h.
 from libc.stdint cimport int32_t
 
+from _compact cimport COMPACT_NONE, Compact, compact_strip
 from _tileops cimport STRIP_BYTES, Block, Panels, Rule, csr_logits, csr_step, pack_strip, unpack_panels
 from _types cimport real
 
@@ -14,6 +15,7 @@ cdef struct SparseTerm:
     const int32_t *rows
     const void *col_data
     Block W                         # (n_features, n_classes): feature-major, as the loops run
+    Compact compact                 # the same where it is kept in few bits; W has but the ids of its rows then
 
 
 cdef inline Py_ssize_t packed_size(const SparseTerm *x, Py_ssize_t itemsize) noexcept nogil:
@@ -36,7 +38,10 @@ cdef inline void sparse_logits(
     while x.n_features and j < n_cols:
         width = min(strip, n_cols - j)
         classes.data = <real *>z.data + j * z.width
-        pack_strip(&x.W, start + j, x.n_features, width, packed)
+        if x.compact.kind == COMPACT_NONE:
+            pack_strip(&x.W, start + j, x.n_features, width, packed)
+        else:
+            compact_strip(&x.compact, x.W.row_ids, start + j, x.n_features, width, packed)
         csr_logits(x.indptr, x.indices, <const real *>x.data, n_rows, <const real *>packed, width, &classes)
         j += width
 

@@ -1,8 +1,8 @@
 # The C leaf loops of a sparse direct term, by fused type, and the table of touched classes of each thread.
-from libc.stdint cimport INT32_MAX, int32_t, int64_t
+from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t
 from libc.string cimport memset
 
-from _tileops cimport Rule
+from _tileops cimport Excluded, Rule
 from _types cimport real
 
 
@@ -13,6 +13,8 @@ cdef extern from "rowops.h":
         const int32_t *class_ids
         const void *data
         const void *base
+        const void *scale
+        int kind
 
     ctypedef struct TouchTable:
         int64_t *slots
@@ -77,10 +79,10 @@ cdef extern from "rowops.h":
         const double *, double *) noexcept nogil
     void f32_topk_touched "rowops->f32.topk_touched"(
         const int32_t *, const float *, Py_ssize_t, const TouchTable *, const int32_t *, Py_ssize_t, const float *,
-        Py_ssize_t, float *, int64_t *) noexcept nogil
+        const uint8_t *, const Excluded *, Py_ssize_t, Py_ssize_t, float *, int64_t *) noexcept nogil
     void f64_topk_touched "rowops->f64.topk_touched"(
         const int32_t *, const double *, Py_ssize_t, const TouchTable *, const int32_t *, Py_ssize_t, const double *,
-        Py_ssize_t, double *, int64_t *) noexcept nogil
+        const uint8_t *, const Excluded *, Py_ssize_t, Py_ssize_t, double *, int64_t *) noexcept nogil
 
 
 cdef inline Py_ssize_t touch(
@@ -164,12 +166,15 @@ cdef inline void untouch_bias(
 
 cdef inline void topk_touched(
     const int32_t *touched, const real *z, Py_ssize_t n, const TouchTable *table, const int32_t *ranked,
-    Py_ssize_t n_ranked, const real *bias, Py_ssize_t k, real *values, int64_t *ids
+    Py_ssize_t n_ranked, const real *bias, const uint8_t *is_listed, const Excluded *excluded, Py_ssize_t row,
+    Py_ssize_t k, real *values, int64_t *ids
 ) noexcept nogil:
     if real is float:
-        f32_topk_touched(touched, z, n, table, ranked, n_ranked, bias, k, values, ids)
+        f32_topk_touched(
+            touched, z, n, table, ranked, n_ranked, bias, is_listed, excluded, row, k, values, ids)
     else:
-        f64_topk_touched(touched, z, n, table, ranked, n_ranked, bias, k, values, ids)
+        f64_topk_touched(
+            touched, z, n, table, ranked, n_ranked, bias, is_listed, excluded, row, k, values, ids)
 
 
 cdef enum:

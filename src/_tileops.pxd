@@ -25,6 +25,10 @@ cdef extern from "rowops.h":
         Py_ssize_t k_block
         Py_ssize_t block_stride
 
+    ctypedef struct Excluded:
+        const Py_ssize_t *indptr
+        const int64_t *class_ids
+
     enum: RULE_ADD, RULE_SGD, RULE_ADAGRAD, STRIP_BYTES
 
     ctypedef struct Rule:
@@ -70,9 +74,11 @@ cdef extern from "rowops.h":
         const Panels *, Py_ssize_t, int64_t, const uint32_t *, const double *, const double *, const double *, Py_ssize_t,
         Py_ssize_t, int32_t *, int32_t *, double *) noexcept nogil
     void f32_topk_panels "rowops->f32.topk_panels"(
-        const Panels *, Py_ssize_t, Py_ssize_t, int64_t, Py_ssize_t, float *, int64_t *) noexcept nogil
+        const Panels *, Py_ssize_t, Py_ssize_t, int64_t, const int64_t *, const Excluded *, Py_ssize_t, float *,
+        int64_t *) noexcept nogil
     void f64_topk_panels "rowops->f64.topk_panels"(
-        const Panels *, Py_ssize_t, Py_ssize_t, int64_t, Py_ssize_t, double *, int64_t *) noexcept nogil
+        const Panels *, Py_ssize_t, Py_ssize_t, int64_t, const int64_t *, const Excluded *, Py_ssize_t, double *,
+        int64_t *) noexcept nogil
     void f32_update_block "rowops->f32.update_block"(
         const Rule *, const Block *, Py_ssize_t, Py_ssize_t, float *, Py_ssize_t, float *) noexcept nogil
     void f64_update_block "rowops->f64.update_block"(
@@ -222,13 +228,13 @@ cdef inline Py_ssize_t round_panels(
 
 
 cdef inline void topk_panels(
-    const Panels *z, Py_ssize_t n_classes, Py_ssize_t n_rows, int64_t first_id, Py_ssize_t k, real *values,
-    int64_t *ids
+    const Panels *z, Py_ssize_t n_classes, Py_ssize_t n_rows, int64_t first_id, const int64_t *listed,
+    const Excluded *excluded, Py_ssize_t k, real *values, int64_t *ids
 ) noexcept nogil:
     if real is float:
-        f32_topk_panels(z, n_classes, n_rows, first_id, k, values, ids)
+        f32_topk_panels(z, n_classes, n_rows, first_id, listed, excluded, k, values, ids)
     else:
-        f64_topk_panels(z, n_classes, n_rows, first_id, k, values, ids)
+        f64_topk_panels(z, n_classes, n_rows, first_id, listed, excluded, k, values, ids)
 
 
 cdef inline void update_block(

@@ -4,20 +4,27 @@ from libc.stdint cimport int64_t
 from libc.math cimport INFINITY
 cimport numpy as cnp
 
-from _logits cimport Panels, Scratch, Terms, logits_tile, plan_scratch, read_terms, tile_panels
+from _logits cimport Panels, Scratch, Terms, ids_or_null, logits_tile, plan_scratch, read_excluded, read_terms, tile_panels
 from _rowops cimport import_rowops
-from _tileops cimport exp_panels, topk_merge, topk_panels
+from _tileops cimport Excluded, exp_panels, topk_merge, topk_panels
 from _types cimport real
 
 cnp.import_array()
 import_rowops()
 
 
+cdef struct Eligible:
+    # the C view of a fastsoftmax._eligible.Eligible
+    const int64_t *listed           # ascending, or NULL: all classes
+    const Py_ssize_t *tile_ptr      # (n_tiles + 1,) where those of each tile begin
+    Excluded excluded
+
+
 cdef void scan_part(
-    const Terms *t, const Scratch *s, Py_ssize_t first, Py_ssize_t end, Py_ssize_t k, real *values, int64_t *ids,
-    real *max, double *sum, Py_ssize_t n_lanes, real *mine
+    const Terms *t, const Scratch *s, const Eligible *e, Py_ssize_t first, Py_ssize_t end, Py_ssize_t k, real *values,
+    int64_t *ids, real *max, double *sum, Py_ssize_t n_lanes, real *mine
 ) noexcept nogil:
-    """Tiles first to end, offered to the heaps (n_rows, k), and their running log-sum-exps."""
+    """Tiles first to end, offered to the heaps (n_rows, k) where they are eligible, and the running log-sum-exps of all."""
     cdef Panels z = tile_panels(t, s.tile, mine)
     cdef Py_ssize_t i, tile, start, n_cols
     for i in range(n_lanes):
@@ -26,7 +33,11 @@ cdef void scan_part(
         start = tile * s.tile
         n_cols = min(s.tile, t.n_classes - start)
         logits_tile(t, s, start, n_cols, &z, mine)
-        topk_panels(&z, n_cols, t.n_rows, start, k, values, ids)
+        if e.listed == NULL:
+            topk_panels(&z, n_cols, t.n_rows, start, <const int64_t *>NULL, &e.excluded, k, values, ids)
+        elif e.tile_ptr[tile] < e.tile_ptr[tile + 1]:
+            topk_panels(&z, e.tile_ptr[tile + 1] - e.tile_ptr[tile], t.n_rows, start, e.listed + e.tile_ptr[tile],
+                        &e.excluded, k, values, ids)
         exp_panels(&z, n_cols, <const real *>NULL, max, <real *>NULL, sum)
 
 
@@ -34,6 +45,7 @@ def scan(
     terms, work,
     real[:, :, ::1] values,         # (n_threads, n_rows, k), IN, OUT: heaps; empty places hold -inf
     int64_t[:, :, ::1] class_ids,   # the same; empty places hold the largest integer
+    eligible, cnp.ndarray tile_ptr,  # an Eligible for these rows, and its tile_ptr
     Py_ssize_t begin, Py_ssize_t end,
 ):
     """Parts begin to end of the tiles. Also fills work.max and work.sum, from which the log-sum-exp follows.
@@ -46,10 +58,14 @@ def scan(
     cdef Py_ssize_t q, n_parts = max.shape[0], k = values.shape[2], n_tiles = work.n_tiles
     cdef int n_heaps = <int>values.shape[0]
     cdef Scratch s = plan_scratch(&t, work.tile, sizeof(real))
+    cdef Eligible e
+    e.listed = ids_or_null(eligible.class_ids)
+    e.tile_ptr = NULL if tile_ptr is None else <const Py_ssize_t *>cnp.PyArray_DATA(tile_ptr)
+    e.excluded = read_excluded(eligible)
     if t.n_rows == 0:
         return
     for q in prange(begin, end, schedule='static', chunksize=1, num_threads=n_heaps, nogil=True):
-        scan_part(&t, &s, q * n_tiles // n_parts, (q + 1) * n_tiles // n_parts, k, &values[threadid(), 0, 0],
+        scan_part(&t, &s, &e, q * n_tiles // n_parts, (q + 1) * n_tiles // n_parts, k, &values[threadid(), 0, 0],
                   &class_ids[threadid(), 0, 0], &max[q, 0], &sum[q, 0], max.shape[1], &memory[threadid(), 0])
 
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
 #include <immintrin.h>
 #define X86 1
 #endif
@@ -21,12 +22,12 @@
 #undef VBYTES
 
 #ifdef X86
-/* -- AVX2 + FMA -- */
+/* -- AVX2 + FMA + F16C, which the same CPUs have -- */
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 #else
 #pragma GCC push_options
-#pragma GCC target("avx2,fma")
+#pragma GCC target("avx2,fma,f16c")
 #endif
 #define ISA_NAME avx2
 #define VBYTES 32
@@ -43,10 +44,10 @@
 
 /* -- AVX-512: F, BW, DQ, VL (every server part since 2017) -- */
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"))), apply_to = function)
 #else
 #pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512")
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,prefer-vector-width=512")
 #endif
 #define ISA_NAME avx512
 #define VBYTES 64
@@ -72,11 +73,13 @@ const RowOps *const rowops_tables[] = {ALL_TABLES, NULL};
 int rowops_supported(const RowOps *table)
 {
 #ifdef X86
+    unsigned a, b, c, d;
+    const int has_f16c = __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C); /* not a name that every compiler knows */
     __builtin_cpu_init();
     if (!strcmp(table->name, "avx2"))
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+        return has_f16c && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     if (!strcmp(table->name, "avx512"))
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+        return has_f16c && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
             && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 #endif
     return !strcmp(table->name, "baseline");

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "compact.h"
 #include "support.h"
 #include "tileops.h"
 
@@ -77,6 +78,7 @@ static inline double lse_log_mass(const LseState *state)
     struct {                                                                                                          \
         ROWOPS_FIELDS_DENSE(real)                                                                                     \
         ROWOPS_FIELDS_TILES(real)                                                                                     \
+        ROWOPS_FIELDS_COMPACT(real)                                                                                   \
         ROWOPS_FIELDS_SUPPORT(real)                                                                                   \
     }
 

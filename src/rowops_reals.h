@@ -14,6 +14,7 @@
 #include "csr_impl.h"
 #include "topk_impl.h"
 #include "rounding_impl.h"
+#include "compact_impl.h"
 #include "support_impl.h"
 #include "vec_end.h"
 #undef REAL
@@ -34,6 +35,7 @@
 #include "csr_impl.h"
 #include "topk_impl.h"
 #include "rounding_impl.h"
+#include "compact_impl.h"
 #include "support_impl.h"
 #include "vec_end.h"
 #undef REAL
@@ -74,6 +76,11 @@
         TABLE_ENTRY(csr_step, real_name),                                                                             \
         TABLE_ENTRY(topk_panels, real_name),                                                                          \
         TABLE_ENTRY(topk_merge, real_name),                                                                           \
+        /* compact */                                                                                                 \
+        TABLE_ENTRY(compact_scratch, real_name),                                                                      \
+        TABLE_ENTRY(compact_logits, real_name),                                                                       \
+        TABLE_ENTRY(compact_spmm, real_name),                                                                         \
+        TABLE_ENTRY(compact_strip, real_name),                                                                        \
         /* support */                                                                                                 \
         TABLE_ENTRY(touch, real_name),                                                                                \
         TABLE_ENTRY(add_bias, real_name),                                                                             \

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "compact.h"
 #include "tileops.h"
 
 /* The weights of a batch's features. Feature f of the batch has the elements starts[f] to ends[f] of class_ids, all
@@ -14,6 +15,8 @@ typedef struct {
     const ptrdiff_t *starts, *ends;
     const int32_t *class_ids;
     const void *data, *base;
+    const void *scale; /* reals by feature of the batch, where data holds int8 */
+    int kind;          /* of what data holds, see compact.h; COMPACT_NONE: reals */
 } SupportWeights;
 
 /* Which classes a row has touched, and where they stand among them. A slot is of this row where that number, to which
@@ -74,9 +77,10 @@ enum { SUPPORT_PIECE = 2048 };   /* classes of a piece at most: its gradient sta
     void (*untouch_bias)(const int32_t *touched, ptrdiff_t n, const real *bias, const real *dlogits, double scale,    \
                          double lse, double prior_scale, const real *prior, double *out);                             \
     /* The heap (values, ids) of the k best of a row, from its touched classes and those of `ranked`, n_ranked classes by  \
-     * falling bias, that it has not touched; best first. */                                                            \
+     * falling bias, that it has not touched, but for those excluded for `row`; best first. is_listed: of each class,     \
+     * whether it may be taken where it is touched, or NULL; `ranked` then holds no others. */                          \
     void (*topk_touched)(const int32_t *touched, const real *z, ptrdiff_t n, const TouchTable *table,                 \
-                         const int32_t *ranked, ptrdiff_t n_ranked, const real *bias, ptrdiff_t k, real *values,      \
-                         int64_t *ids);
+                         const int32_t *ranked, ptrdiff_t n_ranked, const real *bias, const uint8_t *is_listed,       \
+                         const Excluded *excluded, ptrdiff_t row, ptrdiff_t k, real *values, int64_t *ids);
 
 #endif

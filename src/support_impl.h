@@ -40,20 +40,21 @@ INLINE void FN(put)(const int direct, const TouchTable *table, ptrdiff_t slot, i
 }
 
 /* The features of a row lie anywhere in memory: the next one is fetched line by line while one is worked on. */
-INLINE void FN(prefetch_pairs)(const SupportWeights *weights, ptrdiff_t at)
+INLINE void FN(prefetch_pairs)(const int kind, const SupportWeights *weights, ptrdiff_t at)
 {
+    const ptrdiff_t itemsize = kind == COMPACT_NONE ? (ptrdiff_t)sizeof(REAL) : kind == COMPACT_INT8 ? 1 : 2;
     __builtin_prefetch(weights->class_ids + at);
-    __builtin_prefetch((const REAL *)weights->data + at);
+    __builtin_prefetch((const char *)weights->data + at * itemsize);
     if (weights->base) {
         __builtin_prefetch((const REAL *)weights->base + 2 * at);
         __builtin_prefetch((const REAL *)weights->base + 2 * at + FN(PAIRS));
     }
 }
 
-INLINE ptrdiff_t FN(touch_row)(const int direct, const int keep, const int paired, const SupportWeights *weights,
-                               const int32_t *features, const REAL *x, ptrdiff_t n_entries, int32_t target,
-                               const REAL *base_of, TouchTable table, int32_t *touched, REAL *sums, int32_t *positions,
-                               REAL *bases)
+INLINE ptrdiff_t FN(touch_row)(const int kind, const int direct, const int keep, const int paired,
+                               const SupportWeights *weights, const int32_t *features, const REAL *x, ptrdiff_t n_entries,
+                               int32_t target, const REAL *base_of, TouchTable table, int32_t *touched, REAL *sums,
+                               int32_t *positions, REAL *bases)
 {
     const int32_t base = (int32_t)*table.base;
     int32_t n = 0;
@@ -69,17 +70,17 @@ INLINE ptrdiff_t FN(touch_row)(const int direct, const int keep, const int paire
     for (ptrdiff_t e = 0; e < n_entries; e++) {
         const ptrdiff_t start = weights->starts[features[e]], length = weights->ends[features[e]] - start;
         const int32_t *ids = weights->class_ids + start;
-        const REAL *w = (const REAL *)weights->data + start, xe = x[e];
+        const REAL xe = kind == COMPACT_INT8 ? x[e] * ((const REAL *)weights->scale)[features[e]] : x[e];
         const REAL *b = paired ? (const REAL *)weights->base + 2 * start : NULL;
         const ptrdiff_t next = e + 1 < n_entries ? weights->starts[features[e + 1]] : start;
         const ptrdiff_t next_length = e + 1 < n_entries ? weights->ends[features[e + 1]] - next : 0;
         const int32_t before = n;
         if (next_length > 0)
-            FN(prefetch_pairs)(weights, next);
+            FN(prefetch_pairs)(kind, weights, next);
         for (ptrdiff_t line = 0; line < length; line += FN(PAIRS)) {
             const ptrdiff_t end = length - line < FN(PAIRS) ? length : line + FN(PAIRS);
             if (line + FN(PAIRS) < next_length)
-                FN(prefetch_pairs)(weights, next + line + FN(PAIRS));
+                FN(prefetch_pairs)(kind, weights, next + line + FN(PAIRS));
             for (ptrdiff_t q = line; q < end; q++) {
                 const int32_t id = ids[q];
                 int32_t at;
@@ -89,7 +90,8 @@ INLINE ptrdiff_t FN(touch_row)(const int direct, const int keep, const int paire
                 if (paired)
                     memcpy(bases + 2 * (ptrdiff_t)n, b + 2 * q, 2 * sizeof(REAL));
                 FN(put)(direct, &table, slot, id, base + p);
-                sums[p] += xe * w[q];
+                sums[p] += xe * (kind == COMPACT_NONE ? ((const REAL *)weights->data)[start + q]
+                                                      : (REAL)FN(one_float)(kind, weights->data, start + q));
                 if (keep)
                     positions[q] = p;
                 n -= is_new;
@@ -109,8 +111,14 @@ static ptrdiff_t FN(touch)(const SupportWeights *weights, const int32_t *feature
 {
     memset(sums_out, 0, capacity * sizeof(REAL));
 #define ROW(direct, keep, paired)                                                                                     \
-    FN(touch_row)(direct, keep, paired, weights, features, x, n_entries, target, base_of, *table, touched_out, sums_out, \
+    FN(touch_row)(COMPACT_NONE, direct, keep, paired, weights, features, x, n_entries, target, base_of, *table, touched_out, sums_out, \
                   positions_out, bases_out)
+#define COMPACT_ROW(kind)                                                                                             \
+    return FN(touch_row)(kind, table->direct, 0, weights->base != NULL, weights, features, x, n_entries, target, base_of, \
+                         *table, touched_out, sums_out, NULL, bases_out)
+    if (weights->kind != COMPACT_NONE)
+        FOR_KIND(weights->kind, COMPACT_ROW)
+#undef COMPACT_ROW
 #define ROW_KEEP(direct, paired) (positions_out ? ROW(direct, 1, paired) : ROW(direct, 0, paired))
     if (table->direct)
         return weights->base ? ROW_KEEP(1, 1) : ROW_KEEP(1, 0);
@@ -318,15 +326,19 @@ static void FN(support_step)(const SupportStep *step, const SupportPiece *pieces
 }
 
 static void FN(topk_touched)(const int32_t *touched, const REAL *z, ptrdiff_t n, const TouchTable *table,
-                             const int32_t *ranked, ptrdiff_t n_ranked, const REAL *bias, ptrdiff_t k, REAL *values,
-                             int64_t *ids)
+                             const int32_t *ranked, ptrdiff_t n_ranked, const REAL *bias, const uint8_t *is_listed,
+                             const Excluded *excluded, ptrdiff_t row, ptrdiff_t k, REAL *values, int64_t *ids)
 {
     for (ptrdiff_t j = 0; j < k; j++) {
         values[j] = -INFINITY;
         ids[j] = INT64_MAX;
     }
-    for (ptrdiff_t i = 0; i < n; i++)
-        FN(heap_offer)(values, ids, k, z[i], touched[i]);
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const int64_t id = touched[i];
+        if (FN(heap_worse)(values[0], ids[0], z[i], id) && (!is_listed || is_listed[id])
+            && !(excluded->indptr && FN(is_excluded)(excluded, row, id)))
+            FN(heap_place)(values, ids, k, 0, z[i], id);
+    }
     for (ptrdiff_t r = 0; r < n_ranked; r++) {
         const int32_t id = ranked[r];
         if (!FN(heap_worse)(values[0], ids[0], bias[id], id))
@@ -336,8 +348,8 @@ static void FN(topk_touched)(const int32_t *touched, const REAL *z, ptrdiff_t n,
             FN(find)(1, table, (int32_t)*table->base, id, &at);
         else
             FN(find)(0, table, (int32_t)*table->base, id, &at);
-        if (at < 0)
-            FN(heap_offer)(values, ids, k, bias[id], id);
+        if (at < 0 && !(excluded->indptr && FN(is_excluded)(excluded, row, id)))
+            FN(heap_place)(values, ids, k, 0, bias[id], id);
     }
     FN(topk_merge)(values, ids, 1, 0, k);
 }

@@ -33,6 +33,12 @@ typedef struct {
     double learning_rate, epsilon, alpha;
 } Rule;
 
+/* Classes that may not be among the k best of row i: class_ids[indptr[i] : indptr[i + 1]], ascending; indptr NULL: none. */
+typedef struct {
+    const ptrdiff_t *indptr;
+    const int64_t *class_ids;
+} Excluded;
+
 enum { STRIP_BYTES = 128 }; /* of adjacent classes that csr_impl.h takes at a time: a strip */
 
 #define ROWOPS_FIELDS_TILES(real)                                                                                     \
@@ -87,9 +93,10 @@ enum { STRIP_BYTES = 128 }; /* of adjacent classes that csr_impl.h takes at a ti
     void (*csr_step)(const Rule *rule, const Block *weights, real *state, ptrdiff_t start, const ptrdiff_t *indptr,   \
                      const int32_t *rows, const real *data, ptrdiff_t n_features, const real *dz, ptrdiff_t stride,   \
                      ptrdiff_t n_cols);                                                                               \
-    /* topk_impl.h */                                                                                                 \
-    void (*topk_panels)(const Panels *z, ptrdiff_t n_classes, ptrdiff_t n_rows, int64_t first_id, ptrdiff_t k,        \
-                        real *values, int64_t *ids);                                                                  \
+    /* topk_impl.h: heaps <- the best of theirs and of classes first_id to first_id + n_classes of z; `listed`: of these   \
+     * n_classes alone, ascending, or NULL */                                                                         \
+    void (*topk_panels)(const Panels *z, ptrdiff_t n_classes, ptrdiff_t n_rows, int64_t first_id,                     \
+                        const int64_t *listed, const Excluded *excluded, ptrdiff_t k, real *values, int64_t *ids);    \
     void (*topk_merge)(real *values, int64_t *ids, ptrdiff_t n_parts, ptrdiff_t part_stride, ptrdiff_t k);
 
 #endif

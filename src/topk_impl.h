@@ -43,20 +43,37 @@ INLINE int FN(any)(VI mask)
 /* What a logit must exceed to get into the heap: its worst, or a NaN (which nothing is below) while places are empty. */
 INLINE REAL FN(heap_bar)(const REAL *values, const int64_t *ids) { return ids[0] == INT64_MAX ? NAN : values[0]; }
 
-/* One vector of rows: z(c, l) for c < n_classes, `width` reals apart, against the heaps of n_lanes rows. */
-INLINE void FN(topk_lanes)(const REAL *z, ptrdiff_t width, ptrdiff_t n_classes, ptrdiff_t n_lanes, int64_t first_id,
+/* Whether class `id` is excluded for row i: a binary search, made only where the class would get into the heap. */
+INLINE int FN(is_excluded)(const Excluded *excluded, ptrdiff_t i, int64_t id)
+{
+    ptrdiff_t low = excluded->indptr[i], high = excluded->indptr[i + 1];
+    while (low < high) {
+        const ptrdiff_t middle = low + (high - low) / 2;
+        if (excluded->class_ids[middle] < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < excluded->indptr[i + 1] && excluded->class_ids[low] == id;
+}
+
+/* One vector of rows, from row i on: z(c, l) for c < n_classes, or those in `listed`, `width` reals apart, against the
+ * heaps of n_lanes rows. What is known when this is compiled: whether classes are listed, and whether any are excluded. */
+INLINE void FN(topk_lanes)(const int is_listed, const int excludes, const REAL *z, ptrdiff_t width, ptrdiff_t n_classes,
+                           const int64_t *listed, ptrdiff_t n_lanes, int64_t first_id, const Excluded *excluded, ptrdiff_t i,
                            ptrdiff_t k, REAL *values, int64_t *ids)
 {
     REAL bar_lane[VBYTES / sizeof(REAL)];
     for (ptrdiff_t l = 0; l < LANES; l++)
         bar_lane[l] = l < n_lanes ? FN(heap_bar)(values + l * k, ids + l * k) : INFINITY;
     V bar = FN(load)(bar_lane);
-    for (ptrdiff_t c = 0; c < n_classes; c++) {
+    for (ptrdiff_t n = 0; n < n_classes; n++) {
+        const ptrdiff_t c = is_listed ? listed[n] - first_id : n;
         VI above = ~(VI)(FN(load)(z + c * width) <= bar);
         if (__builtin_expect(!FN(any)(above), 1))
             continue;
         for (ptrdiff_t l = 0; l < n_lanes; l++)
-            if (above[l]) {
+            if (above[l] && !(excludes && FN(is_excluded)(excluded, i + l, first_id + c))) {
                 FN(heap_offer)(values + l * k, ids + l * k, k, z[c * width + l], first_id + c);
                 bar_lane[l] = FN(heap_bar)(values + l * k, ids + l * k);
             }
@@ -66,13 +83,23 @@ INLINE void FN(topk_lanes)(const REAL *z, ptrdiff_t width, ptrdiff_t n_classes, 
 
 /* Offers z(c, i), whose id is first_id + c, to the heap of row i, (n_rows, k), with classes in ascending order: of equal
  * logits the first stays. Empty places hold (-inf, INT64_MAX), worse than all. */
-static void FN(topk_panels)(const Panels *z, ptrdiff_t n_classes, ptrdiff_t n_rows, int64_t first_id, ptrdiff_t k,
-                            REAL *values, int64_t *ids)
+static void FN(topk_panels)(const Panels *z, ptrdiff_t n_classes, ptrdiff_t n_rows, int64_t first_id, const int64_t *listed,
+                            const Excluded *excluded, ptrdiff_t k, REAL *values, int64_t *ids)
 {
     for (ptrdiff_t i = 0; i < n_rows; i += LANES) {
         const REAL *lanes = (const REAL *)z->data + i / z->width * z->stride + i % z->width;
-        FN(topk_lanes)(lanes, z->width, n_classes, n_rows - i < LANES ? n_rows - i : LANES, first_id, k, values + i * k,
-                       ids + i * k);
+#define ROWS_OF(is_listed, excludes)                                                                                  \
+    FN(topk_lanes)(is_listed, excludes, lanes, z->width, n_classes, listed, n_rows - i < LANES ? n_rows - i : LANES,  \
+                   first_id, excluded, i, k, values + i * k, ids + i * k)
+        if (listed && excluded->indptr)
+            ROWS_OF(1, 1);
+        else if (listed)
+            ROWS_OF(1, 0);
+        else if (excluded->indptr)
+            ROWS_OF(0, 1);
+        else
+            ROWS_OF(0, 0);
+#undef ROWS_OF
     }
 }
 

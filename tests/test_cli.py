@@ -126,6 +126,37 @@ def test_model_and_data_must_fit(files, capsys):
     assert "wide, line 1" in capsys.readouterr().err
 
 
+def test_threshold_of_predict(files, capsys):
+    data, model = str(files.svmlight), str(files.folder / "model")
+    assert cli.main(["train", data, "-o", model, "--epochs", "20", "--quiet"]) == 0
+    assert cli.main(["predict", model, data, "-k", "3"]) == 0
+    everything = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert cli.main(["predict", model, data, "-k", "3", "--threshold", "0.15"]) == 0
+    likely = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    expected = [row[: 2 * sum(float(p) >= 0.15 for p in row[1::2])] for row in everything]
+    assert likely == expected and any(len(row) < 6 for row in likely)
+
+
+@pytest.mark.parametrize("name", ["fasttext", "svmlight"])
+def test_compress(name, files, capsys):
+    data, model, small = str(getattr(files, name)), *(str(files.folder / name) for name in ("model", "small"))
+    assert cli.main(["train", data, "-o", model, "--epochs", "20", "--quiet"]) == 0
+    capsys.readouterr()
+    assert cli.main(["compress", model, "-o", small, "--storage", "int8", "--data", data, "-k", "1"]) == 0
+    table = {
+        line.split("\t")[0]: [float(x) for x in line.split("\t")[1:]] for line in capsys.readouterr().out.splitlines()
+    }
+    assert table["bytes"] == [os.path.getsize(path) for path in (model, small)] and table["same_best"] == [1]
+    before, after, change = table["log_loss"]
+    assert change == pytest.approx(after - before, abs=1e-5) and abs(change) < 0.02
+    assert cli.main(["evaluate", small, data, "-k", "1"]) == 0
+    assert metrics_of(capsys.readouterr().out)["log_loss"] == pytest.approx(after, rel=1e-5)
+    assert cli.main(["info", small]) == 0
+    assert re.search(r"weights kept as: +int8", capsys.readouterr().out)
+    assert cli.main(["compress", small, "-o", model]) == 1
+    assert "compressed needs weights in full" in capsys.readouterr().err
+
+
 def test_info(files, capsys):
     assert cli.main(["info"]) == 0
     output = capsys.readouterr().out

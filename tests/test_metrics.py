@@ -3,7 +3,7 @@ import pytest
 from scipy import sparse
 from sklearn import metrics as sklearn_metrics
 
-from fastsoftmax.metrics import evaluate, hit_at_k, log_loss, mrr_at_k, ndcg_at_k, perplexity, precision_at_k
+from fastsoftmax.metrics import compare, evaluate, hit_at_k, log_loss, mrr_at_k, ndcg_at_k, perplexity, precision_at_k
 
 RANKINGS = [precision_at_k, hit_at_k, mrr_at_k, ndcg_at_k]
 
@@ -200,6 +200,22 @@ def test_evaluate_one_label(batch_size, convert):
     assert list(result) == list(expected)
     assert result == pytest.approx(expected, rel=1e-13)
     assert max(model.blocks[:-1]) <= batch_size
+
+
+@pytest.mark.parametrize("batch_size", [7, 1000])
+def test_compare(batch_size):
+    n_samples, classes = 100, np.arange(30) * 10
+    models = [random_model(n_samples, classes, seed) for seed in (2, 3)]
+    models[1].log_proba[:60] = models[0].log_proba[:60]
+    y = np.random.default_rng(8).choice(classes, n_samples)
+    X = np.arange(n_samples, dtype=float).reshape(-1, 1)
+    result = compare(*models, X, y, ks=(1, 5), batch_size=batch_size)
+    assert [result["model"], result["other"]] == [evaluate(m, X, y, (1, 5)) for m in models]
+    best = [m.predict_topk(X, 1)[0][:, 0] for m in models]
+    assert result["same_best"] == np.mean(best[0] == best[1]) and 0.6 <= result["same_best"] < 1
+    assert set(result["change"]) == set(result["model"]) - {"n", "n_unlabelled", "n_unknown"}
+    for name, change in result["change"].items():
+        assert change == result["other"][name] - result["model"][name]
 
 
 @pytest.mark.parametrize("batch_size", [3, 100])

@@ -18,6 +18,8 @@ from fastsoftmax._validation.classifier import (
     check_calibration,
     check_calibration_rows,
     check_can_calibrate,
+    check_compact,
+    check_not_compact,
     check_params,
     check_row_norms,
     check_rows,
@@ -31,6 +33,7 @@ from fastsoftmax._validation.documents import (
     check_repeatable,
     check_same_rows,
 )
+from fastsoftmax._validation.eligible import check_eligible, check_k
 from fastsoftmax._validation.estimators import check_input, check_y_given, feature_names
 from fastsoftmax._validation.labels import check_all_labels, check_classes, check_labels, encode_labels
 from fastsoftmax._validation.linear import check_bias, check_sparse_W, check_W, check_X

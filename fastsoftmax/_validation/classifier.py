@@ -118,7 +118,8 @@ def check_start(coef_init, intercept_init, direct, shape, dtype):
 
 
 def check_same_terms(classifier, model):
-    """Raise where parameters set since the first training want a low-rank term of other columns."""
+    """Raise where the classifier cannot train on: compressed, or parameters set since want other low-rank columns."""
+    check_not_compact(model, "partial_fit")
     n_columns = None if model.E is None else len(model.E)
     wanted = classifier.n_hidden_features or classifier.n_features_in_
     if n_columns not in (None, wanted):
@@ -127,8 +128,30 @@ def check_same_terms(classifier, model):
         )
 
 
+def check_not_compact(model, method):
+    """Raise where the weights of the model are kept in few bits, for predictions alone."""
+    if model.storage is not None:
+        raise TypeError(
+            f"{method} needs weights in full, this classifier is compressed ({model.storage}): use the one that it was made of"
+        )
+
+
+def check_compact(model):
+    """Raise where the weights of a CompactModel were beyond the range of its type."""
+    if not model.is_finite():
+        raise ValueError(
+            f"weights are too large for {model.storage}: "
+            + (
+                "float16 holds up to 65,504, bfloat16 holds all"
+                if model.storage == "float16"
+                else "they are not finite"
+            )
+        )
+
+
 def check_can_calibrate(model):
     """Raise where the model has a dense direct term, which no factor would mend."""
+    check_not_compact(model, "calibrate")
     if model.W is not None and model.pattern is None:
         raise ValueError("calibrate needs a sparse direct or a low-rank term, this model has a dense direct one")
 
