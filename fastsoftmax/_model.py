@@ -161,6 +161,26 @@ class Model:
                 arrays["W"] = grown
         self.pattern = Pattern.of(both)
 
+    def add_classes(self, at, n_classes, bias, prior):
+        """Take in classes with this bias and prior, and weights and states of zero; the old ones are at `at`, ascending."""
+        arrays, starts = (
+            self.arrays() | ({} if self.prior is None else {"prior": self.prior}),
+            {"bias": bias, "prior": prior},
+        )
+        for name, a in arrays.items():
+            if name.endswith("E") or (name.endswith("W") and self.pattern is not None):
+                continue
+            grown = np.full(
+                (n_classes, *a.shape[1:]), starts.get(name, 0), a.dtype, order="C" if a.flags.c_contiguous else "F"
+            )
+            grown[at] = a
+            if name.startswith("state."):
+                self.state[name.removeprefix("state.")] = grown
+            else:
+                setattr(self, name, grown)
+        if self.pattern is not None:
+            self.pattern = self.pattern._replace(class_ids=at.astype(np.int32)[self.pattern.class_ids])
+
     @property
     def dtype(self):
         return self.bias.dtype

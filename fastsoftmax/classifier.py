@@ -1,9 +1,11 @@
 """SoftmaxClassifier: the parameters and methods of softmax models with very many classes, trained by mini-batches."""
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
 
-from fastsoftmax import _calibration, _head, _planning, _start
+from fastsoftmax import _calibration, _growing, _head, _planning, _targets
 from fastsoftmax import _validation as v
 from fastsoftmax._fitting import Fitting, hold_out
 from fastsoftmax._prediction import Prediction
@@ -161,6 +163,8 @@ class SoftmaxClassifier(Fitting, Prediction, ClassifierMixin, BaseEstimator):
         calibration_fraction="auto",
         joint=False,
         n_hidden_features=None,
+        class_weight=None,
+        ignore_label=None,
     ):
         self.loss = loss
         self.hidden_size = hidden_size
@@ -190,6 +194,8 @@ class SoftmaxClassifier(Fitting, Prediction, ClassifierMixin, BaseEstimator):
         self.calibration_fraction = calibration_fraction
         self.joint = joint
         self.n_hidden_features = n_hidden_features
+        self.class_weight = class_weight
+        self.ignore_label = ignore_label
 
     # -- training --
 
@@ -214,19 +220,21 @@ class SoftmaxClassifier(Fitting, Prediction, ClassifierMixin, BaseEstimator):
         -------
         self
         """
-        X, y, weight = self._check_rows(X, y, sample_weight)
-        classes, codes = np.unique(y, return_inverse=True)
-        v.check_classes(classes)
+        X, y, weight, _ = self._check_rows(X, y, sample_weight)
+        v.check_some_rows(X)
+        classes, target = _targets.learn(y)
+        target, weight, class_weight = _targets.weigh(self.class_weight, target, weight, classes)
         start = v.check_start(coef_init, intercept_init, self.direct, (len(classes), X.shape[1]), np.dtype(self.dtype))
         rng = v.check_rng("random_state", self.random_state)
-        plan = _planning.plan(self, len(classes), X, start[0])
-        rows, valid = (X, codes, weight), None
+        plan = _planning.plan(self, len(classes), X, start[0], targets_per_row=target.per_row)
+        rows, valid = (X, target, weight), None
         if self.early_stopping:
             rows, valid = hold_out(*rows, self.validation_fraction, rng)
         held_out = valid
         if plan.n_calibration_rows and not self.early_stopping:
             rows, held_out = hold_out(*rows, plan.n_calibration_rows, rng)
-        self._initialise(plan, classes, *rows[:2], rng, *start)
+        counts = {"class_counts": rows[1].known_counts(len(classes)), "class_weight": class_weight}
+        self._initialise(plan, classes, *rows[:2], rng, *start, **counts)
         self._train(*rows, valid)
         if plan.n_calibration_rows:
             self._calibrate(*(a[: plan.n_calibration_rows] for a in held_out))
@@ -247,12 +255,14 @@ class SoftmaxClassifier(Fitting, Prediction, ClassifierMixin, BaseEstimator):
         self
         """
         v.check_can_calibrate(self._runner_for(X).model)
-        X, y, weight = self._check_rows(X, y, sample_weight, n_features=self.n_features_in_)
+        X, y, weight, counted = self._check_rows(X, y, sample_weight, n_features=self.n_features_in_)
         v.check_calibration_rows(X.shape[0], _calibration.MIN_ROWS)
-        self._calibrate(X, v.encode_labels(y, self.classes_), weight)
+        target = _targets.encode(y, self.classes_, counted)
+        target, weight, _ = _targets.weigh(self.class_weight, target, weight, self.classes_)
+        self._calibrate(X, target, weight)
         return self
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(self, X, y, classes=None, sample_weight=None, *, n_classes=None, class_counts=None):
         """One epoch on (X, y), going on from the model so far.
 
         A sparse direct term takes the pairs of these rows in, with `min_count` and `max_classes_per_feature` for them
@@ -267,19 +277,53 @@ class SoftmaxClassifier(Fitting, Prediction, ClassifierMixin, BaseEstimator):
         -------
         self
         """
-        X, y, weight = self._check_rows(X, y, sample_weight)
-        if not hasattr(self, "_model"):
-            classes = v.check_all_labels(classes)
-            codes = v.encode_labels(y, classes)
-            plan = _planning.plan(self, len(classes), X, calibrates=False)
-            self._initialise(plan, classes, X, codes, v.check_rng("random_state", self.random_state))
+        X, y, weight, counted = self._check_rows(X, y, sample_weight)
+        v.check_not_balanced(self.class_weight)
+        is_first = not hasattr(self, "_model")
+        if is_first:
+            v.check_some_rows(X)
+            given, classes = classes, v.check_all_labels(classes, n_classes)
+            if sparse.issparse(y) and given is not None:
+                v.check_column_labels(given, classes)
         else:
-            X = v.check_X(X, n_features=self.n_features_in_, dtype=self._model.dtype)
-            codes = v.encode_labels(y, self.classes_)
+            X, classes = v.check_X(X, n_features=self.n_features_in_, dtype=self._model.dtype), self.classes_
             v.check_same_terms(self, self._model)
-            if self._model.pattern is not None:
-                self._model.grow(_start.pattern(self, X, codes, len(self.classes_)), self._damping)
-        self._train_once(X, codes, weight)
+        if X.shape[0] == 0:  # none counts
+            return self
+        target = _targets.encode(y, classes, counted)
+        target, weight, class_weight = _targets.weigh(self.class_weight, target, weight, classes)
+        if is_first:
+            counts = target.counts(len(classes))
+            if class_counts is not None:
+                counts = counts + v.check_class_counts(class_counts, len(classes))
+            plan = _planning.plan(self, len(classes), X, targets_per_row=target.per_row, calibrates=False)
+            rng = v.check_rng("random_state", self.random_state)
+            self._initialise(plan, classes, X, target, rng, class_counts=counts, class_weight=class_weight)
+        else:
+            _growing.take_in(self, X, target)
+        self._train_once(X, target, weight)
+        return self
+
+    def add_classes(self, labels):
+        """Take in new classes, for `partial_fit` to learn.
+
+        They begin as classes without examples would have: with weights of zero, the starting bias of a class not seen, and
+        a new state of the optimiser. All other classes keep their weights, so their logits stay what they are. `classes_`
+        stays in ascending order, so the numbers of classes behind a new one change. A sampler that is given by its name is
+        made anew by the next training; another has to be set, over all classes.
+
+        Parameters
+        ----------
+        labels : array of labels, of the kind that the model has
+            None of them a class already; those given twice count once.
+
+        Returns
+        -------
+        self
+        """
+        check_is_fitted(self, "classes_")
+        classes, at = v.check_new_classes(labels, self.classes_)
+        _growing.add_classes(self, classes, at)
         return self
 
     def save(self, path):

@@ -22,7 +22,9 @@ from fastsoftmax._validation.classifier import (
     check_row_norms,
     check_rows,
     check_same_terms,
+    check_some_rows,
     check_start,
+    check_targets,
 )
 from fastsoftmax._validation.documents import (
     check_chunk,
@@ -31,8 +33,27 @@ from fastsoftmax._validation.documents import (
     check_repeatable,
     check_same_rows,
 )
-from fastsoftmax._validation.labels import check_all_labels, check_classes, check_labels, encode_labels
+from fastsoftmax._validation.labels import (
+    as_label_array,
+    check_all_labels,
+    check_classes,
+    check_ignore_label,
+    check_labels,
+    check_new_classes,
+    encode_labels,
+    learn_classes,
+)
 from fastsoftmax._validation.linear import check_bias, check_sparse_W, check_W, check_X
+from fastsoftmax._validation.masses import (
+    are_masses,
+    check_class_counts,
+    check_class_weight_param,
+    check_column_labels,
+    check_columns,
+    check_masses,
+    check_not_balanced,
+    class_weights,
+)
 from fastsoftmax._validation.metrics import check_log_proba, check_same_length, check_topk, check_true_labels
 from fastsoftmax._validation.resources import check_memory, check_writable
 from fastsoftmax._validation.sampling import (
@@ -62,6 +83,7 @@ from fastsoftmax._validation.scalars import (
 from fastsoftmax._validation.targets import (
     check_class_weight,
     check_codes,
+    check_indicator,
     check_sample_weight,
     check_target,
     check_true_classes,

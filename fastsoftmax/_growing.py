@@ -1,0 +1,52 @@
+"""How a trained model takes in more: the class counts and pairs of further rows, and further classes."""
+
+import numpy as np
+
+from fastsoftmax import _start
+from fastsoftmax import _validation as v
+
+# A sampler that draws by class counts is made anew once there are this many new rows a class, which pay for it, or
+# once their number has grown by that share.
+ROWS_A_CLASS = 1 / 64
+SHARE = 0.25
+
+
+def take_in(classifier, X, target):
+    """Before the training on further rows of a stream: their classes are counted, their pairs get weights."""
+    c = classifier
+    c._class_counts = c._class_counts + target.counts(len(c.classes_))
+    new, before = c._class_counts.sum() - c._sampler_rows, c._sampler_rows
+    if new >= min(ROWS_A_CLASS * len(c.classes_), SHARE * before):
+        renew_sampler(c)
+    if c._model.pattern is not None:
+        c._model.grow(_start.pattern(c, X, target, len(c.classes_)), c._damping)
+
+
+def renew_sampler(classifier):
+    """Let the next training make the sampler by the class counts, if it is one that depends on these and only these."""
+    if classifier.sampler in ("in_batch", "unigram"):
+        classifier._sampler = None
+
+
+def add_classes(classifier, classes, at):
+    """Take in classes; those that there are stand at `at` (ascending) among `classes`."""
+    c, model = classifier, classifier._model
+    n_bytes = sum(a.nbytes for a in model.arrays().values())
+    v.check_memory(
+        "the model with its new classes",
+        int(n_bytes * len(classes) / len(c.classes_)),
+        f"{n_bytes / 2**20:,.1f} MiB with {len(c.classes_):,} classes, now {len(classes):,}",
+    )
+    counts = np.zeros(len(classes), c._class_counts.dtype)
+    counts[at] = c._class_counts
+    unseen = float(np.log(_start.at_least_one(counts) / _start.at_least_one(counts).sum())[counts == 0].min())
+    factors = c.calibration_
+    share = _start.DIRECT_PRIOR if model.pattern is not None else 1.0
+    alone = model.pattern is not None and model.E is None
+    bias = factors.get("bias", 1.0) * (share if alone else 1.0) * unseen
+    prior = share * unseen
+    if "prior" in factors:
+        bias += factors["prior"] * prior
+    model.add_classes(at, len(classes), bias, prior)
+    c.classes_, c._class_counts = classes, counts
+    c._sampler = c._sampler_given = None
