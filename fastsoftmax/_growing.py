@@ -19,7 +19,10 @@ def take_in(classifier, X, target):
     if new >= min(ROWS_A_CLASS * len(c.classes_), SHARE * before):
         renew_sampler(c)
     if c._model.pattern is not None:
-        c._model.grow(_start.pattern(c, X, target, len(c.classes_)), c._damping)
+        pairs = _start.pattern(c, X, target, len(c.classes_))
+        if c.max_classes_per_feature is not None:  # what they keep tells little, and costs the most
+            pairs = pairs.without(c._model.pattern.n_classes() > c.max_classes_per_feature)
+        c._model.grow(pairs, c._damping)
 
 
 def renew_sampler(classifier):

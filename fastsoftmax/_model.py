@@ -22,6 +22,16 @@ class Pattern(NamedTuple):
         """The pattern of `W` (n_classes, n_features), a canonical CSC array."""
         return cls(W.indptr, W.indices.astype(np.int32, copy=False))
 
+    def n_classes(self):
+        """(n_features,) how many classes each feature has."""
+        return np.diff(self.indptr)
+
+    def without(self, features):
+        """The pattern less all pairs of these features, (n_features,) bool."""
+        keep = np.repeat(~features, self.n_classes())
+        before = np.concatenate([[0], np.cumsum(keep)]).astype(self.indptr.dtype)
+        return Pattern(before[self.indptr], self.class_ids[keep])
+
 
 class Model:
     """Parameters with their optimiser's state.

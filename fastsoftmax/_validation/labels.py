@@ -1,5 +1,6 @@
 """Labels as users have them: checked, told apart, and their codes."""
 
+import itertools
 import numbers
 
 import numpy as np
@@ -98,8 +99,9 @@ def _check_integral(name, y, rows):
     """Floats that are no integers are no labels; the message begins as scikit-learn's does."""
     bad = np.flatnonzero(~np.isfinite(y) | (y != np.floor(y)))
     if bad.size:
+        hint = "; ignore_label=nan leaves missing labels out" if np.isnan(y[bad[0]]) else ""
         raise ValueError(
-            f"Unknown label type: {name} must hold class labels, got {y[bad[0]]} at position {rows[bad[0]]}"
+            f"Unknown label type: {name} must hold class labels, got {y[bad[0]]} at position {rows[bad[0]]}{hint}"
         )
 
 
@@ -174,7 +176,7 @@ def _ascending(labels):
     """Labels in ascending order, or None where they have none: sets, say, can be compared, but not put in a row."""
     try:
         ordered = sorted(labels)
-        return ordered if all(a < b for a, b in zip(ordered[:-1], ordered[1:], strict=True)) else None
+        return ordered if all(a < b for a, b in itertools.pairwise(ordered)) else None
     except TypeError:
         return None
 
@@ -200,6 +202,17 @@ def check_classes(classes, *, name="y"):
     """At least two labels."""
     if len(classes) < 2:
         raise ValueError(f"{name} must hold at least two classes, got {len(classes)}: {classes.tolist()}")
+
+
+def check_stored_classes(classes):
+    """Raise unless the classes of a model are different labels, in ascending order where they are no objects."""
+    if classes.ndim != 1:
+        raise ValueError(f"the model's classes have shape {classes.shape}")
+    if classes.dtype.kind == "O":
+        if len(set(classes.tolist())) < len(classes):
+            raise ValueError("the model's classes are not all different")
+    elif not (classes[1:] > classes[:-1]).all():
+        raise ValueError("the model's classes are not in ascending order")
 
 
 def check_new_classes(labels, classes):
