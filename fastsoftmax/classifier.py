@@ -37,7 +37,7 @@ class SoftmaxClassifier(Fitting, Prediction, ClassifierMixin, BaseEstimator):
     sampler : {"in_batch", "unigram", "uniform", "log_uniform", "learned_unigram", "multi_index"} or a sampler
         Where negatives come from; an object of fastsoftmax.samplers says it with options (training copies it, since some
         learn). "in_batch": the classes of the batch's other rows, which cost nothing and do as well as any. "unigram",
-        "in_batch" and others that use counts take those of training (in `partial_fit`, those of the first call).
+        "in_batch" and others that use counts take those of training (in `partial_fit`, of all rows so far).
     n_negatives : int
         Negatives drawn for each batch, with replacement; below the number of classes. "in_batch" draws none.
     optimizer : {"adagrad", "sgd"}
@@ -84,7 +84,8 @@ class SoftmaxClassifier(Fitting, Prediction, ClassifierMixin, BaseEstimator):
     min_count : int
         The sparse direct term leaves out pairs that occur in fewer rows,
     max_classes_per_feature : int or None
-        and all of a feature that occurs with more classes: it tells little and costs the most.
+        and all of a feature that occurs with more classes: it tells little and costs the most. In `partial_fit`, a feature
+        that has more takes in no further ones.
     calibration_fraction : float in [0, 0.5] or "auto"
         Of the rows, at most 2,000, that `fit` holds out from training to find the factors by which bias, sparse direct and
         low-rank term are multiplied in the end. "auto": 0.03, without a dense direct term. With early stopping the
@@ -96,10 +97,17 @@ class SoftmaxClassifier(Fitting, Prediction, ClassifierMixin, BaseEstimator):
     n_hidden_features : int, optional
         Beside a sparse direct term: the low-rank term takes only so many of the first columns of X, for example words but
         not their conjunctions, which would make it large. Not with `joint`.
+    class_weight : dict, "balanced" or None
+        Weights of classes by label, 1 for those that it does not name: factors of the rows' weights, also where they are
+        calibrated or held out. "balanced": such that all classes count alike, by n_samples / (n_classes * count); not in
+        `partial_fit`. The starting bias is that of the weighted counts.
+    ignore_label : label, optional
+        Rows with this label do not count, as if they were not there, in `fit`, `partial_fit`, `calibrate` and `score`; it is
+        no class. nan stands for all labels that are missing: None, NaN, NaT, pandas.NA. None: all rows count.
 
     Attributes
     ----------
-    classes_ : (n_classes,) array of the labels, sorted
+    classes_ : (n_classes,) array of the labels, sorted; in the order of their first appearance where they have none
     coef_ : (n_classes, n_features) array, sparse for direct="sparse", the direct term's weights; absent without one
     intercept_ : (n_classes,) array
     embedding_ : (n_features, hidden_size) array E; absent without a low-rank term
@@ -205,7 +213,12 @@ class SoftmaxClassifier(Fitting, Prediction, ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : (n_samples, n_features) scipy.sparse matrix or array
-        y : (n_samples,) array of integers, strings or bools
+        y : (n_samples,) array of labels, or (n_samples, n_classes) scipy.sparse matrix or array of masses
+            Integers, strings, bools, bytes, dates, or any hashable objects. Or, with several classes a row, an indicator or
+            masses that are not negative: the classes are 0, 1, 2, ..., and each row's masses are normalised to a sum of 1
+            (`sample_weight=Y.sum(axis=1)` undoes that). Training draws a class of the row at each visit by its masses,
+            which is the mean of the classes' losses by mass, as calibration and validation are. Rows without any mass do
+            not count. docs/labels_and_streams.md has more.
         sample_weight : (n_samples,) array, optional
             Weights of the rows' losses, not negative; only their ratios matter.
         coef_init : (n_classes, n_features) scipy.sparse matrix, optional
@@ -265,13 +278,20 @@ class SoftmaxClassifier(Fitting, Prediction, ClassifierMixin, BaseEstimator):
     def partial_fit(self, X, y, classes=None, sample_weight=None, *, n_classes=None, class_counts=None):
         """One epoch on (X, y), going on from the model so far.
 
-        A sparse direct term takes the pairs of these rows in, with `min_count` and `max_classes_per_feature` for them
-        alone. Calibrate when the stream is at its end: to train on undoes it, and may leave the model worse than before.
+        A sparse direct term takes the pairs of these rows in, with `min_count` for them alone. Samplers draw by the counts
+        of all rows so far. Calibrate when the stream is at its end: to train on undoes it, and may leave the model worse
+        than before. What `fit` does beside that, and how to have it here, is told in docs/labels_and_streams.md.
 
         Parameters
         ----------
         X, y, sample_weight : as for `fit`
-        classes : array of all labels there will ever be; needed by the first call, ignored later
+            Masses of classes have a column for each of `classes_`.
+        classes : array of all labels there will be, until `add_classes`; it or `n_classes` is needed by the first call
+        n_classes : int
+            The labels are 0 to n_classes - 1. This, `classes` and `class_counts` are ignored by later calls.
+        class_counts : (n_classes,) array, optional
+            How often each class, in ascending order, occurs in rows like those to come, where that is known: the starting
+            bias and samplers begin with it, and the counts of the rows are added.
 
         Returns
         -------

@@ -72,7 +72,11 @@ def test_bool_labels_and_a_column(data):
 
 BAD_LABELS = [
     (np.zeros(120), ValueError, r"y must hold at least two classes, got 1: \[0.0\]"),
-    (np.array(["a"] * 119 + [None], dtype=object), ValueError, "y must not hold missing labels, got None at position 119"),
+    (
+        np.array(["a"] * 119 + [None], dtype=object),
+        ValueError,
+        "y must not hold missing labels, got None at position 119",
+    ),
     (np.linspace(0, 1, 120), ValueError, r"Unknown label type: y must hold class labels, got 0.008.* at position 1"),
     (np.full(120, np.nan), ValueError, "y must hold class labels, got nan at position 0"),
     (np.arange(120) * 1j, TypeError, "y must hold .*complex128"),

@@ -39,7 +39,9 @@ SORTED = {
     "bytes as objects": objects(b"a", b"b", b"c", b"d", b"e", b"\xff"),
     "tuples": objects(("a", 1), ("a", 2), ("b", 0), ("b", 1, 2), ("c",), ("d", None)),
     "dates": objects(*(datetime.date(2020 + i, 1, 1) for i in range(6))),
-    "datetime64": np.array(["1960-01-01", "2000-01-01", "2000-01-02", "2001-01-01", "2030-01-01", "2031-01-01"], "M8[D]"),
+    "datetime64": np.array(
+        ["1960-01-01", "2000-01-01", "2000-01-02", "2001-01-01", "2030-01-01", "2031-01-01"], "M8[D]"
+    ),
     "timedelta64": np.arange(6).astype("m8[h]"),
     "fractions": objects(*(Fraction(1, 7 - i) for i in range(6))),
     "large integers": objects(*(2**70 + i for i in range(6))),
@@ -90,7 +92,11 @@ BAD = [
     (["a"] * 59 + [float("nan")], ValueError, "y must not hold missing labels, got nan at position 59"),
     (np.array(["2020-01-01"] * 59 + ["NaT"], "M8[D]"), ValueError, "y must not hold missing .*NaT.* at position 59"),
     (["a"] * 59 + [0.5], ValueError, "Unknown label type: y must hold class labels, got 0.5 at position 59"),
-    (np.append(np.arange(59.0), np.nan), ValueError, "Unknown label type: y must hold class labels, got nan at position 59"),
+    (
+        np.append(np.arange(59.0), np.nan),
+        ValueError,
+        "Unknown label type: y must hold class labels, got nan at position 59",
+    ),
     (np.zeros(60, "V3"), TypeError, r"y must hold integers, .*got an array of \|V3"),
 ]
 
@@ -143,9 +149,7 @@ def test_pandas(data):
     for missing in (pd.Series([*codes[:-1].tolist(), pd.NA], dtype="Int64"), pd.Series([*names[codes[:-1]], None])):
         with pytest.raises(ValueError, match="y must .* ignore_label=nan leaves"):
             small().fit(X, missing)
-        assert_array_equal(
-            small(ignore_label=np.nan).fit(X, missing).coef_, small().fit(X[:-1], codes[:-1]).coef_
-        )
+        assert_array_equal(small(ignore_label=np.nan).fit(X, missing).coef_, small().fit(X[:-1], codes[:-1]).coef_)
     indicator = pd.get_dummies(pd.Series(codes))
     assert small().fit(X, indicator).score(X, indicator) == 1
 

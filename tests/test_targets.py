@@ -33,7 +33,9 @@ def make_data(n_rows=400, seed=0):
     Y = np.zeros((n_rows, N_CLASSES))
     for row in Y:
         row[rng.choice(N_CLASSES, rng.integers(1, 4), replace=False)] = 1
-    X = Y @ np.random.default_rng(9).standard_normal((N_CLASSES, N_FEATURES)) + 0.1 * rng.standard_normal((n_rows, N_FEATURES))
+    X = Y @ np.random.default_rng(9).standard_normal((N_CLASSES, N_FEATURES)) + 0.1 * rng.standard_normal(
+        (n_rows, N_FEATURES)
+    )
     X[np.abs(X) < 0.5] = 0
     return sp.csr_array(X), sp.csr_array(Y), rng
 
@@ -132,7 +134,13 @@ def test_one_hot_masses_are_labels(terms):
     X, Y, _ = make_data()
     codes = Y.indices[Y.indptr[:-1]]
     one_hot = sp.csr_array(np.eye(N_CLASSES)[codes])
-    params = terms | {"max_iter": 1, "batch_size": 400, "calibration_fraction": 0.0, "loss": "softmax", "gradient_threshold": 0}
+    params = terms | {
+        "max_iter": 1,
+        "batch_size": 400,
+        "calibration_fraction": 0.0,
+        "loss": "softmax",
+        "gradient_threshold": 0,
+    }
     a, b = small(**params).fit(X, codes), small(**params).fit(X, 3 * one_hot)
     for name, array in a._model.arrays().items():
         assert_array_equal(array, b._model.arrays()[name], err_msg=name)
@@ -224,7 +232,9 @@ def test_labels_of_columns(data):
     assert model.predict(X).dtype.kind == "U"
     assert model.score(X, Y) > 0.8
     for bad in (names[::-1], ["a", "a", "b", "c", "d", "e", "f"]):
-        with pytest.raises(ValueError, match="classes must be distinct and in ascending order where y has a column for each"):
+        with pytest.raises(
+            ValueError, match="classes must be distinct and in ascending order where y has a column for each"
+        ):
             small().partial_fit(X, Y, classes=bad)
     with pytest.raises(ValueError, match="y has 6 columns, but there are 7 classes"):
         model.partial_fit(X, Y[:, :6])
@@ -253,10 +263,18 @@ def test_support_of_several_classes(data):
 BAD = [
     (np.full((400, 3), -1.0), ValueError, "y must hold finite masses that are not negative, got -1.0 in row 0"),
     (sp.csr_array(np.full((400, 3), np.inf)), ValueError, "y must hold finite .*, got inf in row 0"),
-    (np.full((400, 3), 2), ValueError, "y, of two dimensions and integers, must hold zeros and ones, got 2 in row 0, column 0"),
+    (
+        np.full((400, 3), 2),
+        ValueError,
+        "y, of two dimensions and integers, must hold zeros and ones, got 2 in row 0, column 0",
+    ),
     (np.full((400, 3), "a"), TypeError, "y, of two dimensions, must hold masses of classes, got an array of <U1"),
     (np.ones((399, 3)), ValueError, r"y has shape \(399, 3\), but X has 400 rows"),
-    (sp.csr_array(np.ones((400, 1))), ValueError, r"y must have a column for each of at least two classes, .*\(400, 1\)"),
+    (
+        sp.csr_array(np.ones((400, 1))),
+        ValueError,
+        r"y must have a column for each of at least two classes, .*\(400, 1\)",
+    ),
     (sp.csr_array(np.ones((400, 3)) * 1j), TypeError, "y must hold real numbers"),
 ]
 
