@@ -42,14 +42,14 @@ def add_classes(classifier, classes, at):
     )
     counts = np.zeros(len(classes), c._class_counts.dtype)
     counts[at] = c._class_counts
-    unseen = float(np.log(_start.at_least_one(counts) / _start.at_least_one(counts).sum())[counts == 0].min())
-    factors = c.calibration_
-    share = _start.DIRECT_PRIOR if model.pattern is not None else 1.0
-    alone = model.pattern is not None and model.E is None
-    bias = factors.get("bias", 1.0) * (share if alone else 1.0) * unseen
-    prior = share * unseen
-    if "prior" in factors:
-        bias += factors["prior"] * prior
-    model.add_classes(at, len(classes), bias, prior)
+    frequency = _start.log_frequencies(counts)
+    unseen = frequency[counts == 0].min()
+    starts = (None if a is None else _slope(a, frequency[at]) * unseen for a in (model.bias, model.prior))
+    model.add_classes(at, len(classes), *starts)
     c.classes_, c._class_counts = classes, counts
     c._sampler = c._sampler_given = None
+
+
+def _slope(bias, frequency):
+    """How many times the log class frequencies a bias is: what it started at, calibration and training made of it."""
+    return max(float(bias.astype(np.float64) @ frequency) / float(frequency @ frequency), 0.0)

@@ -116,7 +116,7 @@ def test_labels_of_another_kind_are_unknown(data):
     for other in (codes, codes.astype(float), np.array(list("012345"), "S1")[codes], codes.astype("M8[D]")):
         assert (model.target_log_proba(X, other) == -np.inf).all()
         assert model.score(X, other) == 0
-        with pytest.raises(ValueError, match="y holds .* at position 0, which is not among the 6 classes"):
+        with pytest.raises(ValueError, match=r"y holds .* at position 0, which is not among the 6 classes"):
             model.partial_fit(X, other)
     model = small().fit(X, codes.astype(np.uint64) + 2**63)
     assert model.score(X, codes) == 0
@@ -147,7 +147,7 @@ def test_pandas(data):
     assert small().fit(X, pd.Series(codes, dtype="Int64")).classes_.dtype == np.int64
     assert small().fit(X, pd.Series(codes.astype("M8[s]"))).classes_.dtype.kind == "M"
     for missing in (pd.Series([*codes[:-1].tolist(), pd.NA], dtype="Int64"), pd.Series([*names[codes[:-1]], None])):
-        with pytest.raises(ValueError, match="y must .* ignore_label=nan leaves"):
+        with pytest.raises(ValueError, match=r"y must .* ignore_label=nan leaves"):
             small().fit(X, missing)
         assert_array_equal(small(ignore_label=np.nan).fit(X, missing).coef_, small().fit(X[:-1], codes[:-1]).coef_)
     indicator = pd.get_dummies(pd.Series(codes))
@@ -311,6 +311,6 @@ def test_parameters_in_files(data, tmp_path, weights, ignore_label):
 def test_labels_that_no_file_holds(data, tmp_path, name):
     X, codes = data
     model = small().fit(X, (SORTED | UNSORTED)[name][codes])
-    with pytest.raises(TypeError, match="labels of type .* cannot be saved, got "):
+    with pytest.raises(TypeError, match=r"labels of type .* cannot be saved, got "):
         model.save(tmp_path / "model")
     assert not list(tmp_path.iterdir())

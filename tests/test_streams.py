@@ -212,20 +212,23 @@ def test_new_classes_begin_as_unseen_ones():
     params = {"loss": "softmax", "direct": "dense", "learning_rate": 1e-9}
     model = small(**params).partial_fit(X, y, n_classes=N_CLASSES).add_classes([12])
     expected = log_frequencies(np.append(np.bincount(y), 0))
-    assert model.intercept_[12] == pytest.approx(expected[12], rel=1e-6)
+    assert model.intercept_[12] == pytest.approx(expected[12], rel=1e-3)
     sparse = small(direct="sparse").partial_fit(X, y, n_classes=N_CLASSES).add_classes([12])
-    assert sparse.intercept_[12] == pytest.approx(0.5 * expected[12], rel=1e-6)
+    assert sparse.intercept_[12] == pytest.approx(0.5 * expected[12], rel=1e-3)
 
 
 @pytest.mark.parametrize("params", [KINDS["low rank"], KINDS["sparse"], KINDS["sparse and low rank"]], ids=str)
 def test_new_classes_of_a_calibrated_model(params):
     X, y = make_data(1500)
     model = small(**params).fit(X, y)
-    assert model.calibration_
+    factors = [model.calibration_["bias"], model.calibrate(X[:200], y[:200]).calibration_["bias"]]
     least = model.intercept_.min()
     model.add_classes([12])
-    assert -12 < model.intercept_[12] < least  # unseen: rarer than any other, by the same factors
+    assert -12 < model.intercept_[12] < least  # unseen: rarer than any other
     assert model.predict_proba(X)[:, 12].max() < 0.2
+    if params["direct"] == "sparse" and "hidden_size" not in params:  # by the same factors, all of them
+        expected = 0.5 * factors[0] * factors[1] * np.log(1 / (1 + model._class_counts.sum()))
+        assert model.intercept_[12] == pytest.approx(expected, rel=1e-3)
 
 
 LABELS = {
@@ -279,7 +282,7 @@ def test_classes_that_cannot_be_added(labels, error, message):
 def test_classes_whose_weights_do_not_fit_into_memory(monkeypatch):
     model = small().fit(*make_data())
     monkeypatch.setattr("fastsoftmax._memory.available", lambda: 1000)
-    with pytest.raises(MemoryError, match="the model with its new classes needs .* 12 classes, now 13"):
+    with pytest.raises(MemoryError, match=r"the model with its new classes needs .* 12 classes, now 13"):
         model.add_classes([99])
     assert len(model.classes_) == len(model.coef_) == N_CLASSES
 
