@@ -76,6 +76,17 @@ def test_any_hashable_type(data, labels, as_list):
     streamed.partial_fit(X[:7], y[:7])
 
 
+@pytest.mark.parametrize("name", ["tuples", "dates", "mixed"])
+def test_metrics_of_objects(data, name):
+    X, codes = data
+    labels = (SORTED | UNSORTED)[name]
+    model = small().fit(X, labels[codes])
+    for y in (labels[codes], labels[codes].tolist()):
+        result = fs.metrics.evaluate(model, X, y, ks=(1, 2))
+        assert result["precision@1"] == result["mrr@2"] == 1 and result["n_unknown"] == 0
+    assert fs.metrics.evaluate(model, X, ["?"] * 60)["n_unknown"] == 60
+
+
 def test_order_of_labels(data):
     X, codes = data
     labels = SORTED["tuples"]

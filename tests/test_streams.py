@@ -152,6 +152,21 @@ def test_full_features_take_in_no_more_classes():
     assert model.score(X, y) > 0.9
 
 
+def test_a_memory_map_in_parts(tmp_path):
+    """X on disk, read-only, as a stream: only the rows of a call are read."""
+    X, y = make_data()
+    for name in ("data", "indices", "indptr"):
+        np.save(tmp_path / f"{name}.npy", getattr(X, name))
+    arrays = [np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in ("data", "indices", "indptr")]
+    mapped = sp.csr_array(tuple(arrays), shape=X.shape, copy=False)
+    assert np.shares_memory(mapped.data, arrays[0])
+    models = [small(direct="sparse"), small(direct="sparse")]
+    for model, rows in zip(models, (X, mapped), strict=True):
+        for start in range(0, 600, 100):
+            model.partial_fit(rows[start : start + 100], y[start : start + 100], n_classes=N_CLASSES)
+    assert_array_equal(models[0].coef_.toarray(), models[1].coef_.toarray())
+
+
 # -- further classes --
 
 

@@ -268,6 +268,7 @@ BAD = [
         ValueError,
         "y, of two dimensions and integers, must hold zeros and ones, got 2 in row 0, column 0",
     ),
+    (np.eye(400, dtype=int) * 3, ValueError, "y, of two .* got 3 in row 0, column 0"),
     (np.full((400, 3), "a"), TypeError, "y, of two dimensions, must hold masses of classes, got an array of <U1"),
     (np.ones((399, 3)), ValueError, r"y has shape \(399, 3\), but X has 400 rows"),
     (

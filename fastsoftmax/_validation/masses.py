@@ -53,15 +53,15 @@ def _check_dense(y, name):
     """Two dimensions as CSR. Integers are an indicator: others might be several outputs."""
     if y.dtype.kind not in "biuf":
         raise TypeError(f"{name}, of two dimensions, must hold masses of classes, got an array of {y.dtype}")
-    if y.dtype.kind in "iu":
-        bad = np.argwhere((y != 0) & (y != 1))
-        if len(bad):
-            row, column = map(int, bad[0])
-            raise ValueError(
-                f"{name}, of two dimensions and integers, must hold zeros and ones, got {y[row, column]} in row {row}, column "
-                f"{column}; other masses must be floats or a scipy.sparse matrix"
-            )
-    return sparse.csr_array(y.astype(np.float64))
+    masses = sparse.csr_array(y.astype(np.float32) if y.dtype == np.float16 else y)  # never a dense copy in float64
+    bad = np.flatnonzero(masses.data != 1) if y.dtype.kind in "iu" else ()
+    if len(bad):
+        row, column = int(np.searchsorted(masses.indptr, bad[0], side="right")) - 1, masses.indices[bad[0]]
+        raise ValueError(
+            f"{name}, of two dimensions and integers, must hold zeros and ones, got {masses.data[bad[0]]} in row {row}, "
+            f"column {column}; other masses must be floats or a scipy.sparse matrix"
+        )
+    return masses
 
 
 def check_columns(y, classes):
