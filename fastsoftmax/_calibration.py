@@ -31,9 +31,10 @@ def n_rows(n_samples, n_classes, hidden_size, fraction):
     return n if n >= MIN_ROWS else 0
 
 
-def calibrate(runner, target, weight, prior=None):
+def calibrate(runner, targets, weight, prior=None):
     """Multiply bias, W and V of the runner's model by the factors that suit its rows best. Returns the factors by name.
 
+    targets : _targets.HardTargets or SoftTargets
     prior : (n_classes,) bias that the sparse term learned beside, if not the model's; it gets a factor too, and is added
     """
     model = runner.model
@@ -43,11 +44,15 @@ def calibrate(runner, target, weight, prior=None):
     if np.count_nonzero(weight) < MIN_ROWS:
         return {}
     names, weight = list(terms), weight / weight.sum()
+    excess = {
+        name: weight @ a for name, a in targets.excess(runner).items()
+    }  # that of several targets is a number a term
 
     def objective(values):
         factors = dict(zip(names, values, strict=True))
-        loss, gradient = _loss(runner, terms, factors, target, weight)
-        return loss, np.array([gradient[name] for name in names])
+        loss, gradient = _loss(runner, terms, factors, targets.codes, weight)
+        loss -= sum(factors[name] * a for name, a in excess.items())
+        return loss, np.array([gradient[name] - excess.get(name, 0.0) for name in names])
 
     bounds = [(SMALLEST if name in ("W", "V") else 0.0, None) for name in names]
     start = [START[name] if len(names) > 2 else 1.0 for name in names]

@@ -50,7 +50,9 @@ ALL = Eligible()
 
 def padding(dtype):
     """What stands for no label among those of `dtype`."""
-    return {"U": "", "O": None}.get(dtype.kind, -1)
+    if dtype.kind in "mM":
+        return dtype.type("NaT")
+    return {"U": "", "S": b"", "O": None}.get(dtype.kind, -1)
 
 
 def labels_of(codes, labels):

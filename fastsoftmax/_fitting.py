@@ -43,23 +43,24 @@ class Fitting:
         class_alpha = class_alpha if self.class_alpha == "auto" else self.class_alpha
         return optimizers.make(self.optimizer, self.learning_rate, alpha=alpha, class_alpha=class_alpha)
 
-    def _validation_loss(self, X, codes, weight):
-        return float(np.average(self._runner(X).nll(codes), weights=weight))
+    def _validation_loss(self, X, target, weight):
+        return float(np.average(target.nll(self._runner(X)), weights=weight))
 
-    def _initialise(self, plan, classes, X, codes, rng, W=None, bias=None):
+    def _initialise(self, plan, classes, X, target, rng, W=None, bias=None, *, class_counts, class_weight=None):
         """A model before its first step, as `plan` has it; it begins at `W` and `bias` where they are given."""
         self._check_sampling(plan.loss, len(classes))
-        class_counts = np.maximum(np.bincount(codes, minlength=len(classes)), 1)
+        start_counts = class_counts if class_weight is None else class_counts * class_weight
         # whatever this raises, all that was fitted before stays
-        self._model, self._damping = _start.make(self, plan, X, codes, class_counts, rng, W, bias)
+        self._model, self._damping = _start.make(self, plan, X, target, start_counts, rng, W, bias)
         self.loss_, self.direct_, self.hidden_size_ = plan.loss, plan.direct, plan.hidden_size
         self.alpha_, self.class_alpha_ = plan.alpha, plan.class_alpha
         self.classes_, self.n_features_in_ = classes, X.shape[1]
         self._class_counts, self._rng = class_counts, rng
-        self._sampler = self._sampler_given = None  # made when training begins
+        self._sampler = self._sampler_given = None  # made when training begins,
+        self._sampler_rows = 0  # by the class counts of so many rows
         self.loss_curve_, self.validation_curve_, self.calibration_ = [], [], {}
 
-    def _trainer(self, X, codes, weight, n_epochs=None, comes_again=False):
+    def _trainer(self, X, target, weight, n_epochs=None, comes_again=False):
         """A Trainer whose learning rate falls over `n_epochs`, if given; `comes_again`: it sees the rows several times."""
         self._check_sampling(self.loss_, len(self.classes_))
         optimizer = self._optimizer(self.alpha_, self.class_alpha_)
@@ -69,19 +70,20 @@ class Fitting:
             self._model.state["W"].fill(self._damping)
         parts = _parts.make(self, X, optimizer, n_epochs, comes_again)
         common = {"batch_size": self.batch_size, "rng": self._rng, "loss_curve": self.loss_curve_}
-        return Trainer(parts, codes, weight, **common)
+        return Trainer(parts, target, weight, **common)
 
     def _resume(self):
         """Make a loaded model ready for partial_fit: with a new random generator."""
         self._rng = v.check_rng("random_state", self.random_state)
         self._sampler = self._sampler_given = None
+        self._sampler_rows = 0
 
     def _check_sampling(self, loss, n_classes):
         if loss in LOSSES and samplers.draws_negatives(self.sampler):
             v.check_n_negatives(self.n_negatives, n_classes)
 
-    def _calibrate(self, X, codes, weight):
-        self.calibration_ = _calibration.calibrate(self._runner(X), codes, weight, self._model.prior)
+    def _calibrate(self, X, target, weight):
+        self.calibration_ = _calibration.calibrate(self._runner(X), target, weight, self._model.prior)
 
     def _name_features(self, names):
         """Keep the names of the columns of a DataFrame, or None."""
@@ -89,7 +91,7 @@ class Fitting:
         if names is not None:
             self.feature_names_in_ = names
 
-    def _train(self, X, codes, weight, valid=None, *, task):
+    def _train(self, X, target, weight, valid=None, *, task):
         """All epochs of `fit`, below `task`; of the held-out rows `valid`, if any, the best one's model stays."""
         if self._stays():
             return
@@ -99,23 +101,23 @@ class Fitting:
             watchers.append(EarlyStopping(self._model, loss, self.n_iter_no_change, curve))
         watchers.append(EpochTasks(task, list(watchers)))
         n_epochs = self.max_iter if self.schedule == "linear" else None
-        trainer = self._trainer(X, codes, weight, n_epochs, comes_again=self.max_iter > 1)
+        trainer = self._trainer(X, target, weight, n_epochs, comes_again=self.max_iter > 1)
         trainer.run(self.max_iter, watchers)
         trainer.check_finite()
 
-    def _train_once(self, X, codes, weight):
+    def _train_once(self, X, target, weight):
         """The epoch of `partial_fit`."""
         if not self._stays():
-            self._trainer(X, codes, weight).run(1, self._watchers(X, 1))
+            self._trainer(X, target, weight).run(1, self._watchers(X, 1))
 
     def _watchers(self, X, n_epochs):
         return [Progress(X.shape[0], n_epochs)] if self.verbose else []
 
 
-def hold_out(X, codes, weight, size, rng):
-    """(X, codes, weight) of the training rows, and of the held-out rows; `size` is their share or number."""
+def hold_out(X, target, weight, size, rng):
+    """(X, target, weight) of the training rows, and of the held-out rows; `size` is their share or number."""
     from sklearn.model_selection import train_test_split
 
     seed = int(rng.integers(np.iinfo(np.int32).max))
-    split = train_test_split(X, codes, weight, test_size=size, random_state=seed)
-    return split[::2], split[1::2]
+    parts = train_test_split(np.arange(X.shape[0]), test_size=size, random_state=seed)
+    return tuple((X[rows], target[rows], weight[rows]) for rows in parts)

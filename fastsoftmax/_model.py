@@ -22,6 +22,16 @@ class Pattern(NamedTuple):
         """The pattern of `W` (n_classes, n_features), a canonical CSC array."""
         return cls(W.indptr, W.indices.astype(np.int32, copy=False))
 
+    def n_classes(self):
+        """(n_features,) how many classes each feature has."""
+        return np.diff(self.indptr)
+
+    def without(self, features):
+        """The pattern less all pairs of these features, (n_features,) bool."""
+        keep = np.repeat(~features, self.n_classes())
+        before = np.concatenate([[0], np.cumsum(keep)]).astype(self.indptr.dtype)
+        return Pattern(before[self.indptr], self.class_ids[keep])
+
 
 class Model:
     """Parameters with their optimiser's state.
@@ -161,6 +171,26 @@ class Model:
                 grown[at] = arrays["W"]
                 arrays["W"] = grown
         self.pattern = Pattern.of(both)
+
+    def add_classes(self, at, n_classes, bias, prior):
+        """Take in classes with this bias and prior, and weights and states of zero; the old ones are at `at`, ascending."""
+        arrays, starts = (
+            self.arrays() | ({} if self.prior is None else {"prior": self.prior}),
+            {"bias": bias, "prior": prior},
+        )
+        for name, a in arrays.items():
+            if name.endswith("E") or (name.endswith("W") and self.pattern is not None):
+                continue
+            grown = np.full(
+                (n_classes, *a.shape[1:]), starts.get(name, 0), a.dtype, order="C" if a.flags.c_contiguous else "F"
+            )
+            grown[at] = a
+            if name.startswith("state."):
+                self.state[name.removeprefix("state.")] = grown
+            else:
+                setattr(self, name, grown)
+        if self.pattern is not None:
+            self.pattern = self.pattern._replace(class_ids=at.astype(np.int32)[self.pattern.class_ids])
 
     @property
     def dtype(self):

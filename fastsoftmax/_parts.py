@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastsoftmax import _planning, samplers
+from fastsoftmax import _planning, _start, samplers
 from fastsoftmax import _validation as v
 from fastsoftmax._joint_runner import HeadAndTail, JointPart, JointRunner
 from fastsoftmax._part import FullSoftmax, Part, RunningNormaliser, Sampled
@@ -44,7 +44,10 @@ def _loss(c, runner, sampled):
     if c.loss_ == "softmax":
         return FullSoftmax(c.gradient_threshold)
     if c._sampler is None or c.sampler != c._sampler_given:
-        c._sampler, c._sampler_given = samplers.make(c.sampler, c._class_counts, c.loss_), c.sampler
+        # in_batch can do without the classes not seen yet, which make the others' shares wrong
+        counts = c._class_counts if c.sampler == "in_batch" else _start.at_least_one(c._class_counts)
+        c._sampler, c._sampler_given = samplers.make(c.sampler, counts, c.loss_), c.sampler
+        c._sampler_rows = c._class_counts.sum()
     v.check_followed("sampler", c._sampler, runner.has_hidden)
     return sampled(c._sampler, c.n_negatives, c.loss_)
 

@@ -38,13 +38,14 @@ class Plan(NamedTuple):
         return f"{choices}: {self.model_bytes / 2**20:,.1f} MiB ({self.model_formula})"
 
 
-def plan(classifier, n_classes, X, W=None, *, calibrates=True):
+def plan(classifier, n_classes, X, W=None, *, targets_per_row=1.0, calibrates=True):
     """The Plan for checked rows, where training begins at `W`; MemoryError where the memory that it takes is not there.
 
+    targets_per_row : classes of a row, on the average
     calibrates : False for the first rows of a stream: none are held out, and what is "auto" cannot depend on their number
     """
     params, dense_input = classifier.get_params(), isinstance(X, np.ndarray)
-    n_entries = X.size if dense_input else X.nnz
+    n_entries = int((X.size if dense_input else X.nnz) * targets_per_row)
     if W is not None:
         n_entries = W.nnz
         if params["calibration_fraction"] == "auto":

@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 
-from fastsoftmax import _threads
+from fastsoftmax import _targets, _threads
 from fastsoftmax import _validation as v
 from fastsoftmax._eligible import ALL, labels_of
 from fastsoftmax._runner import Runner
@@ -98,10 +98,39 @@ class Prediction:
         return log_softmax(logits, axis=1, out=logits, n_threads=self.n_threads)
 
     def target_log_proba(self, X, y):
-        """Natural logarithm of the probability of each row's own label (n_samples,); -inf for labels not in `classes_`."""
+        """Natural logarithm of the probability of each row's own label (n_samples,); -inf for labels not in `classes_`.
+
+        Of masses of classes as `fit` takes them, the mean over a row's classes; nan for rows without any, and for those
+        whose label is `ignore_label`.
+        """
         runner = self._runner_for(X)
-        codes = v.encode_labels(v.check_labels(y, X_rows=runner.X.shape[0]), self.classes_, unknown=-1)
-        return np.where(codes < 0, -np.inf, -runner.nll(codes))
+        n_rows = runner.X.shape[0]
+        y, counted = v.check_targets(y, n_rows, self.ignore_label)
+        if counted is not None:
+            runner = self._runner(runner.X[counted])
+        target = _targets.encode(y, self.classes_, unknown=-1)
+        log_proba = np.where(target.codes < 0, -np.inf, -target.nll(runner))
+        if counted is None:
+            return log_proba
+        out = np.full(n_rows, np.nan)
+        out[counted] = log_proba
+        return out
+
+    def score(self, X, y, sample_weight=None):
+        """The accuracy: the share of rows, by weight, whose most probable label is theirs.
+
+        Of masses of classes, the mean of the predicted class's mass over the largest of its row: of an indicator that is
+        precision at 1, the share of rows whose most probable class is one of theirs. Rows that are ignored in training do
+        not count.
+        """
+        runner = self._runner_for(X)
+        y, counted = v.check_targets(y, runner.X.shape[0], self.ignore_label)
+        weight = v.check_sample_weight(sample_weight, runner.X.shape[0], counted)
+        if counted is not None:
+            runner = self._runner(runner.X[counted])
+        v.check_some_rows(runner.X)
+        target = _targets.encode(y, self.classes_, unknown=-1)
+        return float(np.average(target.hits(runner.topk(1)[0][:, 0]), weights=weight))
 
     def compressed(self, storage="bfloat16"):
         """A copy for predictions alone, whose weights take a half or a quarter of the memory, and of the file.

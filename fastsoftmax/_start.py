@@ -10,14 +10,15 @@ from fastsoftmax._support import support
 DIRECT_PRIOR = 0.5  # the sparse term learns beside a bias of this times the log class frequencies (0.3 to 1 do as well)
 
 
-def make(classifier, plan, X, codes, class_counts, rng, W=None, bias=None):
+def make(classifier, plan, X, target, class_counts, rng, W=None, bias=None):
     """The Model of a _planning.Plan for checked rows, and what Adagrad's sums of its sparse direct term, if any, start at.
 
+    class_counts : how much each class counts in its starting bias
     W, bias : where a sparse direct term begins, if given
     """
     c, n_classes, pairs = classifier, len(class_counts), None
     if plan.direct == "sparse":
-        pairs = pattern(c, X, codes, n_classes) if W is None else Pattern.of(W)
+        pairs = pattern(c, X, target, n_classes) if W is None else Pattern.of(W)
     model = Model.initialise(
         n_classes,
         X.shape[1],
@@ -30,7 +31,7 @@ def make(classifier, plan, X, codes, class_counts, rng, W=None, bias=None):
         pattern=pairs,
         n_hidden_features=c.n_hidden_features,
     )
-    model.bias[:] = np.log(class_counts / class_counts.sum())
+    model.bias[:] = log_frequencies(class_counts)
     if pairs is None:
         return model, None
     damping = v.check_row_norms(X)
@@ -43,10 +44,21 @@ def make(classifier, plan, X, codes, class_counts, rng, W=None, bias=None):
     return model, damping
 
 
-def pattern(classifier, X, codes, n_classes):
+def log_frequencies(class_counts):
+    """Of classes that were seen so often; one that was not counts as one seen once, or as the rarest if that is less."""
+    counts = at_least_one(class_counts)
+    return np.log(counts / counts.sum())
+
+
+def at_least_one(class_counts):
+    """The counts, with one for zero, or less where other classes have less."""
+    return np.where(class_counts > 0, class_counts, min(1, class_counts[class_counts > 0].min(initial=1)))
+
+
+def pattern(classifier, X, target, n_classes):
     """The pairs of these rows that a sparse direct term has weights for."""
     limits = {name: getattr(classifier, name) for name in ("min_count", "max_classes_per_feature")}
-    return Pattern.of(support(X, codes, n_classes=n_classes, **limits))
+    return Pattern.of(support(X, target.support(), n_classes=n_classes, **limits))
 
 
 def _check_step_memory(c, model, X):

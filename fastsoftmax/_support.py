@@ -18,8 +18,8 @@ def support(X, y, min_count=1, max_classes_per_feature=None, n_classes=None):
     ----------
     X : (n_samples, n_features) scipy.sparse matrix or array
         A feature occurs in a row where its value is not zero.
-    y : (n_samples,) integer array
-        Class codes from 0 on.
+    y : (n_samples,) integer array, or scipy.sparse (n_samples, n_classes)
+        Class codes from 0 on, or an indicator of the classes of each row.
     min_count : int
         Pairs that occur in fewer rows are left out.
     max_classes_per_feature : int, optional
@@ -31,7 +31,7 @@ def support(X, y, min_count=1, max_classes_per_feature=None, n_classes=None):
     -------
     counts : (n_classes, n_features) scipy.sparse.csc_array, float32
         How many rows each pair occurs in, with int32 indices where these suffice. For a W that begins at zero:
-        ``W = counts.copy(); W.data.fill(0)``. There are never more pairs than X has entries.
+        ``W = counts.copy(); W.data.fill(0)``. Where rows have one class, there are never more pairs than X has entries.
 
     Raises
     ------
@@ -58,9 +58,14 @@ def support(X, y, min_count=1, max_classes_per_feature=None, n_classes=None):
     if max_classes_per_feature is not None:
         max_classes_per_feature = v.check_int("max_classes_per_feature", max_classes_per_feature, minimum=1)
     n_samples, n_features = X.shape
-    y = v.check_codes("y", y, n_samples, n_classes)
-    n_classes = n_classes or int(y.max(initial=-1)) + 1
-    n_entries = X.nnz if sparse.issparse(X) else np.count_nonzero(X)
+    if sparse.issparse(y):
+        one_hot = v.check_indicator("y", y, n_samples, n_classes)
+    else:
+        y = v.check_codes("y", y, n_samples, n_classes)
+        shape = n_samples, n_classes or int(y.max(initial=-1)) + 1
+        one_hot = sparse.csr_array((np.ones(n_samples, np.float32), y, np.arange(n_samples + 1)), shape=shape)
+    n_classes = one_hot.shape[1]
+    n_entries = _n_pairs(X, one_hot)
     v.check_memory(
         "the support",
         ENTRY_BYTES * n_entries + 8 * (n_features + n_samples) + CLASS_BYTES * n_classes,
@@ -71,9 +76,6 @@ def support(X, y, min_count=1, max_classes_per_feature=None, n_classes=None):
     occurrences.sum_duplicates()
     occurrences.eliminate_zeros()
     occurrences.data.fill(1)
-    one_hot = sparse.csr_array(
-        (np.ones(n_samples, np.float32), y, np.arange(n_samples + 1)), shape=(n_samples, n_classes)
-    )
     by_feature = occurrences.T @ one_hot  # CSR: a feature's classes side by side
     keep = by_feature.data >= min_count
     if max_classes_per_feature is not None:
@@ -87,3 +89,9 @@ def support(X, y, min_count=1, max_classes_per_feature=None, n_classes=None):
     index_dtype = sparse.get_index_dtype(maxval=max(by_feature.nnz, n_classes))  # X's may be wider
     indices, indptr = (a.astype(index_dtype, copy=False) for a in (by_feature.indices, by_feature.indptr))
     return sparse.csc_array((by_feature.data, indices, indptr), shape=(n_classes, n_features))
+
+
+def _n_pairs(X, one_hot):
+    """Of an entry of X and a class of its row: there are no more different ones."""
+    per_row = np.diff(X.indptr) if sparse.issparse(X) else np.count_nonzero(X, axis=1)
+    return int(per_row.astype(np.int64) @ np.diff(one_hot.indptr).astype(np.int64))

@@ -36,7 +36,7 @@ class Trainer:
     Parameters
     ----------
     parts : list of _part.Part, over the same rows
-    target : (n_samples,) int64 class codes
+    target : _targets.HardTargets or SoftTargets
     weight : (n_samples,) float64, of mean 1
     batch_size : int
     rng : numpy Generator
@@ -93,11 +93,11 @@ class Trainer:
 
     def _step(self, rows):
         """The mean of the losses of the parts that still learn."""
-        losses = []
+        losses, target = [], self.target.take(rows, self.rng)
         for part in self.parts:
             rate = 1.0 if part.n_epochs is None else 1 - self.steps_done / (part.n_epochs * self.steps_per_epoch)
             if rate > 0:
-                losses.append(part.step(rows, self.target[rows], self.weight[rows], self.rng, rate))
+                losses.append(part.step(rows, target, self.weight[rows], self.rng, rate))
         self.steps_done += 1
         loss = sum(losses) / len(losses)
         if not np.isfinite(loss):

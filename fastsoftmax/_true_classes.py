@@ -86,14 +86,18 @@ class _SeveralForward:
 
 
 def _logits(inputs, rows, class_ids):
-    """x_i . w_k + b_k of pairs of a row and a class, float64."""
-    X, W = inputs.X, inputs.W
-    dots = _sparse_dots if inputs.is_sparse else _dense_dots
-    per_pair = X.nnz // max(1, inputs.n_rows) + 1 if inputs.is_sparse else X.shape[1] + 1
+    logits = pair_logits(inputs.X, inputs.W, rows, class_ids)
+    return logits if inputs.bias is None else logits + inputs.bias[class_ids]
+
+
+def pair_logits(X, W, rows, class_ids):
+    """x_i . w_k of pairs of a row and a class, float64; X is CSR or dense, W dense."""
+    is_sparse = sparse.issparse(X)
+    dots = _sparse_dots if is_sparse else _dense_dots
+    per_pair = X.nnz // max(1, X.shape[0]) + 1 if is_sparse else X.shape[1] + 1
     step = max(1, CHUNK_ELEMENTS // per_pair)
     chunks = [slice(start, start + step) for start in range(0, len(rows), step)]
-    logits = np.concatenate([np.zeros(0), *(dots(X, W, rows[at], class_ids[at]) for at in chunks)])
-    return logits if inputs.bias is None else logits + inputs.bias[class_ids]
+    return np.concatenate([np.zeros(0), *(dots(X, W, rows[at], class_ids[at]) for at in chunks)])
 
 
 def _dense_dots(X, W, rows, class_ids):

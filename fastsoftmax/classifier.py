@@ -1,10 +1,12 @@
 """SoftmaxClassifier: the parameters and methods of softmax models with very many classes, trained by mini-batches."""
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.utils.validation import check_is_fitted
 
-from fastsoftmax import _calibration, _head, _planning, _start
+from fastsoftmax import _calibration, _growing, _head, _planning, _targets
 from fastsoftmax import _validation as v
 from fastsoftmax._callbacks import FitTask
 from fastsoftmax._fitting import Fitting, hold_out
@@ -38,7 +40,7 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
     sampler : {"in_batch", "unigram", "uniform", "log_uniform", "learned_unigram", "multi_index"} or a sampler
         Where negatives come from; an object of fastsoftmax.samplers says it with options (training copies it, since some
         learn). "in_batch": the classes of the batch's other rows, which cost nothing and do as well as any. "unigram",
-        "in_batch" and others that use counts take those of training (in `partial_fit`, those of the first call).
+        "in_batch" and others that use counts take those of training (in `partial_fit`, of all rows so far).
     n_negatives : int
         Negatives drawn for each batch, with replacement; below the number of classes. "in_batch" draws none.
     optimizer : {"adagrad", "sgd"}
@@ -85,7 +87,8 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
     min_count : int
         The sparse direct term leaves out pairs that occur in fewer rows,
     max_classes_per_feature : int or None
-        and all of a feature that occurs with more classes: it tells little and costs the most.
+        and all of a feature that occurs with more classes: it tells little and costs the most. In `partial_fit`, a feature
+        that has more takes in no further ones.
     calibration_fraction : float in [0, 0.5] or "auto"
         Of the rows, at most 2,000, that `fit` holds out from training to find the factors by which bias, sparse direct and
         low-rank term are multiplied in the end. "auto": 0.03, without a dense direct term. With early stopping the
@@ -97,10 +100,17 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
     n_hidden_features : int, optional
         Beside a sparse direct term: the low-rank term takes only so many of the first columns of X, for example words but
         not their conjunctions, which would make it large. Not with `joint`.
+    class_weight : dict, "balanced" or None
+        Weights of classes by label, 1 for those that it does not name: factors of the rows' weights, also where they are
+        calibrated or held out. "balanced": such that all classes count alike, by n_samples / (n_classes * count); not in
+        `partial_fit`. The starting bias is that of the weighted counts.
+    ignore_label : label, optional
+        Rows with this label do not count, as if they were not there, in `fit`, `partial_fit`, `calibrate` and `score`; it is
+        no class. nan stands for all labels that are missing: None, NaN, NaT, pandas.NA. None: all rows count.
 
     Attributes
     ----------
-    classes_ : (n_classes,) array of the labels, sorted
+    classes_ : (n_classes,) array of the labels, sorted; in the order of their first appearance where they have none
     coef_ : (n_classes, n_features) array, sparse for direct="sparse", the direct term's weights; absent without one
     intercept_ : (n_classes,) array
     embedding_ : (n_features, hidden_size) array E; absent without a low-rank term
@@ -164,6 +174,8 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
         calibration_fraction="auto",
         joint=False,
         n_hidden_features=None,
+        class_weight=None,
+        ignore_label=None,
     ):
         self.loss = loss
         self.hidden_size = hidden_size
@@ -193,6 +205,8 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
         self.calibration_fraction = calibration_fraction
         self.joint = joint
         self.n_hidden_features = n_hidden_features
+        self.class_weight = class_weight
+        self.ignore_label = ignore_label
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -208,7 +222,12 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
         Parameters
         ----------
         X : (n_samples, n_features) scipy.sparse matrix or array
-        y : (n_samples,) array of integers, strings or bools
+        y : (n_samples,) array of labels, or (n_samples, n_classes) scipy.sparse matrix or array of masses
+            Integers, strings, bools, bytes, dates, or any hashable objects. Or, with several classes a row, an indicator or
+            masses that are not negative: the classes are 0, 1, 2, ..., and each row's masses are normalised to a sum of 1
+            (`sample_weight=Y.sum(axis=1)` undoes that). Training draws a class of the row at each visit by its masses,
+            which is the mean of the classes' losses by mass, as calibration and validation are. Rows without any mass do
+            not count. docs/labels_and_streams.md has more.
         sample_weight : (n_samples,) array, optional
             Weights of the rows' losses, not negative; only their ratios matter.
         coef_init : (n_classes, n_features) scipy.sparse matrix, optional
@@ -224,13 +243,14 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
         self
         """
         names, given = v.feature_names(X), (X, y, sample_weight)
-        X, y, weight = self._check_rows(X, y, sample_weight)
-        classes, codes = np.unique(y, return_inverse=True)
-        v.check_classes(classes)
+        X, y, weight, _ = self._check_rows(X, y, sample_weight)
+        v.check_some_rows(X)
+        classes, target = _targets.learn(y)
+        target, weight, class_weight = _targets.weigh(self.class_weight, target, weight, classes)
         start = v.check_start(coef_init, intercept_init, self.direct, (len(classes), X.shape[1]), np.dtype(self.dtype))
         rng = v.check_rng("random_state", self.random_state)
-        plan = _planning.plan(self, len(classes), X, start[0])
-        rows, valid = (X, codes, weight), None
+        plan = _planning.plan(self, len(classes), X, start[0], targets_per_row=target.per_row)
+        rows, valid = (X, target, weight), None
         if self.early_stopping:
             rows, valid = hold_out(*rows, self.validation_fraction, rng)
         held_out = valid
@@ -240,7 +260,8 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
         if plan.n_calibration_rows:
             calibration_rows = [a[: plan.n_calibration_rows] for a in held_out]
         task = FitTask(self, *given, calibration_rows)
-        self._initialise(plan, classes, *rows[:2], rng, *start)
+        counts = {"class_counts": rows[1].known_counts(len(classes)), "class_weight": class_weight}
+        self._initialise(plan, classes, *rows[:2], rng, *start, **counts)
         self._name_features(names)
         self._train(*rows, valid, task=task)
         if calibration_rows is not None:
@@ -263,41 +284,84 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
         self
         """
         v.check_can_calibrate(self._runner_for(X).model)
-        X, y, weight = self._check_rows(X, y, sample_weight, n_features=self.n_features_in_)
+        X, y, weight, counted = self._check_rows(X, y, sample_weight, n_features=self.n_features_in_)
         v.check_calibration_rows(X.shape[0], _calibration.MIN_ROWS)
-        self._calibrate(X, v.encode_labels(y, self.classes_), weight)
+        target = _targets.encode(y, self.classes_, counted)
+        target, weight, _ = _targets.weigh(self.class_weight, target, weight, self.classes_)
+        self._calibrate(X, target, weight)
         return self
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(self, X, y, classes=None, sample_weight=None, *, n_classes=None, class_counts=None):
         """One epoch on (X, y), going on from the model so far.
 
-        A sparse direct term takes the pairs of these rows in, with `min_count` and `max_classes_per_feature` for them
-        alone. Calibrate when the stream is at its end: to train on undoes it, and may leave the model worse than before.
+        A sparse direct term takes the pairs of these rows in, with `min_count` for them alone. Samplers draw by the counts
+        of all rows so far. Calibrate when the stream is at its end: to train on undoes it, and may leave the model worse
+        than before. What `fit` does beside that, and how to have it here, is told in docs/labels_and_streams.md.
 
         Parameters
         ----------
         X, y, sample_weight : as for `fit`
-        classes : array of all labels there will ever be; needed by the first call, ignored later
+            Masses of classes have a column for each of `classes_`.
+        classes : array of all labels there will be, until `add_classes`; it or `n_classes` is needed by the first call
+        n_classes : int
+            The labels are 0 to n_classes - 1. This, `classes` and `class_counts` are ignored by later calls.
+        class_counts : (n_classes,) array, optional
+            How often each class, in ascending order, occurs in rows like those to come, where that is known: the starting
+            bias and samplers begin with it, and the counts of the rows are added.
 
         Returns
         -------
         self
         """
         names = v.feature_names(X)
-        X, y, weight = self._check_rows(X, y, sample_weight, n_features=self.__dict__.get("n_features_in_"))
-        if not hasattr(self, "_model"):
-            classes = v.check_all_labels(classes)
-            codes = v.encode_labels(y, classes)
-            plan = _planning.plan(self, len(classes), X, calibrates=False)
-            self._initialise(plan, classes, X, codes, v.check_rng("random_state", self.random_state))
+        X, y, weight, counted = self._check_rows(X, y, sample_weight, self.__dict__.get("n_features_in_"))
+        v.check_not_balanced(self.class_weight)
+        is_first = not hasattr(self, "_model")
+        if is_first:
+            v.check_some_rows(X)
+            given, classes = classes, v.check_all_labels(classes, n_classes)
+            if sparse.issparse(y) and given is not None:
+                v.check_column_labels(given, classes)
+        else:
+            X, classes = v.check_X(X, n_features=self.n_features_in_, dtype=self._model.dtype), self.classes_
+            v.check_same_terms(self, self._model)
+        if X.shape[0] == 0:  # none counts
+            return self
+        target = _targets.encode(y, classes, counted)
+        target, weight, class_weight = _targets.weigh(self.class_weight, target, weight, classes)
+        if is_first:
+            counts = target.counts(len(classes))
+            if class_counts is not None:
+                counts = counts + v.check_class_counts(class_counts, len(classes))
+            plan = _planning.plan(self, len(classes), X, targets_per_row=target.per_row, calibrates=False)
+            rng = v.check_rng("random_state", self.random_state)
+            self._initialise(plan, classes, X, target, rng, class_counts=counts, class_weight=class_weight)
             self._name_features(names)
         else:
-            X = v.check_X(X, n_features=self.n_features_in_, dtype=self._model.dtype)
-            codes = v.encode_labels(y, self.classes_)
-            v.check_same_terms(self, self._model)
-            if self._model.pattern is not None:
-                self._model.grow(_start.pattern(self, X, codes, len(self.classes_)), self._damping)
-        self._train_once(X, codes, weight)
+            _growing.take_in(self, X, target)
+        self._train_once(X, target, weight)
+        return self
+
+    def add_classes(self, labels):
+        """Take in new classes, for `partial_fit` to learn.
+
+        They begin as classes without examples would have: with weights of zero, the starting bias of a class not seen, and
+        a new state of the optimiser. All other classes keep their weights, so their logits stay what they are. `classes_`
+        stays in ascending order, so the numbers of classes behind a new one change. A sampler that is given by its name is
+        made anew by the next training; another has to be set, over all classes.
+
+        Parameters
+        ----------
+        labels : array of labels, of the kind that the model has
+            None of them a class already; those given twice count once.
+
+        Returns
+        -------
+        self
+        """
+        check_is_fitted(self, "classes_")
+        classes, at = v.check_new_classes(labels, self.classes_)
+        _growing.add_classes(self, classes, at)
         return self
 
     def save(self, path):

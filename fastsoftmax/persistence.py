@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fastsoftmax import _stored_labels
 from fastsoftmax import _validation as v
 from fastsoftmax._compact import DTYPES, STORAGES, CompactModel
 from fastsoftmax._model import Model, Pattern
@@ -47,6 +48,8 @@ def save(classifier, path, extra=None):
             "before, which changes no prediction"
         )
     params["dtype"] = np.dtype(params["dtype"]).name
+    params["class_weight"] = _stored_labels.pack_weights(params["class_weight"])
+    params["ignore_label"] = _stored_labels.to_json(params["ignore_label"])
     header = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -54,7 +57,7 @@ def save(classifier, path, extra=None):
         "fitted": {name: getattr(classifier, name) for name in FITTED},
         "extra": extra,
     }
-    tensors, header["classes"] = _pack_labels(classifier.classes_)
+    tensors, header["classes"] = _stored_labels.pack(classifier.classes_)
     header["storage"] = classifier._model.storage
     if header["storage"] is None:  # else it never trains again
         tensors["class_counts"] = classifier._class_counts
@@ -119,12 +122,15 @@ def load_with_extra(path):
     try:
         if checksums(tensors) != header["crc32"]:
             raise ValueError("a checksum is wrong")
-        classifier = SoftmaxClassifier(**header["params"])
+        params = header["params"]
+        params["class_weight"] = _stored_labels.unpack_weights(params["class_weight"])
+        params["ignore_label"] = _stored_labels.from_json(params["ignore_label"])
+        classifier = SoftmaxClassifier(**params)
         for name in FITTED:
             setattr(classifier, name, header["fitted"][name])
         storage = v.check_option("the model's storage", header["storage"], (None, *STORAGES))
         classifier._class_counts = tensors.pop("class_counts") if storage is None else None
-        classifier.classes_ = _unpack_labels(tensors, header["classes"])
+        classifier.classes_ = _stored_labels.unpack(tensors, header["classes"])
         for name in header["fortran"]:
             tensors[name] = tensors[name].T
         state = {name.removeprefix("state."): a for name, a in tensors.items() if name.startswith("state.")}
@@ -167,22 +173,6 @@ def _read(path):
     return header, tensors
 
 
-def _pack_labels(classes):
-    """Labels as tensors: numbers as they are, strings as UTF-8 bytes and the ends of each."""
-    if classes.dtype.kind != "U":
-        return {"classes": classes}, "numbers"
-    encoded = [label.encode() for label in classes.tolist()]
-    ends = np.cumsum([len(label) for label in encoded], dtype=np.int64)
-    return {"classes.utf8": np.frombuffer(b"".join(encoded), np.uint8), "classes.ends": ends}, "strings"
-
-
-def _unpack_labels(tensors, kind):
-    if kind == "numbers":
-        return tensors.pop("classes")
-    text, ends = tensors.pop("classes.utf8").tobytes(), tensors.pop("classes.ends").tolist()
-    return np.array([text[start:end].decode() for start, end in zip([0, *ends], ends, strict=False)])
-
-
 def _check_consistent(classifier):
     """Parameters, shapes and dtypes that the kernels rely on."""
     classifier._check_params()
@@ -190,8 +180,7 @@ def _check_consistent(classifier):
     hidden_size = 0 if model.V is None else model.V.shape[1]
     if model.bias.dtype not in v.REAL_DTYPES:
         raise ValueError(f"the model's bias has dtype {model.bias.dtype}")
-    if classifier.classes_.ndim != 1 or not (classifier.classes_[1:] > classifier.classes_[:-1]).all():
-        raise ValueError("the model's classes are not in ascending order")
+    v.check_stored_classes(classifier.classes_)
     v.check_option("the model's loss_", classifier.loss_, ("softmax", *LOSSES))
     if model.storage is not None:
         _check_compact(model)

@@ -15,6 +15,10 @@ LABELS = {
     "strings": np.array(["", "a", "b", "c", "d", "e", "läng\n\0er", "猫", "🙂"]),
     "bools": np.array([False, True]),
     "floats": np.arange(9.0),
+    "bytes": np.array([b"", b"a", b"b\0b", b"\xff"]),
+    "dates": np.array(["1969-12-31", "2024-02-29"], "datetime64[s]"),
+    "tuples": np.fromiter([("a", 1), ("a", 2.5), ("z", ("y", 2**70)), ("é", None, True)], object, 4),
+    "mixed": np.fromiter(["b", 3, ("a",), 2**70, 2.0], object, 5),
 }
 
 
@@ -56,8 +60,10 @@ def test_round_trip(path, labels, make_X, terms, optimizer):
 def test_sampled_model_goes_on_with_its_counts(path):
     classifier, X, y = trained(loss="sampled_softmax", n_negatives=3)
     classifier.save(path)
-    other = load(path).partial_fit(X, y)
+    other = load(path)
     assert_array_equal(other._class_counts, classifier._class_counts)
+    other.partial_fit(X, y)
+    assert_array_equal(other._class_counts, 2 * classifier._class_counts)
     assert np.isfinite(other.intercept_).all()
 
 

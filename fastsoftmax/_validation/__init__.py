@@ -24,7 +24,9 @@ from fastsoftmax._validation.classifier import (
     check_row_norms,
     check_rows,
     check_same_terms,
+    check_some_rows,
     check_start,
+    check_targets,
 )
 from fastsoftmax._validation.documents import (
     check_chunk,
@@ -35,8 +37,28 @@ from fastsoftmax._validation.documents import (
 )
 from fastsoftmax._validation.eligible import check_eligible, check_k
 from fastsoftmax._validation.estimators import check_input, check_y_given, feature_names
-from fastsoftmax._validation.labels import check_all_labels, check_classes, check_labels, encode_labels
+from fastsoftmax._validation.labels import (
+    as_label_array,
+    check_all_labels,
+    check_classes,
+    check_ignore_label,
+    check_labels,
+    check_new_classes,
+    check_stored_classes,
+    encode_labels,
+    learn_classes,
+)
 from fastsoftmax._validation.linear import check_bias, check_sparse_W, check_W, check_X
+from fastsoftmax._validation.masses import (
+    are_masses,
+    check_class_counts,
+    check_class_weight_param,
+    check_column_labels,
+    check_columns,
+    check_masses,
+    check_not_balanced,
+    class_weights,
+)
 from fastsoftmax._validation.metrics import check_log_proba, check_same_length, check_topk, check_true_labels
 from fastsoftmax._validation.regression import check_regression_params, check_regression_rows, check_same_shape
 from fastsoftmax._validation.resources import check_memory, check_writable
@@ -67,6 +89,7 @@ from fastsoftmax._validation.scalars import (
 from fastsoftmax._validation.targets import (
     check_class_weight,
     check_codes,
+    check_indicator,
     check_sample_weight,
     check_target,
     check_true_classes,

@@ -4,8 +4,9 @@ import numpy as np
 from scipy import sparse
 
 from fastsoftmax._validation.estimators import check_input, check_y_given
-from fastsoftmax._validation.labels import check_labels
+from fastsoftmax._validation.labels import check_ignore_label, check_labels
 from fastsoftmax._validation.linear import check_bias, check_sparse_W
+from fastsoftmax._validation.masses import are_masses, check_class_weight_param, check_masses
 from fastsoftmax._validation.scalars import (
     check_bool,
     check_dtype,
@@ -48,6 +49,8 @@ def check_params(c, losses):
     check_n_threads(c.n_threads)
     check_gradient_threshold(c.gradient_threshold)
     check_real("validation_fraction", c.validation_fraction, above=0, maximum=0.999)
+    check_class_weight_param(c.class_weight)
+    check_ignore_label(c.ignore_label)
 
 
 def _check_joint(c):
@@ -79,12 +82,35 @@ def check_calibration(fraction, direct):
 
 
 def check_rows(c, X, y, sample_weight, n_features=None):
-    """Rows for the SoftmaxClassifier `c`, whose parameters are checked, as its kernels take them."""
+    """Rows for the SoftmaxClassifier `c`, whose parameters are checked, as its kernels take them: those that count.
+
+    Returns
+    -------
+    X : CSR or dense
+    y : labels (n_rows,), or masses of classes, CSR
+    weight : (n_rows,) of mean 1
+    counted : (n_samples,) bool, or None where all rows count
+    """
     check_y_given(c, y)
     X = check_input(c, X, dtype=np.dtype(c.dtype), canonical=c.direct == "sparse", is_fitted=n_features is not None)
     if c.n_hidden_features is not None:
         check_int("n_hidden_features", c.n_hidden_features, maximum=X.shape[1])
-    return X, check_labels(y, X_rows=X.shape[0]), check_sample_weight(sample_weight, X.shape[0])
+    y, counted = check_targets(y, X.shape[0], c.ignore_label)
+    weight = check_sample_weight(sample_weight, X.shape[0], counted)
+    return X if counted is None else X[counted], y, weight, counted
+
+
+def check_targets(y, n_samples, ignore_label=None):
+    """Labels or masses of the rows that count, and which these are; see `check_rows`."""
+    if are_masses(y):
+        return check_masses(y, n_samples)
+    return check_labels(y, X_rows=n_samples, ignore_label=ignore_label)
+
+
+def check_some_rows(X):
+    """Raise where no row counts."""
+    if X.shape[0] == 0:
+        raise ValueError("y must have a label or a mass above 0 in at least one row: none counts")
 
 
 def check_row_norms(X):

@@ -47,7 +47,7 @@ def _codes(name, classes, n_classes, labels, pads=False):
         missing = (codes < 0) | (codes >= n_classes)
         values, is_padding, known = codes, codes == -1, f"in [0, {n_classes})"
     else:
-        values = check_labels(classes, name=name)
+        values, _ = check_labels(classes, name=name)
         codes = encode_labels(values, labels, unknown=-1, name=name).astype(np.int64, copy=False)
         missing, known = codes < 0, f"among the {n_classes} classes"
         is_padding = missing & (values == padding(values.dtype))

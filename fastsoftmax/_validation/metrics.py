@@ -4,6 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from fastsoftmax._validation.arrays import as_real_array
+from fastsoftmax._validation.labels import as_label_array
 
 
 def check_log_proba(name, log_proba):
@@ -25,7 +26,9 @@ def check_true_labels(name, y):
         y.sum_duplicates()
         y.eliminate_zeros()
     else:
-        y = np.asarray(y)
+        y = as_label_array(y)
+        if y.dtype.kind == "O" and all(isinstance(label, str) for label in y.flat):
+            y = y.astype(str)
         if y.ndim != 1:
             raise ValueError(f"{name} must have one dimension or be a sparse indicator, got shape {y.shape}")
     if not y.shape[0]:

@@ -33,6 +33,18 @@ def check_codes(name, y, n_samples, n_classes=None):
     return check_target(y, n_samples, n_classes, name=name)
 
 
+def check_indicator(name, y, n_samples, n_classes=None):
+    """The classes of each row, those of `y` that are not zero, as CSR of float32 ones."""
+    shape = n_samples, y.shape[1] if n_classes is None else n_classes
+    if y.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, a column a class, got {y.shape}")
+    y = sparse.csr_array(check_csr(y, np.float32, name), copy=True)
+    y.sum_duplicates()
+    y.eliminate_zeros()
+    y.data.fill(1)
+    return y
+
+
 def is_one_a_row(target):
     """Whether `target` is to be one class a row, rather than several."""
     return not sparse.issparse(target) and np.ndim(target) != 2
@@ -85,14 +97,17 @@ def check_class_weight(weight, n_classes):
     return weight
 
 
-def check_sample_weight(sample_weight, n_samples):
-    """Weights of mean 1, float64 (n_samples,); ones where None."""
+def check_sample_weight(sample_weight, n_samples, counted=None, *, name="sample_weight"):
+    """Weights of mean 1, float64, one for each row, or for those that are `counted`; ones where None."""
     if sample_weight is None:
-        return np.ones(n_samples)
-    weight = as_vector("sample_weight", sample_weight, n_samples, "row of X").astype(np.float64)
-    _check_not_negative("sample_weight", weight, "at position")
+        return np.ones(n_samples if counted is None else np.count_nonzero(counted))
+    weight = as_vector(name, sample_weight, n_samples, "row of X").astype(np.float64)
+    _check_not_negative(name, weight, "at position")
+    weight = weight if counted is None else weight[counted]
+    if not len(weight):
+        return weight
     if not weight.any():
-        raise ValueError("sample_weight must not be all zero")
+        raise ValueError(f"{name} must not be all zero")
     return weight / weight.mean()
 
 

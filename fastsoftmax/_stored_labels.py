@@ -1,0 +1,71 @@
+"""Labels in files: arrays of numbers, text, or JSON. Nothing that would have to be executed."""
+
+import json
+
+import numpy as np
+
+PLAIN = (str, int, float, bool, type(None))
+
+
+def pack(classes):
+    """Tensors that hold the labels, and what kind of them these are."""
+    kind = classes.dtype.kind
+    if kind in "mM":
+        return {"classes": classes.view(np.int64)}, f"{'date' if kind == 'M' else 'duration'} {classes.dtype.str}"
+    if kind == "O":
+        text = json.dumps([to_json(label) for label in classes], separators=(",", ":"))
+        return {"classes.json": np.frombuffer(text.encode(), np.uint8)}, "objects"
+    if kind not in "US":
+        return {"classes": classes}, "numbers"
+    encoded = [label.encode() if kind == "U" else label for label in classes.tolist()]
+    ends = np.cumsum([len(label) for label in encoded], dtype=np.int64)
+    tensors = {"classes.utf8": np.frombuffer(b"".join(encoded), np.uint8), "classes.ends": ends}
+    return tensors, "strings" if kind == "U" else "bytes"
+
+
+def unpack(tensors, kind):
+    """The labels that `pack` made `tensors` of; these are taken out."""
+    if kind == "numbers":
+        return tensors.pop("classes")
+    if kind == "objects":
+        labels = [from_json(label) for label in json.loads(tensors.pop("classes.json").tobytes())]
+        return np.fromiter(labels, object, len(labels))
+    if kind in ("strings", "bytes"):
+        text, ends = tensors.pop("classes.utf8").tobytes(), tensors.pop("classes.ends").tolist()
+        labels = [text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+        return np.array([label.decode() for label in labels] if kind == "strings" else labels)
+    dtype = np.dtype(kind.split()[1])
+    if dtype.kind not in "mM":
+        raise ValueError(f"labels of {dtype}")
+    return tensors.pop("classes").view(dtype)
+
+
+def to_json(label):
+    """A label of text, numbers, bools, None and tuples of these as JSON has it: tuples as lists."""
+    if isinstance(label, np.generic):
+        label = label.item()
+    if type(label) in PLAIN:
+        return label
+    if type(label) is tuple:
+        return [to_json(part) for part in label]
+    raise TypeError(
+        f"labels of type {type(label).__name__} cannot be saved, got {label!r}: strings, numbers, bools, dates of NumPy, and "
+        "tuples of strings, numbers, bools and None can"
+    )
+
+
+def from_json(value):
+    """The label that `to_json` made `value` of."""
+    return tuple(from_json(part) for part in value) if isinstance(value, list) else value
+
+
+def pack_weights(class_weight):
+    """A dict of labels and weights as JSON has it, a list of pairs; None and "balanced" as they are."""
+    if not isinstance(class_weight, dict):
+        return class_weight
+    return [[to_json(label), float(weight)] for label, weight in class_weight.items()]
+
+
+def unpack_weights(value):
+    """The dict that `pack_weights` made `value` of, or `value`."""
+    return {from_json(label): weight for label, weight in value} if isinstance(value, list) else value
