@@ -77,7 +77,8 @@ class SoftmaxRegression(Prediction, ClassifierMixin, BaseEstimator):
     0.97
     """
 
-    working_memory = _head.WORKING_MEMORY  # of predictions
+    working_memory = _head.WORKING_MEMORY  # of predictions, as is
+    ignore_label = None
 
     def __init__(
         self,
