@@ -50,7 +50,7 @@ ALL = Eligible()
 
 def padding(dtype):
     """What stands for no label among those of `dtype`."""
-    return {"U": "", "O": None}.get(dtype.kind, -1)
+    return {"U": "", "S": b"", "O": None, "M": np.datetime64("NaT")}.get(dtype.kind, -1)
 
 
 def labels_of(codes, labels):
