@@ -246,6 +246,8 @@ def _compress(options):
     from fastsoftmax import metrics, persistence
 
     v.check_writable("output", options.output)
+    if os.path.exists(options.output) and os.path.samefile(options.output, options.model):
+        raise ValueError(f"output is the model itself, {options.model}: it could not be trained any more")
     classifier, extra = persistence.load_with_extra(options.model)
     compact = classifier.compressed(options.storage)
     persistence.save(compact, options.output, extra)
@@ -255,7 +257,8 @@ def _compress(options):
         return
     classifier, data, X = _load(options)
     X, y = _labelled(classifier, data, X, options.data)
-    compact = classifier.compressed(options.storage)
+    compact.classes_ = classifier.classes_
+    compact.set_params(n_threads=options.threads)
     result = metrics.compare(classifier, compact, X, y, ks=options.k)
     for name in result["change"]:
         before, after = (result[which][name] for which in ("model", "other"))

@@ -70,7 +70,7 @@ def table_size(Py_ssize_t capacity, Py_ssize_t n_classes):
 
 
 def touch(
-    batch, weights,                 # _batch.Batch; starts, ends, class_ids, data, and base or None; and scale or None, of compact
+    batch, weights,                 # _batch.Batch; starts, ends, class_ids, data; base and, of compact data, scale; or None
     const real[::1] bias,           # (n_classes,)
     const real[:, ::1] base_of,     # (n_classes, 2) of _sparse_bias.write_base
     const int64_t[::1] target,      # (n_rows,), -1: none; or None

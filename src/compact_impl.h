@@ -165,6 +165,8 @@ static ptrdiff_t FN(compact_scratch)(ptrdiff_t n_k)
 static void FN(compact_logits)(const Compact *a, ptrdiff_t first, ptrdiff_t n_classes, ptrdiff_t n_k, const Panels *b,
                                ptrdiff_t n_rows, const REAL *init, const Panels *z, REAL *scratch)
 {
+    if (n_rows == 0)
+        return;
     if (n_rows <= FN(DOT_ROWS)) {
         FN(unpack_panels)(b, n_rows, n_k, scratch, n_k);
 #define FEW(kind) FN(compact_few)(kind, a, first, n_classes, n_k, scratch, n_rows, init, z)

@@ -30,8 +30,8 @@ def check_eligible(name, classes, exclude, threshold, n_rows, n_classes, labels=
         threshold = check_real("threshold", threshold, above=0)
         if threshold >= 1:
             raise ValueError(f"threshold must be below 1, got {threshold}")
-    if labels is not None and labels.dtype.kind == "u" and labels[-1] > np.iinfo(np.int64).max:
-        raise ValueError(f"labels above 2**63 - 1 leave no room for -1, which pads results, got {labels[-1]}")
+    if labels is not None and labels.dtype.kind == "u" and labels.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"labels above 2**63 - 1 leave no room for -1, which pads results, got {labels.max()}")
     return Eligible(class_ids, indptr, excluded, threshold)
 
 
