@@ -134,7 +134,7 @@ def _train(options):
 
         vectorizer = TextVectorizer()
         X = vectorizer.transform(X)
-    X, y, weights = datasets.expand_labels(X, data.labels, data.label_starts)
+    classes, y = datasets.targets(data.labels, data.label_starts)
     classifier = SoftmaxClassifier(
         loss=options.loss,
         hidden_size=options.hidden_size,
@@ -156,12 +156,13 @@ def _train(options):
         _describe_training(data, X)
     start, status = time.perf_counter(), 0
     try:
-        classifier.fit(X, y, sample_weight=weights)
+        classifier.fit(X, y)
     except KeyboardInterrupt:
         if not hasattr(classifier, "classes_"):
             raise
         print("\nInterrupted: saving what was learned so far", file=sys.stderr)
         status = INTERRUPTED
+    classifier.classes_ = classes  # of an indicator it knows the columns
     extra = {"format": data.format, "vectorizer": vectorizer and vectorizer.to_dict()}
     persistence.save(classifier, options.output, extra)
     if not options.quiet:
@@ -173,7 +174,7 @@ def _train(options):
 def _describe_training(data, X):
     print(f"{data.n_samples:,} rows, {X.shape[1]:,} features, {data.format} format")
     if len(data.labels) > data.n_samples - data.n_unlabelled:
-        print(f"several labels a row: {len(data.labels):,} (row, label) pairs, weighted 1 / (labels of the row)")
+        print(f"several labels a row: {len(data.labels):,} (row, label) pairs; each visit of a row draws one")
 
 
 def _load(options):

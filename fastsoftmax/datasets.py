@@ -61,38 +61,34 @@ class Dataset:
         return int(np.sum(np.diff(self.label_starts) == 0))
 
 
-def expand_labels(X, labels, label_starts):
-    """One row for each pair of a sample and one of its labels: several labels for a softmax, which knows one.
-
-    The loss of a sample is then the cross-entropy against the uniform distribution over its labels. Samples without a
-    label vanish.
+def targets(labels, label_starts):
+    """What `SoftmaxClassifier.fit` takes for y, and the labels in order, which are its columns if it has such.
 
     Parameters
     ----------
-    X : csr_matrix, shape (n_samples, n_features)
     labels, label_starts
         As in `Dataset`.
 
     Returns
     -------
-    X : csr_matrix, shape (n_labels, n_features)
-        The input itself if every sample has exactly one label.
-    y : ndarray, shape (n_labels,)
-    weights : ndarray of float32, shape (n_labels,)
-        1 / (number of labels of the sample).
+    classes : ndarray
+        The different labels, ascending.
+    y : ndarray or csr_matrix
+        The labels themselves if every sample has exactly one, else an indicator of the classes of each sample.
 
     Raises
     ------
     ValueError
         If no sample has a label.
     """
+    n_samples = len(label_starts) - 1
     if not len(labels):
-        raise ValueError(f"labels must not be empty: none of the {X.shape[0]} samples has one")
-    n_labels = np.diff(label_starts)
-    if np.all(n_labels == 1):
-        return X, labels, np.ones(len(labels), dtype=np.float32)
-    rows = np.repeat(np.arange(len(n_labels)), n_labels)
-    return X[rows], labels, (1 / n_labels[rows]).astype(np.float32)
+        raise ValueError(f"labels must not be empty: none of the {n_samples} samples has one")
+    classes, codes = np.unique(labels, return_inverse=True)
+    if np.all(np.diff(label_starts) == 1):
+        return classes, labels
+    ones = np.ones(len(codes), dtype=np.float32)
+    return classes, csr_matrix((ones, codes, label_starts), shape=(n_samples, len(classes)))
 
 
 def detect_format(source):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from sklearn.datasets import dump_svmlight_file, load_svmlight_file
 
-from fastsoftmax.datasets import detect_format, expand_labels, read
+from fastsoftmax.datasets import detect_format, read, targets
 
 
 def read_bytes(content, format=None, **options):
@@ -220,23 +220,19 @@ def test_against_scikit_learn(tmp_path, multilabel):
     assert label_lists(dataset) == [list(map(int, labels)) for labels in expected_y]
 
 
-def test_expand_labels():
-    X = csr_matrix(np.arange(1, 9, dtype=np.float32).reshape(4, 2))
-    labels, label_starts = np.array([7, 8, 5, 1, 2, 3, 4]), np.array([0, 2, 3, 3, 7])
-    rows, y, weights = expand_labels(X, labels, label_starts)
-    assert np.array_equal(rows.toarray(), X.toarray()[[0, 0, 1, 3, 3, 3, 3]])
-    assert y.tolist() == labels.tolist()
-    assert weights.tolist() == [0.5, 0.5, 1, 0.25, 0.25, 0.25, 0.25]
-    assert weights.dtype == rows.dtype == np.float32
+def test_targets_of_several_labels():
+    labels, label_starts = np.array([7, 8, 5, 1, 2, 7, 4]), np.array([0, 2, 3, 3, 7])
+    classes, y = targets(labels, label_starts)
+    assert classes.tolist() == [1, 2, 4, 5, 7, 8]
+    assert y.toarray().tolist() == [[0, 0, 0, 0, 1, 1], [0, 0, 0, 1, 0, 0], [0] * 6, [1, 1, 1, 0, 1, 0]]
 
 
-def test_expand_labels_copies_nothing_without_need():
-    X = csr_matrix(np.eye(2, dtype=np.float32))
-    rows, _, weights = expand_labels(X, np.array(["a", "b"]), np.array([0, 1, 2]))
-    assert rows is X
-    assert weights.tolist() == [1, 1]
+def test_targets_of_one_label_each():
+    labels = np.array(["b", "a"])
+    classes, y = targets(labels, np.array([0, 1, 2]))
+    assert y is labels and classes.tolist() == ["a", "b"]
 
 
-def test_expand_labels_needs_labels():
+def test_targets_need_labels():
     with pytest.raises(ValueError, match="none of the 2 samples has one"):
-        expand_labels(csr_matrix((2, 3)), np.array([], dtype=np.int64), np.array([0, 0, 0]))
+        targets(np.array([], dtype=np.int64), np.array([0, 0, 0]))

@@ -6,6 +6,8 @@ import numbers
 import numpy as np
 from sklearn.utils.validation import column_or_1d
 
+from fastsoftmax._validation.scalars import check_int
+
 _FAMILIES = {"b": "bools", "i": "integers", "u": "integers", "f": "integers"}  # floats are integers here
 _FAMILIES |= {"U": "strings", "S": "bytes", "M": "dates", "m": "durations", "O": "objects"}
 _EXACT_FLOATS = 2.0**53  # from there on not every integer is one
@@ -184,8 +186,6 @@ def _ascending(labels):
 
 def check_all_labels(classes, n_classes=None):
     """All labels there will ever be, distinct and in order, at least two: those of `classes`, or 0 to n_classes - 1."""
-    from fastsoftmax._validation.scalars import check_int
-
     if classes is not None and n_classes is not None:
         raise ValueError(f"classes and n_classes={n_classes} exclude each other")
     if n_classes is not None:

@@ -5,8 +5,10 @@ import numbers
 import numpy as np
 from scipy import sparse
 
+from fastsoftmax._validation.arrays import as_vector
 from fastsoftmax._validation.labels import as_label_array
 from fastsoftmax._validation.linear import check_csr
+from fastsoftmax._validation.sampling import check_counts
 
 
 def are_masses(y):
@@ -122,7 +124,4 @@ def class_weights(class_weight, classes):
 
 def check_class_counts(counts, n_classes):
     """How often each class occurs, float64 (n_classes,), finite and not negative, not all zero."""
-    from fastsoftmax._validation.arrays import as_vector
-    from fastsoftmax._validation.sampling import check_counts
-
     return as_vector("class_counts", check_counts("class_counts", counts), n_classes, "class").astype(np.float64)
