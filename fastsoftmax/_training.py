@@ -7,7 +7,7 @@ class Watcher:
     """Is told how training goes on. Progress bars, early stopping and the like each are one."""
 
     chooses_model = False
-    """Whether `finish` changes the model, and nothing else: EpochTasks calls it after any epoch, to see what it would leave."""
+    """Whether `finish` changes the model, and nothing else: EpochTasks calls it after any epoch to see what it leaves."""
 
     def begin(self, trainer):
         """Before the first step of a call, which may go on with an epoch that was begun before."""

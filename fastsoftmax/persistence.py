@@ -51,6 +51,7 @@ def save(classifier, path, extra=None):
         "format_version": FORMAT_VERSION,
         "params": params,
         "fitted": {name: getattr(classifier, name) for name in FITTED},
+        "feature_names": list(getattr(classifier, "feature_names_in_", ())),
         "extra": extra,
     }
     tensors, header["classes"] = _pack_labels(classifier.classes_)
@@ -119,6 +120,8 @@ def load_with_extra(path):
         classifier = SoftmaxClassifier(**header["params"])
         for name in FITTED:
             setattr(classifier, name, header["fitted"][name])
+        if header["feature_names"]:
+            classifier._name_features(np.array(header["feature_names"], dtype=object))
         classifier._class_counts = tensors.pop("class_counts")
         classifier.classes_ = _unpack_labels(tensors, header["classes"])
         for name in header["fortran"]:
