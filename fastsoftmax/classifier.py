@@ -122,6 +122,7 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
     validation_curve_ : list of float, mean loss of the held-out rows, with early stopping
     n_iter_ : int, epochs done
     n_features_in_ : int
+    feature_names_in_ : (n_features,) array of the names of a DataFrame's columns; absent where these are not all strings
 
     Notes
     -----
@@ -130,6 +131,8 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
     sampled loss. "negative_sampling" is the same as "sampled_logistic" here: word2vec's loss with a bias that includes the
     log expected count, so that the logits are log odds, nearly log-probabilities where these are small. The running estimate
     of the partition function (`normaliser_rate`) is that of arXiv:2602.02877.
+    docs/scikit_learn.md tells what of scikit-learn it works with: `set_callbacks` (each epoch of `fit` is a task), metadata
+    routing, `set_output` of `transform`.
     Adagrad keeps one accumulator a row of E and V and one an element of W and the bias. The bias starts at the log class
     frequencies and is trained. Where a sparse direct term is the only one, it is not: it stays at half of them (of the first
     call of `partial_fit`) until it is calibrated. docs/exact_on_the_support.md tells how direct="sparse" works and why it is

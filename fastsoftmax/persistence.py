@@ -55,6 +55,7 @@ def save(classifier, path, extra=None):
         "format_version": FORMAT_VERSION,
         "params": params,
         "fitted": {name: getattr(classifier, name) for name in FITTED},
+        "feature_names": list(getattr(classifier, "feature_names_in_", ())),
         "extra": extra,
     }
     tensors, header["classes"] = _stored_labels.pack(classifier.classes_)
@@ -128,6 +129,8 @@ def load_with_extra(path):
         classifier = SoftmaxClassifier(**params)
         for name in FITTED:
             setattr(classifier, name, header["fitted"][name])
+        if header["feature_names"]:
+            classifier._name_features(np.array(header["feature_names"], dtype=object))
         storage = v.check_option("the model's storage", header["storage"], (None, *STORAGES))
         classifier._class_counts = tensors.pop("class_counts") if storage is None else None
         classifier.classes_ = _stored_labels.unpack(tensors, header["classes"])

@@ -15,10 +15,10 @@ from fastsoftmax._model import Model
 
 KINDS = {
     "dense": {},
-    "sparse": {"direct": "sparse"},
-    "both terms": {"direct": "sparse", "hidden_size": 4},
+    "sparse": {"direct": "sparse", "calibration_fraction": 0.2},
+    "both terms": {"direct": "sparse", "hidden_size": 4, "calibration_fraction": 0.2},
     "sampled": {"hidden_size": 4, "loss": "sampled_softmax"},
-    "early stopping": {"hidden_size": 4, "early_stopping": True, "learning_rate": 2.0, "n_iter_no_change": 9},
+    "early stopping": {"hidden_size": 4, "early_stopping": True, "learning_rate": 5.0, "n_iter_no_change": 9},
     "joint": {"direct": "sparse", "hidden_size": 4, "joint": True, "schedule": "constant"},
 }
 
@@ -89,6 +89,9 @@ def test_fitted_estimator_is_as_if_fit_had_stopped_there(data, params):
     keeper = Keeper()
     classifier = small(**params).set_callbacks(keeper).fit(*data)
     assert_array_equal(classifier.predict_proba(data[0]), small(**params).fit(*data).predict_proba(data[0]))
+    assert bool(classifier.calibration_) == ("calibration_fraction" in params)
+    if classifier.early_stopping:
+        assert np.argmin(classifier.validation_curve_) < 2, "a worse epoch has to come after the best"
     for epoch in range(3):
         fitted = keeper.kept[f"end epoch {epoch}"][-1]
         stopped = small(**params).set_callbacks(Recorder(stop_after=epoch)).fit(*data)
