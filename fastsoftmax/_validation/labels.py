@@ -20,6 +20,13 @@ def check_labels(y, *, X_rows=None, name="y"):
         bad = np.flatnonzero(~np.isfinite(y) | (y != np.floor(y)))
         if bad.size:
             raise ValueError(f"{name} must hold class labels, got {y[bad[0]]} at position {bad[0]}")
+        bits = np.finfo(y.dtype).nmant + 1
+        bad = np.flatnonzero(np.abs(y) > 2.0**bits)
+        if bad.size:  # NumPy makes floats of a list of very large and negative integers too
+            raise ValueError(
+                f"{name} holds {y[bad[0]]} at position {bad[0]}: {y.dtype} does not tell integers beyond 2**{bits} apart; "
+                "give it as integers"
+            )
         return y
     if y.dtype.kind == "O":
         kinds = {type(label) for label in y}
