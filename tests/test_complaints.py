@@ -232,7 +232,7 @@ def test_partial_fit_of_batches_without_all_classes():
             model.partial_fit(X[batch], y[batch], classes=np.arange(9)[::-1])
         assert_array_equal(model.classes_, np.arange(9))
         assert model.predict_proba(X).shape == (90, 9)
-        with pytest.raises(ValueError, match="y holds .*9.* at position 1, which is not among the 9 classes"):
+        with pytest.raises(ValueError, match=r"y holds .*9.* at position 1, which is not among the 9 classes"):
             model.partial_fit(X[:3], [0, 9, 1])
 
 
