@@ -195,8 +195,8 @@ def linear_cross_entropy(
     )
     counted = target >= 0
     row_weight = counted.astype(np.float64) if weight is None else np.where(counted, weight[target], 0.0)
-    with np.errstate(divide="ignore"):
-        scale = np.divide(1.0, row_weight.sum()) if reduction == "mean" else 1.0
+    total = row_weight.sum() if reduction == "mean" else 1.0
+    scale = 1.0 / total if total else np.nan
     gradients = None
     if return_grad:
         row_keys = _head.draw_row_keys(rng, inputs.n_rows) if threshold else None

@@ -4,6 +4,7 @@
 # adjacent rows (n_inner == 1) or columns. The elements of a unit come in *parts* of fixed length, whose log-sum-exps are
 # merged in order. Threads take units, or single parts where there are few units: who takes what does not change a bit of
 # the result.
+from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange
 
 from _rowops cimport EMPTY_LSE, LseState, lse_columns, lse_merge, lse_rows
@@ -14,6 +15,7 @@ cdef enum:
     ROW_PART = 1 << 15      # elements of a part, and of a unit of short rows
     COLUMN_PART = 1 << 16
     SERIAL_SIZE = 1 << 17   # elements up to which starting threads costs more than it saves
+    BLOCK_SIZE = 1 << 28    # elements between two looks at signals: a tenth of a second or so
 
 
 cdef struct Layout:
@@ -125,16 +127,33 @@ cdef inline void part_states_task(const real *x, const real *b, Py_ssize_t b_str
     part_states(x, b, b_stride, lay, &unit, part, states_out + part * lay.n_outer * lay.n_inner + unit.first_line)
 
 
-cdef inline void states_by_parts(const real *x, const real *b, Py_ssize_t b_stride, const Layout *lay, int n_threads,
-                                 LseState *states_out) noexcept nogil:
+cdef inline Py_ssize_t size_of(const Layout *lay) noexcept nogil:
+    return lay.n_outer * lay.n * lay.n_inner
+
+
+cdef inline Py_ssize_t block_of(const Layout *lay, Py_ssize_t n_tasks, int n_threads) noexcept nogil:
+    """How many of the tasks that lines are divided into to work on before Python looks at signals again."""
+    return max(n_threads, <Py_ssize_t>(n_tasks * min(1.0, <double>BLOCK_SIZE / size_of(lay))))
+
+
+cdef inline int states_by_parts(const real *x, const real *b, Py_ssize_t b_stride, const Layout *lay, int n_threads,
+                                LseState *states_out) except -1:
     """The states of all lines, in [0] of states_out (n_parts, n_lines)."""
-    cdef Py_ssize_t n_lines = lay.n_outer * lay.n_inner, task, part
-    for task in prange(lay.n_units * lay.n_parts, num_threads=n_threads, schedule="static"):
-        part_states_task(x, b, b_stride, lay, task, states_out)
+    cdef Py_ssize_t n_lines = lay.n_outer * lay.n_inner, n_tasks = lay.n_units * lay.n_parts, task, part
+    cdef Py_ssize_t begin, end, step = block_of(lay, n_tasks, n_threads)
+    for begin in range(0, n_tasks, step):
+        end = min(begin + step, n_tasks)
+        for task in prange(begin, end, num_threads=n_threads, schedule="static", nogil=True):
+            part_states_task(x, b, b_stride, lay, task, states_out)
+        PyErr_CheckSignals()
     for part in range(1, lay.n_parts):
         merge_lines(states_out, states_out + part * n_lines, n_lines)
+    return 0
 
 
 cdef inline bint shares_parts(const Layout *lay, int n_threads) noexcept nogil:
-    """Whether there are too few units for the threads; where it pays, since the states go through memory."""
-    return lay.n_parts > 1 and n_threads > 1 and lay.n_units < 4 * n_threads
+    """Whether there are too few units for the threads, where it pays, since the states go through memory; or each would
+    keep signals waiting."""
+    if lay.n_parts == 1:
+        return False
+    return (n_threads > 1 and lay.n_units < 4 * n_threads) or size_of(lay) // lay.n_units >= BLOCK_SIZE

@@ -1,10 +1,13 @@
 """log |sum b exp(x)| along the middle axis of C-contiguous arrays."""
 import numpy as np
 
+from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange
 from libc.math cimport INFINITY, NAN, isnan
 
-from _lines cimport MAX_LINES, SERIAL_SIZE, Layout, Unit, layout_of, shares_parts, states_by_parts, unit_of, unit_states
+from _lines cimport (
+    MAX_LINES, SERIAL_SIZE, Layout, Unit, block_of, layout_of, shares_parts, states_by_parts, unit_of, unit_states,
+)
 from _rowops cimport LseState, import_rowops, lse_log_mass, lse_log_masses
 from _types cimport real
 
@@ -58,7 +61,7 @@ def logsumexp(
     cdef const real *b_ptr = NULL
     cdef real *values_ptr = &values_out[0]
     cdef real *signs_ptr = NULL
-    cdef Py_ssize_t b_stride = 0, task
+    cdef Py_ssize_t b_stride = 0, task, begin, end, step
     cdef double[:, :, ::1] memory
     cdef LseState *states = NULL
     if b is not None:
@@ -72,5 +75,9 @@ def logsumexp(
         memory = np.empty((lay.n_parts, lay.n_outer * lay.n_inner, 3))
         states = <LseState *>&memory[0, 0, 0]
         states_by_parts(x_ptr, b_ptr, b_stride, &lay, n_threads, states)
-    for task in prange(lay.n_units, num_threads=n_threads, schedule="static", nogil=True):
-        lse_task(x_ptr, b_ptr, b_stride, &lay, task, states, values_ptr, signs_ptr)
+    step = block_of(&lay, lay.n_units, n_threads)
+    for begin in range(0, lay.n_units, step):
+        end = min(begin + step, lay.n_units)
+        for task in prange(begin, end, num_threads=n_threads, schedule="static", nogil=True):
+            lse_task(x_ptr, b_ptr, b_stride, &lay, task, states, values_ptr, signs_ptr)
+        PyErr_CheckSignals()

@@ -5,13 +5,14 @@ and a second turns x into exp(x - shift) * coef or (x - shift) - coef.
 """
 import numpy as np
 
+from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange
 from libc.math cimport NAN, expm1, isfinite
 from libc.stdint cimport int64_t
 
 from _lines cimport (
-    MAX_LINES, ROW_PART, SERIAL_SIZE, Layout, Unit, ceil_div, fold_of, layout_of, shares_parts, states_by_parts, unit_of,
-    unit_states,
+    MAX_LINES, ROW_PART, SERIAL_SIZE, Layout, Unit, block_of, ceil_div, fold_of, layout_of, shares_parts,
+    states_by_parts, unit_of, unit_states,
 )
 from _rowops cimport (
     LseState, import_rowops, lse_log_masses, normalize_columns, normalize_rows, soft_target_loss, softmax_columns,
@@ -193,7 +194,7 @@ cdef void finish_task(const real *x, const real *soft, Py_ssize_t soft_stride, c
 cdef int run(const real *x, const real *soft, Py_ssize_t soft_stride, Layout lay, Kind kind, const Targets *targets,
              real *y_out, int n_threads) except -1:
     """Both passes over all of x; y_out may be x, or NULL when only the losses are wanted."""
-    cdef Py_ssize_t task
+    cdef Py_ssize_t task, begin, end, step = block_of(&lay, lay.n_units, n_threads), n_tasks = lay.n_units * lay.n_parts
     cdef double[:, :, ::1] memory
     cdef LseState *states
     cdef const unsigned char[::1] line_memory
@@ -201,8 +202,11 @@ cdef int run(const real *x, const real *soft, Py_ssize_t soft_stride, Layout lay
     if lay.n_outer * lay.n * lay.n_inner <= SERIAL_SIZE:
         n_threads = 1
     if not shares_parts(&lay, n_threads):
-        for task in prange(lay.n_units, num_threads=n_threads, schedule="static", nogil=True):
-            unit_task(x, soft, soft_stride, &lay, task, kind, targets, y_out)
+        for begin in range(0, lay.n_units, step):
+            end = min(begin + step, lay.n_units)
+            for task in prange(begin, end, num_threads=n_threads, schedule="static", nogil=True):
+                unit_task(x, soft, soft_stride, &lay, task, kind, targets, y_out)
+            PyErr_CheckSignals()
         return 0
     memory = np.empty((lay.n_parts, lay.n_outer * lay.n_inner, 3))
     states = <LseState *>&memory[0, 0, 0]
@@ -211,9 +215,14 @@ cdef int run(const real *x, const real *soft, Py_ssize_t soft_stride, Layout lay
     lines = <Line *>&line_memory[0]
     for task in prange(lay.n_units, num_threads=n_threads, schedule="static", nogil=True):
         lines_task(x, soft, soft_stride, &lay, task, kind, targets, states, lines)
-    if y_out != NULL:
-        for task in prange(lay.n_units * lay.n_parts, num_threads=n_threads, schedule="static", nogil=True):
-            finish_task(x, soft, soft_stride, &lay, lay.n_units * lay.n_parts - 1 - task, kind, targets, lines, y_out)
+    if y_out == NULL:
+        return 0
+    step = block_of(&lay, n_tasks, n_threads)
+    for begin in range(0, n_tasks, step):
+        end = min(begin + step, n_tasks)
+        for task in prange(begin, end, num_threads=n_threads, schedule="static", nogil=True):
+            finish_task(x, soft, soft_stride, &lay, n_tasks - 1 - task, kind, targets, lines, y_out)
+        PyErr_CheckSignals()
     return 0
 
 
@@ -257,17 +266,25 @@ def softmax(
     cdef Layout lay = layout_of(x.shape[0], x.shape[1], x.shape[2])
     cdef const real *x_ptr = &x[0, 0, 0]
     cdef real *y_ptr = &y_out[0, 0, 0]
-    cdef Py_ssize_t task, width
+    cdef Py_ssize_t task, width, begin, end, step, n_tasks
     if lay.n_outer * lay.n * lay.n_inner <= SERIAL_SIZE:
         n_threads = 1
     if lay.n_inner == 1 and lay.n <= CACHED_BYTES // <Py_ssize_t>sizeof(real):
-        for task in prange(lay.n_units, num_threads=n_threads, schedule="static", nogil=True):
-            cached_rows_task(x_ptr, &lay, task, log, y_ptr)
+        step = block_of(&lay, lay.n_units, n_threads)
+        for begin in range(0, lay.n_units, step):
+            end = min(begin + step, lay.n_units)
+            for task in prange(begin, end, num_threads=n_threads, schedule="static", nogil=True):
+                cached_rows_task(x_ptr, &lay, task, log, y_ptr)
+            PyErr_CheckSignals()
     elif lay.n_inner > 1 and lay.n <= CACHED_COLUMN:
         width = ROW_PART // lay.n
-        for task in prange(lay.n_outer * ceil_div(lay.n_inner, width), num_threads=n_threads, schedule="static",
-                           nogil=True):
-            cached_columns_task(x_ptr, &lay, width, task, log, y_ptr)
+        n_tasks = lay.n_outer * ceil_div(lay.n_inner, width)
+        step = block_of(&lay, n_tasks, n_threads)
+        for begin in range(0, n_tasks, step):
+            end = min(begin + step, n_tasks)
+            for task in prange(begin, end, num_threads=n_threads, schedule="static", nogil=True):
+                cached_columns_task(x_ptr, &lay, width, task, log, y_ptr)
+            PyErr_CheckSignals()
     else:
         run(x_ptr, <const real *>NULL, 0, lay, LOG_SOFTMAX if log else SOFTMAX, NULL, y_ptr, n_threads)
 

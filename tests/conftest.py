@@ -7,6 +7,12 @@ import scipy.sparse as sp
 from fastsoftmax import _reference, _rowops, _threads, sampled_cross_entropy
 
 
+def pytest_configure(config):
+    """Marks of SciPy's own tests, which test_scipy_logsumexp.py loads."""
+    for name in ("skip_xp_backends", "xfail_xp_backends", "array_api_backends", "uses_xp_capabilities"):
+        config.addinivalue_line("markers", f"{name}: SciPy's")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def outside_the_checkout(tmp_path_factory):
     """The processes that tests start must import the installed package, not the checkout's, which may not be built."""

@@ -176,23 +176,6 @@ def test_gradients_are_the_derivatives_of_the_loss(problem, numerical_gradient, 
         assert_allclose(analytic, numerical_gradient(loss, a), rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
-def test_as_torch(options):
-    torch = pytest.importorskip("torch")
-    X, W, bias, target = dense_problem(50, 600, 20)
-    options = options_for(options, 600)
-    loss, gradients = linear_cross_entropy(X, W, target, bias, return_grad=True, **options)
-    tensors = [torch.from_numpy(a).requires_grad_() for a in (X, W, bias)]
-    if "weight" in options:
-        options["weight"] = torch.from_numpy(options["weight"])
-    logits = tensors[0] @ tensors[1].T + tensors[2]
-    expected = torch.nn.functional.cross_entropy(logits, torch.from_numpy(target), **options)
-    expected.sum().backward()
-    assert_allclose(loss, expected.detach().numpy(), rtol=1e-12)
-    for ours, tensor in zip(gradients, tensors, strict=True):
-        assert_allclose(ours, tensor.grad.numpy(), rtol=1e-9, atol=1e-13)
-
-
 def test_the_loss_keeps_its_digits_where_the_target_is_certain(isa):
     """1 - p below the float32 spacing at 1: neither the loss nor its gradient may vanish."""
     W, target = np.array([[40.0], [0.0], [0.0]], np.float32), np.array([0])

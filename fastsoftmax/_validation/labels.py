@@ -106,6 +106,13 @@ def _check_integral(name, y, rows):
         raise ValueError(
             f"Unknown label type: {name} must hold class labels, got {y[bad[0]]} at position {rows[bad[0]]}{hint}"
         )
+    bits = np.finfo(y.dtype).nmant + 1
+    bad = np.flatnonzero(np.abs(y) > 2.0**bits)
+    if bad.size:
+        raise ValueError(
+            f"{name} holds {y[bad[0]]} at position {rows[bad[0]]}: {y.dtype} does not tell integers beyond 2**{bits} apart; "
+            "give it as integers"
+        )
 
 
 def _check_none_missing(name, missing, y, rows):

@@ -1,0 +1,462 @@
+"""What users of other libraries complain of most, tried on this one; docs/complaints.md has the table of all."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from numpy.testing import assert_allclose, assert_array_equal
+
+import fastsoftmax as fs
+from fastsoftmax import SoftmaxClassifier, _memory, metrics, samplers
+
+ROOT = Path(__file__).parents[1]
+
+
+def rows(n_rows, n_features, n_classes, dtype=np.float32, seed=0):
+    """Sparse X and class codes, each code at least once."""
+    rng = np.random.default_rng(seed)
+    X = sp.random_array((n_rows, n_features), density=min(1, 8 / n_features), format="csr", rng=rng, dtype=dtype)
+    return X, rng.permutation(np.resize(np.arange(n_classes), n_rows))
+
+
+def run(program, *arguments, timeout=120, **environment):
+    """What a fresh Python prints; an error where it fails, or hangs."""
+    command = [sys.executable, "-W", "ignore", "-c", program, *map(str, arguments)]
+    return subprocess.run(
+        command, env=os.environ | environment, timeout=timeout, check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+
+
+# -- memory --
+
+
+def test_no_array_of_samples_times_classes():
+    """2,000 x 30,000 probabilities would be 229 MiB."""
+    X, y = rows(2000, 40, 30_000)
+    W = np.random.default_rng(0).standard_normal((30_000, 40)).astype(np.float32)
+    few = {"hidden_size": 8, "direct": None, "max_iter": 1, "calibration_fraction": 0.0, "working_memory": 1 << 20}
+    tracemalloc.start()
+    try:
+        fs.linear_cross_entropy(X.toarray(), W, y % 1000, return_grad=True, working_memory=1 << 20)
+        fs.linear_topk(X, W, 5)
+        for loss in ("softmax", "sampled_softmax"):
+            model = SoftmaxClassifier(loss=loss, random_state=0, **few).fit(X, y)
+            model.predict_topk(X, 5)
+            model.score(X, y)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 60 * 2**20
+
+
+def test_float32_stays_float32():
+    """Neither weights nor a copy of X in float64."""
+    X, y = rows(4000, 2000, 10)
+    X = X.toarray()
+    model = SoftmaxClassifier(direct="dense", max_iter=1, random_state=0, working_memory=1 << 20, n_threads=1)
+    tracemalloc.start()
+    try:
+        model.fit(X, y)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < X.nbytes / 2
+    assert model.coef_.dtype == model.predict_proba(X).dtype == np.float32
+
+
+@pytest.mark.slow
+@pytest.mark.skipif((_memory.available() or np.inf) < 14 * 2**30, reason="needs 10 GiB of memory")
+def test_more_than_two_to_the_31_elements():
+    """One array of 2**31 + 2**17 logits, its last row apart from the others; 8 GiB."""
+    n, k = 2**14 + 1, 2**17
+    x = np.zeros((n, k), np.float32)
+    x[-1] = 1
+    x[-1, -1] = 30
+    last = np.log((k - 1) * np.e + np.exp(30.0))
+    assert_allclose(fs.logsumexp(x, axis=1)[[0, -2, -1]], [np.log(k), np.log(k), last], rtol=1e-6)
+    assert_allclose(fs.logsumexp(x), np.log((n - 1.0) * k + np.exp(last)), rtol=1e-6)
+    target = np.full(n, k - 1)
+    assert_allclose(fs.cross_entropy(x, target, reduction="none")[[0, -1]], [np.log(k), last - 30], rtol=1e-6)
+    assert fs.softmax(x, axis=1, out=x) is x
+    assert_allclose(x[[0, -2, -1], [-1, 0, -1]], [1 / k, 1 / k, np.exp(30 - last)], rtol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif((_memory.available() or np.inf) < 14 * 2**30, reason="needs 10 GiB of memory")
+def test_more_than_two_to_the_31_weights():
+    """W of 2**31 + 2**12 weights, 8 GiB: the classes beyond, and pairs of row and class beyond."""
+    k, d = 2**19 + 1, 2**12
+    W = np.zeros((k, d), np.float32)
+    W[-1, -1] = 20
+    X = sp.csr_array(([1.0], ([4200], [d - 1])), shape=(4201, d), dtype=np.float32)
+    class_ids, log_proba = fs.linear_topk(X[-1:], W, 2)
+    assert_array_equal(class_ids, [[k - 1, 0]])
+    assert_allclose(log_proba[0, 0], 20 - np.log(k - 1 + np.exp(20.0)), rtol=1e-5)
+    assert_allclose(fs.linear_logsumexp(X[-2:].toarray(), W), [np.log(k), np.log(k - 1 + np.exp(20.0))], rtol=1e-6)
+    W = W[:, -4:].copy()  # and n k > 2**31 without an array of it
+    class_ids, _ = fs.linear_topk(X[:, -4:], W, 1)
+    assert_array_equal(class_ids[[0, -1], 0], [0, k - 1])
+
+
+# -- numbers --
+
+
+def test_probabilities_at_very_negative_scores():
+    """Independent sigmoids that are all zero cannot be normalised; a softmax can."""
+    X, y = rows(60, 20, 6)
+    model = SoftmaxClassifier(direct="dense", random_state=0, max_iter=2).fit(X, y)
+    model._model.bias -= 1e30
+    for p in (model.predict_proba(X), np.exp(model.predict_log_proba(X))):
+        assert_allclose(p.sum(axis=1), 1, rtol=1e-5)
+    for scores in (np.full((2, 4), -1e30, np.float32), np.array([[-1e4, -1e4, -2e4, -np.inf]])):
+        assert_allclose(fs.softmax(scores, axis=1).sum(axis=1), 1)
+    assert_allclose(fs.cross_entropy(np.array([[-1e4, -2e4]]), [1]), 1e4)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_loss_of_large_logits(dtype):
+    logits = np.full((1, 2), 1e8, dtype)
+    assert_allclose(fs.cross_entropy(logits, [1]), np.log(2), rtol=1e-6)
+    assert_allclose(fs.linear_cross_entropy(np.ones((1, 1), dtype), logits.T.copy(), [1]), np.log(2), rtol=1e-6)
+
+
+def test_the_reported_loss_is_the_loss():
+    """Of a step too small to change anything; and the bar's number does not stop growing, since it is a mean."""
+    X, y = rows(1000, 30, 7)
+    options = {"direct": "dense", "dtype": "float64", "optimizer": "sgd", "learning_rate": 1e-12, "max_iter": 3}
+    model = SoftmaxClassifier(loss="softmax", gradient_threshold=0.0, random_state=0, **options).fit(X, y)
+    assert_allclose(model.loss_curve_, metrics.log_loss(model.target_log_proba(X, y)), rtol=1e-9)
+
+
+# -- input --
+
+
+def mapped(a, folder):
+    """The array, or the arrays of the sparse matrix, from files that cannot be written to."""
+    if sp.issparse(a):
+        other = type(a)(a.shape, dtype=a.dtype)
+        other.data, other.indices, other.indptr = (mapped(part, folder) for part in (a.data, a.indices, a.indptr))
+        return other
+    path = folder / f"{len(list(folder.iterdir()))}.npy"
+    np.save(path, a)
+    return np.load(path, mmap_mode="r")
+
+
+def test_read_only_and_memory_mapped_input(tmp_path):
+    """Every public function and method."""
+    X, y = rows(300, 40, 12)
+    rng = np.random.default_rng(0)
+    W = rng.standard_normal((12, 40)).astype(np.float32)
+    dense, X, y, W, bias, weight, sample_weight, p = (
+        mapped(a, tmp_path) for a in (X.toarray(), X, y, W, W[:, 0].copy(), rng.random(12), rng.random(300), W[:, :12])
+    )
+    for function in (fs.logsumexp, fs.softmax, fs.log_softmax):
+        function(W)
+        function(W, axis=1)
+    fs.logsumexp(W, b=np.abs(W))
+    fs.cross_entropy(W[:, :12], y[:12], weight=weight, return_grad=True)
+    fs.cross_entropy(p, fs.softmax(p, axis=1), weight=weight, return_grad=True)
+    for rows_ in (dense, X):
+        fs.linear_logsumexp(rows_, W, bias)
+        fs.linear_topk(rows_, W, 3, bias)
+        fs.linear_cross_entropy(rows_, W, y, bias, weight=weight, return_grad=True)
+        class_ids = mapped(np.arange(5), tmp_path)
+        fs.sampled_cross_entropy(rows_, W, y, bias, class_ids=class_ids, log_expected_counts=bias[:5], return_grad=True)
+    counts = fs.support(X, y)
+    sparse_W = mapped(sp.csc_array(counts), tmp_path)
+    fs.linear_cross_entropy(X, sparse_W, y, bias, return_grad=True)
+    fs.linear_topk(X, sparse_W, 3, bias)
+    samplers.Unigram(weight).draw_for(5, rng, y)
+    terms = [{"direct": "dense"}, {"direct": "sparse"}, {"direct": None, "hidden_size": 8}]
+    terms += [{"direct": "sparse", "hidden_size": 8, "joint": joint} for joint in (False, True)]
+    for params in terms:
+        model = SoftmaxClassifier(random_state=0, max_iter=2, **params).fit(X, y, sample_weight)
+        model.partial_fit(X, y, sample_weight=sample_weight)
+        if params["direct"] != "dense":
+            model.calibrate(X, y, sample_weight)
+        for method in ("predict", "predict_topk", "predict_proba", "predict_log_proba", "decision_function"):
+            getattr(model, method)(X)
+            getattr(model, method)(dense)
+        model.score(X, y, sample_weight)
+        model.target_log_proba(X, y)
+        metrics.evaluate(model, X, y, ks=(1, 3))
+    SoftmaxClassifier(direct="dense", max_iter=2).fit(dense, y)
+    SoftmaxClassifier(direct="sparse", random_state=0).fit(X, y, coef_init=sparse_W, intercept_init=bias)
+
+
+# -- labels --
+
+
+def test_no_label_is_lost():
+    """Neither rare ones nor those of rows without features, and large integers stay what they are."""
+    X, y = rows(50, 20, 50)
+    X = sp.csr_array(X.toarray() * (np.arange(50) % 7 > 0)[:, None])
+    labels = np.array([2**62 + k for k in range(50)])
+    for y_given in (labels[y], labels[y].tolist(), np.array([f"label {k}" for k in y])):
+        model = SoftmaxClassifier(random_state=0, max_iter=1, min_count=5).fit(X, y_given)
+        assert_array_equal(model.classes_, np.unique(y_given))
+        assert sorted(model.predict_topk(X[:1], 50)[0][0]) == sorted(set(np.asarray(y_given).tolist()))
+    for y_given in ([2**63, 2**63 + 1, -1], np.array([2.0**60, 1, 2])):  # NumPy makes floats of the list
+        with pytest.raises(
+            ValueError, match=r"y holds .* at position 0: float64 does not tell integers beyond 2\*\*53"
+        ):
+            SoftmaxClassifier().fit(X[:3], y_given)
+
+
+def test_long_labels_are_not_cut():
+    X, y = rows(40, 20, 4)
+    labels = np.array(["x" * 500 + str(k) for k in range(4)])
+    model = SoftmaxClassifier(random_state=0, max_iter=1).fit(X, labels[y])
+    assert set(model.predict(X)) <= set(labels)
+    model.partial_fit(X, labels[y])
+    model = SoftmaxClassifier(random_state=0).partial_fit(X[:5], ["a", "b", "a", "b", "a"], classes=["a", "b", *labels])
+    assert_array_equal(model.classes_, sorted(["a", "b", *labels]))
+    model.partial_fit(X, labels[y])
+
+
+def test_partial_fit_of_batches_without_all_classes():
+    """A label not told of before is an error, one that a batch lacks is none; both leave the others' weights finite."""
+    X, y = rows(90, 20, 9)
+    order = np.argsort(y)  # each batch has three classes
+    for params in ({"direct": "dense"}, {"direct": "sparse"}, {"direct": None, "hidden_size": 8}):
+        model = SoftmaxClassifier(random_state=0, **params)
+        for batch in np.split(order, 3):
+            model.partial_fit(X[batch], y[batch], classes=np.arange(9)[::-1])
+        assert_array_equal(model.classes_, np.arange(9))
+        assert model.predict_proba(X).shape == (90, 9)
+        with pytest.raises(ValueError, match=r"y holds .*9.* at position 1, which is not among the 9 classes"):
+            model.partial_fit(X[:3], [0, 9, 1])
+
+
+def test_topk_has_k_columns():
+    """Distinct classes, the first of any k the first of a larger one."""
+    X, y = rows(30, 20, 11)
+    X.data[:] = 1  # so that there are ties
+    for params in ({"direct": "dense"}, {"direct": "sparse"}, {"direct": None, "hidden_size": 4}):
+        model = SoftmaxClassifier(random_state=0, max_iter=1, **params).fit(X, y)
+        all_labels, all_log_proba = model.predict_topk(X, 11)
+        assert_array_equal(np.sort(all_labels, axis=1), np.tile(np.arange(11), (30, 1)))
+        for k in range(1, 11):
+            labels, log_proba = model.predict_topk(X, k)
+            assert labels.shape == log_proba.shape == (30, k)
+            assert_array_equal(labels, all_labels[:, :k])
+            assert_allclose(log_proba, all_log_proba[:, :k], rtol=1e-5)
+
+
+# -- randomness --
+
+SAME_SEED = """
+import hashlib, sys
+import numpy as np, scipy.sparse as sp
+from fastsoftmax import SoftmaxClassifier
+rng = np.random.default_rng(0)
+X = sp.random_array((3000, 400), density=0.03, format="csr", rng=rng, dtype=np.float32)
+y = rng.integers(0, 600, 3000)
+n_threads = int(sys.argv[1]) or None
+low_rank = dict(direct=None, hidden_size=64)
+for params in (
+    dict(loss="softmax", **low_rank), dict(loss="softmax", direct="dense"), dict(direct="sparse"),
+    dict(loss="sampled_softmax", sampler="multi_index", n_negatives=100, **low_rank),
+    dict(loss="sampled_softmax", n_negatives=100, direct="sparse", hidden_size=64, joint=True),
+):
+    model = SoftmaxClassifier(max_iter=2, random_state=0, n_threads=n_threads, **params).fit(X, y)
+    digest = hashlib.sha256()
+    for name, a in sorted(model._model.arrays().items()):
+        digest.update(np.ascontiguousarray(a).tobytes())
+    digest.update(model.predict_proba(X[:100]).tobytes())
+    print(digest.hexdigest())
+"""
+
+
+def test_same_seed_same_bits_in_another_process():
+    """With other numbers of threads of OpenMP and BLAS, and other hashes of strings."""
+    one = run(SAME_SEED, 1, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", PYTHONHASHSEED="1")
+    assert len(set(one.split())) == 5
+    assert run(SAME_SEED, 3, OMP_NUM_THREADS="2", OPENBLAS_NUM_THREADS="2", PYTHONHASHSEED="2") == one
+    assert run(SAME_SEED, 0, OMP_NUM_THREADS="2", PYTHONHASHSEED="3") == one
+
+
+# -- progress and interruption --
+
+
+def test_progress_is_shown(capfd):
+    X, y = rows(300, 20, 5)
+    SoftmaxClassifier(random_state=0, max_iter=3, verbose=1).fit(X, y)
+    shown = capfd.readouterr().err
+    for part in ("epoch 3/3", "100%", "rows/s"):
+        assert part in shown
+    SoftmaxClassifier(random_state=0, max_iter=3).fit(X, y)
+    assert capfd.readouterr() == ("", "")
+
+
+INTERRUPTED = """
+import sys, time
+import numpy as np, scipy.sparse as sp
+import fastsoftmax as fs
+rng = np.random.default_rng(0)
+n, k, d = 100_000, 200_000, 64
+X, W = rng.standard_normal((n, d), np.float32), rng.standard_normal((k, d), np.float32)
+S = sp.csr_array((np.ones(8 * n, np.float32), rng.integers(0, 5000, 8 * n), np.arange(0, 8 * n + 1, 8)), (n, 5000))
+y = np.resize(np.arange(k // 4), n)
+sampled = fs.SoftmaxClassifier(hidden_size=64, direct=None, max_iter=10**6, calibration_fraction=0.0)
+support = fs.SoftmaxClassifier(direct="sparse", max_iter=10**6)
+work = {
+    "fit, sampled": lambda: sampled.fit(S, y),
+    "fit, sparse": lambda: support.fit(S, y),
+    "predict_topk": lambda: [sampled.predict_topk(S, 5) for _ in range(10)],
+    "predict_topk, sparse": lambda: [support.predict_topk(S, 5) for _ in range(100)],
+    "linear_topk": lambda: fs.linear_topk(X, W, 5),
+    "linear_logsumexp": lambda: fs.linear_logsumexp(X, W),
+    "linear_cross_entropy": lambda: fs.linear_cross_entropy(X, W, y, return_grad=True),
+}
+for name in work:
+    print(name, flush=True)
+    try:
+        work[name]()
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+    else:
+        print("finished", flush=True)
+for model in (sampled, support):
+    assert np.isfinite(model.predict_topk(S[:10], 3)[1]).all()
+    model.partial_fit(S[:500], y[:500])
+assert np.isfinite(fs.linear_cross_entropy(X[:100], W, y[:100]))
+print("usable")
+"""
+
+
+def test_ctrl_c():
+    """Each of these takes minutes, and ends soon after the signal; what was interrupted can be used."""
+    waited = {}
+    with subprocess.Popen([sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            while (name := process.stdout.readline()) != "usable\n":
+                time.sleep(1.5 if name.startswith("fit") else 0.6)
+                sent = time.monotonic()
+                process.send_signal(signal.SIGINT)
+                assert process.stdout.readline() == "interrupted\n", name
+                waited[name] = time.monotonic() - sent
+            assert process.wait(timeout=60) == 0
+        finally:
+            process.kill()
+    assert len(waited) == 7
+    assert max(waited.values()) < 5, waited  # a tenth of a second where no other process wants the CPUs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", [(1 << 12, 1 << 17), (1 << 29,), (1 << 25, 1 << 4)], ids=str)
+def test_ctrl_c_in_large_arrays(shape):
+    """Signals are seen between blocks: the rest of the array stays as it was."""
+    x = np.zeros(shape, np.float32)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    for n_threads in (1, 2):
+        x.fill(7)
+        before = signal.signal(signal.SIGALRM, interrupt)
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                fs.softmax(x, axis=-1, out=x, n_threads=n_threads)
+        finally:
+            signal.signal(signal.SIGALRM, before)
+        assert (x.reshape(-1)[[0, -1]] == 7).any()
+        x.fill(7)
+        assert_allclose(fs.logsumexp(x, n_threads=n_threads), 7 + np.log(x.size), rtol=1e-6)
+
+
+# -- processes --
+
+FORK = """
+import multiprocessing, sys, threading
+import numpy as np, scipy.sparse as sp
+import fastsoftmax as fs
+rng = np.random.default_rng(0)
+X = sp.random_array((600, 300), density=0.05, format="csr", rng=rng, dtype=np.float32)
+y = rng.integers(0, 400, 600)
+W = rng.standard_normal((5000, 64)).astype(np.float32)
+
+def work(seed):
+    A = rng.standard_normal((300, 300))
+    A @ A  # BLAS of the process
+    fs.logsumexp(np.zeros((8, 100_000)), axis=1, n_threads=2)
+    fs.linear_cross_entropy(W[:500], W, np.arange(500), return_grad=True, n_threads=2)
+    total = 0.0
+    for params in (dict(hidden_size=64, direct=None), dict(direct="sparse"), dict(direct="sparse", hidden_size=32)):
+        model = fs.SoftmaxClassifier(random_state=seed, max_iter=2, n_threads=2, **params).fit(X, y)
+        total += float(model.target_log_proba(X, y).sum()) + float(model.predict_topk(X, 3)[1].sum())
+    return total
+"""
+MULTIPROCESSING = """
+expected = [work(seed) for seed in range(4)]  # OpenMP and BLAS have run
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    assert pool.map_async(work, range(4)).get(timeout=100) == expected
+assert work(0) == expected[0]
+"""
+JOBLIB = """
+from joblib import Parallel, delayed
+expected = [work(seed) for seed in range(4)]
+for backend in ("loky", "multiprocessing", "threading"):
+    assert Parallel(n_jobs=2, backend=backend, timeout=100)(delayed(work)(seed) for seed in range(4)) == expected, backend
+from sklearn.model_selection import GridSearchCV
+search = GridSearchCV(fs.SoftmaxClassifier(max_iter=2, random_state=0), {"batch_size": [50, 100]}, cv=2, n_jobs=2)
+search.fit(X, y % 5).predict(X)
+"""
+WHILE_TRAINING = """
+expected = work(0)
+stop = threading.Event()
+def train():
+    while not stop.is_set():
+        fs.SoftmaxClassifier(hidden_size=64, direct=None, max_iter=5, random_state=0).fit(X, y)
+        fs.logsumexp(np.zeros((200, 100_000)), axis=1)
+thread = threading.Thread(target=train, daemon=True)
+thread.start()
+context = multiprocessing.get_context("fork")
+def child(queue):
+    queue.put(work(0))
+for _ in range(6):
+    queue = context.SimpleQueue()
+    process = context.Process(target=child, args=(queue,))
+    process.start()
+    process.join(30)
+    assert process.exitcode == 0, process.exitcode
+    assert queue.get() == expected
+stop.set()
+thread.join(60)
+assert work(0) == expected
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks with threads are safe on Linux alone")
+@pytest.mark.parametrize(
+    "how", [MULTIPROCESSING, JOBLIB, WHILE_TRAINING], ids=["multiprocessing", "joblib", "training"]
+)
+def test_fork_after_openmp_ran(how):
+    """Children run on one thread, and come to the same bits; the parent goes on with all of its own."""
+    run(FORK + how, timeout=180, JOBLIB_START_METHOD="fork")
+
+
+# -- the table --
+
+
+def test_the_table_names_tests_that_exist():
+    path = ROOT / "docs" / "complaints.md"
+    if not path.exists():
+        pytest.skip("no docs beside the tests")
+    lines = [line for line in path.read_text().splitlines() if re.match(r"\| *\d+ *\|", line)]
+    assert [int(line.split("|")[1]) for line in lines] == list(range(1, 29))
+    for line in lines:
+        tests = re.findall(r"`(\w+)\.py::(\w+)`", line)
+        assert tests, line
+        for file, test in tests:
+            source = (ROOT / "tests" / f"{file}.py").read_text()
+            assert re.search(rf"^def {test}\(", source, re.MULTILINE), f"{file}.py has no {test}"
