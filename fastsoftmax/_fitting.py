@@ -2,8 +2,10 @@
 
 import numpy as np
 
-from fastsoftmax import _calibration, _parts, _start, optimizers, samplers
+from fastsoftmax import _allocation, _calibration, _checkpoint, _parts, _start, optimizers, samplers
 from fastsoftmax import _validation as v
+from fastsoftmax._row_subset import RowSubset
+from fastsoftmax._state import generator
 from fastsoftmax._training import EarlyStopping, Progress, Trainer
 from fastsoftmax.sampled import LOSSES
 
@@ -55,7 +57,8 @@ class Fitting:
         self.alpha_, self.class_alpha_ = plan.alpha, plan.class_alpha
         self.classes_, self.n_features_in_ = classes, X.shape[1]
         self._class_counts, self._rng = class_counts, rng
-        self._sampler = self._sampler_given = None  # made when training begins
+        self._sampler = self._sampler_given = None  # made when training begins,
+        self._sampler_state = None  # and set to this if there is one
         self.loss_curve_, self.validation_curve_, self.calibration_ = [], [], {}
 
     def _trainer(self, X, codes, weight, n_epochs=None, comes_again=False):
@@ -63,6 +66,7 @@ class Fitting:
         self._check_sampling(self.loss_, len(self.classes_))
         optimizer = self._optimizer(self.alpha_, self.class_alpha_)
         is_new = self._model.pattern is not None and "W" not in self._model.state
+        self._model.allocator = _allocation.of(self.weights_dir)
         self._model.prepare(optimizer)
         if is_new and "W" in self._model.state:
             self._model.state["W"].fill(self._damping)
@@ -70,10 +74,11 @@ class Fitting:
         common = {"batch_size": self.batch_size, "rng": self._rng, "loss_curve": self.loss_curve_}
         return Trainer(parts, codes, weight, **common)
 
-    def _resume(self):
-        """Make a loaded model ready for partial_fit: with a new random generator."""
-        self._rng = v.check_rng("random_state", self.random_state)
+    def _resume(self, rng_state, sampler_state):
+        """Make a loaded model ready for partial_fit; rng_state : of the generator, or None: a new one."""
+        self._rng = v.check_rng("random_state", self.random_state) if rng_state is None else generator(rng_state)
         self._sampler = self._sampler_given = None
+        self._sampler_state = sampler_state
 
     def _check_sampling(self, loss, n_classes):
         if loss in LOSSES and samplers.draws_negatives(self.sampler):
@@ -82,7 +87,16 @@ class Fitting:
     def _calibrate(self, X, codes, weight):
         self.calibration_ = _calibration.calibrate(self._runner(X), codes, weight, self._model.prior)
 
-    def _train(self, X, codes, weight, valid=None):
+    def _checkpoint(self, X, codes, weight, classes, rng):
+        """The Checkpoint of `fit` on these checked rows, or None; where there is a file, `rng` begins as it did there."""
+        if self.checkpoint is None:
+            return None
+        v.check_can_resume("sampler", self.sampler)
+        identity = _checkpoint.identity(self, X, codes, weight, classes)
+        seeded = self.random_state is not None
+        return _checkpoint.Checkpoint(self.checkpoint, self.checkpoint_every, identity, rng, seeded=seeded)
+
+    def _train(self, X, codes, weight, valid=None, checkpoint=None, plan=None):
         """All epochs of `fit`; of the held-out rows `valid`, if there are any, the best one's model stays."""
         if self._stays():
             return
@@ -92,6 +106,9 @@ class Fitting:
             watchers.append(EarlyStopping(self._model, loss, self.n_iter_no_change, curve))
         n_epochs = self.max_iter if self.schedule == "linear" else None
         trainer = self._trainer(X, codes, weight, n_epochs, comes_again=self.max_iter > 1)
+        if checkpoint is not None:
+            checkpoint.resume(trainer, watchers, self._model, plan)
+            watchers = [*watchers, checkpoint]
         trainer.run(self.max_iter, watchers)
         trainer.check_finite()
 
@@ -104,10 +121,14 @@ class Fitting:
         return [Progress(X.shape[0], n_epochs)] if self.verbose else []
 
 
-def hold_out(X, codes, weight, size, rng):
-    """(X, codes, weight) of the training rows, and of the held-out rows; `size` is their share or number."""
+def hold_out(X, codes, weight, size, rng, *, copy):
+    """(X, codes, weight) of the training rows, and of the held-out rows; `size` is their share or number.
+
+    copy : whether the rows of X are copied, else they are RowSubsets
+    """
     from sklearn.model_selection import train_test_split
 
     seed = int(rng.integers(np.iinfo(np.int32).max))
-    split = train_test_split(X, codes, weight, test_size=size, random_state=seed)
-    return split[::2], split[1::2]
+    take = (lambda ids: X[ids]) if copy else (lambda ids: RowSubset(X, ids))
+    both = train_test_split(np.arange(X.shape[0]), test_size=size, random_state=seed)
+    return tuple((take(ids), codes[ids], weight[ids]) for ids in both)

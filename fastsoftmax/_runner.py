@@ -5,13 +5,13 @@ from functools import cached_property
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from fastsoftmax import _head, _lowrank, _threads
+from fastsoftmax import _head, _lowrank, _row_subset, _threads
 from fastsoftmax._batch import RowReader
 from fastsoftmax._sparse_head import Base, SparseForward
 
 
 class Runner:
-    """Runs a Model over the rows of one checked X: threads, scratch and row reader held ready.
+    """Runs a Model over the rows of one checked X, or of a RowSubset: threads, scratch and row reader held ready.
 
     A dense X stays dense where the model is a dense direct term alone, else it goes batch by batch as CSR. All classes (or
     the candidates) are gone through in tiles; a sparse direct term adds to the logits of those that a row touches.
@@ -19,25 +19,35 @@ class Runner:
 
     def __init__(self, model, X, *, n_threads, working_memory=_head.WORKING_MEMORY):
         self.model, self.X = model, X
+        self.n_rows = X.shape[0]
+        self._X, self._ids = _row_subset.parts(X)
         self.n_threads, self.working_memory = n_threads, working_memory
         self.workspace = _head.Workspace()
-        self.dense_input = isinstance(X, np.ndarray)
+        self.dense_input = isinstance(self._X, np.ndarray)
         self.dense_direct = self.dense_input and model.E is None and model.pattern is None
         if not self.dense_direct:
             self.reader = RowReader(X.shape[1])
         self.hidden_runner = None  # where the low-rank term has but the first columns of X
         if model.E is not None and len(model.E) < X.shape[1]:
-            self.hidden_runner = Runner(model.low_rank(), X[:, : len(model.E)], n_threads=n_threads)
+            self.hidden_runner = Runner(model.low_rank(), self._first_columns(len(model.E)), n_threads=n_threads)
 
     @cached_property
     def no_bias(self):
         """What a sparse direct term is touched beside where the tiles have the bias."""
         return Base(np.zeros_like(self.model.bias), self.n_threads)
 
+    def _first_columns(self, n):
+        X = self._X[:, :n]
+        return X if self._ids is None else _row_subset.RowSubset(X, self._ids)
+
+    def _dense_rows(self, rows):
+        return self._X[rows if self._ids is None else self._ids[rows]]
+
     def _batch(self, rows):
         if not self.dense_input:
-            return self.reader.take(self.X.indptr, self.X.indices, self.X.data, rows)
-        block = csr_matrix(self.X[rows])
+            ids = rows if self._ids is None else self._ids[rows]
+            return self.reader.take(self._X.indptr, self._X.indices, self._X.data, ids)
+        block = csr_matrix(self._dense_rows(rows))
         return self.reader.take(block.indptr, block.indices, block.data, np.arange(len(rows)))
 
     def terms(self, rows, class_ids=None):
@@ -46,7 +56,7 @@ class Runner:
         n_candidates = model.n_classes if class_ids is None else len(class_ids)
         common = {"bias": model.bias, "class_ids": class_ids}
         if self.dense_direct:
-            return _head.Terms(n_rows, n_candidates, hidden=self.X[rows], V=model.W, **common)
+            return _head.Terms(n_rows, n_candidates, hidden=self._dense_rows(rows), V=model.W, **common)
         batch = self._batch(rows)
         hidden = None if model.E is None else self._project(self._hidden_batch(batch, rows), model.E, "hidden")
         if model.pattern is None:
@@ -94,7 +104,7 @@ class Runner:
     def hidden(self, rows):
         """The inputs (n_rows, n_hidden) of the dense output weights: the hidden layer, or dense rows of X."""
         if self.dense_direct:
-            return self.X[rows]
+            return self._dense_rows(rows)
         return self._project(self._hidden_batch(self._batch(rows), rows), self.model.E, "hidden")
 
     def forward(self, rows, target=None, *, candidates=None, memory=0):
@@ -151,20 +161,20 @@ class Runner:
     def chunks(self):
         """Consecutive rows, a moment's work at a time."""
         step = int(np.clip((1 << 29) // self.model.n_classes, 64, 1024))
-        for start in range(0, self.X.shape[0], step):
-            yield np.arange(start, min(start + step, self.X.shape[0]))
+        for start in range(0, self.n_rows, step):
+            yield np.arange(start, min(start + step, self.n_rows))
 
     def topk(self, k):
         """Class codes and log-probabilities (n_samples, k) of all rows, best first."""
-        class_ids = np.empty((self.X.shape[0], k), np.int64)
-        log_proba = np.empty((self.X.shape[0], k), self.model.dtype)
+        class_ids = np.empty((self.n_rows, k), np.int64)
+        log_proba = np.empty((self.n_rows, k), self.model.dtype)
         for rows in self.chunks():
             class_ids[rows], log_proba[rows] = _head.topk(self.terms(rows), k, self.n_threads, self.workspace)
         return class_ids, log_proba
 
     def nll(self, target):
         """(n_samples,) negative log-probabilities of class codes `target` (-1: nan) among all classes."""
-        out = np.empty(self.X.shape[0])
+        out = np.empty(self.n_rows)
         for rows in self.chunks():
             out[rows] = self.forward(rows, target[rows]).nll
         return np.where(target < 0, np.nan, out)

@@ -34,8 +34,9 @@ from fastsoftmax._validation.documents import (
 from fastsoftmax._validation.labels import check_all_labels, check_classes, check_labels, encode_labels
 from fastsoftmax._validation.linear import check_bias, check_sparse_W, check_W, check_X
 from fastsoftmax._validation.metrics import check_log_proba, check_same_length, check_topk, check_true_labels
-from fastsoftmax._validation.resources import check_memory, check_writable
+from fastsoftmax._validation.resources import check_disk, check_memory, check_unchanged, check_writable
 from fastsoftmax._validation.sampling import (
+    check_can_resume,
     check_class_ids,
     check_counted,
     check_counts,
