@@ -51,12 +51,12 @@ class Checkpoint(Watcher):
         self.last = time.monotonic()
         if self.seen is not None:
             self.header, self.tensors = _read(self.path)
-            self._check_same(json.loads(json.dumps(identity)))
+            self._check_same(identity, self.header["identity"])
             self.start = self.header["start"]
             restore_generator(rng, self.start)
 
-    def _check_same(self, identity):
-        before = self.header["identity"]
+    def _check_same(self, identity, before):
+        identity = json.loads(json.dumps(identity))
         for name in dict.fromkeys([*identity, *before]):
             if identity.get(name) != before.get(name):
                 was, now = _short(before.get(name)), _short(identity.get(name))
@@ -72,12 +72,11 @@ class Checkpoint(Watcher):
     def resume(self, trainer, watchers, model, plan):
         """Set all to what the file says, if there is one; before the first step."""
         self.watchers, self.model, self.plan = watchers, model, plan
-        self.identity["the model that training begins at"] = {
-            name: _tensor_file.checksum(a) for name, a in model.arrays_in_c_order().items()
-        }
+        crc32 = {name: _tensor_file.checksum(a) for name, a in model.arrays_in_c_order().items()}
+        self.begins_at = {"the model that training begins at": crc32}
         if self.header is None:
             return
-        self._check_same(json.loads(json.dumps(self.identity)))
+        self._check_same(self.begins_at, self.header["begins_at"])
         try:
             state = joined(self.header["state"], self.tensors)
             model.set_arrays(state["model"])
@@ -104,7 +103,7 @@ class Checkpoint(Watcher):
         }
         values, tensors = split(state)
         header = {"format": FORMAT, "format_version": FORMAT_VERSION, "identity": self.identity, "start": self.start}
-        header |= {"plan": list(self.plan), "state": values}
+        header |= {"begins_at": self.begins_at, "plan": list(self.plan), "state": values}
         v.check_unchanged("checkpoint", self.path, self.seen, _file_id(self.path))
         beside = self.path.parent / f".{self.path.name}.part"  # of one name: what is killed leaves no more than that
         _tensor_file.write(self.path, tensors, header, beside=beside)
