@@ -24,6 +24,8 @@ _LARGEST_CRC = 2**32 - 1
 def write(path, tensors, header, *, default=None, beside=None):
     """Write `tensors` to file `path`, with `header` and their CRC-32 sums (as header["crc32"]) as its metadata.
 
+    The metadata has a CRC-32 sum too.
+
     The file is written beside, synced and then renamed: whatever ends the process leaves the old one or the new one.
 
     Parameters
@@ -64,8 +66,9 @@ def _write(file, tensors, header, default):
         at += a.nbytes
 
     def as_bytes(crc32):
-        metadata = json.dumps(header | {"crc32": crc32}, default=default)
-        return json.dumps({"__metadata__": {"fastsoftmax": metadata}} | entries).encode()
+        text = json.dumps(header | {"crc32": crc32}, default=default)
+        metadata = {"fastsoftmax": text, "fastsoftmax.crc32": f"{zlib.crc32(text.encode()):08x}"}
+        return json.dumps({"__metadata__": metadata} | entries).encode()
 
     n_bytes = -(-len(as_bytes(dict.fromkeys(names, _LARGEST_CRC))) // 8) * 8
     file.write(n_bytes.to_bytes(8, "little") + b" " * n_bytes)
@@ -108,6 +111,14 @@ def _sync_folder(folder):
         pass
     finally:
         os.close(handle)
+
+
+def header(metadata):
+    """The header in the metadata of a file. ValueError where it is damaged."""
+    text = metadata["fastsoftmax"]
+    if metadata.get("fastsoftmax.crc32", found := f"{zlib.crc32(text.encode()):08x}") != found:
+        raise ValueError("a checksum is wrong")
+    return json.loads(text)
 
 
 def mapped(path):

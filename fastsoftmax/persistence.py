@@ -1,7 +1,5 @@
 """Models in files: one safetensors file, with parameters and labels as JSON or tensors. Nothing in it is ever executed."""
 
-import json
-
 import numpy as np
 
 from fastsoftmax import _state, _tensor_file
@@ -157,16 +155,16 @@ def read(path, format, version, *, memory_map=False):
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            if "fastsoftmax" not in metadata:
-                raise ValueError(f"{path}: a safetensors file, but not a fastsoftmax model")
-            header = json.loads(metadata["fastsoftmax"])
+            header = "fastsoftmax" in metadata and _tensor_file.header(metadata)
             tensors = {} if memory_map else {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
         if memory_map:
             tensors = _tensor_file.mapped(path)
     except SafetensorError as error:
         raise ValueError(f"{path}: not a model file, or a damaged one ({error})") from error
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise ValueError(f"{path}: damaged header ({error})") from error
+    if header is False:
+        raise ValueError(f"{path}: a safetensors file, but not a fastsoftmax model")
     if not isinstance(header, dict):
         raise ValueError(f"{path}: damaged header ({type(header).__name__})")
     if header.get("format") != format or header.get("format_version") != version:
