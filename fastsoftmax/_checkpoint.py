@@ -128,7 +128,9 @@ def identity(classifier, X, codes, weight, classes):
 def _describe(value):
     """`value`, where JSON can hold it; else what tells it from others."""
     if isinstance(value, np.generic):
-        return value.item()
+        return _describe(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return repr(value)  # nan is not equal to itself
     if value is None or isinstance(value, (str, int, float)):
         return value
     if isinstance(value, np.ndarray) and value.dtype.kind != "O":
@@ -150,7 +152,10 @@ def _describe(value):
         return getattr(value, "__qualname__", type(value).__qualname__)
     if isinstance(value, np.dtype):
         return value.name
-    return type(value).__qualname__
+    kind = type(value).__qualname__
+    if hasattr(value, "draw"):  # a user's sampler: what it has learned is in the file
+        return kind
+    return [kind, *([name, _describe(a)] for name, a in sorted(getattr(value, "__dict__", {}).items()))]
 
 
 def _short(value):

@@ -58,7 +58,7 @@ class Fitting:
         self.classes_, self.n_features_in_ = classes, X.shape[1]
         self._class_counts, self._rng = class_counts, rng
         self._sampler = self._sampler_given = None  # made when training begins,
-        self._sampler_state = None  # and set to this if there is one
+        self._sampler_state = None  # and set to this, of the sampler of this name, if there is one
         self.loss_curve_, self.validation_curve_, self.calibration_ = [], [], {}
 
     def _trainer(self, X, codes, weight, n_epochs=None, comes_again=False):
@@ -78,7 +78,7 @@ class Fitting:
         """Make a loaded model ready for partial_fit; rng_state : of the generator, or None: a new one."""
         self._rng = v.check_rng("random_state", self.random_state) if rng_state is None else generator(rng_state)
         self._sampler = self._sampler_given = None
-        self._sampler_state = sampler_state
+        self._sampler_state = None if sampler_state is None else (self.sampler, sampler_state)
 
     def _check_sampling(self, loss, n_classes):
         if loss in LOSSES and samplers.draws_negatives(self.sampler):

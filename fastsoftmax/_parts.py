@@ -45,9 +45,9 @@ def _loss(c, runner, sampled):
         return FullSoftmax(c.gradient_threshold)
     if c._sampler is None or c.sampler != c._sampler_given:
         c._sampler, c._sampler_given = samplers.make(c.sampler, c._class_counts, c.loss_), c.sampler
-        if c._sampler_state is not None:
-            c._sampler.restore(c._sampler_state)
-            c._sampler_state = None
+        if c._sampler_state is not None and c._sampler_state[0] == c.sampler:
+            c._sampler.restore(c._sampler_state[1])
+        c._sampler_state = None
     v.check_followed("sampler", c._sampler, runner.has_hidden)
     return sampled(c._sampler, c.n_negatives, c.loss_)
 

@@ -56,8 +56,7 @@ def save(classifier, path, extra=None):
         tensors |= {f"pattern.{name}": a for name, a in pattern._asdict().items()}
     if classifier._model.prior is not None:
         tensors["prior"] = classifier._model.prior
-    state = classifier._sampler_state if classifier._sampler is None else classifier._sampler.state()
-    header["sampler"], states = _state.split(state, "sampler")
+    header["sampler"], states = _state.split(_sampler_state(classifier), "sampler")
     tensors |= states
     header["fortran"] = []
     for name, a in classifier._model.arrays().items():
@@ -66,6 +65,14 @@ def save(classifier, path, extra=None):
             a = a.T
         tensors[name] = a
     _tensor_file.write(path, tensors, header, default=_as_python)
+
+
+def _sampler_state(classifier):
+    """What the sampler has learned; None where there is none, or it is not the one of the parameters any more."""
+    if classifier._sampler is not None:
+        return classifier._sampler.state() if classifier._sampler_given == classifier.sampler else None
+    of, state = classifier._sampler_state or (None, None)
+    return state if of == classifier.sampler else None
 
 
 def _is_numpys(rng):

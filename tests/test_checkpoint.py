@@ -342,6 +342,14 @@ def test_save_is_the_checkpoint_of_partial_fit(path, terms, sampler):
     assert_same(whole.partial_fit(*blocks[0]), SoftmaxClassifier.load(path).partial_fit(*blocks[0]))
 
 
+def test_another_sampler_than_was_saved(path):
+    params = SAMPLED | {"sampler": "learned_unigram"}
+    classifier(**params).fit(X, Y).save(path)
+    model = SoftmaxClassifier.load(path).set_params(sampler="multi_index")
+    model.save(path)  # with no state of a sampler
+    assert_same(model.partial_fit(X, Y), SoftmaxClassifier.load(path).partial_fit(X, Y))
+
+
 PROGRAM = """
 import sys
 sys.path.insert(0, sys.argv[3])
