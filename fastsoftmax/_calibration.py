@@ -68,7 +68,7 @@ def calibrate(runner, targets, weight, prior=None):
 
 
 def _scaled(model, terms, factors):
-    arrays = {name: (factors[name] * a).astype(model.dtype, copy=False) for name, a in terms.items()}
+    arrays = {name: model.allocator.scaled(a, factors[name]) for name, a in terms.items()}
     arrays["bias"] = arrays["bias"] + arrays.pop("prior", 0)
     return Model(E=model.E, pattern=model.pattern, **arrays)
 

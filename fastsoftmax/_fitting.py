@@ -2,9 +2,11 @@
 
 import numpy as np
 
-from fastsoftmax import _calibration, _parts, _start, optimizers, samplers
+from fastsoftmax import _allocation, _calibration, _checkpoint, _parts, _start, optimizers, samplers
 from fastsoftmax import _validation as v
 from fastsoftmax._callbacks import EpochTasks
+from fastsoftmax._row_subset import RowSubset
+from fastsoftmax._state import generator
 from fastsoftmax._training import EarlyStopping, Progress, Trainer
 from fastsoftmax.sampled import LOSSES
 
@@ -58,6 +60,7 @@ class Fitting:
         self._class_counts, self._rng = class_counts, rng
         self._sampler = self._sampler_given = None  # made when training begins,
         self._sampler_rows = 0  # by the class counts of so many rows
+        self._sampler_state = None  # and set to this, of the sampler of this name, if there is one
         self.loss_curve_, self.validation_curve_, self.calibration_ = [], [], {}
 
     def _trainer(self, X, target, weight, n_epochs=None, comes_again=False):
@@ -65,6 +68,7 @@ class Fitting:
         self._check_sampling(self.loss_, len(self.classes_))
         optimizer = self._optimizer(self.alpha_, self.class_alpha_)
         is_new = self._model.pattern is not None and "W" not in self._model.state
+        self._model.allocator = _allocation.of(self.weights_dir)
         self._model.prepare(optimizer)
         if is_new and "W" in self._model.state:
             self._model.state["W"].fill(self._damping)
@@ -72,11 +76,12 @@ class Fitting:
         common = {"batch_size": self.batch_size, "rng": self._rng, "loss_curve": self.loss_curve_}
         return Trainer(parts, target, weight, **common)
 
-    def _resume(self):
-        """Make a loaded model ready for partial_fit: with a new random generator."""
-        self._rng = v.check_rng("random_state", self.random_state)
+    def _resume(self, rng_state, sampler_state):
+        """Make a loaded model ready for partial_fit; rng_state : of the generator, or None: a new one."""
+        self._rng = v.check_rng("random_state", self.random_state) if rng_state is None else generator(rng_state)
         self._sampler = self._sampler_given = None
         self._sampler_rows = 0
+        self._sampler_state = None if sampler_state is None else (self.sampler, sampler_state)
 
     def _check_sampling(self, loss, n_classes):
         if loss in LOSSES and samplers.draws_negatives(self.sampler):
@@ -91,7 +96,16 @@ class Fitting:
         if names is not None:
             self.feature_names_in_ = names
 
-    def _train(self, X, target, weight, valid=None, *, task):
+    def _checkpoint(self, X, target, weight, classes, rng):
+        """The Checkpoint of `fit` on these checked rows, or None; where there is a file, `rng` begins as it did there."""
+        if self.checkpoint is None:
+            return None
+        v.check_can_resume("sampler", self.sampler)
+        identity = _checkpoint.identity(self, X, target, weight, classes)
+        seeded = self.random_state is not None
+        return _checkpoint.Checkpoint(self.checkpoint, self.checkpoint_every, identity, rng, seeded=seeded)
+
+    def _train(self, X, target, weight, valid=None, *, task, checkpoint=None, plan=None):
         """All epochs of `fit`, below `task`; of the held-out rows `valid`, if any, the best one's model stays."""
         if self._stays():
             return
@@ -102,6 +116,9 @@ class Fitting:
         watchers.append(EpochTasks(task, list(watchers)))
         n_epochs = self.max_iter if self.schedule == "linear" else None
         trainer = self._trainer(X, target, weight, n_epochs, comes_again=self.max_iter > 1)
+        if checkpoint is not None:
+            checkpoint.resume(trainer, watchers, self._model, plan)
+            watchers = [*watchers, checkpoint]
         trainer.run(self.max_iter, watchers)
         trainer.check_finite()
 
@@ -114,10 +131,14 @@ class Fitting:
         return [Progress(X.shape[0], n_epochs)] if self.verbose else []
 
 
-def hold_out(X, target, weight, size, rng):
-    """(X, target, weight) of the training rows, and of the held-out rows; `size` is their share or number."""
+def hold_out(X, target, weight, size, rng, *, copy):
+    """(X, target, weight) of the training rows, and of the held-out rows; `size` is their share or number.
+
+    copy : whether the rows of X are copied, else they are RowSubsets
+    """
     from sklearn.model_selection import train_test_split
 
     seed = int(rng.integers(np.iinfo(np.int32).max))
+    take = (lambda rows: X[rows]) if copy else (lambda rows: RowSubset(X, rows))
     parts = train_test_split(np.arange(X.shape[0]), test_size=size, random_state=seed)
-    return tuple((X[rows], target[rows], weight[rows]) for rows in parts)
+    return tuple((take(rows), target[rows], weight[rows]) for rows in parts)

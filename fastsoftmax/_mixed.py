@@ -119,6 +119,13 @@ class Mixed(Sampler):
         for sampler in self.samplers:
             sampler.follow(V, bias)
 
+    def state(self):
+        return {str(s): sampler.state() for s, sampler in enumerate(self.samplers)}
+
+    def restore(self, state):
+        for sampler, its in zip(self.samplers, state.values(), strict=True):
+            sampler.restore(its)
+
     def probabilities(self):
         return sum(share * sampler.probabilities() for sampler, share in self._parts())
 

@@ -8,7 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from fastsoftmax import _allocation
 from fastsoftmax._sparse_head import PAIRED_FROM, SparseWeights
+
+ROWS_AT_A_TIME = 1 << 14  # of E, when it begins
 
 
 class Pattern(NamedTuple):
@@ -50,31 +53,40 @@ class Model:
     bias : (n_classes,)
     state : dict of str to array
         Adagrad's sums of squares: one number a row of E and V, one an element of W and bias. Empty for SGD.
+    allocator : _allocation.InMemory or InFiles, where arrays to come will lie
     """
 
     NAMES = ("W", "E", "V", "bias")
     storage = None  # of weights in few bits: _compact.CompactModel
 
-    def __init__(self, W=None, E=None, V=None, bias=None, state=None, pattern=None, prior=None):
+    def __init__(
+        self, W=None, E=None, V=None, bias=None, state=None, pattern=None, prior=None,
+        allocator=_allocation.IN_MEMORY,
+    ):  # fmt: skip
         self.W, self.E, self.V, self.bias = W, E, V, bias
         self.pattern, self.prior = pattern, prior
         self.state = {} if state is None else state
+        self.allocator = allocator
 
     @classmethod
     def initialise(
         cls, n_classes, n_features, hidden_size, direct, *, optimizer, dense_input, rng, dtype, pattern=None,
-        n_hidden_features=None,
+        n_hidden_features=None, allocator=_allocation.IN_MEMORY,
     ):  # fmt: skip
         """Zeros, but for E: normal with deviation 0.2 (0.1 to 0.3 do equally well on WordNet; 1 does badly)."""
         W = E = V = None
         if direct == "dense":
-            W = np.zeros((n_classes, n_features), dtype, order="C" if dense_input else "F")
+            W = allocator.zeros((n_classes, n_features), dtype, order="C" if dense_input else "F")
         elif direct == "sparse":
-            W = np.zeros(len(pattern.class_ids), dtype)
+            W = allocator.zeros(len(pattern.class_ids), dtype)
         if hidden_size:
-            E = 0.2 * rng.standard_normal((n_hidden_features or n_features, hidden_size), dtype=dtype)
-            V = np.zeros((n_classes, hidden_size), dtype)
-        model = cls(W, E, V, np.zeros(n_classes, dtype), pattern=pattern)
+            E = allocator.zeros((n_hidden_features or n_features, hidden_size), dtype)
+            for start in range(0, len(E), ROWS_AT_A_TIME):
+                rows = E[start : start + ROWS_AT_A_TIME]
+                rng.standard_normal(out=rows, dtype=dtype)
+                rows *= 0.2
+            V = allocator.zeros((n_classes, hidden_size), dtype)
+        model = cls(W, E, V, np.zeros(n_classes, dtype), pattern=pattern, allocator=allocator)
         model.prepare(optimizer)
         return model
 
@@ -82,10 +94,11 @@ class Model:
         """Make it ready for steps of `optimizer`, which may not be the one before: its state is there, all can be written."""
         for name, a in self.parameters().items():
             if optimizer.has_state and name not in self.state:
-                self.state[name] = np.zeros(len(a), self.dtype) if name in "EV" else np.zeros_like(a)
-            if not a.flags.writeable:  # a memory-mapped pickle
-                setattr(self, name, a.copy(order="K"))
-        self.state = {name: a if a.flags.writeable else a.copy(order="K") for name, a in self.state.items()}
+                shape = len(a) if name in "EV" else a.shape
+                self.state[name] = self.allocator.zeros(shape, self.dtype, "C" if a.flags.c_contiguous else "F")
+            if not a.flags.writeable:  # a memory-mapped file
+                setattr(self, name, self.allocator.copy(a))
+        self.state = {name: a if a.flags.writeable else self.allocator.copy(a) for name, a in self.state.items()}
 
     @staticmethod
     def forecast(
@@ -119,6 +132,15 @@ class Model:
     def arrays(self):
         """All arrays of numbers by name, states as `state.NAME`."""
         return self.parameters() | {f"state.{name}": a for name, a in self.state.items()}
+
+    def arrays_in_c_order(self):
+        """`arrays`, transposed where they are feature-major: as files have them."""
+        return {name: a if a.flags.c_contiguous else a.T for name, a in self.arrays().items()}
+
+    def set_arrays(self, arrays):
+        """Take over the numbers of `arrays_in_c_order` of such a model, in place."""
+        for name, a in self.arrays_in_c_order().items():
+            a[...] = arrays[name]
 
     def is_finite(self):
         """Whether no parameter, nor the optimiser's state, is infinite or NaN."""
@@ -167,7 +189,8 @@ class Model:
         at = np.searchsorted(_pair_keys(Pattern.of(both), self.n_classes), old)
         for arrays, start in ((self.__dict__, 0), (self.state, state)):
             if "W" in arrays:
-                grown = np.full(both.nnz, start, self.dtype)
+                grown = self.allocator.zeros(both.nnz, self.dtype)
+                grown.fill(start)
                 grown[at] = arrays["W"]
                 arrays["W"] = grown
         self.pattern = Pattern.of(both)
@@ -198,9 +221,9 @@ class Model:
 
     def copy(self):
         """A copy that further steps leave alone."""
-        arrays = {name: None if a is None else a.copy(order="K") for name in self.NAMES for a in [getattr(self, name)]}
-        state = {name: a.copy(order="K") for name, a in self.state.items()}
-        return Model(**arrays, state=state, pattern=self.pattern, prior=self.prior)
+        copies = {name: self.allocator.copy(a) for name, a in self.parameters().items()}
+        state = {name: self.allocator.copy(a) for name, a in self.state.items()}
+        return Model(**copies, state=state, pattern=self.pattern, prior=self.prior, allocator=self.allocator)
 
     def assign(self, other):
         """Take over the numbers of a copy, in place: who shares the arrays has them too."""

@@ -72,6 +72,16 @@ class MultiIndex(Sampler):
             self._next = self._steps + min(max(self._steps, FIRST_STEPS), self.refresh_every)
         self._steps += 1
 
+    def state(self):
+        centres = {str(h): a for h, a in enumerate(self._centres) if a is not None}
+        state = {"steps": self._steps, "next": self._next, "centres": centres}
+        return state | {"cells": self._cells, "weights": self._weights}
+
+    def restore(self, state):
+        self._steps, self._next = state["steps"], state["next"]
+        self._centres = [np.array(state["centres"][h]) if h in state["centres"] else None for h in "01"]
+        self._fill(np.array(state["cells"]), np.array(state["weights"]))
+
     def _index(self, V, bias):
         """Cells of all classes, by the nearest centre of each half."""
         middle = V.shape[1] // 2

@@ -23,6 +23,12 @@ class FullSoftmax:
     def observe(self, target):
         """What was just trained on: it makes no difference to later steps."""
 
+    def state(self):
+        return {}
+
+    def restore(self, state):
+        """There is nothing to restore."""
+
 
 class Sampled:
     """The targets of a batch and classes drawn for it take part; see `sampled.Candidates`.
@@ -57,6 +63,12 @@ class Sampled:
     def observe(self, target):
         self.sampler.observe(target)
 
+    def state(self):
+        return self.sampler.state()
+
+    def restore(self, state):
+        self.sampler.restore(state)
+
 
 class RunningNormaliser:
     """An estimate of log Z for each training row that all its draws so far have a part in.
@@ -76,6 +88,12 @@ class RunningNormaliser:
         new = np.logaddexp(np.log1p(-self.rate) + old, np.log(self.rate) + lse)
         self.log_z[rows] = new
         return new
+
+    def state(self):
+        return {"log_z": self.log_z}
+
+    def restore(self, state):
+        self.log_z[:] = state["log_z"]
 
 
 class Part:
@@ -110,3 +128,13 @@ class Part:
         loss = self.runner.step(rows, target, self.optimizer, weight=weight, **options)
         self.loss.observe(target)
         return loss
+
+    def state(self):
+        """What it keeps from step to step beside the model, for checkpoints; see _state."""
+        state = {"loss": self.loss.state()}
+        return state if self.normaliser is None else state | {"normaliser": self.normaliser.state()}
+
+    def restore(self, state):
+        self.loss.restore(state["loss"])
+        if self.normaliser is not None:
+            self.normaliser.restore(state["normaliser"])

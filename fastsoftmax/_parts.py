@@ -48,6 +48,9 @@ def _loss(c, runner, sampled):
         counts = c._class_counts if c.sampler == "in_batch" else _start.at_least_one(c._class_counts)
         c._sampler, c._sampler_given = samplers.make(c.sampler, counts, c.loss_), c.sampler
         c._sampler_rows = c._class_counts.sum()
+        if c._sampler_state is not None and c._sampler_state[0] == c.sampler:
+            c._sampler.restore(c._sampler_state[1])
+        c._sampler_state = None
     v.check_followed("sampler", c._sampler, runner.has_hidden)
     return sampled(c._sampler, c.n_negatives, c.loss_)
 

@@ -1,5 +1,6 @@
 """What "auto" stands for, and how much memory a classifier will need: known before anything is allocated."""
 
+import shutil
 from typing import NamedTuple
 
 import numpy as np
@@ -56,6 +57,8 @@ def plan(classifier, n_classes, X, W=None, *, targets_per_row=1.0, calibrates=Tr
     if params["verbose"]:
         print(chosen)
     v.check_memory("training", *memory_needed(chosen, params, n_classes))
+    if params["weights_dir"] is not None:
+        v.check_disk("weights_dir", params["weights_dir"], *disk_needed(chosen, params))
     return chosen
 
 
@@ -72,7 +75,8 @@ def choose(params, n_samples, n_classes, n_features, *, n_entries, dense_input):
 
     if direct == "auto" and hidden_size == "auto":
         direct_bytes, low_rank_bytes = forecast(None, "dense")[0], forecast(AUTO_HIDDEN_SIZE, None)[0]
-        free = _memory.available()
+        folder = params["weights_dir"]
+        free = _memory.available() if folder is None else shutil.disk_usage(folder).free
         fits = free is None or direct_bytes <= free // 2
         direct = "dense" if direct_bytes <= low_rank_bytes or (dense_input and fits) else None
     elif direct == "auto":
@@ -122,13 +126,32 @@ def sparse_optimizer(params, n_classes, row_norm, damping):
     return optimizers.Adagrad(learning_rate)
 
 
-def memory_needed(plan, params, n_classes):
-    """Bytes that training will allocate beside X and y, and the formula that gives them, with its figures."""
-    parts = {plan.model_formula: plan.model_bytes, "working_memory": params["working_memory"]}
+def _models(plan, params):
+    """Bytes of the model and its copies, by what they are."""
+    parts = {plan.model_formula: plan.model_bytes}
     if params["early_stopping"]:
         parts["early stopping's copy of the model"] = plan.model_bytes
+    return parts
+
+
+def disk_needed(plan, params):
+    """Bytes that files in `weights_dir` will take, and the formula that gives them, with its figures."""
+    parts = _models(plan, params)
+    if plan.n_calibration_rows:
+        parts["calibration's copy of the model"] = plan.model_bytes
+    return _add_up(parts)
+
+
+def memory_needed(plan, params, n_classes):
+    """Bytes that training will allocate beside X and y, and the formula that gives them, with its figures."""
+    parts = {} if params["weights_dir"] is not None else _models(plan, params)
+    parts["working_memory"] = params["working_memory"]
     if plan.loss in LOSSES and isinstance(params["sampler"], str):
         n_bytes = samplers.BYTES_PER_CLASS.get(params["sampler"], 0)
         if n_bytes:
             parts[f"sampler {n_classes:,} classes x {n_bytes} bytes"] = n_classes * n_bytes
+    return _add_up(parts)
+
+
+def _add_up(parts):
     return sum(parts.values()), "; ".join(f"{what}: {n / 2**20:,.1f} MiB" for what, n in parts.items())

@@ -5,14 +5,14 @@ from functools import cached_property
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from fastsoftmax import _head, _lowrank, _threads
+from fastsoftmax import _head, _lowrank, _row_subset, _threads
 from fastsoftmax._batch import RowReader
 from fastsoftmax._eligible import ALL
 from fastsoftmax._sparse_head import Base, SparseForward
 
 
 class Runner:
-    """Runs a Model over the rows of one checked X: threads, scratch and row reader held ready.
+    """Runs a Model over the rows of one checked X, or of a RowSubset: threads, scratch and row reader held ready.
 
     A dense X stays dense where the model is a dense direct term alone, else it goes batch by batch as CSR. All classes (or
     the candidates) are gone through in tiles; a sparse direct term adds to the logits of those that a row touches.
@@ -20,15 +20,17 @@ class Runner:
 
     def __init__(self, model, X, *, n_threads, working_memory=_head.WORKING_MEMORY):
         self.model, self.X = model, X
+        self.n_rows = X.shape[0]
+        self._X, self._ids = _row_subset.parts(X)
         self.n_threads, self.working_memory = n_threads, working_memory
         self.workspace = _head.Workspace()
-        self.dense_input = isinstance(X, np.ndarray)
+        self.dense_input = isinstance(self._X, np.ndarray)
         self.dense_direct = self._has_dense_direct()
         if not self.dense_direct:
             self.reader = RowReader(X.shape[1])
         self.hidden_runner = None  # where the low-rank term has but the first columns of X
         if model.E is not None and len(model.E) < X.shape[1]:
-            self.hidden_runner = Runner(model.low_rank(), X[:, : len(model.E)], n_threads=n_threads)
+            self.hidden_runner = Runner(model.low_rank(), self._first_columns(len(model.E)), n_threads=n_threads)
 
     def _has_dense_direct(self):
         """Whether the model is a direct term alone that takes dense rows; weights in few bits leave no choice."""
@@ -41,10 +43,18 @@ class Runner:
         """What a sparse direct term is touched beside where the tiles have the bias."""
         return Base(np.zeros_like(self.model.bias), self.n_threads)
 
+    def _first_columns(self, n):
+        X = self._X[:, :n]
+        return X if self._ids is None else _row_subset.RowSubset(X, self._ids)
+
+    def _taken(self, rows):
+        return self._X[rows if self._ids is None else self._ids[rows]]
+
     def _batch(self, rows):
         if not self.dense_input:
-            return self.reader.take(self.X.indptr, self.X.indices, self.X.data, rows)
-        block = csr_matrix(self.X[rows])
+            ids = rows if self._ids is None else self._ids[rows]
+            return self.reader.take(self._X.indptr, self._X.indices, self._X.data, ids)
+        block = csr_matrix(self._taken(rows))
         return self.reader.take(block.indptr, block.indices, block.data, np.arange(len(rows)))
 
     def terms(self, rows, class_ids=None):
@@ -102,7 +112,8 @@ class Runner:
     def hidden(self, rows):
         """The inputs (n_rows, n_hidden) of the dense output weights: the hidden layer, or dense rows of X."""
         if self.dense_direct:
-            return self.X[rows] if self.dense_input else self.X[rows].toarray()
+            taken = self._taken(rows)
+            return taken if self.dense_input else taken.toarray()
         return self._project(self._hidden_batch(self._batch(rows), rows), self.model.E, "hidden")
 
     def forward(self, rows, target=None, *, candidates=None, memory=0):
@@ -159,13 +170,13 @@ class Runner:
     def chunks(self):
         """Consecutive rows, a moment's work at a time."""
         step = int(np.clip((1 << 29) // self.model.n_classes, 64, 1024))
-        for start in range(0, self.X.shape[0], step):
-            yield np.arange(start, min(start + step, self.X.shape[0]))
+        for start in range(0, self.n_rows, step):
+            yield np.arange(start, min(start + step, self.n_rows))
 
     def topk(self, k, eligible=ALL):
         """Class codes and log-probabilities (n_samples, k) of all rows, best first; padded where fewer are `eligible`."""
-        class_ids = np.empty((self.X.shape[0], k), np.int64)
-        log_proba = np.empty((self.X.shape[0], k), self.model.dtype)
+        class_ids = np.empty((self.n_rows, k), np.int64)
+        log_proba = np.empty((self.n_rows, k), self.model.dtype)
         for rows in self.chunks():
             class_ids[rows], log_proba[rows] = self._topk(rows, k, eligible.of_rows(rows[0], rows[-1] + 1))
         return class_ids, log_proba
@@ -175,7 +186,7 @@ class Runner:
 
     def nll(self, target):
         """(n_samples,) negative log-probabilities of class codes `target` (-1: nan) among all classes."""
-        out = np.empty(self.X.shape[0])
+        out = np.empty(self.n_rows)
         for rows in self.chunks():
             out[rows] = self.forward(rows, target[rows]).nll
         return np.where(target < 0, np.nan, out)

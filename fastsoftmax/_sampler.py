@@ -116,6 +116,13 @@ class Sampler(ABC):
     def follow(self, V, bias):  # noqa: B027
         """Take up a model's output weights (n_classes, n_features) and bias (n_classes,). Most samplers follow none."""
 
+    def state(self):
+        """What it has learned, for files: a dict of arrays and of what JSON can hold. Most samplers learn nothing."""
+        return {}
+
+    def restore(self, state):  # noqa: B027
+        """Go on from a `state` of a sampler made by the same arguments."""
+
     def log_expected_counts(self, class_ids, n_tries, *, unique=False):
         """Natural logarithm of how often each class is expected among `n_tries` draws; -inf for one never drawn.
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastsoftmax import _sparse_head
+from fastsoftmax import _allocation, _row_subset, _sparse_head
 from fastsoftmax import _validation as v
 from fastsoftmax._model import Model, Pattern
 from fastsoftmax._support import support
@@ -25,11 +25,12 @@ def make(classifier, plan, X, target, class_counts, rng, W=None, bias=None):
         plan.hidden_size,
         plan.direct,
         optimizer=c._optimizer(),
-        dense_input=isinstance(X, np.ndarray) and plan.hidden_size is None,
+        dense_input=isinstance(_row_subset.parts(X)[0], np.ndarray) and plan.hidden_size is None,
         rng=rng,
         dtype=np.dtype(c.dtype),
         pattern=pairs,
         n_hidden_features=c.n_hidden_features,
+        allocator=_allocation.of(c.weights_dir),
     )
     model.bias[:] = log_frequencies(class_counts)
     if pairs is None:

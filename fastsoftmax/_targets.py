@@ -8,7 +8,7 @@ class. Where nothing is learned (calibration, validation, `target_log_proba`), t
 import numpy as np
 from scipy import sparse
 
-from fastsoftmax import _true_classes
+from fastsoftmax import _row_subset, _true_classes
 from fastsoftmax import _validation as v
 
 CHUNK_ROWS = 1024
@@ -132,7 +132,7 @@ class SoftTargets:
         for start in range(0, len(self), CHUNK_ROWS):
             rows = np.arange(start, min(start + CHUNK_ROWS, len(self)))
             if model.W is not None:
-                out["W"][rows] = _row_dots(more[rows], W, runner.X[rows])
+                out["W"][rows] = _row_dots(more[rows], W, _row_subset.take(runner.X, rows))
             if model.V is not None:
                 out["V"][rows] = _row_dots(more[rows], model.V, runner.hidden(rows))
         return out

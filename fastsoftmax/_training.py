@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from fastsoftmax._state import generator_state, restore_generator
+
 
 class Watcher:
     """Is told how training goes on. Progress bars, early stopping and the like each are one."""
@@ -27,6 +29,13 @@ class Watcher:
     def close(self):
         """In any case, at last."""
 
+    def state(self):
+        """What it keeps from one call to the next, for checkpoints; see _state."""
+        return {}
+
+    def restore(self, state):
+        """Go on from a `state`, which is told before `begin`."""
+
 
 class Trainer:
     """Steps a model through epochs.
@@ -50,6 +59,7 @@ class Trainer:
     position : how many of these are done
     total : sum of the losses of these
     stopped : whether a watcher wants no further epoch
+    rng_at_order : generator_state that `order` was drawn in
     """
 
     def __init__(self, parts, target, weight, *, batch_size, rng, loss_curve):
@@ -58,6 +68,7 @@ class Trainer:
         self.steps_per_epoch = -(-len(target) // batch_size)
         self.epoch = self.steps_done = self.position = 0
         self.order, self.total, self.stopped = None, 0.0, False
+        self.rng_at_order = None
 
     def run(self, n_epochs, watchers=()):
         """Epochs until there are `n_epochs`, or a watcher stops it."""
@@ -75,6 +86,7 @@ class Trainer:
     def _epoch(self, watchers):
         """One pass over all rows in random order, or the rest of it."""
         if self.order is None:
+            self.rng_at_order = generator_state(self.rng)
             self.order, self.position, self.total = self.rng.permutation(len(self.target)), 0, 0.0
         for watcher in watchers:
             watcher.before_epoch(self)
@@ -103,6 +115,33 @@ class Trainer:
         if not np.isfinite(loss):
             raise FloatingPointError(self._diverged(f"the loss became {loss}"))
         return loss
+
+    def state(self):
+        """All that the steps to come depend on, beside the model, for checkpoints."""
+        return {
+            "epoch": self.epoch,
+            "steps_done": self.steps_done,
+            "position": self.position,
+            "total": float(self.total),
+            "stopped": bool(self.stopped),
+            "rng": generator_state(self.rng),
+            "rng_at_order": None if self.order is None else self.rng_at_order,
+            "loss_curve": list(self.loss_curve),
+            "parts": {str(i): part.state() for i, part in enumerate(self.parts)},
+        }
+
+    def restore(self, state):
+        """Go on from a `state` of another Trainer of the same parts and rows."""
+        for name in ("epoch", "steps_done", "position", "total", "stopped", "rng_at_order"):
+            setattr(self, name, state[name])
+        self.order = None
+        if self.rng_at_order is not None:
+            restore_generator(self.rng, self.rng_at_order)
+            self.order = self.rng.permutation(len(self.target))
+        restore_generator(self.rng, state["rng"])
+        self.loss_curve[:] = state["loss_curve"]
+        for part, its in zip(self.parts, state["parts"].values(), strict=True):
+            part.restore(its)
 
     def check_finite(self):
         """FloatingPointError where the last steps, whose effect no loss has shown yet, left infinities or NaN.
@@ -173,3 +212,13 @@ class EarlyStopping(Watcher):
     def finish(self, trainer):
         if self.best is not None:
             self.model.assign(self.best)
+
+    def state(self):
+        best = None if self.best is None else self.best.arrays_in_c_order()
+        return {"curve": list(self.curve), "stale": self.stale, "best": best}
+
+    def restore(self, state):
+        self.curve[:], self.stale = state["curve"], state["stale"]
+        if state["best"] is not None:
+            self.best = self.model.copy()
+            self.best.set_arrays(state["best"])

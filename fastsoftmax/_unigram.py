@@ -107,6 +107,16 @@ class LearnedUnigram(AliasSampler):
         if self._total >= self._next_total:
             self._learn()
 
+    def state(self):
+        numbers = {"total": self._total, "next_total": self._next_total}
+        return numbers | {"counts": self._counts, "probabilities": self._probabilities}
+
+    def restore(self, state):
+        self._total, self._next_total = state["total"], state["next_total"]
+        self._counts, self._probabilities = np.array(state["counts"]), np.array(state["probabilities"])
+        self._n_drawable = np.count_nonzero(self._probabilities)
+        vars(self).pop("_table", None)
+
     def _learn(self):
         self._set_weights(scaled_powers(self._counts, self.power))
         if "_table" in vars(self):  # drawn from before

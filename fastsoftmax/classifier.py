@@ -107,6 +107,18 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
     ignore_label : label, optional
         Rows with this label do not count, as if they were not there, in `fit`, `partial_fit`, `calibrate` and `score`; it is
         no class. nan stands for all labels that are missing: None, NaN, NaT, pandas.NA. None: all rows count.
+    checkpoint : path, optional
+        A file that `fit` writes the state of its training to, from time to time. Killed and called again with the same
+        parameters and data, it goes on from there, to the very model it would have become; `n_threads`, `verbose` and
+        where things are stored may differ. Where the file is of anything else, or damaged, that is a ValueError. It is
+        removed when `fit` returns; Ctrl-C leaves the last one. `save` is the checkpoint of `partial_fit`.
+    checkpoint_every : float
+        Seconds between two checkpoints, at least; 0: after each step. Each writes the model and its optimiser's state, and
+        until it is complete the disk has both.
+    weights_dir : path of a folder, optional
+        The weights and the optimiser's state lie in memory-mapped files there, for models larger than memory. The files
+        have no name: the space is allocated at the start, and free again when the model, or the process, is gone. `save`
+        keeps the model; pickling reads it into memory. docs/large_models.md has more.
 
     Attributes
     ----------
@@ -179,6 +191,9 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
         n_hidden_features=None,
         class_weight=None,
         ignore_label=None,
+        checkpoint=None,
+        checkpoint_every=600,
+        weights_dir=None,
     ):
         self.loss = loss
         self.hidden_size = hidden_size
@@ -210,6 +225,9 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
         self.n_hidden_features = n_hidden_features
         self.class_weight = class_weight
         self.ignore_label = ignore_label
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
+        self.weights_dir = weights_dir
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -218,7 +236,6 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
 
     # -- training --
 
-    @with_callbacks
     def fit(self, X, y, sample_weight=None, coef_init=None, intercept_init=None):
         """Train from scratch. Interrupting it (Ctrl-C) leaves a usable model of what was learned so far.
 
@@ -245,6 +262,14 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
         -------
         self
         """
+        checkpoint = self._fit(X, y, sample_weight, coef_init, intercept_init)
+        if checkpoint is not None:
+            checkpoint.remove()
+        return self
+
+    @with_callbacks
+    def _fit(self, X, y, sample_weight=None, coef_init=None, intercept_init=None):
+        """As `fit`. Returns the Checkpoint, whose file is left, or None."""
         names, given = v.feature_names(X), (X, y, sample_weight)
         X, y, weight, _ = self._check_rows(X, y, sample_weight)
         v.check_some_rows(X)
@@ -252,13 +277,16 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
         target, weight, class_weight = _targets.weigh(self.class_weight, target, weight, classes)
         start = v.check_start(coef_init, intercept_init, self.direct, (len(classes), X.shape[1]), np.dtype(self.dtype))
         rng = v.check_rng("random_state", self.random_state)
+        checkpoint = self._checkpoint(X, target, weight, classes, rng)
         plan = _planning.plan(self, len(classes), X, start[0], targets_per_row=target.per_row)
+        if checkpoint is not None:
+            plan = checkpoint.plan_before(plan)
         rows, valid = (X, target, weight), None
         if self.early_stopping:
-            rows, valid = hold_out(*rows, self.validation_fraction, rng)
+            rows, valid = hold_out(*rows, self.validation_fraction, rng, copy=plan.direct == "sparse")
         held_out = valid
         if plan.n_calibration_rows and not self.early_stopping:
-            rows, held_out = hold_out(*rows, plan.n_calibration_rows, rng)
+            rows, held_out = hold_out(*rows, plan.n_calibration_rows, rng, copy=plan.direct == "sparse")
         calibration_rows = None
         if plan.n_calibration_rows:
             calibration_rows = [a[: plan.n_calibration_rows] for a in held_out]
@@ -266,11 +294,11 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
         counts = {"class_counts": rows[1].known_counts(len(classes)), "class_weight": class_weight}
         self._initialise(plan, classes, *rows[:2], rng, *start, **counts)
         self._name_features(names)
-        self._train(*rows, valid, task=task)
+        self._train(*rows, valid, task=task, checkpoint=checkpoint, plan=plan)
         if calibration_rows is not None:
             self._calibrate(*calibration_rows)
         task.end()
-        return self
+        return checkpoint
 
     def calibrate(self, X, y, sample_weight=None):
         """Multiply bias, sparse direct and low-rank term by the factors that suit these rows best.
@@ -370,15 +398,20 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
     def save(self, path):
         """Write the model to one file (safetensors with JSON inside; nothing in it is executed by `load`).
 
-        With the optimiser's state, but not that of the random generator: training goes on, in another order of rows.
+        With the state of the optimiser, of the sampler and of the random generator (but for one that is not NumPy's own):
+        `partial_fit` goes on from the file as from this model, to the bit.
         """
         from fastsoftmax import persistence
 
         persistence.save(self, path)
 
     @classmethod
-    def load(cls, path):
-        """The model that `save` wrote. ValueError where the file is not one, or is damaged."""
+    def load(cls, path, *, memory_map=False):
+        """The model that `save` wrote. ValueError where the file is not one, or is damaged.
+
+        memory_map : True: the weights stay in the file and are read when they are needed, so that models larger than
+            memory predict. Their checksums are not verified. Training copies them, to `weights_dir` if that is set.
+        """
         from fastsoftmax import persistence
 
-        return persistence.load(path)
+        return persistence.load(path, memory_map=memory_map)

@@ -63,6 +63,10 @@ def _parser():
     train.add_argument("--alpha", type=_auto_or_float, default="auto", metavar="X|auto", help="L2 penalty")
     train.add_argument("--early-stopping", action="store_true", help="hold out a tenth and stop when its loss rises")
     train.add_argument("--seed", type=int, default=0)
+    train.add_argument(
+        "--checkpoint", metavar="FILE", help="go on from there if killed; removed when the model is written"
+    )
+    train.add_argument("--checkpoint-every", type=float, default=600, metavar="SECONDS")
     train.add_argument("--threads", type=int)
     train.add_argument("--quiet", action="store_true")
     train.set_defaults(run=_train)
@@ -147,6 +151,8 @@ def _train(options):
         alpha=options.alpha,
         early_stopping=options.early_stopping,
         random_state=options.seed,
+        checkpoint=options.checkpoint,
+        checkpoint_every=options.checkpoint_every,
         n_threads=options.threads,
         verbose=0 if options.quiet else 1,
     )
@@ -154,9 +160,9 @@ def _train(options):
         print(f"{data.n_unlabelled:,} rows without a label are left out", file=sys.stderr)
     if not options.quiet:
         _describe_training(data, X)
-    start, status = time.perf_counter(), 0
+    start, status, checkpoint = time.perf_counter(), 0, None
     try:
-        classifier.fit(X, y)
+        checkpoint = classifier._fit(X, y)
     except KeyboardInterrupt:
         if not hasattr(classifier, "classes_"):
             raise
@@ -165,6 +171,8 @@ def _train(options):
     classifier.classes_ = classes  # of an indicator it knows the columns
     extra = {"format": data.format, "vectorizer": vectorizer and vectorizer.to_dict()}
     persistence.save(classifier, options.output, extra)
+    if checkpoint is not None:  # there until the model is safe
+        checkpoint.remove()
     if not options.quiet:
         seconds = time.perf_counter() - start
         print(f"{len(classifier.classes_):,} classes, {seconds:.1f} s; wrote {options.output}")

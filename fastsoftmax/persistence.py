@@ -1,14 +1,8 @@
 """Models in files: one safetensors file, with parameters and labels as JSON or tensors. Nothing in it is ever executed."""
 
-import json
-import os
-import tempfile
-import zlib
-from pathlib import Path
-
 import numpy as np
 
-from fastsoftmax import _stored_labels
+from fastsoftmax import _state, _stored_labels, _tensor_file
 from fastsoftmax import _validation as v
 from fastsoftmax._compact import DTYPES, STORAGES, CompactModel
 from fastsoftmax._model import Model, Pattern
@@ -30,12 +24,11 @@ def save(classifier, path, extra=None):
     Parameters
     ----------
     classifier : SoftmaxClassifier
-        Its sampler, if it is not a name, and the state of its random generator are not kept.
+        Its sampler must be a name; a `random_state` that is a generator becomes None, and its state is kept.
     path : str or path-like
     extra : JSON-serialisable, optional
         Kept beside the model, for example the description of a vectorizer.
     """
-    from safetensors.numpy import save_file
     from sklearn.utils.validation import check_is_fitted
 
     check_is_fitted(classifier, "classes_")
@@ -50,6 +43,7 @@ def save(classifier, path, extra=None):
     params["dtype"] = np.dtype(params["dtype"]).name
     params["class_weight"] = _stored_labels.pack_weights(params["class_weight"])
     params["ignore_label"] = _stored_labels.to_json(params["ignore_label"])
+    params["checkpoint"] = params["weights_dir"] = None  # paths of this machine
     header = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -57,6 +51,7 @@ def save(classifier, path, extra=None):
         "fitted": {name: getattr(classifier, name) for name in FITTED},
         "feature_names": list(getattr(classifier, "feature_names_in_", ())),
         "extra": extra,
+        "rng": _state.generator_state(classifier._rng) if _is_numpys(classifier._rng) else None,
     }
     tensors, header["classes"] = _stored_labels.pack(classifier.classes_)
     header["storage"] = classifier._model.storage
@@ -67,32 +62,32 @@ def save(classifier, path, extra=None):
         tensors |= {f"pattern.{name}": a for name, a in pattern._asdict().items()}
     if classifier._model.prior is not None:
         tensors["prior"] = classifier._model.prior
+    header["sampler"], states = _state.split(_sampler_state(classifier), "sampler")
+    tensors |= states
     header["fortran"] = []
     for name, a in classifier._model.arrays().items():
         if a.ndim == 2 and not a.flags.c_contiguous:
             header["fortran"].append(name)
             a = a.T
         tensors[name] = a
-    header["crc32"] = checksums(tensors)
-    path = Path(path)
-    handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    try:
-        save_file(tensors, beside, metadata={"fastsoftmax": json.dumps(header, default=_as_python)})
-        with open(beside, "rb") as file:
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(beside, 0o666 & ~umask)  # mkstemp's files are private
-        os.replace(beside, path)
-    except BaseException:
-        os.unlink(beside)
-        raise
+    _tensor_file.write(path, tensors, header, default=_as_python)
+
+
+def _sampler_state(classifier):
+    """What the sampler has learned; None where there is none, or it is not the one of the parameters any more."""
+    if classifier._sampler is not None:
+        return classifier._sampler.state() if classifier._sampler_given == classifier.sampler else None
+    of, state = classifier._sampler_state or (None, None)
+    return state if of == classifier.sampler else None
+
+
+def _is_numpys(rng):
+    return type(rng.bit_generator).__name__ in _state.BIT_GENERATORS
 
 
 def checksums(tensors):
     """CRC-32 of each tensor."""
-    return {name: zlib.crc32(np.ascontiguousarray(a)) for name, a in tensors.items()}
+    return {name: _tensor_file.checksum(a) for name, a in tensors.items()}
 
 
 def _as_python(value):
@@ -102,8 +97,16 @@ def _as_python(value):
     raise TypeError(f"{value!r} cannot be saved")
 
 
-def load(path):
+def load(path, *, memory_map=False):
     """The SoftmaxClassifier that its `save` wrote to file `path`.
+
+    Parameters
+    ----------
+    path : str or path-like
+    memory_map : bool
+        True: the weights stay in the file, which must not be changed as long as the model lives, and are read when they
+        are needed, so that models larger than memory predict. The checksums of all else are verified. Training copies
+        the weights, to `weights_dir` if that is set.
 
     Raises
     ------
@@ -112,16 +115,20 @@ def load(path):
     ValueError
         If it is not a model, was written by a newer version, or is damaged or cut short.
     """
-    return load_with_extra(path)[0]
+    return load_with_extra(path, memory_map=memory_map)[0]
 
 
-def load_with_extra(path):
+def load_with_extra(path, *, memory_map=False):
     """The SoftmaxClassifier in file `path` and what was saved beside it; it raises what `load` does."""
     from fastsoftmax.classifier import SoftmaxClassifier
 
-    header, tensors = _read(path)
+    header, tensors = _read(path, memory_map=memory_map)
     try:
-        if checksums(tensors) != header["crc32"]:
+        unread = _model_names() if memory_map else ()
+        if header["crc32"].keys() != tensors.keys():
+            raise ValueError("a tensor is missing, or has no checksum")
+        verified = {name: a for name, a in tensors.items() if name not in unread}
+        if checksums(verified) != {name: header["crc32"][name] for name in verified}:
             raise ValueError("a checksum is wrong")
         params = header["params"]
         params["class_weight"] = _stored_labels.unpack_weights(params["class_weight"])
@@ -146,13 +153,23 @@ def load_with_extra(path):
             classifier._model = CompactModel.from_arrays(storage, tensors, pattern)
         extra = header["extra"]
         _check_consistent(classifier)
-        classifier._resume()
+        classifier._resume(header["rng"], _state.joined(header["sampler"], tensors))
         return classifier, extra
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         raise ValueError(f"{path}: not a complete fastsoftmax model ({type(error).__name__}: {error})") from error
 
 
-def _read(path):
+def _model_names():
+    """What the arrays of a model may be called in a file."""
+    return {*Model.NAMES, *(f"state.{name}" for name in Model.NAMES)}
+
+
+def _read(path, *, memory_map=False):
+    return read(path, FORMAT, FORMAT_VERSION, memory_map=memory_map)
+
+
+def read(path, format, version, *, memory_map=False):
+    """The header and the tensors of a file of this format; memory_map : whether the tensors stay there, read-only."""
     from safetensors import SafetensorError, safe_open
 
     with open(path, "rb"):
@@ -160,19 +177,21 @@ def _read(path):
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            if "fastsoftmax" not in metadata:
-                raise ValueError(f"{path}: a safetensors file, but not a fastsoftmax model")
-            header = json.loads(metadata["fastsoftmax"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
+            header = "fastsoftmax" in metadata and _tensor_file.header(metadata)
+            tensors = {} if memory_map else {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
+        if memory_map:
+            tensors = _tensor_file.mapped(path)
     except SafetensorError as error:
         raise ValueError(f"{path}: not a model file, or a damaged one ({error})") from error
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise ValueError(f"{path}: damaged header ({error})") from error
+    if header is False:
+        raise ValueError(f"{path}: a safetensors file, but not a fastsoftmax model")
     if not isinstance(header, dict):
         raise ValueError(f"{path}: damaged header ({type(header).__name__})")
-    if header.get("format") != FORMAT or header.get("format_version") != FORMAT_VERSION:
+    if header.get("format") != format or header.get("format_version") != version:
         found = f"{header.get('format')!r} version {header.get('format_version')!r}"
-        raise ValueError(f"{path}: holds {found}, but this version reads {FORMAT!r} version {FORMAT_VERSION}")
+        raise ValueError(f"{path}: holds {found}, but this version reads {format!r} version {version}")
     return header, tensors
 
 

@@ -148,3 +148,9 @@ class _Foreign:
 
     def observe(self, target):
         """It learns nothing."""
+
+    def state(self):
+        return self.sampler.state()
+
+    def restore(self, state):
+        self.sampler.restore(state)

@@ -61,8 +61,9 @@ from fastsoftmax._validation.masses import (
 )
 from fastsoftmax._validation.metrics import check_log_proba, check_same_length, check_topk, check_true_labels
 from fastsoftmax._validation.regression import check_regression_params, check_regression_rows, check_same_shape
-from fastsoftmax._validation.resources import check_memory, check_writable
+from fastsoftmax._validation.resources import check_disk, check_memory, check_unchanged, check_writable
 from fastsoftmax._validation.sampling import (
+    check_can_resume,
     check_class_ids,
     check_counted,
     check_counts,

@@ -7,6 +7,7 @@ from fastsoftmax._validation.estimators import check_input, check_y_given
 from fastsoftmax._validation.labels import check_ignore_label, check_labels
 from fastsoftmax._validation.linear import check_bias, check_sparse_W
 from fastsoftmax._validation.masses import are_masses, check_class_weight_param, check_masses
+from fastsoftmax._validation.resources import check_folder, check_writable
 from fastsoftmax._validation.scalars import (
     check_bool,
     check_dtype,
@@ -14,6 +15,7 @@ from fastsoftmax._validation.scalars import (
     check_int,
     check_n_threads,
     check_option,
+    check_path,
     check_real,
 )
 from fastsoftmax._validation.targets import check_sample_weight
@@ -45,6 +47,11 @@ def check_params(c, losses):
         if c.direct != "sparse" or c.hidden_size in (None, "auto") or c.joint:
             raise ValueError("n_hidden_features needs direct='sparse', a hidden_size that is an int, and joint=False")
     check_int("working_memory", c.working_memory, minimum=0)
+    check_real("checkpoint_every", c.checkpoint_every, minimum=0)
+    for name, check in (("checkpoint", check_writable), ("weights_dir", check_folder)):
+        path = getattr(c, name)
+        if path is not None:
+            check(name, check_path(name, path))
     check_dtype("dtype", c.dtype)
     check_n_threads(c.n_threads)
     check_gradient_threshold(c.gradient_threshold)

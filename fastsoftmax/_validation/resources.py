@@ -1,6 +1,8 @@
 """Files and memory: what can be told before the work."""
 
+import errno
 import os
+import shutil
 
 from fastsoftmax import _memory
 
@@ -14,6 +16,31 @@ def check_writable(name, path):
         raise FileExistsError(f"{name} cannot be {str(path)!r}: it is there, and not a file")
     if not os.access(folder, os.W_OK):
         raise PermissionError(f"{name} cannot be {str(path)!r}: {folder} cannot be written to")
+
+
+def check_folder(name, path):
+    """A folder that files can be made in."""
+    if not os.path.isdir(path):
+        raise NotADirectoryError(f"{name} must be a folder, got {str(path)!r}")
+    if not os.access(path, os.W_OK):
+        raise PermissionError(f"{name} cannot be {str(path)!r}: it cannot be written to")
+
+
+def check_disk(name, folder, n_bytes, formula):
+    """OSError unless the disk of `folder` has `n_bytes` free, saying how they add up."""
+    free = shutil.disk_usage(folder).free
+    if n_bytes > free:
+        raise OSError(
+            errno.ENOSPC,
+            f"{name}={str(folder)!r} needs {n_bytes / 2**30:.2f} GiB of disk ({formula}), but only {free / 2**30:.2f} GiB "
+            "are free there",
+        )
+
+
+def check_unchanged(name, path, before, now):
+    """Raise where somebody else has written or removed the file in the meantime."""
+    if before != now:
+        raise FileExistsError(f"{name} {str(path)!r} was changed by another training, or removed: name another file")
 
 
 def check_memory(what, n_bytes, formula):

@@ -106,6 +106,14 @@ def check_sampler(name, sampler, n_classes, loss=None):
     return sampler
 
 
+def check_can_resume(name, sampler):
+    """Raise where the state of a user's sampler, an object, cannot be written to a checkpoint."""
+    if not isinstance(sampler, str) and not (hasattr(sampler, "state") and hasattr(sampler, "restore")):
+        raise TypeError(
+            f"{name} must have state() and restore(state) for checkpoints, as fastsoftmax.samplers have, got {sampler!r}"
+        )
+
+
 def check_followed(name, sampler, has_hidden):
     """Raise where a sampler is to follow a model that has nothing dense to draw by."""
     if sampler.follows_model and not has_hidden:

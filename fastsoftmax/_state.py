@@ -1,0 +1,69 @@
+"""What changes in training, as nested dicts of arrays and of what JSON can hold: for files.
+
+Whatever keeps something from step to step has ``state()``, which returns such a dict, and ``restore(state)``, which takes
+one, with arrays that may be read-only and have to be copied.
+"""
+
+import numpy as np
+
+BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
+_ARRAY = "\0array"  # marks a tensor's place among what JSON holds; no state has such a key
+
+
+def generator_state(rng):
+    """The state of a numpy Generator as JSON can hold it; a Generator of one of numpy's own kinds can be made of it."""
+    return _as_json(rng.bit_generator.state)
+
+
+def restore_generator(rng, state):
+    """Set a Generator, of the same kind, to a `generator_state`."""
+    rng.bit_generator.state = _from_json(state)
+
+
+def generator(state):
+    """A Generator in this `generator_state`."""
+    if state["bit_generator"] not in BIT_GENERATORS:
+        raise ValueError(f"no bit generator of NumPy is called {state['bit_generator']!r}")
+    rng = np.random.Generator(getattr(np.random, state["bit_generator"])())
+    restore_generator(rng, state)
+    return rng
+
+
+def _as_json(value):
+    if isinstance(value, dict):
+        return {key: _as_json(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return {"values": value.tolist(), "dtype": value.dtype.str}
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _from_json(value):
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {"values", "dtype"}:
+        return np.array(value["values"], value["dtype"])
+    return {key: _from_json(item) for key, item in value.items()}
+
+
+def split(state, prefix="state"):
+    """A nested state as what JSON can hold, and its arrays by name."""
+    arrays = {}
+
+    def walk(value, name):
+        if isinstance(value, dict):
+            return {key: walk(item, f"{name}.{key}") for key, item in value.items()}
+        if isinstance(value, np.ndarray):
+            arrays[name] = value
+            return {_ARRAY: name}
+        return value.item() if isinstance(value, np.generic) else value
+
+    return walk(state, prefix), arrays
+
+
+def joined(values, arrays):
+    """What `split` took apart."""
+    if not isinstance(values, dict):
+        return values
+    if values.keys() == {_ARRAY}:
+        return arrays[values[_ARRAY]]
+    return {key: joined(item, arrays) for key, item in values.items()}
