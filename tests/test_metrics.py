@@ -210,7 +210,7 @@ def test_compare(batch_size):
     y = np.random.default_rng(8).choice(classes, n_samples)
     X = np.arange(n_samples, dtype=float).reshape(-1, 1)
     result = compare(*models, X, y, ks=(1, 5), batch_size=batch_size)
-    assert [result["model"], result["other"]] == [evaluate(m, X, y, (1, 5)) for m in models]
+    assert [result["model"], result["other"]] == [evaluate(m, X, y, (1, 5), batch_size) for m in models]
     best = [m.predict_topk(X, 1)[0][:, 0] for m in models]
     assert result["same_best"] == np.mean(best[0] == best[1]) and 0.6 <= result["same_best"] < 1
     assert set(result["change"]) == set(result["model"]) - {"n", "n_unlabelled", "n_unknown"}
