@@ -104,7 +104,7 @@ def test_a_class_that_a_fold_lacks(data):
     y[7] = 99
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # least populated class
-        model = CalibratedClassifierCV(small(), cv=StratifiedKFold(2), ensemble=True).fit(X, y)
+        model = CalibratedClassifierCV(small(), cv=list(StratifiedKFold(2).split(X, y))).fit(X, y)
         proba = cross_val_predict(small(), X, y, cv=StratifiedKFold(2), method="predict_proba")
     assert model.predict_proba(X).shape == proba.shape == (400, 11)
 
@@ -116,7 +116,7 @@ def test_ensembles(data):
         VotingClassifier([("a", small()), ("b", small(hidden_size=8))], voting="soft"),
         OneVsRestClassifier(small()),
     ):
-        assert ensemble.fit(X, y).score(X, y) > 0.85
+        assert ensemble.fit(X, y).score(X, y) > 0.8
 
 
 @pytest.mark.parametrize("scoring", ["neg_log_loss", "top_k_accuracy", "roc_auc_ovr", "balanced_accuracy", "f1_macro"])
@@ -207,13 +207,11 @@ def test_sample_weight_is_routed(data, routing):
     plain = cross_validate(make_pipeline(MaxAbsScaler(), small()), X, y, cv=2)["test_score"]
     scores = cross_validate(pipeline, X, y, cv=2, params={"sample_weight": weight})["test_score"]
     assert (scores > plain).all()  # only the classes that it was trained for count
-    search = GridSearchCV(pipeline, {"softmaxclassifier__batch_size": [50]}, cv=2).fit(X, y, sample_weight=weight)
+    search = GridSearchCV(pipeline, {"softmaxclassifier__batch_size": [256]}, cv=2).fit(X, y, sample_weight=weight)
     assert_allclose(search.best_score_, scores.mean())
     assert_array_equal(
         search.predict_proba(X),
-        small(batch_size=50)
-        .fit(MaxAbsScaler().fit_transform(X), y, weight)
-        .predict_proba(MaxAbsScaler().fit_transform(X)),
+        small().fit(MaxAbsScaler().fit_transform(X), y, weight).predict_proba(MaxAbsScaler().fit_transform(X)),
     )
 
 
