@@ -91,12 +91,14 @@ def test_fitted_estimator_is_as_if_fit_had_stopped_there(data, params):
     assert_array_equal(classifier.predict_proba(data[0]), small(**params).fit(*data).predict_proba(data[0]))
     assert bool(classifier.calibration_) == ("calibration_fraction" in params)
     if classifier.early_stopping:
-        assert np.argmin(classifier.validation_curve_) < 2, "a worse epoch has to come after the best"
-    for epoch in range(3):
+        assert np.argmin(classifier.validation_curve_) < len(classifier.validation_curve_) - 1, (
+            "a worse epoch has to come after the best"
+        )
+    for epoch in range(4):
         fitted = keeper.kept[f"end epoch {epoch}"][-1]
         stopped = small(**params).set_callbacks(Recorder(stop_after=epoch)).fit(*data)
         assert_array_equal(fitted.predict_proba(data[0]), stopped.predict_proba(data[0]))
-        assert_array_equal(
+        assert epoch == 3 or np.array_equal(
             keeper.kept[f"begin epoch {epoch + 1}"][-1].predict_proba(data[0]), fitted.predict_proba(data[0])
         )
         assert fitted.n_iter_ == epoch + 1 and fitted.calibration_ == stopped.calibration_
