@@ -3,9 +3,9 @@
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from fastsoftmax import _calibration, _head, _planning, _start
+from fastsoftmax import _calibration, _head, _planning, _pruning
 from fastsoftmax import _validation as v
-from fastsoftmax._fitting import Fitting, hold_out
+from fastsoftmax._fitting import Fitting, hold_out, spread
 from fastsoftmax._prediction import Prediction
 
 __all__ = ["SoftmaxClassifier"]
@@ -42,8 +42,13 @@ class SoftmaxClassifier(Fitting, Prediction, ClassifierMixin, BaseEstimator):
     learning_rate : float
         0.1 suits the low-rank term; a dense direct term alone, on sparse rows of unit length, learns faster with 0.3 to 1.
         The sparse direct term has its own, below.
-    schedule : {"linear", "constant"}
-        "linear": in `fit` the learning rate falls to zero over all steps of `max_iter` epochs.
+    schedule : {"linear", "constant", "trapezoidal", "cosine"} or function
+        How the learning rate changes in `fit` over all steps of `max_iter` epochs. "linear" falls to zero, "trapezoidal" does
+        so in the last half of the steps, "cosine" like a cosine. A function gets the progress, from 0 to below 1,
+        and returns the factor of the learning rate. `partial_fit` knows no end: its rate stays.
+    average : bool or float in (0, 1]
+        `fit` ends with the mean of the weights over the last half of the steps, or over that share of them. With early
+        stopping it is the mean that is judged, as soon as there is one.
     batch_size : int
     max_iter : int
         Epochs. 3 suit a sparse direct term alone; beside a low-rank one it learns in the first 3 only.
@@ -54,6 +59,9 @@ class SoftmaxClassifier(Fitting, Prediction, ClassifierMixin, BaseEstimator):
     alpha : float or "auto"
         L2 penalty, ``alpha / 2`` times the squared weights that a step touches; not on the bias or a sparse direct term.
         "auto": 3e-5 for a low-rank term that `fit` calibrates, else 0.
+    l1_alpha : float
+        L1 penalty, ``l1_alpha`` times the absolute weights of the direct term, dense or sparse, beside the mean loss: weights
+        that the data do not hold up become exactly zero, and `prune` takes them out. With `alpha` an elastic net.
     class_alpha : float, None or "auto"
         L2 penalty on the class weights V of the low-rank term, ``class_alpha / 2 * ||V_y||^2`` in the loss of each row of
         class y: the same whether a step touches all classes or a sample. None: `alpha`, as for all other weights. "auto":
@@ -61,6 +69,14 @@ class SoftmaxClassifier(Fitting, Prediction, ClassifierMixin, BaseEstimator):
     normaliser_rate : float in (0, 1] or "auto"
         Of sampled softmax in `fit`: each row's estimate of the partition function moves so far, from epoch to epoch, from all
         its draws before to those of the step. 1: it is that of the step. "auto": 0.5 from 8,192 classes on, else 1.
+    clip_norm : float, optional
+        Bound of the norm of the gradient of each row's loss: no row, however long or however wrong, moves the model further.
+        The gradients by the output weights (W, V, bias) and by the embedding E are each bounded by it. None: no bound.
+    warm_start : bool
+        `fit` goes on from the model so far, for `max_iter` further epochs with a schedule of their own. Classes, features and
+        terms must be the same. With a `random_state` that is an int the rows held out are the same again, too.
+    freeze_embedding : bool
+        E stays as it is: as `fit` is given it, or as it was.
     early_stopping : bool
         Hold out `validation_fraction` of the rows, stop when their loss has not fallen for `n_iter_no_change` epochs, and
         keep the weights of the best epoch.
@@ -141,15 +157,19 @@ class SoftmaxClassifier(Fitting, Prediction, ClassifierMixin, BaseEstimator):
         optimizer="adagrad",
         learning_rate=0.1,
         schedule="linear",
+        average=False,
         batch_size=256,
         max_iter=10,
         gradient_threshold=3e-4,
         alpha="auto",
         class_alpha="auto",
+        l1_alpha=0.0,
+        clip_norm=None,
         normaliser_rate="auto",
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=1,
+        warm_start=False,
         random_state=None,
         n_threads=None,
         verbose=0,
@@ -161,6 +181,7 @@ class SoftmaxClassifier(Fitting, Prediction, ClassifierMixin, BaseEstimator):
         calibration_fraction="auto",
         joint=False,
         n_hidden_features=None,
+        freeze_embedding=False,
     ):
         self.loss = loss
         self.hidden_size = hidden_size
@@ -170,15 +191,19 @@ class SoftmaxClassifier(Fitting, Prediction, ClassifierMixin, BaseEstimator):
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.schedule = schedule
+        self.average = average
         self.batch_size = batch_size
         self.max_iter = max_iter
         self.gradient_threshold = gradient_threshold
         self.alpha = alpha
         self.class_alpha = class_alpha
+        self.l1_alpha = l1_alpha
+        self.clip_norm = clip_norm
         self.normaliser_rate = normaliser_rate
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
         self.random_state = random_state
         self.n_threads = n_threads
         self.verbose = verbose
@@ -190,11 +215,17 @@ class SoftmaxClassifier(Fitting, Prediction, ClassifierMixin, BaseEstimator):
         self.calibration_fraction = calibration_fraction
         self.joint = joint
         self.n_hidden_features = n_hidden_features
+        self.freeze_embedding = freeze_embedding
 
     # -- training --
 
-    def fit(self, X, y, sample_weight=None, coef_init=None, intercept_init=None):
-        """Train from scratch. Interrupting it (Ctrl-C) leaves a usable model of what was learned so far.
+    def fit(
+        self, X, y, sample_weight=None, *, coef_init=None, intercept_init=None, embedding_init=None, X_val=None, y_val=None,
+        sample_weight_val=None,
+    ):  # fmt: skip
+        """Train from scratch, or with `warm_start` go on.
+
+        Interrupting it (Ctrl-C) leaves a usable model of what was learned so far.
 
         Parameters
         ----------
@@ -209,6 +240,11 @@ class SoftmaxClassifier(Fitting, Prediction, ClassifierMixin, BaseEstimator):
             has to, where there is a low-rank term too. Weights from counts of the rows get worse by training on them.
         intercept_init : (n_classes,) array, optional
             With `coef_init`: the bias that belongs to it.
+        embedding_init : (n_features, hidden_size) array, optional
+            Where the embedding E of the low-rank term begins, for example at word vectors trained elsewhere; of the first
+            `n_hidden_features` features where these are set. `hidden_size="auto"` is its width.
+        X_val, y_val, sample_weight_val : as X, y and sample_weight, optional
+            With early stopping, rows to judge by, in place of `validation_fraction` of X. All their labels must be in y.
 
         Returns
         -------
@@ -217,19 +253,28 @@ class SoftmaxClassifier(Fitting, Prediction, ClassifierMixin, BaseEstimator):
         X, y, weight = self._check_rows(X, y, sample_weight)
         classes, codes = np.unique(y, return_inverse=True)
         v.check_classes(classes)
-        start = v.check_start(coef_init, intercept_init, self.direct, (len(classes), X.shape[1]), np.dtype(self.dtype))
+        goes_on = v.check_goes_on(self, classes, X.shape[1], (coef_init, intercept_init, embedding_init))
+        W, bias = v.check_start(
+            coef_init, intercept_init, self.direct, (len(classes), X.shape[1]), np.dtype(self.dtype)
+        )
+        start = _planning.Start(W, bias, v.check_embedding(embedding_init, self, X.shape[1]))
+        valid = v.check_validation(self, X_val, y_val, sample_weight_val, classes, X.shape[1])
         rng = v.check_rng("random_state", self.random_state)
-        plan = _planning.plan(self, len(classes), X, start[0])
-        rows, valid = (X, codes, weight), None
-        if self.early_stopping:
+        plan = _planning.plan(self, len(classes), X, start)
+        rows = X, codes, weight
+        if self.early_stopping and valid is None:
             rows, valid = hold_out(*rows, self.validation_fraction, rng)
         held_out = valid
         if plan.n_calibration_rows and not self.early_stopping:
             rows, held_out = hold_out(*rows, plan.n_calibration_rows, rng)
-        self._initialise(plan, classes, *rows[:2], rng, *start)
+        if goes_on:
+            v.check_same_plan(self, plan)
+            self._go_on(plan, *rows[:2], rng)
+        else:
+            self._initialise(plan, classes, *rows[:2], rng, start)
         self._train(*rows, valid)
         if plan.n_calibration_rows:
-            self._calibrate(*(a[: plan.n_calibration_rows] for a in held_out))
+            self._calibrate(*spread(plan.n_calibration_rows, *held_out))
         return self
 
     def calibrate(self, X, y, sample_weight=None):
@@ -272,14 +317,32 @@ class SoftmaxClassifier(Fitting, Prediction, ClassifierMixin, BaseEstimator):
             classes = v.check_all_labels(classes)
             codes = v.encode_labels(y, classes)
             plan = _planning.plan(self, len(classes), X, calibrates=False)
-            self._initialise(plan, classes, X, codes, v.check_rng("random_state", self.random_state))
+            self._initialise(
+                plan, classes, X, codes, v.check_rng("random_state", self.random_state), _planning.NO_START
+            )
         else:
             X = v.check_X(X, n_features=self.n_features_in_, dtype=self._model.dtype)
             codes = v.encode_labels(y, self.classes_)
             v.check_same_terms(self, self._model)
-            if self._model.pattern is not None:
-                self._model.grow(_start.pattern(self, X, codes, len(self.classes_)), self._damping)
+            self._grow(X, codes)
         self._train_once(X, codes, weight)
+        return self
+
+    def prune(self, threshold=0.0):
+        """Take direct weights of an absolute value of `threshold` or less out of the model, which gets smaller and faster.
+
+        A dense direct term becomes a sparse one: predictions then cost what a row's own weights do. They are the same as
+        before where only zeros are taken out (`l1_alpha` makes such). After ``set_params(direct="sparse")``, training goes on
+        from there with the rules of sparse terms; where there is a low-rank term as well, with ``joint=True``.
+
+        Returns
+        -------
+        self
+        """
+        self._fitted("W")
+        _pruning.prune(self._model, v.check_real("threshold", threshold, minimum=0))
+        if self.direct_ == "dense":
+            self.direct_, self._damping = "sparse", None
         return self
 
     def save(self, path):

@@ -67,3 +67,4 @@ from fastsoftmax._validation.targets import (
     check_true_classes,
     is_one_a_row,
 )
+from fastsoftmax._validation.training import check_embedding, check_goes_on, check_same_plan, check_validation

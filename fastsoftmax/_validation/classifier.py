@@ -15,12 +15,13 @@ from fastsoftmax._validation.scalars import (
     check_real,
 )
 from fastsoftmax._validation.targets import check_sample_weight
+from fastsoftmax._validation.training import check_goes_on_by_same_rules, check_training
 
 
 def check_params(c, losses):
     """The parameters of the SoftmaxClassifier `c`, but those of its optimiser; `losses` : the sampled ones."""
     check_option("loss", c.loss, ("auto", "softmax", *losses))
-    check_option("schedule", c.schedule, ("linear", "constant"))
+    check_training(c)
     check_option("direct", c.direct, ("auto", "dense", "sparse", None))
     if c.hidden_size not in ("auto", None):
         check_int("hidden_size", c.hidden_size, minimum=1)
@@ -125,6 +126,7 @@ def check_same_terms(classifier, model):
         raise ValueError(
             f"n_hidden_features must stay as it was in the first training, {n_columns} columns, got {wanted}"
         )
+    check_goes_on_by_same_rules(classifier)
 
 
 def check_can_calibrate(model):

@@ -48,14 +48,14 @@ def check_classes(classes, *, name="y"):
         raise ValueError(f"{name} must hold at least two classes, got {len(classes)}: {classes.tolist()}")
 
 
-def encode_labels(y, classes, *, unknown=None):
+def encode_labels(y, classes, *, unknown=None, name="y"):
     """Positions of labels `y` in sorted `classes`; `unknown` for others, or ValueError where that is None."""
     try:
         codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
     except TypeError:
-        raise TypeError(f"y holds labels of {y.dtype}, but the classes are {classes.dtype}") from None
+        raise TypeError(f"{name} holds labels of {y.dtype}, but the classes are {classes.dtype}") from None
     missing = classes[codes] != y
     if unknown is None and missing.any():
         at = int(np.flatnonzero(missing)[0])
-        raise ValueError(f"y holds {y[at]!r} at position {at}, which is not among the {len(classes)} classes")
+        raise ValueError(f"{name} holds {y[at]!r} at position {at}, which is not among the {len(classes)} classes")
     return np.where(missing, unknown, codes) if missing.any() else codes

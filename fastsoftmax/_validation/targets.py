@@ -85,14 +85,14 @@ def check_class_weight(weight, n_classes):
     return weight
 
 
-def check_sample_weight(sample_weight, n_samples):
+def check_sample_weight(sample_weight, n_samples, name="sample_weight"):
     """Weights of mean 1, float64 (n_samples,); ones where None."""
     if sample_weight is None:
         return np.ones(n_samples)
-    weight = as_vector("sample_weight", sample_weight, n_samples, "row of X").astype(np.float64)
-    _check_not_negative("sample_weight", weight, "at position")
+    weight = as_vector(name, sample_weight, n_samples, "row of X").astype(np.float64)
+    _check_not_negative(name, weight, "at position")
     if not weight.any():
-        raise ValueError("sample_weight must not be all zero")
+        raise ValueError(f"{name} must not be all zero")
     return weight / weight.mean()
 
 

@@ -1,0 +1,111 @@
+"""How SoftmaxClassifier is trained: schedules, penalties, where it begins, what it goes on from, rows to judge by."""
+
+import numpy as np
+
+from fastsoftmax import _schedule
+from fastsoftmax._validation.arrays import as_real_array
+from fastsoftmax._validation.labels import check_labels, encode_labels
+from fastsoftmax._validation.linear import check_X
+from fastsoftmax._validation.scalars import check_bool, check_option, check_real
+from fastsoftmax._validation.targets import check_sample_weight
+
+
+def check_training(c):
+    """The parameters of the SoftmaxClassifier `c` that say how it is trained."""
+    check_schedule(c.schedule)
+    if not isinstance(c.average, (bool, np.bool_)):
+        check_real("average", c.average, above=0, maximum=1)
+    check_real("l1_alpha", c.l1_alpha, minimum=0)
+    if c.l1_alpha and c.direct is None:
+        raise ValueError(f"l1_alpha must be 0 with direct=None, got {c.l1_alpha}: it is on the direct term alone")
+    for name in ("early_stopping", "warm_start", "freeze_embedding"):
+        check_bool(name, getattr(c, name))
+    if c.clip_norm is not None:
+        check_real("clip_norm", c.clip_norm, above=0)
+
+
+def check_schedule(schedule):
+    """A name, or a function whose factors are numbers from 0 on."""
+    if not callable(schedule):
+        check_option("schedule", schedule, tuple(_schedule.SCHEDULES))
+        return
+    for progress in (0.0, 0.25, 0.5, 0.75, 1.0):
+        check_real(f"schedule({progress})", schedule(progress), minimum=0)
+
+
+def check_embedding(embedding_init, c, n_features):
+    """`embedding_init` in the dtype of the SoftmaxClassifier `c`, or None."""
+    if embedding_init is None:
+        return None
+    E = as_real_array("embedding_init", embedding_init)
+    n_rows = c.n_hidden_features or n_features
+    if E.ndim != 2 or E.shape[0] != n_rows or E.shape[1] == 0:
+        raise ValueError(f"embedding_init must have shape ({n_rows}, hidden_size), a row a feature, got {E.shape}")
+    if c.hidden_size is None or (c.hidden_size != "auto" and c.hidden_size != E.shape[1]):
+        raise ValueError(
+            f"hidden_size must be 'auto' or the width of embedding_init, {E.shape[1]}, got {c.hidden_size!r}"
+        )
+    with np.errstate(over="ignore"):
+        E = E.astype(c.dtype, copy=False)
+    if not np.isfinite(E).all():
+        at = tuple(int(i) for i in np.argwhere(~np.isfinite(E))[0])
+        raise ValueError(f"embedding_init must be finite in {np.dtype(c.dtype)}, got {E[at]} at position {at}")
+    return E
+
+
+def check_validation(c, X, y, sample_weight, classes, n_features):
+    """(X, codes, weight) of the rows that early stopping of `c`, whose parameters are checked, shall judge by, or None."""
+    if X is None and y is None and sample_weight is None:
+        return None
+    if X is None or y is None:
+        raise ValueError("X_val and y_val must be given both, and sample_weight_val only with them")
+    if not c.early_stopping:
+        raise ValueError("X_val and y_val need early_stopping=True, which stops by them")
+    canonical = c.direct == "sparse"
+    X = check_X(X, n_features=n_features, dtype=np.dtype(c.dtype), name="X_val", canonical=canonical)
+    if not X.shape[0]:
+        raise ValueError(f"X_val must have at least one row, got shape {X.shape}")
+    codes = encode_labels(check_labels(y, X_rows=X.shape[0], name="y_val"), classes, name="y_val")
+    return X, codes, check_sample_weight(sample_weight, X.shape[0], name="sample_weight_val")
+
+
+def check_goes_on(c, classes, n_features, start):
+    """Whether `fit` goes on from the model so far. Raise where it is to, but the problem is another.
+
+    start : the arrays to begin at, None where they are not given
+    """
+    if not c.warm_start or not hasattr(c, "_model"):
+        return False
+    if any(a is not None for a in start):
+        raise ValueError(
+            "coef_init, intercept_init and embedding_init cannot be given where warm_start goes on from a model"
+        )
+    if n_features != c.n_features_in_:
+        raise ValueError(f"warm_start needs the same features: X has {n_features}, the model so far {c.n_features_in_}")
+    if len(classes) != len(c.classes_) or (classes != c.classes_).any():
+        new, gone = (np.setdiff1d(*pair)[:5].tolist() for pair in ((classes, c.classes_), (c.classes_, classes)))
+        raise ValueError(
+            f"warm_start needs the same classes: y has {new} that the model so far has not, and lacks {gone}"
+        )
+    if np.dtype(c.dtype) != c._model.dtype:
+        raise ValueError(f"warm_start needs the same dtype: {c._model.dtype} so far, got {np.dtype(c.dtype)}")
+    check_goes_on_by_same_rules(c)
+    return True
+
+
+def check_same_plan(c, plan):
+    """Raise where the parameters ask for other terms than the model so far has."""
+    for name in ("direct", "hidden_size"):
+        so_far, wanted = getattr(c, f"{name}_"), getattr(plan, name)
+        if so_far != wanted:
+            raise ValueError(f"warm_start needs the same terms: {name} is {so_far!r} so far, got {wanted!r}")
+
+
+def check_goes_on_by_same_rules(c):
+    """Raise where the sparse direct term of the model so far would be trained as it was not meant to be."""
+    if c.direct_ == "sparse" and c.direct != "sparse":
+        raise ValueError(
+            f"direct must be 'sparse' to train a pruned model, got {c.direct!r}: its direct term is sparse now"
+        )
+    if c._model.pattern is not None and c._model.E is not None and c._model.prior is None and not c.joint:
+        raise ValueError("joint must be True to train this model: its two terms were trained on the loss of their sum")
