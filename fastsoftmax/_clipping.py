@@ -34,7 +34,7 @@ def _dlogits_bound(forward, log_normaliser):
 
 
 def clip_hidden(clip_norm, dhidden, squared_x, scale):
-    """Scale down the rows of `dhidden`, gradients of scale times loss: that of E by a loss has norm `clip_norm` or less then."""
+    """Scale down the rows of `dhidden`, gradients of scale times loss: those of E by a loss have at most norm `clip_norm`."""
     norms = np.sqrt(np.einsum("ij,ij->i", dhidden, dhidden, dtype=np.float64) * squared_x)
     factors = np.minimum(1.0, clip_norm * scale / np.maximum(norms, TINY))
     dhidden *= factors[:, None].astype(dhidden.dtype)

@@ -18,6 +18,7 @@ RULES = {
     "sgd": SGD(0.3),
     "sgd, alpha": SGD(0.3, alpha=0.05),
     "sgd, class_alpha": SGD(0.3, class_alpha=0.7),
+    "sgd, clip_norm": SGD(0.3, clip_norm=0.2),
     "adagrad": Adagrad(0.3),
     "adagrad, alpha": Adagrad(0.3, alpha=0.05, epsilon=1e-3),
     "adagrad, both": Adagrad(0.3, alpha=0.05, class_alpha=0.7),
