@@ -41,7 +41,7 @@ def clip_hidden(clip_norm, dhidden, squared_x, scale):
 
 
 def squared_rows(a):
-    """(n_rows,) squared norms of the rows of an array or a _batch.Batch, in float64."""
+    """(n_rows,) squared norms of the rows of an array or a _batch.Batch without duplicates, in float64."""
     if isinstance(a, np.ndarray):
         return np.einsum("ij,ij->i", a, a, dtype=np.float64)
     rows = np.repeat(np.arange(len(a.indptr) - 1), np.diff(a.indptr))

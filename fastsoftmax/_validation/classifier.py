@@ -80,7 +80,8 @@ def check_calibration(fraction, direct):
 
 def check_rows(c, X, y, sample_weight, n_features=None):
     """Rows for the SoftmaxClassifier `c`, whose parameters are checked, as its kernels take them."""
-    X = check_X(X, n_features=n_features, dtype=np.dtype(c.dtype), canonical=c.direct == "sparse")
+    canonical = c.direct == "sparse" or c.clip_norm is not None  # norms of rows
+    X = check_X(X, n_features=n_features, dtype=np.dtype(c.dtype), canonical=canonical)
     if X.shape[0] == 0 or X.shape[1] == 0:
         raise ValueError(f"X must have at least one row and one feature, got shape {X.shape}")
     if c.n_hidden_features is not None:
