@@ -16,7 +16,7 @@ PROGRESS = np.linspace(0, 1, 9)
         ("linear", 1 - PROGRESS),
         ("constant", np.ones(9)),
         ("cosine", np.cos(np.pi * PROGRESS / 2) ** 2),
-        ("trapezoidal", np.minimum(1, 2 - 2 * PROGRESS)),
+        ("trapezoidal", np.minimum(1, (1 - PROGRESS) / 0.3)),
     ],
 )
 def test_factors(name, expected):
