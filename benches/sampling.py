@@ -76,7 +76,7 @@ def methods():
     yield Method("in_batch", sampled)
     normalised = low_rank | {"loss": "sampled_softmax", "normaliser_rate": 0.5}
     yield Method(DEFAULT, by_default | {"loss": "sampled_softmax", "normaliser_rate": 0.5})
-    yield Method("full softmax, trapezoidal rate", by_default | {"loss": "softmax"})
+    yield Method("full softmax, default schedule", by_default | {"loss": "softmax"})
     yield Method(f"{DEFAULT}, linear rate", normalised)
     yield Method("unigram 1024, running normaliser", normalised | {"sampler": "unigram"})
     for n in (64, 256, 1024, 4096):
@@ -95,7 +95,7 @@ def methods():
         yield Method(f"{loss}, in_batch", sampled | {"loss": loss})
         yield Method(f"{loss}, unigram 1024", sampled | {"loss": loss, "sampler": "unigram"})
     hybrid = {"schedule": "linear", "direct": "sparse", "hidden_size": 128}
-    yield Method("support and in_batch, side by side", hybrid | {"loss": "sampled_softmax", "schedule": "trapezoidal"})
+    yield Method("support and in_batch, side by side", hybrid | {"loss": "sampled_softmax", "schedule": "auto"})
     yield Method("support exact + sampled tail", hybrid | {"loss": "sampled_softmax", "joint": True})
     yield Method("support and full softmax, side by side", hybrid | {"loss": "softmax"})
 

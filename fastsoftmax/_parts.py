@@ -17,17 +17,21 @@ def make(classifier, X, optimizer, n_epochs=None, comes_again=False):
     n_epochs : of the schedule; None: the learning rates stay
     """
     c = classifier
-    schedule = _schedule.make(c.schedule)
+    schedule, direct_schedule = _schedule.make(c.schedule), _schedule.make(c.schedule, is_sparse=True)
     if c.joint and c.direct_ == "sparse" and c.hidden_size_ is not None:
         direct_optimizer = _direct_optimizer(c)
         runner = c._runner(X, kind=JointRunner, direct_optimizer=direct_optimizer)
         runner.trains_embedding = not c.freeze_embedding
-        return [JointPart(runner, _loss(c, runner, HeadAndTail), optimizer, direct_optimizer, schedule, n_epochs)]
+        return [
+            JointPart(runner, _loss(c, runner, HeadAndTail), optimizer, direct_optimizer, direct_schedule, n_epochs)
+        ]
     parts = []
     if c.direct_ == "sparse" and c.direct_learning_rate != 0:
         runner = c._runner(X, c._model.sparse_direct())
         direct_epochs = n_epochs and (n_epochs if c._model.E is None else min(n_epochs, DIRECT_EPOCHS))
-        parts.append(Part(runner, FullSoftmax(), _direct_optimizer(c), schedule, direct_epochs, "direct_learning_rate"))
+        parts.append(
+            Part(runner, FullSoftmax(), _direct_optimizer(c), direct_schedule, direct_epochs, "direct_learning_rate")
+        )
     if c.direct_ != "sparse" or c.hidden_size_ is not None:
         model = c._model.low_rank() if c.direct_ == "sparse" else c._model
         if model.E is not None and len(model.E) < X.shape[1]:

@@ -31,6 +31,11 @@ def trapezoidal(progress, cooldown=COOLDOWN):
 SCHEDULES = {f.__name__: f for f in (linear, constant, cosine, trapezoidal)}
 
 
-def make(schedule):
-    """The function of this name, or the one that is given."""
+def make(schedule, is_sparse=False):
+    """The function of this name, or the one that is given; `is_sparse`: for a sparse direct term, or joint training.
+
+    "auto" is "linear" for that, which learns fast: its last steps, too long, would learn the rows by heart.
+    """
+    if isinstance(schedule, str) and schedule == "auto":
+        return linear if is_sparse else trapezoidal
     return schedule if callable(schedule) else SCHEDULES[schedule]

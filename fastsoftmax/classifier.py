@@ -42,11 +42,11 @@ class SoftmaxClassifier(Fitting, Prediction, ClassifierMixin, BaseEstimator):
     learning_rate : float
         0.1 suits the low-rank term; a dense direct term alone, on sparse rows of unit length, learns faster with 0.3 to 1.
         The sparse direct term has its own, below.
-    schedule : {"trapezoidal", "linear", "constant", "cosine"} or function
+    schedule : {"auto", "trapezoidal", "linear", "constant", "cosine"} or function
         How the learning rate changes in `fit` over all steps of `max_iter` epochs. "trapezoidal" stays for 70 % of the steps,
-        then falls to zero; "linear" falls all the time; "cosine" as a cosine does (docs/training.md compares them). A function
-        gets the progress, from 0 to below 1, and returns the factor of the learning rate. `partial_fit` knows no end: its
-        rate stays.
+        then falls to zero; "linear" falls all the time; "cosine" as a cosine does (docs/training.md compares them). "auto":
+        "linear" for a sparse direct term and in joint training, else "trapezoidal". A function gets the progress, from 0 to
+        below 1, and returns the factor of the learning rate. `partial_fit` knows no end: its rate stays.
     average : bool or float in (0, 1]
         `fit` ends with the mean of the weights over the last half of the steps, or over that share of them. With early
         stopping it is the mean that is judged, as soon as there is one.
@@ -157,7 +157,7 @@ class SoftmaxClassifier(Fitting, Prediction, ClassifierMixin, BaseEstimator):
         n_negatives=1024,
         optimizer="adagrad",
         learning_rate=0.1,
-        schedule="trapezoidal",
+        schedule="auto",
         average=False,
         batch_size=256,
         max_iter=10,

@@ -61,13 +61,15 @@ def test_no_row_has_a_longer_gradient(loss_name, clip_norm):
     assert any_clipped
 
 
-def test_with_a_running_normaliser_too():
+@pytest.mark.parametrize("target_bias", [0.0, 100.0])  # a target that is unlikely, and one that is certain
+def test_with_a_running_normaliser_too(target_bias):
     """Its gradient is not that of a softmax: it may be much longer where the running estimate is far too low."""
     X, target, rule = make_X(), np.array([0]), SGD(1.0, clip_norm=0.5)
     normaliser = RunningNormaliser(X.shape[0], 0.01)
     normaliser.log_z[:] = -50.0
     sampled = Sampled(LogUniform(N_CLASSES), 30, "sampled_softmax").candidates(target, np.random.default_rng(3))
     model = make_model()
+    model.bias[0] += target_bias
     runner = Runner(model, X, n_threads=1)
     norms = gradient_norms(model, lambda: runner.step(np.array([1]), target, rule, normaliser=normaliser, **sampled))
     assert max(norms) <= 0.5 * (1 + 1e-12)

@@ -62,6 +62,20 @@ def test_factors_reach_the_steps():
     assert all((a != b).any() for i, a in enumerate(coefs) for b in coefs[:i])
 
 
+def test_auto():
+    X, y = rows()
+    model = small(direct="sparse", hidden_size=4, schedule="auto", loss="softmax", max_iter=2)
+    progress = np.arange(10) / 10
+    for name, expected in (
+        ("direct_learning_rate", 1 - progress),
+        ("learning_rate", np.minimum(1, (1 - progress) / 0.3)),
+    ):
+        assert_allclose([rate for part, rate in steps_of(model, X, y) if part == name], expected)
+    joint = small(direct="sparse", hidden_size=4, loss="softmax", max_iter=2, joint=True)
+    assert_allclose([rate for _, rate in steps_of(joint, X, y)], 1 - progress)
+    assert small().schedule == "auto"
+
+
 def test_a_sparse_term_beside_a_low_rank_one_has_a_schedule_of_its_own_epochs():
     X, y = rows()
     model = small(direct="sparse", hidden_size=4, schedule="linear", loss="softmax", max_iter=6, optimizer="adagrad")

@@ -27,7 +27,7 @@ def check_training(c):
 def check_schedule(schedule):
     """A name, or a function whose factors are numbers from 0 on."""
     if not callable(schedule):
-        check_option("schedule", schedule, tuple(_schedule.SCHEDULES))
+        check_option("schedule", schedule, ("auto", *_schedule.SCHEDULES))
         return
     for progress in (0.0, 0.25, 0.5, 0.75, 1.0):
         check_real(f"schedule({progress})", schedule(progress), minimum=0)
