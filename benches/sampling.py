@@ -95,7 +95,7 @@ def methods():
         yield Method(f"{loss}, in_batch", sampled | {"loss": loss})
         yield Method(f"{loss}, unigram 1024", sampled | {"loss": loss, "sampler": "unigram"})
     hybrid = {"schedule": "linear", "direct": "sparse", "hidden_size": 128}
-    yield Method("support and in_batch, side by side", hybrid | {"loss": "sampled_softmax", "schedule": "auto"})
+    yield Method("support and in_batch, side by side", hybrid | {"loss": "sampled_softmax"})
     yield Method("support exact + sampled tail", hybrid | {"loss": "sampled_softmax", "joint": True})
     yield Method("support and full softmax, side by side", hybrid | {"loss": "softmax"})
 
