@@ -68,13 +68,16 @@ class Method(NamedTuple):
 
 
 def methods():
-    low_rank = {"direct": None, "hidden_size": 128}
+    by_default = {"direct": None, "hidden_size": 128}
+    low_rank = by_default | {"schedule": "linear"}
     yield Method("full softmax", low_rank | {"loss": "softmax"})
     yield Method("full softmax, exact gradient", low_rank | {"loss": "softmax", "gradient_threshold": 0.0})
     sampled = low_rank | {"loss": "sampled_softmax", "normaliser_rate": 1.0}
     yield Method("in_batch", sampled)
     normalised = low_rank | {"loss": "sampled_softmax", "normaliser_rate": 0.5}
-    yield Method(DEFAULT, normalised)
+    yield Method(DEFAULT, by_default | {"loss": "sampled_softmax", "normaliser_rate": 0.5})
+    yield Method("full softmax, default schedule", by_default | {"loss": "softmax"})
+    yield Method(f"{DEFAULT}, linear rate", normalised)
     yield Method("unigram 1024, running normaliser", normalised | {"sampler": "unigram"})
     for n in (64, 256, 1024, 4096):
         yield Method(f"unigram {n}", sampled | {"sampler": "unigram", "n_negatives": n})
@@ -91,7 +94,7 @@ def methods():
     for loss in ("nce", "sampled_logistic", "negative_sampling"):
         yield Method(f"{loss}, in_batch", sampled | {"loss": loss})
         yield Method(f"{loss}, unigram 1024", sampled | {"loss": loss, "sampler": "unigram"})
-    hybrid = {"direct": "sparse", "hidden_size": 128}
+    hybrid = {"schedule": "linear", "direct": "sparse", "hidden_size": 128}
     yield Method("support and in_batch, side by side", hybrid | {"loss": "sampled_softmax"})
     yield Method("support exact + sampled tail", hybrid | {"loss": "sampled_softmax", "joint": True})
     yield Method("support and full softmax, side by side", hybrid | {"loss": "softmax"})

@@ -115,13 +115,14 @@ class Checkpoint(Watcher):
         (self.path.parent / f".{self.path.name}.part").unlink(missing_ok=True)
 
 
-def identity(classifier, X, target, weight, classes):
+def identity(classifier, X, target, weight, classes, valid=None):
     """By what to know that a training is the same one: parameters, and sizes and checksums of the data."""
     params = {k: a for k, a in sorted(classifier.get_params(deep=False).items()) if k not in NO_MATTER}
     return {name: _describe(value) for name, value in params.items()} | {
         "X": _describe(X),
         "y": [_describe(classes), _describe(target.support())],
         "sample_weight": _describe(weight),
+        "X_val, y_val, sample_weight_val": valid and _describe([valid[0], valid[1].support(), valid[2]]),
     }
 
 

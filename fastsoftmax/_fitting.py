@@ -2,12 +2,16 @@
 
 import numpy as np
 
-from fastsoftmax import _allocation, _calibration, _checkpoint, _parts, _start, optimizers, samplers
+from fastsoftmax import _allocation, _calibration, _checkpoint, _growing, _parts, _start, optimizers, samplers
 from fastsoftmax import _validation as v
+from fastsoftmax._averaging import SHARE, Averaging
 from fastsoftmax._callbacks import EpochTasks
+from fastsoftmax._early_stopping import EarlyStopping
+from fastsoftmax._penalties import L1
+from fastsoftmax._progress import Progress
 from fastsoftmax._row_subset import RowSubset
 from fastsoftmax._state import generator
-from fastsoftmax._training import EarlyStopping, Progress, Trainer
+from fastsoftmax._training import Trainer
 from fastsoftmax.sampled import LOSSES
 
 
@@ -43,17 +47,18 @@ class Fitting:
         """With these penalties where they are "auto"."""
         alpha = alpha if self.alpha == "auto" else self.alpha
         class_alpha = class_alpha if self.class_alpha == "auto" else self.class_alpha
-        return optimizers.make(self.optimizer, self.learning_rate, alpha=alpha, class_alpha=class_alpha)
+        penalties = {"alpha": alpha, "class_alpha": class_alpha}
+        return optimizers.make(self.optimizer, self.learning_rate, clip_norm=self.clip_norm, **penalties)
 
-    def _validation_loss(self, X, target, weight):
-        return float(np.average(target.nll(self._runner(X)), weights=weight))
+    def _validation_loss(self, model, X, target, weight):
+        return float(np.average(target.nll(self._runner(X, model)), weights=weight))
 
-    def _initialise(self, plan, classes, X, target, rng, W=None, bias=None, *, class_counts, class_weight=None):
-        """A model before its first step, as `plan` has it; it begins at `W` and `bias` where they are given."""
+    def _initialise(self, plan, classes, X, target, rng, start, *, class_counts, class_weight=None):
+        """A model before its first step, as `plan` has it; it begins at `start`."""
         self._check_sampling(plan.loss, len(classes))
         start_counts = class_counts if class_weight is None else class_counts * class_weight
         # whatever this raises, all that was fitted before stays
-        self._model, self._damping = _start.make(self, plan, X, target, start_counts, rng, W, bias)
+        self._model, self._damping = _start.make(self, plan, X, target, start_counts, rng, start)
         self.loss_, self.direct_, self.hidden_size_ = plan.loss, plan.direct, plan.hidden_size
         self.alpha_, self.class_alpha_ = plan.alpha, plan.class_alpha
         self.classes_, self.n_features_in_ = classes, X.shape[1]
@@ -63,8 +68,14 @@ class Fitting:
         self._sampler_state = None  # and set to this, of the sampler of this name, if there is one
         self.loss_curve_, self.validation_curve_, self.calibration_ = [], [], {}
 
+    def _go_on(self, plan, X, target, rng, class_counts):
+        """`fit` on these rows shall go on from the model so far, with the parameters that are set now."""
+        self.loss_, self.alpha_, self.class_alpha_, self._rng = plan.loss, plan.alpha, plan.class_alpha, rng
+        self._class_counts, self._sampler, self._sampler_state = class_counts, None, None
+        _growing.take_in_pairs(self, X, target)
+
     def _trainer(self, X, target, weight, n_epochs=None, comes_again=False):
-        """A Trainer whose learning rate falls over `n_epochs`, if given; `comes_again`: it sees the rows several times."""
+        """A Trainer whose schedule is one of `n_epochs`, if given; `comes_again`: it sees the rows several times."""
         self._check_sampling(self.loss_, len(self.classes_))
         optimizer = self._optimizer(self.alpha_, self.class_alpha_)
         is_new = self._model.pattern is not None and "W" not in self._model.state
@@ -96,12 +107,12 @@ class Fitting:
         if names is not None:
             self.feature_names_in_ = names
 
-    def _checkpoint(self, X, target, weight, classes, rng):
+    def _checkpoint(self, X, target, weight, classes, valid, rng):
         """The Checkpoint of `fit` on these checked rows, or None; where there is a file, `rng` begins as it did there."""
         if self.checkpoint is None:
             return None
         v.check_can_resume("sampler", self.sampler)
-        identity = _checkpoint.identity(self, X, target, weight, classes)
+        identity = _checkpoint.identity(self, X, target, weight, classes, valid)
         seeded = self.random_state is not None
         return _checkpoint.Checkpoint(self.checkpoint, self.checkpoint_every, identity, rng, seeded=seeded)
 
@@ -109,13 +120,16 @@ class Fitting:
         """All epochs of `fit`, below `task`; of the held-out rows `valid`, if any, the best one's model stays."""
         if self._stays():
             return
-        watchers = self._watchers(X, self.max_iter)
+        watchers, judged = self._watchers(X, self.max_iter), lambda: self._model
+        if self.average:
+            share = SHARE if self.average is True else self.average
+            watchers.append(Averaging(self._model, share, self.max_iter))
+            judged = watchers[-1].averaged
         if valid is not None:
-            loss, curve = (lambda: self._validation_loss(*valid)), self.validation_curve_
-            watchers.append(EarlyStopping(self._model, loss, self.n_iter_no_change, curve))
+            loss, curve = (lambda model: self._validation_loss(model, *valid)), self.validation_curve_
+            watchers.append(EarlyStopping(self._model, judged, loss, self.n_iter_no_change, curve))
         watchers.append(EpochTasks(task, list(watchers)))
-        n_epochs = self.max_iter if self.schedule == "linear" else None
-        trainer = self._trainer(X, target, weight, n_epochs, comes_again=self.max_iter > 1)
+        trainer = self._trainer(X, target, weight, self.max_iter, comes_again=self.max_iter > 1)
         if checkpoint is not None:
             checkpoint.resume(trainer, watchers, self._model, plan)
             watchers = [*watchers, checkpoint]
@@ -128,7 +142,8 @@ class Fitting:
             self._trainer(X, target, weight).run(1, self._watchers(X, 1))
 
     def _watchers(self, X, n_epochs):
-        return [Progress(X.shape[0], n_epochs)] if self.verbose else []
+        watchers = [Progress(X.shape[0], n_epochs)] if self.verbose else []
+        return [*watchers, L1(self.l1_alpha)] if self.l1_alpha else watchers
 
 
 def hold_out(X, target, weight, size, rng, *, copy):
@@ -142,3 +157,10 @@ def hold_out(X, target, weight, size, rng, *, copy):
     take = (lambda rows: X[rows]) if copy else (lambda rows: RowSubset(X, rows))
     parts = train_test_split(np.arange(X.shape[0]), test_size=size, random_state=seed)
     return tuple((take(rows), target[rows], weight[rows]) for rows in parts)
+
+
+def spread(n, X, target, weight):
+    """At most `n` of the rows, evenly spaced: they may be in some order."""
+    n_rows = X.shape[0]
+    at = np.arange(n_rows) if n_rows <= n else np.arange(n) * n_rows // n
+    return X[at], target[at], weight[at]

@@ -18,11 +18,20 @@ def take_in(classifier, X, target):
     new, before = c._class_counts.sum() - c._sampler_rows, c._sampler_rows
     if new >= min(ROWS_A_CLASS * len(c.classes_), SHARE * before):
         renew_sampler(c)
-    if c._model.pattern is not None:
-        pairs = _start.pattern(c, X, target, len(c.classes_))
-        if c.max_classes_per_feature is not None:  # what they keep tells little, and costs the most
-            pairs = pairs.without(c._model.pattern.n_classes() > c.max_classes_per_feature)
-        c._model.grow(pairs, c._damping)
+    take_in_pairs(c, X, target)
+
+
+def take_in_pairs(classifier, X, target):
+    """The pairs of these rows get weights in the sparse direct term, if there is one."""
+    c = classifier
+    if c._model.pattern is None:
+        return
+    if c._damping is None:  # the term was dense, and pruned
+        c._damping = v.check_row_norms(X)
+    pairs = _start.pattern(c, X, target, len(c.classes_))
+    if c.max_classes_per_feature is not None:  # what they keep tells little, and costs the most
+        pairs = pairs.without(c._model.pattern.n_classes() > c.max_classes_per_feature)
+    c._model.grow(pairs, c._damping)
 
 
 def renew_sampler(classifier):
@@ -34,6 +43,7 @@ def renew_sampler(classifier):
 def add_classes(classifier, classes, at):
     """Take in classes; those that there are stand at `at` (ascending) among `classes`."""
     c, model = classifier, classifier._model
+    v.check_not_compact(model, "add_classes")
     n_bytes = sum(a.nbytes for a in model.arrays().values())
     v.check_memory(
         "the model with its new classes",
@@ -47,7 +57,7 @@ def add_classes(classifier, classes, at):
     starts = (None if a is None else _slope(a, frequency[at]) * unseen for a in (model.bias, model.prior))
     model.add_classes(at, len(classes), *starts)
     c.classes_, c._class_counts = classes, counts
-    c._sampler = c._sampler_given = None
+    c._sampler = c._sampler_given = c._sampler_state = None
 
 
 def _slope(bias, frequency):

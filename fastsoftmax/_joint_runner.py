@@ -13,7 +13,7 @@ import copy
 
 import numpy as np
 
-from fastsoftmax import _head, _joint, _threads
+from fastsoftmax import _clipping, _head, _joint, _threads
 from fastsoftmax._additions import Additions
 from fastsoftmax._batch import RowReader
 from fastsoftmax._part import Part, Sampled
@@ -32,8 +32,8 @@ class HeadAndTail(Sampled):
 class JointPart(Part):
     """Both terms of the runner's model, whose sparse one has an optimiser of its own."""
 
-    def __init__(self, runner, loss, optimizer, direct_optimizer, n_epochs=None):
-        super().__init__(runner, loss, optimizer, n_epochs, "learning_rate and direct_learning_rate")
+    def __init__(self, runner, loss, optimizer, direct_optimizer, schedule=None, n_epochs=None):
+        super().__init__(runner, loss, optimizer, schedule, n_epochs, "learning_rate and direct_learning_rate")
         self.direct_optimizer, self.direct_learning_rate = direct_optimizer, direct_optimizer.learning_rate
 
     def step(self, rows, target, weight, rng, rate):
@@ -72,10 +72,11 @@ class JointRunner(Runner):
             dhidden = self.workspace.array("dhidden", hidden.shape, self.model.dtype)
             dlogits = self.workspace.array("dlogits", touched.logits.shape, self.model.dtype)
             dlogits.fill(0)  # there are gaps
+            clipped = self._clipped(scale, forward, batch, hidden, optimizer)
             forward.backward(
-                scale, self._destination(optimizer), dhidden=dhidden, dadditions=dlogits, rounding=rounding
+                clipped, self._destination(optimizer), dhidden=dhidden, dadditions=dlogits, rounding=rounding
             )
-            self._step_inputs(batch, touched, dlogits, dhidden, optimizer)
+            self._step_inputs(batch, touched, dlogits, dhidden, scale, optimizer)
         return loss
 
     def _step_head_and_tail(self, batch, hidden, target, scale, optimizer, class_ids, offset):
@@ -91,15 +92,16 @@ class JointRunner(Runner):
         loss = scale @ head.nll
         if not np.isfinite(loss):
             return loss
-        head.backward(scale)
+        clipped = self._clipped(scale, head, batch, hidden, optimizer)
+        head.backward(clipped)
         pairs = self._head_pairs(head, begin, end)
         dhidden = self.workspace.array("dhidden", hidden.shape, model.dtype)
         head_dhidden = self._project(pairs, model.V, "head.dhidden")  # before any step of V
-        tail.backward(scale, self._destination(optimizer), dhidden=dhidden, lse=head.lse)
+        tail.backward(clipped, self._destination(optimizer), dhidden=dhidden, lse=head.lse)
         dhidden += head_dhidden
         self._backproject(pairs, hidden, model.V, model.state.get("V"), optimizer)
         self._step_bias(pairs, optimizer)
-        self._step_inputs(batch, head, head.logits, dhidden, optimizer)
+        self._step_inputs(batch, head, head.logits, dhidden, scale, optimizer)
         return loss
 
     def _tiled(self, hidden, additions, *, class_ids=None, target=None, offset=None):
@@ -147,9 +149,17 @@ class JointRunner(Runner):
         ones = np.ones((len(pairs.indptr) - 1, 1), self.model.dtype)
         self._backproject(pairs, ones, self.model.bias[:, None], self.model.state.get("bias"), rule)
 
-    def _step_inputs(self, batch, touched, dlogits, dhidden, optimizer):
+    @staticmethod
+    def _clipped(scale, forward, batch, hidden, optimizer):
+        if optimizer.clip_norm is None:
+            return scale
+        squared = 1.0 + _clipping.squared_rows(hidden) + _clipping.squared_rows(batch)
+        return scale * _clipping.row_factors(optimizer.clip_norm, forward, squared)
+
+    def _step_inputs(self, batch, touched, dlogits, dhidden, scale, optimizer):
         """The steps of W and E; dlogits : gradients of the mean loss by the touched classes' logits, laid out as these."""
         model = self.model
         dlogits *= len(touched.n_touched)  # of the sum
         touched.apply(dlogits, model.W, state=model.state.get("W"), rule=self.direct_optimizer)
-        self._backproject(batch, dhidden, model.E, model.state.get("E"), optimizer)
+        if self.trains_embedding:
+            self._step_embedding(batch, dhidden, scale, optimizer)

@@ -135,7 +135,7 @@ class Model:
 
     def arrays_in_c_order(self):
         """`arrays`, transposed where they are feature-major: as files have them."""
-        return {name: a if a.flags.c_contiguous else a.T for name, a in self.arrays().items()}
+        return {name: in_c_order(a) for name, a in self.arrays().items()}
 
     def set_arrays(self, arrays):
         """Take over the numbers of `arrays_in_c_order` of such a model, in place."""
@@ -235,3 +235,8 @@ def _pair_keys(pattern, n_classes):
     """Each pair as one number, ascending."""
     features = np.repeat(np.arange(len(pattern.indptr) - 1, dtype=np.int64), np.diff(pattern.indptr))
     return features * n_classes + pattern.class_ids
+
+
+def in_c_order(a):
+    """`a`, transposed where it is feature-major."""
+    return a if a.flags.c_contiguous else a.T

@@ -104,16 +104,27 @@ class Part:
     runner : _runner.Runner over the training rows
     loss : FullSoftmax or Sampled
     optimizer : SGD or Adagrad
+    schedule : function of the progress, from 0 to 1, that gives the factor of the learning rate
     n_epochs : int or None
-        The learning rate falls linearly to zero over so many epochs, then the terms stay; None: it does not fall.
+        Those of the progress, then the terms stay. None: there is no end, and no schedule is needed.
     rate_name : what the user knows its learning rate as
     normaliser : RunningNormaliser of sampled softmax, or None
     """
 
-    def __init__(self, runner, loss, optimizer, n_epochs=None, rate_name="learning_rate", normaliser=None):
-        self.runner, self.loss, self.optimizer, self.n_epochs = runner, loss, optimizer, n_epochs
+    def __init__(
+        self, runner, loss, optimizer, schedule=None, n_epochs=None, rate_name="learning_rate", normaliser=None
+    ):
+        self.runner, self.loss, self.optimizer = runner, loss, optimizer
+        self.schedule, self.n_epochs = schedule, n_epochs
         self.normaliser = normaliser
+        self.direct_optimizer = None if runner.model.W is None else optimizer
         self.learning_rate, self.rate_name = optimizer.learning_rate, rate_name
+
+    def rate(self, epochs):
+        """The factor of the learning rate after so many epochs, whole ones and a part; None: the terms have learned."""
+        if self.n_epochs is None:
+            return 1.0
+        return self.schedule(epochs / self.n_epochs) if epochs < self.n_epochs else None
 
     def step(self, rows, target, weight, rng, rate):
         """One step on these rows, with `rate` times the learning rate. Returns the loss from before it."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastsoftmax import _planning, _start, samplers
+from fastsoftmax import _planning, _schedule, _start, samplers
 from fastsoftmax import _validation as v
 from fastsoftmax._joint_runner import HeadAndTail, JointPart, JointRunner
 from fastsoftmax._part import FullSoftmax, Part, RunningNormaliser, Sampled
@@ -14,28 +14,35 @@ def make(classifier, X, optimizer, n_epochs=None, comes_again=False):
     """The Parts for steps on rows of the checked X, for whose optimisers the model is ready.
 
     comes_again : whether each row does, so that what is known of it after a step is of use in the next
-    n_epochs : over which the learning rates fall to zero; None: they do not fall
+    n_epochs : of the schedule; None: the learning rates stay
     """
     c = classifier
+    schedule, direct_schedule = _schedule.make(c.schedule), _schedule.make(c.schedule, is_sparse=True)
     if c.joint and c.direct_ == "sparse" and c.hidden_size_ is not None:
         direct_optimizer = _direct_optimizer(c)
         runner = c._runner(X, kind=JointRunner, direct_optimizer=direct_optimizer)
-        return [JointPart(runner, _loss(c, runner, HeadAndTail), optimizer, direct_optimizer, n_epochs)]
+        runner.trains_embedding = not c.freeze_embedding
+        return [
+            JointPart(runner, _loss(c, runner, HeadAndTail), optimizer, direct_optimizer, direct_schedule, n_epochs)
+        ]
     parts = []
     if c.direct_ == "sparse" and c.direct_learning_rate != 0:
         runner = c._runner(X, c._model.sparse_direct())
         direct_epochs = n_epochs and (n_epochs if c._model.E is None else min(n_epochs, DIRECT_EPOCHS))
-        parts.append(Part(runner, FullSoftmax(), _direct_optimizer(c), direct_epochs, "direct_learning_rate"))
+        parts.append(
+            Part(runner, FullSoftmax(), _direct_optimizer(c), direct_schedule, direct_epochs, "direct_learning_rate")
+        )
     if c.direct_ != "sparse" or c.hidden_size_ is not None:
         model = c._model.low_rank() if c.direct_ == "sparse" else c._model
         if model.E is not None and len(model.E) < X.shape[1]:
             X = X[:, : len(model.E)]
         runner = c._runner(X, model)
+        runner.trains_embedding = not c.freeze_embedding
         normaliser = None
         rate = _planning.normaliser_rate(c.normaliser_rate, c.loss_, len(c.classes_))
         if comes_again and rate < 1:
             normaliser = RunningNormaliser(X.shape[0], rate)
-        parts.append(Part(runner, _loss(c, runner, Sampled), optimizer, n_epochs, normaliser=normaliser))
+        parts.append(Part(runner, _loss(c, runner, Sampled), optimizer, schedule, n_epochs, normaliser=normaliser))
     return parts
 
 

@@ -18,6 +18,17 @@ CALIBRATED_ALPHA = 3e-5
 CALIBRATED_CLASS_ALPHA = 2.0  # a class: as many rows as it has share it
 
 
+class Start(NamedTuple):
+    """Where training begins, as checked; None: where it begins by itself."""
+
+    W: object | None = None  # (n_classes, n_features), CSC
+    bias: np.ndarray | None = None
+    E: np.ndarray | None = None
+
+
+NO_START = Start()
+
+
 class Plan(NamedTuple):
     """A SoftmaxClassifier's choices for one problem."""
 
@@ -29,6 +40,7 @@ class Plan(NamedTuple):
     n_calibration_rows: int
     model_bytes: int
     model_formula: str
+    weight_bytes: int  # of the model, without the optimiser's state
 
     def __str__(self):
         choices = f"loss={self.loss!r}, direct={self.direct!r}, hidden_size={self.hidden_size}, alpha={self.alpha:g}"
@@ -39,16 +51,18 @@ class Plan(NamedTuple):
         return f"{choices}: {self.model_bytes / 2**20:,.1f} MiB ({self.model_formula})"
 
 
-def plan(classifier, n_classes, X, W=None, *, targets_per_row=1.0, calibrates=True):
-    """The Plan for checked rows, where training begins at `W`; MemoryError where the memory that it takes is not there.
+def plan(classifier, n_classes, X, start=NO_START, *, targets_per_row=1.0, calibrates=True):
+    """The Plan for checked rows, where training begins at `start`; MemoryError where the memory that it takes is not there.
 
     targets_per_row : classes of a row, on the average
     calibrates : False for the first rows of a stream: none are held out, and what is "auto" cannot depend on their number
     """
     params, dense_input = classifier.get_params(), isinstance(X, np.ndarray)
     n_entries = int((X.size if dense_input else X.nnz) * targets_per_row)
-    if W is not None:
-        n_entries = W.nnz
+    if start.E is not None and params["hidden_size"] == "auto":
+        params["hidden_size"] = start.E.shape[1]
+    if start.W is not None:
+        n_entries = start.W.nnz
         if params["calibration_fraction"] == "auto":
             params["calibration_fraction"] = 0.0
     if not calibrates:
@@ -68,7 +82,7 @@ def choose(params, n_samples, n_classes, n_features, *, n_entries, dense_input):
     optimizer = optimizers.make(params["optimizer"], params["learning_rate"])
     itemsize = np.dtype(params["dtype"]).itemsize
 
-    def forecast(hidden_size, direct):
+    def forecast(hidden_size, direct, optimizer=optimizer):
         size = {"optimizer": optimizer, "itemsize": itemsize, "n_pairs": n_entries}  # at most so many pairs
         size["n_hidden_features"] = params["n_hidden_features"]
         return Model.forecast(n_classes, n_features, hidden_size, direct, **size)
@@ -99,7 +113,8 @@ def choose(params, n_samples, n_classes, n_features, *, n_entries, dense_input):
             class_alpha = CALIBRATED_CLASS_ALPHA * n_classes / n_samples
     if alpha == "auto":
         alpha = CALIBRATED_ALPHA if calibrated else 0.0
-    return Plan(loss, direct, hidden_size, alpha, class_alpha, n_rows, *forecast(hidden_size, direct))
+    weight_bytes = forecast(hidden_size, direct, optimizers.SGD())[0]
+    return Plan(loss, direct, hidden_size, alpha, class_alpha, n_rows, *forecast(hidden_size, direct), weight_bytes)
 
 
 def normaliser_rate(rate, loss, n_classes):
@@ -122,8 +137,8 @@ def sparse_optimizer(params, n_classes, row_norm, damping):
     if learning_rate == "auto":
         learning_rate = 1.5 * np.log(n_classes) / max(row_norm, np.finfo(np.float32).tiny)
     if params["optimizer"] == "sgd":
-        return optimizers.SGD(learning_rate / np.sqrt(damping))
-    return optimizers.Adagrad(learning_rate)
+        return optimizers.SGD(learning_rate / np.sqrt(damping), clip_norm=params["clip_norm"])
+    return optimizers.Adagrad(learning_rate, clip_norm=params["clip_norm"])
 
 
 def _models(plan, params):
@@ -131,6 +146,8 @@ def _models(plan, params):
     parts = {plan.model_formula: plan.model_bytes}
     if params["early_stopping"]:
         parts["early stopping's copy of the model"] = plan.model_bytes
+    if params["average"]:
+        parts["the mean of the weights"] = plan.weight_bytes
     return parts
 
 

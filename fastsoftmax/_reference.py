@@ -218,6 +218,25 @@ def update(rule, w, gradient, state=None, alpha=0.0):
     return w - rule.learning_rate * gradient / (np.sqrt(state) + rule.epsilon), state
 
 
+def clip_factors(clip_norm, dlogits, losses, hidden, X, V, is_logistic=False):
+    """Factors of each row's dlogits, and then of its gradient by the hidden layer.
+
+    The norm of dlogits is replaced by a bound: sqrt(2) (1 - p_target) of softmax, the loss of logistic losses.
+    """
+    if clip_norm is None:
+        return np.ones(len(X)), np.ones(len(X))
+    bound = losses if is_logistic else np.sqrt(2) * (1 - np.exp(-losses))
+    rows = np.minimum(1, clip_norm / (bound * np.sqrt(1 + np.sum(hidden**2, axis=1))))
+    norms = np.linalg.norm(X, axis=1) * np.linalg.norm(dlogits * rows[:, None] @ V, axis=1)
+    return rows, np.minimum(1, clip_norm / np.maximum(norms, 1e-300))
+
+
+def shrink(rule, w, amount, state=None):
+    """w after the proximal step of an L1 penalty, whose rate times strength is `amount`."""
+    bound = amount / (np.sqrt(state) + rule.epsilon) if rule.has_state else amount
+    return np.sign(w) * np.maximum(np.abs(w) - bound, 0)
+
+
 def model_step(arrays, X, target, rule, *, weight=1.0, threshold=0.0, row_keys=None, **draws):
     """(loss, arrays) after one step on the mean of weight times loss of a batch.
 
@@ -247,7 +266,18 @@ def model_step(arrays, X, target, rule, *, weight=1.0, threshold=0.0, row_keys=N
         if threshold:
             is_target = classes == target[:, None]
             dlogits = np.where(is_target, dlogits, round_small(softmax(logits, axis=1), threshold, row_keys))
+    row_clip, hidden_clip = clip_factors(
+        rule.clip_norm,
+        dlogits,
+        losses,
+        hidden,
+        X,
+        weights[:, n_direct:],
+        draws.get("loss", "sampled_softmax") != "sampled_softmax",
+    )
+    dlogits = dlogits * row_clip[:, None]
     dhidden, dweights, dbias = _linear_gradients(hidden, weights, dlogits * scale[:, None])
+    dhidden *= hidden_clip[:, None]
     dW, dV = dweights[:, :n_direct], dweights[:, n_direct:]
     has_class_alpha = rule.class_alpha is not None and "V" in arrays
     if has_class_alpha:

@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from fastsoftmax import _head, _lowrank, _row_subset, _threads
+from fastsoftmax import _clipping, _head, _lowrank, _row_subset, _threads
 from fastsoftmax._batch import RowReader
 from fastsoftmax._eligible import ALL
 from fastsoftmax._sparse_head import Base, SparseForward
@@ -17,6 +17,8 @@ class Runner:
     A dense X stays dense where the model is a dense direct term alone, else it goes batch by batch as CSR. All classes (or
     the candidates) are gone through in tiles; a sparse direct term adds to the logits of those that a row touches.
     """
+
+    trains_embedding = True
 
     def __init__(self, model, X, *, n_threads, working_memory=_head.WORKING_MEMORY):
         self.model, self.X = model, X
@@ -143,13 +145,27 @@ class Runner:
         scale = np.full(len(rows), 1.0 / len(rows)) * weight
         loss = scale @ forward.nll
         if np.isfinite(loss):
-            options = {"rounding": rounding}
+            options, factors = {"rounding": rounding}, 1.0
             if normaliser is not None:
                 options["log_normaliser"] = normaliser.update(rows, forward.lse)
-            self._backward(forward, scale, optimizer, **options)
+            if optimizer.clip_norm is not None:
+                squared = self._squared_inputs(forward.terms)
+                log_normaliser = options.get("log_normaliser")
+                factors = _clipping.row_factors(optimizer.clip_norm, forward, squared, log_normaliser)
+            self._backward(forward, scale, factors * scale, optimizer, **options)
         return loss
 
-    def _backward(self, forward, scale, optimizer, **options):
+    def _squared_inputs(self, terms):
+        """Squared norms of what goes into the output weights of each row: 1 for the bias, x, and the hidden layer."""
+        squared = np.ones(terms.n_rows)
+        if terms.hidden is not None:
+            squared += _clipping.squared_rows(terms.hidden)
+        if self.model.W is not None and not self.dense_direct:
+            squared += _clipping.squared_rows(terms.batch)
+        return squared
+
+    def _backward(self, forward, full_scale, scale, optimizer, **options):
+        """full_scale, scale : of the rows' losses, before and after these were clipped"""
         model, terms = self.model, forward.terms
         state = {f"{name}_state": a for name, a in model.state.items() if name != "E"}
         if self.dense_direct:
@@ -160,12 +176,18 @@ class Runner:
         destination = _head.Destination(
             V=model.V, W=model.W, bias=model.bias, rule=optimizer, class_alpha=optimizer.class_alpha, **state
         )
-        if model.E is None:
+        if model.E is None or not self.trains_embedding:
             forward.backward(scale, destination, **options)
             return
         dhidden = self.workspace.array("dhidden", terms.hidden.shape, model.dtype)
         forward.backward(scale, destination, dhidden=dhidden, **options)
-        self._backproject(terms.batch, dhidden, model.E, model.state.get("E"), optimizer)
+        self._step_embedding(terms.batch, dhidden, full_scale, optimizer)
+
+    def _step_embedding(self, batch, dhidden, scale, optimizer):
+        """One step of E; `dhidden` : gradients of scale times loss, which may be changed."""
+        if optimizer.clip_norm is not None:
+            _clipping.clip_hidden(optimizer.clip_norm, dhidden, _clipping.squared_rows(batch), scale)
+        self._backproject(batch, dhidden, self.model.E, self.model.state.get("E"), optimizer)
 
     def chunks(self):
         """Consecutive rows, a moment's work at a time."""

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from fastsoftmax import _sparse_head
+from fastsoftmax import _clipping, _sparse_head
 from fastsoftmax._runner import Runner
 
 CHUNK_PAIRS = 1 << 24  # of a row's features and classes: a fraction of a second
@@ -38,6 +38,9 @@ class SparseRunner(Runner):
         weight = np.ones(len(rows)) * weight
         loss = weight @ forward.nll / len(rows)
         if np.isfinite(loss):
+            if optimizer.clip_norm is not None:
+                squared = _clipping.squared_rows(forward.batch)
+                weight = weight * _clipping.row_factors(optimizer.clip_norm, forward, squared)
             forward.backward(weight, self.model.W, state=self.model.state.get("W"), rule=optimizer)
         return loss
 

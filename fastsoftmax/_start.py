@@ -10,13 +10,13 @@ from fastsoftmax._support import support
 DIRECT_PRIOR = 0.5  # the sparse term learns beside a bias of this times the log class frequencies (0.3 to 1 do as well)
 
 
-def make(classifier, plan, X, target, class_counts, rng, W=None, bias=None):
+def make(classifier, plan, X, target, class_counts, rng, start):
     """The Model of a _planning.Plan for checked rows, and what Adagrad's sums of its sparse direct term, if any, start at.
 
     class_counts : how much each class counts in its starting bias
-    W, bias : where a sparse direct term begins, if given
+    start : _planning.Start
     """
-    c, n_classes, pairs = classifier, len(class_counts), None
+    W, bias, c, n_classes, pairs = start.W, start.bias, classifier, len(class_counts), None
     if plan.direct == "sparse":
         pairs = pattern(c, X, target, n_classes) if W is None else Pattern.of(W)
     model = Model.initialise(
@@ -32,6 +32,8 @@ def make(classifier, plan, X, target, class_counts, rng, W=None, bias=None):
         n_hidden_features=c.n_hidden_features,
         allocator=_allocation.of(c.weights_dir),
     )
+    if start.E is not None:
+        model.E[...] = start.E
     model.bias[:] = log_frequencies(class_counts)
     if pairs is None:
         return model, None

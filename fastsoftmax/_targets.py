@@ -164,12 +164,24 @@ def learn(y):
     return classes, HardTargets(codes)
 
 
-def encode(y, classes, counted=None, *, unknown=None):
+def encode(y, classes, counted=None, *, unknown=None, name="y"):
     """Targets from checked labels or masses, all among `classes`, or else `unknown`; `counted` : as of `check_rows`."""
     if sparse.issparse(y):
         v.check_columns(y, classes)
         return SoftTargets(y)
-    return HardTargets(v.encode_labels(y, classes, unknown=unknown, counted=counted))
+    return HardTargets(v.encode_labels(y, classes, unknown=unknown, name=name, counted=counted))
+
+
+def validation(rows, classes, class_weight):
+    """Rows of `check_validation`, or None, as (X, target, weight), where classes have the weights of training, or None."""
+    if rows is None:
+        return None
+    X, y, counted, weight = rows
+    target = encode(y, classes, counted, name="y_val")
+    if class_weight is not None:
+        target, factor = target.weighted(class_weight)
+        weight = v.check_sample_weight(weight * factor, len(target), name="sample_weight_val with class_weight")
+    return X, target, weight
 
 
 def weigh(class_weight, target, weight, classes):

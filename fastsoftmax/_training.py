@@ -107,8 +107,8 @@ class Trainer:
         """The mean of the losses of the parts that still learn."""
         losses, target = [], self.target.take(rows, self.rng)
         for part in self.parts:
-            rate = 1.0 if part.n_epochs is None else 1 - self.steps_done / (part.n_epochs * self.steps_per_epoch)
-            if rate > 0:
+            rate = part.rate(self.steps_done / self.steps_per_epoch)
+            if rate is not None:
                 losses.append(part.step(rows, target, self.weight[rows], self.rng, rate))
         self.steps_done += 1
         loss = sum(losses) / len(losses)
@@ -157,68 +157,3 @@ class Trainer:
             f"{what}: training diverged; lower {rates}, scale the rows of X "
             "(sklearn.preprocessing.normalize), or raise alpha"
         )
-
-
-class Progress(Watcher):
-    """A tqdm bar over rows of all epochs, with a running mean of the loss."""
-
-    def __init__(self, n_rows, n_epochs):
-        self.n_rows, self.n_epochs = n_rows, n_epochs
-        self.bar = self.loss = None
-
-    def begin(self, trainer):
-        from tqdm import tqdm
-
-        n_rows, done = self.n_rows, trainer.epoch * self.n_rows + trainer.position
-        common = {"unit": " rows", "unit_scale": True, "mininterval": 0.2, "smoothing": 0.1}
-        self.bar = tqdm(total=n_rows * self.n_epochs, initial=done, **common)
-
-    def after_step(self, trainer, n_rows, loss):
-        self.loss = loss if self.loss is None else 0.98 * self.loss + 0.02 * loss
-        self.bar.set_description_str(f"epoch {trainer.epoch + 1}/{self.n_epochs}", refresh=False)
-        self.bar.set_postfix_str(f"loss {self.loss:.3f}", refresh=False)
-        self.bar.update(n_rows)
-
-    def close(self):
-        if self.bar is not None:
-            self.bar.close()
-
-
-class EarlyStopping(Watcher):
-    """Stops when the loss of other rows has not fallen for some epochs; the model of the best one stays.
-
-    Parameters
-    ----------
-    model : _model.Model that is trained
-    validation_loss : function that returns it
-    n_iter_no_change : int
-    curve : list to which the loss after each epoch is added
-    """
-
-    chooses_model = True
-
-    def __init__(self, model, validation_loss, n_iter_no_change, curve):
-        self.model, self.validation_loss, self.n_iter_no_change = model, validation_loss, n_iter_no_change
-        self.curve, self.best, self.stale = curve, None, 0
-
-    def after_epoch(self, trainer):
-        self.curve.append(self.validation_loss())
-        if self.curve[-1] <= min(self.curve):
-            self.best, self.stale = self.model.copy(), 0
-        else:
-            self.stale += 1
-        trainer.stopped |= self.stale >= self.n_iter_no_change
-
-    def finish(self, trainer):
-        if self.best is not None:
-            self.model.assign(self.best)
-
-    def state(self):
-        best = None if self.best is None else self.best.arrays_in_c_order()
-        return {"curve": list(self.curve), "stale": self.stale, "best": best}
-
-    def restore(self, state):
-        self.curve[:], self.stale = state["curve"], state["stale"]
-        if state["best"] is not None:
-            self.best = self.model.copy()
-            self.best.set_arrays(state["best"])

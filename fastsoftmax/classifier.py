@@ -6,10 +6,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.validation import check_is_fitted
 
-from fastsoftmax import _calibration, _growing, _head, _planning, _targets
+from fastsoftmax import _calibration, _growing, _head, _planning, _pruning, _targets
 from fastsoftmax import _validation as v
 from fastsoftmax._callbacks import FitTask
-from fastsoftmax._fitting import Fitting, hold_out
+from fastsoftmax._fitting import Fitting, hold_out, spread
 from fastsoftmax._hidden import HiddenLayer
 from fastsoftmax._prediction import Prediction
 
@@ -47,8 +47,14 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
     learning_rate : float
         0.1 suits the low-rank term; a dense direct term alone, on sparse rows of unit length, learns faster with 0.3 to 1.
         The sparse direct term has its own, below.
-    schedule : {"linear", "constant"}
-        "linear": in `fit` the learning rate falls to zero over all steps of `max_iter` epochs.
+    schedule : {"auto", "trapezoidal", "linear", "constant", "cosine"} or function
+        How the learning rate changes in `fit` over all steps of `max_iter` epochs. "trapezoidal" stays for 70 % of the steps,
+        then falls to zero; "linear" falls all the time; "cosine" as a cosine does (docs/training.md compares them). "auto":
+        "linear" for a sparse direct term and in joint training, else "trapezoidal". A function gets the progress, from 0 to
+        below 1, and returns the factor of the learning rate. `partial_fit` knows no end: its rate stays.
+    average : bool or float in (0, 1]
+        `fit` ends with the mean of the weights over the last half of the steps, or over that share of them. With early
+        stopping it is the mean that is judged, as soon as there is one.
     batch_size : int
     max_iter : int
         Epochs. 3 suit a sparse direct term alone; beside a low-rank one it learns in the first 3 only.
@@ -59,6 +65,9 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
     alpha : float or "auto"
         L2 penalty, ``alpha / 2`` times the squared weights that a step touches; not on the bias or a sparse direct term.
         "auto": 3e-5 for a low-rank term that `fit` calibrates, else 0.
+    l1_alpha : float
+        L1 penalty, ``l1_alpha`` times the absolute weights of the direct term, dense or sparse, beside the mean loss: weights
+        that the data do not hold up become exactly zero, and `prune` takes them out. With `alpha` an elastic net.
     class_alpha : float, None or "auto"
         L2 penalty on the class weights V of the low-rank term, ``class_alpha / 2 * ||V_y||^2`` in the loss of each row of
         class y: the same whether a step touches all classes or a sample. None: `alpha`, as for all other weights. "auto":
@@ -66,6 +75,14 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
     normaliser_rate : float in (0, 1] or "auto"
         Of sampled softmax in `fit`: each row's estimate of the partition function moves so far, from epoch to epoch, from all
         its draws before to those of the step. 1: it is that of the step. "auto": 0.5 from 8,192 classes on, else 1.
+    clip_norm : float, optional
+        Bound of the norm of the gradient of each row's loss: no row, however long or however wrong, moves the model further.
+        The gradients by the output weights (W, V, bias) and by the embedding E are each bounded by it. None: no bound.
+    warm_start : bool
+        `fit` goes on from the model so far, for `max_iter` further epochs with a schedule of their own. Classes, features and
+        terms must be the same. With a `random_state` that is an int the rows held out are the same again, too.
+    freeze_embedding : bool
+        E stays as it is: as `fit` is given it, or as it was.
     early_stopping : bool
         Hold out `validation_fraction` of the rows, stop when their loss has not fallen for `n_iter_no_change` epochs, and
         keep the weights of the best epoch.
@@ -168,16 +185,20 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
         n_negatives=1024,
         optimizer="adagrad",
         learning_rate=0.1,
-        schedule="linear",
+        schedule="auto",
+        average=False,
         batch_size=256,
         max_iter=10,
         gradient_threshold=3e-4,
         alpha="auto",
         class_alpha="auto",
+        l1_alpha=0.0,
+        clip_norm=None,
         normaliser_rate="auto",
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=1,
+        warm_start=False,
         random_state=None,
         n_threads=None,
         verbose=0,
@@ -189,6 +210,7 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
         calibration_fraction="auto",
         joint=False,
         n_hidden_features=None,
+        freeze_embedding=False,
         class_weight=None,
         ignore_label=None,
         checkpoint=None,
@@ -203,15 +225,19 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.schedule = schedule
+        self.average = average
         self.batch_size = batch_size
         self.max_iter = max_iter
         self.gradient_threshold = gradient_threshold
         self.alpha = alpha
         self.class_alpha = class_alpha
+        self.l1_alpha = l1_alpha
+        self.clip_norm = clip_norm
         self.normaliser_rate = normaliser_rate
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
         self.random_state = random_state
         self.n_threads = n_threads
         self.verbose = verbose
@@ -223,6 +249,7 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
         self.calibration_fraction = calibration_fraction
         self.joint = joint
         self.n_hidden_features = n_hidden_features
+        self.freeze_embedding = freeze_embedding
         self.class_weight = class_weight
         self.ignore_label = ignore_label
         self.checkpoint = checkpoint
@@ -236,8 +263,13 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
 
     # -- training --
 
-    def fit(self, X, y, sample_weight=None, coef_init=None, intercept_init=None):
-        """Train from scratch. Interrupting it (Ctrl-C) leaves a usable model of what was learned so far.
+    def fit(
+        self, X, y, sample_weight=None, *, coef_init=None, intercept_init=None, embedding_init=None, X_val=None, y_val=None,
+        sample_weight_val=None,
+    ):  # fmt: skip
+        """Train from scratch, or with `warm_start` go on.
+
+        Interrupting it (Ctrl-C) leaves a usable model of what was learned so far.
 
         Parameters
         ----------
@@ -257,43 +289,56 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
             has to, where there is a low-rank term too. Weights from counts of the rows get worse by training on them.
         intercept_init : (n_classes,) array, optional
             With `coef_init`: the bias that belongs to it.
+        embedding_init : (n_features, hidden_size) array, optional
+            Where the embedding E of the low-rank term begins, for example at word vectors trained elsewhere; of the first
+            `n_hidden_features` features where these are set. `hidden_size="auto"` is its width.
+        X_val, y_val, sample_weight_val : as X, y and sample_weight, optional
+            With early stopping, rows to judge by, in place of `validation_fraction` of X. All their labels must be in y.
 
         Returns
         -------
         self
         """
-        checkpoint = self._fit(X, y, sample_weight, coef_init, intercept_init)
+        begins_at = {"coef_init": coef_init, "intercept_init": intercept_init, "embedding_init": embedding_init}
+        checkpoint = self._fit(X, y, sample_weight, begins_at, (X_val, y_val, sample_weight_val))
         if checkpoint is not None:
             checkpoint.remove()
         return self
 
     @with_callbacks
-    def _fit(self, X, y, sample_weight=None, coef_init=None, intercept_init=None):
+    def _fit(self, X, y, sample_weight=None, begins_at=None, valid=(None, None, None)):
         """As `fit`. Returns the Checkpoint, whose file is left, or None."""
         names, given = v.feature_names(X), (X, y, sample_weight)
         X, y, weight, _ = self._check_rows(X, y, sample_weight)
         v.check_some_rows(X)
         classes, target = _targets.learn(y)
         target, weight, class_weight = _targets.weigh(self.class_weight, target, weight, classes)
-        start = v.check_start(coef_init, intercept_init, self.direct, (len(classes), X.shape[1]), np.dtype(self.dtype))
+        goes_on = v.check_goes_on(self, classes, X.shape[1], begins_at)
+        start = _planning.Start(*v.check_begins_at(self, (len(classes), X.shape[1]), **(begins_at or {})))
+        valid = _targets.validation(v.check_validation(self, *valid), classes, class_weight)
         rng = v.check_rng("random_state", self.random_state)
-        checkpoint = self._checkpoint(X, target, weight, classes, rng)
-        plan = _planning.plan(self, len(classes), X, start[0], targets_per_row=target.per_row)
+        checkpoint = self._checkpoint(X, target, weight, classes, valid, rng)
+        plan = _planning.plan(self, len(classes), X, start, targets_per_row=target.per_row)
         if checkpoint is not None:
             plan = checkpoint.plan_before(plan)
-        rows, valid = (X, target, weight), None
-        if self.early_stopping:
+        if goes_on:
+            v.check_same_plan(self, plan)
+        rows = X, target, weight
+        if self.early_stopping and valid is None:
             rows, valid = hold_out(*rows, self.validation_fraction, rng, copy=plan.direct == "sparse")
-        held_out = valid
+        held_out, calibration_rows = valid, None
         if plan.n_calibration_rows and not self.early_stopping:
             rows, held_out = hold_out(*rows, plan.n_calibration_rows, rng, copy=plan.direct == "sparse")
-        calibration_rows = None
         if plan.n_calibration_rows:
-            calibration_rows = [a[: plan.n_calibration_rows] for a in held_out]
+            calibration_rows = spread(plan.n_calibration_rows, *held_out)
         task = FitTask(self, *given, calibration_rows)
-        counts = {"class_counts": rows[1].known_counts(len(classes)), "class_weight": class_weight}
-        self._initialise(plan, classes, *rows[:2], rng, *start, **counts)
-        self._name_features(names)
+        class_counts = rows[1].known_counts(len(classes))
+        if goes_on:
+            self._go_on(plan, *rows[:2], rng, class_counts)
+        else:
+            counts = {"class_counts": class_counts, "class_weight": class_weight}
+            self._initialise(plan, classes, *rows[:2], rng, start, **counts)
+            self._name_features(names)
         self._train(*rows, valid, task=task, checkpoint=checkpoint, plan=plan)
         if calibration_rows is not None:
             self._calibrate(*calibration_rows)
@@ -366,7 +411,8 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
                 counts = counts + v.check_class_counts(class_counts, len(classes))
             plan = _planning.plan(self, len(classes), X, targets_per_row=target.per_row, calibrates=False)
             rng = v.check_rng("random_state", self.random_state)
-            self._initialise(plan, classes, X, target, rng, class_counts=counts, class_weight=class_weight)
+            options = {"class_counts": counts, "class_weight": class_weight}
+            self._initialise(plan, classes, X, target, rng, _planning.NO_START, **options)
             self._name_features(names)
         else:
             _growing.take_in(self, X, target)
@@ -393,6 +439,23 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
         check_is_fitted(self, "classes_")
         classes, at = v.check_new_classes(labels, self.classes_)
         _growing.add_classes(self, classes, at)
+        return self
+
+    def prune(self, threshold=0.0):
+        """Take direct weights of an absolute value of `threshold` or less out of the model, which gets smaller and faster.
+
+        A dense direct term becomes a sparse one: predictions then cost what a row's own weights do. They are the same as
+        before where only zeros are taken out (`l1_alpha` makes such). After ``set_params(direct="sparse")``, training goes on
+        from there with the rules of sparse terms; where there is a low-rank term as well, with ``joint=True``.
+
+        Returns
+        -------
+        self
+        """
+        self._fitted("W")
+        _pruning.prune(self._model, v.check_real("threshold", threshold, minimum=0))
+        if self.direct_ == "dense":
+            self.direct_, self._damping = "sparse", None
         return self
 
     def save(self, path):

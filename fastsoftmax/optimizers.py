@@ -14,15 +14,18 @@ class SGD:
     class_alpha : float, optional
         For the class weights V of a low-rank term another penalty instead, ``class_alpha / 2 * ||V_y||**2`` in the loss of
         each row of class y: of the same strength whether all classes are touched in a step or a sample of them.
+    clip_norm : float, optional
+        Bound of the norm of a row's gradient, by the output weights and by the embedding each; see _clipping.
     """
 
     has_state = False
     epsilon = 0.0
 
-    def __init__(self, learning_rate=0.1, *, alpha=0.0, class_alpha=None):
+    def __init__(self, learning_rate=0.1, *, alpha=0.0, class_alpha=None, clip_norm=None):
         self.learning_rate = v.check_real("learning_rate", learning_rate, above=0)
         self.alpha = v.check_real("alpha", alpha, minimum=0)
         self.class_alpha = None if class_alpha is None else v.check_real("class_alpha", class_alpha, minimum=0)
+        self.clip_norm = None if clip_norm is None else v.check_real("clip_norm", clip_norm, above=0)
 
 
 class Adagrad:
@@ -42,21 +45,24 @@ class Adagrad:
     class_alpha : float, optional
         For the class weights V of a low-rank term another penalty instead, ``class_alpha / 2 * ||V_y||**2`` in the loss of
         each row of class y: of the same strength whether all classes are touched in a step or a sample of them.
+    clip_norm : float, optional
+        Bound of the norm of a row's gradient, by the output weights and by the embedding each; see _clipping.
     """
 
     has_state = True
 
-    def __init__(self, learning_rate=0.1, *, epsilon=1e-10, alpha=0.0, class_alpha=None):
+    def __init__(self, learning_rate=0.1, *, epsilon=1e-10, alpha=0.0, class_alpha=None, clip_norm=None):
         self.learning_rate = v.check_real("learning_rate", learning_rate, above=0)
         self.epsilon = v.check_real("epsilon", epsilon, above=0)
         self.alpha = v.check_real("alpha", alpha, minimum=0)
         self.class_alpha = None if class_alpha is None else v.check_real("class_alpha", class_alpha, minimum=0)
+        self.clip_norm = None if clip_norm is None else v.check_real("clip_norm", clip_norm, above=0)
 
 
 OPTIMIZERS = {"sgd": SGD, "adagrad": Adagrad}
 
 
-def make(optimizer, learning_rate, **penalties):
+def make(optimizer, learning_rate, **options):
     """The optimiser named `optimizer`."""
     v.check_option("optimizer", optimizer, tuple(OPTIMIZERS))
-    return OPTIMIZERS[optimizer](learning_rate, **penalties)
+    return OPTIMIZERS[optimizer](learning_rate, **options)

@@ -109,7 +109,7 @@ def test_logits_become_log_probabilities(loss, sampler):
     y = np.repeat(np.arange(5), counts)
     model = SoftmaxClassifier(
         loss, direct="dense", sampler=sampler, n_negatives=4, batch_size=100, max_iter=60, optimizer="sgd",
-        learning_rate=0.5, random_state=0,
+        learning_rate=0.5, schedule="linear", random_state=0,
     )  # fmt: skip
     X = sp.csr_array(np.ones((len(y), 1)))
     model.fit(X, y)  # once to make the trainer, since the bias starts where it is to end

@@ -18,6 +18,7 @@ RULES = {
     "sgd": SGD(0.3),
     "sgd, alpha": SGD(0.3, alpha=0.05),
     "sgd, class_alpha": SGD(0.3, class_alpha=0.7),
+    "sgd, clip_norm": SGD(0.3, clip_norm=0.2),
     "adagrad": Adagrad(0.3),
     "adagrad, alpha": Adagrad(0.3, alpha=0.05, epsilon=1e-3),
     "adagrad, both": Adagrad(0.3, alpha=0.05, class_alpha=0.7),
@@ -43,8 +44,10 @@ def random_model(n_classes, terms, rule, *, dense_input, dtype, n_features=N_FEA
     return model
 
 
-def batch(is_sparse, sparse_X, dtype, n_classes, n_rows=30):
+def batch(is_sparse, sparse_X, dtype, n_classes, n_rows=30, rule=None):
     X, rng = sparse_X(n_rows, N_FEATURES, dtype), np.random.default_rng(2)
+    if rule is not None and rule.clip_norm is not None:
+        X.sum_duplicates()  # as SoftmaxClassifier does, since norms of rows are needed
     target = rng.integers(0, n_classes, n_rows)
     target[1:4] = target[0]  # several rows of a class
     return (X if is_sparse else X.toarray()), target
@@ -91,7 +94,7 @@ def assert_arrays(model, expected, tolerance):
 def test_step_against_the_twin(isa, sparse_X, terms, is_sparse, loss_name, rule, dtype, tolerance, n_classes):
     """Two steps: the second sees what the first left in the parameters and in the optimiser's state."""
     model = random_model(n_classes, TERMS[terms], rule, dense_input=not is_sparse, dtype=dtype)
-    X, target = batch(is_sparse, sparse_X, dtype, n_classes)
+    X, target = batch(is_sparse, sparse_X, dtype, n_classes, rule=rule)
     loss = FullSoftmax() if loss_name == "softmax" else Sampled(LogUniform(n_classes), 40, loss_name)
     runner = Runner(model, X, n_threads=1, working_memory=4 * 30 * 128 * 3)  # some tiles are kept
     for rows in (np.arange(20), np.array([25, 3, 29, 8])):
@@ -128,7 +131,7 @@ def test_negatives_from_the_batch(isa, sparse_X, terms, is_sparse, sampler, loss
 def test_rounded_step_against_the_twin(isa, sparse_X, terms, is_sparse, rule, order, dtype, tolerance, n_classes):
     """Over one tile and over several; few entries are left of each."""
     model = random_model(n_classes, TERMS[terms], rule, dense_input=not is_sparse, dtype=dtype, order=order, spread=2.5)
-    X, target = batch(is_sparse, sparse_X, dtype, n_classes)
+    X, target = batch(is_sparse, sparse_X, dtype, n_classes, rule=rule)
     target[5] = n_classes - 1  # in the last tile
     runner, rows, threshold = Runner(model, X, n_threads=2), np.arange(30), 0.02
     keys = _head.draw_row_keys(np.random.default_rng(4), 30)
@@ -139,7 +142,7 @@ def test_rounded_step_against_the_twin(isa, sparse_X, terms, is_sparse, rule, or
     assert_allclose(runner.step(rows, target, rule, weight=WEIGHT, rounding=rounding), expected_loss, rtol=tolerance)
     if dtype == np.float64:  # in float32 a draw beside its bar may fall to the other side
         assert_arrays(model, expected, tolerance)
-    assert np.abs(exact["bias"] - model.bias).max() > 1e-4
+    assert np.abs(exact["bias"] - model.bias).max() > 3e-5
 
 
 @pytest.mark.parametrize("threshold", [0, 0.02])

@@ -18,16 +18,11 @@ from fastsoftmax._validation.classifier import (
     check_calibration,
     check_calibration_rows,
     check_can_calibrate,
-    check_compact,
-    check_not_compact,
     check_params,
     check_row_norms,
-    check_rows,
     check_same_terms,
-    check_some_rows,
-    check_start,
-    check_targets,
 )
+from fastsoftmax._validation.compact import check_compact, check_not_compact
 from fastsoftmax._validation.documents import (
     check_chunk,
     check_discounts,
@@ -62,6 +57,7 @@ from fastsoftmax._validation.masses import (
 from fastsoftmax._validation.metrics import check_log_proba, check_same_length, check_topk, check_true_labels
 from fastsoftmax._validation.regression import check_regression_params, check_regression_rows, check_same_shape
 from fastsoftmax._validation.resources import check_disk, check_memory, check_unchanged, check_writable
+from fastsoftmax._validation.rows import check_rows, check_some_rows, check_targets
 from fastsoftmax._validation.sampling import (
     check_can_resume,
     check_class_ids,
@@ -96,3 +92,4 @@ from fastsoftmax._validation.targets import (
     check_true_classes,
     is_one_a_row,
 )
+from fastsoftmax._validation.training import check_begins_at, check_goes_on, check_same_plan, check_validation

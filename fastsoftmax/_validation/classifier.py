@@ -19,12 +19,13 @@ from fastsoftmax._validation.scalars import (
     check_real,
 )
 from fastsoftmax._validation.targets import check_sample_weight
+from fastsoftmax._validation.training import check_goes_on_by_same_rules, check_training
 
 
 def check_params(c, losses):
     """The parameters of the SoftmaxClassifier `c`, but those of its optimiser; `losses` : the sampled ones."""
     check_option("loss", c.loss, ("auto", "softmax", *losses))
-    check_option("schedule", c.schedule, ("linear", "constant"))
+    check_training(c)
     check_option("direct", c.direct, ("auto", "dense", "sparse", None))
     if c.hidden_size not in ("auto", None):
         check_int("hidden_size", c.hidden_size, minimum=1)
@@ -88,38 +89,6 @@ def check_calibration(fraction, direct):
         )
 
 
-def check_rows(c, X, y, sample_weight, n_features=None):
-    """Rows for the SoftmaxClassifier `c`, whose parameters are checked, as its kernels take them: those that count.
-
-    Returns
-    -------
-    X : CSR or dense
-    y : labels (n_rows,), or masses of classes, CSR
-    weight : (n_rows,) of mean 1
-    counted : (n_samples,) bool, or None where all rows count
-    """
-    check_y_given(c, y)
-    X = check_input(c, X, dtype=np.dtype(c.dtype), canonical=c.direct == "sparse", is_fitted=n_features is not None)
-    if c.n_hidden_features is not None:
-        check_int("n_hidden_features", c.n_hidden_features, maximum=X.shape[1])
-    y, counted = check_targets(y, X.shape[0], c.ignore_label)
-    weight = check_sample_weight(sample_weight, X.shape[0], counted)
-    return X if counted is None else X[counted], y, weight, counted
-
-
-def check_targets(y, n_samples, ignore_label=None):
-    """Labels or masses of the rows that count, and which these are; see `check_rows`."""
-    if are_masses(y):
-        return check_masses(y, n_samples)
-    return check_labels(y, X_rows=n_samples, ignore_label=ignore_label)
-
-
-def check_some_rows(X):
-    """Raise where no row counts."""
-    if X.shape[0] == 0:
-        raise ValueError("y must have a label or a mass above 0 in at least one row: none counts")
-
-
 def check_row_norms(X):
     """The mean squared length of the rows of `X`, which sets the steps of a sparse direct term; 1 where all are zeros."""
     values = X if isinstance(X, np.ndarray) else X.data
@@ -131,25 +100,6 @@ def check_row_norms(X):
     return mean or 1.0
 
 
-def check_start(coef_init, intercept_init, direct, shape, dtype):
-    """Sparse weights (CSC) and bias to begin training with, each None where it is not given."""
-    if coef_init is None and intercept_init is None:
-        return None, None
-    if coef_init is None or direct != "sparse":
-        given = "intercept_init without coef_init" if coef_init is None else f"direct={direct!r}"
-        raise ValueError(f"coef_init needs direct='sparse', and intercept_init needs coef_init, got {given}")
-    if not sparse.issparse(coef_init):
-        raise TypeError(f"coef_init must be a scipy.sparse matrix, got {type(coef_init).__name__}")
-    with np.errstate(over="ignore"):
-        W = check_sparse_W(coef_init.astype(dtype), name="coef_init")
-    if W.shape != shape:
-        raise ValueError(f"coef_init must have shape {shape}, (classes in y, features), got {W.shape}")
-    bias = check_bias(intercept_init, shape[0], dtype, name="intercept_init")
-    if bias is not None and not np.isfinite(bias).all():
-        raise ValueError(f"intercept_init must be finite, got {bias[~np.isfinite(bias)][0]}")
-    return W, bias
-
-
 def check_same_terms(classifier, model):
     """Raise where the classifier cannot train on: compressed, or parameters set since want other low-rank columns."""
     check_not_compact(model, "partial_fit")
@@ -159,27 +109,7 @@ def check_same_terms(classifier, model):
         raise ValueError(
             f"n_hidden_features must stay as it was in the first training, {n_columns} columns, got {wanted}"
         )
-
-
-def check_not_compact(model, method):
-    """Raise where the weights of the model are kept in few bits, for predictions alone."""
-    if model.storage is not None:
-        raise TypeError(
-            f"{method} needs weights in full, this classifier is compressed ({model.storage}): use the one that it was made of"
-        )
-
-
-def check_compact(model):
-    """Raise where the weights of a CompactModel were beyond the range of its type."""
-    if not model.is_finite():
-        raise ValueError(
-            f"weights are too large for {model.storage}: "
-            + (
-                "float16 holds up to 65,504, bfloat16 holds all"
-                if model.storage == "float16"
-                else "they are not finite"
-            )
-        )
+    check_goes_on_by_same_rules(classifier)
 
 
 def check_can_calibrate(model):

@@ -6,7 +6,7 @@ from sklearn.utils.validation import check_array, validate_data
 from fastsoftmax._validation.linear import check_X
 
 
-def check_input(estimator, X, *, dtype, canonical=False, is_fitted=True):
+def check_input(estimator, X, *, dtype, canonical=False, is_fitted=True, name="X"):
     """`X` as `check_X` has it, from whatever scikit-learn takes: lists, DataFrames, objects that are numbers.
 
     is_fitted : it must have the features, by name where these have any, that `estimator` was fitted with
@@ -15,8 +15,8 @@ def check_input(estimator, X, *, dtype, canonical=False, is_fitted=True):
     if is_fitted:
         X = validate_data(estimator, X, reset=False, ensure_min_samples=0, **options)
     else:
-        X = check_array(X, estimator=estimator, input_name="X", **options)
-    return check_X(X, dtype=dtype, canonical=canonical)
+        X = check_array(X, estimator=estimator, input_name=name, **options)
+    return check_X(X, dtype=dtype, name=name, canonical=canonical)
 
 
 def feature_names(X):

@@ -1,0 +1,22 @@
+"""Models whose weights are kept in few bits."""
+
+
+def check_not_compact(model, method):
+    """Raise where the weights of the model are kept in few bits, for predictions alone."""
+    if model.storage is not None:
+        raise TypeError(
+            f"{method} needs weights in full, this classifier is compressed ({model.storage}): use the one that it was made of"
+        )
+
+
+def check_compact(model):
+    """Raise where the weights of a CompactModel were beyond the range of its type."""
+    if not model.is_finite():
+        raise ValueError(
+            f"weights are too large for {model.storage}: "
+            + (
+                "float16 holds up to 65,504, bfloat16 holds all"
+                if model.storage == "float16"
+                else "they are not finite"
+            )
+        )
