@@ -1,6 +1,5 @@
 """SoftmaxClassifier: the parameters and methods of softmax models with very many classes, trained by mini-batches."""
 
-import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -315,7 +314,7 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
         target, weight, class_weight = _targets.weigh(self.class_weight, target, weight, classes)
         goes_on = v.check_goes_on(self, classes, X.shape[1], begins_at)
         start = _planning.Start(*v.check_begins_at(self, (len(classes), X.shape[1]), **(begins_at or {})))
-        valid = _targets.validation(v.check_validation(self, *valid), classes, class_weight)
+        valid = _targets.validation(v.check_validation(self, *valid, X.shape[1]), classes, class_weight)
         rng = v.check_rng("random_state", self.random_state)
         checkpoint = self._checkpoint(X, target, weight, classes, valid, rng)
         plan = _planning.plan(self, len(classes), X, start, targets_per_row=target.per_row)

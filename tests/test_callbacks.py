@@ -18,7 +18,13 @@ KINDS = {
     "sparse": {"direct": "sparse", "calibration_fraction": 0.2},
     "both terms": {"direct": "sparse", "hidden_size": 4, "calibration_fraction": 0.2},
     "sampled": {"hidden_size": 4, "loss": "sampled_softmax"},
-    "early stopping": {"hidden_size": 4, "early_stopping": True, "learning_rate": 5.0, "n_iter_no_change": 9},
+    "early stopping": {
+        "hidden_size": 4,
+        "early_stopping": True,
+        "learning_rate": 5.0,
+        "schedule": "linear",
+        "n_iter_no_change": 9,
+    },
     "joint": {"direct": "sparse", "hidden_size": 4, "joint": True, "schedule": "constant"},
 }
 

@@ -47,7 +47,8 @@ def fitted(data):
 
 
 def small(**params):
-    return SoftmaxClassifier(**{"random_state": 0, "n_threads": 1, "max_iter": 3, "learning_rate": 0.5} | params)
+    common = {"random_state": 0, "n_threads": 1, "max_iter": 3, "learning_rate": 0.5, "schedule": "linear"}
+    return SoftmaxClassifier(**common | params)
 
 
 # -- two classes --
@@ -219,7 +220,9 @@ def test_sample_weight_is_routed(data, routing):
 
 def test_all_that_can_be_requested():
     requests = small().get_metadata_routing()
-    assert set(requests.fit.requests) == {"sample_weight", "coef_init", "intercept_init"}
+    begins_at = {"coef_init", "intercept_init", "embedding_init"}
+    validation = {"X_val", "y_val", "sample_weight_val"}
+    assert set(requests.fit.requests) == {"sample_weight"} | begins_at | validation
     assert set(requests.partial_fit.requests) >= {"sample_weight", "classes"}
     assert set(requests.score.requests) == {"sample_weight"}
 

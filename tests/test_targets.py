@@ -190,7 +190,7 @@ def test_validation_loss_is_the_mean(data):
     target = SoftTargets(_normalised(Y))
     weight = np.arange(1.0, 401.0)
     expected = -np.average(model.target_log_proba(X, Y), weights=weight)
-    assert model._validation_loss(X, target, weight) == pytest.approx(expected)
+    assert model._validation_loss(model._model, X, target, weight) == pytest.approx(expected)
 
 
 def test_score_is_precision_at_one(data):

@@ -1,12 +1,10 @@
 """The parameters of SoftmaxClassifier, and its data beside these."""
 
 import numpy as np
-from scipy import sparse
 
-from fastsoftmax._validation.estimators import check_input, check_y_given
-from fastsoftmax._validation.labels import check_ignore_label, check_labels
-from fastsoftmax._validation.linear import check_bias, check_sparse_W
-from fastsoftmax._validation.masses import are_masses, check_class_weight_param, check_masses
+from fastsoftmax._validation.compact import check_not_compact
+from fastsoftmax._validation.labels import check_ignore_label
+from fastsoftmax._validation.masses import check_class_weight_param
 from fastsoftmax._validation.resources import check_folder, check_writable
 from fastsoftmax._validation.scalars import (
     check_bool,
@@ -18,7 +16,6 @@ from fastsoftmax._validation.scalars import (
     check_path,
     check_real,
 )
-from fastsoftmax._validation.targets import check_sample_weight
 from fastsoftmax._validation.training import check_goes_on_by_same_rules, check_training
 
 

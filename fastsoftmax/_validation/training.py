@@ -56,8 +56,8 @@ def check_embedding(embedding_init, c, n_features):
     return E
 
 
-def check_validation(c, X, y, sample_weight):
-    """X, labels or masses, which rows count, weights: of what early stopping of `c` shall judge by, or None; see `check_rows`."""
+def check_validation(c, X, y, sample_weight, n_features):
+    """X, labels or masses, which rows count, weights (see `check_rows`) that early stopping of `c` shall judge by, or None."""
     if X is None and y is None and sample_weight is None:
         return None
     if X is None or y is None:
@@ -65,6 +65,8 @@ def check_validation(c, X, y, sample_weight):
     if not c.early_stopping:
         raise ValueError("X_val and y_val need early_stopping=True, which stops by them")
     X = check_input(c, X, dtype=np.dtype(c.dtype), canonical=c.direct == "sparse", is_fitted=False, name="X_val")
+    if X.shape[1] != n_features:
+        raise ValueError(f"X_val has {X.shape[1]} features, but {n_features} are expected")
     y, counted = check_targets(y, X.shape[0], c.ignore_label, name="y_val")
     weight = check_sample_weight(sample_weight, X.shape[0], counted, name="sample_weight_val")
     X = X if counted is None else X[counted]
