@@ -12,6 +12,7 @@ from fastsoftmax._blocks import each
 CHUNK_WORK = 1 << 22  # multiply-adds that are worth another thread
 CHUNK_VALUES = 1 << 20  # of X and logits, at most, in a chunk of dense rows
 SPARSE_ROWS = 8192  # in a chunk: each goes through W once
+FEW_CLASSES = 64  # below, they make no more than a tile or two, which is what threads share
 
 
 class DenseProducts:
@@ -36,13 +37,16 @@ class DenseProducts:
 
 
 class SparseProducts:
-    """Products with chunks of a CSR matrix X: one after the other, each on all threads."""
+    """Products with chunks of a CSR matrix X: one after the other, each on all threads, which share the classes; or, where
+    these are few, several chunks at once."""
 
     def __init__(self, X, n_classes, n_threads):
-        n_rows = X.shape[0]
-        self.chunks = [slice(start, min(start + SPARSE_ROWS, n_rows)) for start in range(0, n_rows, SPARSE_ROWS)]
-        self.n_workers, self.n_threads = 1, n_threads
-        reader, self.workspace = RowReader(X.shape[1]), _head.Workspace()
+        n_rows, step = X.shape[0], SPARSE_ROWS
+        if n_classes < FEW_CLASSES:
+            step = min(step, max(-(-n_rows // 8), CHUNK_WORK * n_rows // (max(1, X.nnz) * n_classes), 1))
+        self.chunks = [slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]
+        self.n_workers, self.n_threads = (n_threads, 1) if n_classes < FEW_CLASSES else (1, n_threads)
+        reader = RowReader(X.shape[1])
         self.batches = [
             reader.take(X.indptr, X.indices, X.data, np.arange(rows.start, rows.stop)) for rows in self.chunks
         ]
@@ -50,7 +54,7 @@ class SparseProducts:
     def astype(self, dtype):
         """The same with entries of another type."""
         other = object.__new__(type(self))
-        other.__dict__.update(self.__dict__, workspace=_head.Workspace())
+        other.__dict__.update(self.__dict__)
         other.batches = [
             batch._replace(data=batch.data.astype(dtype), col_data=batch.col_data.astype(dtype))
             for batch in self.batches
@@ -64,10 +68,12 @@ class SparseProducts:
         )
 
     def logits(self, i, theta, out):
-        _head.write_logits(self._terms(i, theta), out, self.n_threads, self.workspace)
+        with _head.workspace() as workspace:
+            _head.write_logits(self._terms(i, theta), out, self.n_threads, workspace)
 
     def add_gradient(self, i, dlogits, gradient):
-        _head.add_gradient(self._terms(i, gradient), dlogits, gradient[:-1].T, self.n_threads, self.workspace)
+        with _head.workspace() as workspace:
+            _head.add_gradient(self._terms(i, gradient), dlogits, gradient[:-1].T, self.n_threads, workspace)
         gradient[-1] += dlogits.sum(axis=0)
 
 
