@@ -11,11 +11,14 @@ from fastsoftmax._callbacks import FitTask
 from fastsoftmax._fitting import Fitting, hold_out, spread
 from fastsoftmax._hidden import HiddenLayer
 from fastsoftmax._prediction import Prediction
+from fastsoftmax._weights import Weights
 
 __all__ = ["SoftmaxClassifier"]
 
 
-class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class SoftmaxClassifier(
+    Fitting, Prediction, Weights, HiddenLayer, CallbackSupportMixin, ClassifierMixin, BaseEstimator
+):
     """Softmax (multinomial logistic) model trained by mini-batches, for many classes and sparse input.
 
     The logits are ``z_k = bias_k + x . W_k + (x E) . V_k``: a direct term (`direct`), a low-rank term (`hidden_size`) or both.
