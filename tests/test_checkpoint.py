@@ -49,6 +49,11 @@ MODELS = {
     "joint": {"direct": "sparse", "hidden_size": 6, "joint": True, "loss": "sampled_softmax"},
     "early stopping": SAMPLED | {"early_stopping": True, "n_iter_no_change": 2, "learning_rate": 3.0, "max_iter": 9},
     "early stopping, dense": {"direct": "dense", "early_stopping": True, "max_iter": 3},
+    "averaging": SAMPLED | {"average": 0.7},
+    "averaging, dense, early stopping": {"direct": "dense", "average": True, "early_stopping": True, "n_iter_no_change": 9},
+    "L1": {"direct": "dense", "l1_alpha": 1e-2},
+    "L1, sparse": {"direct": "sparse", "l1_alpha": 1e-3, "average": True},
+    "clipped": SAMPLED | {"clip_norm": 0.1, "class_weight": "balanced", "schedule": "cosine"},
 }
 
 
@@ -77,24 +82,24 @@ def stop_after(monkeypatch, n_steps):
     monkeypatch.setattr(Trainer, "_step", counted)
 
 
-def in_pieces(monkeypatch, path, n_steps, make=classifier, X=X, **params):
+def in_pieces(monkeypatch, path, n_steps, make=classifier, X=X, Y=Y, fit_params=None, **params):
     """The model of a training that is killed whenever it has made `n_steps` more, and how often that was."""
     for n_times in range(1000):
         model = make(checkpoint=path, checkpoint_every=0, **params)
         with monkeypatch.context() as patch:
             stop_after(patch, n_steps)
             try:
-                return model.fit(X, Y), n_times
+                return model.fit(X, Y, **(fit_params or {})), n_times
             except Killed:
                 assert path.exists()
     raise AssertionError("it never ends")
 
 
-def stopped(monkeypatch, path, n_steps=5, **params):
+def stopped(monkeypatch, path, n_steps=5, fit_params=None, **params):
     """One that is killed once."""
     with monkeypatch.context() as patch, pytest.raises(Killed):
         stop_after(patch, n_steps)
-        classifier(**{"checkpoint_every": 0} | params, checkpoint=path).fit(X, Y)
+        classifier(**{"checkpoint_every": 0} | params, checkpoint=path).fit(X, Y, **(fit_params or {}))
 
 
 def assert_same(a, b):
@@ -118,6 +123,22 @@ def test_goes_on_to_the_bit(monkeypatch, path, params, n_steps):
     assert_same(whole, model)
     assert whole._rng.bit_generator.state == model._rng.bit_generator.state
     assert not list(path.parent.iterdir())
+
+
+@pytest.mark.parametrize("params", [SAMPLED, {"direct": "sparse"}], ids=["sampled", "sparse"])
+def test_several_classes_a_row(monkeypatch, path, params):
+    masses = sp.csr_array(np.eye(N_CLASSES)[Y] + 0.5 * np.eye(N_CLASSES)[Y[::-1]])
+    whole = classifier(**params).fit(X, masses)
+    assert_same(whole, in_pieces(monkeypatch, path, 3, Y=masses, **params)[0])
+
+
+def test_validation_rows(monkeypatch, path):
+    params, valid = SAMPLED | {"early_stopping": True}, {"X_val": X[:50], "y_val": Y[:50]}
+    whole = classifier(**params).fit(X, Y, **valid)
+    assert_same(whole, in_pieces(monkeypatch, path, 3, fit_params=valid, **params)[0])
+    stopped(monkeypatch, path, fit_params=valid, **params)
+    with pytest.raises(ValueError, match=r"of another training: X_val, y_val, sample_weight_val was"):
+        classifier(**params, checkpoint=path).fit(X, Y, X_val=X[:50], y_val=Y[1:51])
 
 
 def test_dense_X(monkeypatch, path):
