@@ -71,7 +71,8 @@ class Checkpoint(Watcher):
 
     def resume(self, trainer, watchers, model, plan):
         """Set all to what the file says, if there is one; before the first step."""
-        self.watchers, self.model, self.plan = watchers, model, plan
+        self.watchers = [watcher for watcher in watchers if watcher.matters]  # others may come and go
+        self.model, self.plan = model, plan
         crc32 = {name: _tensor_file.checksum(a) for name, a in model.arrays_in_c_order().items()}
         self.begins_at = {"the model that training begins at": crc32}
         if self.header is None:
@@ -81,7 +82,7 @@ class Checkpoint(Watcher):
             state = joined(self.header["state"], self.tensors)
             model.set_arrays(state["model"])
             trainer.restore(state["trainer"])
-            for watcher, its in zip(watchers, state["watchers"].values(), strict=True):
+            for watcher, its in zip(self.watchers, state["watchers"].values(), strict=True):
                 watcher.restore(its)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             message = f"checkpoint {str(self.path)!r} does not fit its training ({type(error).__name__}: {error})"
@@ -110,8 +111,9 @@ class Checkpoint(Watcher):
         self.seen, self.last = _file_id(self.path), time.monotonic()
 
     def remove(self):
-        """The training is done."""
-        self.path.unlink(missing_ok=True)
+        """The training is done. A file that somebody else has written in the meantime stays."""
+        if _file_id(self.path) == self.seen:
+            self.path.unlink(missing_ok=True)
         (self.path.parent / f".{self.path.name}.part").unlink(missing_ok=True)
 
 

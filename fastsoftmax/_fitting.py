@@ -94,6 +94,10 @@ class Fitting:
         self._sampler_rows = 0
         self._sampler_state = None if sampler_state is None else (self.sampler, sampler_state)
 
+    def _forget_training(self):
+        self._class_counts = self._sampler = self._sampler_given = None
+        self.loss_curve_, self.validation_curve_ = [*self.loss_curve_], [*self.validation_curve_]
+
     def _check_sampling(self, loss, n_classes):
         if loss in LOSSES and samplers.draws_negatives(self.sampler):
             v.check_n_negatives(self.n_negatives, n_classes)

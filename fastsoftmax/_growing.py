@@ -14,9 +14,12 @@ SHARE = 0.25
 def take_in(classifier, X, target):
     """Before the training on further rows of a stream: their classes are counted, their pairs get weights."""
     c = classifier
-    c._class_counts = c._class_counts + target.counts(len(c.classes_))
+    counts, unseen = target.counts(len(c.classes_)), c._class_counts == 0
+    c._class_counts = c._class_counts + counts
     new, before = c._class_counts.sum() - c._sampler_rows, c._sampler_rows
-    if new >= min(ROWS_A_CLASS * len(c.classes_), SHARE * before):
+    # "in_batch" cannot do without a class that it is to draw
+    must = c.sampler == "in_batch" and counts[unseen].any()
+    if must or new >= min(ROWS_A_CLASS * len(c.classes_), SHARE * before):
         renew_sampler(c)
     take_in_pairs(c, X, target)
 

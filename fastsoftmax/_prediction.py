@@ -45,8 +45,8 @@ class Prediction:
         -------
         labels : (n_samples, k) array
             Of equal probabilities the first in `classes_` comes first. With `classes`, `exclude` or `threshold`, padded
-            where fewer than `k` are left: with -1, or "" where labels are strings; labels that are bools or unsigned
-            integers are then returned as int64.
+            where fewer than `k` are left: with -1, or "" where labels are strings, b"" of bytes, NaT of dates, None of other
+            objects; labels that are bools or unsigned integers are then returned as int64.
         log_proba : (n_samples, k) array
             Natural logarithms of the probabilities among all classes, whichever are left; -inf where there is none, which
             tells padding even where -1 or "" is a label.
@@ -166,10 +166,12 @@ class Prediction:
         compact = CompactModel.of(model, storage)
         v.check_compact(compact)
         other = copy.copy(self)
-        other._model, other._class_counts = compact, None
-        other._sampler = other._sampler_given = None
-        other.loss_curve_, other.validation_curve_ = [*self.loss_curve_], [*self.validation_curve_]
+        other._model = compact
+        other._forget_training()
         return other
+
+    def _forget_training(self):
+        """A copy for predictions alone drops and unshares what training keeps beside the model."""
 
     @property
     def storage_(self):

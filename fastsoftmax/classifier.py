@@ -312,9 +312,9 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
         v.check_some_rows(X)
         classes, target = _targets.learn(y)
         target, weight, class_weight = _targets.weigh(self.class_weight, target, weight, classes)
-        goes_on = v.check_goes_on(self, classes, X.shape[1], begins_at)
+        goes_on = v.check_goes_on(self, classes, X.shape[1], begins_at, names)
         start = _planning.Start(*v.check_begins_at(self, (len(classes), X.shape[1]), **(begins_at or {})))
-        valid = _targets.validation(v.check_validation(self, *valid, X.shape[1]), classes, class_weight)
+        valid = _targets.validation(v.check_validation(self, *valid, X.shape[1], names), classes, class_weight)
         rng = v.check_rng("random_state", self.random_state)
         checkpoint = self._checkpoint(X, target, weight, classes, valid, rng)
         plan = _planning.plan(self, len(classes), X, start, targets_per_row=target.per_row)
@@ -451,6 +451,8 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
         -------
         self
         """
+        check_is_fitted(self, "classes_")
+        v.check_not_compact(self._model, "prune")
         self._fitted("W")
         _pruning.prune(self._model, v.check_real("threshold", threshold, minimum=0))
         if self.direct_ == "dense":

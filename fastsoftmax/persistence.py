@@ -24,7 +24,7 @@ def save(classifier, path, extra=None):
     Parameters
     ----------
     classifier : SoftmaxClassifier
-        Its sampler must be a name; a `random_state` that is a generator becomes None, and its state is kept.
+        Its sampler and schedule must be names; a `random_state` that is a generator becomes None, and its state is kept.
     path : str or path-like
     extra : JSON-serialisable, optional
         Kept beside the model, for example the description of a vectorizer.
@@ -38,6 +38,11 @@ def save(classifier, path, extra=None):
     if not isinstance(params["sampler"], str):
         raise TypeError(
             f"only samplers given by name can be saved, got sampler={params['sampler']!r}: set_params(sampler='in_batch') "
+            "before, which changes no prediction"
+        )
+    if callable(params["schedule"]):
+        raise TypeError(
+            f"only schedules given by name can be saved, got schedule={params['schedule']!r}: set_params(schedule='auto') "
             "before, which changes no prediction"
         )
     params["dtype"] = np.dtype(params["dtype"]).name
@@ -161,7 +166,7 @@ def load_with_extra(path, *, memory_map=False):
 
 def _model_names():
     """What the arrays of a model may be called in a file."""
-    return {*Model.NAMES, *(f"state.{name}" for name in Model.NAMES)}
+    return {*Model.NAMES, "W.T", *(f"state.{name}" for name in Model.NAMES)}
 
 
 def _read(path, *, memory_map=False):

@@ -109,6 +109,21 @@ def path(tmp_path):
     return tmp_path / "a.checkpoint"
 
 
+@pytest.mark.parametrize("verbose", [(0, 1), (1, 0)])
+def test_a_progress_bar_may_come_and_go(monkeypatch, path, verbose):
+    params = {"direct": "dense", "l1_alpha": 0.01, "average": True, "early_stopping": True}
+    stopped(monkeypatch, path, verbose=verbose[0], **params)
+    model = classifier(checkpoint=path, verbose=verbose[1], **params).fit(X, Y)
+    assert_same(model, classifier(**params).fit(X, Y))
+
+
+def test_a_file_of_somebody_else_is_not_removed(monkeypatch, path):
+    end = Trainer.run
+    monkeypatch.setattr(Trainer, "run", lambda self, *args: (end(self, *args), path.write_text("mine")))
+    classifier(checkpoint=path).fit(X, Y)
+    assert path.read_text() == "mine"
+
+
 @pytest.mark.parametrize("n_steps", [1, 3, 7])
 @pytest.mark.parametrize("params", MODELS.values(), ids=MODELS)
 def test_goes_on_to_the_bit(monkeypatch, path, params, n_steps):

@@ -1,6 +1,7 @@
 """Streams of rows: class counts that grow, and classes that are added to a model."""
 
 import datetime
+import mmap
 
 import numpy as np
 import pytest
@@ -111,6 +112,14 @@ def test_samplers_are_made_anew_only_when_it_pays():
         model.set_params(sampler=sampler).partial_fit(X[:90], y[:90])
         made = model._sampler
         assert model.partial_fit(X, y)._sampler is made
+
+
+def test_a_class_that_is_new_in_few_rows():
+    X, y = make_data()
+    model = small(loss="sampled_softmax", direct=None, hidden_size=4)
+    model.partial_fit(X[y < 11], y[y < 11], n_classes=6400)  # so few rows would not pay for a sampler
+    model.partial_fit(X[:20], y[:20])
+    assert 11 in y[:20] and model._sampler.probabilities()[11] > 0
 
 
 def test_known_counts():
@@ -300,6 +309,20 @@ def test_classes_whose_weights_do_not_fit_into_memory(monkeypatch):
     with pytest.raises(MemoryError, match=r"the model with its new classes needs .* 12 classes, now 13"):
         model.add_classes([99])
     assert len(model.classes_) == len(model.coef_) == N_CLASSES
+
+
+def test_added_classes_lie_in_files(tmp_path):
+    X, y = make_data()
+    model = small(direct="dense", weights_dir=tmp_path).partial_fit(X, y, n_classes=20_000)
+    model.add_classes([20_000])
+    assert not model.coef_.flags.owndata and isinstance(base_of(model.coef_).obj, mmap.mmap)
+    assert_array_equal(model.partial_fit(X, y).classes_, np.arange(20_001))
+
+
+def base_of(a):
+    while isinstance(a, np.ndarray):
+        a = a.base
+    return a
 
 
 def test_a_sampler_object_of_the_old_size():

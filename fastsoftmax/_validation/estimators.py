@@ -26,6 +26,16 @@ def feature_names(X):
     return getattr(probe, "feature_names_in_", None)
 
 
+def check_same_names(what, names, expected):
+    """Raise where columns have names, but not those that are expected; None: they have none."""
+    if names is None or expected is None:
+        return
+    if len(names) != len(expected) or (names != expected).any():
+        pairs = ((str(a), str(b)) for a, b in zip(names, expected, strict=False) if a != b)
+        got, wanted = next(pairs, (f"{len(names)} of them", f"{len(expected)}"))
+        raise ValueError(f"the columns of {what} are not those expected, by name and order: got {got!r} for {wanted!r}")
+
+
 def check_y_given(estimator, y):
     """Raise where there is no `y`."""
     if y is None:
