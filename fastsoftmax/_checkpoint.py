@@ -20,6 +20,7 @@ from fastsoftmax._training import Watcher
 
 FORMAT = "fastsoftmax.checkpoint"
 FORMAT_VERSION = 1
+SAMPLED_PROGRESS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)  # by which schedules are told apart
 NO_MATTER = ("n_threads", "verbose", "checkpoint", "checkpoint_every", "weights_dir", "random_state")  # to the result
 
 
@@ -120,6 +121,8 @@ class Checkpoint(Watcher):
 def identity(classifier, X, target, weight, classes, valid=None):
     """By what to know that a training is the same one: parameters, and sizes and checksums of the data."""
     params = {k: a for k, a in sorted(classifier.get_params(deep=False).items()) if k not in NO_MATTER}
+    if callable(params["schedule"]):  # two lambdas have one name
+        params["schedule"] = [params["schedule"], *(float(params["schedule"](t)) for t in SAMPLED_PROGRESS)]
     return {name: _describe(value) for name, value in params.items()} | {
         "X": _describe(X),
         "y": [_describe(classes), _describe(target.support())],

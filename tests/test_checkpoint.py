@@ -117,10 +117,21 @@ def test_a_progress_bar_may_come_and_go(monkeypatch, path, verbose):
     assert_same(model, classifier(**params).fit(X, Y))
 
 
+def test_functions_of_one_name_are_told_apart(monkeypatch, path):
+    def make(power):
+        return lambda progress: (1 - progress) ** power
+
+    stopped(monkeypatch, path, schedule=make(1), **LOW_RANK)
+    with pytest.raises(ValueError, match="of another training: schedule was"):
+        classifier(checkpoint=path, schedule=make(2), **LOW_RANK).fit(X, Y)
+    model = classifier(checkpoint=path, schedule=make(1), **LOW_RANK).fit(X, Y)
+    assert_same(model, classifier(schedule=make(1), **LOW_RANK).fit(X, Y))
+
+
 def test_a_file_of_somebody_else_is_not_removed(monkeypatch, path):
     end = Trainer.run
     monkeypatch.setattr(Trainer, "run", lambda self, *args: (end(self, *args), path.write_text("mine")))
-    classifier(checkpoint=path).fit(X, Y)
+    classifier(checkpoint=path, **LOW_RANK).fit(X, Y)
     assert path.read_text() == "mine"
 
 
