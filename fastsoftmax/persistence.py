@@ -62,6 +62,8 @@ def save(classifier, path, extra=None):
     header["storage"] = classifier._model.storage
     if header["storage"] is None:  # else it never trains again
         tensors["class_counts"] = classifier._class_counts
+        if classifier._sampler_counts is not None and classifier._sampler_counts is not classifier._class_counts:
+            tensors["sampler_counts"] = classifier._sampler_counts  # those of fewer rows
     pattern = classifier._model.pattern
     if pattern is not None:
         tensors |= {f"pattern.{name}": a for name, a in pattern._asdict().items()}
@@ -158,7 +160,11 @@ def load_with_extra(path, *, memory_map=False):
             classifier._model = CompactModel.from_arrays(storage, tensors, pattern)
         extra = header["extra"]
         _check_consistent(classifier)
-        classifier._resume(header["rng"], _state.joined(header["sampler"], tensors))
+        state = _state.joined(header["sampler"], tensors)
+        counts = None if state is None else tensors.get("sampler_counts", classifier._class_counts)
+        if counts is not None and counts.shape != classifier.classes_.shape:
+            raise ValueError(f"the model has {len(classifier.classes_)} classes, but {len(counts)} sampler counts")
+        classifier._resume(header["rng"], state, counts)
         return classifier, extra
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         raise ValueError(f"{path}: not a complete fastsoftmax model ({type(error).__name__}: {error})") from error

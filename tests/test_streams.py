@@ -340,3 +340,17 @@ def test_saved_and_loaded(tmp_path):
     assert_array_equal(model.predict_proba(X), other.predict_proba(X))
     rows = np.isin(y, ALL)
     assert np.isfinite(other.partial_fit(X[rows], y[rows]).loss_curve_[-1])
+
+
+@pytest.mark.parametrize("sampler", ["in_batch", "unigram", "learned_unigram"])
+def test_a_loaded_stream_goes_on_to_the_bit(tmp_path, sampler):
+    X, y = make_data(800)
+    model = small(loss="sampled_softmax", direct=None, hidden_size=4, sampler=sampler)
+    model.partial_fit(X[:500], y[:500], n_classes=6400)
+    for start in range(500, 800, 30):  # the sampler is made anew for one of them
+        model.save(tmp_path / "model")
+        loaded = fs.load(tmp_path / "model")
+        for each in (model, loaded):
+            each.partial_fit(X[start : start + 30], y[start : start + 30])
+        assert_array_equal(loaded.hidden_coef_, model.hidden_coef_)
+        assert_array_equal(loaded.embedding_, model.embedding_)
