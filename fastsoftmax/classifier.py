@@ -317,7 +317,7 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
         valid = _targets.validation(v.check_validation(self, *valid, X.shape[1], names), classes, class_weight)
         rng = v.check_rng("random_state", self.random_state)
         checkpoint = self._checkpoint(X, target, weight, classes, valid, rng)
-        plan = _planning.plan(self, len(classes), X, start, targets_per_row=target.per_row)
+        plan = _planning.plan(self, len(classes), X, start, targets_per_row=target.per_row, goes_on=goes_on)
         if checkpoint is not None:
             plan = checkpoint.plan_before(plan)
         if goes_on:
