@@ -44,7 +44,7 @@ class Averaging(Watcher):
         self.n_taken += 1
         for name, a in self.model.parameters().items():
             if self.n_taken == 1:
-                self.mean[name] = a.copy(order="K")
+                self.mean[name] = self.model.allocator.copy(a)
             else:
                 add_to_mean(self.mean[name], a, self.n_taken)
 
@@ -52,8 +52,14 @@ class Averaging(Watcher):
         """The model as it would be if training ended here; it may share arrays with the one that is trained."""
         if not self.n_taken:
             return self.model
-        model = self.model
-        return Model(**self.mean, state=model.state, pattern=model.pattern, prior=model.prior)
+        model, arrays = self.model, dict(self.mean)
+        if "W" in arrays:
+            zeros = (model.W == 0) & (arrays["W"] != 0)  # those of an L1 penalty
+            if zeros.any():
+                arrays["W"] = model.allocator.copy(arrays["W"])
+                arrays["W"][zeros] = 0
+        shared = {"state": model.state, "pattern": model.pattern, "prior": model.prior, "allocator": model.allocator}
+        return Model(**arrays, **shared)
 
     def finish(self, trainer):
         for name, a in self.mean.items():
@@ -67,7 +73,7 @@ class Averaging(Watcher):
     def restore(self, state):
         self.n_taken = state["n_taken"]
         for name, a in state["mean"].items():
-            self.mean[name] = np.empty_like(getattr(self.model, name))
+            self.mean[name] = self.model.allocator.copy(getattr(self.model, name))
             in_c_order(self.mean[name])[...] = a
 
 

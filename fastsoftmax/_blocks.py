@@ -1,5 +1,6 @@
 """Work on large arrays by blocks of rows that stay in a cache, on several threads, with sums in a fixed order."""
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
 BLOCK = 1 << 16  # elements
@@ -41,5 +42,11 @@ def each(function, items, n_threads):
     if n_threads == 1 or len(items) == 1:
         yield from map(function, items)
         return
+    waiting = deque()  # never more than this many results are in memory
     with ThreadPoolExecutor(n_threads) as pool:
-        yield from pool.map(function, items)
+        for item in items:
+            if len(waiting) > n_threads:
+                yield waiting.popleft().result()
+            waiting.append(pool.submit(function, item))
+        while waiting:
+            yield waiting.popleft().result()

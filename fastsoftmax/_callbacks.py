@@ -37,6 +37,8 @@ class EpochTasks(Watcher):
     watchers : list of the other Watchers; those that choose the model choose the one that callbacks see, too
     """
 
+    matters = False
+
     def __init__(self, task, watchers):
         self.task, self.watchers = task, watchers
         self.context = None

@@ -20,6 +20,7 @@ from fastsoftmax._training import Watcher
 
 FORMAT = "fastsoftmax.checkpoint"
 FORMAT_VERSION = 1
+SAMPLED_PROGRESS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)  # by which schedules are told apart
 NO_MATTER = ("n_threads", "verbose", "checkpoint", "checkpoint_every", "weights_dir", "random_state")  # to the result
 
 
@@ -71,7 +72,8 @@ class Checkpoint(Watcher):
 
     def resume(self, trainer, watchers, model, plan):
         """Set all to what the file says, if there is one; before the first step."""
-        self.watchers, self.model, self.plan = watchers, model, plan
+        self.watchers = [watcher for watcher in watchers if watcher.matters]  # others may come and go
+        self.model, self.plan = model, plan
         crc32 = {name: _tensor_file.checksum(a) for name, a in model.arrays_in_c_order().items()}
         self.begins_at = {"the model that training begins at": crc32}
         if self.header is None:
@@ -81,7 +83,7 @@ class Checkpoint(Watcher):
             state = joined(self.header["state"], self.tensors)
             model.set_arrays(state["model"])
             trainer.restore(state["trainer"])
-            for watcher, its in zip(watchers, state["watchers"].values(), strict=True):
+            for watcher, its in zip(self.watchers, state["watchers"].values(), strict=True):
                 watcher.restore(its)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             message = f"checkpoint {str(self.path)!r} does not fit its training ({type(error).__name__}: {error})"
@@ -110,14 +112,17 @@ class Checkpoint(Watcher):
         self.seen, self.last = _file_id(self.path), time.monotonic()
 
     def remove(self):
-        """The training is done."""
-        self.path.unlink(missing_ok=True)
+        """The training is done. A file that somebody else has written in the meantime stays."""
+        if _file_id(self.path) == self.seen:
+            self.path.unlink(missing_ok=True)
         (self.path.parent / f".{self.path.name}.part").unlink(missing_ok=True)
 
 
 def identity(classifier, X, target, weight, classes, valid=None):
     """By what to know that a training is the same one: parameters, and sizes and checksums of the data."""
     params = {k: a for k, a in sorted(classifier.get_params(deep=False).items()) if k not in NO_MATTER}
+    if callable(params["schedule"]):  # two lambdas have one name
+        params["schedule"] = [params["schedule"], *(float(params["schedule"](t)) for t in SAMPLED_PROGRESS)]
     return {name: _describe(value) for name, value in params.items()} | {
         "X": _describe(X),
         "y": [_describe(classes), _describe(target.support())],

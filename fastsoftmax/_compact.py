@@ -80,6 +80,18 @@ class CompactMatrix:
     def __len__(self):
         return self.shape[0]
 
+    def __getitem__(self, at):
+        """Rows, or the elements at two arrays of places, widened."""
+        rows, columns = at if isinstance(at, tuple) else (at, None)
+        if not self.feature_major:
+            data, of = self.data[at], rows
+        else:
+            data, of = (self.data[:, rows].T, slice(None)) if columns is None else (self.data[columns, rows], columns)
+        scale = None if self.scale is None else self.scale[of]
+        if scale is not None and data.ndim == 2 and not self.feature_major:
+            scale = scale[:, None]
+        return _widened(data, scale, self.storage, self.dtype)
+
     def widened(self):
         """As an array of `dtype`, in full."""
         rows = _widened(self.data, None if self.scale is None else self.scale[:, None], self.storage, self.dtype)

@@ -64,14 +64,15 @@ class Fitting:
         self.classes_, self.n_features_in_ = classes, X.shape[1]
         self._class_counts, self._rng = class_counts, rng
         self._sampler = self._sampler_given = None  # made when training begins,
-        self._sampler_rows = 0  # by the class counts of so many rows
+        self._sampler_counts = None  # by these class counts,
         self._sampler_state = None  # and set to this, of the sampler of this name, if there is one
         self.loss_curve_, self.validation_curve_, self.calibration_ = [], [], {}
 
     def _go_on(self, plan, X, target, rng, class_counts):
         """`fit` on these rows shall go on from the model so far, with the parameters that are set now."""
         self.loss_, self.alpha_, self.class_alpha_, self._rng = plan.loss, plan.alpha, plan.class_alpha, rng
-        self._class_counts, self._sampler, self._sampler_state = class_counts, None, None
+        self._class_counts = class_counts
+        self._sampler = self._sampler_counts = self._sampler_state = None
         _growing.take_in_pairs(self, X, target)
 
     def _trainer(self, X, target, weight, n_epochs=None, comes_again=False):
@@ -87,12 +88,17 @@ class Fitting:
         common = {"batch_size": self.batch_size, "rng": self._rng, "loss_curve": self.loss_curve_}
         return Trainer(parts, target, weight, **common)
 
-    def _resume(self, rng_state, sampler_state):
-        """Make a loaded model ready for partial_fit; rng_state : of the generator, or None: a new one."""
+    def _resume(self, rng_state, sampler_state, sampler_counts):
+        """Make a loaded model ready for partial_fit; rng_state : of the generator, or None: a new one;
+        sampler_counts : that the sampler was made by, or None."""
         self._rng = v.check_rng("random_state", self.random_state) if rng_state is None else generator(rng_state)
         self._sampler = self._sampler_given = None
-        self._sampler_rows = 0
+        self._sampler_counts = sampler_counts
         self._sampler_state = None if sampler_state is None else (self.sampler, sampler_state)
+
+    def _forget_training(self):
+        self._class_counts = self._sampler = self._sampler_given = self._sampler_counts = self._sampler_state = None
+        self.loss_curve_, self.validation_curve_ = [*self.loss_curve_], [*self.validation_curve_]
 
     def _check_sampling(self, loss, n_classes):
         if loss in LOSSES and samplers.draws_negatives(self.sampler):

@@ -14,9 +14,13 @@ SHARE = 0.25
 def take_in(classifier, X, target):
     """Before the training on further rows of a stream: their classes are counted, their pairs get weights."""
     c = classifier
-    c._class_counts = c._class_counts + target.counts(len(c.classes_))
-    new, before = c._class_counts.sum() - c._sampler_rows, c._sampler_rows
-    if new >= min(ROWS_A_CLASS * len(c.classes_), SHARE * before):
+    counts, unseen = target.counts(len(c.classes_)), c._class_counts == 0
+    c._class_counts = c._class_counts + counts
+    before = 0 if c._sampler_counts is None else c._sampler_counts.sum()
+    new = c._class_counts.sum() - before
+    # "in_batch" cannot do without a class that it is to draw
+    must = c.sampler == "in_batch" and counts[unseen].any()
+    if must or new >= min(ROWS_A_CLASS * len(c.classes_), SHARE * before):
         renew_sampler(c)
     take_in_pairs(c, X, target)
 
@@ -37,7 +41,7 @@ def take_in_pairs(classifier, X, target):
 def renew_sampler(classifier):
     """Let the next training make the sampler by the class counts, if it is one that depends on these and only these."""
     if classifier.sampler in ("in_batch", "unigram"):
-        classifier._sampler = None
+        classifier._sampler = classifier._sampler_counts = None
 
 
 def add_classes(classifier, classes, at):
@@ -57,7 +61,7 @@ def add_classes(classifier, classes, at):
     starts = (None if a is None else _slope(a, frequency[at]) * unseen for a in (model.bias, model.prior))
     model.add_classes(at, len(classes), *starts)
     c.classes_, c._class_counts = classes, counts
-    c._sampler = c._sampler_given = c._sampler_state = None
+    c._sampler = c._sampler_given = c._sampler_counts = c._sampler_state = None
 
 
 def _slope(bias, frequency):

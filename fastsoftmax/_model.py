@@ -204,9 +204,10 @@ class Model:
         for name, a in arrays.items():
             if name.endswith("E") or (name.endswith("W") and self.pattern is not None):
                 continue
-            grown = np.full(
-                (n_classes, *a.shape[1:]), starts.get(name, 0), a.dtype, order="C" if a.flags.c_contiguous else "F"
-            )
+            shape, order = (n_classes, *a.shape[1:]), "C" if a.flags.c_contiguous else "F"
+            grown = self.allocator.zeros(shape, a.dtype, order)
+            if name in starts:
+                grown[...] = starts[name]
             grown[at] = a
             if name.startswith("state."):
                 self.state[name.removeprefix("state.")] = grown

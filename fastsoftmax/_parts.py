@@ -51,11 +51,13 @@ def _loss(c, runner, sampled):
     if c.loss_ == "softmax":
         return FullSoftmax(c.gradient_threshold)
     if c._sampler is None or c.sampler != c._sampler_given:
+        resumes = c._sampler is None and c._sampler_state is not None and c._sampler_state[0] == c.sampler
+        if c._sampler_counts is None or not resumes:
+            c._sampler_counts = c._class_counts
         # in_batch can do without the classes not seen yet, which make the others' shares wrong
-        counts = c._class_counts if c.sampler == "in_batch" else _start.at_least_one(c._class_counts)
+        counts = c._sampler_counts if c.sampler == "in_batch" else _start.at_least_one(c._sampler_counts)
         c._sampler, c._sampler_given = samplers.make(c.sampler, counts, c.loss_), c.sampler
-        c._sampler_rows = c._class_counts.sum()
-        if c._sampler_state is not None and c._sampler_state[0] == c.sampler:
+        if resumes:
             c._sampler.restore(c._sampler_state[1])
         c._sampler_state = None
     v.check_followed("sampler", c._sampler, runner.has_hidden)

@@ -51,10 +51,11 @@ class Plan(NamedTuple):
         return f"{choices}: {self.model_bytes / 2**20:,.1f} MiB ({self.model_formula})"
 
 
-def plan(classifier, n_classes, X, start=NO_START, *, targets_per_row=1.0, calibrates=True):
+def plan(classifier, n_classes, X, start=NO_START, *, targets_per_row=1.0, calibrates=True, goes_on=False):
     """The Plan for checked rows, where training begins at `start`; MemoryError where the memory that it takes is not there.
 
     targets_per_row : classes of a row, on the average
+    goes_on : whether the model is there already
     calibrates : False for the first rows of a stream: none are held out, and what is "auto" cannot depend on their number
     """
     params, dense_input = classifier.get_params(), isinstance(X, np.ndarray)
@@ -70,9 +71,9 @@ def plan(classifier, n_classes, X, start=NO_START, *, targets_per_row=1.0, calib
     chosen = choose(params, X.shape[0], n_classes, X.shape[1], n_entries=n_entries, dense_input=dense_input)
     if params["verbose"]:
         print(chosen)
-    v.check_memory("training", *memory_needed(chosen, params, n_classes))
+    v.check_memory("training", *memory_needed(chosen, params, n_classes, goes_on=goes_on))
     if params["weights_dir"] is not None:
-        v.check_disk("weights_dir", params["weights_dir"], *disk_needed(chosen, params))
+        v.check_disk("weights_dir", params["weights_dir"], *disk_needed(chosen, params, goes_on=goes_on))
     return chosen
 
 
@@ -104,6 +105,7 @@ def choose(params, n_samples, n_classes, n_features, *, n_entries, dense_input):
     if fraction == "auto":
         fraction = _calibration.FRACTION if direct == "sparse" or direct is None else 0.0
     v.check_calibration(fraction, direct)
+    v.check_l1(params["l1_alpha"], direct)
     n_rows = _calibration.n_rows(n_samples, n_classes, hidden_size, fraction)
     alpha, class_alpha = params["alpha"], params["class_alpha"]
     calibrated = n_rows and hidden_size
@@ -141,9 +143,9 @@ def sparse_optimizer(params, n_classes, row_norm, damping):
     return optimizers.Adagrad(learning_rate, clip_norm=params["clip_norm"])
 
 
-def _models(plan, params):
+def _models(plan, params, goes_on):
     """Bytes of the model and its copies, by what they are."""
-    parts = {plan.model_formula: plan.model_bytes}
+    parts = {} if goes_on else {plan.model_formula: plan.model_bytes}
     if params["early_stopping"]:
         parts["early stopping's copy of the model"] = plan.model_bytes
     if params["average"]:
@@ -151,17 +153,17 @@ def _models(plan, params):
     return parts
 
 
-def disk_needed(plan, params):
+def disk_needed(plan, params, *, goes_on=False):
     """Bytes that files in `weights_dir` will take, and the formula that gives them, with its figures."""
-    parts = _models(plan, params)
+    parts = _models(plan, params, goes_on)
     if plan.n_calibration_rows:
         parts["calibration's copy of the model"] = plan.model_bytes
     return _add_up(parts)
 
 
-def memory_needed(plan, params, n_classes):
+def memory_needed(plan, params, n_classes, *, goes_on=False):
     """Bytes that training will allocate beside X and y, and the formula that gives them, with its figures."""
-    parts = {} if params["weights_dir"] is not None else _models(plan, params)
+    parts = {} if params["weights_dir"] is not None else _models(plan, params, goes_on)
     parts["working_memory"] = params["working_memory"]
     if plan.loss in LOSSES and isinstance(params["sampler"], str):
         n_bytes = samplers.BYTES_PER_CLASS.get(params["sampler"], 0)

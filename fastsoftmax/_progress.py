@@ -6,6 +6,8 @@ from fastsoftmax._training import Watcher
 class Progress(Watcher):
     """A tqdm bar over rows of all epochs, with a running mean of the loss."""
 
+    matters = False
+
     def __init__(self, n_rows, n_epochs):
         self.n_rows, self.n_epochs = n_rows, n_epochs
         self.bar = self.loss = None

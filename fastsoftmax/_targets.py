@@ -195,18 +195,8 @@ def weigh(class_weight, target, weight, classes):
     if class_weight is None:
         return target, weight, None
     if isinstance(class_weight, str):
-        weights = _balanced(*target.pairs(weight), len(classes))
+        weights = v.balanced_weights(*target.pairs(weight), len(classes))
     else:
         weights = v.class_weights(class_weight, classes)
     target, factor = target.weighted(weights)
     return target, v.check_sample_weight(weight * factor, len(target), name="sample_weight with class_weight"), weights
-
-
-def _balanced(codes, weight, n_classes):
-    """Weights that make the classes that there are count alike; 1 for others."""
-    from sklearn.utils.class_weight import compute_class_weight
-
-    codes, weight = codes[weight > 0], weight[weight > 0]
-    present, weights = np.unique(codes), np.ones(n_classes)
-    weights[present] = compute_class_weight("balanced", classes=present, y=codes, sample_weight=weight)
-    return weights

@@ -11,6 +11,9 @@ class Watcher:
     chooses_model = False
     """Whether `finish` changes the model, and nothing else: EpochTasks calls it after any epoch to see what is left."""
 
+    matters = True
+    """Whether training depends on it, so that checkpoints have its state."""
+
     def begin(self, trainer):
         """Before the first step of a call, which may go on with an epoch that was begun before."""
 

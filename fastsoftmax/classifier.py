@@ -11,7 +11,6 @@ from fastsoftmax._callbacks import FitTask
 from fastsoftmax._fitting import Fitting, hold_out, spread
 from fastsoftmax._hidden import HiddenLayer
 from fastsoftmax._prediction import Prediction
-from fastsoftmax._weights import Weights
 
 __all__ = ["SoftmaxClassifier"]
 
@@ -315,12 +314,12 @@ class SoftmaxClassifier(
         v.check_some_rows(X)
         classes, target = _targets.learn(y)
         target, weight, class_weight = _targets.weigh(self.class_weight, target, weight, classes)
-        goes_on = v.check_goes_on(self, classes, X.shape[1], begins_at)
+        goes_on = v.check_goes_on(self, classes, X.shape[1], begins_at, names)
         start = _planning.Start(*v.check_begins_at(self, (len(classes), X.shape[1]), **(begins_at or {})))
-        valid = _targets.validation(v.check_validation(self, *valid, X.shape[1]), classes, class_weight)
+        valid = _targets.validation(v.check_validation(self, *valid, X.shape[1], names), classes, class_weight)
         rng = v.check_rng("random_state", self.random_state)
         checkpoint = self._checkpoint(X, target, weight, classes, valid, rng)
-        plan = _planning.plan(self, len(classes), X, start, targets_per_row=target.per_row)
+        plan = _planning.plan(self, len(classes), X, start, targets_per_row=target.per_row, goes_on=goes_on)
         if checkpoint is not None:
             plan = checkpoint.plan_before(plan)
         if goes_on:
@@ -454,6 +453,8 @@ class SoftmaxClassifier(
         -------
         self
         """
+        check_is_fitted(self, "classes_")
+        v.check_not_compact(self._model, "prune")
         self._fitted("W")
         _pruning.prune(self._model, v.check_real("threshold", threshold, minimum=0))
         if self.direct_ == "dense":

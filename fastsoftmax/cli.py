@@ -131,6 +131,7 @@ def _train(options):
     v.check_writable("output", options.output)
     if os.path.exists(options.output) and os.path.samefile(options.output, options.data):
         raise ValueError(f"output is the data file, {options.data}: it would be overwritten")
+    v.check_other_file("output", options.output, "the checkpoint", options.checkpoint)
     data, vectorizer = datasets.read(options.data, options.format, n_features=options.n_features), None
     X = data.X
     if data.format == "fasttext":

@@ -24,7 +24,7 @@ def save(classifier, path, extra=None):
     Parameters
     ----------
     classifier : SoftmaxClassifier
-        Its sampler must be a name; a `random_state` that is a generator becomes None, and its state is kept.
+        Its sampler and schedule must be names; a `random_state` that is a generator becomes None, and its state is kept.
     path : str or path-like
     extra : JSON-serialisable, optional
         Kept beside the model, for example the description of a vectorizer.
@@ -38,6 +38,11 @@ def save(classifier, path, extra=None):
     if not isinstance(params["sampler"], str):
         raise TypeError(
             f"only samplers given by name can be saved, got sampler={params['sampler']!r}: set_params(sampler='in_batch') "
+            "before, which changes no prediction"
+        )
+    if callable(params["schedule"]):
+        raise TypeError(
+            f"only schedules given by name can be saved, got schedule={params['schedule']!r}: set_params(schedule='auto') "
             "before, which changes no prediction"
         )
     params["dtype"] = np.dtype(params["dtype"]).name
@@ -57,6 +62,8 @@ def save(classifier, path, extra=None):
     header["storage"] = classifier._model.storage
     if header["storage"] is None:  # else it never trains again
         tensors["class_counts"] = classifier._class_counts
+        if classifier._sampler_counts is not None and classifier._sampler_counts is not classifier._class_counts:
+            tensors["sampler_counts"] = classifier._sampler_counts  # those of fewer rows
     pattern = classifier._model.pattern
     if pattern is not None:
         tensors |= {f"pattern.{name}": a for name, a in pattern._asdict().items()}
@@ -153,7 +160,11 @@ def load_with_extra(path, *, memory_map=False):
             classifier._model = CompactModel.from_arrays(storage, tensors, pattern)
         extra = header["extra"]
         _check_consistent(classifier)
-        classifier._resume(header["rng"], _state.joined(header["sampler"], tensors))
+        state = _state.joined(header["sampler"], tensors)
+        counts = None if state is None else tensors.get("sampler_counts", classifier._class_counts)
+        if counts is not None and counts.shape != classifier.classes_.shape:
+            raise ValueError(f"the model has {len(classifier.classes_)} classes, but {len(counts)} sampler counts")
+        classifier._resume(header["rng"], state, counts)
         return classifier, extra
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         raise ValueError(f"{path}: not a complete fastsoftmax model ({type(error).__name__}: {error})") from error
@@ -161,7 +172,7 @@ def load_with_extra(path, *, memory_map=False):
 
 def _model_names():
     """What the arrays of a model may be called in a file."""
-    return {*Model.NAMES, *(f"state.{name}" for name in Model.NAMES)}
+    return {*Model.NAMES, "W.T", *(f"state.{name}" for name in Model.NAMES)}
 
 
 def _read(path, *, memory_map=False):

@@ -190,7 +190,8 @@ class SoftmaxRegression(Prediction, ClassifierMixin, BaseEstimator):
         theta = np.zeros(shape, dtype)
         if self.warm_start and hasattr(self, "_model"):
             W, bias = self._model.W, self._model.bias
-            v.check_same_shape(W, (shape[1], shape[0] - 1))
+            v.check_not_compact(self._model, "warm_start")
+            v.check_same_problem(self, classes, shape[0] - 1)
             theta[:-1] = W.T
             if self.fit_intercept:
                 theta[-1] = bias

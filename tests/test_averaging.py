@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastsoftmax import SoftmaxClassifier, _planning
+from fastsoftmax._allocation import InFiles
 from fastsoftmax._averaging import N_TAKEN, add_to_mean, marks
 from fastsoftmax._training import Watcher
 
@@ -84,6 +85,28 @@ def test_zeros_stay():
     classifier, models = recorded(average=True, l1_alpha=0.05, direct="dense")
     assert 0 < np.count_nonzero(models[-1].W == 0) < models[-1].W.size
     assert_array_equal(classifier.coef_[models[-1].W == 0], 0)
+
+
+def test_zeros_stay_in_the_mean_that_is_judged():
+    params = {"average": 1.0, "l1_alpha": 0.05, "direct": "dense", "early_stopping": True, "n_iter_no_change": 99}
+    classifier, models = recorded(**params)
+    best = int(np.argmin(classifier.validation_curve_))
+    at_end = models[(best + 1) * len(models) // classifier.n_iter_ - 1].W
+    assert_array_equal(classifier.coef_[at_end == 0], 0)
+    assert (at_end == 0).any()
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_the_mean_lies_in_files(monkeypatch, tmp_path, early_stopping):
+    monkeypatch.setattr("fastsoftmax._allocation.SMALLEST_FILE", 1)
+    copies = []
+    copy = InFiles.copy
+    monkeypatch.setattr(InFiles, "copy", lambda self, a: copies.append(a.shape) or copy(self, a))
+    X, y = rows()
+    params = COMMON | {"direct": "dense", "average": True, "max_iter": 2, "early_stopping": early_stopping}
+    classifier = SoftmaxClassifier(**params, weights_dir=tmp_path).fit(X, y)
+    assert copies.count(classifier.coef_.shape) >= 1 + 2 * early_stopping
+    assert_array_equal(classifier.coef_, SoftmaxClassifier(**params).fit(X, y).coef_)
 
 
 def test_memory_is_forecast():

@@ -50,7 +50,12 @@ MODELS = {
     "early stopping": SAMPLED | {"early_stopping": True, "n_iter_no_change": 2, "learning_rate": 3.0, "max_iter": 9},
     "early stopping, dense": {"direct": "dense", "early_stopping": True, "max_iter": 3},
     "averaging": SAMPLED | {"average": 0.7},
-    "averaging, dense, early stopping": {"direct": "dense", "average": True, "early_stopping": True, "n_iter_no_change": 9},
+    "averaging, dense, early stopping": {
+        "direct": "dense",
+        "average": True,
+        "early_stopping": True,
+        "n_iter_no_change": 9,
+    },
     "L1": {"direct": "dense", "l1_alpha": 1e-2},
     "L1, sparse": {"direct": "sparse", "l1_alpha": 1e-3, "average": True},
     "clipped": SAMPLED | {"clip_norm": 0.1, "class_weight": "balanced", "schedule": "cosine"},
@@ -112,6 +117,32 @@ def assert_same(a, b):
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "a.checkpoint"
+
+
+@pytest.mark.parametrize("verbose", [(0, 1), (1, 0)])
+def test_a_progress_bar_may_come_and_go(monkeypatch, path, verbose):
+    params = {"direct": "dense", "l1_alpha": 0.01, "average": True, "early_stopping": True}
+    stopped(monkeypatch, path, verbose=verbose[0], **params)
+    model = classifier(checkpoint=path, verbose=verbose[1], **params).fit(X, Y)
+    assert_same(model, classifier(**params).fit(X, Y))
+
+
+def test_functions_of_one_name_are_told_apart(monkeypatch, path):
+    def make(power):
+        return lambda progress: (1 - progress) ** power
+
+    stopped(monkeypatch, path, schedule=make(1), **LOW_RANK)
+    with pytest.raises(ValueError, match="of another training: schedule was"):
+        classifier(checkpoint=path, schedule=make(2), **LOW_RANK).fit(X, Y)
+    model = classifier(checkpoint=path, schedule=make(1), **LOW_RANK).fit(X, Y)
+    assert_same(model, classifier(schedule=make(1), **LOW_RANK).fit(X, Y))
+
+
+def test_a_file_of_somebody_else_is_not_removed(monkeypatch, path):
+    end = Trainer.run
+    monkeypatch.setattr(Trainer, "run", lambda self, *args: (end(self, *args), path.write_text("mine")))
+    classifier(checkpoint=path, **LOW_RANK).fit(X, Y)
+    assert path.read_text() == "mine"
 
 
 @pytest.mark.parametrize("n_steps", [1, 3, 7])

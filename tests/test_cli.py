@@ -226,6 +226,13 @@ def test_interrupted_training_saves_the_model(files, capsys):
     assert metrics_of(capsys.readouterr().out)["n"] == 300
 
 
+def test_a_checkpoint_is_not_the_output(files, capsys):
+    model = str(files.folder / "model")
+    for checkpoint in (model, str(files.folder / "." / "model")):
+        assert cli.main(["train", str(files.svmlight), "-o", model, "--checkpoint", checkpoint]) != 0
+        assert "output is the checkpoint" in capsys.readouterr().err
+
+
 def test_output_into_a_closed_pipe(files):
     model = str(files.folder / "model")
     assert cli.main(["train", str(files.svmlight), "-o", model, "--quiet"]) == 0

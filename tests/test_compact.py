@@ -257,8 +257,31 @@ def test_the_same_for_any_number_of_threads(n_threads):
             assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("feature_major", [False, True])
+def test_parts_of_a_matrix(storage, feature_major):
+    a = np.random.default_rng(0).standard_normal((7, 5)).astype(np.float32)
+    matrix = CompactMatrix.of(a, storage, feature_major)
+    rows, columns = np.array([6, 0, 3, 3]), np.array([4, 1, 0, 4])
+    assert_array_equal(matrix[rows], matrix.widened()[rows])
+    assert_array_equal(matrix[rows, columns], matrix.widened()[rows, columns])
+
+
+@pytest.mark.parametrize("params", [{"direct": "dense"}, {"direct": None, "hidden_size": 5}])
+@pytest.mark.parametrize("make_X", [sp.csr_array, lambda X: X.toarray()], ids=["CSR", "dense"])
+def test_masses_of_classes(params, make_X):
+    classifier, X, y = trained(params, make_X)
+    codes = np.searchsorted(classifier.classes_, y)
+    masses = sp.csr_array(np.eye(len(classifier.classes_))[codes] + 0.1)
+    found = classifier.compressed("float16").target_log_proba(X, masses)
+    assert_allclose(found, classifier.target_log_proba(X, masses), atol=0.02)
+
+
 def test_refused():
     classifier, *_ = trained({"direct": "dense"})
+    for params in ({"direct": "dense"}, {"direct": "sparse"}):
+        with pytest.raises(TypeError, match="prune needs weights in full"):
+            trained(params)[0].compressed().prune()
     with pytest.raises(ValueError, match="storage must be one of 'float16', 'bfloat16', 'int8', got 'int4'"):
         classifier.compressed("int4")
     with pytest.raises(AttributeError, match="not fitted"):

@@ -114,8 +114,10 @@ def test_page_by_page():
         (np.array([3, 1, 2], np.uint8), -1, np.dtype(np.int64)),
         (np.array([False, True]), -1, np.dtype(np.int64)),
         (np.array([3, -1, 2]), -1, np.dtype(np.int64)),
+        (np.array([b"b", b"a"]), b"", np.dtype("S1")),
+        (np.fromiter([(1, "a"), (2,), ()], object, 3), None, np.dtype(object)),
     ],
-    ids=["strings", "unsigned", "bools", "with -1"],
+    ids=["strings", "unsigned", "bools", "with -1", "bytes", "tuples"],
 )
 def test_padding_of_labels(labels, padding, dtype):
     classifier, X = trained({"direct": "dense"}, labels)
@@ -128,6 +130,19 @@ def test_padding_of_labels(labels, padding, dtype):
         assert sorted(row[: n - 1]) == sorted({*labels.tolist()} - {label}) and np.isfinite(proba[: n - 1]).all()
     again, _ = classifier.predict_topk(X, 1, exclude=found)
     assert_array_equal(again[:, 0], best.astype(dtype) if padding not in labels.tolist() else again[:, 0])
+
+
+def test_exclusions_of_dates_and_tuples():
+    days = np.array(["2020-01-01", "2020-01-02", "2020-01-03"], "M8[D]")
+    classifier, X = trained({"direct": "dense"}, days)
+    first, _ = classifier.predict_topk(X, 4, exclude=days[:1][None].repeat(200, 0))
+    assert np.isnat(first[:, 2:]).all()
+    again, _ = classifier.predict_topk(X, 3, exclude=first)
+    assert (again[:, 0] == days[0]).all() and np.isnat(again[:, 1:]).all()
+    tuples = np.fromiter([(1, "a"), (2, "b"), (3, "c")], object, 3)
+    classifier, X = trained({"direct": "dense"}, tuples)
+    found, _ = classifier.predict_topk(X, 2, exclude=[[(1, "a"), (3, "c")]] * 200)
+    assert set(found[:, 0]) == {(2, "b")} and set(found[:, 1]) == {None}
 
 
 def test_probabilities_stay_those_among_all_classes():

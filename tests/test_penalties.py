@@ -183,3 +183,10 @@ def test_errors():
         SoftmaxClassifier(**COMMON, direct="dense", l1_alpha=-1.0).fit(X, y)
     with pytest.raises(ValueError, match="l1_alpha must be 0 with direct=None"):
         SoftmaxClassifier(**COMMON, direct=None, l1_alpha=1.0).fit(X, y)
+
+
+def test_nothing_to_penalise():
+    X, y = np.eye(4), [0, 1, 2, 3]
+    for params in ({"direct": None}, {"direct": "auto", "hidden_size": 2}):
+        with pytest.raises(ValueError, match=r"l1_alpha must be 0 with direct=None, got 0.1"):
+            SoftmaxClassifier(l1_alpha=0.1, **params).fit(X, y)

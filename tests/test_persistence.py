@@ -213,3 +213,10 @@ def test_only_samplers_by_name_are_saved(path):
     with pytest.raises(TypeError, match=r"only samplers given by name can be saved, got sampler=Uniform\(9\)"):
         classifier.save(path)
     assert not path.exists()
+
+
+def test_only_schedules_by_name_are_saved(path):
+    classifier, *_ = trained(schedule=lambda progress: 1 - progress)
+    with pytest.raises(TypeError, match="only schedules given by name can be saved, got schedule=<function"):
+        classifier.save(path)
+    classifier.set_params(schedule="linear").save(path)

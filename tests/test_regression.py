@@ -1,5 +1,6 @@
 """SoftmaxRegression against scikit-learn's LogisticRegression, and against what must hold at an optimum."""
 
+import time
 import warnings
 
 import numpy as np
@@ -299,3 +300,47 @@ def test_constant_and_empty_features(solver):
 def test_bad_parameters(params, error, message):
     with pytest.raises(error, match=message):
         SoftmaxRegression(**params).fit(*problem())
+
+
+def test_weights_that_leave_nothing():
+    X, y = problem()
+    with pytest.raises(ValueError, match="sample_weight with class_weight must not be all zero"):
+        SoftmaxRegression(class_weight=dict.fromkeys(range(5), 0.0)).fit(X, y)
+    weight = np.where(y == 3, 0.0, 1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = SoftmaxRegression(class_weight="balanced").fit(X, y, weight)
+    others = SoftmaxRegression(class_weight="balanced").fit(X[y != 3], y[y != 3])
+    assert_allclose(model.predict_proba(X)[:, 3], 0, atol=0.02)
+    assert_array_equal(model.predict(X), others.predict(X))
+
+
+def test_warm_start_needs_the_same_labels():
+    X, y = problem()
+    model = SoftmaxRegression(warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match="warm_start=True needs the classes of before"):
+        model.fit(X, y + 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("n_classes", [2, 5])
+def test_compressed(kind, n_classes):
+    X, y = problem(n_classes=n_classes)
+    model = SoftmaxRegression(warm_start=True).fit(KINDS[kind](X), y)
+    small = model.compressed("float16")
+    assert small.storage_ == "float16"
+    assert_allclose(small.predict_proba(X), model.predict_proba(X), atol=0.01)
+    assert_allclose(small.coef_, model.coef_, atol=0.01)
+    with pytest.raises(TypeError, match="warm_start needs weights in full"):
+        small.fit(X, y)
+
+
+def test_few_results_of_threads_wait():
+    from fastsoftmax._blocks import each
+
+    begun = []
+    results = each(lambda i: begun.append(i) or i, range(100), 2)
+    assert next(results) == 0
+    time.sleep(0.2)
+    assert len(begun) < 10
+    assert list(results) == list(range(1, 100))

@@ -162,6 +162,19 @@ def test_DataFrames(data, library, tmp_path):
     assert pipeline[-1].feature_names_in_.tolist() == names and pipeline.score(X, y) > 0.9
 
 
+def test_names_of_further_DataFrames(data):
+    pandas = pytest.importorskip("pandas")
+    X, y = pandas.DataFrame(data[0], columns=[f"pixel {k}" for k in range(64)]), data[1]
+    other = X[X.columns[::-1]]
+    model = small(warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match=r"columns of X are not those expected.* got 'pixel 63' for 'pixel 0'"):
+        model.fit(other, y)
+    model.fit(X, y)
+    with pytest.raises(ValueError, match="columns of X_val are not those expected"):
+        small(early_stopping=True).fit(X, y, X_val=other, y_val=y)
+    small(early_stopping=True).fit(X, y, X_val=X, y_val=y)
+
+
 def test_names_that_are_not_all_strings_leave_the_model(data):
     pandas = pytest.importorskip("pandas")
     model = small().fit(*data)

@@ -1,6 +1,7 @@
 """Streams of rows: class counts that grow, and classes that are added to a model."""
 
 import datetime
+import mmap
 
 import numpy as np
 import pytest
@@ -111,6 +112,14 @@ def test_samplers_are_made_anew_only_when_it_pays():
         model.set_params(sampler=sampler).partial_fit(X[:90], y[:90])
         made = model._sampler
         assert model.partial_fit(X, y)._sampler is made
+
+
+def test_a_class_that_is_new_in_few_rows():
+    X, y = make_data()
+    model = small(loss="sampled_softmax", direct=None, hidden_size=4)
+    model.partial_fit(X[y < 11], y[y < 11], n_classes=6400)  # so few rows would not pay for a sampler
+    model.partial_fit(X[:20], y[:20])
+    assert 11 in y[:20] and model._sampler.probabilities()[11] > 0
 
 
 def test_known_counts():
@@ -302,6 +311,20 @@ def test_classes_whose_weights_do_not_fit_into_memory(monkeypatch):
     assert len(model.classes_) == len(model.coef_) == N_CLASSES
 
 
+def test_added_classes_lie_in_files(tmp_path):
+    X, y = make_data()
+    model = small(direct="dense", weights_dir=tmp_path).partial_fit(X, y, n_classes=20_000)
+    model.add_classes([20_000])
+    assert not model.coef_.flags.owndata and isinstance(base_of(model.coef_).obj, mmap.mmap)
+    assert_array_equal(model.partial_fit(X, y).classes_, np.arange(20_001))
+
+
+def base_of(a):
+    while isinstance(a, np.ndarray):
+        a = a.base
+    return a
+
+
 def test_a_sampler_object_of_the_old_size():
     model = small(loss="sampled_softmax", sampler=samplers.Uniform(N_CLASSES), n_negatives=4).fit(*make_data())
     model.add_classes([99])
@@ -317,3 +340,17 @@ def test_saved_and_loaded(tmp_path):
     assert_array_equal(model.predict_proba(X), other.predict_proba(X))
     rows = np.isin(y, ALL)
     assert np.isfinite(other.partial_fit(X[rows], y[rows]).loss_curve_[-1])
+
+
+@pytest.mark.parametrize("sampler", ["in_batch", "unigram", "learned_unigram"])
+def test_a_loaded_stream_goes_on_to_the_bit(tmp_path, sampler):
+    X, y = make_data(800)
+    model = small(loss="sampled_softmax", direct=None, hidden_size=4, sampler=sampler)
+    model.partial_fit(X[:500], y[:500], n_classes=6400)
+    for start in range(500, 800, 30):  # the sampler is made anew for one of them
+        model.save(tmp_path / "model")
+        loaded = fs.load(tmp_path / "model")
+        for each in (model, loaded):
+            each.partial_fit(X[start : start + 30], y[start : start + 30])
+        assert_array_equal(loaded.hidden_coef_, model.hidden_coef_)
+        assert_array_equal(loaded.embedding_, model.embedding_)

@@ -97,6 +97,15 @@ def test_another_problem(params, change_X, change_y, message):
     assert_array_equal(model.coef_, before)
 
 
+def test_a_model_that_is_there_needs_no_further_memory(monkeypatch):
+    X, y = toy()
+    model = SoftmaxClassifier(**COMMON, direct="dense", warm_start=True, max_iter=1, working_memory=0).fit(X, y)
+    monkeypatch.setattr("fastsoftmax._memory.available", lambda: 500)
+    assert model.fit(X, y).n_iter_ == 2
+    with pytest.raises(MemoryError, match="early stopping's copy"):
+        model.set_params(early_stopping=True).fit(X, y)
+
+
 def test_no_start_beside_a_model():
     X, y = toy()
     model = SoftmaxClassifier(**COMMON, direct=None, hidden_size=2, warm_start=True, max_iter=1)

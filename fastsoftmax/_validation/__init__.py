@@ -46,6 +46,7 @@ from fastsoftmax._validation.labels import (
 from fastsoftmax._validation.linear import check_bias, check_sparse_W, check_W, check_X
 from fastsoftmax._validation.masses import (
     are_masses,
+    balanced_weights,
     check_class_counts,
     check_class_weight_param,
     check_column_labels,
@@ -55,8 +56,14 @@ from fastsoftmax._validation.masses import (
     class_weights,
 )
 from fastsoftmax._validation.metrics import check_log_proba, check_same_length, check_topk, check_true_labels
-from fastsoftmax._validation.regression import check_regression_params, check_regression_rows, check_same_shape
-from fastsoftmax._validation.resources import check_disk, check_memory, check_unchanged, check_writable
+from fastsoftmax._validation.regression import check_regression_params, check_regression_rows, check_same_problem
+from fastsoftmax._validation.resources import (
+    check_disk,
+    check_memory,
+    check_other_file,
+    check_unchanged,
+    check_writable,
+)
 from fastsoftmax._validation.rows import check_rows, check_some_rows, check_targets
 from fastsoftmax._validation.sampling import (
     check_can_resume,
@@ -92,4 +99,10 @@ from fastsoftmax._validation.targets import (
     check_true_classes,
     is_one_a_row,
 )
-from fastsoftmax._validation.training import check_begins_at, check_goes_on, check_same_plan, check_validation
+from fastsoftmax._validation.training import (
+    check_begins_at,
+    check_goes_on,
+    check_l1,
+    check_same_plan,
+    check_validation,
+)

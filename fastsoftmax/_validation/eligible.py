@@ -5,7 +5,7 @@ from scipy import sparse
 
 from fastsoftmax._eligible import ALL, Eligible, padding
 from fastsoftmax._validation.arrays import as_int_vector
-from fastsoftmax._validation.labels import check_labels, encode_labels
+from fastsoftmax._validation.labels import as_label_array, check_labels, encode_labels
 from fastsoftmax._validation.linear import check_csr
 from fastsoftmax._validation.scalars import check_int, check_real
 
@@ -47,14 +47,20 @@ def _codes(name, classes, n_classes, labels, pads=False):
         missing = (codes < 0) | (codes >= n_classes)
         values, is_padding, known = codes, codes == -1, f"in [0, {n_classes})"
     else:
-        values, _ = check_labels(classes, name=name)
+        pads_missing = pads and labels.dtype.kind in "OmM"  # by None or NaT, which are no labels
+        values, is_label = check_labels(classes, name=name, ignore_label=np.nan if pads_missing else None)
         codes = encode_labels(values, labels, unknown=-1, name=name).astype(np.int64, copy=False)
         missing, known = codes < 0, f"among the {n_classes} classes"
         is_padding = missing & (values == padding(values.dtype))
     wrong = missing & ~is_padding if pads else missing
     if wrong.any():
         raise ValueError(f"{name} must hold classes {known}, got {values[wrong].tolist()[0]!r}")
-    return np.where(missing, -1, codes)
+    codes = np.where(missing, -1, codes)
+    if labels is None or is_label is None:
+        return codes
+    all_codes = np.full(len(is_label), -1)
+    all_codes[is_label] = codes
+    return all_codes
 
 
 def _check_excluded_elements(exclude, n_rows, n_classes, labels):
@@ -75,7 +81,7 @@ def _check_excluded_lists(exclude, n_rows, n_classes, labels):
         raise ValueError(
             f"exclude must have an array of classes for each of the {n_rows} rows of X, got {len(exclude)}"
         )
-    arrays = [_as_vector(i, a) for i, a in enumerate(exclude)]
+    arrays = [_as_vector(i, a, labels) for i, a in enumerate(exclude)]
     rows = np.repeat(np.arange(n_rows), [len(a) for a in arrays])
     arrays = [a for a in arrays if len(a)]  # an empty list has no type
     codes = _codes("exclude", np.concatenate(arrays), n_classes, labels, pads=True) if arrays else np.empty(0, np.int64)
@@ -83,8 +89,9 @@ def _check_excluded_lists(exclude, n_rows, n_classes, labels):
     return np.searchsorted(elements, np.arange(n_rows + 1) * n_classes), elements % n_classes
 
 
-def _as_vector(i, classes):
-    a = classes if isinstance(classes, np.ndarray) else np.asarray(classes)
+def _as_vector(i, classes, labels):
+    as_array = as_label_array if labels is not None and labels.dtype.kind == "O" else np.asarray  # tuples stay labels
+    a = classes if isinstance(classes, np.ndarray) else as_array(classes)
     if a.ndim != 1:
         raise ValueError(f"exclude must hold an array of classes for each row, got {classes!r} for row {i}")
     return a

@@ -4,7 +4,6 @@ import itertools
 import numbers
 
 import numpy as np
-from sklearn.utils.validation import column_or_1d
 
 from fastsoftmax._validation.scalars import check_int
 
@@ -37,6 +36,8 @@ def check_labels(y, *, X_rows=None, name="y", ignore_label=None):
     """
     y = as_label_array(y)
     if y.ndim == 2 and y.shape[1] == 1:
+        from sklearn.utils.validation import column_or_1d
+
         y = column_or_1d(y, warn=True)
     if y.ndim != 1:
         raise ValueError(f"{name} must be 1-D, one label a row, got shape {y.shape}")

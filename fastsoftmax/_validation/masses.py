@@ -122,6 +122,16 @@ def class_weights(class_weight, classes):
     return weights
 
 
+def balanced_weights(codes, weight, n_classes):
+    """(n_classes,) weights that make the classes that there are count alike; 1 for others."""
+    from sklearn.utils.class_weight import compute_class_weight
+
+    codes, weight = codes[weight > 0], weight[weight > 0]
+    present, weights = np.unique(codes), np.ones(n_classes)
+    weights[present] = compute_class_weight("balanced", classes=present, y=codes, sample_weight=weight)
+    return weights
+
+
 def check_class_counts(counts, n_classes):
     """How often each class occurs, float64 (n_classes,), finite and not negative, not all zero."""
     return as_vector("class_counts", check_counts("class_counts", counts), n_classes, "class").astype(np.float64)

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastsoftmax._validation.estimators import check_input, check_y_given
 from fastsoftmax._validation.labels import check_classes, check_labels, learn_classes
-from fastsoftmax._validation.masses import check_class_weight_param, class_weights
+from fastsoftmax._validation.masses import balanced_weights, check_class_weight_param, class_weights
 from fastsoftmax._validation.scalars import (
     REAL_DTYPES,
     check_bool,
@@ -41,24 +41,28 @@ def check_regression_rows(r, X, y, sample_weight):
     weight = check_sample_weight(sample_weight, X.shape[0])
     if sample_weight is not None:
         weight = weight * np.asarray(sample_weight).mean(dtype=np.float64)
-    return X, classes, codes, weight * _class_weights(r.class_weight, classes, codes, weight)[codes]
+    weight = weight * _class_weights(r.class_weight, classes, codes, weight)[codes]
+    if not weight.any():
+        raise ValueError("sample_weight with class_weight must not be all zero")
+    return X, classes, codes, weight
 
 
 def _class_weights(class_weight, classes, codes, sample_weight):
     """(n_classes,) weights of None, "balanced" or a dict from label to weight."""
-    from sklearn.utils.class_weight import compute_class_weight
-
     if class_weight is None:
         return np.ones(len(classes))
     if class_weight == "balanced":
-        numbers = np.arange(len(classes))
-        return compute_class_weight("balanced", classes=numbers, y=codes, sample_weight=sample_weight)
+        return balanced_weights(codes, sample_weight, len(classes))
     return class_weights(class_weight, classes)
 
 
-def check_same_shape(coef, shape):
+def check_same_problem(r, classes, n_features):
     """Raise where a model that training is to go on from has other classes or features."""
-    if coef.shape != shape:
+    shape = len(classes), n_features
+    if r._model.W.shape != shape:
         raise ValueError(
-            f"warm_start=True needs the classes and features of before: coef_ has shape {coef.shape}, but {shape} is needed"
+            f"warm_start=True needs the classes and features of before: coef_ has shape {r._model.W.shape}, but {shape} is "
+            "needed"
         )
+    if (classes != r.classes_).any():
+        raise ValueError(f"warm_start=True needs the classes of before, {r.classes_[:5]}..., got {classes[:5]}...")

@@ -18,6 +18,12 @@ def check_writable(name, path):
         raise PermissionError(f"{name} cannot be {str(path)!r}: {folder} cannot be written to")
 
 
+def check_other_file(name, path, what, other):
+    """Raise where two paths, of which `other` may be None, are of one file, that is there or not."""
+    if other is not None and os.path.realpath(path) == os.path.realpath(other):
+        raise ValueError(f"{name} is {what}, {str(path)!r}: one would overwrite the other")
+
+
 def check_folder(name, path):
     """A folder that files can be made in."""
     if not os.path.isdir(path):

@@ -6,7 +6,7 @@ from scipy import sparse
 from fastsoftmax import _schedule
 from fastsoftmax._validation.arrays import as_real_array
 from fastsoftmax._validation.compact import check_not_compact
-from fastsoftmax._validation.estimators import check_input
+from fastsoftmax._validation.estimators import check_input, check_same_names, feature_names
 from fastsoftmax._validation.linear import check_bias, check_sparse_W
 from fastsoftmax._validation.rows import check_some_rows, check_targets
 from fastsoftmax._validation.scalars import check_bool, check_option, check_real
@@ -19,12 +19,17 @@ def check_training(c):
     if not isinstance(c.average, (bool, np.bool_)):
         check_real("average", c.average, above=0, maximum=1)
     check_real("l1_alpha", c.l1_alpha, minimum=0)
-    if c.l1_alpha and c.direct is None:
-        raise ValueError(f"l1_alpha must be 0 with direct=None, got {c.l1_alpha}: it is on the direct term alone")
+    check_l1(c.l1_alpha, c.direct)
     for name in ("early_stopping", "warm_start", "freeze_embedding"):
         check_bool(name, getattr(c, name))
     if c.clip_norm is not None:
         check_real("clip_norm", c.clip_norm, above=0)
+
+
+def check_l1(l1_alpha, direct):
+    """Raise where there is nothing that it penalises; `direct` is what "auto" stands for."""
+    if l1_alpha and direct is None:
+        raise ValueError(f"l1_alpha must be 0 with direct=None, got {l1_alpha}: it is on the direct term alone")
 
 
 def check_schedule(schedule):
@@ -56,7 +61,7 @@ def check_embedding(embedding_init, c, n_features):
     return E
 
 
-def check_validation(c, X, y, sample_weight, n_features):
+def check_validation(c, X, y, sample_weight, n_features, names=None):
     """X, labels or masses, which rows count, weights (see `check_rows`) that early stopping of `c` shall judge by, or None."""
     if X is None and y is None and sample_weight is None:
         return None
@@ -64,6 +69,7 @@ def check_validation(c, X, y, sample_weight, n_features):
         raise ValueError("X_val and y_val must be given both, and sample_weight_val only with them")
     if not c.early_stopping:
         raise ValueError("X_val and y_val need early_stopping=True, which stops by them")
+    check_same_names("X_val", feature_names(X), names)
     X = check_input(c, X, dtype=np.dtype(c.dtype), canonical=c.direct == "sparse", is_fitted=False, name="X_val")
     if X.shape[1] != n_features:
         raise ValueError(f"X_val has {X.shape[1]} features, but {n_features} are expected")
@@ -74,9 +80,10 @@ def check_validation(c, X, y, sample_weight, n_features):
     return X, y, counted, weight
 
 
-def check_goes_on(c, classes, n_features, begins_at=None):
+def check_goes_on(c, classes, n_features, begins_at=None, names=None):
     """Whether `fit` goes on from the model so far. Raise where it is to, but the problem is another.
 
+    names : of the columns of X, or None
     begins_at : dict of the arrays to begin at, None where they are not given
     """
     if not c.warm_start or not hasattr(c, "_model"):
@@ -85,6 +92,7 @@ def check_goes_on(c, classes, n_features, begins_at=None):
         raise ValueError(
             "coef_init, intercept_init and embedding_init cannot be given where warm_start goes on from a model"
         )
+    check_same_names("X", names, getattr(c, "feature_names_in_", None))
     if n_features != c.n_features_in_:
         raise ValueError(f"warm_start needs the same features: X has {n_features}, the model so far {c.n_features_in_}")
     if len(classes) != len(c.classes_) or (classes != c.classes_).any():
