@@ -41,6 +41,8 @@ class Fitting:
     def _check_rows(self, X, y, sample_weight, n_features=None):
         """Rows as the kernels take them, the parameters checked first."""
         self._check_params()
+        if "_model" in self.__dict__ and self._model.storage is None:  # it may have been loaded, or trained elsewhere
+            self._model.allocator = _allocation.of(self.weights_dir)
         return v.check_rows(self, X, y, sample_weight, n_features)
 
     def _optimizer(self, alpha=0.0, class_alpha=None):
@@ -106,12 +108,6 @@ class Fitting:
 
     def _calibrate(self, X, target, weight):
         self.calibration_ = _calibration.calibrate(self._runner(X), target, weight, self._model.prior)
-
-    def _name_features(self, names):
-        """Keep the names of the columns of a DataFrame, or None."""
-        self.__dict__.pop("feature_names_in_", None)
-        if names is not None:
-            self.feature_names_in_ = names
 
     def _checkpoint(self, X, target, weight, classes, valid, rng):
         """The Checkpoint of `fit` on these checked rows, or None; where there is a file, `rng` begins as it did there."""

@@ -106,6 +106,7 @@ def choose(params, n_samples, n_classes, n_features, *, n_entries, dense_input):
         fraction = _calibration.FRACTION if direct == "sparse" or direct is None else 0.0
     v.check_calibration(fraction, direct)
     v.check_l1(params["l1_alpha"], direct)
+    v.check_freeze(params["freeze_embedding"], hidden_size)
     n_rows = _calibration.n_rows(n_samples, n_classes, hidden_size, fraction)
     alpha, class_alpha = params["alpha"], params["class_alpha"]
     calibrated = n_rows and hidden_size

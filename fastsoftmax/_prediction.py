@@ -1,5 +1,7 @@
 """What a trained SoftmaxClassifier does: predictions and probabilities over all classes, and its weights as attributes."""
 
+import copy
+
 import numpy as np
 
 from fastsoftmax import _targets, _threads
@@ -196,6 +198,12 @@ class Prediction:
     @property
     def hidden_coef_(self):
         return self._fitted("V")
+
+    def _name_features(self, names):
+        """Keep the names of the columns of a DataFrame, or None."""
+        self.__dict__.pop("feature_names_in_", None)
+        if names is not None:
+            self.feature_names_in_ = names
 
     def _fitted(self, name):
         a = getattr(self.__dict__.get("_model"), name, None)

@@ -15,9 +15,7 @@ from fastsoftmax._prediction import Prediction
 __all__ = ["SoftmaxClassifier"]
 
 
-class SoftmaxClassifier(
-    Fitting, Prediction, Weights, HiddenLayer, CallbackSupportMixin, ClassifierMixin, BaseEstimator
-):
+class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Softmax (multinomial logistic) model trained by mini-batches, for many classes and sparse input.
 
     The logits are ``z_k = bias_k + x . W_k + (x E) . V_k``: a direct term (`direct`), a low-rank term (`hidden_size`) or both.

@@ -10,7 +10,7 @@ from fastsoftmax import _head, _newton, _threads
 from fastsoftmax import _validation as v
 from fastsoftmax._model import Model
 from fastsoftmax._prediction import Prediction
-from fastsoftmax._regression_loss import DenseProducts, RegressionLoss, SparseProducts
+from fastsoftmax._regression_loss import FEW_CLASSES, DenseProducts, RegressionLoss, SparseProducts
 from fastsoftmax._scaling import scaling_for
 
 __all__ = ["SoftmaxRegression"]
@@ -138,9 +138,7 @@ class SoftmaxRegression(Prediction, ClassifierMixin, BaseEstimator):
         with _threads.one_blas_thread():
             theta, n_iter = self._solve(X, codes, weight, alpha, classes, n_threads)
         self.classes_, self.n_features_in_ = classes, X.shape[1]
-        self.__dict__.pop("feature_names_in_", None)
-        if names is not None:
-            self.feature_names_in_ = names
+        self._name_features(names)
         self.n_iter_ = np.array([n_iter], np.int32)
         self._model = Model(W=theta[:-1].T, bias=theta[-1].copy())
         return self
@@ -153,7 +151,7 @@ class SoftmaxRegression(Prediction, ClassifierMixin, BaseEstimator):
         if solver == "auto":
             solver = "newton-cg" if is_sparse else "lbfgs"
         product_dtype = np.dtype(np.float32) if is_sparse and shape[0] * shape[1] >= LARGE else dtype
-        self._check_memory(solver, X.shape[0], shape, dtype, product_dtype)
+        self._check_memory(solver, X, shape, dtype, product_dtype, n_threads)
         frequencies = np.bincount(codes, weights=weight, minlength=n_classes)
         frequencies = np.maximum(frequencies, 0.5 / len(codes))
         theta = self._start(classes, shape, np.log(frequencies / frequencies.sum()), dtype)
@@ -199,18 +197,23 @@ class SoftmaxRegression(Prediction, ClassifierMixin, BaseEstimator):
             theta[-1] = log_frequencies
         return theta
 
-    def _check_memory(self, solver, n_rows, shape, dtype, product_dtype):
-        n_params = shape[0] * shape[1]
-        each = f"({shape[0] - 1:,} features + 1) x {shape[1]:,} classes"
-        n_bytes, formula = LBFGS_ARRAYS * n_params * 8, f"{LBFGS_ARRAYS} arrays of {each} x 8 bytes"
+    def _check_memory(self, solver, X, shape, dtype, product_dtype, n_threads):
+        """MemoryError where what `_solve` will allocate is not there."""
+        sizes, n_params = (dtype.itemsize, product_dtype.itemsize), shape[0] * shape[1]
+        arrays = f"of ({X.shape[1]:,} features + 1) x {shape[1]:,} classes"
         if solver == "newton-cg":
-            sizes = dtype.itemsize, product_dtype.itemsize
-            n_bytes = n_params * (NEWTON_ARRAYS * sizes[0] + STEP_ARRAYS * sizes[1]) + n_rows * shape[1] * sizes[1]
-            formula = (
-                f"{NEWTON_ARRAYS} arrays of {each} x {sizes[0]} bytes, {STEP_ARRAYS} x {sizes[1]} bytes, and "
-                f"{n_rows:,} rows x {shape[1]:,} classes x {sizes[1]} bytes"
-            )
-        v.check_memory(f"training with solver={solver!r}", n_bytes, formula)
+            parts = {
+                f"{NEWTON_ARRAYS} arrays {arrays} x {sizes[0]} bytes": NEWTON_ARRAYS * n_params * sizes[0],
+                f"{STEP_ARRAYS} x {sizes[1]} bytes": STEP_ARRAYS * n_params * sizes[1],
+                f"{X.shape[0]:,} rows x {shape[1]:,} classes x {sizes[1]} bytes": X.shape[0] * shape[1] * sizes[1],
+            }
+        else:
+            parts = {f"{LBFGS_ARRAYS} arrays {arrays} x 8 bytes": LBFGS_ARRAYS * n_params * 8}
+        if not isinstance(X, np.ndarray):
+            parts["copies of X"] = X.nnz * (8 + 2 * (sizes[0] + (sizes[1] if sizes[1] != sizes[0] else 0)))
+        if isinstance(X, np.ndarray) or shape[1] < FEW_CLASSES:
+            parts["gradients of chunks of rows"] = (2 * n_threads + 1) * n_params * sizes[0]
+        v.check_memory(f"training with solver={solver!r}", sum(parts.values()), "; ".join(parts))
 
     @property
     def coef_(self):

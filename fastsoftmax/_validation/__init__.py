@@ -101,6 +101,7 @@ from fastsoftmax._validation.targets import (
 )
 from fastsoftmax._validation.training import (
     check_begins_at,
+    check_freeze,
     check_goes_on,
     check_l1,
     check_same_plan,

@@ -32,6 +32,12 @@ def check_l1(l1_alpha, direct):
         raise ValueError(f"l1_alpha must be 0 with direct=None, got {l1_alpha}: it is on the direct term alone")
 
 
+def check_freeze(freeze_embedding, hidden_size):
+    """Raise where there is nothing to keep as it is; `hidden_size` is what "auto" stands for."""
+    if freeze_embedding and hidden_size is None:
+        raise ValueError("freeze_embedding must be False where there is no low-rank term (hidden_size=None)")
+
+
 def check_schedule(schedule):
     """A name, or a function whose factors are numbers from 0 on."""
     if not callable(schedule):
