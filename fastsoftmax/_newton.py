@@ -17,7 +17,7 @@ SMALLEST_STEP = 1e-10
 
 def lbfgs(loss, theta, scaling, *, tol, max_iter, watch):
     start, gradient = theta.copy(), np.empty_like(theta)
-    state = {"n_iter": 0, "size": np.inf}
+    sizes = []  # of the gradient at the start and after each iteration
 
     def value_and_gradient(u):
         scaling.to_theta(u.reshape(theta.shape).astype(theta.dtype, copy=False), theta)
@@ -25,13 +25,14 @@ def lbfgs(loss, theta, scaling, *, tol, max_iter, watch):
         value = loss.value_and_gradient(theta, gradient)
         by_u = np.empty_like(theta)
         scaling.to_u(gradient, by_u)
+        if not sizes:
+            sizes.append(_largest(gradient))
         return value, by_u.ravel().astype(np.float64, copy=False)
 
     def after_iteration(intermediate_result):
-        state["n_iter"] += 1
-        state["size"] = _largest(gradient)
-        watch(state["n_iter"], intermediate_result.fun, state["size"])
-        if state["size"] <= tol:
+        sizes.append(_largest(gradient))
+        watch(len(sizes) - 1, intermediate_result.fun, sizes[-1])
+        if sizes[-1] <= tol:
             raise StopIteration
 
     options = {
@@ -45,7 +46,7 @@ def lbfgs(loss, theta, scaling, *, tol, max_iter, watch):
         value_and_gradient, np.zeros(theta.size), jac=True, method="L-BFGS-B", callback=after_iteration, options=options
     )
     value_and_gradient(found.x)
-    return state["n_iter"], state["size"] <= tol or state["n_iter"] < max_iter
+    return len(sizes) - 1, _has_converged(sizes[-1], tol, theta.dtype)
 
 
 def newton_cg(loss, theta, scaling, *, tol, max_iter, watch, n_threads):
@@ -64,12 +65,17 @@ def newton_cg(loss, theta, scaling, *, tol, max_iter, watch, n_threads):
                 break
             length /= 2
         if not next_value < value:  # but for rounding
-            return n_iter, True
+            break
         theta[...] = trial
         gradient, next_gradient, value = next_gradient, gradient, next_value
         size, n_iter = _largest(gradient), n_iter + 1
         watch(n_iter, value, size)
-    return n_iter, size <= tol
+    return n_iter, _has_converged(size, tol, theta.dtype)
+
+
+def _has_converged(size, tol, dtype):
+    """Whether the gradient is small enough, or so small that rounding of the loss hides the rest."""
+    return bool(size <= max(tol, np.sqrt(np.finfo(dtype).eps)))
 
 
 class NewtonStep:

@@ -62,6 +62,10 @@ def plan(classifier, n_classes, X, start=NO_START, *, targets_per_row=1.0, calib
     n_entries = int((X.size if dense_input else X.nnz) * targets_per_row)
     if start.E is not None and params["hidden_size"] == "auto":
         params["hidden_size"] = start.E.shape[1]
+    if goes_on:
+        params |= {
+            name: getattr(classifier, f"{name}_") for name in ("hidden_size", "direct") if params[name] == "auto"
+        }
     if start.W is not None:
         n_entries = start.W.nnz
         if params["calibration_fraction"] == "auto":

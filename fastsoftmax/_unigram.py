@@ -102,6 +102,9 @@ class LearnedUnigram(AliasSampler):
 
     def observe(self, target):
         target = _validation.check_class_ids("target", target, self.n_classes)
+        if not self._counts.flags.writeable:  # of a memory-mapped pickle, which np.add.at would write to all the same
+            self._counts = self._counts.copy()
+            vars(self).pop("_table", None)
         np.add.at(self._counts, target, 1)
         self._total += len(target)
         if self._total >= self._next_total:

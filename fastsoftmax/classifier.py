@@ -395,6 +395,7 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
         if is_first:
             v.check_some_rows(X)
             given, classes = classes, v.check_all_labels(classes, n_classes)
+            v.check_not_ignored("classes", classes, self.ignore_label)
             if sparse.issparse(y) and given is not None:
                 v.check_column_labels(given, classes)
         else:
@@ -437,6 +438,7 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
         """
         check_is_fitted(self, "classes_")
         classes, at = v.check_new_classes(labels, self.classes_)
+        v.check_not_ignored("labels", classes, self.ignore_label)
         _growing.add_classes(self, classes, at)
         return self
 

@@ -1,8 +1,9 @@
 """Ranking metrics of top-k predictions, log-loss and perplexity, and a blocked evaluation of a model.
 
-True labels come either one a row (a 1-D array) or several (a scipy.sparse indicator of shape (n_samples, n_classes),
-whose nonzeros are the labels and whose column indices name them). A ranking holds the predicted labels of each row,
-best first and distinct; -1 is padding and never a hit. With one label a row, every ranking metric at 1 is the accuracy.
+True labels come either one a row (a 1-D array) or several (an indicator of shape (n_samples, n_classes), sparse or
+an array of zeros and ones, whose nonzeros are the labels and whose column indices name them). A ranking holds the predicted
+labels of each row, best first and distinct; -1 is padding and never a hit. With one label a row, every ranking metric at 1
+is the accuracy.
 """
 
 import numpy as np

@@ -114,7 +114,7 @@ class SoftmaxRegression(Prediction, ClassifierMixin, BaseEstimator):
         ----------
         X : (n_samples, n_features) array or scipy.sparse matrix
             float32 or float64; others become float64.
-        y : (n_samples,) array of integers, strings or bools
+        y : (n_samples,) array of labels of any kind that SoftmaxClassifier takes, one a row
         sample_weight : (n_samples,) array, optional
             Weights of the rows' losses, not negative.
 
@@ -176,8 +176,8 @@ class SoftmaxRegression(Prediction, ClassifierMixin, BaseEstimator):
         theta -= theta.mean(axis=1, keepdims=True)
         if not converged:
             warnings.warn(
-                f"the gradient is not yet below tol={self.tol} after {n_iter} iterations: raise max_iter, or lower C where "
-                "classes can be separated",
+                f"the gradient is not yet below tol={self.tol} after {n_iter} iterations: raise max_iter, lower C where "
+                "classes can be separated, or scale X where it has very large or very small values",
                 ConvergenceWarning,
                 stacklevel=3,
             )

@@ -39,6 +39,7 @@ from fastsoftmax._validation.labels import (
     check_ignore_label,
     check_labels,
     check_new_classes,
+    check_not_ignored,
     check_stored_classes,
     encode_labels,
     learn_classes,

@@ -106,6 +106,10 @@ def check_same_terms(classifier, model):
         raise ValueError(
             f"n_hidden_features must stay as it was in the first training, {n_columns} columns, got {wanted}"
         )
+    for name, given in (("hidden_size", classifier.hidden_size), ("direct", classifier.direct)):
+        so_far = getattr(classifier, f"{name}_")
+        if given not in ("auto", so_far) and not (name == "direct" and so_far == "sparse"):
+            raise ValueError(f"{name} must stay as it was in the first training, {so_far!r}, got {given!r}")
     check_goes_on_by_same_rules(classifier)
 
 

@@ -17,6 +17,8 @@ def as_label_array(y):
     dimensions of tuples."""
     if isinstance(y, (list, tuple)) and y:
         kinds = set(map(type, y))
+        if all(issubclass(kind, (np.datetime64, np.timedelta64)) for kind in kinds):
+            return np.asarray(y)
         nested = any(issubclass(kind, (list, np.ndarray)) for kind in kinds)
         a = np.asarray(y) if nested or (len(kinds) == 1 and kinds <= {bool, int, float}) else None
         if a is None or (kinds == {int} and a.dtype.kind == "f"):  # too large for any integer type
@@ -190,6 +192,12 @@ def _ascending(labels):
         return ordered if all(a < b for a, b in itertools.pairwise(ordered)) else None
     except TypeError:
         return None
+
+
+def check_not_ignored(name, classes, ignore_label):
+    """Raise where the label of rows that do not count is among the classes."""
+    if ignore_label is not None and _equal(classes, ignore_label).any():
+        raise ValueError(f"{name} must not hold ignore_label, {ignore_label!r}: rows with it do not count")
 
 
 def check_all_labels(classes, n_classes=None):

@@ -21,6 +21,8 @@ def check_log_proba(name, log_proba):
 
 def check_true_labels(name, y):
     """One label a row as a 1-D array, or several as a CSR indicator in canonical form; at least one row."""
+    if _is_dense_indicator(y):
+        y = sparse.csr_array(np.asarray(y))
     if sparse.issparse(y):
         y = sparse.csr_array(y, copy=True)
         y.sum_duplicates()
@@ -34,6 +36,13 @@ def check_true_labels(name, y):
     if not y.shape[0]:
         raise ValueError(f"{name} must have at least one row, got none")
     return y
+
+
+def _is_dense_indicator(y):
+    if sparse.issparse(y):
+        return False
+    y = as_label_array(y)
+    return y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "biuf" and bool(((y == 0) | (y == 1)).all())
 
 
 def check_topk(name, topk, y, *, min_columns):
