@@ -217,9 +217,9 @@ def test_what_is_not_ignored(data):
     with pytest.raises(ValueError, match="none counts"):
         small(ignore_label=1).fit(X, np.ones(60, int))
     with pytest.raises(ValueError, match="none counts"):
-        small(ignore_label=1).partial_fit(X, np.ones(60, int), n_classes=2)
+        small(ignore_label=1).partial_fit(X, np.ones(60, int), classes=[0, 2])
     with pytest.raises(ValueError, match="y holds 5 at position 5, which is not among"):
-        small(ignore_label=0).partial_fit(X, codes, n_classes=5)
+        small(ignore_label=0).partial_fit(X, codes, classes=[1, 2, 3, 4])
     with pytest.raises(TypeError, match=r"ignore_label must be a label, got \[1\]"):
         small(ignore_label=[1]).fit(X, codes)
 
