@@ -273,7 +273,7 @@ def test_memory_of_a_step_is_said_before(dense_input, data, monkeypatch):
     expected = int(np.sort(pairs)[-64:].sum())
     monkeypatch.setattr(_memory, "available", lambda: 12 * expected - 1)
     monkeypatch.setattr(_support, "ENTRY_BYTES", 0)  # which needs more of these few rows
-    monkeypatch.setattr(_planning, "memory_needed", lambda *args: (0, ""))
+    monkeypatch.setattr(_planning, "memory_needed", lambda *args, **options: (0, ""))
     with pytest.raises(MemoryError, match=f"a training step needs .*{expected:,} pairs"):
         small(calibration_fraction=0).fit(X, data[1])
 
