@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from fastsoftmax import _batch, _sparse_head, _threads, linear_cross_entropy
+from fastsoftmax import _batch, _sparse_head, _threads, _workspace, linear_cross_entropy
 from fastsoftmax.optimizers import SGD, Adagrad
 
 from . import problems
@@ -17,7 +17,7 @@ DENSE_CLASSES = 10_000  # a dense W of more does not fit
 def ours(rule, n_threads, p):
     n_threads = _threads.resolve(n_threads)
     batch = _batch.RowReader(p.X.shape[1]).take(p.X.indptr, p.X.indices, p.X.data, np.arange(p.X.shape[0]))
-    base, workspace = _sparse_head.Base(p.bias, n_threads), _sparse_head.Workspace()
+    base, workspace = _sparse_head.Base(p.bias, n_threads), _workspace.Workspace()
     weights = _sparse_head.SparseWeights(p.W.shape[0], p.W.indptr, p.W.indices, p.W.data).with_base(base, p.X)
     scale = np.full(p.X.shape[0], 1.0 / p.X.shape[0])
     rule = rule(RATES[rule])

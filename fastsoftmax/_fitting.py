@@ -1,11 +1,23 @@
 """How a SoftmaxClassifier is trained: its model made, its parts stepped through the epochs, its factors found."""
 
 import numpy as np
+from sklearn.callback import with_callbacks
 
-from fastsoftmax import _allocation, _calibration, _checkpoint, _growing, _parts, _start, optimizers, samplers
+from fastsoftmax import (
+    _allocation,
+    _calibration,
+    _checkpoint,
+    _growing,
+    _parts,
+    _planning,
+    _start,
+    _targets,
+    optimizers,
+    samplers,
+)
 from fastsoftmax import _validation as v
 from fastsoftmax._averaging import SHARE, Averaging
-from fastsoftmax._callbacks import EpochTasks
+from fastsoftmax._callbacks import EpochTasks, FitTask
 from fastsoftmax._early_stopping import EarlyStopping
 from fastsoftmax._penalties import L1
 from fastsoftmax._progress import Progress
@@ -70,6 +82,46 @@ class Fitting:
         self._sampler_state = None  # and set to this, of the sampler of this name, if there is one
         self.loss_curve_, self.validation_curve_, self.calibration_ = [], [], {}
 
+    @with_callbacks
+    def _fit(self, X, y, sample_weight=None, begins_at=None, valid=(None, None, None)):
+        """As `fit`. Returns the Checkpoint, whose file is left, or None."""
+        names, given = v.feature_names(X), (X, y, sample_weight)
+        X, y, weight, _ = self._check_rows(X, y, sample_weight)
+        v.check_some_rows(X)
+        classes, target = _targets.learn(y)
+        target, weight, class_weight = _targets.weigh(self.class_weight, target, weight, classes)
+        goes_on = v.check_goes_on(self, classes, X.shape[1], begins_at, names)
+        start = _planning.Start(*v.check_begins_at(self, (len(classes), X.shape[1]), **(begins_at or {})))
+        valid = _targets.validation(v.check_validation(self, *valid, X.shape[1], names), classes, class_weight)
+        rng = v.check_rng("random_state", self.random_state)
+        checkpoint = self._checkpoint(X, target, weight, classes, valid, rng)
+        plan = _planning.plan(self, len(classes), X, start, targets_per_row=target.per_row, goes_on=goes_on)
+        if checkpoint is not None:
+            plan = checkpoint.plan_before(plan)
+        if goes_on:
+            v.check_same_plan(self, plan)
+        rows = X, target, weight
+        if self.early_stopping and valid is None:
+            rows, valid = hold_out(*rows, self.validation_fraction, rng, copy=plan.direct == "sparse")
+        held_out, calibration_rows = valid, None
+        if plan.n_calibration_rows and not self.early_stopping:
+            rows, held_out = hold_out(*rows, plan.n_calibration_rows, rng, copy=plan.direct == "sparse")
+        if plan.n_calibration_rows:
+            calibration_rows = spread(plan.n_calibration_rows, *held_out)
+        task = FitTask(self, *given, calibration_rows)
+        class_counts = rows[1].known_counts(len(classes))
+        if goes_on:
+            self._go_on(plan, *rows[:2], rng, class_counts)
+        else:
+            counts = {"class_counts": class_counts, "class_weight": class_weight}
+            self._initialise(plan, classes, *rows[:2], rng, start, **counts)
+            self._name_features(names)
+        self._train(*rows, valid, task=task, checkpoint=checkpoint, plan=plan)
+        if calibration_rows is not None:
+            self._calibrate(*calibration_rows)
+        task.end()
+        return checkpoint
+
     def _go_on(self, plan, X, target, rng, class_counts):
         """`fit` on these rows shall go on from the model so far, with the parameters that are set now."""
         self.loss_, self.alpha_, self.class_alpha_, self._rng = plan.loss, plan.alpha, plan.class_alpha, rng
@@ -82,7 +134,6 @@ class Fitting:
         self._check_sampling(self.loss_, len(self.classes_))
         optimizer = self._optimizer(self.alpha_, self.class_alpha_)
         is_new = self._model.pattern is not None and "W" not in self._model.state
-        self._model.allocator = _allocation.of(self.weights_dir)
         self._model.prepare(optimizer)
         if is_new and "W" in self._model.state:
             self._model.state["W"].fill(self._damping)

@@ -5,17 +5,14 @@ from it (log-sum-exp, losses: softmax, or a sum of logistic ones), and `Forward.
 or optimiser steps.
 """
 
-import math
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
 
-from fastsoftmax import _additions, _all_logits, _linear, _panels, _threads, _topk
+from fastsoftmax import _additions, _all_logits, _linear, _panels, _threads, _topk, _workspace
 from fastsoftmax._eligible import ALL, EMPTY
+from fastsoftmax._workspace import CACHE_LINE, Workspace
 
-WORKING_MEMORY = 256 << 20  # bytes; default of every `working_memory`
-CACHE_LINE = 64
 ROWS = 12  # classes that a product takes at a time with AVX-512; others take 6
 TILE_BYTES = 256 << 10  # of a tile of logits: half of a second-level cache
 SPARSE_TILE_BYTES = 512 << 10  # the same with a sparse term
@@ -96,47 +93,6 @@ def draw_row_keys(rng, n_rows):
     return rng.integers(1 << 32, size=n_rows, dtype=np.uint32)
 
 
-class Workspace:
-    """Scratch arrays that live from batch to batch: fresh pages would cost as much as the work."""
-
-    def __init__(self):
-        self._buffers = {}
-
-    @property
-    def nbytes(self):
-        return sum(buffer.nbytes for buffer in self._buffers.values())
-
-    def array(self, name, shape, dtype):
-        """An array with undefined contents, valid until the same name is asked for again; starts on a cache line."""
-        n_bytes = int(math.prod(shape)) * np.dtype(dtype).itemsize
-        buffer = self._buffers.get(name)
-        if buffer is None or buffer.nbytes < n_bytes:
-            self._buffers.pop(name, None)  # before there is a larger one
-            buffer = None
-            raw = np.empty(n_bytes + CACHE_LINE, np.uint8)
-            skip = -raw.ctypes.data % CACHE_LINE
-            buffer = self._buffers[name] = raw[skip : skip + n_bytes]
-        return buffer[:n_bytes].view(dtype).reshape(shape)
-
-
-_spare = []  # at most one Workspace, from call to call
-
-
-@contextmanager
-def workspace():
-    """A Workspace for the time of one call, and of later ones: fresh pages cost up to a fifth of the time of a call.
-
-    Up to WORKING_MEMORY bytes stay allocated.
-    """
-    try:
-        workspace = _spare.pop()
-    except IndexError:  # the first call, or another Python thread has it
-        workspace = Workspace()
-    yield workspace
-    if workspace.nbytes <= WORKING_MEMORY and not _spare:
-        _spare.append(workspace)
-
-
 def tile_classes(n_classes, n_rows, itemsize):
     """Classes a tile: a multiple of what the products take at a time, so many that the tile stays in a second-level cache;
     few classes are cut into about eight tiles, for the threads."""
@@ -172,7 +128,7 @@ class _Pass:
         self.n_panels = -(-n_rows // self.width)
         self.n_lanes = self.n_panels * self.width
         size = _linear.thread_scratch(terms, self.tile)
-        self.n_threads = max(1, min(self.n_threads, (memory or WORKING_MEMORY) // (2 * size * itemsize)))
+        self.n_threads = max(1, min(self.n_threads, (memory or _workspace.WORKING_MEMORY) // (2 * size * itemsize)))
         self.scratch = self.array("scratch", (self.n_threads, size))
         self.hidden_panels = None if terms.hidden is None else self.pack("hidden_panels", terms.hidden)
         self.additions = None  # by tile
@@ -388,7 +344,7 @@ def topk(terms, k, n_threads, workspace, eligible=ALL):
     work = _Pass(terms, n_threads, workspace)
     work.log_sum_exps(min(work.n_tiles, MAX_FORWARD_PARTS))
     heap_bytes = terms.n_rows * k * (terms.dtype.itemsize + 8)  # of each thread
-    n_heaps = int(np.clip(WORKING_MEMORY // max(1, heap_bytes), 1, work.n_threads))
+    n_heaps = int(np.clip(_workspace.WORKING_MEMORY // max(1, heap_bytes), 1, work.n_threads))
     values = np.full((n_heaps, terms.n_rows, k), -np.inf, terms.dtype)
     class_ids = np.full((n_heaps, terms.n_rows, k), EMPTY)
     tile_ptr = eligible.tile_ptr(work.tile, work.n_tiles)

@@ -19,9 +19,12 @@ def lbfgs(loss, theta, scaling, *, tol, max_iter, watch):
     start, gradient = theta.copy(), np.empty_like(theta)
     sizes = []  # of the gradient at the start and after each iteration
 
-    def value_and_gradient(u):
+    def go_to(u):
         scaling.to_theta(u.reshape(theta.shape).astype(theta.dtype, copy=False), theta)
         np.add(theta, start, out=theta)
+
+    def value_and_gradient(u):
+        go_to(u)
         value = loss.value_and_gradient(theta, gradient)
         by_u = np.empty_like(theta)
         scaling.to_u(gradient, by_u)
@@ -45,7 +48,7 @@ def lbfgs(loss, theta, scaling, *, tol, max_iter, watch):
     found = minimize(
         value_and_gradient, np.zeros(theta.size), jac=True, method="L-BFGS-B", callback=after_iteration, options=options
     )
-    value_and_gradient(found.x)
+    go_to(found.x)
     return len(sizes) - 1, _has_converged(sizes[-1], tol, theta.dtype, max_iter - len(sizes) + 1)
 
 

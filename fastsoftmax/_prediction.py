@@ -14,6 +14,11 @@ from fastsoftmax._sparse_runner import SparseRunner
 class Prediction:
     """Methods and attributes of a classifier that has `_model`, a Model, and `classes_`."""
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
     def _fitted_model(self):
         from sklearn.utils.validation import check_is_fitted
 
@@ -103,16 +108,11 @@ class Prediction:
         Of masses of classes as `fit` takes them, the mean over a row's classes; nan for rows without any, and for those
         whose label is `ignore_label`.
         """
-        runner = self._runner_for(X)
-        n_rows = runner.X.shape[0]
-        y, counted = v.check_targets(y, n_rows, self.ignore_label)
-        if counted is not None:
-            runner = self._runner(runner.X[counted])
-        target = _targets.encode(y, self.classes_, unknown=-1)
+        runner, target, counted = self._rows_that_count(X, y)
         log_proba = np.where(target.codes < 0, -np.inf, -target.nll(runner))
         if counted is None:
             return log_proba
-        out = np.full(n_rows, np.nan)
+        out = np.full(len(counted), np.nan)
         out[counted] = log_proba
         return out
 
@@ -123,14 +123,19 @@ class Prediction:
         precision at 1, the share of rows whose most probable class is one of theirs. Rows that are ignored in training do
         not count.
         """
+        runner, target, counted = self._rows_that_count(X, y)
+        n_rows = len(target) if counted is None else len(counted)
+        weight = v.check_sample_weight(sample_weight, n_rows, counted)
+        v.check_some_rows(runner.X)
+        return float(np.average(target.hits(runner.topk(1)[0][:, 0]), weights=weight))
+
+    def _rows_that_count(self, X, y):
+        """A Runner over the rows of X that count, their targets, and which these are of all (None: all)."""
         runner = self._runner_for(X)
         y, counted = v.check_targets(y, runner.X.shape[0], self.ignore_label)
-        weight = v.check_sample_weight(sample_weight, runner.X.shape[0], counted)
         if counted is not None:
             runner = self._runner(runner.X[counted])
-        v.check_some_rows(runner.X)
-        target = _targets.encode(y, self.classes_, unknown=-1)
-        return float(np.average(target.hits(runner.topk(1)[0][:, 0]), weights=weight))
+        return runner, _targets.encode(y, self.classes_, unknown=-1), counted
 
     def compressed(self, storage="bfloat16"):
         """A copy for predictions alone, whose weights take a half or a quarter of the memory, and of the file.

@@ -1,4 +1,6 @@
-"""A progress bar."""
+"""Progress bars."""
+
+from contextlib import contextmanager
 
 from fastsoftmax._training import Watcher
 
@@ -28,3 +30,20 @@ class Progress(Watcher):
     def close(self):
         if self.bar is not None:
             self.bar.close()
+
+
+@contextmanager
+def shown_iterations(max_iter, verbose):
+    """A function that shows iteration, loss and largest element of the gradient in a bar; nothing if not `verbose`."""
+    if not verbose:
+        yield lambda iteration, loss, gradient: None
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=max_iter, unit=" iterations") as bar:
+
+        def show(iteration, loss, gradient):
+            bar.set_postfix_str(f"loss {loss:.6f}, gradient {gradient:.1e}", refresh=False)
+            bar.update(iteration - bar.n)
+
+        yield show

@@ -5,7 +5,7 @@ The parameters are one array theta (n_features + 1, n_classes): W, feature by fe
 
 import numpy as np
 
-from fastsoftmax import _head, _softmax
+from fastsoftmax import _head, _softmax, _workspace
 from fastsoftmax._batch import RowReader
 from fastsoftmax._blocks import each
 
@@ -68,11 +68,11 @@ class SparseProducts:
         )
 
     def logits(self, i, theta, out):
-        with _head.workspace() as workspace:
+        with _workspace.workspace() as workspace:
             _head.write_logits(self._terms(i, theta), out, self.n_threads, workspace)
 
     def add_gradient(self, i, dlogits, gradient):
-        with _head.workspace() as workspace:
+        with _workspace.workspace() as workspace:
             _head.add_gradient(self._terms(i, gradient), dlogits, gradient[:-1].T, self.n_threads, workspace)
         gradient[-1] += dlogits.sum(axis=0)
 
@@ -101,7 +101,6 @@ class RegressionLoss:
             self.products_of_hessian = products.astype(self.product_dtype)
         self.kept = [None] * len(products.chunks) if keep else None
         self.is_uniform = bool((weight == weight[0]).all())
-        self.logits = None
 
     def value_and_gradient(self, theta, gradient):
         """The loss; gradient (as theta) is filled."""

@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from fastsoftmax import _clipping, _head, _lowrank, _row_subset, _threads
+from fastsoftmax import _clipping, _head, _lowrank, _row_subset, _threads, _workspace
 from fastsoftmax._batch import RowReader
 from fastsoftmax._eligible import ALL
 from fastsoftmax._sparse_head import Base, SparseForward
@@ -20,12 +20,12 @@ class Runner:
 
     trains_embedding = True
 
-    def __init__(self, model, X, *, n_threads, working_memory=_head.WORKING_MEMORY):
+    def __init__(self, model, X, *, n_threads, working_memory=_workspace.WORKING_MEMORY):
         self.model, self.X = model, X
         self.n_rows = X.shape[0]
         self._X, self._ids = _row_subset.parts(X)
         self.n_threads, self.working_memory = n_threads, working_memory
-        self.workspace = _head.Workspace()
+        self.workspace = _workspace.Workspace()
         self.dense_input = isinstance(self._X, np.ndarray)
         self.dense_direct = self._has_dense_direct()
         if not self.dense_direct:

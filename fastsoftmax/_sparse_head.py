@@ -12,7 +12,7 @@ import numpy as np
 from fastsoftmax import _sparse_bias, _sparse_direct, _threads
 from fastsoftmax._additions import Additions
 from fastsoftmax._eligible import ALL
-from fastsoftmax._head import Workspace
+from fastsoftmax._workspace import Workspace
 
 PAIRED_FROM = 1 << 15  # classes whose (bias, exponential) a second-level cache holds
 PAIR_WORK = 16  # multiply-adds that a pair of a row's feature and a class stands for

@@ -3,10 +3,9 @@
 import numpy as np
 from scipy import sparse
 
-from fastsoftmax import _sparse_head
+from fastsoftmax import _sparse_head, _workspace
 from fastsoftmax import _validation as v
 from fastsoftmax._batch import RowReader
-from fastsoftmax._head import WORKING_MEMORY
 
 
 class SparseLinearInput:
@@ -30,7 +29,7 @@ class SparseLinearInput:
 
     def chunks(self, n_candidates, keep=None):
         """Slices of rows whose touched classes, and what is kept of them, three quarters of `keep` bytes hold."""
-        memory = WORKING_MEMORY if keep is None else keep
+        memory = _workspace.WORKING_MEMORY if keep is None else keep
         pair_bytes = 4 + 4 + self.W.dtype.itemsize + 8  # position, class, logit, gradient of the bias
         n_pairs = max(1, memory * 3 // 4 // pair_bytes)
         for start, stop in _sparse_head.row_chunks(self.X, np.diff(self.weights.indptr), n_pairs):

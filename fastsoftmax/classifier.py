@@ -2,20 +2,21 @@
 
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.utils.validation import check_is_fitted
+from sklearn.callback import CallbackSupportMixin
 
-from fastsoftmax import _calibration, _growing, _head, _planning, _pruning, _targets
+from fastsoftmax import _calibration, _growing, _planning, _targets, _workspace
 from fastsoftmax import _validation as v
-from fastsoftmax._callbacks import FitTask
-from fastsoftmax._fitting import Fitting, hold_out, spread
+from fastsoftmax._changing import Changing
+from fastsoftmax._fitting import Fitting
 from fastsoftmax._hidden import HiddenLayer
 from fastsoftmax._prediction import Prediction
 
 __all__ = ["SoftmaxClassifier"]
 
 
-class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class SoftmaxClassifier(
+    Fitting, Changing, Prediction, HiddenLayer, CallbackSupportMixin, ClassifierMixin, BaseEstimator
+):
     """Softmax (multinomial logistic) model trained by mini-batches, for many classes and sparse input.
 
     The logits are ``z_k = bias_k + x . W_k + (x E) . V_k``: a direct term (`direct`), a low-rank term (`hidden_size`) or both.
@@ -202,7 +203,7 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
         n_threads=None,
         verbose=0,
         dtype="float32",
-        working_memory=_head.WORKING_MEMORY,
+        working_memory=_workspace.WORKING_MEMORY,
         direct_learning_rate="auto",
         min_count=1,
         max_classes_per_feature=1000,
@@ -255,11 +256,6 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
         self.checkpoint_every = checkpoint_every
         self.weights_dir = weights_dir
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
-
     # -- training --
 
     def fit(
@@ -304,46 +300,6 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
             checkpoint.remove()
         return self
 
-    @with_callbacks
-    def _fit(self, X, y, sample_weight=None, begins_at=None, valid=(None, None, None)):
-        """As `fit`. Returns the Checkpoint, whose file is left, or None."""
-        names, given = v.feature_names(X), (X, y, sample_weight)
-        X, y, weight, _ = self._check_rows(X, y, sample_weight)
-        v.check_some_rows(X)
-        classes, target = _targets.learn(y)
-        target, weight, class_weight = _targets.weigh(self.class_weight, target, weight, classes)
-        goes_on = v.check_goes_on(self, classes, X.shape[1], begins_at, names)
-        start = _planning.Start(*v.check_begins_at(self, (len(classes), X.shape[1]), **(begins_at or {})))
-        valid = _targets.validation(v.check_validation(self, *valid, X.shape[1], names), classes, class_weight)
-        rng = v.check_rng("random_state", self.random_state)
-        checkpoint = self._checkpoint(X, target, weight, classes, valid, rng)
-        plan = _planning.plan(self, len(classes), X, start, targets_per_row=target.per_row, goes_on=goes_on)
-        if checkpoint is not None:
-            plan = checkpoint.plan_before(plan)
-        if goes_on:
-            v.check_same_plan(self, plan)
-        rows = X, target, weight
-        if self.early_stopping and valid is None:
-            rows, valid = hold_out(*rows, self.validation_fraction, rng, copy=plan.direct == "sparse")
-        held_out, calibration_rows = valid, None
-        if plan.n_calibration_rows and not self.early_stopping:
-            rows, held_out = hold_out(*rows, plan.n_calibration_rows, rng, copy=plan.direct == "sparse")
-        if plan.n_calibration_rows:
-            calibration_rows = spread(plan.n_calibration_rows, *held_out)
-        task = FitTask(self, *given, calibration_rows)
-        class_counts = rows[1].known_counts(len(classes))
-        if goes_on:
-            self._go_on(plan, *rows[:2], rng, class_counts)
-        else:
-            counts = {"class_counts": class_counts, "class_weight": class_weight}
-            self._initialise(plan, classes, *rows[:2], rng, start, **counts)
-            self._name_features(names)
-        self._train(*rows, valid, task=task, checkpoint=checkpoint, plan=plan)
-        if calibration_rows is not None:
-            self._calibrate(*calibration_rows)
-        task.end()
-        return checkpoint
-
     def calibrate(self, X, y, sample_weight=None):
         """Multiply bias, sparse direct and low-rank term by the factors that suit these rows best.
 
@@ -358,7 +314,7 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
         -------
         self
         """
-        v.check_can_calibrate(self._runner_for(X).model)
+        v.check_can_calibrate(self._fitted_model())
         X, y, weight, counted = self._check_rows(X, y, sample_weight, n_features=self.n_features_in_)
         v.check_calibration_rows(X.shape[0], _calibration.MIN_ROWS)
         target = _targets.encode(y, self.classes_, counted)
@@ -399,7 +355,7 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
             if sparse.issparse(y) and given is not None:
                 v.check_column_labels(given, classes)
         else:
-            X, classes = v.check_X(X, n_features=self.n_features_in_, dtype=self._model.dtype), self.classes_
+            classes = self.classes_
             v.check_same_terms(self, self._model)
         if X.shape[0] == 0:  # none counts
             return self
@@ -417,48 +373,6 @@ class SoftmaxClassifier(Fitting, Prediction, HiddenLayer, CallbackSupportMixin, 
         else:
             _growing.take_in(self, X, target)
         self._train_once(X, target, weight)
-        return self
-
-    def add_classes(self, labels):
-        """Take in new classes, for `partial_fit` to learn.
-
-        They begin as classes without examples would have: with weights of zero, the starting bias of a class not seen, and
-        a new state of the optimiser. All other classes keep their weights, so their logits stay what they are. `classes_`
-        stays in ascending order, so the numbers of classes behind a new one change. A sampler that is given by its name is
-        made anew by the next training; another has to be set, over all classes.
-
-        Parameters
-        ----------
-        labels : array of labels, of the kind that the model has
-            None of them a class already; those given twice count once.
-
-        Returns
-        -------
-        self
-        """
-        check_is_fitted(self, "classes_")
-        classes, at = v.check_new_classes(labels, self.classes_)
-        v.check_not_ignored("labels", classes, self.ignore_label)
-        _growing.add_classes(self, classes, at)
-        return self
-
-    def prune(self, threshold=0.0):
-        """Take direct weights of an absolute value of `threshold` or less out of the model, which gets smaller and faster.
-
-        A dense direct term becomes a sparse one: predictions then cost what a row's own weights do. They are the same as
-        before where only zeros are taken out (`l1_alpha` makes such). After ``set_params(direct="sparse")``, training goes on
-        from there with the rules of sparse terms; where there is a low-rank term as well, with ``joint=True``.
-
-        Returns
-        -------
-        self
-        """
-        check_is_fitted(self, "classes_")
-        v.check_not_compact(self._model, "prune")
-        self._fitted("W")
-        _pruning.prune(self._model, v.check_real("threshold", threshold, minimum=0))
-        if self.direct_ == "dense":
-            self.direct_, self._damping = "sparse", None
         return self
 
     def save(self, path):

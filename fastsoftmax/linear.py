@@ -6,7 +6,7 @@ W is dense, or sparse: then a row costs as much as its features have classes, wh
 import numpy as np
 from scipy import sparse
 
-from fastsoftmax import _head, _threads
+from fastsoftmax import _head, _threads, _workspace
 from fastsoftmax import _validation as v
 from fastsoftmax._batch import RowReader
 from fastsoftmax._sparse_linear import SparseLinearInput
@@ -100,7 +100,7 @@ def linear_logsumexp(X, W, bias=None, *, n_threads=None):
     """
     inputs = _check_input(X, W, bias, n_threads)
     lse = np.empty(inputs.n_rows, inputs.W.dtype)
-    with _head.workspace() as workspace:
+    with _workspace.workspace() as workspace:
         for rows in inputs.chunks(inputs.n_classes):
             lse[rows] = inputs.forward(rows, workspace=workspace).lse
     return lse
@@ -120,7 +120,7 @@ def linear_cross_entropy(
     gradient_threshold=0.0,
     random_state=None,
     n_threads=None,
-    working_memory=_head.WORKING_MEMORY,
+    working_memory=_workspace.WORKING_MEMORY,
 ):
     """Cross-entropy of ``softmax(X W^T + bias)`` against class codes, and its gradients, without the logits in memory.
 
@@ -204,7 +204,7 @@ def linear_cross_entropy(
 
     loss = np.empty(inputs.n_rows)
     smoothing = _Smoothing(inputs, weight, smooth) if smooth else None
-    with _head.workspace() as workspace:
+    with _workspace.workspace() as workspace:
         memory = working_memory if return_grad else None
         for rows in inputs.chunks(inputs.n_classes, memory):
             forward = inputs.forward(rows, target[rows], memory=memory, workspace=workspace)
@@ -320,7 +320,7 @@ def linear_topk(X, W, k, bias=None, *, class_ids=None, exclude=None, threshold=N
     k = v.check_k(k, inputs.n_classes, eligible)
     class_ids_out = np.empty((inputs.n_rows, k), np.int64)
     log_proba = np.empty((inputs.n_rows, k), inputs.W.dtype)
-    with _head.workspace() as workspace:
+    with _workspace.workspace() as workspace:
         for rows in inputs.chunks(inputs.n_classes):
             of_rows = eligible.of_rows(rows.start, rows.stop)
             class_ids_out[rows], log_proba[rows] = inputs.topk(rows, k, of_rows, workspace)

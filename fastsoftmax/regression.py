@@ -6,10 +6,11 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 
-from fastsoftmax import _head, _newton, _threads
+from fastsoftmax import _newton, _threads, _workspace
 from fastsoftmax import _validation as v
 from fastsoftmax._model import Model
 from fastsoftmax._prediction import Prediction
+from fastsoftmax._progress import shown_iterations
 from fastsoftmax._regression_loss import FEW_CLASSES, DenseProducts, RegressionLoss, SparseProducts
 from fastsoftmax._scaling import scaling_for
 
@@ -24,8 +25,8 @@ class SoftmaxRegression(Prediction, ClassifierMixin, BaseEstimator):
     """Multinomial logistic regression with an L2 penalty, dense or sparse, solved to its optimum.
 
     It minimises ``C sum_i s_i nll_i + 1/2 ||coef||^2`` over weights and intercept, as
-    sklearn.linear_model.LogisticRegression does: deterministic, the same to the bit for any `n_threads`. For many classes
-    it holds all n_samples x n_classes probabilities at a time only where they are a small part of the memory.
+    sklearn.linear_model.LogisticRegression does: deterministic, the same to the bit for any `n_threads`. "newton-cg"
+    holds an array of n_samples x n_classes; what it takes in all is forecast before anything is allocated.
 
     Parameters
     ----------
@@ -77,7 +78,7 @@ class SoftmaxRegression(Prediction, ClassifierMixin, BaseEstimator):
     0.97
     """
 
-    working_memory = _head.WORKING_MEMORY  # of predictions, as is
+    working_memory = _workspace.WORKING_MEMORY  # of predictions, as is
     ignore_label = None
 
     def __init__(
@@ -101,11 +102,6 @@ class SoftmaxRegression(Prediction, ClassifierMixin, BaseEstimator):
         self.warm_start = warm_start
         self.n_threads = n_threads
         self.verbose = verbose
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
 
     def fit(self, X, y, sample_weight=None):
         """Find the optimum. Interrupting it (Ctrl-C) leaves what was fitted before.
@@ -167,7 +163,7 @@ class SoftmaxRegression(Prediction, ClassifierMixin, BaseEstimator):
             has_bias=self.fit_intercept,
             n_threads=n_threads,
         )
-        with _Progress(self.max_iter, self.verbose) as watch:
+        with shown_iterations(self.max_iter, self.verbose) as watch:
             search = {"tol": self.tol, "max_iter": self.max_iter, "watch": watch}
             if solver == "newton-cg":
                 n_iter, converged = _newton.newton_cg(loss, theta, scaling, n_threads=n_threads, **search)
@@ -224,26 +220,3 @@ class SoftmaxRegression(Prediction, ClassifierMixin, BaseEstimator):
     def intercept_(self):
         bias = self._fitted("bias")
         return bias if len(self.classes_) > 2 else bias[1:] - bias[:1]
-
-
-class _Progress:
-    """Shows each iteration, where that is wanted."""
-
-    def __init__(self, max_iter, verbose):
-        self.bar = None
-        if verbose:
-            from tqdm import tqdm
-
-            self.bar = tqdm(total=max_iter, unit=" iterations")
-
-    def __call__(self, iteration, loss, gradient):
-        if self.bar is not None:
-            self.bar.set_postfix_str(f"loss {loss:.6f}, gradient {gradient:.1e}", refresh=False)
-            self.bar.update(iteration - self.bar.n)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        if self.bar is not None:
-            self.bar.close()

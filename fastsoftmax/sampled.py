@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastsoftmax import _head, _threads, _true_classes
+from fastsoftmax import _head, _threads, _true_classes, _workspace
 from fastsoftmax import _validation as v
 from fastsoftmax.linear import LinearInput
 
@@ -207,9 +207,9 @@ def _mean(losses, inputs, candidates, return_grad):
     dX = None if inputs.is_sparse or not return_grad else np.empty_like(inputs.X)
     dW = np.zeros((m, inputs.W.shape[1]), dtype) if return_grad else None
     dbias = np.zeros(m, dtype) if return_grad and inputs.bias is not None else None
-    memory = _head.WORKING_MEMORY if return_grad else None
+    memory = _workspace.WORKING_MEMORY if return_grad else None
     total = 0.0
-    with _head.workspace() as workspace:
+    with _workspace.workspace() as workspace:
         for rows in inputs.chunks(m, memory):
             forward = losses.forward(rows, memory=memory or 0, n_threads=inputs.n_threads, workspace=workspace)
             total += forward.nll.sum()

@@ -41,7 +41,7 @@ class Grouped(NamedTuple):
 
 def group(additions, Py_ssize_t n_tiles, Py_ssize_t tile, Py_ssize_t width, array, int n_threads):
     """Grouped by tiles of `tile` classes in panels of `width` rows; array(name, shape, dtype) gives memory, as
-    fastsoftmax._head.Workspace does."""
+    fastsoftmax._workspace.Workspace does."""
     largest = max(len(additions.values), (len(additions.begin) + width) * tile)
     if largest > np.iinfo(np.int32).max:  # small entries: what they take in cache is most of what additions cost
         raise ValueError(f"too many rows or additions in a batch: {largest:,} numbers")

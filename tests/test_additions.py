@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fastsoftmax import _additions, _batch, _head, _reference
+from fastsoftmax import _additions, _batch, _head, _reference, _workspace
 
 TOLERANCE = {np.float32: 4e-5, np.float64: 1e-12}
 DTYPES = tuple(TOLERANCE)
@@ -293,7 +293,7 @@ def test_nothing_to_add_changes_no_bit(isa, kind):
 def test_grouping(n_threads):
     problem = make(23, 1000, np.float64)
     additions, tile, n_tiles, width = problem.additions, 96, 11, 8
-    buffers = _head.Workspace()
+    buffers = _workspace.Workspace()
     grouped = _additions.group(additions, n_tiles, tile, width, buffers.array, n_threads)
     n_entries = len(problem.inside)
     assert grouped.tile_ptr[0] == 0

@@ -13,6 +13,7 @@ from fastsoftmax import (
     _panels,
     _reference,
     _threads,
+    _workspace,
     linear_cross_entropy,
     linear_logsumexp,
     linear_topk,
@@ -123,7 +124,7 @@ def test_blocks_between_looks_at_signals(n_threads, monkeypatch):
 def test_heaps_of_fewer_threads_where_memory_is_short(monkeypatch):
     X, W, _, bias = problem(40, 3000, 8, np.float32)
     expected = linear_topk(X, W, 100, bias)
-    monkeypatch.setattr(_head, "WORKING_MEMORY", 40 * 100 * 12)
+    monkeypatch.setattr(_workspace, "WORKING_MEMORY", 40 * 100 * 12)
     for a, b in zip(linear_topk(X, W, 100, bias, n_threads=3), expected, strict=True):
         assert_array_equal(a, b)
 
@@ -182,14 +183,14 @@ def test_top_k_of_all_classes_with_ties_over_parts_and_threads():
 
 def peak_bytes(call):
     """The highest memory that Python and NumPy allocate during a call, beyond what its result keeps."""
-    _head._spare.clear()
+    _workspace._spare.clear()
     tracemalloc.start()
     try:
         result = call()
         return tracemalloc.get_traced_memory()[1] - sum(a.nbytes for a in result if a is not None)
     finally:
         tracemalloc.stop()
-        _head._spare.clear()
+        _workspace._spare.clear()
 
 
 @pytest.mark.parametrize("n_threads", [1, 16])
@@ -203,7 +204,7 @@ def test_working_memory_holds_the_packed_features_of_all_threads(n_threads):
 
 def test_scratch_that_grows_gives_back_what_it_had():
     X, W, target, _ = problem(512, 20_000, 4, np.float32)
-    _head._spare.clear()
+    _workspace._spare.clear()
 
     def call(n_rows):
         options = {"return_grad": True, "working_memory": 32 << 20, "n_threads": 1}
@@ -216,7 +217,7 @@ def test_scratch_that_grows_gives_back_what_it_had():
         assert tracemalloc.get_traced_memory()[1] < (33 << 20) + W.nbytes
     finally:
         tracemalloc.stop()
-        _head._spare.clear()
+        _workspace._spare.clear()
 
 
 def test_scratch_survives_an_error():
@@ -262,4 +263,4 @@ def test_python_threads_do_not_share_scratch():
     for thread in threads:
         thread.join()
     assert not failures
-    assert len(_head._spare) == 1
+    assert len(_workspace._spare) == 1

@@ -7,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fastsoftmax import _batch, _reference, _sparse_head, linear_cross_entropy, linear_logsumexp, linear_topk
+from fastsoftmax import (
+    _batch,
+    _reference,
+    _sparse_head,
+    _workspace,
+    linear_cross_entropy,
+    linear_logsumexp,
+    linear_topk,
+)
 from fastsoftmax.optimizers import SGD, Adagrad
 
 DTYPES = [np.float32, np.float64]
@@ -257,7 +265,7 @@ def test_a_step(isa, problem, shape, dtype, rule):
             bias.copy(),
             (bias_state.copy() if rule.has_state else None),
         )
-        base, workspace = _sparse_head.Base(b), _sparse_head.Workspace()
+        base, workspace = _sparse_head.Base(b), _workspace.Workspace()
         for name in ("touched", "logits", "positions", "gradient", "dbias", "tables"):
             workspace.array(f"sparse.{name}", (1 << 21,), np.float64).fill(np.nan)
         forward = _sparse_head.SparseForward(batch, weights, base, target, n_threads=n_threads, workspace=workspace)

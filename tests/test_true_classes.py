@@ -72,7 +72,7 @@ def test_many_chunks(masses, monkeypatch, loss):
     arguments = masses(n_rows=200, n_drawn=100, loss=loss)
     whole = sampled_cross_entropy(**arguments, return_grad=True)
     monkeypatch.setattr(_true_classes, "CHUNK_ELEMENTS", 50)
-    monkeypatch.setattr("fastsoftmax._head.WORKING_MEMORY", 1)
+    monkeypatch.setattr("fastsoftmax._workspace.WORKING_MEMORY", 1)
     pieces = sampled_cross_entropy(**arguments, return_grad=True)
     assert_allclose(pieces[0], whole[0], rtol=1e-14)
     for a, b in zip(pieces[1], whole[1], strict=True):

@@ -12,6 +12,8 @@ from fastsoftmax._validation.targets import check_sample_weight
 def check_rows(c, X, y, sample_weight, n_features=None):
     """Rows for the SoftmaxClassifier `c`, whose parameters are checked, as its kernels take them: those that count.
 
+    n_features : of the model that is there, whose names of features and dtype they must have; None: there is none
+
     Returns
     -------
     X : CSR or dense
@@ -21,7 +23,10 @@ def check_rows(c, X, y, sample_weight, n_features=None):
     """
     check_y_given(c, y)
     canonical = c.direct == "sparse" or c.clip_norm is not None  # norms of rows
-    X = check_input(c, X, dtype=np.dtype(c.dtype), canonical=canonical, is_fitted=n_features is not None)
+    is_fitted = n_features is not None
+    X = check_input(
+        c, X, dtype=c._model.dtype if is_fitted else np.dtype(c.dtype), canonical=canonical, is_fitted=is_fitted
+    )
     if c.n_hidden_features is not None:
         check_int("n_hidden_features", c.n_hidden_features, maximum=X.shape[1])
     y, counted = check_targets(y, X.shape[0], c.ignore_label)
