@@ -415,9 +415,9 @@ model.save(sys.argv[1] + ".model")
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["learned unigram", "normaliser"])
 def test_killed_at_any_moment(path, name):
-    """SIGKILL at random moments, many of them while the file is written."""
+    """SIGKILL at random moments, and every second time while the file is written."""
     arguments = [sys.executable, "-c", PROGRAM, str(path), name, os.path.dirname(os.path.abspath(__file__))]
-    chance, n_resumed = random.Random(0), 0
+    chance, n_resumed, n_writing = random.Random(0), 0, 0
     part = path.parent / f".{path.name}.part"
     for n_times in range(100):
         n_resumed += path.exists()
@@ -427,14 +427,19 @@ def test_killed_at_any_moment(path, name):
             if path.exists() and path.stat().st_mtime_ns != before:
                 break
             time.sleep(0.002)
-        time.sleep(chance.random() * 0.03 * (1 + n_times))
+        if n_times % 2:
+            while process.poll() is None and not part.exists():
+                pass
+        else:
+            time.sleep(chance.random() * 0.03 * (1 + n_times))
         process.send_signal(signal.SIGKILL)
         if process.wait() == 0:
             break
         assert process.returncode == -signal.SIGKILL
+        n_writing += part.exists()
         names = {p.name for p in path.parent.iterdir() if ".model" not in p.name}  # but for what `save` was killed in
         assert names <= {path.name, part.name}
-    assert n_resumed >= 1
+    assert n_resumed >= 3 and n_writing >= 1
     whole = classifier(**MODELS[name]).set_params(max_iter=40, hidden_size=256).fit(X, Y)
     assert_same(whole, SoftmaxClassifier.load(f"{path}.model"))
     assert not path.exists() and not part.exists()
