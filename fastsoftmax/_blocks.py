@@ -3,6 +3,8 @@
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
+
 BLOCK = 1 << 16  # elements
 RANGES = 16  # that the threads share; how many does not depend on how many threads there are
 
@@ -50,3 +52,8 @@ def each(function, items, n_threads):
             waiting.append(pool.submit(function, item))
         while waiting:
             yield waiting.popleft().result()
+
+
+def dot(a, b):
+    """The sum of all products of two matrices, in float64 across rows."""
+    return float(np.einsum("jk,jk->j", a, b).sum(dtype=np.float64))

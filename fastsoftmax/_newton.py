@@ -8,7 +8,7 @@ iterations done, and whether that element is at most `tol` or the loss cannot fa
 import numpy as np
 from scipy.optimize import minimize
 
-from fastsoftmax._blocks import Blocks
+from fastsoftmax._blocks import Blocks, dot
 
 MAX_CG_STEPS = 200  # of one iteration of Newton's method
 ARMIJO = 1e-4  # share of the expected decrease that a step must bring
@@ -103,7 +103,7 @@ class NewtonStep:
         self.scaling.to_u(self.v, r)
         p[...] = r
         step.fill(0)
-        rr = blocks.sum(lambda rows: _dot(r[rows], r[rows]))
+        rr = blocks.sum(lambda rows: dot(r[rows], r[rows]))
         self.first = self.first or rr
         goal = rr * min(0.25, (rr / self.first) ** 0.25) ** 2
         for _ in range(MAX_CG_STEPS):
@@ -119,7 +119,7 @@ class NewtonStep:
 
     def slope(self, gradient):
         """gradient . step"""
-        return self.blocks.sum(lambda rows: _dot(gradient[rows], self.v[rows]))
+        return self.blocks.sum(lambda rows: dot(gradient[rows], self.v[rows]))
 
     def go(self, theta, length, out):
         """out <- theta + length step"""
@@ -130,23 +130,18 @@ class NewtonStep:
         self.scaling.to_theta(p, self.v)
         self.loss.hessian_product(self.v, self.product)
         self.scaling.to_u(self.product, self.product)
-        return self.blocks.sum(lambda rows: _dot(p[rows], self.product[rows]))
+        return self.blocks.sum(lambda rows: dot(p[rows], self.product[rows]))
 
     def _advance(self, rows, a):
         """One step along the direction. Returns the square of the residual that is left."""
         self.step[rows] += self.step.dtype.type(a) * self.direction[rows]
         self.residual[rows] -= self.step.dtype.type(a) * self.product[rows]
-        return _dot(self.residual[rows], self.residual[rows])
+        return dot(self.residual[rows], self.residual[rows])
 
     def _turn(self, rows, b):
         """The next direction."""
         self.direction[rows] *= self.step.dtype.type(b)
         self.direction[rows] += self.residual[rows]
-
-
-def _dot(a, b):
-    """a . b, in float64 across rows."""
-    return float(np.einsum("jk,jk->j", a, b).sum(dtype=np.float64))
 
 
 def _largest(a):

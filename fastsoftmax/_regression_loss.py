@@ -7,7 +7,7 @@ import numpy as np
 
 from fastsoftmax import _head, _softmax, _workspace
 from fastsoftmax._batch import RowReader
-from fastsoftmax._blocks import each
+from fastsoftmax._blocks import Blocks, dot, each
 
 CHUNK_WORK = 1 << 22  # multiply-adds that are worth another thread
 CHUNK_VALUES = 1 << 20  # of X and logits, at most, in a chunk of dense rows
@@ -100,18 +100,24 @@ class RegressionLoss:
         if self.product_dtype != self.dtype:
             self.products_of_hessian = products.astype(self.product_dtype)
         self.kept = [None] * len(products.chunks) if keep else None
+        self.blocks = Blocks(shape[0] - 1, shape[1], max(products.n_workers, products.n_threads))  # without the bias
         self.is_uniform = bool((weight == weight[0]).all())
 
     def value_and_gradient(self, theta, gradient):
         """The loss; gradient (as theta) is filled."""
         loss = self._sum_of_chunks(self._chunk_loss, theta, gradient)
-        gradient[:-1] += self.dtype.type(self.alpha) * theta[:-1]
-        return float(loss) + self.alpha / 2 * _squares(theta[:-1])
+        self._add_penalty(theta, gradient)
+        return float(loss) + self.alpha / 2 * self.blocks.sum(lambda rows: dot(theta[rows], theta[rows]))
 
     def hessian_product(self, v, out):
         """out <- the Hessian, where the gradient was last computed, times v (both as theta, of product_dtype)."""
         self._sum_of_chunks(self._chunk_product, v, out)
-        out[:-1] += self.product_dtype.type(self.alpha) * v[:-1]
+        self._add_penalty(v, out)
+
+    def _add_penalty(self, theta, gradient):
+        """gradient += alpha W; block by block, since arrays like theta are large."""
+        alpha = theta.dtype.type(self.alpha)
+        self.blocks.run(lambda rows: np.add(gradient[rows], alpha * theta[rows], out=gradient[rows]))
 
     def _sum_of_chunks(self, one, theta, out):
         """out <- the sum of what `one` adds to its last argument, over all chunks. Returns that of its results."""
@@ -166,8 +172,3 @@ class RegressionLoss:
         probabilities[at] = gradient_at_target
         self.products_of_hessian.add_gradient(i, r, out)
         return 0
-
-
-def _squares(a):
-    """The sum of all squares, with a float64 for each row."""
-    return float(np.einsum("jk,jk->j", a, a).sum(dtype=np.float64))
