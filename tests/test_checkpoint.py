@@ -178,7 +178,7 @@ def test_killed_at_any_moment(path, name):
             while process.poll() is None and not part.exists():
                 pass
         else:
-            time.sleep(chance.random() * 0.03 * (1 + n_times))
+            time.sleep(chance.random() * 0.15 * (1 + n_times))
         process.send_signal(signal.SIGKILL)
         if process.wait() == 0:
             break
