@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from . import memory, problems
+from ..quality.worker import memory
+from . import problems
 
 OURS = "fastsoftmax"
 MAX_BYTES = 8 << 30  # peers that need more are left out

@@ -1,0 +1,11 @@
+"""Benchmarks of kernels against their peers and the limits of the machine, as `pytest benches --benchmark-only` runs them too."""
+
+from . import csr, dense_head, rowwise, sampled_step, support
+
+CASES = {
+    "rowwise": rowwise.cases,
+    "dense": dense_head.cases,
+    "csr": csr.cases,
+    "sampled": sampled_step.cases,
+    "support": support.cases,
+}

@@ -1,0 +1,95 @@
+"""Runs one system on one problem, once, in its own process: ``python worker JOB``; JOB is a JSON file.
+
+This folder is run as a script by the Python of the system's own environment, where fastsoftmax need not be installed: it
+imports only NumPy, SciPy and the system.
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import memory
+import numpy as np
+from problem import Problem
+from systems import SYSTEMS
+from systems.base import bytes_of
+
+DEPTH = 20  # of the predictions
+GIVEN_UP, NO_MEMORY = 3, 4  # exit statuses: the reason stands in the result
+
+
+def run(job):
+    """The result of a job, and predictions in files beside it."""
+    problem = Problem.load(job["problem"])
+    folder = Path(job["folder"])
+    system = SYSTEMS[job["system"]](
+        problem, n_threads=job["n_threads"], seed=job["seed"], budget=job["budget"], folder=folder
+    )
+    system.prepare()
+    with memory.Peak() as peak:
+        wall, cpu = time.perf_counter(), _cpu_seconds()
+        system.fit()
+        train_seconds, train_cpu_seconds = time.perf_counter() - wall, _cpu_seconds() - cpu
+    X = problem.test.X
+    rows = system.prepare_predictions(X)
+    start = time.perf_counter()
+    class_ids, proba = system.predict_topk(rows, DEPTH)
+    predict_seconds = time.perf_counter() - start
+    np.save(folder / "class_ids.npy", _padded(class_ids, DEPTH))
+    if proba is not None:
+        np.save(folder / "best_proba.npy", np.asarray(proba)[:, 0])
+    known = problem.test.labels >= 0
+    log_proba = np.full(len(known), -np.inf)
+    given = system.target_log_proba(X[problem.test.label_rows[known]], problem.test.labels[known])
+    if given is not None:
+        log_proba[known] = given
+        np.save(folder / "log_proba.npy", log_proba)
+    model = folder / "model"
+    system.save(model)
+    return {
+        "train_seconds": train_seconds,
+        "train_cpu_seconds": train_cpu_seconds,
+        "peak_bytes": peak.beyond(None),
+        "predict_rows_per_second": len(class_ids) / predict_seconds,
+        "model_bytes": bytes_of(model),
+        "settings": system.settings,
+        "versions": {package: version(package) for package in system.packages},
+    }
+
+
+def _cpu_seconds():
+    """Of this process and of the ended ones that it started."""
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
+def _padded(class_ids, depth):
+    out = np.full((len(class_ids), depth), -1, np.int64)
+    out[:, : class_ids.shape[1]] = class_ids[:, :depth]
+    return out
+
+
+def main(path):
+    job = json.loads(Path(path).read_text())
+    if job["max_bytes"]:
+        resource.setrlimit(resource.RLIMIT_DATA, (job["max_bytes"], job["max_bytes"]))
+    result = Path(job["folder"]) / "result.json"
+    try:
+        outcome, status = run(job), 0
+    except MemoryError as error:
+        outcome, status = {"reason": str(error) or "out of memory"}, NO_MEMORY
+    except Exception as error:  # a peer may raise anything: it is reported, and the comparison goes on
+        import traceback
+
+        traceback.print_exc()
+        outcome, status = {"reason": f"{type(error).__name__}: {error}"}, GIVEN_UP
+    result.write_text(json.dumps(outcome))
+    sys.stdout.flush()
+    os._exit(status)  # without destructors of packages, which can hang or crash after the result is written
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

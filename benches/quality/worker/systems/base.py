@@ -1,0 +1,101 @@
+"""What a system must be able to do to be compared."""
+
+import os
+
+import numpy as np
+
+
+class System:
+    """One way to classify, with its documented best settings for the size of the problem.
+
+    Modules of systems are imported by the process that plans, in whose environment the peers need not be installed, as well as
+    by the one that runs them: packages are imported inside methods.
+
+    Attributes
+    ----------
+    name : str
+    environment : str
+        Key of `environments.REQUIREMENTS`.
+    packages : tuple of str
+        Names of the distributions whose versions are reported.
+    budgets : tuple of numbers
+        Amounts of training (epochs, passes, iterations), ascending, for quality over time. Empty: there is nothing to set.
+    budget : number or None
+        The amount to compare by.
+    n_threads : int
+        Threads that training may use; systems that train on one thread whatever they are told say so in `one_thread`.
+    settings : str
+        What was set, in the system's own terms, for the report.
+    """
+
+    name = environment = settings = ""
+    packages = ()
+    budgets = ()
+    budget = None
+    one_thread = False
+
+    @classmethod
+    def why_not(cls, problem):
+        """Why it cannot do a problem, of which only what `Problem.summary` gives is known (as a dict); "" if it can."""
+        return ""
+
+    def __init__(self, problem, *, n_threads, seed, budget, folder):
+        self.problem = problem
+        self.n_threads, self.seed, self.budget, self.folder = n_threads, seed, budget, folder
+
+    def prepare(self):
+        """Turn the problem into what `fit` takes (files, other types): not timed."""
+
+    def fit(self):
+        """Train: timed."""
+        raise NotImplementedError
+
+    def prepare_predictions(self, X):
+        """Turn rows (CSR) into what `predict_topk` takes: not timed."""
+        return X
+
+    def predict_topk(self, rows, k):
+        """The k best classes of rows, best first: timed.
+
+        Returns
+        -------
+        class_ids : ndarray of int, shape (n_rows, <= k)
+            -1 where there is no further one.
+        proba : ndarray of float or None
+            Their probabilities, of a distribution over all classes; None where the system has no such.
+        """
+        raise NotImplementedError
+
+    def target_log_proba(self, X, class_ids):
+        """Log-probability of one given class of each row, under a distribution over all classes; None where there is none.
+
+        X is CSR; class_ids ndarray of int64, all in 0 ... n_classes - 1.
+        """
+        return None
+
+    def save(self, path):
+        """Write the model, for its size, to a file or a new folder."""
+        raise NotImplementedError
+
+
+def top_of_dense(scores, k):
+    """Class ids (n, k) and scores of the k largest of each row, largest first."""
+    k = min(k, scores.shape[1])
+    best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+    values = np.take_along_axis(scores, best, axis=1)
+    order = np.argsort(-values, axis=1, kind="stable")
+    return np.take_along_axis(best, order, axis=1), np.take_along_axis(values, order, axis=1)
+
+
+def blocks(n_rows, n_classes, max_elements=1 << 25):
+    """Slices of rows, whose scores for all classes together are at most so many."""
+    size = max(1, max_elements // max(1, n_classes))
+    for start in range(0, n_rows, size):
+        yield slice(start, min(start + size, n_rows))
+
+
+def bytes_of(path):
+    """Size of a file, or of all files in a folder."""
+    if os.path.isfile(path):
+        return os.path.getsize(path)
+    return sum(os.path.getsize(os.path.join(root, name)) for root, _, names in os.walk(path) for name in names)

@@ -1,0 +1,129 @@
+"""fastsoftmax, in the ways that it can be used. Defaults but for what the name says."""
+
+from .base import System
+
+MAX_FULL = 3e13  # multiply-adds of ten epochs of full softmax through 128 hidden units: some minutes
+MAX_DENSE_WEIGHTS = 1e9
+
+
+class _Classifier(System):
+    environment = "fastsoftmax"
+    packages = ("fastsoftmax",)
+    budgets, budget = (1, 3, 10), 10
+
+    def prepare(self):
+        self.X, self.y = self.problem.train.X, self.problem.train.labels
+        if self.problem.is_multi_label:
+            self.y = self.problem.train.indicator(self.problem.n_classes)
+        if self.problem.kind == "dense":
+            self.X = self.X.toarray()
+
+    def parameters(self):
+        raise NotImplementedError
+
+    def fit(self):
+        from fastsoftmax import SoftmaxClassifier
+
+        self.model = SoftmaxClassifier(
+            max_iter=self.budget, random_state=self.seed, n_threads=self.n_threads, **self.parameters()
+        )
+        self.model.fit(self.X, self.y)
+
+    def prepare_predictions(self, X):
+        return X.toarray() if self.problem.kind == "dense" else X
+
+    def predict_topk(self, rows, k):
+        class_ids, log_proba = self.model.predict_topk(rows, min(k, len(self.model.classes_)))
+        import numpy as np
+
+        return class_ids, np.exp(log_proba)
+
+    def target_log_proba(self, X, class_ids):
+        return self.model.target_log_proba(self.prepare_predictions(X), class_ids)
+
+    def save(self, path):
+        self.model.save(path)
+
+
+class Sampled(_Classifier):
+    name = "fastsoftmax sampled"
+    settings = 'loss="sampled_softmax", hidden_size=128'
+
+    def parameters(self):
+        return {"loss": "sampled_softmax", "hidden_size": 128, "direct": None}
+
+
+class Full(_Classifier):
+    name = "fastsoftmax full"
+    settings = 'loss="softmax", hidden_size=128'
+
+    @classmethod
+    def why_not(cls, problem):
+        work = problem["n_train"] * problem["n_classes"] * 128.0 * cls.budget
+        return f"{work:.0e} multiply-adds" if work > MAX_FULL else ""
+
+    def parameters(self):
+        return {"loss": "softmax", "hidden_size": 128, "direct": None}
+
+
+class Linear(_Classifier):
+    name = "fastsoftmax linear"
+    settings = 'loss="softmax", direct="dense", hidden_size=None'
+
+    @classmethod
+    def why_not(cls, problem):
+        weights = problem["n_classes"] * problem["n_features"]
+        return f"{weights:.1e} weights" if weights > MAX_DENSE_WEIGHTS else ""
+
+    def parameters(self):
+        return {"loss": "softmax", "hidden_size": None, "direct": "dense"}
+
+
+class SparsePairs(_Classifier):
+    name = "fastsoftmax sparse"
+    budgets, budget = (1, 3, 10), 3
+    settings = 'direct="sparse", hidden_size=None'
+
+    @classmethod
+    def why_not(cls, problem):
+        return "for sparse rows" if problem["kind"] == "dense" else ""
+
+    def parameters(self):
+        return {"direct": "sparse", "hidden_size": None}
+
+
+class SparseAndLowRank(SparsePairs):
+    name = "fastsoftmax sparse + low rank"
+    budgets, budget = (1, 3, 10), 10
+    settings = 'direct="sparse", hidden_size=128'
+
+    def parameters(self):
+        return {"direct": "sparse", "hidden_size": 128}
+
+
+class Regression(_Classifier):
+    name = "fastsoftmax SoftmaxRegression"
+    budgets, budget = (5, 20, 100), 100
+    settings = "C=1 (dense) or 10 (sparse), max_iter=100"
+
+    @classmethod
+    def why_not(cls, problem):
+        weights = problem["n_classes"] * problem["n_features"]
+        return f"{weights:.1e} weights and its solver's copies of them" if weights > 2e8 else ""
+
+    def fit(self):
+        import warnings
+
+        from sklearn.exceptions import ConvergenceWarning
+
+        from fastsoftmax import SoftmaxRegression
+
+        X, y = self.problem.train.one_label_a_row()
+        C = 1.0 if self.problem.kind == "dense" else 10.0
+        self.model = SoftmaxRegression(C=C, max_iter=self.budget, n_threads=self.n_threads)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self.model.fit(X.toarray() if self.problem.kind == "dense" else X, y)
+
+
+SYSTEMS = (Sampled, Full, Linear, SparsePairs, SparseAndLowRank, Regression)

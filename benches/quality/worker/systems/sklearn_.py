@@ -1,0 +1,87 @@
+"""scikit-learn: exact multinomial regression, and one-versus-rest by stochastic gradient descent."""
+
+import pickle
+
+import numpy as np
+
+from .base import System, blocks, top_of_dense
+
+MAX_WEIGHTS_LOGISTIC = 2e8  # float64 weights times L-BFGS's twenty copies of them
+MAX_WEIGHTS_SGD = 1e9
+
+
+class _Linear(System):
+    environment = "fastsoftmax"  # which depends on it
+    packages = ("scikit-learn",)
+
+    def prepare(self):
+        self.X, self.y = self.problem.train.one_label_a_row()
+        if self.problem.kind == "dense":
+            self.X = self.X.toarray()
+
+    def predict_topk(self, rows, k):
+        found = [top_of_dense(self._proba(rows[b]), k) for b in blocks(rows.shape[0], self.problem.n_classes)]
+        class_ids, proba = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return self.model.classes_[class_ids], proba
+
+    def target_log_proba(self, X, class_ids):
+        places = np.searchsorted(self.model.classes_, class_ids)
+        out = np.empty(len(class_ids))
+        for b in blocks(len(class_ids), self.problem.n_classes):
+            proba = self._proba(X[b])
+            with np.errstate(divide="ignore"):
+                out[b] = np.log(proba[np.arange(len(proba)), places[b]])
+        return out
+
+    def _proba(self, X):
+        return self.model.predict_proba(X)
+
+    def save(self, path):
+        path.write_bytes(pickle.dumps(self.model))
+
+
+class LogisticRegression(_Linear):
+    name = "scikit-learn LogisticRegression"
+    budgets, budget = (5, 20, 100), 100
+    settings = "solver lbfgs, C=1 (dense) or 10 (sparse), max_iter=100, float32"
+
+    @classmethod
+    def why_not(cls, problem):
+        weights = problem["n_classes"] * problem["n_features"]
+        if weights > MAX_WEIGHTS_LOGISTIC:
+            return f"{weights:.1e} weights and L-BFGS's copies of them do not fit"
+        return ""
+
+    def fit(self):
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.utils._testing import ignore_warnings
+
+        C = 1.0 if self.problem.kind == "dense" else 10.0
+        self.model = LogisticRegression(C=C, max_iter=self.budget)
+        with ignore_warnings(category=ConvergenceWarning):
+            self.model.fit(self.X, self.y)
+
+
+class SGDClassifier(_Linear):
+    name = "scikit-learn SGDClassifier"
+    budgets, budget = (1, 5, 20), 20
+    settings = "loss log_loss (one-versus-rest), alpha 1e-4 (dense) or 1e-6 (sparse), n_jobs = threads"
+
+    @classmethod
+    def why_not(cls, problem):
+        weights = problem["n_classes"] * problem["n_features"]
+        return f"{weights:.1e} float64 weights do not fit" if weights > MAX_WEIGHTS_SGD else ""
+
+    def fit(self):
+        from sklearn.linear_model import SGDClassifier
+
+        alpha = 1e-4 if self.problem.kind == "dense" else 1e-6
+        self.model = SGDClassifier(
+            loss="log_loss", alpha=alpha, max_iter=self.budget, tol=None, n_jobs=self.n_threads,
+            random_state=self.seed,
+        )  # fmt: skip
+        self.model.fit(self.X, self.y)
+
+
+SYSTEMS = (LogisticRegression, SGDClassifier)
