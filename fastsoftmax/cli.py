@@ -1,4 +1,4 @@
-"""The command `fastsoftmax`: demo, train, predict, evaluate, compress, info."""
+"""The command `fastsoftmax`: demo, train, predict, evaluate, compress, info, bench."""
 
 import argparse
 import os
@@ -15,8 +15,13 @@ INTERRUPTED = 130  # exit status of a shell command ended by Ctrl-C
 
 def main(arguments=None):
     """Run the command line `arguments` (default: sys.argv). Returns the exit status."""
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
+        if arguments[:1] == ["bench"]:
+            from fastsoftmax.benches.__main__ import main as bench
+
+            return bench(arguments[1:], prog="fastsoftmax bench") or 0
+        options = _parser().parse_args(arguments)
         return options.run(options) or 0
     except BrokenPipeError:  # the reader of our output, such as `head`, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -101,6 +106,9 @@ def _parser():
     info = commands.add_parser("info", help="what a model is; without one, what this installation is")
     info.add_argument("model", metavar="MODEL", nargs="?")
     info.set_defaults(run=_info)
+
+    # The benchmarks are no part of the library and have a parser of their own, which `main` hands the rest to.
+    commands.add_parser("bench", add_help=False, help="compare with other systems, time the kernels: see bench --help")
     return parser
 
 

@@ -22,8 +22,10 @@ class System:
         Amounts of training (epochs, passes, iterations), ascending, for quality over time. Empty: there is nothing to set.
     budget : number or None
         The amount to compare by.
-    n_threads : int
-        Threads that training may use; systems that train on one thread whatever they are told say so in `one_thread`.
+    one_thread : bool
+        It trains on one thread, whatever it is told.
+    stops_early : bool
+        It stops by itself where more training would not help, so that time does not grow with the budget.
     settings : str
         What was set, in the system's own terms, for the report.
     """
@@ -33,6 +35,7 @@ class System:
     budgets = ()
     budget = None
     one_thread = False
+    stops_early = False
 
     @classmethod
     def why_not(cls, problem):
@@ -44,7 +47,7 @@ class System:
         self.n_threads, self.seed, self.budget, self.folder = n_threads, seed, budget, folder
 
     def prepare(self):
-        """Turn the problem into what `fit` takes (files, other types): not timed."""
+        """Import the system and turn the problem into what `fit` takes (files, other types): not timed."""
 
     def fit(self):
         """Train: timed."""

@@ -1,5 +1,9 @@
 """fastsoftmax, in the ways that it can be used. Defaults but for what the name says."""
 
+import pickle
+
+import numpy as np
+
 from .base import System
 
 MAX_FULL = 3e13  # multiply-adds of ten epochs of full softmax through 128 hidden units: some minutes
@@ -12,6 +16,8 @@ class _Classifier(System):
     budgets, budget = (1, 3, 10), 10
 
     def prepare(self):
+        import fastsoftmax  # noqa: F401
+
         self.X, self.y = self.problem.train.X, self.problem.train.labels
         if self.problem.is_multi_label:
             self.y = self.problem.train.indicator(self.problem.n_classes)
@@ -34,8 +40,6 @@ class _Classifier(System):
 
     def predict_topk(self, rows, k):
         class_ids, log_proba = self.model.predict_topk(rows, min(k, len(self.model.classes_)))
-        import numpy as np
-
         return class_ids, np.exp(log_proba)
 
     def target_log_proba(self, X, class_ids):
@@ -103,7 +107,8 @@ class SparseAndLowRank(SparsePairs):
 
 class Regression(_Classifier):
     name = "fastsoftmax SoftmaxRegression"
-    budgets, budget = (5, 20, 100), 100
+    budgets, budget = (1, 3, 100), 100
+    stops_early = True
     settings = "C=1 (dense) or 10 (sparse), max_iter=100"
 
     @classmethod
@@ -124,6 +129,9 @@ class Regression(_Classifier):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             self.model.fit(X.toarray() if self.problem.kind == "dense" else X, y)
+
+    def save(self, path):
+        path.write_bytes(pickle.dumps(self.model))
 
 
 SYSTEMS = (Sampled, Full, Linear, SparsePairs, SparseAndLowRank, Regression)

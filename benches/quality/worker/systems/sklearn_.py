@@ -15,6 +15,8 @@ class _Linear(System):
     packages = ("scikit-learn",)
 
     def prepare(self):
+        import sklearn.linear_model  # noqa: F401
+
         self.X, self.y = self.problem.train.one_label_a_row()
         if self.problem.kind == "dense":
             self.X = self.X.toarray()
@@ -43,6 +45,7 @@ class _Linear(System):
 class LogisticRegression(_Linear):
     name = "scikit-learn LogisticRegression"
     budgets, budget = (5, 20, 100), 100
+    stops_early = True
     settings = "solver lbfgs, C=1 (dense) or 10 (sparse), max_iter=100, float32"
 
     @classmethod

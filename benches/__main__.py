@@ -1,0 +1,224 @@
+"""The command ``fastsoftmax bench``; in a clone also ``python -m benches``."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+DEFAULT = "all"
+OUTPUT = Path("fastsoftmax-bench")
+
+
+def main(arguments=None, prog="python -m benches"):
+    """Run the command line `arguments` (default: sys.argv). Returns the exit status."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    parser, commands = _parser(prog)
+    if not arguments or (arguments[0] not in commands and arguments[0] not in ("-h", "--help")):
+        arguments.insert(0, DEFAULT)
+    options = parser.parse_args(arguments)
+    return options.run(options)
+
+
+def _parser(prog):
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description="Compare fastsoftmax with other systems on this machine. Without a command: quality and curves, "
+        "within five minutes with --quick.",
+    )
+    commands = parser.add_subparsers(metavar="COMMAND")
+
+    def add(name, run, help, *groups):
+        command = commands.add_parser(name, help=help, description=help)
+        for group in groups:
+            group(command)
+        command.set_defaults(run=run)
+        return command
+
+    add(DEFAULT, _all, "quality and curves, and the report (the default)", _output_options, _quality_options)
+    add("quality", _quality, "every installed system on the same problems", _output_options, _quality_options)
+    add("curves", _curves, "costs over classes, negatives and threads; memory over classes", _output_options)
+    add(
+        "kernels",
+        _kernels,
+        "ratios of kernels to their peers and the machine's limits",
+        _output_options,
+        _kernel_options,
+    )
+    report = add("report", _report, "write the report anew from the results in a folder")
+    report.add_argument("--output", type=Path, default=OUTPUT, metavar="DIR")
+    peers = add("peers", _peers, "the other systems: what is installed; install them, each in its own environment")
+    peers.add_argument(
+        "--install", nargs="*", metavar="NAME", help="make their environments; all of them without a name"
+    )
+    return parser, commands.choices
+
+
+def _output_options(parser):
+    parser.add_argument("--quick", action="store_true", help="fewer and smaller problems")
+    parser.add_argument("--output", type=Path, default=OUTPUT, metavar="DIR", help=f"for the report; default: {OUTPUT}")
+
+
+def _quality_options(parser):
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="training rows and, as a second file, test rows: svmlight, extreme-classification or fastText format; may be "
+        "repeated",
+    )
+    parser.add_argument("--only-data", action="store_true", help="leave out the problems that come with the package")
+    parser.add_argument("--systems", nargs="+", default=[""], metavar="TEXT", help="systems whose names contain a text")
+    parser.add_argument("--repetitions", type=_positive, metavar="N", help="default: 3; with --quick 1")
+    parser.add_argument("--threads", type=_positive, metavar="N", help="for every system; default: all CPUs")
+    parser.add_argument("--limit-seconds", type=float, metavar="S", help="of one run; default: 600; with --quick 10")
+    parser.add_argument("--max-memory", type=float, metavar="GIB", help="of one run; default: 0.8 of the machine's")
+    parser.add_argument("--resume", action="store_true", help="keep the runs that are in the output folder already")
+
+
+def _kernel_options(parser):
+    parser.add_argument("--family", action="append", help="measure these only: rowwise, dense, csr, sampled, support")
+    parser.add_argument("--problem", default="", metavar="TEXT", help="problems whose name, shape and dtype contain it")
+
+
+def _positive(text):
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
+    return value
+
+
+def _all(options):
+    _measure_quality(options)
+    _measure_curves(options)
+    return _report(options)
+
+
+def _quality(options):
+    _measure_quality(options)
+    return _report(options)
+
+
+def _curves(options):
+    _measure_curves(options)
+    return _report(options)
+
+
+def _kernels(options):
+    from .kernels import CASES, report, table
+
+    for family in options.family or ():
+        if family not in CASES:
+            raise ValueError(f"family must be one of {', '.join(CASES)}, got {family!r}")
+    path = _results_path(options, "kernels")
+    results = table.measure_all(options, json.loads(path.read_text()) if path.exists() else {})
+    _store(path, results)
+    for family, records in results["families"].items():
+        print(f"\n## {report.TITLES[family]}\n\n{report.table(records)}")
+    return _report(options)
+
+
+def _measure_quality(options):
+    from .quality import compare, problems
+    from .quality.worker.systems import SYSTEMS
+
+    systems = [name for name in SYSTEMS if any(text.lower() in name.lower() for text in options.systems)]
+    if not systems:
+        raise ValueError(
+            f"systems: none contains {' or '.join(map(repr, options.systems))}; there are {', '.join(SYSTEMS)}"
+        )
+    for files in options.data:
+        if len(files) > 2:
+            raise ValueError(
+                f"data takes a file of training rows and one of test rows, got {len(files)}: {' '.join(files)}"
+            )
+        for path in files:
+            open(path, "rb").close()  # a wrong name should not show after the others have run
+    makers = [] if options.only_data else [problems.digits, lambda: problems.tokens(options.quick)]
+    makers += [lambda files=files: problems.from_files(*files) for files in options.data]
+    if not makers:
+        raise ValueError("only-data is given, but no data")
+    path = _results_path(options, "quality")
+    known = json.loads(path.read_text())["runs"] if options.resume and path.exists() else ()
+    limits = _limits(options)
+
+    def on_run(results):
+        _store(path, results)
+        print(_line(results["runs"][-1]), file=sys.stderr, flush=True)
+
+    results = compare.compare(makers, systems, limits, known, on_run)
+    _store(path, results)
+
+
+def _limits(options):
+    from fastsoftmax import _threads
+
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "quick": options.quick,
+        "repetitions": options.repetitions or (1 if options.quick else 3),
+        "n_threads": min(options.threads or _threads.n_cpus(), _threads.n_cpus()),
+        "limit_seconds": options.limit_seconds or (10 if options.quick else 600),
+        "max_bytes": int(options.max_memory * 2**30 if options.max_memory else 0.8 * memory),
+    }
+
+
+def _line(run):
+    budget = "" if run["budget"] is None else f" ({run['budget']})"
+    head = f"{run['problem']:12} {run['system'] + budget:44}"
+    if run["status"] != "ok":
+        return f"{head} {run['status']}: {run['reason']}"
+    metrics = run["metrics"]
+    nll = "" if metrics["log_loss"] is None else f"  NLL {metrics['log_loss']:.3f}"
+    return f"{head} {run['train_seconds']:8.2f} s  P@1 {100 * metrics['precision@1']:.1f}{nll}"
+
+
+def _measure_curves(options):
+    from . import curves
+
+    _store(_results_path(options, "curves"), curves.measure(options.quick, lambda text: print(text, file=sys.stderr)))
+
+
+def _report(options):
+    from . import machine, report
+
+    names = ("quality", "curves", "kernels")
+    paths = {name: _results_path(options, name) for name in names}
+    results = {name: json.loads(path.read_text()) if path.exists() else None for name, path in paths.items()}
+    if not any(results.values()):
+        raise ValueError(f"output: no results in {options.output}")
+    path = _results_path(options, "machine")
+    if not hasattr(options, "quick"):
+        results["machine"] = json.loads(path.read_text())
+    else:
+        results["machine"] = machine.describe()
+        _store(path, results["machine"])
+    report.write(results, options.output)
+    print(f"written: {options.output / 'report.html'}, {options.output / 'RESULTS.md'}")
+
+
+def _peers(options):
+    from .quality import environments
+
+    if options.install is None:
+        print(environments.listing())
+        return 0
+    return environments.install(options.install)
+
+
+def _results_path(options, name):
+    return options.output / "results" / f"{name}.json"
+
+
+def _store(path, results):
+    """All or nothing: a run that is stopped while writing loses none of the earlier results."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(results, indent=1) + "\n")
+    os.replace(fresh, path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,30 @@
+"""The table of all kernels: each measured beside its peers, or as stored."""
+
+import sys
+
+from . import CASES, measure, report
+
+BUDGET, QUICK_BUDGET = 2.5, 1.0  # seconds for the rounds of a case
+
+
+def measure_all(options, stored):
+    """Records of all families: measured as the options say (`family`, `problem`, `quick`), or else as stored."""
+    families = {}
+    for family in CASES:
+        known = stored.get("families", {}).get(family, [])
+        chosen = family in (options.family or CASES)
+        records = list(_records_of(family, options, known)) if chosen else known
+        if records:
+            families[family] = records
+    print(file=sys.stderr)
+    return {"families": families}
+
+
+def _records_of(family, options, stored):
+    stored = {r["label"]: r for r in stored}
+    for case in CASES[family]():
+        if options.problem in case.label and (case.quick or not options.quick):
+            yield measure.measure(case, budget=QUICK_BUDGET if options.quick else BUDGET)
+            print(".", end="", file=sys.stderr, flush=True)
+        elif case.label in stored:
+            yield stored[case.label]

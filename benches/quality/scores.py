@@ -1,0 +1,70 @@
+"""How good predictions are: the same functions of the same files for every system."""
+
+import numpy as np
+
+from fastsoftmax import metrics
+
+LEAST_PROBA = 1e-12  # a smaller probability of a true class counts as this, for every system: else one row decides
+N_BINS = 15  # of the calibration error
+
+
+def of_predictions(problem, folder):
+    """Metrics of what a worker wrote: a dict; the log-loss and the calibration error are None where it gives no probabilities."""
+    test = problem.test
+    class_ids = np.load(folder / "class_ids.npy")
+    y = _true_labels(problem)
+    out = {f"precision@{k}": metrics.precision_at_k(class_ids, y, k) for k in (1, 3, 5)}
+    out["hit@20"] = metrics.hit_at_k(class_ids, y, 20)
+    out["mrr@20"] = metrics.mrr_at_k(class_ids, y, 20)
+    out["log_loss"] = out["calibration_error"] = None
+    if (folder / "log_proba.npy").exists():
+        out["log_loss"] = log_loss(np.load(folder / "log_proba.npy"), test)
+    if (folder / "best_proba.npy").exists():
+        hits = np.isin(_keys(test.label_rows, test.labels), _keys(np.arange(test.n_rows), class_ids[:, 0]))
+        correct = np.zeros(test.n_rows, bool)
+        correct[test.label_rows[hits]] = True
+        out["calibration_error"] = calibration_error(np.load(folder / "best_proba.npy"), correct)
+    return out
+
+
+def _keys(rows, class_ids):
+    return rows * (1 << 32) + class_ids
+
+
+def _true_labels(problem):
+    """As metrics take them: one label a row, or an indicator; labels unknown in training are misses."""
+    test = problem.test
+    if np.all(np.diff(test.label_starts) == 1):
+        return np.where(test.labels < 0, problem.n_classes, test.labels)  # a class that nothing predicts
+    known = test.labels >= 0
+    columns = np.where(known, test.labels, problem.n_classes)
+    indicator = type(test)(test.X, columns, test.label_starts).indicator(problem.n_classes + 1)
+    indicator.sum_duplicates()
+    return indicator
+
+
+def log_loss(log_proba, part):
+    """Mean over the rows, in nats, of the mean over their labels known in training."""
+    known = part.labels >= 0
+    losses = -np.maximum(log_proba[known], np.log(LEAST_PROBA))
+    rows = part.label_rows[known]
+    counts = np.bincount(rows, minlength=part.n_rows)
+    sums = np.bincount(rows, weights=losses, minlength=part.n_rows)
+    return float(np.mean(sums[counts > 0] / counts[counts > 0]))
+
+
+def calibration_error(confidence, correct):
+    """Expected calibration error of the first prediction, in bins of equal numbers of rows.
+
+    References
+    ----------
+    .. [1] M. P. Naeini, G. Cooper, M. Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning",
+       AAAI 2015.
+    """
+    order = np.argsort(confidence, kind="stable")
+    gaps = [
+        len(rows) * abs(np.mean(confidence[rows], dtype=np.float64) - np.mean(correct[rows]))
+        for rows in np.array_split(order, N_BINS)
+        if len(rows)
+    ]
+    return float(np.sum(gaps) / len(confidence))
