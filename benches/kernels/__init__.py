@@ -1,4 +1,4 @@
-"""Benchmarks of kernels against their peers and the limits of the machine, as `pytest benches --benchmark-only` runs them too."""
+"""Benchmarks of kernels beside their peers and the machine's limits; `pytest benches --benchmark-only` runs them too."""
 
 from . import csr, dense_head, rowwise, sampled_step, support
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from . import CASES, measure, report
+from . import CASES, measure
 
 BUDGET, QUICK_BUDGET = 2.5, 1.0  # seconds for the rounds of a case
 

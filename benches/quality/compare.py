@@ -99,7 +99,7 @@ def _run(problem, folder, key, earlier, options):
 
 def _foreseen(key, earlier, options):
     """The outcome of a run that is not worth trying, by the earlier ones of the same system; None if it is."""
-    problem, system, budget, repetition = key
+    problem, system, budget, _ = key
     mine = [r for (p, s, *_), r in earlier.items() if (p, s) == (problem, system)]
     same = [r for r in mine if r["budget"] == budget]
     if same and same[0]["status"] != "ok":

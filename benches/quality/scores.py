@@ -9,7 +9,7 @@ N_BINS = 15  # of the calibration error
 
 
 def of_predictions(problem, folder):
-    """Metrics of what a worker wrote: a dict; the log-loss and the calibration error are None where it gives no probabilities."""
+    """Metrics of what a worker wrote: a dict. Log-loss and calibration error are None where it gives no probabilities."""
     test = problem.test
     class_ids = np.load(folder / "class_ids.npy")
     y = _true_labels(problem)

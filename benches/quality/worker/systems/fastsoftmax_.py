@@ -16,7 +16,7 @@ class _Classifier(System):
     budgets, budget = (1, 3, 10), 10
 
     def prepare(self):
-        import fastsoftmax  # noqa: F401
+        from fastsoftmax import SoftmaxClassifier, SoftmaxRegression  # noqa: F401  # imported when first used
 
         self.X, self.y = self.problem.train.X, self.problem.train.labels
         if self.problem.is_multi_label:
