@@ -136,13 +136,13 @@ def _measure_quality(options):
             )
         for path in files:
             open(path, "rb").close()  # a wrong name should not show after the others have run
+    limits = _limits(options)
     makers = [] if options.only_data else [problems.digits, lambda: problems.tokens(options.quick)]
     makers += [lambda files=files: problems.from_files(*files) for files in options.data]
     if not makers:
         raise ValueError("only-data is given, but no data")
     path = _results_path(options, "quality")
     known = json.loads(path.read_text())["runs"] if options.resume and path.exists() else ()
-    limits = _limits(options)
 
     def on_run(results):
         _store(path, results)
@@ -155,6 +155,10 @@ def _measure_quality(options):
 def _limits(options):
     from fastsoftmax import _threads
 
+    for name in ("limit_seconds", "max_memory"):
+        value = getattr(options, name)
+        if value is not None and not 0 < value < float("inf"):
+            raise ValueError(f"{name.replace('_', '-')} must be above 0, got {value:g}")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "quick": options.quick,

@@ -3,10 +3,10 @@
 import mpmath
 import numpy as np
 import pytest
-from fastsoftmax._batch import RowReader
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastsoftmax import _head, linear_cross_entropy, sampled_cross_entropy
+from fastsoftmax._batch import RowReader
 from fastsoftmax.sampled import LOSSES
 from fastsoftmax.samplers import Unigram
 

@@ -96,7 +96,7 @@ def _outcome(status, problem, limits, folder):
         return {"status": "ok", "reason": ""} | result | {"metrics": scores.of_predictions(problem, folder)}
     text = (folder / "log").read_text(errors="replace")
     if status == NO_MEMORY or any(sign in text for sign in OUT_OF_MEMORY):
-        return {"status": "no memory", "reason": f"needs more than {limits['max_bytes'] / 2**30:.0f} GiB"}
+        return {"status": "no memory", "reason": f"needs more than {limits['max_bytes'] / 2**30:.3g} GiB"}
     if status == GIVEN_UP:
         return {"status": "failed", "reason": result["reason"]}
     last = (text.strip().splitlines() or ["no output"])[-1]
