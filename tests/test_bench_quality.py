@@ -164,8 +164,15 @@ def test_a_run(small):
     assert not small.run_folder.exists()
 
 
-@pytest.mark.parametrize("name", [n for n in SYSTEMS if n.startswith(("fastsoftmax", "scikit-learn"))])
-@pytest.mark.parametrize("kind", ["sparse", "dense", "several"])
+OF_THIS_ENVIRONMENT = [name for name in SYSTEMS if name.startswith(("fastsoftmax", "scikit-learn"))]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [(name, "sparse") for name in OF_THIS_ENVIRONMENT]
+    + [("fastsoftmax linear", "dense"), ("fastsoftmax sparse", "dense"), ("scikit-learn LogisticRegression", "dense")]
+    + [("fastsoftmax sampled", "several"), ("fastsoftmax SoftmaxRegression", "several")],
+)
 def test_systems_of_this_environment(small, name, kind):
     problem = small.problem
     if kind == "several":
