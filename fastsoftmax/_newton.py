@@ -77,8 +77,11 @@ def newton_cg(loss, theta, scaling, *, tol, max_iter, watch, n_threads):
 
 
 def _has_converged(size, tol, dtype, n_left):
-    """Whether the gradient is small enough or, with iterations left, so small that rounding of the loss hides the rest."""
-    return bool(size <= (max(tol, np.sqrt(np.finfo(dtype).eps)) if n_left else tol))
+    """Whether the gradient is small enough or, with iterations left, so small that rounding of the loss hides the rest.
+
+    A gradient g promises g^2 / 2 H; of a loss and a curvature H of order one that is lost in rounding below sqrt(2 eps).
+    """
+    return bool(size <= (max(tol, 4 * np.sqrt(np.finfo(dtype).eps)) if n_left else tol))
 
 
 class NewtonStep:
