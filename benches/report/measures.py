@@ -124,7 +124,7 @@ class Outcome:
     def of(cls, system, budget, runs, limit_seconds):
         good = [run for run in runs if run["status"] == "ok"]
         spreads = {measure: Spread.of([measure.of(run) for run in good]) for measure in MEASURES} if good else {}
-        complaint = next((complaint(run, limit_seconds) for run in runs if run["status"] != "ok"), "")
+        complaint = next((complaint_of(run, limit_seconds) for run in runs if run["status"] != "ok"), "")
         if not runs:
             complaint = "not measured"
         return cls(system, budget, spreads, complaint, len(good), len(runs))
@@ -143,7 +143,7 @@ _WORDS = {"not applicable": "does not apply"}
 _REASONS = {"missing": "not installed"}
 
 
-def complaint(run, limit_seconds):
+def complaint_of(run, limit_seconds):
     """Status and reason, as in "missing: not installed" and "too slow: > 120 s"."""
     status = run["status"]
     default = f"> {number(limit_seconds)} s" if status == "too slow" and limit_seconds else _REASONS.get(status, "")
