@@ -39,7 +39,7 @@ def _factor(a, b):
     if low <= 0 or math.isinf(high):
         return ""
     ratio = high / low
-    return f" ({ratio:.3g} times better)" if ratio >= 1.005 else " (by less than a hundredth)"
+    return f" (a factor of {ratio:.3g})" if ratio >= 1.005 else " (by less than a hundredth)"
 
 
 def losing(outcomes):

@@ -24,6 +24,7 @@ def section(curves):
         f"{size['n_negatives']:,} negatives, {size['classes_per_feature']} classes a feature on the support, batches of "
         f"{size['batch_size']} rows; predictions are the best {size['top_k']} classes. Classes are drawn by Zipf's law."
     )
+    colors = _colors([*curves[CLASSES], *curves[THREADS], *curves[MEMORY]]) | _colors(curves[NEGATIVES])
     for name, part in (
         (CLASSES, _over_classes),
         (NEGATIVES, _over_negatives),
@@ -31,7 +32,7 @@ def section(curves):
         (MEMORY, _memory),
     ):
         if curves[name]:
-            yield from part(curves[name])
+            yield from part(curves[name], colors)
     if curves["left_out"]:
         yield Heading("Points left out", 3)
         yield Bullets([f"{r['series']}, {r['x']:,} classes: {r['reason']}" for r in curves["left_out"]])
@@ -67,13 +68,13 @@ def _range(record):
     return small(f" ({number(record['low'])}–{number(record['high'])})")
 
 
-def _over_classes(records):
+def _over_classes(records, colors):
     yield Heading("Over classes", 3)
     yield Picture(
         CLASSES,
         "Lines: microseconds a row of training and of prediction over the number of classes, both axes logarithmic",
         "Cost of a row over the number of classes. Bands are the least and the greatest round.",
-        lambda path: draw_cost(path, records, "classes"),
+        lambda path: draw_cost(path, records, colors),
     )
     for task in TASKS:
         own = of_task(records, task)
@@ -82,7 +83,7 @@ def _over_classes(records):
             yield pivot(caption, own, "classes", lambda r, _: Cell([number(r["y"]), _range(r)], r["y"]))
 
 
-def _over_negatives(records):
+def _over_negatives(records, colors):
     yield Heading("Over negatives", 3)
     yield Paragraph(
         f"Tokens of Python's standard library from the six before each, {records[0]['n_classes']:,} classes, "
@@ -92,7 +93,7 @@ def _over_negatives(records):
         NEGATIVES,
         "Lines: microseconds a row of training, and the NLL of held-out rows, over the number of negatives",
         "Cost of a training row and what quality it buys, over the number of negatives.",
-        lambda path: draw_negatives(path, records),
+        lambda path: draw_negatives(path, records, colors),
     )
     rows = [
         [
@@ -114,13 +115,13 @@ def speed_up(record, own):
     return own[0]["y"] / record["y"]
 
 
-def _over_threads(records):
+def _over_threads(records, colors):
     yield Heading("Over threads", 3)
     yield Picture(
         THREADS,
         "Lines: speed-up over the number of threads, beside the ideal one",
         "Speed-up over the number of threads; dashed, the ideal one.",
-        lambda path: draw_threads(path, records),
+        lambda path: draw_threads(path, records, colors),
     )
 
     def cell(record, own):
@@ -129,14 +130,14 @@ def _over_threads(records):
     yield pivot("Cost over threads, microseconds a row, and speed-up", records, "threads", cell)
 
 
-def _memory(records):
+def _memory(records, colors):
     yield Heading("Memory over classes", 3)
     yield Picture(
         MEMORY,
         "Lines: peak memory beyond the model and the size of the model over the number of classes, both axes logarithmic",
         "Peak memory beyond the model and the rows, over the number of classes; dotted, the model's own size with the "
         "optimiser's state.",
-        lambda path: draw_memory(path, records),
+        lambda path: draw_memory(path, records, colors),
     )
 
     def cell(record, own):
@@ -149,24 +150,30 @@ def _memory(records):
 # -- pictures --
 
 
-def draw_cost(path, records, what):
+def _colors(records):
+    return style.colors(list(by_series(records)), is_ours)
+
+
+def draw_cost(path, records, colors):
     tasks = [task for task in TASKS if of_task(records, task)]
     with style.panels(path, len(tasks)) as (_, panels):
         ends = []
         for axes, task in zip(panels, tasks, strict=True):
             own = of_task(records, task)
-            ends.append(_lines(axes, own, lambda r, _: r["y"]))
+            ends.append(_lines(axes, own, colors, lambda r, _: r["y"]))
             for series, points in by_series(own).items():
                 xs, low, high = ([r[key] for r in points] for key in ("x", "low", "high"))
-                color = _colors(own)[series]
-                axes.fill_between(xs, low, high, color=color, alpha=0.2, linewidth=0)
-            _logarithmic(axes, what, f"{task}: µs a row")
+                axes.fill_between(xs, low, high, color=colors[series], alpha=0.2, linewidth=0)
+            _logarithmic(axes, "classes", f"{task}: µs a row")
         style.label_ends(panels, ends)
 
 
-def draw_negatives(path, records):
+def draw_negatives(path, records, colors):
     with style.panels(path, 2) as (_, panels):
-        ends = [_lines(panels[0], records, lambda r, _: r["y"]), _lines(panels[1], records, lambda r, _: r["nll"])]
+        ends = [
+            _lines(panels[0], records, colors, lambda r, _: r["y"]),
+            _lines(panels[1], records, colors, lambda r, _: r["nll"]),
+        ]
         _logarithmic(panels[0], "classes in a step beside the true one", "training: µs a row")
         panels[1].set_xscale("log")
         style.plain_numbers(panels[1].xaxis)
@@ -175,37 +182,33 @@ def draw_negatives(path, records):
         style.label_ends(panels, ends)
 
 
-def draw_threads(path, records):
+def draw_threads(path, records, colors):
     with style.panels(path, 1) as (_, panels):
         axes = panels[0]
         places = sorted({r["x"] for r in records})
         axes.plot(places, [x / places[0] for x in places], color=style.INK, linestyle="--", linewidth=1, zorder=1)
-        ends = _lines(axes, records, speed_up)
+        ends = _lines(axes, records, colors, speed_up)
         axes.set_xticks(places)
         axes.set_xlabel("threads")
         axes.set_title("speed-up (dashed: ideal)")
         style.label_ends(panels, [[*ends, ("ideal", places[-1], places[-1] / places[0], style.INK, False)]])
 
 
-def draw_memory(path, records):
+def draw_memory(path, records, colors):
     with style.panels(path, 1, width=7) as (_, panels):
-        ends = _lines(panels[0], records, lambda r, _: r["y"] / MIB)
+        ends = _lines(panels[0], records, colors, lambda r, _: r["y"] / MIB)
         for series, points in by_series(records).items():
             xs, sizes = [r["x"] for r in points], [r["model_bytes"] / MIB for r in points]
-            panels[0].plot(xs, sizes, color=_colors(records)[series], linestyle=":", linewidth=1.2)
+            panels[0].plot(xs, sizes, color=colors[series], linestyle=":", linewidth=1.2)
         _logarithmic(panels[0], "classes", "peak beyond the model, MiB (dotted: the model)")
         style.label_ends(panels, [ends])
 
 
-def _colors(records):
-    return style.colors(list(by_series(records)), is_ours)
-
-
-def _lines(axes, records, y):
+def _lines(axes, records, colors, y):
     """A line a series of y(record, its series); returns their ends for the labels."""
     ends = []
     for series, own in by_series(records).items():
-        color, values = _colors(records)[series], [y(r, own) for r in own]
+        color, values = colors[series], [y(r, own) for r in own]
         ours = is_ours(series)
         axes.plot([r["x"] for r in own], values, color=color, marker="o", linestyle="-" if ours else "--")
         ends.append((series, own[-1]["x"], values[-1], color, ours))

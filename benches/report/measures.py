@@ -13,11 +13,11 @@ def is_ours(system):
 
 
 def number(value):
-    """Three digits or so."""
+    """Three digits, or all before the point."""
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "∞" if value > 0 else "-∞"
     size = abs(value)
-    return f"{value:,.0f}" if size >= 99.5 else f"{value:.1f}" if size >= 9.95 else f"{value:.3g}"
+    return f"{value:,.0f}" if size >= 99.5 else f"{value:.1f}" if size >= 9.95 else f"{value:#.3g}"
 
 
 def percent(value):
@@ -146,7 +146,7 @@ _REASONS = {"missing": "not installed"}
 def complaint_of(run, limit_seconds):
     """Status and reason, as in "missing: not installed" and "too slow: > 120 s"."""
     status = run["status"]
-    default = f"> {number(limit_seconds)} s" if status == "too slow" and limit_seconds else _REASONS.get(status, "")
+    default = f"> {limit_seconds:g} s" if status == "too slow" and limit_seconds else _REASONS.get(status, "")
     reason = (run.get("reason") or "").strip() or default
     return f"{_WORDS.get(status, status)}: {reason}" if reason else _WORDS.get(status, status)
 

@@ -4,7 +4,7 @@ import re
 
 from . import comparison, style
 from .document import Bullets, Cell, Heading, Paragraph, Picture, Table, prose, small, strong
-from .measures import MEASURES, NLL, P_AT_1, TRAINING, is_ours, number, outcomes, over_budgets
+from .measures import MEASURES, NLL, P_AT_1, TRAINING, is_ours, outcomes, over_budgets
 
 NOTE = (
     "Every system trains in a process of its own, with its documented best settings for the size of the problem, and "
@@ -44,9 +44,9 @@ def section(quality):
 def _options(options):
     told = [f"{options['repetitions']} repetitions", f"{options['n_threads']} threads"]
     if options.get("limit_seconds"):
-        told.append(f"at most {number(options['limit_seconds'])} s a run")
+        told.append(f"at most {options['limit_seconds']:g} s a run")
     if options.get("max_bytes"):
-        told.append(f"at most {number(options['max_bytes'] / 2**30)} GiB of memory")
+        told.append(f"at most {options['max_bytes'] / 2**30:.3g} GiB of memory")
     if options.get("quick"):
         told.append("a quick run on smaller problems")
     return f"Measured with: {', '.join(told)}."
@@ -57,7 +57,7 @@ def _problem(quality, problem):
     yield Heading(problem["title"], 3)
     yield Paragraph(
         f"{problem['n_classes']:,} classes, {problem['n_features']:,} features, {problem['n_train']:,} training rows with "
-        f"{number(problem['entries_a_row'])} entries and {number(problem['labels_a_row'])} labels each, "
+        f"{problem['entries_a_row']:.3g} entries and {problem['labels_a_row']:.3g} labels each (means), "
         f"{problem['n_test']:,} test rows."
     )
     yield table(f"Systems on {problem['title']}, the most accurate first", found)
@@ -77,7 +77,7 @@ def table(caption, found):
         bests[measure] = measure.write(measure.best(medians)) if len(medians) > 1 else None
     rows = []
     for outcome in found:
-        name = strong(outcome.system) if outcome.is_ours else outcome.system
+        name = outcome.system
         if not outcome.spreads:
             rows.append([name, Cell(outcome.complaint, width=len(MEASURES))])
             continue
@@ -100,7 +100,9 @@ def _cell(outcome, measure, best):
 def _systems(systems):
     rows = []
     for s in systems:
-        versions = ", ".join(f"{name} {version}" for name, version in s["versions"].items()) or "not installed"
+        versions = (
+            ", ".join(f"{name} {version}" for name, version in s["versions"].items()) or "unknown: it did not run"
+        )
         threads = "one, whatever it is told" if s["one_thread"] else "as told"
         rows.append([s["name"], versions, s["settings"] or "defaults", threads])
     return Table("What was run", ["system", "versions", "settings", "threads of training"], rows)

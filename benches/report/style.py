@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 INK, PAPER = "#1c1c22", "#fffffe"  # nothing else in a picture has these colours
 # Of middle lightness, to be read on light and on dark paper.
-SHADES_OF_OURS = ("#1f6feb", "#4f8ff7", "#0aa2c0", "#7a6ff0", "#3d7ea6", "#5aa9e6")
+SHADES_OF_OURS = ("#1f6feb", "#0aa2c0", "#7a6ff0", "#3d7ea6", "#5aa9e6", "#a25be0")
 SHADES_OF_PEERS = ("#d9822b", "#2f9e5b", "#c2487d", "#a3762f", "#7d8f2a", "#c0504d", "#8a63b8", "#6b8794")
 _SETTINGS = {
     "svg.fonttype": "none",  # text stays text
@@ -36,6 +36,7 @@ _SETTINGS = {
     "lines.markersize": 4,
     **{name: INK for name in ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")},
 }
+_LEADER = {"arrowstyle": "-", "alpha": 0.5, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 3, "relpos": (0, 0.5)}
 
 
 @contextmanager
@@ -51,7 +52,7 @@ def settings():
 
 
 @contextmanager
-def panels(path, n, width=5.9, height=3.8):
+def panels(path, n, width=6.4, height=3.8):
     """So many axes side by side, saved as path.svg and path.png."""
     with settings():
         figure, axes = plt.subplots(1, n, figsize=(width * n, height), layout="constrained", squeeze=False)
@@ -116,7 +117,7 @@ def label_ends(panels, ends, size=7.5):
                 fontsize=size,
                 color=color,
                 fontweight="bold" if bold else "normal",
-                arrowprops={"arrowstyle": "-", "color": color, "alpha": 0.45, "linewidth": 0.7, "shrinkB": 3},
+                arrowprops=_LEADER | {"color": color},
             )
 
 

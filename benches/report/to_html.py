@@ -81,5 +81,7 @@ def inlined(svg, name, alt):
     svg = re.sub(r'href="#', f'href="#{name}-', svg)
     svg = svg.replace("url(#", f"url(#{name}-").replace(INK, "currentColor").replace(PAPER, "none")
     head, rest = svg.split(">", 1)
+    width = 1.4 * float(re.search(r'viewBox="\S+ \S+ (\S+)', head)[1])  # letters as large as the page's small ones
     head = re.sub(r'\s(width|height|xmlns(:\w+)?|version)="[^"]*"', "", head)
-    return f'{head} role="img" aria-labelledby="{name}-alt"><title id="{name}-alt">{escape(alt)}</title>{rest}'
+    head += f' style="max-width: {width:.0f}px" role="img" aria-labelledby="{name}-alt"'
+    return f'{head}><title id="{name}-alt">{escape(alt)}</title>{rest}'
