@@ -1,4 +1,4 @@
-// A click on a column's head sorts its table: numbers by data-value, other cells by their text, rows without a cell there last.
+// A click on a column's head sorts its table: numbers by data-value, then other cells by their text, then rows without any.
 function place(row, column) {
   let at = 0;
   for (const cell of row.cells) {
@@ -7,11 +7,12 @@ function place(row, column) {
   }
   return null;
 }
-function compare(a, b) {
-  const [x, y] = [a.dataset.value, b.dataset.value];
-  if (x !== undefined && y !== undefined) return x - y;
-  if ((x === undefined) !== (y === undefined)) return x === undefined ? 1 : -1;
-  return a.textContent.localeCompare(b.textContent, undefined, { numeric: true });
+function compare(a, b, sign) {
+  const [x, y] = [a?.dataset.value, b?.dataset.value];
+  if (x !== undefined && y !== undefined) return sign * (Number(x) - Number(y) || 0);
+  if (x !== undefined || y !== undefined) return x === undefined ? 1 : -1;
+  if (!a || !b) return !a - !b;
+  return sign * a.textContent.localeCompare(b.textContent, undefined, { numeric: true });
 }
 for (const button of document.querySelectorAll("thead button")) {
   button.addEventListener("click", () => {
@@ -20,7 +21,7 @@ for (const button of document.querySelectorAll("thead button")) {
     for (const other of head.parentElement.cells) other.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", sign > 0 ? "ascending" : "descending");
     const rows = [...body.rows].map((row) => [row, place(row, column)]);
-    rows.sort(([, a], [, b]) => (a === null) - (b === null) || (a === null ? 0 : sign * compare(a, b)));
+    rows.sort(([, a], [, b]) => compare(a, b, sign));
     body.append(...rows.map(([row]) => row));
   });
 }

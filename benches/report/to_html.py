@@ -68,7 +68,8 @@ def _cell(cell, names_row):
     if cell.width > 1:
         attributes += f' colspan="{cell.width}" class="message"'
     if cell.value is not None:
-        attributes += f' data-value="{cell.value!r}"'
+        value = repr(float(cell.value)).replace("inf", "Infinity")
+        attributes += f' data-value="{value}"'
     tag = "th" if names_row else "td"
     return f"<{tag}{attributes}>{inline(cell.text)}</{tag}>"
 
