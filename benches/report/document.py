@@ -1,0 +1,88 @@
+"""What a report consists of, told once for all its forms: text, tables, pictures, as plain data.
+
+Text is a string or a list of strings and spans. Strings come from anywhere (reasons of failures, names): whoever renders them
+escapes them, and a line's end in them is a space.
+"""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Span:
+    """Text in a manner: "strong", "code", "small", or "break", which ends a line."""
+
+    manner: str
+    text: str = ""
+
+
+BREAK = Span("break")
+
+
+def strong(text):
+    return Span("strong", text)
+
+
+def small(text):
+    return Span("small", text)
+
+
+def prose(text):
+    """Our own sentences, with code between backticks."""
+    parts = text.split("`")
+    return [Span("code", part) if i % 2 else part for i, part in enumerate(parts) if part]
+
+
+def spans(text):
+    return [text] if isinstance(text, str | Span) else list(text)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table over `width` columns; `value` is what to sort by, where that is not the text."""
+
+    text: object
+    value: float | None = None
+    width: int = 1
+
+
+@dataclass(frozen=True)
+class Heading:
+    text: str
+    level: int = 2
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    text: object
+
+
+@dataclass(frozen=True)
+class Bullets:
+    items: list
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells, of which the first names the row; what is not a Cell is the text of one."""
+
+    caption: str
+    header: list
+    rows: list = field(default_factory=list)
+
+    def cells(self):
+        """Rows of Cells as wide as the header."""
+        for row in self.rows:
+            cells = [cell if isinstance(cell, Cell) else Cell(cell) for cell in row]
+            if sum(cell.width for cell in cells) != len(self.header):
+                raise ValueError(f"{self.caption}: a row does not fit the header: {row}")
+            yield cells
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Files `name`.svg and `name`.png in the report's folder, by the function `draw` of a path without suffix."""
+
+    name: str
+    alt: str
+    caption: str
+    draw: object
