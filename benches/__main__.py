@@ -107,7 +107,9 @@ def _curves(options):
 
 
 def _kernels(options):
-    from .kernels import CASES, report, table
+    from .kernels import CASES, table
+    from .report import kernels as tables
+    from .report import to_markdown
 
     for family in options.family or ():
         if family not in CASES:
@@ -115,8 +117,8 @@ def _kernels(options):
     path = _results_path(options, "kernels")
     results = table.measure_all(options, json.loads(path.read_text()) if path.exists() else {})
     _store(path, results)
-    for family, records in results["families"].items():
-        print(f"\n## {report.TITLES[family]}\n\n{report.table(records)}")
+    shown = [tables.table(family, records) for family, records in results["families"].items()]
+    print(to_markdown.markdown("Kernels", shown))
     return _report(options)
 
 
@@ -197,7 +199,7 @@ def _report(options):
     if not hasattr(options, "quick"):
         results["machine"] = json.loads(path.read_text())
     else:
-        results["machine"] = machine.describe()
+        results["machine"] = machine.machine()
         _store(path, results["machine"])
     report.write(results, options.output)
     print(f"written: {options.output / 'report.html'}, {options.output / 'RESULTS.md'}")

@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 import bench_results
 import pytest
 
-from benches import report
-from benches.report import comparison, measures, quality, style, to_html, to_markdown
-from benches.report.document import BREAK, Bullets, Cell, Heading, Paragraph, Table, prose, strong
+from fastsoftmax.benches import report
+from fastsoftmax.benches.report import comparison, measures, quality, style, to_html, to_markdown
+from fastsoftmax.benches.report.document import BREAK, Bullets, Cell, Heading, Paragraph, Table, prose, strong
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 PICTURES = {
@@ -121,7 +121,7 @@ def test_references_of_inlined_pictures_are_there(html, page):
 
 
 def test_inlined_pictures_take_the_colours_of_the_page(html, folder):
-    assert style.INK in (folder / "speedups.svg").read_text()
+    assert style.INK in (folder / "pictures" / "speedups.svg").read_text()
     assert style.INK not in html and style.PAPER not in html
     assert "currentColor" in html and "prefers-color-scheme: dark" in html
 
@@ -133,6 +133,7 @@ def test_data_cannot_break_the_page(html, page):
 
 
 def test_pictures(folder):
+    folder = folder / "pictures"
     assert {path.stem for path in folder.glob("*.svg")} == {path.stem for path in folder.glob("*.png")} == PICTURES
     for name in PICTURES:
         ElementTree.parse(folder / f"{name}.svg")
@@ -223,7 +224,7 @@ def test_report_of_nothing(tmp_path):
     report.write({"machine": [("CPU", "one")], "quality": None, "curves": None, "kernels": None}, tmp_path / "new")
     assert (tmp_path / "new" / "RESULTS.md").read_text().count("Not measured in this run.") == 3
     Page((tmp_path / "new" / "report.html").read_text())
-    assert not list((tmp_path / "new").glob("*.png"))
+    assert not list((tmp_path / "new" / "pictures").glob("*.png"))
 
 
 def test_asked_figures_that_were_not_reached():

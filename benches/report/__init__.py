@@ -14,7 +14,7 @@ SECTIONS = (  # key of the results, section, what it is called where it was not 
 
 
 def write(results, folder):
-    """Writes report.html, RESULTS.md and the pictures (.svg and .png) of results to `folder`.
+    """Writes report.html, RESULTS.md and pictures/ (.svg and .png) of results to `folder`.
 
     Parameters
     ----------
@@ -25,11 +25,11 @@ def write(results, folder):
     folder : path
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "pictures").mkdir(parents=True, exist_ok=True)
     blocks = list(parts(results))
     for block in blocks:
         if isinstance(block, Picture):
-            block.draw(folder / block.name)
+            block.draw(folder / block.file)
     (folder / "RESULTS.md").write_text(to_markdown.markdown(TITLE, blocks), encoding="utf-8")
     (folder / "report.html").write_text(to_html.page(TITLE, blocks, folder), encoding="utf-8")
 

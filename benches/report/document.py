@@ -80,9 +80,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """Files `name`.svg and `name`.png in the report's folder, by the function `draw` of a path without suffix."""
+    """Files `name`.svg and `name`.png in the report's folder of pictures, by the function `draw` of a path without suffix."""
 
     name: str
     alt: str
     caption: str
     draw: object
+
+    @property
+    def file(self):
+        """Path below the report's folder, without suffix."""
+        return f"pictures/{self.name}"

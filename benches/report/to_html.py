@@ -48,7 +48,7 @@ def _render(block, anchors, folder):
         case Table():
             return _table(block)
         case Picture():
-            svg = inlined((folder / f"{block.name}.svg").read_text(), block.name, block.alt)
+            svg = inlined((folder / f"{block.file}.svg").read_text(), block.name, block.alt)
             return f"<figure>{svg}<figcaption>{inline(block.caption)}</figcaption></figure>"
     raise TypeError(f"no part of a report: {block!r}")
 
