@@ -27,7 +27,8 @@ def measure(quick, progress, left_out):
             for series in _fitting(n_classes, our_series, torch_series, QUICK_BYTES if quick else MAX_BYTES, left_out):
                 calls[series] = _call(series, n_classes, models, classes)
                 calls[series]()
-            rounds = timing.interleaved(calls, QUICK_BUDGET if quick else BUDGET, pause=timing.BLAS_PAUSE)
+            pause = timing.BLAS_PAUSE if torchs.INSTALLED else timing.PAUSE
+            rounds = timing.interleaved(calls, QUICK_BUDGET if quick else BUDGET, pause=pause)
             for series, seconds in rounds.items():
                 records.append(of_seconds(series, task, n_classes, seconds, problem.BATCH_SIZE))
                 progress(line(records[-1], "classes"))
