@@ -3,7 +3,8 @@
 `measure(quick, progress)` returns plain numbers that JSON can hold:
 
     {"cost_over_classes": records, "cost_over_negatives": records, "cost_over_threads": records,
-     "memory_over_classes": records, "left_out": records, "problem": the sizes that all points share}
+     "memory_over_classes": records, "left_out": records, "problem": the sizes that all points share,
+     "machine_rates": products, copies and the smallest step, at the same time: `rates`}
 
 A record is a point of a series:
 
@@ -30,7 +31,7 @@ What takes more than 8 GiB (quick: 1) is left out. Rows have `problem.N_ENTRIES`
 `python -m benches.curves [--quick] [--output curves.json] [--figure FOLDER]` runs it by itself.
 """
 
-from . import classes, memory, negatives, problem, threads
+from . import classes, memory, negatives, problem, rates, threads
 
 __all__ = ["measure"]
 
@@ -39,6 +40,7 @@ def measure(quick=False, progress=print, n_threads_list=None):
     """All curves; `progress` is told of each point, in a line of text. n_threads_list : of cost_over_threads, or None."""
     left_out = []
     return {
+        "machine_rates": rates.measure(),
         "cost_over_classes": classes.measure(quick, progress, left_out),
         "cost_over_negatives": negatives.measure(quick, progress),
         "cost_over_threads": threads.measure(quick, progress, n_threads_list),
