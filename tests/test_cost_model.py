@@ -254,6 +254,20 @@ def test_the_command_writes_all_tables(tmp_path):
     assert "torch" not in text and all(f"| {name} | 10^3 |" in text for name in [*check.WORK, *check.PEAKS])
 
 
+def test_the_command_fills_in_a_document(tmp_path, capsys):
+    path = tmp_path / "document.md"
+    path.write_text("before\n<!-- tables: begin -->\nold\n<!-- tables: end -->\nafter\n")
+    for _ in range(2):
+        cost_model.main(["--document", str(path)])
+        text = path.read_text()
+        assert text.startswith("before\n<!-- tables: begin -->\n## 10^8 classes on 64 machines\n")
+        assert text.endswith("<!-- tables: end -->\nafter\n") and "old" not in text and text.count("## ") == 1
+    path.write_text("no marks")
+    with pytest.raises(SystemExit):
+        cost_model.main(["--document", str(path)])
+    assert "has no <!-- tables" in capsys.readouterr().err
+
+
 def test_results_of_something_else_are_an_error(tmp_path, capsys):
     for content in ("[1, 2]", "{}", "no JSON"):
         (tmp_path / "curves.json").write_text(content)

@@ -8,6 +8,8 @@ from . import check, tables
 from . import machine as machines
 from .sizes import Sizes, checked
 
+BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
+
 
 def _integer(text):
     """1e8 as well as 100000000."""
@@ -23,6 +25,9 @@ def _parser():
         "--curves", type=Path, help="results of the measured curves, JSON: what the model is checked against"
     )
     parser.add_argument("--output", type=Path, help="write the Markdown there instead of printing it")
+    parser.add_argument(
+        "--document", type=Path, help="write it between the marks of this document, as of docs/cost_model.md"
+    )
     problem = parser.add_argument_group("the large problem")
     problem.add_argument("--classes", type=_integer, default=10**8)
     problem.add_argument("--machines", type=_integer, default=64)
@@ -48,12 +53,23 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         text = markdown(options)
-    except (ValueError, OSError) as error:  # of the user's numbers and file
+        if options.document:
+            options.document.write_text(inserted(options.document.read_text(), text))
+        if options.output:
+            options.output.write_text(text)
+    except (ValueError, OSError) as error:  # of the user's numbers and files
         parser.error(str(error))
-    if options.output:
-        options.output.write_text(text)
-    else:
+    if not (options.output or options.document):
         print(text, end="")
+
+
+def inserted(document, text):
+    """`document` with `text` between its marks."""
+    before, begin, rest = document.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"the document has no {BEGIN} ... {END}")
+    return f"{before}{BEGIN}\n{text}{END}{after}"
 
 
 def markdown(o):

@@ -8,12 +8,15 @@ from . import ours, problem
 
 
 def peak_bytes(series, n_classes):
-    """Of two steps, or one prediction, with all that they need beside the model, the rows and the classes' counts."""
+    """Of a step or a prediction, with all that it needs beside the model, the rows and the classes' counts.
+
+    Sampled softmax steps twice: other candidates.
+    """
     model, classes = ours.MODELS[series](n_classes), problem.classes(n_classes)
     _warm_up(series)
     with Peak() as peak:
         call = ours.call(series, model, classes)
-        for _ in range(1 if ours.is_prediction(series) else 2):
+        for _ in range(2 if series == ours.SAMPLED else 1):
             call()
     return peak.beyond(None), problem.model_bytes(model)
 
