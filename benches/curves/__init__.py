@@ -26,8 +26,8 @@ memory, whose points each have a process of their own.
 - **torch, full softmax**: EmbeddingBag, Linear, cross_entropy, fused Adagrad. **torch, sampled softmax**: the same
   negatives by hand, embeddings with sparse gradients, Adagrad. **torch, top 20**: matrix product, topk, logsumexp.
 
-What takes more than 8 GiB (quick: 1) is left out; calls of more than 5 s are measured once. Rows have `problem.N_ENTRIES` Zipf-distributed features, batches
-`problem.BATCH_SIZE` rows.
+What takes more than 8 GiB (quick: 1) is left out; calls of more than 5 s are measured once. Rows have
+`problem.N_ENTRIES` Zipf-distributed features, batches `problem.BATCH_SIZE` rows.
 `python -m benches.curves [--quick] [--output curves.json] [--figure FOLDER]` runs it by itself.
 """
 
