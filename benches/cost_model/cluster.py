@@ -24,6 +24,7 @@ FULL, SAMPLED, SUPPORT, TOP = "full softmax", "sampled softmax", "exact on the s
 WAYS = (FULL, SAMPLED, SUPPORT, TOP)
 ROW_STATS = 4 + 8 + 4  # bytes of a row's maximum, sum of exponentials and target's logit
 ENTRY, LABEL, CANDIDATE = 8, 8, 8 + 4  # bytes of a CSR entry, a label, and a class id with its logit
+WEIGHT_BYTES = {"float32": 4} | memory.STORAGE_BYTES
 MAX_BATCH = 1 << 24
 
 
@@ -138,3 +139,9 @@ def least_batch(way, s, n_machines, machine):
             return batch
         batch *= 2
     return None
+
+
+def row_seconds(s, n_machines, machine, storage):
+    """Until the best classes of a single row are there, from class weights in float32 or in few bits."""
+    e = estimate(TOP, s._replace(batch=1, itemsize=WEIGHT_BYTES[storage]), n_machines, machine)
+    return e.compute + e.network

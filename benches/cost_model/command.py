@@ -131,7 +131,11 @@ Each machine: {tables.machine_line(machine)}, {tables.number(machine.ram / 2**30
 
 {tables.cluster_time(s, n_machines, machine)}
 
-The same on one machine, without a network:
+{tables.cluster_batches(s, n_machines, machine)}
+
+{tables.row_latency(s, n_machines, machine)}
+
+On one machine, without a network:
 
 {tables.cluster_time(s, 1, machine)}
 

@@ -5,6 +5,7 @@ import math
 from . import cluster, memory, work
 
 SHARDS = (1, 8, 64)
+BATCHES = (256, 1024, 4096, 16_384, 65_536)
 
 
 def table(head, rows):
@@ -128,6 +129,24 @@ def cluster_time(s, n_machines, machine):
         row = [way, number(flops), duration(e.compute), size(e.received / s.batch), duration(e.network)]
         rows.append([*row, number(e.rows_per_second), e.bound, least])
     return table(head, rows)
+
+
+def cluster_batches(s, n_machines, machine):
+    """Rows a second over the size of the batch."""
+    rows = []
+    for way in cluster.WAYS:
+        estimates = [cluster.estimate(way, s._replace(batch=batch), n_machines, machine) for batch in BATCHES]
+        rows.append([way, *(f"{number(e.rows_per_second)}, {e.bound}" for e in estimates)])
+    return table(["rows/s, bound by", *(f"batch {batch:,}" for batch in BATCHES)], rows)
+
+
+def row_latency(s, n_machines, machine):
+    counts = sorted({*SHARDS, n_machines})
+    rows = [
+        [storage, *(duration(cluster.row_seconds(s, n, machine, storage)) for n in counts)]
+        for storage in ("float32", "bfloat16", "int8")
+    ]
+    return table([f"top {s.top_k} of a single row", *(f"{n} machine{'s' * (n > 1)}" for n in counts)], rows)
 
 
 def cluster_traffic(s, n_machines):
