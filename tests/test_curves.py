@@ -8,7 +8,7 @@ import pytest
 from scipy import sparse
 
 from benches import curves
-from benches.curves import classes, memory, negatives, ours, problem, record, threads, torchs
+from benches.curves import classes, memory, negatives, ours, problem, rates, record, threads, torchs
 
 KEYS = {"series", "task", "x", "y", "low", "high", "unit", "rounds"}
 
@@ -103,6 +103,12 @@ def test_records_as_text():
     assert "1,000 classes" in record.line(r, "classes") and "20.0 µs" in record.line(r, "classes")
 
 
+def test_rates_are_the_best_of_several():
+    first = {"flops_per_second": 1.0, "smallest_step_seconds": 1.0, "available_bytes": None}
+    best = rates.best(first, {"flops_per_second": 2.0, "smallest_step_seconds": 2.0, "available_bytes": None})
+    assert best == {"flops_per_second": 2.0, "smallest_step_seconds": 1.0, "available_bytes": None}
+
+
 def test_the_figure(tmp_path):
     pytest.importorskip("matplotlib")
     from benches.curves.figure import draw
@@ -115,7 +121,7 @@ def test_the_figure(tmp_path):
 def test_the_whole_is_json(small, monkeypatch):
     monkeypatch.setattr(negatives, "measure", lambda quick, progress: [])
     monkeypatch.setattr(memory, "SERIES", ())
-    monkeypatch.setattr(curves.rates, "measure", dict)
+    monkeypatch.setattr(curves.rates, "measure", lambda: {"cores": 2, "smallest_step_seconds": 1.0})
     result = curves.measure(True, lambda line: None, [1])
     assert set(json.loads(json.dumps(result))) >= {
         "cost_over_classes", "cost_over_negatives", "cost_over_threads", "memory_over_classes",

@@ -4,7 +4,7 @@
 
     {"cost_over_classes": records, "cost_over_negatives": records, "cost_over_threads": records,
      "memory_over_classes": records, "left_out": records, "problem": the sizes that all points share,
-     "machine_rates": products, copies and the smallest step, at the same time: `rates`}
+     "machine_rates": products, copies and the smallest step, the best of before and after: `rates`}
 
 A record is a point of a series:
 
@@ -38,13 +38,12 @@ __all__ = ["measure"]
 
 def measure(quick=False, progress=print, n_threads_list=None):
     """All curves; `progress` is told of each point, in a line of text. n_threads_list : of cost_over_threads, or None."""
-    left_out = []
-    return {
-        "machine_rates": rates.measure(),
+    left_out, before = [], rates.measure()
+    curves = {
         "cost_over_classes": classes.measure(quick, progress, left_out),
         "cost_over_negatives": negatives.measure(quick, progress),
         "cost_over_threads": threads.measure(quick, progress, n_threads_list),
         "memory_over_classes": memory.measure(quick, progress, left_out),
-        "left_out": left_out,
-        "problem": problem.summary(),
     }
+    machine_rates = rates.best(before, rates.measure())
+    return curves | {"left_out": left_out, "problem": problem.summary(), "machine_rates": machine_rates}
