@@ -1,0 +1,30 @@
+"""One point of memory_over_classes: `python -m benches.curves.memory_point SERIES N_CLASSES` prints two numbers as JSON."""
+
+import json
+import sys
+
+from ..quality.worker.memory import Peak
+from . import ours, problem
+
+
+def peak_bytes(series, n_classes):
+    """Of a step or a prediction, with all that it needs beside the model, the rows and the classes' counts.
+
+    Sampled softmax steps twice: other candidates.
+    """
+    model, classes = ours.MODELS[series](n_classes), problem.classes(n_classes)
+    _warm_up(series)
+    with Peak() as peak:
+        call = ours.call(series, model, classes)
+        for _ in range(2 if series == ours.SAMPLED else 1):
+            call()
+    return peak.beyond(None), problem.model_bytes(model)
+
+
+def _warm_up(series):
+    """On a small model: threads, the rows, and code that is loaded when it is first used."""
+    ours.call(series, ours.MODELS[series](1000), problem.classes(1000))()
+
+
+if __name__ == "__main__":
+    print(json.dumps(peak_bytes(sys.argv[1], int(sys.argv[2]))))

@@ -1,0 +1,98 @@
+"""The problem whose size the curves vary: Zipf-distributed sparse rows and classes, and models ready to be stepped.
+
+All numbers of a model are written before anything is timed: pages that nobody has touched cost nothing to read.
+"""
+
+from functools import lru_cache
+from types import SimpleNamespace
+
+import numpy as np
+
+from fastsoftmax._model import Model, Pattern
+
+from ..kernels.problems import zipf_rows
+
+N_ROWS, N_FEATURES, N_ENTRIES, HIDDEN_SIZE, BATCH_SIZE = 8192, 50_000, 15, 128, 256
+N_NEGATIVES, CLASSES_PER_FEATURE, TOP_K = 1024, 50, 20
+LEARNING_RATE, INITIAL_STATE = 1e-3, 1e-10  # steps so small that repeating them leaves the problem as it is
+BLOCK_ROWS = 9973  # of random class weights, repeated: a prime, so that few repeats share a tile
+
+
+def summary():
+    """What reports say of it."""
+    return {
+        "n_features": N_FEATURES,
+        "entries_a_row": N_ENTRIES,
+        "hidden_size": HIDDEN_SIZE,
+        "batch_size": BATCH_SIZE,
+        "n_negatives": N_NEGATIVES,
+        "classes_per_feature": CLASSES_PER_FEATURE,
+        "top_k": TOP_K,
+    }
+
+
+@lru_cache(maxsize=1)
+def rows():
+    return zipf_rows(np.random.default_rng(0), N_ROWS, N_FEATURES, N_ENTRIES, "f")
+
+
+def classes(n_classes):
+    """Counts of Zipf's law, classes numbered at random, and a class for each row."""
+    rng = np.random.default_rng(1)
+    counts = 1e9 / (1 + rng.permutation(n_classes))
+    cumulative = np.cumsum(counts)
+    target = np.searchsorted(cumulative, rng.random(N_ROWS) * cumulative[-1])
+    return SimpleNamespace(counts=counts, target=target)
+
+
+def batches():
+    """Rows of one batch after the other, again and again."""
+    while True:
+        for start in range(0, N_ROWS, BATCH_SIZE):
+            yield np.arange(start, start + BATCH_SIZE)
+
+
+def _filled(a, block):
+    """`a`, with `block` written to it as often as it goes."""
+    for start in range(0, len(a), len(block)):
+        a[start : start + len(block)] = block[: len(a) - start]
+    return a
+
+
+def _states(shapes):
+    return {name: np.full(shape, INITIAL_STATE, "f") for name, shape in shapes.items()}
+
+
+def low_rank(n_classes):
+    rng = np.random.default_rng(2)
+    E = 0.2 * rng.standard_normal((N_FEATURES, HIDDEN_SIZE), dtype=np.float32)
+    block = 0.2 * rng.standard_normal((BLOCK_ROWS, HIDDEN_SIZE), dtype=np.float32)
+    V = _filled(np.empty((n_classes, HIDDEN_SIZE), "f"), block)
+    state = _states({"E": N_FEATURES, "V": n_classes, "bias": n_classes})
+    return Model(E=E, V=V, bias=np.full(n_classes, 0.0, "f"), state=state)
+
+
+def support(n_classes):
+    """Each feature has CLASSES_PER_FEATURE classes, anywhere."""
+    rng, per = np.random.default_rng(3), CLASSES_PER_FEATURE
+    stretch = n_classes // per
+    class_ids = np.arange(per, dtype=np.int32) * stretch + rng.integers(0, stretch, (N_FEATURES, per), dtype=np.int32)
+    pattern = Pattern(np.arange(N_FEATURES + 1, dtype=np.int32) * per, class_ids.ravel())
+    W = 0.1 * rng.standard_normal(class_ids.size, dtype=np.float32)
+    bias = rng.standard_normal(n_classes, dtype=np.float32)
+    return Model(W=W, bias=bias, state=_states({"W": class_ids.size}), pattern=pattern)
+
+
+def linear(n_classes):
+    """Feature-major, as SoftmaxClassifier has it for sparse rows."""
+    rng = np.random.default_rng(4)
+    block = 0.1 * rng.standard_normal((97, n_classes), dtype=np.float32)
+    W = _filled(np.empty((N_FEATURES, n_classes), "f"), block).T
+    state = _states({"bias": n_classes}) | {"W": np.full((N_FEATURES, n_classes), INITIAL_STATE, "f").T}
+    return Model(W=W, bias=np.full(n_classes, 0.0, "f"), state=state)
+
+
+def model_bytes(model):
+    """Of parameters, the optimiser's state and the pattern of a sparse term."""
+    n_bytes = sum(a.nbytes for a in model.arrays().values())
+    return n_bytes + (0 if model.pattern is None else sum(a.nbytes for a in model.pattern))

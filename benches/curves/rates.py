@@ -1,0 +1,54 @@
+"""What the machine gives at the time of the curves: rates that the cost model divides by."""
+
+import statistics
+import time
+
+import numpy as np
+from scipy import sparse
+
+from fastsoftmax import _memory, _threads
+from fastsoftmax._model import Model
+from fastsoftmax._part import FullSoftmax, Part
+from fastsoftmax._runner import Runner
+from fastsoftmax.optimizers import Adagrad
+
+from ..kernels import limits, timing
+
+SIDE = 2048  # of the matrices
+
+
+def measure(budget=2.0):
+    """Products by NumPy's or torch's GEMM, whichever is faster, a copy (read and write counted), the smallest step."""
+    n_threads = _threads.resolve(None)
+    a, A, B = np.ones(1 << 26, "f"), np.ones((SIDE, SIDE), "f"), np.ones((SIDE, SIDE), "f")
+    calls = {"copy": limits.copy(a), "gemm": limits.products(A, B)}
+    for call in calls.values():
+        call()
+    fastest = {name: min(s) for name, s in timing.interleaved(calls, budget, pause=timing.BLAS_PAUSE).items()}
+    return {
+        "cores": n_threads,
+        "flops_per_second": 2 * SIDE**3 / fastest["gemm"],
+        "bytes_per_second": 2 * a.nbytes / fastest["copy"],
+        "available_bytes": _memory.available(),
+        "smallest_step_seconds": _smallest_step(n_threads),
+    }
+
+
+def best(*measured):
+    """Of several measurements: what else the machine did meanwhile can only have made it slower."""
+    values = {name: [m[name] for m in measured] for name in measured[0]}
+    choose = {name: min if name == "smallest_step_seconds" else max for name in values}
+    return {name: values[name][0] if None in values[name] else choose[name](values[name]) for name in values}
+
+
+def _smallest_step(n_threads, n_rows=256, repetitions=100):
+    """Seconds of a training step of two classes: what Python and NumPy take around the kernels."""
+    X, optimizer, rng = sparse.csr_matrix(np.ones((n_rows, 1), "f")), Adagrad(1e-3), np.random.default_rng(0)
+    model = Model.initialise(2, 1, 8, None, optimizer=optimizer, dense_input=False, rng=rng, dtype=np.dtype("f"))
+    part = Part(Runner(model, X, n_threads=n_threads), FullSoftmax(), optimizer)
+    rows, seconds = np.arange(n_rows), []
+    for _ in range(repetitions):
+        start = time.perf_counter()
+        part.step(rows, rows % 2, np.ones(n_rows), rng, 1.0)
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
