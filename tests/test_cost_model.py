@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from benches import cost_model
+from fastsoftmax.benches import cost_model
 from fastsoftmax import SoftmaxClassifier, samplers
 from fastsoftmax._checkpoint import Checkpoint
 from fastsoftmax._compact import CompactModel

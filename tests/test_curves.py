@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from benches import curves
-from benches.curves import classes, memory, negatives, ours, problem, rates, record, threads, torchs
+from fastsoftmax.benches import curves
+from fastsoftmax.benches.curves import classes, memory, negatives, ours, problem, rates, record, threads, torchs
 
 KEYS = {"series", "task", "x", "y", "low", "high", "unit", "rounds"}
 
@@ -107,15 +107,6 @@ def test_rates_are_the_best_of_several():
     first = {"flops_per_second": 1.0, "smallest_step_seconds": 1.0, "available_bytes": None}
     best = rates.best(first, {"flops_per_second": 2.0, "smallest_step_seconds": 2.0, "available_bytes": None})
     assert best == {"flops_per_second": 2.0, "smallest_step_seconds": 1.0, "available_bytes": None}
-
-
-def test_the_figure(tmp_path):
-    pytest.importorskip("matplotlib")
-    from benches.curves.figure import draw
-
-    points = [record.of_seconds(ours.FULL, record.TRAINING, n, [1e-3], 256) for n in (1000, 10_000)]
-    draw({"cost_over_classes": points, "problem": problem.summary()}, tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["cost_over_classes.png", "cost_over_classes.svg"]
 
 
 def test_the_whole_is_json(small, monkeypatch):

@@ -28,7 +28,7 @@ memory, whose points each have a process of their own.
 
 What takes more than 8 GiB (quick: 1) is left out; calls of more than 5 s are measured once. Rows have
 `problem.N_ENTRIES` Zipf-distributed features, batches `problem.BATCH_SIZE` rows.
-`python -m benches.curves [--quick] [--output curves.json] [--figure FOLDER]` runs it by itself.
+`fastsoftmax bench curves` runs it by itself.
 """
 
 from . import classes, memory, negatives, problem, rates, threads
