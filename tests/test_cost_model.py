@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from fastsoftmax.benches import cost_model
 from fastsoftmax import SoftmaxClassifier, samplers
 from fastsoftmax._checkpoint import Checkpoint
 from fastsoftmax._compact import CompactModel
 from fastsoftmax._model import Model, Pattern
+from fastsoftmax.benches import cost_model
 from fastsoftmax.optimizers import SGD, Adagrad
 
 check, cluster, machine = cost_model.check, cost_model.cluster, cost_model.machine

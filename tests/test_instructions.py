@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benches.instructions import RECORD, compare, kernels, main, measure
+from fastsoftmax.benches.instructions import RECORD, compare, kernels, main, measure
 
 DUMP = """\
 # callgrind format
