@@ -1,1 +1,187 @@
-SYSTEMS = ()
+"""fastText, supervised: its four losses, with the settings of its tutorial (https://fasttext.cc/docs/en/supervised-tutorial.html).
+
+A row's features are words, "f" and the feature's number; fastText knows no values of features, which are dropped. Of a row with
+several labels each step of softmax, hs and ns takes one at random; ova takes all.
+"""
+
+import heapq
+
+import numpy as np
+from scipy import sparse
+
+from .base import System, blocks
+
+LABEL = "__label__"
+# Multiply-adds of the scores alone. Scores and gradients took 2.2 ns a multiply-add of the scores on one thread of a 2-core
+# AVX-512 machine: 1e12 are half an hour.
+MAX_SCORES = 1e12
+
+
+class _FastText(System):
+    environment = "fasttext"
+    packages = ("fasttext",)
+    budgets, budget = (5, 10, 25), 25  # epochs; the tutorial's standard range is 5 to 50, and its best model has 25
+    loss, learning_rate, dim = "", 1.0, 100
+
+    @classmethod
+    def why_not(cls, problem):
+        if problem["kind"] == "dense":
+            return "it knows words but no values, and dense rows would all have the same words"
+        return ""
+
+    @classmethod
+    def _too_many_scores(cls, problem):
+        scores = float(problem["n_train"]) * problem["n_classes"] * cls.dim * cls.budget
+        return f"{scores:.0e} multiply-adds of scores in {cls.budget} epochs" if scores > MAX_SCORES else ""
+
+    def prepare(self):
+        train = self.problem.train
+        labels = [
+            " ".join(f"{LABEL}{label}" for label in train.labels[start:stop])
+            for start, stop in zip(train.label_starts[:-1], train.label_starts[1:], strict=True)
+        ]
+        self.text = self.folder / "train.txt"
+        with open(self.text, "w") as file:
+            file.writelines(f"{y} {x}\n" for y, x in zip(labels, _texts(train.X), strict=True) if y)
+
+    def fit(self):
+        """It reads its file of text and makes its dictionary here: there is no other way to give it data."""
+        import fasttext
+
+        self.model = fasttext.train_supervised(
+            input=str(self.text), loss=self.loss, lr=self.learning_rate, dim=self.dim, epoch=self.budget, minCount=1,
+            wordNgrams=1, bucket=0, thread=self.n_threads, seed=self.seed, verbose=0,
+        )  # fmt: skip
+
+    def prepare_predictions(self, X):
+        self.label_numbers = {label: int(label[len(LABEL) :]) for label in self.model.get_labels()}
+        return _texts(X)
+
+    def predict_topk(self, rows, k):
+        labels, proba = self.model.predict(rows, k)
+        # hs leaves out what is less probable than 1e-5, so that rows can differ in length
+        class_ids = np.full((len(rows), k), -1, np.int64)
+        for out, found in zip(class_ids, labels, strict=True):
+            out[: len(found)] = [self.label_numbers[label] for label in found]
+        if not self.is_distribution:
+            return class_ids, None
+        best = np.array([[p[0] if len(p) else 0.0] for p in proba])
+        return class_ids, np.minimum(best, 1.0)  # it adds 1e-5 to every probability
+
+    is_distribution = False
+
+    def save(self, path):
+        self.model.save_model(str(path))
+
+    def _hidden(self, X):
+        """The mean of the vectors of each row's words and of the end of the line, which is a word too."""
+        rows_of_words = np.full(X.shape[1], -1)
+        for row, word in enumerate(self.model.get_words()):
+            if word == "</s>":
+                end = row
+            else:
+                rows_of_words[int(word[1:])] = row
+        known = rows_of_words[X.indices] >= 0
+        starts = np.concatenate(([0], np.cumsum(known)))[X.indptr]
+        words = self.model.get_input_matrix()
+        ones = np.ones(starts[-1], np.float32)
+        counts = sparse.csr_matrix((ones, rows_of_words[X.indices[known]], starts), shape=(X.shape[0], len(words)))
+        return (counts @ words + words[end]) / (1 + np.diff(starts))[:, None]
+
+    def _places(self, class_ids):
+        """Where the classes stand among fastText's labels, which are sorted by their counts."""
+        labels, counts = self.model.get_labels(include_freq=True)
+        places = np.empty(self.problem.n_classes, np.int64)
+        places[[int(label[len(LABEL) :]) for label in labels]] = np.arange(len(labels))
+        return places[class_ids], counts
+
+
+class Softmax(_FastText):
+    name = "fastText softmax"
+    loss = "softmax"
+    is_distribution = True
+    settings = "loss softmax, lr 1.0, dim 100, epoch 25, wordNgrams 1, minCount 1; values of features dropped"
+
+    @classmethod
+    def why_not(cls, problem):
+        return super().why_not(problem) or cls._too_many_scores(problem)
+
+    def target_log_proba(self, X, class_ids):
+        """The product of its matrices in float64: `predict` adds 1e-5 to each probability."""
+        places, _ = self._places(class_ids)
+        hidden, output = self._hidden(X).astype(np.float64), self.model.get_output_matrix().astype(np.float64)
+        out = np.empty(len(class_ids))
+        for b in blocks(len(class_ids), len(output)):
+            logits = hidden[b] @ output.T
+            logits -= logits.max(axis=1, keepdims=True)
+            out[b] = logits[np.arange(len(logits)), places[b]] - np.log(np.exp(logits).sum(axis=1))
+        return out
+
+
+class HierarchicalSoftmax(_FastText):
+    name = "fastText hs"
+    loss, learning_rate = (
+        "hs",
+        0.5,
+    )  # of the range that the tutorial names, 0.1 to 1: at 19,424 classes P@1 0.17, at 1.0 0.09
+    is_distribution = True
+    settings = "loss hs, lr 0.5, dim 100, epoch 25, wordNgrams 1, minCount 1; values of features dropped"
+
+    def target_log_proba(self, X, class_ids):
+        """The product over the class's path in the Huffman tree: `predict` leaves out what is less probable than 1e-5."""
+        places, counts = self._places(class_ids)
+        hidden, output = self._hidden(X).astype(np.float64), self.model.get_output_matrix().astype(np.float64)
+        parents, is_right = _huffman_tree(counts)
+        root = len(parents) - 1
+        out, nodes = np.zeros(len(class_ids)), places.copy()
+        while np.any(nodes != root):
+            rows = np.flatnonzero(nodes != root)
+            at = nodes[rows]
+            scores = np.einsum("ij,ij->i", hidden[rows], output[parents[at] - len(counts)])
+            out[rows] -= np.logaddexp(0.0, np.where(is_right[at], -scores, scores))
+            nodes[rows] = parents[at]
+        return out
+
+
+class NegativeSampling(_FastText):
+    name = "fastText ns"
+    loss = "ns"
+    settings = "loss ns, neg 5, lr 1.0, dim 100, epoch 25, wordNgrams 1, minCount 1; values of features dropped"
+
+
+class OneVersusAll(_FastText):
+    name = "fastText ova"
+    # "It is a good idea to decrease the learning rate", says the tutorial, which takes 0.5 and 50 dimensions: that ended in
+    # its error "Encountered NaN" with 100 of them, and half of it is as good
+    loss, learning_rate, dim = "ova", 0.25, 50
+    settings = "loss one-vs-all, lr 0.25, dim 50, epoch 25, wordNgrams 1, minCount 1; values of features dropped"
+
+    @classmethod
+    def why_not(cls, problem):
+        return super().why_not(problem) or cls._too_many_scores(problem)
+
+
+def _texts(X):
+    words = [f"f{feature}" for feature in range(X.shape[1])]
+    ids, starts = X.indices.tolist(), X.indptr.tolist()
+    return [" ".join([words[i] for i in ids[a:b]]) for a, b in zip(starts[:-1], starts[1:], strict=True)]
+
+
+def _huffman_tree(counts):
+    """Parent of each node and whether it is the right child; leaves first, in falling counts; the last node is the root.
+
+    fastText joins the two of least count, leaf before inner node only where its count is smaller, later leaves first.
+    """
+    n = len(counts)
+    parents, is_right = np.full(2 * n - 1, -1), np.zeros(2 * n - 1, bool)
+    heap = [(int(count), 1, n - 1 - leaf, leaf) for leaf, count in enumerate(counts)]
+    heapq.heapify(heap)
+    for node in range(n, 2 * n - 1):
+        left, right = heapq.heappop(heap), heapq.heappop(heap)
+        parents[[left[-1], right[-1]]] = node
+        is_right[right[-1]] = True
+        heapq.heappush(heap, (left[0] + right[0], 0, node, node))
+    return parents, is_right
+
+
+SYSTEMS = (Softmax, HierarchicalSoftmax, NegativeSampling, OneVersusAll)
