@@ -1,7 +1,7 @@
 """The command ``fastsoftmax bench``; in a clone also ``python -m benches``."""
 
 import argparse
-import importlib
+import importlib.util
 import json
 import os
 import sys
@@ -21,6 +21,8 @@ def main(arguments=None, prog="python -m benches"):
     if not arguments or (arguments[0] not in commands and arguments[0] not in ("-h", "--help")):
         arguments.insert(0, DEFAULT)
     options = parser.parse_args(arguments)
+    if hasattr(options, "output") and importlib.util.find_spec("matplotlib") is None:  # before an hour of measuring
+        parser.error("the report needs matplotlib: pip install matplotlib")
     return options.run(options)
 
 
