@@ -70,9 +70,8 @@ def parse(dump):
             name = line.removeprefix(TRIGGER)
         elif line.startswith("ob="):
             object_file = line.removeprefix("ob=")
-        elif line.startswith(
-            "calls="
-        ):  # the line after it has what the called function took, which stands there as well
+        elif line.startswith("calls="):
+            # The line after it has what the called function took, which stands under that function as well.
             is_inclusive = True
         elif line.startswith("totals:"):
             total = int(line.split()[1])
@@ -112,7 +111,9 @@ def check_tools():
     if shutil.which("valgrind") is None:
         raise CannotCount("valgrind is not installed (Debian and Ubuntu: apt-get install valgrind)")
     if shutil.which(_compiler()[0]) is None:
-        raise CannotCount(f"the C compiler {_compiler()[0]!r} is not installed; the environment variable CC names another")
+        raise CannotCount(
+            f"the C compiler {_compiler()[0]!r} is not installed; the environment variable CC names another"
+        )
 
 
 def _compiler():
