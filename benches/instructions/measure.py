@@ -6,6 +6,7 @@ What Python, NumPy, BLAS and the C library execute is left out: it is not ours, 
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -69,9 +70,8 @@ def parse(dump):
             name = line.removeprefix(TRIGGER)
         elif line.startswith("ob="):
             object_file = line.removeprefix("ob=")
-        elif line.startswith(
-            "calls="
-        ):  # the line after it has what the called function took, which stands there as well
+        elif line.startswith("calls="):
+            # The line after it has what the called function took, which stands under that function as well.
             is_inclusive = True
         elif line.startswith("totals:"):
             total = int(line.split()[1])
@@ -110,19 +110,22 @@ def check_tools():
         raise CannotCount(f"the counts are of x86-64, this machine is {platform.machine()}")
     if shutil.which("valgrind") is None:
         raise CannotCount("valgrind is not installed (Debian and Ubuntu: apt-get install valgrind)")
-    if shutil.which(_compiler()) is None:
-        raise CannotCount(f"the C compiler {_compiler()!r} is not installed; the environment variable CC names another")
+    if shutil.which(_compiler()[0]) is None:
+        raise CannotCount(
+            f"the C compiler {_compiler()[0]!r} is not installed; the environment variable CC names another"
+        )
 
 
 def _compiler():
-    return os.environ.get("CC", "cc")
+    """The command, which may have arguments."""
+    return shlex.split(os.environ.get("CC", "cc"))
 
 
 def _shim(folder):
     """The library through which Python makes requests of callgrind."""
     source, shim = Path(folder, "requests.c"), Path(folder, "requests.so")
     source.write_text(REQUESTS)
-    _run([_compiler(), "-shared", "-fPIC", "-o", str(shim), str(source)])
+    _run([*_compiler(), "-shared", "-fPIC", "-o", str(shim), str(source)])
     return shim
 
 
