@@ -11,6 +11,7 @@ from fastsoftmax._checkpoint import Checkpoint
 from fastsoftmax._compact import CompactModel
 from fastsoftmax._model import Model, Pattern
 from fastsoftmax.benches import cost_model
+from fastsoftmax._runner import Runner
 from fastsoftmax.optimizers import SGD, Adagrad
 
 check, cluster, machine = cost_model.check, cost_model.cluster, cost_model.machine
@@ -94,6 +95,16 @@ def test_checkpoints_are_as_large_as_predicted_but_for_their_header(tmp_path, mo
     _fitted(**options)
     predicted = memory.total(memory.checkpoint(SMALL._replace(hidden_size=64), n_rows=400))
     assert predicted <= (tmp_path / "file").stat().st_size <= predicted + 2 * HEADER
+
+
+@pytest.mark.parametrize("n_classes", [300, 20_000])
+def test_scratch_of_a_step_is_about_that_of_its_workspace(n_classes):
+    s = Sizes(n_classes=n_classes, n_features=50, hidden_size=32, entries=5, batch=64, classes_per_feature=1)
+    X = sparse.random(s.batch, s.n_features, density=0.1, random_state=0, format="csr", dtype="f")
+    runner = Runner(_model(s, None, True, Adagrad()), X, n_threads=1)
+    runner.step(np.arange(s.batch), np.arange(s.batch), Adagrad())
+    predicted = memory.total(memory.head_step(s, s.n_classes))
+    assert predicted == pytest.approx(runner.workspace.nbytes, rel=0.1)
 
 
 def test_hand_computed_memory():

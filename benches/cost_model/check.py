@@ -14,7 +14,7 @@ WORK = {
     ours.TOP_SUPPORT: work.top_support,
 }
 PEAKS = {
-    ours.FULL: lambda s, n_threads: memory.head_step(s, s.n_classes, n_threads),
+    ours.FULL: memory.full_step,
     ours.SAMPLED: memory.sampled_step,
     ours.SUPPORT: lambda s, n_threads: memory.support_step(s),
     ours.TOP: memory.prediction,

@@ -93,24 +93,36 @@ def _lanes(s):
     return -(-s.batch // width) * width
 
 
-def head_step(s, n_candidates, n_threads=1, working_memory=WORKING_MEMORY):
-    """Scratch of a step over so many classes: exponentials are kept as far as `working_memory` goes, beside all else."""
+def reader(s):
+    """A number a feature, and the entries of a batch by row and by feature."""
+    return {"batch": 4 * s.n_features + s.batch * s.entries * (4 + 4 + 8 + 2 * s.itemsize)}
+
+
+def head_step(s, n_candidates, n_threads=1, working_memory=WORKING_MEMORY, gathered=False):
+    """Scratch of a step over so many classes: exponentials are kept as far as `working_memory` goes, beside all else.
+
+    gathered : whether class weights are copied for each tile, as those of candidates are
+    """
     lanes, tile = _lanes(s), _head.tile_classes(n_candidates, s.batch, s.itemsize)
-    n_tiles, hidden = -(-n_candidates // tile), _lanes(s) * s.hidden_size * s.itemsize
+    n_tiles, hidden = -(-n_candidates // tile), lanes * s.hidden_size * s.itemsize
     n_sums = min(_head.MAX_FORWARD_PARTS, n_tiles)
     parts = {
-        "hidden layer, twice": 2 * hidden,
-        "gradients of the hidden layer": (min(_head.MAX_PARTS, n_tiles) + 1) * hidden,
+        "hidden layer, its gradient, both packed": 4 * hidden,
+        "partial gradients of the hidden layer": min(_head.MAX_PARTS, n_tiles) * hidden,
         "running sums": n_sums * lanes * (s.itemsize + 8) + n_tiles * lanes * s.itemsize,
-        "tiles of the threads": n_threads * lanes * tile * s.itemsize,
+        "tiles of the threads": n_threads * tile * (lanes + (1 + gathered) * s.hidden_size) * s.itemsize,
     }
     parts["kept exponentials"] = min(n_tiles * tile * lanes * s.itemsize, max(0, working_memory - total(parts)))
     return parts
 
 
+def full_step(s, n_threads=1, working_memory=WORKING_MEMORY):
+    return reader(s) | head_step(s, s.n_classes, n_threads, working_memory)
+
+
 def sampled_step(s, n_threads=1, sampler_name="unigram"):
-    parts = head_step(s, round(s.candidates), n_threads)
-    return {f"sampler {sampler_name}": sampler(sampler_name, s.n_classes)} | parts
+    parts = head_step(s, round(s.candidates), n_threads, gathered=True)
+    return {f"sampler {sampler_name}": sampler(sampler_name, s.n_classes)} | reader(s) | parts
 
 
 def support_base(s):
@@ -121,15 +133,15 @@ def support_base(s):
 
 def support_step(s):
     """Position, class and logit of each pair of a batch."""
-    return support_base(s) | {"pairs of a batch": s.batch_pairs * (4 + 4 + s.itemsize)}
+    return support_base(s) | reader(s) | {"pairs of a batch": s.batch_pairs * (4 + 4 + s.itemsize)}
 
 
 def prediction(s, n_threads=1):
     """Of a low-rank model: tiles, running sums and heaps of the threads."""
     lanes, tile = _lanes(s), _head.tile_classes(s.n_classes, s.batch, s.itemsize)
     n_sums = min(_head.MAX_FORWARD_PARTS, -(-s.n_classes // tile))
-    return {
-        "hidden layer, twice": 2 * lanes * s.hidden_size * s.itemsize,
+    return reader(s) | {
+        "hidden layer, packed too": 2 * lanes * s.hidden_size * s.itemsize,
         "running sums": n_sums * lanes * (s.itemsize + 8),
         "tiles of the threads": n_threads * lanes * tile * s.itemsize,
         "heaps": (n_threads + 1) * s.batch * s.top_k * (s.itemsize + 8),
