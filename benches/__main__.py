@@ -107,7 +107,7 @@ def _curves(options):
 
 
 def _kernels(options):
-    from .kernels import CASES, report, table
+    from .kernels import CASES, table
 
     for family in options.family or ():
         if family not in CASES:
@@ -115,8 +115,6 @@ def _kernels(options):
     path = _results_path(options, "kernels")
     results = table.measure_all(options, json.loads(path.read_text()) if path.exists() else {})
     _store(path, results)
-    for family, records in results["families"].items():
-        print(f"\n## {report.TITLES[family]}\n\n{report.table(records)}")
     return _report(options)
 
 

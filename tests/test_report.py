@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 import bench_results
 import pytest
 
-from benches import report
-from benches.report import comparison, measures, quality, style, to_html, to_markdown
-from benches.report.document import BREAK, Bullets, Cell, Heading, Paragraph, Table, prose, strong
+from fastsoftmax.benches import report
+from fastsoftmax.benches.report import comparison, measures, quality, style, to_html, to_markdown
+from fastsoftmax.benches.report.document import BREAK, Bullets, Cell, Heading, Paragraph, Table, prose, strong
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 PICTURES = {
