@@ -210,7 +210,7 @@ def _report(options):
     if not hasattr(options, "quick"):
         results["machine"] = json.loads(path.read_text())
     else:
-        results["machine"] = machine.machine()
+        results["machine"] = machine.describe()
         _store(path, results["machine"])
     report.write(results, options.output)
     print(f"written: {options.output / 'report.html'}, {options.output / 'RESULTS.md'}")

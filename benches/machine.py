@@ -40,7 +40,7 @@ def _version(package):
         return "not installed"
 
 
-def machine():
+def describe():
     """What the results were measured on, as (name, value) pairs."""
     a, A, B = np.ones(1 << 26, "f"), np.ones((3072, 3072), "f"), np.ones((3072, 3072), "f")
     calls = {"read": limits.read(a), "copy": limits.copy(a), "gemm": limits.products(A, B)}
