@@ -220,9 +220,13 @@ def _peers(options):
     from .quality import environments
 
     if options.install is None:
-        print(environments.listing())
+        print("\n".join(environments.listing()))
         return 0
-    return environments.install(options.install)
+    for name in options.install:
+        if name not in environments.REQUIREMENTS:
+            raise ValueError(f"install: there are {', '.join(environments.REQUIREMENTS)}, got {name!r}")
+    failed = environments.install(options.install or list(environments.REQUIREMENTS))
+    return 1 if failed else 0
 
 
 def _results_path(options, name):

@@ -102,3 +102,8 @@ def bytes_of(path):
     if os.path.isfile(path):
         return os.path.getsize(path)
     return sum(os.path.getsize(os.path.join(root, name)) for root, _, names in os.walk(path) for name in names)
+
+
+def is_multi_label(summary):
+    """Whether a problem, of which only its summary is known, has rows with several labels or none."""
+    return summary["labels_a_row"] != 1

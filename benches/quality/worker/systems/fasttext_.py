@@ -1,10 +1,11 @@
-"""fastText, supervised: its four losses, with the settings of its tutorial (https://fasttext.cc/docs/en/supervised-tutorial.html).
+"""fastText, supervised: its four losses, with the settings of its tutorial (fasttext.cc/docs/en/supervised-tutorial.html).
 
-A row's features are words, "f" and the feature's number; fastText knows no values of features, which are dropped. Of a row with
-several labels each step of softmax, hs and ns takes one at random; ova takes all.
+A row's features are words, "f" and the feature's number; fastText knows no values of features, which are dropped. Of a row
+with several labels each step of softmax, hs and ns takes one at random; ova takes all.
 """
 
 import heapq
+from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
@@ -164,7 +165,7 @@ class OneVersusAll(_FastText):
 def _texts(X):
     words = [f"f{feature}" for feature in range(X.shape[1])]
     ids, starts = X.indices.tolist(), X.indptr.tolist()
-    return [" ".join([words[i] for i in ids[a:b]]) for a, b in zip(starts[:-1], starts[1:], strict=True)]
+    return [" ".join([words[i] for i in ids[a:b]]) for a, b in pairwise(starts)]
 
 
 def _huffman_tree(counts):

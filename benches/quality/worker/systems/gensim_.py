@@ -1,1 +1,123 @@
-SYSTEMS = ()
+"""gensim's Word2Vec, CBOW, as a model of the next token: what `predict_output_word` gives for the tokens before it.
+
+It is trained on sentences, with the words on both sides as context and whatever the place, and is meant to make vectors of
+words; here it is asked for the next token of the tokens on the left, which it was not made for.
+"""
+
+import numpy as np
+
+from .base import System, blocks, top_of_dense
+
+WINDOW = 4
+SIZE = 128
+
+
+class _Word2Vec(System):
+    environment = "gensim"
+    packages = ("gensim",)
+    budgets, budget = (5, 10, 20), 10  # epochs; gensim's default is 5
+    negative = hs = 0
+
+    @classmethod
+    def why_not(cls, problem):
+        return "" if problem["kind"] == "tokens" else "for running text only"
+
+    def prepare(self):
+        """The labels of the rows in turn are the text; a row without a token before it starts a new sentence."""
+        train = self.problem.train
+        words = [str(label) for label in train.labels.tolist()]
+        starts = np.unique(np.concatenate(([0], np.flatnonzero(np.diff(train.X.indptr) == 0), [len(words)]))).tolist()
+        self.sentences = [words[a:b] for a, b in zip(starts, starts[1:])]  # noqa: B905, RUF007
+
+    def fit(self):
+        from gensim.models import Word2Vec
+
+        self.model = Word2Vec(
+            self.sentences, vector_size=SIZE, window=WINDOW, min_count=1, sample=0, sg=0, hs=self.hs, negative=self.negative,
+            epochs=self.budget, workers=self.n_threads, seed=self.seed + 1,
+        )  # fmt: skip
+        self.classes = np.array([int(word) for word in self.model.wv.index_to_key])
+
+    def _hidden(self, X):
+        """The mean of the vectors of the tokens before, at whatever place; those that it has not seen are left out."""
+        places = np.full(self.problem.n_classes, -1)
+        places[self.classes] = np.arange(len(self.classes))
+        tokens = X.copy()
+        tokens.data = np.ones(X.nnz, np.float32)
+        vectors = self.model.wv.vectors[places]
+        tokens.indices = X.indices % self.problem.n_classes
+        tokens = type(X)((tokens.data, tokens.indices, tokens.indptr), shape=(X.shape[0], self.problem.n_classes))
+        return tokens @ vectors / np.maximum(1, np.diff(X.indptr))[:, None]
+
+    def _log_proba(self, hidden):
+        raise NotImplementedError
+
+    def predict_topk(self, rows, k):
+        hidden = self._hidden(rows)
+        found = [top_of_dense(self._log_proba(hidden[b]), k) for b in blocks(rows.shape[0], self.problem.n_classes)]
+        class_ids, log_proba = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return self.classes[class_ids], np.exp(log_proba)
+
+    def target_log_proba(self, X, class_ids):
+        places = np.empty(self.problem.n_classes, np.int64)
+        places[self.classes] = np.arange(len(self.classes))
+        hidden, out = self._hidden(X), np.empty(len(class_ids))
+        for b in blocks(len(class_ids), self.problem.n_classes):
+            log_proba = self._log_proba(hidden[b])
+            out[b] = log_proba[np.arange(len(log_proba)), places[class_ids[b]]]
+        return out
+
+    def save(self, path):
+        path.mkdir()
+        self.model.save(str(path / "word2vec"))
+
+
+class Negative(_Word2Vec):
+    name = "gensim word2vec negative"
+    negative = 5
+    settings = (
+        "CBOW, window 4 (both sides in training), 128 dimensions, negative 5, min_count 1, no subsampling; the next token by "
+        "the product of predict_output_word (softmax over mean of the left context's vectors), in NumPy by batch"
+    )
+
+    def _log_proba(self, hidden):
+        scores = hidden @ self.model.syn1neg.T
+        scores -= scores.max(axis=1, keepdims=True)
+        return scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+
+
+class Hierarchical(_Word2Vec):
+    name = "gensim word2vec hs"
+    hs = 1
+    settings = (
+        "CBOW, window 4 (both sides in training), 128 dimensions, hs, min_count 1, no subsampling; the next token by the "
+        "product over the paths of its Huffman tree, in NumPy (predict_output_word knows negative sampling only)"
+    )
+
+    def prepare_predictions(self, X):
+        """Paths of all classes as two sparse matrices: inner nodes where the code is 0, and where it is 1."""
+        from scipy import sparse
+
+        wv = self.model.wv
+        points = [wv.get_vecattr(i, "point") for i in range(len(wv))]
+        codes = np.concatenate([wv.get_vecattr(i, "code") for i in range(len(wv))])
+        columns = np.repeat(np.arange(len(wv)), [len(p) for p in points])
+        nodes = np.concatenate(points).astype(np.int64)
+        shape = (len(self.model.syn1), len(wv))
+        self.paths = [
+            sparse.csr_matrix(
+                (np.ones(np.sum(codes == c), np.float32), (columns[codes == c], nodes[codes == c])), shape[::-1]
+            )
+            for c in (0, 1)
+        ]
+        return X
+
+    def _log_proba(self, hidden):
+        """P(code 0) = sigmoid(score) at each inner node, as in gensim's `score_cbow_pair`."""
+        scores = (hidden @ self.model.syn1.T).T
+        negative_log = np.logaddexp(0.0, -scores)
+        zeros, ones = self.paths
+        return -(zeros @ negative_log + ones @ (negative_log + scores)).T
+
+
+SYSTEMS = (Negative, Hierarchical)

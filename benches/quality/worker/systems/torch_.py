@@ -1,4 +1,4 @@
-"""PyTorch, as one would write it: embedding bag, linear layer, cross-entropy over all classes or over sampled ones; Adagrad."""
+"""PyTorch, as one would write it: embedding bag, linear layer, cross-entropy (over all classes or sampled ones), Adagrad."""
 
 import numpy as np
 

@@ -1,1 +1,123 @@
-SYSTEMS = ()
+"""Vowpal Wabbit: one against all, and probabilistic label trees; by its files of text, cache and predictions, as its command.
+
+Its README on trees (demo/plt) says: below 10,000 classes use oaa; as many bits as can be afforded; --holdout_off where labels
+are rare. Its demo has --kary_tree 16, -l 0.5 and 5 passes.
+"""
+
+import math
+
+import numpy as np
+
+from .base import System, is_multi_label, top_of_dense
+
+MAX_BITS = 26  # four float32 a weight: 1 GiB
+# Updates of weights in training; measured on a 2-core AVX-512 machine: some 1e8 a second, so 1e11 are 17 minutes
+MAX_UPDATES = 1e11
+MAX_LISTED = 1e8  # classes' probabilities that oaa writes as text for the test rows
+
+
+class _VowpalWabbit(System):
+    environment = "vowpalwabbit"
+    packages = ("vowpalwabbit",)
+    one_thread = True
+    budgets, budget = (1, 3, 10), 10
+
+    reduction = options = ""
+
+    def _label(self, labels):
+        raise NotImplementedError
+
+    def prepare(self):
+        train = self.problem.train
+        starts = train.label_starts.tolist()
+        labels = [self._label(train.labels[a:b].tolist()) for a, b in zip(starts[:-1], starts[1:], strict=True)]
+        self.text, self.trained = self.folder / "train.txt", self.folder / "trained.vw"
+        with open(self.text, "w") as file:
+            file.writelines(f"{label} {row}\n" for label, row in zip(labels, _rows(train.X), strict=True) if label)
+        weights = max(2.0, float(self.problem.n_classes) * self.problem.n_features)
+        self.bits = min(MAX_BITS, max(18, math.ceil(math.log2(weights))))
+
+    def fit(self):
+        """It reads its file of text here, and later passes from a cache."""
+        self._run(
+            f"--{self.reduction} {self.problem.n_classes} {self.options} -b {self.bits} --passes {self.budget} --holdout_off "
+            f"--random_seed {self.seed + 1} -d {self.text} -k -c --cache_file {self.folder / 'cache'} -f {self.trained}"
+        )
+
+    def _run(self, arguments):
+        from vowpalwabbit import Workspace
+
+        Workspace(f"--quiet --loss_function logistic {arguments}").finish()
+
+    def prepare_predictions(self, X):
+        path = self.folder / "rows.txt"
+        with open(path, "w") as file:
+            file.writelines(f"{row}\n" for row in _rows(X))
+        return path
+
+    def _predictions(self, rows, options):
+        path = self.folder / "predictions.txt"
+        self._run(f"-t -i {self.trained} -d {rows} -p {path} {options}")
+        return path.read_text().splitlines()
+
+    def save(self, path):
+        path.write_bytes(self.trained.read_bytes())
+
+
+class OneAgainstAll(_VowpalWabbit):
+    name = "Vowpal Wabbit oaa"
+    reduction, options = "oaa", ""
+    settings = "--oaa --loss_function logistic, 10 passes, --holdout_off, -b 18 to 26 by size, --probabilities"
+
+    @classmethod
+    def why_not(cls, problem):
+        if is_multi_label(problem):
+            return "one label a row only"
+        if problem["n_test"] * problem["n_classes"] > MAX_LISTED:
+            return f"it would write {problem['n_test'] * problem['n_classes']:.0e} probabilities as text"
+        updates = problem["n_train"] * problem["entries_a_row"] * problem["n_classes"] * cls.budget
+        return f"{updates:.0e} updates of weights in {cls.budget} passes" if updates > MAX_UPDATES else ""
+
+    def _label(self, labels):
+        return str(labels[0] + 1)
+
+    def _proba(self, rows):
+        """All classes' logistic probabilities, which it has divided by their sum, read from "1:p 2:p ..."."""
+        lines = self._predictions(rows, "--probabilities")
+        found = [np.fromstring(line.replace(":", " "), sep=" ")[1::2] for line in lines]
+        return np.array(found)
+
+    def predict_topk(self, rows, k):
+        return top_of_dense(self._proba(rows), k)
+
+    def target_log_proba(self, X, class_ids):
+        proba = self._proba(self.prepare_predictions(X))
+        with np.errstate(divide="ignore"):
+            return np.log(proba[np.arange(len(proba)), class_ids])
+
+
+class PLT(_VowpalWabbit):
+    name = "Vowpal Wabbit plt"
+    reduction, options = "plt", "--kary_tree 16 -l 0.5"
+    settings = "--plt --kary_tree 16 -l 0.5 --loss_function logistic, 10 passes, --holdout_off, -b 18 to 26 by size"
+
+    def _label(self, labels):
+        return ",".join(map(str, labels))
+
+    def predict_topk(self, rows, k):
+        lines = self._predictions(rows, f"--top_k {k}")
+        class_ids = np.full((len(lines), k), -1, np.int64)
+        for out, line in zip(class_ids, lines, strict=True):
+            found = [int(label) for label in line.split(",") if label.strip()]
+            out[: len(found)] = found
+        return class_ids, None  # its probabilities are those of single labels
+
+
+def _rows(X):
+    """Each row in Vowpal Wabbit's format, features by their numbers."""
+    ids, values, starts = X.indices.tolist(), X.data.tolist(), X.indptr.tolist()
+    for a, b in zip(starts[:-1], starts[1:], strict=True):
+        yield "|f " + " ".join([f"{i}:{v:.6g}" for i, v in zip(ids[a:b], values[a:b], strict=True)])
+
+
+SYSTEMS = (OneAgainstAll, PLT)
