@@ -10,8 +10,8 @@ from fastsoftmax import SoftmaxClassifier, samplers
 from fastsoftmax._checkpoint import Checkpoint
 from fastsoftmax._compact import CompactModel
 from fastsoftmax._model import Model, Pattern
-from fastsoftmax.benches import cost_model
 from fastsoftmax._runner import Runner
+from fastsoftmax.benches import cost_model
 from fastsoftmax.optimizers import SGD, Adagrad
 
 check, cluster, machine = cost_model.check, cost_model.cluster, cost_model.machine

@@ -19,6 +19,8 @@ class XLinear(System):
     )
 
     def prepare(self):
+        from pecos.xmc.xlinear import model  # noqa: F401
+
         self.X = self.problem.train.X
         self.Y = self.problem.train.indicator(self.problem.n_classes).tocsc()
 

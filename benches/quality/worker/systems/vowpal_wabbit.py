@@ -5,6 +5,7 @@ are rare. Its demo has --kary_tree 16, -l 0.5 and 5 passes.
 """
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
@@ -29,8 +30,7 @@ class _VowpalWabbit(System):
 
     def prepare(self):
         train = self.problem.train
-        starts = train.label_starts.tolist()
-        labels = [self._label(train.labels[a:b].tolist()) for a, b in zip(starts[:-1], starts[1:], strict=True)]
+        labels = [self._label(train.labels[a:b].tolist()) for a, b in pairwise(train.label_starts)]
         self.text, self.trained = self.folder / "train.txt", self.folder / "trained.vw"
         with open(self.text, "w") as file:
             file.writelines(f"{label} {row}\n" for label, row in zip(labels, _rows(train.X), strict=True) if label)
@@ -116,7 +116,7 @@ class PLT(_VowpalWabbit):
 def _rows(X):
     """Each row in Vowpal Wabbit's format, features by their numbers."""
     ids, values, starts = X.indices.tolist(), X.data.tolist(), X.indptr.tolist()
-    for a, b in zip(starts[:-1], starts[1:], strict=True):
+    for a, b in pairwise(starts):
         yield "|f " + " ".join([f"{i}:{v:.6g}" for i, v in zip(ids[a:b], values[a:b], strict=True)])
 
 
