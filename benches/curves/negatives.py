@@ -14,7 +14,7 @@ from .record import TRAINING, line, of_seconds
 
 N_NEGATIVES = (64, 256, 1024, 4096, 8192)
 QUICK_NEGATIVES = (64, 512, 4096)
-N_TRAIN, QUICK_TRAIN, N_TEST = 240_000, 60_000, 4000
+N_TRAIN, QUICK_TRAIN, N_TEST = 160_000, 60_000, 4000
 EPOCHS, QUICK_EPOCHS = 2, 1
 UNIGRAM, IN_BATCH, FULL = "unigram negatives", "in-batch negatives (default)", "all classes"
 
