@@ -38,7 +38,6 @@ class _Liblinear(System):
         self.data = liblinearutil.problem(train.labels.astype(np.float64), train.X)
 
     def fit(self):
-        np.random.seed(self.seed)
         C = 1 if self.problem.kind == "dense" else 10  # as for scikit-learn's
         self.model = self.library.train(self.data, f"-s {self.solver} -c {C} -B 1 -e {10.0**-self.budget} -q")
         shape = (self.model.nr_feature + 1, self.model.nr_class)
