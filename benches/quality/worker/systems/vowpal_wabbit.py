@@ -31,7 +31,7 @@ class _VowpalWabbit(System):
 
     def prepare(self):
         train = self.problem.train
-                labels = [self._label(train.labels[a:b].tolist()) for a, b in pairwise(train.label_starts.tolist())]
+        labels = [self._label(train.labels[a:b].tolist()) for a, b in pairwise(train.label_starts.tolist())]
         self.text, self.trained = self.folder / "train.txt", self.folder / "trained.vw"
         with open(self.text, "w") as file:
             file.writelines(f"{label} {row}\n" for label, row in zip(labels, _rows(train.X), strict=True) if label)
