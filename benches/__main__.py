@@ -159,7 +159,9 @@ def _measure_quality(options):
 
     def on_run(results):
         _store(path, results)
-        print(_line(results["runs"][-1]), file=sys.stderr, flush=True)
+        run = results["runs"][-1]
+        if run["status"] == "ok" or (run["is_main"] and run["repetition"] == 0):  # what cannot be, once
+            print(_line(run), file=sys.stderr, flush=True)
 
     results = compare.compare(makers, systems, limits, known, on_run)
     _store(path, results)

@@ -33,6 +33,15 @@ class _Torch(System):
         torch.nn.init.zeros_(self.output.weight)
         torch.nn.init.zeros_(self.output.bias)
 
+        self._warm_up()
+
+    def _warm_up(self):
+        """PyTorch imports a second's worth of itself in the first step of an optimiser."""
+        weight = self.torch.nn.Parameter(self.torch.zeros(1))
+        optimizer = self.torch.optim.Adagrad([weight])
+        (weight * 1.0).sum().backward()
+        optimizer.step()
+
     def fit(self):
         rng = np.random.default_rng(self.seed)
         optimizers = self.optimizers()
