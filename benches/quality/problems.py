@@ -13,7 +13,7 @@ from .worker.problem import Part, Problem
 
 MAX_TEST_ROWS = 10_000  # some systems predict a hundred rows a second
 TEST_SHARE = 0.1  # of a data file that comes without test rows
-N_TRAIN, N_TRAIN_QUICK, N_TEST_QUICK = 300_000, 40_000, 2000  # tokens
+N_TRAIN, N_TRAIN_QUICK, N_TEST_QUICK = 200_000, 40_000, 2000  # tokens
 CONTEXT = 4  # tokens before the one to predict
 DENSE_SHARE, DENSE_FEATURES = 0.2, 4096  # more nonzeros than this share, of not more features: a dense array
 
