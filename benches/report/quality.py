@@ -41,8 +41,12 @@ def section(quality):
     yield _systems(quality["systems"])
 
 
+def _counted(n, what):
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
 def _options(options):
-    told = [f"{options['repetitions']} repetitions", f"{options['n_threads']} threads"]
+    told = [_counted(options["repetitions"], "repetition"), _counted(options["n_threads"], "thread")]
     if options.get("limit_seconds"):
         told.append(f"at most {options['limit_seconds']:g} s a run")
     if options.get("max_bytes"):
