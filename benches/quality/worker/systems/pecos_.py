@@ -2,8 +2,8 @@
 
 Its README's way (pecos/xmc/xlinear): labels embedded by the mean of their instances (PIFA), `Indexer.gen`,
 `XLinearModel.train`, and for prediction the model loaded with `is_predict_only=True`, which is the faster.
-All else is its default; negatives "tfn+man" in place of "tfn" gave, at 19,424 classes, P@1 0.42 in place of 0.40 but hit@20 0.56
-in place of 0.62, for some ten times the time of training.
+All else is its default; negatives "tfn+man" in place of "tfn" gave, at 19,424 classes, P@1 0.42 in place of 0.40, but hit@20
+0.56 in place of 0.62, for some ten times the time of training.
 """
 
 import numpy as np
