@@ -1,6 +1,7 @@
 """fastsoftmax, in the ways that it can be used. Defaults but for what the name says."""
 
 import pickle
+import warnings
 
 import numpy as np
 
@@ -116,19 +117,22 @@ class Regression(_Classifier):
         weights = problem["n_classes"] * problem["n_features"]
         return f"{weights:.1e} weights and its solver's copies of them" if weights > 2e8 else ""
 
-    def fit(self):
-        import warnings
+    def prepare(self):
+        super().prepare()
+        if self.problem.is_multi_label:
+            self.X, self.y = self.problem.train.one_label_a_row()
+            self.X = self.X.toarray() if self.problem.kind == "dense" else self.X
 
+    def fit(self):
         from sklearn.exceptions import ConvergenceWarning
 
         from fastsoftmax import SoftmaxRegression
 
-        X, y = self.problem.train.one_label_a_row()
         C = 1.0 if self.problem.kind == "dense" else 10.0
         self.model = SoftmaxRegression(C=C, max_iter=self.budget, n_threads=self.n_threads)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            self.model.fit(X.toarray() if self.problem.kind == "dense" else X, y)
+            self.model.fit(self.X, self.y)
 
     def save(self, path):
         path.write_bytes(pickle.dumps(self.model))

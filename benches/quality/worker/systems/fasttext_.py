@@ -16,6 +16,10 @@ LABEL = "__label__"
 # Multiply-adds of the scores alone. A step, scores and gradients, took 1.3 ns for each on a 2-core AVX-512 machine, so that
 # 1e12 are 22 minutes of one thread.
 MAX_SCORES = 1e12
+# Each of its threads sets a tenth of the input matrix to random numbers before training, whatever their number: with fewer
+# than ten the rest is what the memory held before, zeros at best, and at worst it ends in "Encountered NaN". They share the
+# run's CPUs.
+MIN_THREADS = 10
 
 
 class _FastText(System):
@@ -36,6 +40,8 @@ class _FastText(System):
         return f"{scores:.0e} multiply-adds of scores in {cls.budget} epochs" if scores > MAX_SCORES else ""
 
     def prepare(self):
+        import fasttext  # noqa: F401
+
         train = self.problem.train
         labels = [
             " ".join(f"{LABEL}{label}" for label in train.labels[start:stop])
@@ -51,7 +57,7 @@ class _FastText(System):
 
         self.model = fasttext.train_supervised(
             input=str(self.text), loss=self.loss, lr=self.learning_rate, dim=self.dim, epoch=self.budget, minCount=1,
-            wordNgrams=1, bucket=0, thread=self.n_threads, seed=self.seed, verbose=0,
+            wordNgrams=1, bucket=0, thread=max(MIN_THREADS, self.n_threads), seed=self.seed, verbose=0,
         )  # fmt: skip
 
     def prepare_predictions(self, X):

@@ -4,12 +4,15 @@ It is trained on sentences, with the words on both sides as context and whatever
 words; here it is asked for the next token of the tokens on the left, which it was not made for.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 from .base import System, blocks, top_of_dense
 
 WINDOW = 4
 SIZE = 128
+MAX_SENTENCE = 10_000  # words: gensim leaves out what is beyond, without a word
 
 
 class _Word2Vec(System):
@@ -24,10 +27,16 @@ class _Word2Vec(System):
 
     def prepare(self):
         """The labels of the rows in turn are the text; a row without a token before it starts a new sentence."""
+        import gensim.models  # noqa: F401
+
         train = self.problem.train
         words = [str(label) for label in train.labels.tolist()]
         starts = np.unique(np.concatenate(([0], np.flatnonzero(np.diff(train.X.indptr) == 0), [len(words)]))).tolist()
-        self.sentences = [words[a:b] for a, b in zip(starts, starts[1:])]  # noqa: B905, RUF007
+        self.sentences = [
+            words[start : min(start + MAX_SENTENCE, b)]
+            for a, b in pairwise(starts)
+            for start in range(a, b, MAX_SENTENCE)
+        ]
 
     def fit(self):
         from gensim.models import Word2Vec

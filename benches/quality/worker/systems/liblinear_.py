@@ -40,8 +40,12 @@ class _Liblinear(System):
     def fit(self):
         C = 1 if self.problem.kind == "dense" else 10  # as for scikit-learn's
         self.model = self.library.train(self.data, f"-s {self.solver} -c {C} -B 1 -e {10.0**-self.budget} -q")
-        shape = (self.model.nr_feature + 1, self.model.nr_class)
-        self.weights = np.ctypeslib.as_array(self.model.w, shape=shape)
+        is_pair = (
+            self.model.nr_class == 2 and self.solver != CrammerSinger.solver
+        )  # it has the weights of the first alone
+        shape = (self.model.nr_feature + 1, 1 if is_pair else self.model.nr_class)
+        weights = np.ctypeslib.as_array(self.model.w, shape=shape)
+        self.weights = np.hstack([weights, -weights]) if is_pair else weights
         self.classes = np.array(self.model.get_labels(), np.int64)
 
     def _scores(self, X):

@@ -14,20 +14,21 @@ BLOCK = 1 << 22
 class _Tree(System):
     environment = "napkinxc"
     packages = ("napkinxc",)
+    model_name = ""  # in napkinxc.models
 
     def prepare(self):
-        self.X = self.problem.train.X
+        from napkinxc import models
+
+        self.kind = getattr(models, self.model_name)
+        self.X, self.y = self.problem.train.X, self.labels()
 
     def labels(self):
         raise NotImplementedError
 
-    def make(self, **parameters):
-        raise NotImplementedError
-
     def fit(self):
         self.trained = self.folder / "napkinxc"  # it writes its model while training, and reads it for prediction
-        self.model = self.make(output=str(self.trained), seed=self.seed + 1, threads=self.n_threads, verbose=0)
-        self.model.fit(self.X, self.labels())
+        self.model = self.kind(output=str(self.trained), seed=self.seed + 1, threads=self.n_threads, verbose=0)
+        self.model.fit(self.X, self.y)
 
     def prepare_predictions(self, X):
         self.model.load()
@@ -39,14 +40,10 @@ class _Tree(System):
 
 class PLT(_Tree):
     name = "napkinXC PLT"
+    model_name = "PLT"
     settings = (
         "hierarchical k-means (arity 2, leaves of 100), LIBLINEAR logistic C 10, eps 0.1, weights below 0.1 pruned"
     )
-
-    def make(self, **parameters):
-        from napkinxc.models import PLT
-
-        return PLT(**parameters)
 
     def labels(self):
         return self.problem.train.indicator(self.problem.n_classes)
@@ -57,6 +54,7 @@ class PLT(_Tree):
 
 class HSM(_Tree):
     name = "napkinXC HSM"
+    model_name = "HSM"
     settings = (
         "hierarchical k-means (arity 2, leaves of 100), LIBLINEAR logistic C 10, eps 0.1, weights below 0.1 pruned"
     )
@@ -64,11 +62,6 @@ class HSM(_Tree):
     @classmethod
     def why_not(cls, problem):
         return "one label a row only" if is_multi_label(problem) else ""
-
-    def make(self, **parameters):
-        from napkinxc.models import HSM
-
-        return HSM(**parameters)
 
     def labels(self):
         return self.problem.train.labels.tolist()

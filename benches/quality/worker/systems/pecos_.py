@@ -2,6 +2,8 @@
 
 Its README's way (pecos/xmc/xlinear): labels embedded by the mean of their instances (PIFA), `Indexer.gen`,
 `XLinearModel.train`, and for prediction the model loaded with `is_predict_only=True`, which is the faster.
+All else is its default; negatives "tfn+man" in place of "tfn" gave, at 19,424 classes, P@1 0.42 in place of 0.40, but hit@20
+0.56 in place of 0.62, for some ten times the time of training.
 """
 
 import numpy as np
@@ -15,7 +17,7 @@ class XLinear(System):
     packages = ("libpecos",)
     settings = (
         "PIFA label embeddings, hierarchical k-means (16 splits, leaves of 100), L2R_L2LOSS_SVC_DUAL, Cp = Cn = 1, threshold "
-        "0.1, negatives tfn+man, bias 1, post-processor l3-hinge, beam 20; loaded with is_predict_only (its fast prediction)"
+        "0.1, negatives tfn, bias 1, post-processor l3-hinge, beam 20; loaded with is_predict_only (its fast prediction)"
     )
 
     def prepare(self):
@@ -33,7 +35,7 @@ class XLinear(System):
             embeddings, indexer_type="hierarchicalkmeans", seed=self.seed, threads=self.n_threads,
         )  # fmt: skip
         self.model = XLinearModel.train(
-            self.X, self.Y, C=clusters, negative_sampling_scheme="tfn+man", threads=self.n_threads,
+            self.X, self.Y, C=clusters, negative_sampling_scheme="tfn", threads=self.n_threads,
         )  # fmt: skip
 
     def prepare_predictions(self, X):

@@ -1,6 +1,7 @@
 """scikit-learn: exact multinomial regression, and one-versus-rest by stochastic gradient descent."""
 
 import pickle
+import warnings
 
 import numpy as np
 
@@ -58,11 +59,11 @@ class LogisticRegression(_Linear):
     def fit(self):
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
-        from sklearn.utils._testing import ignore_warnings
 
         C = 1.0 if self.problem.kind == "dense" else 10.0
         self.model = LogisticRegression(C=C, max_iter=self.budget)
-        with ignore_warnings(category=ConvergenceWarning):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
             self.model.fit(self.X, self.y)
 
 

@@ -30,6 +30,8 @@ class _VowpalWabbit(System):
         raise NotImplementedError
 
     def prepare(self):
+        import vowpalwabbit  # noqa: F401
+
         train = self.problem.train
         labels = [self._label(train.labels[a:b].tolist()) for a, b in pairwise(train.label_starts.tolist())]
         self.text, self.trained = self.folder / "train.txt", self.folder / "trained.vw"
@@ -42,13 +44,15 @@ class _VowpalWabbit(System):
         """It reads its file of text here, and later passes from a cache."""
         self._run(
             f"--{self.reduction} {self.problem.n_classes} {self.options} -b {self.bits} --passes {self.budget} --holdout_off "
-            f"--random_seed {self.seed + 1} -d {self.text} -k -c --cache_file {self.folder / 'cache'} -f {self.trained}"
+            f"--random_seed {self.seed + 1} -k -c",
+            {"-d": self.text, "--cache_file": self.folder / "cache", "-f": self.trained},
         )
 
-    def _run(self, arguments):
+    def _run(self, options, files):
         from vowpalwabbit import Workspace
 
-        Workspace(f"--quiet --loss_function logistic {arguments}").finish()
+        paths = [str(text) for pair in files.items() for text in pair]  # which may have spaces
+        Workspace(arg_list=["--quiet", "--loss_function", "logistic", *options.split(), *paths]).finish()
 
     def prepare_predictions(self, X):
         path = self.folder / "rows.txt"
@@ -58,7 +62,7 @@ class _VowpalWabbit(System):
 
     def _predictions(self, rows, options):
         path = self.folder / "predictions.txt"
-        self._run(f"-t -i {self.trained} -d {rows} -p {path} {options}")
+        self._run(f"-t {options}", {"-i": self.trained, "-d": rows, "-p": path})
         return path.read_text().splitlines()
 
     def save(self, path):

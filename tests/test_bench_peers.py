@@ -1,0 +1,94 @@
+"""What `fastsoftmax bench quality` asks of packages that need not be installed: stand-ins for them note it."""
+
+import ctypes
+import sys
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from fastsoftmax.benches.quality.worker.problem import Part, Problem
+from fastsoftmax.benches.quality.worker.systems import SYSTEMS, gensim_
+
+
+@pytest.fixture
+def system(tmp_path):
+    """Makes a system ready to be fitted to a problem of 2 classes."""
+
+    def make(name, n_rows=6, n_threads=2):
+        labels = np.arange(n_rows) % 2
+        X = sparse.csr_matrix(np.eye(2, dtype=np.float32)[labels])
+        part = Part(X, labels, np.arange(n_rows + 1))
+        problem = Problem("p", "p", "sparse", 2, part, part)
+        kind = SYSTEMS[name]
+        return kind(problem, n_threads=n_threads, seed=0, budget=kind.budget, folder=tmp_path)
+
+    return make
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Installs a module with these attributes, and its parents."""
+
+    def install(name, **attributes):
+        path = ""
+        for part in name.split("."):
+            path = f"{path}.{part}".lstrip(".")
+            monkeypatch.setitem(sys.modules, path, ModuleType(path))
+        vars(sys.modules[name]).update(attributes)
+
+    return install
+
+
+def test_fasttext_has_threads_enough_to_initialise_all_of_its_matrix(system, stand_in):
+    asked = []
+    stand_in("fasttext", train_supervised=lambda **options: asked.append(options["thread"]))
+    for n_threads in (1, 2, 16):
+        fitted = system("fastText softmax", n_threads=n_threads)
+        fitted.prepare()
+        fitted.fit()
+    assert asked == [10, 10, 16]
+
+
+def test_gensim_loses_no_word_of_a_long_text(system, stand_in):
+    stand_in("gensim.models")
+    prepared = system("gensim word2vec negative", n_rows=2 * gensim_.MAX_SENTENCE + 5)
+    prepared.prepare()
+    assert [len(sentence) for sentence in prepared.sentences] == [gensim_.MAX_SENTENCE] * 2 + [5]
+    assert [int(word) for sentence in prepared.sentences for word in sentence] == prepared.problem.train.labels.tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "columns"), [("LIBLINEAR logistic", [-1.0]), ("LIBLINEAR Crammer-Singer", [-1.0, 1.0])]
+)
+def test_liblinear_has_one_column_of_weights_for_two_classes(name, columns, system):
+    """Of the class that it met first, which is 1 here: feature 0 speaks against it."""
+    fitted = system(name)
+    w = np.outer([1.0, -1.0, 0.0], columns)
+    pointer = w.ctypes.data_as(ctypes.POINTER(ctypes.c_double))
+    model = SimpleNamespace(nr_class=2, nr_feature=2, w=pointer, get_labels=lambda: [1, 0])
+    fitted.data, fitted.library = None, SimpleNamespace(train=lambda data, options: model)
+    fitted.fit()
+    class_ids, _ = fitted.predict_topk(fitted.problem.test.X, 2)
+    np.testing.assert_array_equal(class_ids[:2], [[0, 1], [1, 0]])
+    if name == "LIBLINEAR logistic":
+        log_proba = fitted.target_log_proba(fitted.problem.test.X, fitted.problem.test.labels)
+        np.testing.assert_allclose(np.exp(log_proba), 1 / (1 + np.exp(-1)))
+
+
+def test_paths_reach_vowpal_wabbit_whole(system, stand_in, tmp_path):
+    seen = []
+
+    def workspace(arg_list):
+        seen.extend(arg_list)
+        return SimpleNamespace(finish=lambda: None)
+
+    stand_in("vowpalwabbit", Workspace=workspace)
+    fitted = system("Vowpal Wabbit oaa")
+    fitted.folder = tmp_path / "a folder"
+    fitted.folder.mkdir()
+    fitted.prepare()
+    fitted.fit()
+    assert seen[seen.index("-d") + 1] == str(tmp_path / "a folder" / "train.txt")
+    assert seen[seen.index("--passes") + 1] == "10"
