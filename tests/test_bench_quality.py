@@ -143,6 +143,16 @@ def test_metrics_without_probabilities_and_with_several_labels(tmp_path):
     assert found["log_loss"] is None and found["calibration_error"] is None
 
 
+def test_no_prediction_is_no_hit_of_an_unknown_label(tmp_path):
+    test = part_of([[-1], [0]])
+    problem = Problem("p", "p", "sparse", 3, test, test)
+    class_ids = np.full((2, 20), -1)
+    class_ids[1, 0] = 0
+    np.save(tmp_path / "class_ids.npy", class_ids)
+    np.save(tmp_path / "best_proba.npy", np.array([0.0, 1.0]))
+    assert scores.of_predictions(problem, tmp_path)["calibration_error"] == 0
+
+
 def test_log_loss_of_several_labels_is_the_mean_of_row_means():
     part = part_of([[0, 1], [2], [-1]])
     loss = scores.log_loss(np.log([0.5, 0.125, 0.5, 1.0]), part)
