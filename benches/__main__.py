@@ -1,10 +1,13 @@
 """The command ``fastsoftmax bench``; in a clone also ``python -m benches``."""
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import os
+import signal
 import sys
+import threading
 from pathlib import Path
 
 DEFAULT = "all"
@@ -150,21 +153,42 @@ def _measure_quality(options):
         for path in files:
             open(path, "rb").close()  # a wrong name should not show after the others have run
     limits = _limits(options)
-    makers = [] if options.only_data else [problems.digits, lambda: problems.tokens(options.quick)]
-    makers += [lambda files=files: problems.from_files(*files) for files in options.data]
+    makers = {} if options.only_data else {"digits": problems.digits, "tokens": lambda: problems.tokens(options.quick)}
+    for files in options.data:
+        name = problems.name_of(files[0])
+        if name in makers:
+            raise ValueError(f"data: there are two problems {name!r}, called so by their files")
+        makers[name] = lambda files=files: problems.from_files(*files)
     if not makers:
         raise ValueError("only-data is given, but no data")
     path = _results_path(options, "quality")
-    known = json.loads(path.read_text())["runs"] if options.resume and path.exists() else ()
+    earlier = json.loads(path.read_text()) if options.resume and path.exists() else None
 
-    def on_run(results):
+    def on_run(results, run):
         _store(path, results)
-        run = results["runs"][-1]
         if run["status"] == "ok" or (run["is_main"] and run["repetition"] == 0):  # what cannot be, once
             print(_line(run), file=sys.stderr, flush=True)
 
-    results = compare.compare(makers, systems, limits, known, on_run)
+    with _ended_in_order():
+        results = compare.compare(makers.values(), systems, limits, earlier, on_run)
     _store(path, results)
+
+
+@contextlib.contextmanager
+def _ended_in_order():
+    """A terminal that closes, or `kill`, ends this process as Ctrl-C does: with its worker, whose folder is removed."""
+
+    def end(number, frame):
+        raise SystemExit(128 + number)
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    is_main = threading.current_thread() is threading.main_thread()  # no other may set them
+    before = {number: signal.signal(number, end) for number in numbers if is_main}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _limits(options):
@@ -209,11 +233,9 @@ def _report(options):
     if not any(results.values()):
         raise ValueError(f"output: no results in {options.output}")
     path = _results_path(options, "machine")
-    if not hasattr(options, "quick"):
-        results["machine"] = json.loads(path.read_text())
-    else:
-        results["machine"] = machine.describe()
-        _store(path, results["machine"])
+    if hasattr(options, "quick") or not path.exists():  # measured just now, or by a command that was stopped
+        _store(path, machine.describe())
+    results["machine"] = json.loads(path.read_text())
     report.write(results, options.output)
     print(f"written: {options.output / 'report.html'}, {options.output / 'RESULTS.md'}")
 

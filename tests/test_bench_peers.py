@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from fastsoftmax.benches.quality import environments
+from fastsoftmax.benches.quality.worker import memory
 from fastsoftmax.benches.quality.worker.problem import Part, Problem
 from fastsoftmax.benches.quality.worker.systems import SYSTEMS, gensim_
 
@@ -92,3 +94,25 @@ def test_paths_reach_vowpal_wabbit_whole(system, stand_in, tmp_path):
     fitted.fit()
     assert seen[seen.index("-d") + 1] == str(tmp_path / "a folder" / "train.txt")
     assert seen[seen.index("--passes") + 1] == "10"
+
+
+def test_an_environment_that_cannot_be_made_is_reported_and_the_next_one_made(monkeypatch, tmp_path, capsys):
+    made = []
+
+    def make(folder, requirements):
+        if folder.name == "torch":
+            raise PermissionError(13, "Permission denied")
+        made.append(folder.name)
+        return ""
+
+    monkeypatch.setattr(environments, "_make", make)
+    assert environments.install(["torch", "pecos"]) == ["torch"] and made == ["pecos"]
+    assert "torch: FAILED: [Errno 13] Permission denied" in capsys.readouterr().out
+
+
+def test_memory_that_the_system_does_not_tell_is_none(monkeypatch):
+    monkeypatch.setattr(memory, "AVAILABLE", True)
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: SimpleNamespace())  # without malloc_trim
+    with memory.Peak() as peak:
+        pass
+    assert peak.beyond(None) is None

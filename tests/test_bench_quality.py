@@ -1,6 +1,9 @@
 """`fastsoftmax bench quality`: problems, scores, the processes of the systems and the order of their runs."""
 
 import json
+import os
+import signal
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 from scipy import sparse
 
 from fastsoftmax import cli
+from fastsoftmax.benches import __main__ as bench
 from fastsoftmax.benches.quality import compare, environments, problems, runs, scores
 from fastsoftmax.benches.quality.worker.problem import Part, Problem
 from fastsoftmax.benches.quality.worker.systems import SYSTEMS
@@ -139,6 +143,16 @@ def test_metrics_without_probabilities_and_with_several_labels(tmp_path):
     assert found["log_loss"] is None and found["calibration_error"] is None
 
 
+def test_no_prediction_is_no_hit_of_an_unknown_label(tmp_path):
+    test = part_of([[-1], [0]])
+    problem = Problem("p", "p", "sparse", 3, test, test)
+    class_ids = np.full((2, 20), -1)
+    class_ids[1, 0] = 0
+    np.save(tmp_path / "class_ids.npy", class_ids)
+    np.save(tmp_path / "best_proba.npy", np.array([0.0, 1.0]))
+    assert scores.of_predictions(problem, tmp_path)["calibration_error"] == 0
+
+
 def test_log_loss_of_several_labels_is_the_mean_of_row_means():
     part = part_of([[0, 1], [2], [-1]])
     loss = scores.log_loss(np.log([0.5, 0.125, 0.5, 1.0]), part)
@@ -240,7 +254,7 @@ def stub(monkeypatch):
 def test_small_budgets_come_first_and_systems_take_turns(small, stub):
     seen = []
     results = compare.compare(
-        [lambda: small.problem], [FULL, REGRESSION], OPTIONS, on_run=lambda r: seen.append(len(r["runs"]))
+        [lambda: small.problem], [FULL, REGRESSION], OPTIONS, on_run=lambda r, run: seen.append(len(r["runs"]))
     )
     assert stub.calls == (
         [(FULL, b, 0) for b in (1, 3, 10)]
@@ -277,9 +291,60 @@ def test_what_cannot_run_is_asked_once(small, stub, status):
 def test_known_runs_are_kept(small, stub):
     first = compare.compare([lambda: small.problem], [FULL], OPTIONS)
     stub.calls.clear()
-    again = compare.compare([lambda: small.problem], [FULL], OPTIONS, known=first["runs"][:2])
+    stopped = json.loads(json.dumps(first | {"runs": first["runs"][:2]}))
+    again = compare.compare([lambda: small.problem], [FULL], OPTIONS, stopped)
     assert stub.calls == [(FULL, 10, 0), (FULL, 10, 1), (FULL, 10, 2)]
     assert again["runs"] == first["runs"]
+
+
+def test_a_comparison_of_others_loses_no_earlier_run(small, stub):
+    first = compare.compare([lambda: small.problem], [FULL], OPTIONS)
+    stored = []
+    again = compare.compare(
+        [lambda: small.problem], [REGRESSION], OPTIONS, first, lambda results, run: stored.append(results)
+    )
+    for results in (*stored, again):
+        assert [r for r in results["runs"] if r["system"] == FULL] == first["runs"]
+        assert [s["name"] for s in results["systems"]] == [REGRESSION, FULL]
+    other = Problem("other", "other", "sparse", 3, small.problem.train, small.problem.test)
+    assert [p["name"] for p in compare.compare([lambda: other], [FULL], OPTIONS, again)["problems"]] == [
+        "other",
+        "small",
+    ]
+
+
+def test_runs_of_a_problem_that_has_changed_are_run_again(small, stub):
+    first = compare.compare([lambda: small.problem], [FULL], OPTIONS)
+    stub.calls.clear()
+    train, test = small.problem.train, small.problem.test
+    changed = Problem("small", "small", "sparse", 3, Part(train.X * 2, train.labels, train.label_starts), test)
+    again = compare.compare([lambda: changed], [FULL], OPTIONS, first)
+    assert len(stub.calls) == len(again["runs"]) == 5 and len(again["problems"]) == 1
+
+
+def test_what_was_missing_is_tried_again(small, stub):
+    stub.seconds[FULL] = "missing"
+    first = compare.compare([lambda: small.problem], [FULL], OPTIONS)
+    stub.seconds[FULL] = 0.1
+    assert {r["status"] for r in compare.compare([lambda: small.problem], [FULL], OPTIONS, first)["runs"]} == {"ok"}
+
+
+def test_runs_with_other_limits_are_not_mixed(small, stub):
+    first = compare.compare([lambda: small.problem], [FULL], OPTIONS)
+    for name in ("n_threads", "limit_seconds", "max_bytes"):
+        with pytest.raises(ValueError, match=name):
+            compare.compare([lambda: small.problem], [FULL], OPTIONS | {name: 7}, first)
+
+
+def test_what_problems_are_called(tmp_path):
+    names = {
+        "a/set.svm": "set",
+        "a/set.train.svm.gz": "set",
+        "a/set_train.txt": "set",
+        "a/train.txt": "a",
+        "b/trn.txt": "b",
+    }
+    assert {path: problems.name_of(tmp_path / path) for path in names} == names
 
 
 # The command
@@ -299,6 +364,7 @@ def test_the_command(tmp_path, capsys):
     assert [s["name"] for s in results["systems"]] == ["fastsoftmax linear", "scikit-learn SGDClassifier"]
     assert "fastsoftmax linear" in (output / "RESULTS.md").read_text()
     assert "<html" in (output / "report.html").read_text()
+    (output / "results" / "machine.json").unlink()  # as where a command was stopped
     assert cli.main(["bench", "report", "--output", str(output)]) == 0
     assert str(output / "report.html") in capsys.readouterr().out
 
@@ -309,6 +375,7 @@ def test_the_command(tmp_path, capsys):
         (["--systems", "nothing like it"], "none contains 'nothing like it'"),
         (["--data", "a", "b", "c"], "data takes a file of training rows and one of test rows, got 3"),
         (["--data", "no such file"], "no such file"),
+        (["--data", __file__, "--data", __file__], "two problems 'test_bench_quality'"),
         (["--only-data"], "only-data is given, but no data"),
         (["--limit-seconds", "-1"], "limit-seconds must be above 0, got -1"),
         (["--max-memory", "nan"], "max-memory must be above 0, got nan"),
@@ -330,3 +397,12 @@ def test_help_names_the_commands(capsys):
         cli.main(["bench", "--help"])
     shown = capsys.readouterr().out
     assert all(name in shown for name in ("quality", "curves", "kernels", "report", "peers"))
+
+
+def test_a_kill_ends_it_as_ctrl_c_does():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended, bench._ended_in_order():
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) == before

@@ -79,8 +79,14 @@ def test_memory_over_classes_in_processes_of_their_own(small, monkeypatch):
     records = memory.measure(True, lambda line: None, left_out)
     assert len(records) + len(left_out) == 1  # by system
     _check(records, "model_bytes")
-    with pytest.raises(RuntimeError, match="status"):
-        memory._in_own_process("no such series", 10)
+
+
+def test_a_process_that_fails_is_left_out(small, monkeypatch):
+    monkeypatch.setattr(memory, "SERIES", ("no such series",))
+    monkeypatch.setattr(memory, "_why_not", lambda *about: "")
+    left_out = []
+    assert memory.measure(True, lambda line: None, left_out) == []
+    assert left_out[0]["x"] == 200 and "exit status 1: KeyError" in left_out[0]["reason"]
 
 
 def test_cost_over_negatives(monkeypatch):

@@ -24,7 +24,16 @@ def measure(quick, progress, left_out):
             if reason:
                 left_out.append({"series": series, "x": n_classes, "reason": f"memory: {reason}"})
                 continue
-            peak, model_bytes = _in_own_process(series, n_classes)
+            try:
+                peak, model_bytes = _in_own_process(series, n_classes)
+            except RuntimeError as error:  # such as killed for want of memory: the other points are worth having
+                left_out.append({"series": series, "x": n_classes, "reason": f"memory: {error}"})
+                continue
+            if peak is None:
+                left_out.append(
+                    {"series": series, "x": n_classes, "reason": "memory: this system does not tell the peak"}
+                )
+                continue
             task = PREDICTION if ours.is_prediction(series) else TRAINING
             records.append(of_bytes(series, task, n_classes, peak, model_bytes=model_bytes))
             progress(line(records[-1], "classes") + f" beside a model of {model_bytes / 2**20:,.1f} MiB")
@@ -45,5 +54,6 @@ def _in_own_process(series, n_classes):
     command = [sys.executable, "-m", f"{__package__}.memory_point", series, str(n_classes)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"memory of {series!r} with {n_classes:,} classes: status {done.returncode}\n{done.stderr}")
+        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
+        raise RuntimeError(f"exit status {done.returncode}: {last[:200]}")
     return json.loads(done.stdout)

@@ -6,10 +6,12 @@ from pathlib import Path
 from . import runs
 from .worker.systems import SYSTEMS
 
+KEPT = ("ok", "too slow", "no memory")  # the others may be otherwise by now: what was missing is installed
+SAME = ("n_threads", "limit_seconds", "max_bytes")  # or runs cannot stand in one table
 HOPELESS = 1.5  # a run that would take so many times the limit, by a run of less training, is not tried
 
 
-def compare(problems, systems, options, known=(), on_run=lambda results: None):
+def compare(problems, systems, options, earlier=None, on_run=lambda results, run: None):
     """The results: what was compared and all runs, as plain numbers.
 
     Parameters
@@ -19,28 +21,54 @@ def compare(problems, systems, options, known=(), on_run=lambda results: None):
         Names in `SYSTEMS`.
     options : dict
         "quick", "repetitions", "n_threads", "limit_seconds", "max_bytes".
-    known : list of dict
-        Runs of an earlier comparison, which are not run again.
-    on_run : function of the results
-        Called after each run, so that nothing is lost.
+    earlier : dict or None
+        Results of an earlier comparison. Its runs are not run again, but for those of problems that have changed since; those
+        of other problems and systems stay in the results.
+    on_run : function of the results and the run
+        Called after each new run, so that nothing is lost.
+
+    Raises
+    ------
+    ValueError
+        If `earlier` was made with other threads or limits.
     """
+    earlier = earlier or {"options": options, "problems": [], "systems": [], "runs": []}
+    for name in SAME:
+        if earlier["options"][name] != options[name]:
+            raise ValueError(f"the earlier runs have {name} = {earlier['options'][name]}, not {options[name]}")
     about = [_about(SYSTEMS[name]) for name in systems]
     results = {"options": options, "problems": [], "systems": about, "runs": []}
-    done = {_key(r): r for r in known}
+    known = {_key(r): r for r in earlier["runs"] if r["status"] in KEPT}
     with tempfile.TemporaryDirectory(prefix="fastsoftmax-bench-") as folder:
-        for make in problems:
+        for number, make in enumerate(problems):
             problem = make()
-            problem.save(Path(folder, problem.name))
+            problem_folder = Path(folder, f"problem-{number}")
+            problem.save(problem_folder)
             results["problems"].append(problem.summary())
-            earlier = {}
+            if results["problems"][-1] not in earlier["problems"]:
+                known = {key: run for key, run in known.items() if run["problem"] != problem.name}
+            done = {}
             for system, budget, repetition in _plan(systems, options):
                 key = (problem.name, system, budget, repetition)
-                run = done.get(key) or _run(problem, folder, key, earlier, options)
+                run = known.pop(key, None)
+                is_new = run is None
+                if is_new:
+                    run = _run(problem, problem_folder, Path(folder, "run"), key, done, options)
                 _note_versions(about, run)
-                earlier[key] = run
+                done[key] = run
                 results["runs"].append(run)
-                on_run(results)
-    return results
+                if is_new:
+                    on_run(_joined(results, earlier, known), run)
+    return _joined(results, earlier, known)
+
+
+def _joined(results, earlier, known):
+    """The results and, of the earlier ones, what is not among them (yet)."""
+    both = {}
+    for part in ("problems", "systems"):
+        names = {entry["name"] for entry in results[part]}
+        both[part] = results[part] + [entry for entry in earlier[part] if entry["name"] not in names]
+    return results | both | {"runs": results["runs"] + list(known.values())}
 
 
 def _about(system):
@@ -75,16 +103,10 @@ def _plan(systems, options):
                 yield name, budget, repetition
 
 
-def _run(problem, folder, key, earlier, options):
+def _run(problem, problem_folder, folder, key, done, options):
     _, system, budget, repetition = key
-    outcome = _foreseen(key, earlier, options) or runs.run(
-        problem,
-        Path(folder, problem.name),
-        system,
-        budget,
-        repetition,
-        limits=options,
-        folder=Path(folder, "run"),
+    outcome = _foreseen(key, done, options) or runs.run(
+        problem, problem_folder, system, budget, repetition, limits=options, folder=folder
     )
     is_main = budget == SYSTEMS[system].budget
     return {
@@ -97,10 +119,10 @@ def _run(problem, folder, key, earlier, options):
     }
 
 
-def _foreseen(key, earlier, options):
+def _foreseen(key, done, options):
     """The outcome of a run that is not worth trying, by the earlier ones of the same system; None if it is."""
     problem, system, budget, _ = key
-    mine = [r for (p, s, *_), r in earlier.items() if (p, s) == (problem, system)]
+    mine = [r for (p, s, *_), r in done.items() if (p, s) == (problem, system)]
     same = [r for r in mine if r["budget"] == budget]
     if same and same[0]["status"] != "ok":
         return {"status": same[0]["status"], "reason": same[0]["reason"]}

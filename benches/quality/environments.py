@@ -53,7 +53,13 @@ def install(names):
             print(f"{name}: the running interpreter, nothing to install")
             continue
         print(f"{name}: {' '.join(requirements)} ...", flush=True)
-        reason = _make(root() / name, requirements)
+        try:
+            reason = _make(root() / name, requirements)
+        except (
+            OSError,
+            subprocess.CalledProcessError,
+        ) as error:  # a folder that is not ours, a Python without ensurepip
+            reason = str(error)
         print(f"{name}: {'FAILED: ' + reason if reason else 'installed'}", flush=True)
         if reason:
             failed.append(name)

@@ -91,7 +91,7 @@ def from_files(train_path, test_path=None):
         raise ValueError(f"{train_path}: no training row has a label")
     density = X_train.nnz / max(1, np.prod(X_train.shape, dtype=float))
     is_dense = density > DENSE_SHARE and X_train.shape[1] <= DENSE_FEATURES
-    name = _name(train_path)
+    name = name_of(train_path)
     return Problem(
         name=name,
         title=name,
@@ -102,9 +102,11 @@ def from_files(train_path, test_path=None):
     )
 
 
-def _name(path):
-    name = Path(path).name.removesuffix(".gz")
-    return Path(name).stem.removesuffix(".train").removesuffix("_train")
+def name_of(path):
+    """What a problem is called by its file of training rows, or by the folder of a file that is just called "train"."""
+    name = Path(Path(path).name.removesuffix(".gz")).stem
+    name = name.removesuffix(".train").removesuffix("_train")
+    return Path(path).resolve().parent.name if name in ("", "train", "trn") else name
 
 
 def _rows(data, rows):

@@ -15,7 +15,9 @@ from .worker.systems import SYSTEMS
 WORKER = Path(__file__).parent / "worker"
 GIVEN_UP, NO_MEMORY = 3, 4  # the worker's exit statuses
 OUT_OF_MEMORY = ("bad_alloc", "MemoryError", "Cannot allocate memory", "can't allocate memory", "not enough memory")
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
+)  # fmt: skip
 OURS_ONLY = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")  # must not lead a peer's Python to our packages
 
 
@@ -44,6 +46,7 @@ def run(problem, problem_folder, system, budget, seed, *, limits, folder):
         "n_threads": limits["n_threads"],
         "seed": seed,
         "budget": budget,
+        "limit_seconds": limits["limit_seconds"],
         "max_bytes": limits["max_bytes"],
     }
     (folder / "job.json").write_text(json.dumps(job))

@@ -20,7 +20,9 @@ def of_predictions(problem, folder):
     if (folder / "log_proba.npy").exists():
         out["log_loss"] = log_loss(np.load(folder / "log_proba.npy"), test)
     if (folder / "best_proba.npy").exists():
-        hits = np.isin(_keys(test.label_rows, test.labels), _keys(np.arange(test.n_rows), class_ids[:, 0]))
+        # -1 is a class unknown in training here, and no prediction there
+        first = _keys(np.arange(test.n_rows), class_ids[:, 0])
+        hits = (test.labels >= 0) & np.isin(_keys(test.label_rows, test.labels), first)
         correct = np.zeros(test.n_rows, bool)
         correct[test.label_rows[hits]] = True
         out["calibration_error"] = calibration_error(np.load(folder / "best_proba.npy"), correct)

@@ -5,8 +5,10 @@ imports only NumPy, SciPy and the system.
 """
 
 import json
+import math
 import os
 import resource
+import signal
 import sys
 import time
 from importlib.metadata import version
@@ -20,6 +22,7 @@ from systems.base import bytes_of
 
 DEPTH = 20  # of the predictions
 GIVEN_UP, NO_MEMORY = 3, 4  # exit statuses: the reason stands in the result
+SPARE = 5  # seconds beyond the limit, after which the run ends itself if the process that started it could not
 
 
 def run(job):
@@ -66,6 +69,13 @@ def _cpu_seconds():
     return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
+def _limit_memory(n_bytes):
+    """But for a lower limit that there is already."""
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    n_bytes = n_bytes if hard == resource.RLIM_INFINITY else min(n_bytes, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (n_bytes, n_bytes))
+
+
 def _padded(class_ids, depth):
     out = np.full((len(class_ids), depth), -1, np.int64)
     out[:, : class_ids.shape[1]] = class_ids[:, :depth]
@@ -74,8 +84,8 @@ def _padded(class_ids, depth):
 
 def main(path):
     job = json.loads(Path(path).read_text())
-    if job["max_bytes"]:
-        resource.setrlimit(resource.RLIMIT_DATA, (job["max_bytes"], job["max_bytes"]))
+    signal.alarm(math.ceil(job["limit_seconds"]) + SPARE)
+    _limit_memory(job["max_bytes"])
     result = Path(job["folder"]) / "result.json"
     try:
         outcome, status = run(job), 0

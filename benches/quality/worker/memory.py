@@ -1,5 +1,6 @@
 """Peak resident memory of a piece of code, where Linux lets a process reset its own high-water mark."""
 
+import contextlib
 import ctypes
 import sys
 
@@ -18,15 +19,18 @@ class Peak:
 
     def __enter__(self):
         self.bytes = None
+        self.before = None
         if AVAILABLE:
-            ctypes.CDLL(None).malloc_trim(0)  # what was freed before must not be reused unseen
-            with open("/proc/self/clear_refs", "w") as reset:
-                reset.write("5")
-            self.before = _status("VmRSS")
+            # Without glibc there is no malloc_trim, in some containers no clear_refs
+            with contextlib.suppress(AttributeError, OSError):
+                ctypes.CDLL(None).malloc_trim(0)  # what was freed before must not be reused unseen
+                with open("/proc/self/clear_refs", "w") as reset:
+                    reset.write("5")
+                self.before = _status("VmRSS")
         return self
 
     def __exit__(self, *_):
-        if AVAILABLE:
+        if self.before is not None:
             self.bytes = _status("VmHWM") - self.before
 
     def beyond(self, result):

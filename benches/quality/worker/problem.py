@@ -1,6 +1,7 @@
 """A classification problem as a folder of NumPy arrays: what every system's own process reads."""
 
 import json
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -86,8 +87,17 @@ class Problem:
     def is_multi_label(self):
         return bool(np.any(np.diff(self.train.label_starts) != 1))
 
+    @cached_property
+    def _checksum(self):
+        """Tells one problem from another that has its name and sizes."""
+        value = 0
+        for part in (self.train, self.test):
+            for array in (part.X.data, part.X.indices, part.X.indptr, part.labels, part.label_starts):
+                value = zlib.crc32(np.ascontiguousarray(array), value)
+        return value
+
     def summary(self):
-        """What reports say of it."""
+        """What reports and systems know of it."""
         return {
             "name": self.name,
             "title": self.title,
@@ -98,6 +108,7 @@ class Problem:
             "n_test": self.test.n_rows,
             "entries_a_row": self.train.X.nnz / max(1, self.train.n_rows),
             "labels_a_row": len(self.train.labels) / max(1, self.train.n_rows),
+            "checksum": self._checksum,
         }
 
     def save(self, folder):

@@ -107,7 +107,7 @@ class Softmax(_FastText):
     name = "fastText softmax"
     loss = "softmax"
     is_distribution = True
-    settings = "loss softmax, lr 1.0, dim 100, epoch 25, wordNgrams 1, minCount 1; values of features dropped"
+    settings = "loss softmax, lr 1.0, dim 100, epoch 25, wordNgrams 1, minCount 1, 10 threads at least; values dropped"
 
     @classmethod
     def why_not(cls, problem):
@@ -132,7 +132,7 @@ class HierarchicalSoftmax(_FastText):
         0.5,
     )  # of the range that the tutorial names, 0.1 to 1: at 19,424 classes P@1 0.17, at 1.0 0.09
     is_distribution = True
-    settings = "loss hs, lr 0.5, dim 100, epoch 25, wordNgrams 1, minCount 1; values of features dropped"
+    settings = "loss hs, lr 0.5, dim 100, epoch 25, wordNgrams 1, minCount 1, 10 threads at least; values dropped"
 
     def target_log_proba(self, X, class_ids):
         """The product over the class's path in the Huffman tree: `predict` leaves out what is less probable than 1e-5."""
@@ -153,7 +153,9 @@ class HierarchicalSoftmax(_FastText):
 class NegativeSampling(_FastText):
     name = "fastText ns"
     loss = "ns"
-    settings = "loss ns, neg 5, lr 1.0, dim 100, epoch 25, wordNgrams 1, minCount 1; values of features dropped"
+    settings = (
+        "loss ns, neg 5, lr 1.0, dim 100, epoch 25, wordNgrams 1, minCount 1, 10 threads at least; values dropped"
+    )
 
 
 class OneVersusAll(_FastText):
@@ -161,7 +163,9 @@ class OneVersusAll(_FastText):
     # "It is a good idea to decrease the learning rate", says the tutorial, which takes 0.5 and 50 dimensions: that and 0.25
     # ended in its error "Encountered NaN"; 0.1 is its default
     loss, learning_rate, dim = "ova", 0.1, 50
-    settings = "loss one-vs-all, lr 0.1, dim 50, epoch 25, wordNgrams 1, minCount 1; values of features dropped"
+    settings = (
+        "loss one-vs-all, lr 0.1, dim 50, epoch 25, wordNgrams 1, minCount 1, 10 threads at least; values dropped"
+    )
 
     @classmethod
     def why_not(cls, problem):

@@ -105,7 +105,10 @@ class _Torch(System):
 
 class Full(_Torch):
     name = "PyTorch full softmax"
-    settings = "EmbeddingBag(sum, 128) -> Linear, cross_entropy, Adagrad(0.1, fused), batch 256, sparse gradients of the embedding"
+    settings = (
+        "EmbeddingBag(sum, 128) -> Linear, cross_entropy, Adagrad(0.1, fused), batch 256, "
+        "sparse gradients of the embedding"
+    )
 
     @classmethod
     def why_not(cls, problem):
