@@ -88,7 +88,7 @@ def _quality_options(parser):
     parser.add_argument("--repetitions", type=_positive, metavar="N", help="default: 3; with --quick 1")
     parser.add_argument("--threads", type=_positive, metavar="N", help="for every system; default: all CPUs")
     parser.add_argument("--limit-seconds", type=float, metavar="S", help="of one run; default: 600; with --quick 10")
-    parser.add_argument("--max-memory", type=float, metavar="GIB", help="of one run; default: 0.8 of the machine's")
+    parser.add_argument("--max-memory", type=float, metavar="GIB", help="of one run; default: 0.8 of what is free")
     parser.add_argument("--resume", action="store_true", help="keep the runs that are in the output folder already")
 
 
@@ -121,6 +121,7 @@ def _curves(options):
 
 
 def _kernels(options):
+    from . import machine
     from .kernels import CASES, table
     from .report import kernels as tables
     from .report import to_markdown
@@ -130,13 +131,14 @@ def _kernels(options):
             raise ValueError(f"family must be one of {', '.join(CASES)}, got {family!r}")
     path = _results_path(options, "kernels")
     results = table.measure_all(options, json.loads(path.read_text()) if path.exists() else {})
-    _store(path, results)
+    _store(path, {"machine": machine.describe()} | results)
     shown = [tables.table(family, records) for family, records in results["families"].items()]
     print(to_markdown.markdown("Kernels", shown))
     return _report(options)
 
 
 def _measure_quality(options):
+    from . import machine
     from .quality import compare, problems
     from .quality.worker.systems import SYSTEMS
 
@@ -164,14 +166,16 @@ def _measure_quality(options):
     path = _results_path(options, "quality")
     earlier = json.loads(path.read_text()) if options.resume and path.exists() else None
 
+    about = {"machine": machine.describe()}
+
     def on_run(results, run):
-        _store(path, results)
+        _store(path, about | results)
         if run["status"] == "ok" or (run["is_main"] and run["repetition"] == 0):  # what cannot be, once
             print(_line(run), file=sys.stderr, flush=True)
 
     with _ended_in_order():
         results = compare.compare(makers.values(), systems, limits, earlier, on_run)
-    _store(path, results)
+    _store(path, about | results)
 
 
 @contextlib.contextmanager
@@ -192,19 +196,18 @@ def _ended_in_order():
 
 
 def _limits(options):
-    from fastsoftmax import _threads
+    from fastsoftmax import _memory, _threads
 
     for name in ("limit_seconds", "max_memory"):
         value = getattr(options, name)
         if value is not None and not 0 < value < float("inf"):
             raise ValueError(f"{name.replace('_', '-')} must be above 0, got {value:g}")
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "quick": options.quick,
         "repetitions": options.repetitions or (1 if options.quick else 3),
         "n_threads": min(options.threads or _threads.n_cpus(), _threads.n_cpus()),
         "limit_seconds": options.limit_seconds or (10 if options.quick else 600),
-        "max_bytes": int(options.max_memory * 2**30 if options.max_memory else 0.8 * memory),
+        "max_bytes": int(options.max_memory * 2**30 if options.max_memory else 0.8 * (_memory.available() or 2**34)),
     }
 
 
@@ -219,23 +222,20 @@ def _line(run):
 
 
 def _measure_curves(options):
-    from . import curves
+    from . import curves, machine
 
-    _store(_results_path(options, "curves"), curves.measure(options.quick, lambda text: print(text, file=sys.stderr)))
+    measured = curves.measure(options.quick, lambda text: print(text, file=sys.stderr))
+    _store(_results_path(options, "curves"), {"machine": machine.describe()} | measured)
 
 
 def _report(options):
-    from . import machine, report
+    from . import report
 
     names = ("quality", "curves", "kernels")
     paths = {name: _results_path(options, name) for name in names}
     results = {name: json.loads(path.read_text()) if path.exists() else None for name, path in paths.items()}
     if not any(results.values()):
         raise ValueError(f"output: no results in {options.output}")
-    path = _results_path(options, "machine")
-    if hasattr(options, "quick") or not path.exists():  # measured just now, or by a command that was stopped
-        _store(path, machine.describe())
-    results["machine"] = json.loads(path.read_text())
     report.write(results, options.output)
     print(f"written: {options.output / 'report.html'}, {options.output / 'RESULTS.md'}")
 

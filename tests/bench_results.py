@@ -188,4 +188,5 @@ def kernels():
 
 def results(**changes):
     machine = [("CPU", "a | <processor>"), ("threads", "2")]
-    return {"machine": machine, "quality": quality(), "curves": curves(), "kernels": kernels()} | changes
+    parts = {"quality": quality(), "curves": curves(), "kernels": kernels()}
+    return {name: {"machine": machine} | part for name, part in parts.items()} | changes

@@ -54,7 +54,8 @@ def shard(sizes, n_machines):
 def memory_per_machine(sizes, n_machines):
     """storage -> bytes by component, of a low-rank model: to train (float32), or to predict."""
     s = shard(sizes, n_machines)
-    training = memory.model(s) | {"sampler in_batch": memory.sampler("in_batch", s.n_classes)}
+    # all draw the same negatives, each from the table of all classes
+    training = memory.model(s) | {"sampler, of all classes": memory.sampler("unigram", sizes.n_classes)}
     return {"float32, to train": training, "float32": memory.weights(s)} | {
         storage: memory.compressed(s, storage) for storage in ("bfloat16", "int8")
     }
@@ -82,8 +83,9 @@ def phases(way, s, n_machines):
     embed = work.embed(own_rows)
     if way == TOP:
         return [embed, *work.top(shares)[1:]]
-    n_classes = shares.n_classes if way == FULL else s.candidates / n_machines
-    return [embed, *work.head(s, n_classes), work.embed_step(s)]
+    if way == FULL:
+        return [embed, *work.head(s, shares.n_classes), work.embed_step(s)]
+    return [work.draw(s), embed, *work.head(s, s.candidates / n_machines), work.embed_step(s)]
 
 
 def _support_share(s, n_machines):

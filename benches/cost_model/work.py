@@ -61,12 +61,14 @@ def full(s, working_memory=WORKING_MEMORY):
     return [embed(s), *head(s, s.n_classes, working_memory), embed_step(s)]
 
 
+def draw(s):
+    """The negatives: a cache line of the alias table and one of the probabilities for each."""
+    return Phase("draw", 0.0, 2 * 64 * s.negatives, s.negatives)
+
+
 def sampled(s):
     """A training step over S negatives and the batch's targets: drawn, then as over all classes."""
-    draw = Phase(
-        "draw", 0.0, 2 * 64 * s.negatives, s.negatives
-    )  # a cache line of the alias table, one of the probabilities
-    return [draw, embed(s), *head(s, s.candidates), embed_step(s)]
+    return [draw(s), embed(s), *head(s, s.candidates), embed_step(s)]
 
 
 def linear(s, working_memory=WORKING_MEMORY):

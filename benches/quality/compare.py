@@ -4,10 +4,11 @@ import tempfile
 from pathlib import Path
 
 from . import runs
+from .worker.problem import Problem
 from .worker.systems import SYSTEMS
 
-KEPT = ("ok", "too slow", "no memory")  # the others may be otherwise by now: what was missing is installed
-SAME = ("n_threads", "limit_seconds", "max_bytes")  # or runs cannot stand in one table
+KEPT = ("ok", "too slow")  # the others may be otherwise by now: what was missing is installed
+SAME = ("n_threads", "limit_seconds")  # or runs cannot stand in one table
 HOPELESS = 1.5  # a run that would take so many times the limit, by a run of less training, is not tried
 
 
@@ -40,10 +41,9 @@ def compare(problems, systems, options, earlier=None, on_run=lambda results, run
     results = {"options": options, "problems": [], "systems": about, "runs": []}
     known = {_key(r): r for r in earlier["runs"] if r["status"] in KEPT}
     with tempfile.TemporaryDirectory(prefix="fastsoftmax-bench-") as folder:
-        for number, make in enumerate(problems):
-            problem = make()
-            problem_folder = Path(folder, f"problem-{number}")
-            problem.save(problem_folder)
+        folders = [_saved(make(), Path(folder, f"problem-{number}")) for number, make in enumerate(problems)]
+        for problem_folder in folders:  # all of which could be read
+            problem = Problem.load(problem_folder)
             results["problems"].append(problem.summary())
             if results["problems"][-1] not in earlier["problems"]:
                 known = {key: run for key, run in known.items() if run["problem"] != problem.name}
@@ -60,6 +60,11 @@ def compare(problems, systems, options, earlier=None, on_run=lambda results, run
                 if is_new:
                     on_run(_joined(results, earlier, known), run)
     return _joined(results, earlier, known)
+
+
+def _saved(problem, folder):
+    problem.save(folder)
+    return folder
 
 
 def _joined(results, earlier, known):

@@ -46,8 +46,10 @@ def _true_labels(problem):
 
 
 def log_loss(log_proba, part):
-    """Mean over the rows, in nats, of the mean over their labels known in training."""
+    """Mean over the rows, in nats, of the mean over their labels known in training; None if there are none."""
     known = part.labels >= 0
+    if not known.any():
+        return None
     losses = -np.maximum(log_proba[known], np.log(LEAST_PROBA))
     rows = part.label_rows[known]
     counts = np.bincount(rows, minlength=part.n_rows)

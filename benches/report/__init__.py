@@ -19,9 +19,8 @@ def write(results, folder):
     Parameters
     ----------
     results : dict of plain numbers, as JSON holds them
-        "machine": pairs of name and value; "quality", "curves", "kernels": what those benchmarks return, or None where they
-        were not run; "asked", which may be left out: further figures that were set as goals, as triples of what was asked,
-        what was measured, and whether that is enough.
+        "quality", "curves", "kernels": what those benchmarks return, with a "machine", pairs of name and value, or None
+        where they were not run.
     folder : path
     """
     folder = Path(folder)
@@ -36,8 +35,8 @@ def write(results, folder):
 
 def parts(results):
     """The blocks of the report."""
-    yield Paragraph("Written by the benchmark command, from the numbers of one machine:")
-    yield Table("The machine", ["what", "value"], [list(pair) for pair in results["machine"]])
+    yield Paragraph("Written by the benchmark command from the numbers in results/.")
+    yield _machines(results)
     for key, section, title in SECTIONS:
         if results[key] is None:
             yield Heading(title)
@@ -47,10 +46,15 @@ def parts(results):
     yield from _not_reached(results)
 
 
+def _machines(results):
+    """A column for each part: one may have been measured on another day, or machine, than the others."""
+    machines = {key: dict(results[key]["machine"]) for key, _, _ in SECTIONS if results[key] is not None}
+    names = dict.fromkeys(name for machine in machines.values() for name in machine)
+    rows = [[name, *(machine.get(name, "-") for machine in machines.values())] for name in names]
+    return Table("The machine when each part was measured", ["what", *machines], rows)
+
+
 def _not_reached(results):
-    misses = list(kernels.misses(results["kernels"])) if results["kernels"] else []
-    asked = results.get("asked") or []
-    misses += [f"{what}: measured {measured}" for what, measured, met in asked if not met]
-    if results["kernels"] or asked:
-        yield Heading("Asked and not reached")
-        yield Bullets(misses or ["Nothing."])
+    if results["kernels"]:
+        yield Heading("Asked of kernels and not reached")
+        yield Bullets(list(kernels.misses(results["kernels"])) or ["Nothing."])

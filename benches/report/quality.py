@@ -12,7 +12,8 @@ NOTE = (
     "smallest and the largest in small print where they differ from it. Training is seconds of wall clock, with CPU seconds "
     "beside; files and other types that a system needs are made before. Peak is memory of the training beyond what was there "
     "before it; the model's size is that of its files. NLL is the mean negative log-likelihood of the test labels in nats, "
-    "ECE the expected calibration error of the best class; systems without a distribution over all classes have a `-` there. "
+    "ECE the expected calibration error of the best class (perfect predictions have about 0.05 on 360 rows, 0.02 on 2,000 and "
+    "0.01 on 10,000, by chance); systems without a distribution over all classes have a `-` there. "
     "The best of a column is bold. A system without a result says why."
 )
 

@@ -57,20 +57,18 @@ class LogisticRegression(_Linear):
         return ""
 
     def fit(self):
-        from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
 
         C = 1.0 if self.problem.kind == "dense" else 10.0
         self.model = LogisticRegression(C=C, max_iter=self.budget)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            self.model.fit(self.X, self.y)
+        _fit_quietly(self.model, self.X, self.y)
 
 
 class SGDClassifier(_Linear):
     name = "scikit-learn SGDClassifier"
-    budgets, budget = (1, 5, 20), 20
-    settings = "loss log_loss (one-versus-rest), alpha 1e-4 (dense) or 1e-6 (sparse), n_jobs = threads"
+    budgets, budget = (1, 5, 1000), 1000
+    stops_early = True
+    settings = "loss log_loss (one-versus-rest), alpha 1e-4 (dense) or 1e-6 (sparse), max_iter=1000, n_jobs = threads"
 
     @classmethod
     def why_not(cls, problem):
@@ -82,10 +80,18 @@ class SGDClassifier(_Linear):
 
         alpha = 1e-4 if self.problem.kind == "dense" else 1e-6
         self.model = SGDClassifier(
-            loss="log_loss", alpha=alpha, max_iter=self.budget, tol=None, n_jobs=self.n_threads,
-            random_state=self.seed,
-        )  # fmt: skip
-        self.model.fit(self.X, self.y)
+            loss="log_loss", alpha=alpha, max_iter=self.budget, n_jobs=self.n_threads, random_state=self.seed
+        )
+        _fit_quietly(self.model, self.X, self.y)
+
+
+def _fit_quietly(model, X, y):
+    """A small budget is not meant to converge."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, y)
 
 
 SYSTEMS = (LogisticRegression, SGDClassifier)
