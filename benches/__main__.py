@@ -10,6 +10,11 @@ import sys
 import threading
 from pathlib import Path
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 DEFAULT = "all"
 OWN_PARSERS = {"cost-model": "cost_model", "instructions": "instructions"}  # command -> package, whose `main` it is
 OUTPUT = Path("fastsoftmax-bench")
@@ -20,20 +25,47 @@ def main(arguments=None, prog="python -m benches"):
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if arguments and arguments[0] in OWN_PARSERS:
         return importlib.import_module(f"{__package__}.{OWN_PARSERS[arguments[0]]}").main(arguments[1:])
-    parser, commands = _parser(prog)
-    if not arguments or (arguments[0] not in commands and arguments[0] not in ("-h", "--help")):
+    parser = _parser(prog)
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
         arguments.insert(0, DEFAULT)
     options = parser.parse_args(arguments)
+    if hasattr(options, "output") and options.output.exists() and not options.output.is_dir():
+        raise ValueError(f"output must be a folder, got the file {options.output}")
     if hasattr(options, "output") and importlib.util.find_spec("matplotlib") is None:  # before an hour of measuring
         parser.error("the report needs matplotlib: pip install matplotlib")
-    return options.run(options)
+    with _alone(options):
+        return options.run(options)
+
+
+@contextlib.contextmanager
+def _alone(options):
+    """No two commands write into one folder at once: the later would undo what the earlier has stored."""
+    if not hasattr(options, "output") or fcntl is None:
+        yield
+        return
+    folder = options.output / "results"
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"output: another command is writing into {options.output}") from None
+        try:
+            yield
+        finally:
+            os.unlink(lock.name)
+            if is_new and not any(folder.iterdir()):  # an error before any result
+                folder.rmdir()
+                with contextlib.suppress(OSError):  # it was there before, with other files
+                    options.output.rmdir()
 
 
 def _parser(prog):
     parser = argparse.ArgumentParser(
         prog=prog,
-        description="Compare fastsoftmax with other systems on this machine. Without a command: quality and curves, "
-        "within five minutes with --quick.",
+        description="Compare fastsoftmax with other systems on this machine. Without a command, as in --quick or --data FILE: "
+        f"quality and curves, within five minutes with --quick. The options of each command: {prog} COMMAND --help",
     )
     commands = parser.add_subparsers(metavar="COMMAND")
 
@@ -65,7 +97,7 @@ def _parser(prog):
         ("instructions", "count the kernels' instructions under valgrind: check or record"),
     ):
         commands.add_parser(name, help=help, add_help=False)
-    return parser, commands.choices
+    return parser
 
 
 def _output_options(parser):
@@ -98,10 +130,9 @@ def _kernel_options(parser):
 
 
 def _positive(text):
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return int(text)
 
 
 def _all(options):
@@ -129,8 +160,10 @@ def _kernels(options):
     for family in options.family or ():
         if family not in CASES:
             raise ValueError(f"family must be one of {', '.join(CASES)}, got {family!r}")
+    if not any(options.problem in case.label for family in options.family or CASES for case in CASES[family]()):
+        raise ValueError(f"problem: none of these families contains {options.problem!r}")
     path = _results_path(options, "kernels")
-    results = table.measure_all(options, json.loads(path.read_text()) if path.exists() else {})
+    results = table.measure_all(options, _stored(path) or {})
     _store(path, {"machine": machine.describe()} | results)
     shown = [tables.table(family, records) for family, records in results["families"].items()]
     print(to_markdown.markdown("Kernels", shown))
@@ -152,8 +185,6 @@ def _measure_quality(options):
             raise ValueError(
                 f"data takes a file of training rows and one of test rows, got {len(files)}: {' '.join(files)}"
             )
-        for path in files:
-            open(path, "rb").close()  # a wrong name should not show after the others have run
     limits = _limits(options)
     makers = {} if options.only_data else {"digits": problems.digits, "tokens": lambda: problems.tokens(options.quick)}
     for files in options.data:
@@ -164,7 +195,7 @@ def _measure_quality(options):
     if not makers:
         raise ValueError("only-data is given, but no data")
     path = _results_path(options, "quality")
-    earlier = json.loads(path.read_text()) if options.resume and path.exists() else None
+    earlier = _stored(path) if options.resume else None
 
     about = {"machine": machine.describe()}
 
@@ -201,11 +232,15 @@ def _limits(options):
     for name in ("limit_seconds", "max_memory"):
         value = getattr(options, name)
         if value is not None and not 0 < value < float("inf"):
-            raise ValueError(f"{name.replace('_', '-')} must be above 0, got {value:g}")
+            raise ValueError(f"{name.replace('_', '-')} must be above 0 and finite, got {value:g}")
+    if options.threads and options.threads > _threads.n_cpus():
+        raise ValueError(
+            f"threads must be at most {_threads.n_cpus()}, the CPUs of this process, got {options.threads}"
+        )
     return {
         "quick": options.quick,
         "repetitions": options.repetitions or (1 if options.quick else 3),
-        "n_threads": min(options.threads or _threads.n_cpus(), _threads.n_cpus()),
+        "n_threads": options.threads or _threads.n_cpus(),
         "limit_seconds": options.limit_seconds or (10 if options.quick else 600),
         "max_bytes": int(options.max_memory * 2**30 if options.max_memory else 0.8 * (_memory.available() or 2**34)),
     }
@@ -233,10 +268,13 @@ def _report(options):
 
     names = ("quality", "curves", "kernels")
     paths = {name: _results_path(options, name) for name in names}
-    results = {name: json.loads(path.read_text()) if path.exists() else None for name, path in paths.items()}
+    results = {name: _stored(path) for name, path in paths.items()}
     if not any(results.values()):
         raise ValueError(f"output: no results in {options.output}")
-    report.write(results, options.output)
+    try:
+        report.write(results, options.output)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"output: {options.output / 'results'} is not of this version: {error!r}") from error
     print(f"written: {options.output / 'report.html'}, {options.output / 'RESULTS.md'}")
 
 
@@ -255,6 +293,16 @@ def _peers(options):
 
 def _results_path(options, name):
     return options.output / "results" / f"{name}.json"
+
+
+def _stored(path):
+    """The results in a file; None if there is none."""
+    if not path.exists():
+        return None
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
 
 
 def _store(path, results):

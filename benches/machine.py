@@ -1,5 +1,6 @@
 """The machine that results are measured on."""
 
+import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -42,6 +43,7 @@ def _version(package):
 
 def describe():
     """What the results were measured on, as (name, value) pairs."""
+    load = os.getloadavg()[0]
     a, A, B = np.ones(1 << 26, "f"), np.ones((3072, 3072), "f"), np.ones((3072, 3072), "f")
     calls = {"read": limits.read(a), "copy": limits.copy(a), "gemm": limits.products(A, B)}
     fastest = {name: min(s) for name, s in timing.interleaved(calls, 2.0).items()}
@@ -54,6 +56,7 @@ def describe():
         ("reading memory", f"{a.nbytes / fastest['read'] / 1e9:.1f} GB/s"),
         ("copying memory, read and write counted", f"{2 * a.nbytes / fastest['copy'] / 1e9:.1f} GB/s"),
         ("float32 GEMM", f"{2 * 3072**3 / fastest['gemm'] / 1e9:.0f} GFLOP/s"),
+        ("load average of the last minute, before", f"{load:.1f}"),
         ("Python", platform.python_version()),
         ("packages", ", ".join(versions)),
     ]

@@ -31,7 +31,7 @@ UNRUN = "system without runs"
 
 
 def problem(name, title):
-    sizes = {"n_classes": 20_000, "n_features": 120_000, "n_train": 100_000, "n_test": 5000}
+    sizes = {"n_classes": 20_000, "n_features": 120_000, "n_train": 100_000, "n_test": 5000, "n_unknown": 3}
     return {"name": name, "title": title, "kind": "sparse", "entries_a_row": 5.9, "labels_a_row": 1.0} | sizes
 
 

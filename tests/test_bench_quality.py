@@ -107,6 +107,13 @@ def test_dense_files_are_told(tmp_path):
     assert problems.from_files(path).kind == "dense"
 
 
+def test_a_single_row_cannot_be_split(tmp_path):
+    path = tmp_path / "set.svm"
+    path.write_text("1 0:1\n")
+    with pytest.raises(ValueError, match="single row"):
+        problems.from_files(path)
+
+
 def test_file_without_labels(tmp_path):
     path = tmp_path / "set.txt"
     path.write_text("2 2 2\n 0:1\n 1:1\n")
@@ -376,14 +383,56 @@ def test_the_command(tmp_path, capsys):
         (["--data", "no such file"], "no such file"),
         (["--data", __file__, "--data", __file__], "two problems 'test_bench_quality'"),
         (["--only-data"], "only-data is given, but no data"),
-        (["--limit-seconds", "-1"], "limit-seconds must be above 0, got -1"),
-        (["--max-memory", "nan"], "max-memory must be above 0, got nan"),
+        (["--limit-seconds", "-1"], "limit-seconds must be above 0 and finite, got -1"),
+        (["--limit-seconds", "inf"], "limit-seconds must be above 0 and finite, got inf"),
+        (["--max-memory", "nan"], "max-memory must be above 0 and finite, got nan"),
+        (["--threads", "100000"], "the CPUs of this process, got 100000"),
     ],
 )
 def test_errors_come_before_any_run(arguments, message, tmp_path, capsys):
     assert cli.main(["bench", "quality", "--output", str(tmp_path / "out"), *arguments]) == 1
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_two_commands_do_not_write_into_one_folder(tmp_path, capsys):
+    from fastsoftmax.benches import __main__ as command
+
+    options = SimpleNamespace(output=tmp_path / "out")
+    with command._alone(options):
+        assert cli.main(["bench", "report", "--output", str(tmp_path / "out")]) == 1
+        assert "another command is writing into" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()  # nothing came of it
+    with command._alone(options):  # and it is free again
+        pass
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"runs": 3}', "[1]"])
+def test_results_that_are_none(tmp_path, capsys, text):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "quality.json").write_text(text)
+    assert cli.main(["bench", "report", "--output", str(tmp_path)]) == 1
+    shown = capsys.readouterr().err
+    assert "quality.json is damaged" in shown or "is not of this version" in shown
+
+
+def test_output_is_a_folder(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert cli.main(["bench", "quality", "--output", str(tmp_path / "file")]) == 1
+    assert "output must be a folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["qualty"], ["quality", "--threads", "abc"], ["kernels", "--repetitions", "2"]])
+def test_wrong_words_and_options(arguments, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["bench", *arguments])
+    shown = capsys.readouterr().err
+    assert "invalid choice: 'qualty'" in shown or "whole number" in shown or "unrecognized arguments" in shown
+
+
+def test_no_kernel_of_that_name(tmp_path, capsys):
+    assert cli.main(["bench", "kernels", "--problem", "nonsense", "--output", str(tmp_path / "out")]) == 1
+    assert "'nonsense'" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
 def test_report_without_results(tmp_path, capsys):

@@ -15,8 +15,8 @@ from fastsoftmax.benches.report.document import BREAK, Bullets, Cell, Heading, P
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 PICTURES = {
-    "quality_tokens",
-    "quality_odd_name",
+    "quality_1_tokens",
+    "quality_2_odd_name",
     "cost_over_classes",
     "cost_over_negatives",
     "cost_over_threads",
@@ -141,7 +141,7 @@ def test_pictures(folder):
         png = (folder / f"{name}.png").read_bytes()
         assert png.startswith(b"\x89PNG") and len(png) > 8000
     for name in (*bench_results.SYSTEMS, "NLL, nats (less is better)", "Tokens & more, 20k classes"):
-        assert name in "".join(ElementTree.parse(folder / "quality_tokens.svg").getroot().itertext())
+        assert name in "".join(ElementTree.parse(folder / "quality_1_tokens.svg").getroot().itertext())
 
 
 # -- Markdown --

@@ -13,7 +13,7 @@ from .worker.problem import Part, Problem
 
 MAX_TEST_ROWS = 10_000  # some systems predict a hundred rows a second
 TEST_SHARE = 0.1  # of a data file that comes without test rows
-N_TRAIN, N_TRAIN_QUICK, N_TEST_QUICK = 200_000, 40_000, 2000  # tokens
+N_TRAIN, N_TRAIN_QUICK, N_TEST_QUICK = 100_000, 40_000, 2000  # tokens
 CONTEXT = 4  # tokens before the one to predict
 DENSE_SHARE, DENSE_FEATURES = 0.2, 4096  # more nonzeros than this share, of not more features: a dense array
 
@@ -74,6 +74,8 @@ def from_files(train_path, test_path=None):
         As `datasets.read`; or if the two files are of different formats, or no row has a label.
     """
     train = datasets.read(train_path)
+    if test_path is None and train.n_samples < 2:
+        raise ValueError(f"{train_path} has a single row: nothing can be held out for test")
     if test_path is None:
         order = np.random.default_rng(0).permutation(train.n_samples)
         n_test = min(MAX_TEST_ROWS, int(np.ceil(TEST_SHARE * train.n_samples)))
@@ -87,8 +89,9 @@ def from_files(train_path, test_path=None):
         X_train.resize(X_train.shape[0], width)
         X_test.resize(X_test.shape[0], width)
     classes = np.unique(train.labels)
-    if not len(classes):
-        raise ValueError(f"{train_path}: no training row has a label")
+    for part, path, rows in (("training", train_path, train), ("test", test_path or train_path, test)):
+        if not len(rows.labels):
+            raise ValueError(f"{path}: no {part} row has a label")
     density = X_train.nnz / max(1, np.prod(X_train.shape, dtype=float))
     is_dense = density > DENSE_SHARE and X_train.shape[1] <= DENSE_FEATURES
     name = name_of(train_path)

@@ -23,8 +23,8 @@ def section(quality):
     yield Heading("Quality and cost of whole systems")
     yield Paragraph(prose(NOTE))
     yield Paragraph(_options(quality["options"]))
-    for problem in quality["problems"]:
-        yield from _problem(quality, problem)
+    for number, problem in enumerate(quality["problems"], start=1):
+        yield from _problem(quality, problem, number)
     yield Heading("What fastsoftmax loses at")
     yield Paragraph(
         "Every peer whose median is better than that of the best variant of fastsoftmax, column by column: a fast but "
@@ -34,7 +34,10 @@ def section(quality):
         yield Heading(problem["title"], 3)
         yield Bullets(comparison.losing(list(outcomes(quality, problem["name"]))))
     yield Heading("Who is on the front")
-    yield Paragraph("The systems that no other beats in both: as good in one and better in the other.")
+    yield Paragraph(
+        "The systems that no other beats in both, at the amount of training to compare by: as good in one and better in the "
+        "other."
+    )
     for problem in quality["problems"]:
         yield Heading(problem["title"], 3)
         yield Bullets(list(comparison.front_sentences(list(outcomes(quality, problem["name"])))))
@@ -57,20 +60,24 @@ def _options(options):
     return f"Measured with: {', '.join(told)}."
 
 
-def _problem(quality, problem):
+def _unknown(n_labels):
+    return f", with {_counted(n_labels, 'label')} that no training row has: misses, and in no NLL" if n_labels else ""
+
+
+def _problem(quality, problem, number):
     found = list(outcomes(quality, problem["name"]))
     yield Heading(problem["title"], 3)
     yield Paragraph(
         f"{problem['n_classes']:,} classes, {problem['n_features']:,} features, {problem['n_train']:,} training rows with "
         f"{problem['entries_a_row']:.3g} entries and {problem['labels_a_row']:.3g} labels each (means), "
-        f"{problem['n_test']:,} test rows."
+        f"{problem['n_test']:,} test rows{_unknown(problem['n_unknown'])}."
     )
     yield table(f"Systems on {problem['title']}, the most accurate first", found)
     curves = [(system["name"], list(over_budgets(quality, problem["name"], system["name"])))
               for system in quality["systems"]]  # fmt: skip
     curves = [(name, points) for name, points in curves if points]
     if curves:
-        yield picture(problem, curves)
+        yield picture(number, problem, curves)
 
 
 def table(caption, found):
@@ -106,7 +113,7 @@ def _systems(systems):
     rows = []
     for s in systems:
         versions = (
-            ", ".join(f"{name} {version}" for name, version in s["versions"].items()) or "unknown: it did not run"
+            ", ".join(f"{name} {version}" for name, version in s["versions"].items()) or "unknown: no run ended well"
         )
         threads = "one, whatever it is told" if s["one_thread"] else "as told"
         rows.append([s["name"], versions, s["settings"] or "defaults", threads])
@@ -116,12 +123,13 @@ def _systems(systems):
 # -- pictures --
 
 
-def picture(problem, curves):
-    name = "quality_" + re.sub(r"\W+", "_", problem["name"].lower()).strip("_")
+def picture(number, problem, curves):
+    name = f"quality_{number}_" + re.sub(r"\W+", "_", problem["name"].lower()).strip("_")
     alt = f"{problem['title']}: P@1 and NLL over training time, a line a system through its budgets"
     caption = (
         f"{problem['title']}: quality over training time. A line is a system through its amounts of training, its large "
-        "mark the one to compare by; medians over repetitions."
+        "mark the one to compare by; medians over repetitions. A system without a large mark got no result there: the table "
+        "says why."
     )
     return Picture(name, alt, caption, lambda path: draw(path, problem["title"], curves))
 

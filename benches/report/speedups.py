@@ -40,18 +40,18 @@ def draw(families, path):
                 _panel(axes, [bar for bar in bars if bar[0] == family], right)
                 axes.set_title(TITLES[family])
         axes.set_xlabel("times faster than the best peer")
-        _legend(figure)
+        _legend(figure, n_columns=2 * len(columns) - 1)
         style.save(figure, path)
 
 
-def _legend(figure):
+def _legend(figure, n_columns):
     handles = [
         plt.Rectangle((0, 0), 1, 1, color=FASTER),
         plt.Rectangle((0, 0), 1, 1, color=SLOWER),
         plt.Line2D([], [], color=style.INK, marker="|", markersize=9, linestyle=""),
     ]
     labels = ["faster than the best peer", "slower", "what the measured limit (read, copy, GEMM) would give"]
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8)
+    figure.legend(handles, labels, loc="outside lower center", ncols=n_columns, fontsize=8)
 
 
 def _panel(axes, bars, right):

@@ -106,6 +106,7 @@ class Problem:
             "n_features": self.n_features,
             "n_train": self.train.n_rows,
             "n_test": self.test.n_rows,
+            "n_unknown": int(np.count_nonzero(self.test.labels < 0)),
             "entries_a_row": self.train.X.nnz / max(1, self.train.n_rows),
             "labels_a_row": len(self.train.labels) / max(1, self.train.n_rows),
             "checksum": self._checksum,
