@@ -23,8 +23,9 @@ def section(quality):
     yield Heading("Quality and cost of whole systems")
     yield Paragraph(prose(NOTE))
     yield Paragraph(_options(quality["options"]))
+    colors = style.colors([s["name"] for s in quality["systems"]], is_ours)  # the same in all pictures
     for number, problem in enumerate(quality["problems"], start=1):
-        yield from _problem(quality, problem, number)
+        yield from _problem(quality, problem, number, colors)
     yield Heading("What fastsoftmax loses at")
     yield Paragraph(
         "Every peer whose median is better than that of the best variant of fastsoftmax, column by column: a fast but "
@@ -64,7 +65,7 @@ def _unknown(n_labels):
     return f", with {_counted(n_labels, 'label')} that no training row has: misses, and in no NLL" if n_labels else ""
 
 
-def _problem(quality, problem, number):
+def _problem(quality, problem, number, colors):
     found = list(outcomes(quality, problem["name"]))
     yield Heading(problem["title"], 3)
     yield Paragraph(
@@ -77,7 +78,7 @@ def _problem(quality, problem, number):
               for system in quality["systems"]]  # fmt: skip
     curves = [(name, points) for name, points in curves if points]
     if curves:
-        yield picture(number, problem, curves)
+        yield picture(number, problem, curves, colors)
 
 
 def table(caption, found):
@@ -123,7 +124,7 @@ def _systems(systems):
 # -- pictures --
 
 
-def picture(number, problem, curves):
+def picture(number, problem, curves, colors):
     name = f"quality_{number}_" + re.sub(r"\W+", "_", problem["name"].lower()).strip("_")
     alt = f"{problem['title']}: P@1 and NLL over training time, a line a system through its budgets"
     caption = (
@@ -131,12 +132,11 @@ def picture(number, problem, curves):
         "mark the one to compare by; medians over repetitions. A system without a large mark got no result there: the table "
         "says why."
     )
-    return Picture(name, alt, caption, lambda path: draw(path, problem["title"], curves))
+    return Picture(name, alt, caption, lambda path: draw(path, problem["title"], curves, colors))
 
 
-def draw(path, title, curves):
+def draw(path, title, curves, colors):
     """P@1 and, where there is any, NLL over training seconds."""
-    colors = style.colors([name for name, _ in curves], is_ours)
     measures = [m for m in (P_AT_1, NLL) if any(_points(points, m) for _, points in curves)]
     with style.panels(path, len(measures), height=max(3.6, 1.3 + 0.2 * len(curves))) as (figure, panels):
         figure.suptitle(title, x=0.01, ha="left", fontweight="bold")

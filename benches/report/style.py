@@ -75,13 +75,14 @@ def colors(names, is_ours):
 
 
 def plain_numbers(axis):
-    """Powers of ten as people write them, and labels between them only where there is a decade or less."""
+    """Powers of ten as people write them; labels between them where there is hardly a decade, the fewer decades the more."""
     axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
     low, high = axis.get_view_interval()
     if high > 20 * low:
         axis.set_minor_formatter(NullFormatter())
     else:
-        axis.set_minor_formatter(FuncFormatter(lambda value, _: short(value) if f"{value:e}"[0] in "25" else ""))
+        labelled = "25" if high > 5 * low else "123456789"
+        axis.set_minor_formatter(FuncFormatter(lambda value, _: short(value) if f"{value:e}"[0] in labelled else ""))
 
 
 def short(value):
