@@ -1,8 +1,8 @@
 """SoftmaxRegression against scikit-learn's LogisticRegression: loss reached and time of `fit`.
 
-    python -m benches.regression [DATA.npz ...] [--only TEXT] [--rounds N] [--threads N] [--max-iter N]
+    python -m benches.studies.regression [DATA.npz ...] [--only TEXT] [--rounds N] [--threads N] [--max-iter N]
 
-scikit-learn's own small data sets, and DATA.npz as for benches.sampling. Both at their defaults but for `max_iter`. Rounds of
+scikit-learn's own small data sets, and DATA.npz as for `sampling`. Both at their defaults but for `max_iter`. Rounds of
 one and the other; the medians are given. With --threads 1 it is the CPU time of the process, else wall time.
 """
 
@@ -18,8 +18,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from benches.sampling import unpack
 from fastsoftmax import SoftmaxRegression
+
+from .sampling import unpack
 
 SMALL = {"iris": load_iris, "wine": load_wine, "breast_cancer": load_breast_cancer, "digits": load_digits}
 

@@ -1,7 +1,7 @@
 """Ways of candidate sampling against the full softmax: quality and training time on any data set.
 
-    python -m benches.sampling DATA.npz [--methods TEXT ...] [--epochs N] [--output RECORDS.json]
-    python -m benches.sampling --figures RECORDS.json ...
+    python -m benches.studies.sampling DATA.npz [--methods TEXT ...] [--epochs N] [--output RECORDS.json]
+    python -m benches.studies.sampling --figures RECORDS.json ...
 
 DATA.npz holds `X_data`, `X_indices`, `X_indptr` and `X_shape` of a CSR matrix, its labels `y`, and the same as `X_test_...`
 and `y_test` (`pack` writes it). Records are added to those of earlier runs; the figures are docs/sampling_over_time and
@@ -22,7 +22,7 @@ from scipy import sparse
 from fastsoftmax import SoftmaxClassifier, linear_cross_entropy, sampled_cross_entropy, samplers
 from fastsoftmax._part import FullSoftmax, Sampled
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = Path(__file__).parent.parent.parent / "docs"
 TOP = 20
 DEFAULT = "in_batch, running normaliser"
 SERIES = ("full softmax", DEFAULT, "unigram 1024")  # of the figure over time
@@ -243,7 +243,7 @@ def save(figure, name):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="python -m benches.sampling", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benches.studies.sampling", description=__doc__)
     parser.add_argument("data", type=Path, nargs="?", help="an .npz file")
     parser.add_argument("--methods", nargs="*", default=[""], help="those whose names contain one of these")
     parser.add_argument("--epochs", type=int, nargs="+", default=[10])
