@@ -1,10 +1,10 @@
 """What `gradient_threshold` costs and saves on weights trained on real data.
 
-Run `python -m benches.studies.gradient_threshold [data.svm] [--epochs 5]`: a low-rank SoftmaxClassifier is trained on the
-svmlight file (on synthetic data without one), and prints, after each epoch and for each threshold: elements of the gradient of the
-logits that are left a row, the gradients' error, and the time of loss and gradients over that of one product of the same
-size. Then it trains with each threshold: seconds, and loss and accuracy on a tenth of the rows held out.
-"""
+Run `python -m benches.studies.gradient_threshold [data.svm] [--epochs 5]`: a low-rank SoftmaxClassifier is trained on
+the svmlight file (on synthetic data without one), and prints, after each epoch and for each threshold: elements of the
+gradient of the logits that are left a row, the gradients' error, and the time of loss and gradients over that of one
+product of the same size. Then it trains with each threshold: seconds, and loss and accuracy on a tenth of the rows held
+out."""
 
 import argparse
 import time
