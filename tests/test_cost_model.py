@@ -157,6 +157,14 @@ def test_time_is_that_of_the_slowest_resource():
     assert machine.seconds([work.Phase("", 1e9, 0)], ONE._replace(step_seconds=0.5)) == 1.5
 
 
+@pytest.mark.parametrize("storage, n_bytes", [("float32", 4 * 10 + 4), ("bfloat16", 2 * 10 + 4), ("int8", 10 + 4 + 4)])
+def test_a_single_row_reads_weights_scales_and_biases(storage, n_bytes):
+    s = Sizes(n_classes=10**6, n_features=100, hidden_size=10, entries=1, batch=64, top_k=1)
+    slow = ONE._replace(flops=1e30)  # so that bytes bind
+    features = 8 + s._replace(batch=1).batch_features * (n_bytes - 4)  # one entry; of E no bias
+    assert cluster.row_seconds(s, 1, slow, storage) == pytest.approx((10**6 * n_bytes + features) / 1e9, rel=1e-12)
+
+
 def test_traffic_by_hand():
     s = Sizes(n_classes=1000, hidden_size=10, entries=2, batch=8, negatives=4, top_k=5)
     full = cluster.traffic(cluster.FULL, s, 4)

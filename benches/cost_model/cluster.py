@@ -24,7 +24,6 @@ FULL, SAMPLED, SUPPORT, TOP = "full softmax", "sampled softmax", "exact on the s
 WAYS = (FULL, SAMPLED, SUPPORT, TOP)
 ROW_STATS = 4 + 8 + 4  # bytes of a row's maximum, sum of exponentials and target's logit
 ENTRY, LABEL, CANDIDATE = 8, 8, 8 + 4  # bytes of a CSR entry, a label, and a class id with its logit
-WEIGHT_BYTES = {"float32": 4} | memory.STORAGE_BYTES
 MAX_BATCH = 1 << 24
 
 
@@ -74,15 +73,15 @@ def support_memory_per_machine(sizes, n_machines):
     }
 
 
-def phases(way, s, n_machines):
-    """The work of one machine for a batch."""
+def phases(way, s, n_machines, storage="float32"):
+    """The work of one machine for a batch; `storage` is that of the weights which `TOP` reads."""
     shares = shard(s, n_machines)
     if way == SUPPORT:
         return _support_share(s, n_machines)
     own_rows = s._replace(batch=math.ceil(s.batch / n_machines))
-    embed = work.embed(own_rows)
     if way == TOP:
-        return [embed, *work.top(shares)[1:]]
+        return [work.embed(own_rows, storage), *work.top(shares, storage)[1:]]
+    embed = work.embed(own_rows)
     if way == FULL:
         return [embed, *work.head(s, shares.n_classes), work.embed_step(s)]
     return [work.draw(s), embed, *work.head(s, s.candidates / n_machines), work.embed_step(s)]
@@ -117,11 +116,11 @@ def messages(way, n_machines):
     return rounds * {FULL: 1 + 1 + 2 + 2, SAMPLED: 1 + 1 + 2 + 2, SUPPORT: 1 + 2, TOP: 1 + 1}[way]
 
 
-def estimate(way, s, n_machines, machine):
+def estimate(way, s, n_machines, machine, storage="float32"):
     """ValueError for a `way` that is none of WAYS."""
     if way not in WAYS:
         raise ValueError(f"way must be one of {WAYS}, got {way!r}")
-    done = phases(way, s, n_machines)
+    done = phases(way, s, n_machines, storage)
     compute = machines.seconds(done, machine)
     received = sum(traffic(way, s, n_machines).values())
     sending, waiting = received / machine.network, machine.latency * messages(way, n_machines)
@@ -145,5 +144,5 @@ def least_batch(way, s, n_machines, machine):
 
 def row_seconds(s, n_machines, machine, storage):
     """Until the best classes of a single row are there, from class weights in float32 or in few bits."""
-    e = estimate(TOP, s._replace(batch=1, itemsize=WEIGHT_BYTES[storage]), n_machines, machine)
+    e = estimate(TOP, s._replace(batch=1), n_machines, machine, storage)
     return e.compute + e.network
