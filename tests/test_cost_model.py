@@ -1,6 +1,7 @@
 """The cost model against arrays and files of real models, numbers computed by hand, and what must grow with what."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -207,7 +208,8 @@ def test_numbers_as_text():
 
 
 @pytest.mark.parametrize(
-    "change", [{"n_classes": 0}, {"batch": 0}, {"negatives": -1}, {"top_k": 102}, {"classes_per_feature": 102}]
+    "change",
+    [{"n_classes": 0}, {"batch": 0}, {"negatives": -1}, {"entries": 38}, {"top_k": 102}, {"classes_per_feature": 102}],
 )
 def test_sizes_that_make_no_sense_are_errors(change):
     with pytest.raises(ValueError, match=next(iter(change))):
@@ -227,24 +229,44 @@ def test_other_bad_input():
         cluster.estimate("fast", SMALL, 2, machine.COMMODITY)
     with pytest.raises(ValueError, match="machine"):
         cluster.shard(SMALL, 0)
-    with pytest.raises(ValueError, match="flops"):
-        machine.checked(ONE._replace(flops=0.0))
+    for name, value in (("flops", 0.0), ("flops", float("nan")), ("latency", float("nan")), ("network", float("inf"))):
+        with pytest.raises(ValueError, match=name):
+            machine.checked(ONE._replace(**{name: value}))
 
 
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--classes", "1.5"], "whole number"),
-        (["--classes", "0"], "n_classes"),
-        (["--machines", "0"], "machine"),
-        (["--gflops", "-1"], "flops"),
-        (["--curves", "/no/such/file"], "No such file"),
+        (["--classes", "1.5"], "argument --classes: not a whole number: '1.5'"),
+        (["--batch", "many"], "argument --batch: not a whole number: 'many'"),
+        (["--classes", "inf"], "argument --classes: not a whole number: 'inf'"),
+        (["--classes", "1e300"], "argument --classes: must be from 1 to 1e+18"),
+        (["--batch", "-5"], "argument --batch: must be from 1 to 1e+18, got -5"),
+        (["--machines", "0"], "argument --machines: must be from 1"),
+        (["--negatives", "-1"], "argument --negatives: must be from 0"),
+        (["--gflops", "-1"], "argument --gflops: must be above 0"),
+        (["--gflops", "nan"], "argument --gflops: not a finite number: 'nan'"),
+        (["--network", "fast"], "argument --network: not a finite number: 'fast'"),
+        (["--latency", "-1"], "argument --latency: must not be negative"),
+        (["--entries", "2e6"], "entries must be at most n_features = 1,000,000, got 2,000,000"),
+        (["--curves", "/no/such/file"], "argument --curves: /no/such/file: No such file"),
+        (["--output", "/no/such/file"], "argument --output: /no/such/file: No such file"),
     ],
 )
 def test_the_command_names_what_is_wrong(arguments, message, capsys):
     with pytest.raises(SystemExit):
         cost_model.main(arguments)
-    assert message in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert error.startswith("usage: fastsoftmax bench cost-model") and message in error
+
+
+def test_the_command_s_help_describes_each_option_and_its_default(capsys):
+    with pytest.raises(SystemExit):
+        cost_model.main(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for option, default in (("classes", "100000000"), ("machines", "64"), ("batch", "8192"), ("latency", "30.0")):
+        assert re.search(rf"--{option} N [^-]*[a-z][^-]* \(default: {default}\)", text), option
+    assert "None" not in text
 
 
 def _curves():
@@ -287,9 +309,12 @@ def test_the_command_fills_in_a_document(tmp_path, capsys):
     assert "has no <!-- tables" in capsys.readouterr().err
 
 
-def test_results_of_something_else_are_an_error(tmp_path, capsys):
-    for content in ("[1, 2]", "{}", "no JSON"):
-        (tmp_path / "curves.json").write_text(content)
-        with pytest.raises(SystemExit):
-            cost_model.main(["--curves", str(tmp_path / "curves.json")])
-        assert "error" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    "content, message", [("[1, 2]", "not results"), ("{}", "not results"), ("1 2:3", "not JSON: Extra data")]
+)
+def test_results_of_something_else_are_an_error(content, message, tmp_path, capsys):
+    path = tmp_path / "curves.json"
+    path.write_text(content)
+    with pytest.raises(SystemExit):
+        cost_model.main(["--curves", str(path)])
+    assert f"argument --curves: {path}: {message}" in capsys.readouterr().err
