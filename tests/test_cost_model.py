@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -127,6 +128,24 @@ def test_hand_computed_work():
     assert again.flops == 6000 * 36 and again.bytes == 0.75 * 4 * 1000 * 11
 
 
+def test_hand_computed_work_of_a_linear_model():
+    s = Sizes(n_classes=1000, n_features=100, entries=2, batch=8)
+    read, n_kept = 4 * s.batch_features * 1000, 2000
+    forward, backward, again = work.linear(s, working_memory=4 * n_kept)
+    assert forward.flops == 8000 * (4 + 16) and forward.bytes == pytest.approx(read + 4 * n_kept)
+    assert backward.flops == pytest.approx(2 * 8000 * 2 + 8 * s.batch_features * 1000)
+    assert backward.bytes == pytest.approx(4 * read + 4 * n_kept)
+    assert again.flops == 6000 * (4 + 16) and again.bytes == pytest.approx(0.75 * read)
+
+
+def test_candidates_are_those_of_all_classes_one_by_one():
+    s = Sizes(n_classes=100_000, batch=300, negatives=500)
+    ids = np.arange(1, 100_001)
+    p, q = ids**-1.0, ids**-0.75
+    expected = 300 * p / p.sum() + 500 * q / q.sum()
+    assert s.candidates == pytest.approx(np.sum(1 - np.exp(-expected)), rel=1e-4)
+
+
 def test_distinct_items():
     assert sizes.distinct(1, 1000) == pytest.approx(1.0)
     assert sizes.distinct(10**6, 1) == pytest.approx(1.0, abs=0.05)
@@ -178,6 +197,22 @@ def test_traffic_by_hand():
     assert cluster.traffic(cluster.TOP, s, 4)["each shard's best"] == 8 * (5 * 12 + 16) * 0.75
     assert all(sum(cluster.traffic(way, s, 1).values()) == 0 for way in cluster.WAYS)
     assert all(cluster.messages(way, 1) == 0 for way in cluster.WAYS)
+    assert [cluster.messages(way, 64) for way in cluster.WAYS] == [36, 36, 18, 12]
+    assert [cluster.messages(way, 5) for way in cluster.WAYS] == [18, 18, 9, 6]  # a gather takes three rounds
+
+
+def test_all_machines_draw_all_negatives_from_the_table_of_all_classes():
+    s = Sizes(n_classes=10**6, negatives=777)
+    for n in (1, 64):
+        assert sum(p.lookups for p in cluster.phases(cluster.SAMPLED, s, n)) == 777
+        assert cluster.memory_per_machine(s, n)[cluster.TRAINING]["sampler, of all classes"] == 24 * 10**6
+
+
+def test_hand_computed_memory_on_the_support():
+    s = Sizes(n_classes=10**8, n_features=10**6, classes_per_feature=1000)
+    for n in (1, 64):  # per pair: weight, state, class id, bias and exponential
+        expected = 20 * 10**9 // n + 4 * (10**6 + 1) + 12 * -(-(10**8) // n)
+        assert memory.total(cluster.support_memory_per_machine(s, n)) == expected
 
 
 def test_shards_have_less_memory_and_work():
@@ -293,6 +328,16 @@ def test_the_command_writes_all_tables(tmp_path):
     text = (tmp_path / "tables.md").read_text()
     assert "## Predicted over measured" in text and "## 10^7 classes on 8 machines" in text
     assert "torch" not in text and all(f"| {name} | 10^3 |" in text for name in [*check.WORK, *check.PEAKS])
+
+
+def test_the_documentation_has_the_tables_and_numbers_of_the_code(tmp_path):
+    text = (Path(__file__).parent.parent / "docs" / "cost_model.md").read_text()
+    cost_model.main(["--output", str(tmp_path / "tables.md")])
+    assert (tmp_path / "tables.md").read_text() in text, "python -m benches.cost_model --document docs/cost_model.md"
+    s = Sizes(n_classes=10**8, n_features=10**6, batch=8192, negatives=8192)
+    assert f"C = {s.candidates:,.0f}; the targets alone are {s._replace(negatives=0).candidates:,.0f} diff" in text
+    assert f"the negatives alone {sizes.distinct(10**8, 0, 8192):,.0f}." in text
+    assert f"u = u(122,880) = {s.batch_features:,.0f}." in text
 
 
 def test_the_command_fills_in_a_document(tmp_path, capsys):

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import json
 import math
+import textwrap
 from pathlib import Path
 
 from . import check, tables
@@ -179,7 +180,7 @@ def check_markdown(curves):
     machine = machines.of_rates(curves["machine_rates"])
     return f"""## Predicted over measured
 
-Measured rates of the machine: {tables.machine_line(machine)}.
+{_filled(f"Measured rates of the machine: {tables.machine_line(machine)}.")}
 
 {tables.check_time(check.time_records(curves, machine))}
 
@@ -187,13 +188,24 @@ Measured rates of the machine: {tables.machine_line(machine)}.
 """
 
 
+def _filled(text):
+    return textwrap.fill(text, 127, break_long_words=False, break_on_hyphens=False)
+
+
+def _assumed(s, m):
+    return (
+        f"Each machine: {tables.machine_line(m)}, {tables.number(m.ram / 2**30)} GiB, "
+        f"{tables.number(8 * m.network / 1e9)} Gbit/s, {tables.number(1e6 * m.latency)} µs a message. "
+        f"D = {s.n_features:,} features, e = {s.entries} a row, c = {s.classes_per_feature:,} classes of a feature on the "
+        f"support, hidden size d = {s.hidden_size}; batches of B = {s.batch:,} rows with S = {s.negatives:,} negatives: "
+        f"C = {s.candidates:,.0f} different candidates, u(B e) = {s.batch_features:,.0f} different features."
+    )
+
+
 def cluster_markdown(s, n_machines, machine):
     return f"""## {tables.power(s.n_classes)} classes on {n_machines} machines
 
-Each machine: {tables.machine_line(machine)}, {tables.number(machine.ram / 2**30)} GiB,
-{tables.number(8 * machine.network / 1e9)} Gbit/s, {tables.number(1e6 * machine.latency)} µs a message.
-{s.n_features:,} features, {s.entries} a row, hidden size {s.hidden_size}; batches of {s.batch:,} rows,
-{s.negatives:,} negatives a batch.
+{_filled(_assumed(s, machine))}
 
 {tables.cluster_memory(s, n_machines, machine)}
 
