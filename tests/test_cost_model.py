@@ -1,6 +1,8 @@
 """The cost model against arrays and files of real models, numbers computed by hand, and what must grow with what."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -126,6 +128,24 @@ def test_hand_computed_work():
     assert again.flops == 6000 * 36 and again.bytes == 0.75 * 4 * 1000 * 11
 
 
+def test_hand_computed_work_of_a_linear_model():
+    s = Sizes(n_classes=1000, n_features=100, entries=2, batch=8)
+    read, n_kept = 4 * s.batch_features * 1000, 2000
+    forward, backward, again = work.linear(s, working_memory=4 * n_kept)
+    assert forward.flops == 8000 * (4 + 16) and forward.bytes == pytest.approx(read + 4 * n_kept)
+    assert backward.flops == pytest.approx(2 * 8000 * 2 + 8 * s.batch_features * 1000)
+    assert backward.bytes == pytest.approx(4 * read + 4 * n_kept)
+    assert again.flops == 6000 * (4 + 16) and again.bytes == pytest.approx(0.75 * read)
+
+
+def test_candidates_are_those_of_all_classes_one_by_one():
+    s = Sizes(n_classes=100_000, batch=300, negatives=500)
+    ids = np.arange(1, 100_001)
+    p, q = ids**-1.0, ids**-0.75
+    expected = 300 * p / p.sum() + 500 * q / q.sum()
+    assert s.candidates == pytest.approx(np.sum(1 - np.exp(-expected)), rel=1e-4)
+
+
 def test_distinct_items():
     assert sizes.distinct(1, 1000) == pytest.approx(1.0)
     assert sizes.distinct(10**6, 1) == pytest.approx(1.0, abs=0.05)
@@ -157,6 +177,14 @@ def test_time_is_that_of_the_slowest_resource():
     assert machine.seconds([work.Phase("", 1e9, 0)], ONE._replace(step_seconds=0.5)) == 1.5
 
 
+@pytest.mark.parametrize("storage, n_bytes", [("float32", 4 * 10 + 4), ("bfloat16", 2 * 10 + 4), ("int8", 10 + 4 + 4)])
+def test_a_single_row_reads_weights_scales_and_biases(storage, n_bytes):
+    s = Sizes(n_classes=10**6, n_features=100, hidden_size=10, entries=1, batch=64, top_k=1)
+    slow = ONE._replace(flops=1e30)  # so that bytes bind
+    features = 8 + s._replace(batch=1).batch_features * (n_bytes - 4)  # one entry; of E no bias
+    assert cluster.row_seconds(s, 1, slow, storage) == pytest.approx((10**6 * n_bytes + features) / 1e9, rel=1e-12)
+
+
 def test_traffic_by_hand():
     s = Sizes(n_classes=1000, hidden_size=10, entries=2, batch=8, negatives=4, top_k=5)
     full = cluster.traffic(cluster.FULL, s, 4)
@@ -169,6 +197,22 @@ def test_traffic_by_hand():
     assert cluster.traffic(cluster.TOP, s, 4)["each shard's best"] == 8 * (5 * 12 + 16) * 0.75
     assert all(sum(cluster.traffic(way, s, 1).values()) == 0 for way in cluster.WAYS)
     assert all(cluster.messages(way, 1) == 0 for way in cluster.WAYS)
+    assert [cluster.messages(way, 64) for way in cluster.WAYS] == [36, 36, 18, 12]
+    assert [cluster.messages(way, 5) for way in cluster.WAYS] == [18, 18, 9, 6]  # a gather takes three rounds
+
+
+def test_all_machines_draw_all_negatives_from_the_table_of_all_classes():
+    s = Sizes(n_classes=10**6, negatives=777)
+    for n in (1, 64):
+        assert sum(p.lookups for p in cluster.phases(cluster.SAMPLED, s, n)) == 777
+        assert cluster.memory_per_machine(s, n)[cluster.TRAINING]["sampler, of all classes"] == 24 * 10**6
+
+
+def test_hand_computed_memory_on_the_support():
+    s = Sizes(n_classes=10**8, n_features=10**6, classes_per_feature=1000)
+    for n in (1, 64):  # per pair: weight, state, class id, bias and exponential
+        expected = 20 * 10**9 // n + 4 * (10**6 + 1) + 12 * -(-(10**8) // n)
+        assert memory.total(cluster.support_memory_per_machine(s, n)) == expected
 
 
 def test_shards_have_less_memory_and_work():
@@ -199,7 +243,8 @@ def test_numbers_as_text():
 
 
 @pytest.mark.parametrize(
-    "change", [{"n_classes": 0}, {"batch": 0}, {"negatives": -1}, {"top_k": 102}, {"classes_per_feature": 102}]
+    "change",
+    [{"n_classes": 0}, {"batch": 0}, {"negatives": -1}, {"entries": 38}, {"top_k": 102}, {"classes_per_feature": 102}],
 )
 def test_sizes_that_make_no_sense_are_errors(change):
     with pytest.raises(ValueError, match=next(iter(change))):
@@ -219,24 +264,44 @@ def test_other_bad_input():
         cluster.estimate("fast", SMALL, 2, machine.COMMODITY)
     with pytest.raises(ValueError, match="machine"):
         cluster.shard(SMALL, 0)
-    with pytest.raises(ValueError, match="flops"):
-        machine.checked(ONE._replace(flops=0.0))
+    for name, value in (("flops", 0.0), ("flops", float("nan")), ("latency", float("nan")), ("network", float("inf"))):
+        with pytest.raises(ValueError, match=name):
+            machine.checked(ONE._replace(**{name: value}))
 
 
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--classes", "1.5"], "whole number"),
-        (["--classes", "0"], "n_classes"),
-        (["--machines", "0"], "machine"),
-        (["--gflops", "-1"], "flops"),
-        (["--curves", "/no/such/file"], "No such file"),
+        (["--classes", "1.5"], "argument --classes: not a whole number: '1.5'"),
+        (["--batch", "many"], "argument --batch: not a whole number: 'many'"),
+        (["--classes", "inf"], "argument --classes: not a whole number: 'inf'"),
+        (["--classes", "1e300"], "argument --classes: must be from 1 to 1e+18"),
+        (["--batch", "-5"], "argument --batch: must be from 1 to 1e+18, got -5"),
+        (["--machines", "0"], "argument --machines: must be from 1"),
+        (["--negatives", "-1"], "argument --negatives: must be from 0"),
+        (["--gflops", "-1"], "argument --gflops: must be above 0"),
+        (["--gflops", "nan"], "argument --gflops: not a finite number: 'nan'"),
+        (["--network", "fast"], "argument --network: not a finite number: 'fast'"),
+        (["--latency", "-1"], "argument --latency: must not be negative"),
+        (["--entries", "2e6"], "entries must be at most n_features = 1,000,000, got 2,000,000"),
+        (["--curves", "/no/such/file"], "argument --curves: /no/such/file: No such file"),
+        (["--output", "/no/such/file"], "argument --output: /no/such/file: No such file"),
     ],
 )
 def test_the_command_names_what_is_wrong(arguments, message, capsys):
     with pytest.raises(SystemExit):
         cost_model.main(arguments)
-    assert message in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert error.startswith("usage: fastsoftmax bench cost-model") and message in error
+
+
+def test_the_command_s_help_describes_each_option_and_its_default(capsys):
+    with pytest.raises(SystemExit):
+        cost_model.main(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for option, default in (("classes", "100000000"), ("machines", "64"), ("batch", "8192"), ("latency", "30.0")):
+        assert re.search(rf"--{option} N [^-]*[a-z][^-]* \(default: {default}\)", text), option
+    assert "None" not in text
 
 
 def _curves():
@@ -265,6 +330,16 @@ def test_the_command_writes_all_tables(tmp_path):
     assert "torch" not in text and all(f"| {name} | 10^3 |" in text for name in [*check.WORK, *check.PEAKS])
 
 
+def test_the_documentation_has_the_tables_and_numbers_of_the_code(tmp_path):
+    text = (Path(__file__).parent.parent / "docs" / "cost_model.md").read_text()
+    cost_model.main(["--output", str(tmp_path / "tables.md")])
+    assert (tmp_path / "tables.md").read_text() in text, "python -m benches.cost_model --document docs/cost_model.md"
+    s = Sizes(n_classes=10**8, n_features=10**6, batch=8192, negatives=8192)
+    assert f"C = {s.candidates:,.0f}; the targets alone are {s._replace(negatives=0).candidates:,.0f} diff" in text
+    assert f"the negatives alone {sizes.distinct(10**8, 0, 8192):,.0f}." in text
+    assert f"u = u(122,880) = {s.batch_features:,.0f}." in text
+
+
 def test_the_command_fills_in_a_document(tmp_path, capsys):
     path = tmp_path / "document.md"
     path.write_text("before\n<!-- tables: begin -->\nold\n<!-- tables: end -->\nafter\n")
@@ -279,9 +354,12 @@ def test_the_command_fills_in_a_document(tmp_path, capsys):
     assert "has no <!-- tables" in capsys.readouterr().err
 
 
-def test_results_of_something_else_are_an_error(tmp_path, capsys):
-    for content in ("[1, 2]", "{}", "no JSON"):
-        (tmp_path / "curves.json").write_text(content)
-        with pytest.raises(SystemExit):
-            cost_model.main(["--curves", str(tmp_path / "curves.json")])
-        assert "error" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    "content, message", [("[1, 2]", "not results"), ("{}", "not results"), ("1 2:3", "not JSON: Extra data")]
+)
+def test_results_of_something_else_are_an_error(content, message, tmp_path, capsys):
+    path = tmp_path / "curves.json"
+    path.write_text(content)
+    with pytest.raises(SystemExit):
+        cost_model.main(["--curves", str(path)])
+    assert f"argument --curves: {path}: {message}" in capsys.readouterr().err

@@ -24,8 +24,8 @@ FULL, SAMPLED, SUPPORT, TOP = "full softmax", "sampled softmax", "exact on the s
 WAYS = (FULL, SAMPLED, SUPPORT, TOP)
 ROW_STATS = 4 + 8 + 4  # bytes of a row's maximum, sum of exponentials and target's logit
 ENTRY, LABEL, CANDIDATE = 8, 8, 8 + 4  # bytes of a CSR entry, a label, and a class id with its logit
-WEIGHT_BYTES = {"float32": 4} | memory.STORAGE_BYTES
 MAX_BATCH = 1 << 24
+TRAINING = "float32, to train by sampled softmax"
 
 
 class Estimate(NamedTuple):
@@ -52,37 +52,38 @@ def shard(sizes, n_machines):
 
 
 def memory_per_machine(sizes, n_machines):
-    """storage -> bytes by component, of a low-rank model: to train (float32), or to predict."""
+    """storage -> bytes by component, of a low-rank model: `TRAINING`, or to predict."""
     s = shard(sizes, n_machines)
     # all draw the same negatives, each from the table of all classes
     training = memory.model(s) | {"sampler, of all classes": memory.sampler("unigram", sizes.n_classes)}
-    return {"float32, to train": training, "float32": memory.weights(s)} | {
+    return {TRAINING: training, "float32": memory.weights(s)} | {
         storage: memory.compressed(s, storage) for storage in ("bfloat16", "int8")
     }
 
 
 def support_memory_per_machine(sizes, n_machines):
-    """Of a sparse direct term alone, to train: its share of the pairs, all features' places, and its classes' biases."""
+    """Of a sparse direct term alone, to train: its share of the pairs, and its classes' biases. Beside the model that is the
+    (bias, exponential) of each class and of each pair, which grow with it too."""
     s, n_pairs = shard(sizes, n_machines), math.ceil(sizes.n_pairs / n_machines)
     return {
         "class ids": 4 * n_pairs,
         "weights": s.itemsize * n_pairs,
         "state": s.itemsize * n_pairs,
-        "biases beside the pairs": 2 * s.itemsize * n_pairs,
-        "places of features": (8 if n_pairs >= 2**31 else 4) * (s.n_features + 1),
-        "bias, and with exponentials": 3 * s.itemsize * s.n_classes,
+        "biases, exponentials beside the pairs": 2 * s.itemsize * n_pairs,
+        "where each feature's pairs begin": (8 if n_pairs >= 2**31 else 4) * (s.n_features + 1),
+        "bias; biases, exponentials of the classes": 3 * s.itemsize * s.n_classes,
     }
 
 
-def phases(way, s, n_machines):
-    """The work of one machine for a batch."""
+def phases(way, s, n_machines, storage="float32"):
+    """The work of one machine for a batch; `storage` is that of the weights which `TOP` reads."""
     shares = shard(s, n_machines)
     if way == SUPPORT:
         return _support_share(s, n_machines)
     own_rows = s._replace(batch=math.ceil(s.batch / n_machines))
-    embed = work.embed(own_rows)
     if way == TOP:
-        return [embed, *work.top(shares)[1:]]
+        return [work.embed(own_rows, storage), *work.top(shares, storage)[1:]]
+    embed = work.embed(own_rows)
     if way == FULL:
         return [embed, *work.head(s, shares.n_classes), work.embed_step(s)]
     return [work.draw(s), embed, *work.head(s, s.candidates / n_machines), work.embed_step(s)]
@@ -112,16 +113,16 @@ def traffic(way, s, n_machines):
 
 
 def messages(way, n_machines):
-    """One after the other, of a batch: a gather takes log2 M, a sum for all twice that."""
+    """One after the other, of a batch: a gather takes log2 M, a sum for all twice that; those of `traffic`, in its order."""
     rounds = math.ceil(math.log2(n_machines)) if n_machines > 1 else 0
     return rounds * {FULL: 1 + 1 + 2 + 2, SAMPLED: 1 + 1 + 2 + 2, SUPPORT: 1 + 2, TOP: 1 + 1}[way]
 
 
-def estimate(way, s, n_machines, machine):
+def estimate(way, s, n_machines, machine, storage="float32"):
     """ValueError for a `way` that is none of WAYS."""
     if way not in WAYS:
         raise ValueError(f"way must be one of {WAYS}, got {way!r}")
-    done = phases(way, s, n_machines)
+    done = phases(way, s, n_machines, storage)
     compute = machines.seconds(done, machine)
     received = sum(traffic(way, s, n_machines).values())
     sending, waiting = received / machine.network, machine.latency * messages(way, n_machines)
@@ -145,5 +146,5 @@ def least_batch(way, s, n_machines, machine):
 
 def row_seconds(s, n_machines, machine, storage):
     """Until the best classes of a single row are there, from class weights in float32 or in few bits."""
-    e = estimate(TOP, s._replace(batch=1, itemsize=WEIGHT_BYTES[storage]), n_machines, machine)
+    e = estimate(TOP, s._replace(batch=1), n_machines, machine, storage)
     return e.compute + e.network

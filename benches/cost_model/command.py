@@ -1,7 +1,10 @@
 """Prints the model's tables: what a large problem takes of many machines, and predicted over measured."""
 
 import argparse
+import contextlib
 import json
+import math
+import textwrap
 from pathlib import Path
 
 from . import check, tables
@@ -9,42 +12,90 @@ from . import machine as machines
 from .sizes import Sizes, checked
 
 BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
+MAX_INTEGER = 10**18
 
 
-def _integer(text):
+def _number(text, what="a finite number"):
+    """The types of options raise ArgumentTypeError: argparse puts the option's name before its text."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"not {what}: {text!r}")
+    return value
+
+
+def _integer(text, least=0):
     """1e8 as well as 100000000."""
-    value = float(text)
-    if value != int(value) or value < 0:
+    value = _number(text, "a whole number")
+    if value != int(value):
         raise argparse.ArgumentTypeError(f"not a whole number: {text!r}")
+    if not least <= value <= MAX_INTEGER:
+        raise argparse.ArgumentTypeError(f"must be from {least} to {MAX_INTEGER:.0e}, got {text}")
     return int(value)
 
 
+def _count(text):
+    return _integer(text, least=1)
+
+
+def _rate(text):
+    value = _number(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"must be above 0, got {text}")
+    return value
+
+
+def _wait(text):
+    value = _number(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"must not be negative, got {text}")
+    return value
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Without "(default: None)"."""
+
+    def _get_help_string(self, action):
+        return action.help if action.default is None else super()._get_help_string(action)
+
+
 def _parser():
-    parser = argparse.ArgumentParser(prog="fastsoftmax bench cost-model", description=__doc__)
+    parser = argparse.ArgumentParser(prog="fastsoftmax bench cost-model", description=__doc__, formatter_class=_Help)
     parser.add_argument(
-        "--curves", type=Path, help="results of the measured curves, JSON: what the model is checked against"
+        "--curves",
+        type=Path,
+        metavar="JSON",
+        help="results/curves.json of `fastsoftmax bench curves`: what the model is checked against",
     )
-    parser.add_argument("--output", type=Path, help="write the Markdown there instead of printing it")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the Markdown there instead of printing it")
     parser.add_argument(
-        "--document", type=Path, help="write it between the marks of this document, as of docs/cost_model.md"
+        "--document",
+        type=Path,
+        metavar="FILE",
+        help="write it between the marks of this document, as in docs/cost_model.md",
     )
-    problem = parser.add_argument_group("the large problem")
-    problem.add_argument("--classes", type=_integer, default=10**8)
-    problem.add_argument("--machines", type=_integer, default=64)
-    problem.add_argument("--features", type=_integer, default=10**6)
-    problem.add_argument("--hidden", type=_integer, default=128, help="size of the low-rank term")
-    problem.add_argument("--entries", type=_integer, default=15, help="nonzero features of a row")
-    problem.add_argument("--batch", type=_integer, default=8192, help="rows, on all machines together")
-    problem.add_argument("--negatives", type=_integer, default=8192, help="drawn for a batch, beside its targets")
-    problem.add_argument("--pairs", type=_integer, default=10**9, help="weights of a sparse direct term")
-    problem.add_argument("--top", type=_integer, default=20)
-    m, group = machines.COMMODITY, parser.add_argument_group("each machine")
-    group.add_argument("--cores", type=_integer, default=m.cores)
-    group.add_argument("--gflops", type=float, default=m.flops / 1e9, help="float32 products, all cores")
-    group.add_argument("--gbytes", type=float, default=m.bytes / 1e9, help="memory, GB/s")
-    group.add_argument("--ram", type=float, default=m.ram / 2**30, help="GiB")
-    group.add_argument("--network", type=float, default=8 * m.network / 1e9, help="Gbit/s")
-    group.add_argument("--latency", type=float, default=1e6 * m.latency, help="microseconds of a message")
+    problem, m = parser.add_argument_group("the large problem"), machines.COMMODITY
+    machine = parser.add_argument_group("each machine")
+    for group, name, kind, default, help in (
+        (problem, "classes", _count, 10**8, "classes, on all machines together"),
+        (problem, "machines", _count, 64, "machines that share the classes"),
+        (problem, "features", _count, 10**6, "features"),
+        (problem, "hidden", _count, 128, "size of the low-rank term"),
+        (problem, "entries", _count, 15, "nonzero features of a row"),
+        (problem, "batch", _count, 8192, "rows of a batch, on all machines together"),
+        (problem, "negatives", _integer, 8192, "drawn for a batch, beside its targets"),
+        (problem, "pairs", _count, 10**9, "weights of a sparse direct term: pairs / features of each feature"),
+        (problem, "top", _count, 20, "best classes that a prediction returns"),
+        (machine, "cores", _count, m.cores, "cores, each with a thread that looks up"),
+        (machine, "gflops", _rate, m.flops / 1e9, "float32 products on all cores, GFLOP/s"),
+        (machine, "gbytes", _rate, m.bytes / 1e9, "memory bandwidth, GB/s"),
+        (machine, "ram", _rate, m.ram / 2**30, "memory, GiB"),
+        (machine, "network", _rate, 8 * m.network / 1e9, "Gbit/s in each direction"),
+        (machine, "latency", _wait, 1e6 * m.latency, "microseconds of a message"),
+    ):
+        group.add_argument(f"--{name}", type=kind, default=default, metavar="N", help=help)
     return parser
 
 
@@ -54,13 +105,25 @@ def main(arguments=None):
     try:
         text = markdown(options)
         if options.document:
-            options.document.write_text(inserted(options.document.read_text(), text))
+            with _naming("--document", options.document):
+                options.document.write_text(inserted(options.document.read_text(), text))
         if options.output:
-            options.output.write_text(text)
-    except (ValueError, OSError) as error:  # of the user's numbers and files
+            with _naming("--output", options.output):
+                options.output.write_text(text)
+    except ValueError as error:  # of the user's numbers and files
         parser.error(str(error))
     if not (options.output or options.document):
         print(text, end="")
+
+
+@contextlib.contextmanager
+def _naming(option, path):
+    """What is wrong with a file, after the names of the option and the file."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        text = getattr(error, "strerror", None) or error
+        raise ValueError(f"argument {option}: {path}: {text}") from error
 
 
 def inserted(document, text):
@@ -68,14 +131,15 @@ def inserted(document, text):
     before, begin, rest = document.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise ValueError(f"the document has no {BEGIN} ... {END}")
+        raise ValueError(f"has no {BEGIN} ... {END}")
     return f"{before}{BEGIN}\n{text}{END}{after}"
 
 
 def markdown(o):
     parts = []
     if o.curves:
-        parts.append(check_markdown(json.loads(o.curves.read_text())))
+        with _naming("--curves", o.curves):
+            parts.append(check_markdown(_json(o.curves)))
     sizes = checked(
         Sizes(
             n_classes=o.classes,
@@ -99,6 +163,13 @@ def markdown(o):
     return "\n".join([*parts, cluster_markdown(sizes, o.machines, machines.checked(machine))]) + "\n"
 
 
+def _json(path):
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:  # no JSON, or no text at all
+        raise ValueError(f"not JSON: {error}") from error
+
+
 def check_markdown(curves):
     """Predicted over measured. The machine's rates come with the results."""
     curves = curves.get("curves", curves) if isinstance(curves, dict) else {}
@@ -109,7 +180,7 @@ def check_markdown(curves):
     machine = machines.of_rates(curves["machine_rates"])
     return f"""## Predicted over measured
 
-Measured rates of the machine: {tables.machine_line(machine)}.
+{_filled(f"Measured rates of the machine: {tables.machine_line(machine)}.")}
 
 {tables.check_time(check.time_records(curves, machine))}
 
@@ -117,13 +188,24 @@ Measured rates of the machine: {tables.machine_line(machine)}.
 """
 
 
+def _filled(text):
+    return textwrap.fill(text, 127, break_long_words=False, break_on_hyphens=False)
+
+
+def _assumed(s, m):
+    return (
+        f"Each machine: {tables.machine_line(m)}, {tables.number(m.ram / 2**30)} GiB, "
+        f"{tables.number(8 * m.network / 1e9)} Gbit/s, {tables.number(1e6 * m.latency)} µs a message. "
+        f"D = {s.n_features:,} features, e = {s.entries} a row, c = {s.classes_per_feature:,} classes of a feature on the "
+        f"support, hidden size d = {s.hidden_size}; batches of B = {s.batch:,} rows with S = {s.negatives:,} negatives: "
+        f"C = {s.candidates:,.0f} different candidates, u(B e) = {s.batch_features:,.0f} different features."
+    )
+
+
 def cluster_markdown(s, n_machines, machine):
     return f"""## {tables.power(s.n_classes)} classes on {n_machines} machines
 
-Each machine: {tables.machine_line(machine)}, {tables.number(machine.ram / 2**30)} GiB,
-{tables.number(8 * machine.network / 1e9)} Gbit/s, {tables.number(1e6 * machine.latency)} µs a message.
-{s.n_features:,} features, {s.entries} a row, hidden size {s.hidden_size}; batches of {s.batch:,} rows,
-{s.negatives:,} negatives a batch.
+{_filled(_assumed(s, machine))}
 
 {tables.cluster_memory(s, n_machines, machine)}
 

@@ -1,5 +1,6 @@
 """A machine's rates, and the time that a phase takes on it: that of what it needs most of."""
 
+import math
 from typing import NamedTuple
 
 PAIR_SECONDS = 9e-9  # of one thread, all that a pair takes: docs/exact_on_the_support.md
@@ -27,8 +28,11 @@ COMMODITY = Machine(cores=16, flops=1e12, bytes=100e9, ram=128 * 2**30)
 
 def checked(machine):
     for name, value in machine._asdict().items():
-        if value < 0 or (value == 0 and name not in ("latency", "step_seconds")):
-            raise ValueError(f"{name} must be positive, got {value}")
+        if name in ("latency", "step_seconds"):
+            if not 0 <= value < math.inf:
+                raise ValueError(f"{name} must be finite and not negative, got {value}")
+        elif not 0 < value < math.inf:
+            raise ValueError(f"{name} must be positive and finite, got {value}")
     return machine
 
 

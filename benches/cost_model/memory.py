@@ -69,6 +69,14 @@ def compressed(s, storage, direct=None, low_rank=True):
     return parts
 
 
+def vector(s, storage="float32"):
+    """Of a feature's row of E or a class's of V: `hidden_size` weights, for int8 a scale."""
+    if storage == "float32":
+        return s.itemsize * s.hidden_size
+    one = compressed(s._replace(n_features=0, n_classes=1), storage)
+    return one["V"] + one.get("V.scale", 0)
+
+
 def model_file(s, direct=None, low_rank=True, optimizer="adagrad", label_bytes=8):
     """Beside the model the labels and the classes' counts; a header of some KB is not counted."""
     parts = model(s, direct, low_rank, optimizer)

@@ -38,7 +38,7 @@ class Sizes(NamedTuple):
 
     @property
     def candidates(self):
-        """Different classes among S negatives (unigram^0.75) and B targets, expected."""
+        """C: different classes among B targets (p_j ~ 1 / j) and S negatives (p_j ~ 1 / j^0.75), expected."""
         return distinct(self.n_classes, self.batch, self.negatives)
 
 
@@ -50,6 +50,8 @@ def checked(sizes):
     for name in ("negatives", "classes_per_feature"):
         if getattr(sizes, name) < 0:
             raise ValueError(f"{name} must not be negative, got {getattr(sizes, name)}")
+    if sizes.entries > sizes.n_features:
+        raise ValueError(f"entries must be at most n_features = {sizes.n_features:,}, got {sizes.entries:,}")
     if sizes.top_k > sizes.n_classes:
         raise ValueError(f"top_k must be at most n_classes = {sizes.n_classes:,}, got {sizes.top_k:,}")
     if sizes.classes_per_feature > sizes.n_classes:
@@ -60,7 +62,8 @@ def checked(sizes):
 
 
 def distinct(n_items, n_draws, n_flat_draws=0):
-    """Expected different items among draws with p_j ~ 1 / j and others with p_j ~ 1 / j^0.75."""
+    """Expected different items among draws with p_j ~ 1 / j and flat ones with q_j ~ 1 / j^0.75, all with repeats:
+    sum_j (1 - exp(-n p_j - m q_j)), summed over GRID intervals that grow geometrically, each item as the interval's middle."""
     edges = np.unique(np.round(np.geomspace(1, n_items + 1, min(n_items, GRID) + 1)).astype(np.int64))
     if n_items <= GRID:
         edges = np.arange(1, n_items + 2)

@@ -45,7 +45,7 @@ def power(n):
 def machine_line(m):
     return (
         f"{m.cores} cores, {number(m.flops / 1e9)} GFLOP/s (float32 products), {number(m.bytes / 1e9)} GB/s memory, "
-        f"{number(m.lookups / 1e6)} million look-ups/s, {number(1e6 * m.step_seconds)} µs a step of nothing"
+        f"{number(m.lookups / 1e6)} million look-ups/s, {number(1e6 * m.step_seconds)} µs of overhead a step"
     )
 
 
@@ -89,7 +89,13 @@ def work_table(s):
         t = work.total(phases(s))
         rows.append([name, *(number(x / s.batch) for x in (t.flops, t.bytes, t.lookups))])
     return table(
-        [f"{power(s.n_classes)} classes, batch {s.batch}", "flops a row", "bytes a row", "look-ups a row"], rows
+        [
+            f"{power(s.n_classes)} classes, one machine, batch {s.batch:,}",
+            "flops a row",
+            "bytes a row",
+            "look-ups a row",
+        ],
+        rows,
     )
 
 
@@ -100,11 +106,17 @@ def cluster_memory(s, n_machines, machine):
     rows = []
     for storage in cluster.memory_per_machine(s, 1):
         cells = [memory.total(cluster.memory_per_machine(s, n)[storage]) for n in counts]
-        rows.append([f"low rank, {storage}", *(_fitting(n_bytes, machine) for n_bytes in cells)])
+        name = f"low rank, {storage}" + ("" if storage == cluster.TRAINING else ", to predict")
+        rows.append([name, *(_fitting(n_bytes, machine) for n_bytes in cells)])
     cells = [memory.total(cluster.support_memory_per_machine(s, n)) for n in counts]
-    rows.append([f"on the support, {power(s.n_pairs)} pairs", *(_fitting(n_bytes, machine) for n_bytes in cells)])
+    rows.append(
+        [
+            f"on the support, {power(s.n_pairs)} pairs, float32, to train",
+            *(_fitting(n_bytes, machine) for n_bytes in cells),
+        ]
+    )
     dense = [s.itemsize * 2 * math.ceil(s.n_classes / n) * (s.n_features + 1) for n in counts]
-    rows.append(["linear, dense weights", *(_fitting(n_bytes, machine) for n_bytes in dense)])
+    rows.append(["linear, dense weights, float32, to train", *(_fitting(n_bytes, machine) for n_bytes in dense)])
     return table(head, rows)
 
 
@@ -113,13 +125,22 @@ def _fitting(n_bytes, machine):
 
 
 def cluster_components(s, n_machines):
-    parts = cluster.memory_per_machine(s, n_machines)["float32, to train"]
-    return table(["component, float32, to train", "a machine"], [[name, size(n)] for name, n in parts.items()])
+    parts = cluster.memory_per_machine(s, n_machines)[cluster.TRAINING]
+    return table(
+        [f"low rank, {cluster.TRAINING}", f"each of {n_machines} machines"],
+        [[name, size(n)] for name, n in parts.items()],
+    )
 
 
 def cluster_time(s, n_machines, machine):
-    head = ["way", "flops of a machine a row", "computing, a batch", "received, a row", "network, a batch"]
-    head += ["rows/s", "bound by", "network < computing from batch"]
+    head = [
+        "way",
+        "flops a row, of each machine",
+        "computing, a batch",
+        "received by a machine, a row",
+        "network, a batch",
+    ]
+    head += ["rows/s", "bound by", "smallest batch that computes longer than it sends"]
     rows = []
     for way in cluster.WAYS:
         e = cluster.estimate(way, s, n_machines, machine)

@@ -9,6 +9,8 @@ from typing import NamedTuple
 from fastsoftmax._sparse_head import PAIRED_FROM
 from fastsoftmax._workspace import WORKING_MEMORY
 
+from . import memory
+
 ELEMENT = 16
 
 
@@ -23,10 +25,10 @@ def total(phases):
     return Phase("total", *(sum(getattr(p, name) for p in phases) for name in Phase._fields[1:]))
 
 
-def embed(s):
+def embed(s, storage="float32"):
     """h = x E: the rows of the batch's features, each read once."""
     n_entries = s.batch * s.entries
-    n_bytes = 8 * n_entries + s.itemsize * s.batch_features * s.hidden_size
+    n_bytes = 8 * n_entries + s.batch_features * memory.vector(s, storage)
     return Phase("h = x E", 2 * n_entries * s.hidden_size, n_bytes)
 
 
@@ -105,12 +107,12 @@ def support(s):
     ]
 
 
-def top(s):
-    """The best classes of a low-rank model: class weights are read once for each chunk of rows."""
+def top(s, storage="float32"):
+    """The best classes of a low-rank model: class weights and biases are read once for each chunk of rows."""
     rows = min(max((1 << 29) // s.n_classes, 64), 1024)
     n_chunks, n_logits = -(-s.batch // rows), s.batch * s.n_classes
-    read = n_chunks * s.itemsize * s.n_classes * (s.hidden_size + 1)
-    return [embed(s), Phase("logits, best classes", n_logits * (2 * s.hidden_size + ELEMENT), read)]
+    read = n_chunks * s.n_classes * (memory.vector(s, storage) + s.itemsize)
+    return [embed(s, storage), Phase("logits, best classes", n_logits * (2 * s.hidden_size + ELEMENT), read)]
 
 
 def top_support(s):
