@@ -65,7 +65,7 @@ class Full(_Classifier):
     @classmethod
     def why_not(cls, problem):
         work = problem["n_train"] * problem["n_classes"] * 128.0 * cls.budget
-        return f"{work:.0e} multiply-adds" if work > MAX_FULL else ""
+        return f"{work:.0e} multiply-adds of logits in {cls.budget} epochs" if work > MAX_FULL else ""
 
     def parameters(self):
         return {"loss": "softmax", "hidden_size": 128, "direct": None}
@@ -78,7 +78,9 @@ class Linear(_Classifier):
     @classmethod
     def why_not(cls, problem):
         weights = problem["n_classes"] * problem["n_features"]
-        return f"{weights:.1e} weights" if weights > MAX_DENSE_WEIGHTS else ""
+        return (
+            f"{weights:.1e} weights, and as many of its optimiser's, do not fit" if weights > MAX_DENSE_WEIGHTS else ""
+        )
 
     def parameters(self):
         return {"loss": "softmax", "hidden_size": None, "direct": "dense"}
@@ -115,7 +117,7 @@ class Regression(_Classifier):
     @classmethod
     def why_not(cls, problem):
         weights = problem["n_classes"] * problem["n_features"]
-        return f"{weights:.1e} weights and its solver's copies of them" if weights > 2e8 else ""
+        return f"{weights:.1e} weights and its solver's copies of them do not fit" if weights > 2e8 else ""
 
     def prepare(self):
         super().prepare()
