@@ -11,7 +11,7 @@ from scipy import sparse
 from fastsoftmax import cli
 from fastsoftmax.benches.quality import environments
 from fastsoftmax.benches.quality.worker.systems import SYSTEMS, fasttext_
-from fastsoftmax.benches.quality.worker.systems.base import blocks, bytes_of, top_of_dense
+from fastsoftmax.benches.quality.worker.systems.base import blocks, bytes_of, rectangle, top_of_dense
 
 ASKED = (
     "fastsoftmax full", "fastsoftmax sampled", "fastsoftmax linear", "fastsoftmax sparse + low rank",
@@ -66,6 +66,11 @@ def test_top_of_dense():
     np.testing.assert_array_equal(class_ids, [[1, 2], [2, 0]])
     np.testing.assert_array_equal(best, [[3, 2], [5, 0]])
     assert top_of_dense(scores, 20)[0].shape == (2, 3)
+
+
+def test_rectangle_pads_short_lists():
+    np.testing.assert_array_equal(rectangle([[3, 1], [], [2, 0, 1]], 3), [[3, 1, -1], [-1, -1, -1], [2, 0, 1]])
+    assert rectangle([], 3).shape == (0, 3)
 
 
 def test_blocks_cover_all_rows():

@@ -7,7 +7,6 @@ from . import runs
 from .worker.problem import Problem
 from .worker.systems import SYSTEMS
 
-UNITS = "epochs"  # of all budgets by which time is foreseen
 KEPT = ("ok", "too slow")  # the others may be otherwise by now: what was missing is installed
 SAME = ("n_threads", "limit_seconds")  # or runs cannot stand in one table
 HOPELESS = 1.5  # a run that would take so many times the limit, by a run of less training, is not tried
@@ -143,7 +142,7 @@ def _foreseen(key, done, options):
             if expected > HOPELESS * limit:
                 return {
                     "status": "too slow",
-                    "reason": f"would take about {expected:.0f} s, as {run['budget']} of {budget} {UNITS} took "
+                    "reason": f"would take about {expected:.0f} s, as {run['budget']} of {budget} epochs took "
                     f"{run['train_seconds']:.3g} s",
                 }
         else:

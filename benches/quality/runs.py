@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 from . import environments, scores
+from .worker.statuses import GIVEN_UP, NO_MEMORY
 from .worker.systems import SYSTEMS
 
 WORKER = Path(__file__).parent / "worker"
-GIVEN_UP, NO_MEMORY = 3, 4  # the worker's exit statuses
 OUT_OF_MEMORY = ("bad_alloc", "MemoryError", "Cannot allocate memory", "can't allocate memory", "not enough memory")
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",

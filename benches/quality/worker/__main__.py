@@ -18,12 +18,12 @@ from pathlib import Path
 import memory
 import numpy as np
 from problem import Problem
+from statuses import GIVEN_UP, NO_MEMORY
 from systems import SYSTEMS
 from systems.base import bytes_of
 
 DEPTH = 20  # of the predictions
 PREDICTION_SECONDS = 0.5
-GIVEN_UP, NO_MEMORY = 3, 4  # exit statuses: the reason stands in the result
 SPARE = 5  # seconds beyond the limit, after which the run ends itself if the process that started it could not
 
 

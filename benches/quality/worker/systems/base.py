@@ -1,6 +1,7 @@
 """What a system must be able to do to be compared."""
 
 import os
+import warnings
 
 import numpy as np
 
@@ -90,11 +91,33 @@ def top_of_dense(scores, k):
     return np.take_along_axis(best, order, axis=1), np.take_along_axis(values, order, axis=1)
 
 
+def rectangle(rows, k):
+    """Lists of class ids as an array (n, k), with -1 where a list is shorter."""
+    class_ids = np.full((len(rows), k), -1, np.int64)
+    for out, row in zip(class_ids, rows, strict=True):
+        out[: len(row)] = row
+    return class_ids
+
+
 def blocks(n_rows, n_classes, max_elements=1 << 25):
     """Slices of rows, whose scores for all classes together are at most so many."""
     size = max(1, max_elements // max(1, n_classes))
     for start in range(0, n_rows, size):
         yield slice(start, min(start + size, n_rows))
+
+
+def inverse_penalty(problem):
+    """C of the linear models with an L2 penalty: weaker for sparse rows, whose entries are many and small."""
+    return 1.0 if problem.kind == "dense" else 10.0
+
+
+def fit_quietly(model, X, y):
+    """Of scikit-learn's kind: a small budget is not meant to converge."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, y)
 
 
 def bytes_of(path):

@@ -1,11 +1,10 @@
 """fastsoftmax, in the ways that it can be used. Defaults but for what the name says."""
 
 import pickle
-import warnings
 
 import numpy as np
 
-from .base import System
+from .base import System, fit_quietly, inverse_penalty
 
 MAX_FULL = 3e13  # multiply-adds of ten epochs of full softmax through 128 hidden units: some minutes
 MAX_DENSE_WEIGHTS = 1e9
@@ -126,15 +125,11 @@ class Regression(_Classifier):
             self.X = self.X.toarray() if self.problem.kind == "dense" else self.X
 
     def fit(self):
-        from sklearn.exceptions import ConvergenceWarning
-
         from fastsoftmax import SoftmaxRegression
 
-        C = 1.0 if self.problem.kind == "dense" else 10.0
+        C = inverse_penalty(self.problem)
         self.model = SoftmaxRegression(C=C, max_iter=self.budget, n_threads=self.n_threads)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            self.model.fit(self.X, self.y)
+        fit_quietly(self.model, self.X, self.y)
 
     def save(self, path):
         path.write_bytes(pickle.dumps(self.model))

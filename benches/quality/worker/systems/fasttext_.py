@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from scipy import sparse
 
-from .base import System, blocks
+from .base import System, blocks, rectangle
 
 LABEL = "__label__"
 # Multiply-adds of the scores alone. A step, scores and gradients, took 1.3 ns for each on a 2-core AVX-512 machine, so that
@@ -67,9 +67,7 @@ class _FastText(System):
     def predict_topk(self, rows, k):
         labels, proba = self.model.predict(rows, k)
         # hs leaves out what is less probable than 1e-5, so that rows can differ in length
-        class_ids = np.full((len(rows), k), -1, np.int64)
-        for out, found in zip(class_ids, labels, strict=True):
-            out[: len(found)] = [self.label_numbers[label] for label in found]
+        class_ids = rectangle([[self.label_numbers[label] for label in found] for found in labels], k)
         if not self.is_distribution:
             return class_ids, None
         best = np.array([[p[0] if len(p) else 0.0] for p in proba])

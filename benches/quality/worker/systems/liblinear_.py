@@ -6,7 +6,7 @@ many times faster. Probabilities are those of its option -b 1: the logistic ones
 
 import numpy as np
 
-from .base import System, blocks, is_multi_label, top_of_dense
+from .base import System, blocks, inverse_penalty, is_multi_label, top_of_dense
 
 MAX_WEIGHTS = 5e8  # float64
 # Entries times classes: a one-versus-rest problem passes over all entries for each class. Measured on a 2-core AVX-512
@@ -38,8 +38,9 @@ class _Liblinear(System):
         self.data = liblinearutil.problem(train.labels.astype(np.float64), train.X)
 
     def fit(self):
-        C = 1 if self.problem.kind == "dense" else 10  # as for scikit-learn's
-        self.model = self.library.train(self.data, f"-s {self.solver} -c {C} -B 1 -e {10.0**-self.budget} -q")
+        self.model = self.library.train(
+            self.data, f"-s {self.solver} -c {inverse_penalty(self.problem)} -B 1 -e {10.0**-self.budget} -q"
+        )
         is_pair = (
             self.model.nr_class == 2 and self.solver != CrammerSinger.solver
         )  # it has the weights of the first alone

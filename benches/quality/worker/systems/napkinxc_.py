@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 
-from .base import System, is_multi_label
+from .base import System, is_multi_label, rectangle
 
 # It lists all classes of a row with their probabilities, as Python tuples, some 2 million a second (2-core AVX-512 machine)
 MAX_LISTED = 3e7
@@ -49,7 +49,7 @@ class PLT(_Tree):
         return self.problem.train.indicator(self.problem.n_classes)
 
     def predict_topk(self, rows, k):
-        return _rectangle(self.model.predict(rows, top_k=k), k), None  # its probabilities are those of single labels
+        return rectangle(self.model.predict(rows, top_k=k), k), None  # its probabilities are those of single labels
 
 
 class HSM(_Tree):
@@ -69,7 +69,7 @@ class HSM(_Tree):
     def predict_topk(self, rows, k):
         found = self.model.predict_proba(rows, top_k=k)
         best = np.array([[row[0][1] if row else 0.0] for row in found])
-        return _rectangle([[label for label, _ in row] for row in found], k), best
+        return rectangle([[label for label, _ in row] for row in found], k), best
 
     def target_log_proba(self, X, class_ids):
         n_classes = self.problem.n_classes
@@ -83,13 +83,6 @@ class HSM(_Tree):
             proba[start : start + size] = [dict(row).get(label, 0.0) for row, label in zip(found, wanted, strict=True)]
         with np.errstate(divide="ignore"):
             return np.log(proba)
-
-
-def _rectangle(found, k):
-    class_ids = np.full((len(found), k), -1, np.int64)
-    for out, row in zip(class_ids, found, strict=True):
-        out[: len(row)] = row
-    return class_ids
 
 
 SYSTEMS = (PLT, HSM)

@@ -1,11 +1,10 @@
 """scikit-learn: exact multinomial regression, and one-versus-rest by stochastic gradient descent."""
 
 import pickle
-import warnings
 
 import numpy as np
 
-from .base import System, blocks, top_of_dense
+from .base import System, blocks, fit_quietly, inverse_penalty, top_of_dense
 
 MAX_WEIGHTS_LOGISTIC = 2e8  # float64 weights times L-BFGS's twenty copies of them
 MAX_WEIGHTS_SGD = 1e9
@@ -59,9 +58,8 @@ class LogisticRegression(_Linear):
     def fit(self):
         from sklearn.linear_model import LogisticRegression
 
-        C = 1.0 if self.problem.kind == "dense" else 10.0
-        self.model = LogisticRegression(C=C, max_iter=self.budget)
-        _fit_quietly(self.model, self.X, self.y)
+        self.model = LogisticRegression(C=inverse_penalty(self.problem), max_iter=self.budget)
+        fit_quietly(self.model, self.X, self.y)
 
 
 class SGDClassifier(_Linear):
@@ -82,16 +80,7 @@ class SGDClassifier(_Linear):
         self.model = SGDClassifier(
             loss="log_loss", alpha=alpha, max_iter=self.budget, n_jobs=self.n_threads, random_state=self.seed
         )
-        _fit_quietly(self.model, self.X, self.y)
-
-
-def _fit_quietly(model, X, y):
-    """A small budget is not meant to converge."""
-    from sklearn.exceptions import ConvergenceWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(X, y)
+        fit_quietly(self.model, self.X, self.y)
 
 
 SYSTEMS = (LogisticRegression, SGDClassifier)

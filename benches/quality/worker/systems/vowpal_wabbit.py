@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from .base import System, is_multi_label, top_of_dense
+from .base import System, is_multi_label, rectangle, top_of_dense
 
 MAX_BITS = 26  # four float32 a weight: 1 GiB
 # Updates of weights in training; measured on a 2-core AVX-512 machine: some 4e7 a second, so 3e10 are 13 minutes
@@ -112,11 +112,9 @@ class PLT(_VowpalWabbit):
     def predict_topk(self, rows, k):
         """Its tree may have more leaves than there are classes, and it predicts those as well: they are left out."""
         lines = self._predictions(rows, f"--top_k {k + ARITY}")
-        class_ids = np.full((len(lines), k), -1, np.int64)
-        for out, line in zip(class_ids, lines, strict=True):
-            found = [int(label) for label in line.split(",") if label.strip()]
-            real = [label for label in found if label < self.problem.n_classes][:k]
-            out[: len(real)] = real
+        found = [[int(label) for label in line.split(",") if label.strip()] for line in lines]
+        real = [[label for label in labels if label < self.problem.n_classes][:k] for labels in found]
+        class_ids = rectangle(real, k)
         return class_ids, None  # its probabilities are those of single labels
 
 
