@@ -72,6 +72,8 @@ def add_gradient(terms, work, cnp.ndarray dlogits, cnp.ndarray dW):
     cdef Terms t = read_terms(terms, work)
     cdef cnp.ndarray memory = work.scratch
     cdef Scratch s = plan_scratch(&t, work.tile, memory.itemsize)
+    if t.x.n_features == 0:  # no entries, so no gradient: and the scratch has no room for that of the logits
+        return
     cdef Rule rule = read_rule(None, False)
     cdef Block block = matrix_block(dW.T, t.x.W.row_ids, NULL)
     cdef int n_threads = work.n_threads
