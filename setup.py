@@ -62,11 +62,27 @@ class BuildExt(build_ext):
         )
 
 
+NAMES = {
+    "_linear": "tiles",
+    "_lowrank": "low_rank",
+    "_rowops": "dispatch",
+    "_sparse_bias": "pairs_bias",
+    "_sparse_direct": "pairs",
+}
+
+
+def module_of(pyx):
+    """fastsoftmax.runtime.openmp, and all others in fastsoftmax.kernels."""
+    if pyx.stem == "_openmp":
+        return "fastsoftmax.runtime.openmp"
+    return f"fastsoftmax.kernels.{NAMES.get(pyx.stem, pyx.stem.removeprefix('_'))}"
+
+
 def extensions():
     headers = [str(p) for p in sorted(SRC.glob("*.h")) + sorted(SRC.glob("*.pxd"))]
     for pyx in sorted(SRC.glob("_*.pyx")):
         yield Extension(
-            f"fastsoftmax.{pyx.stem}",
+            module_of(pyx),
             sources=[str(pyx)] + ([str(SRC / "rowops.c")] if pyx.stem == "_rowops" else []),
             include_dirs=[str(SRC), numpy.get_include()],
             define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],

@@ -227,22 +227,20 @@ def _ended_in_order():
 
 
 def _limits(options):
-    from fastsoftmax import _memory, _threads
+    from fastsoftmax.runtime import memory, threads
 
     for name in ("limit_seconds", "max_memory"):
         value = getattr(options, name)
         if value is not None and not 0 < value < float("inf"):
             raise ValueError(f"{name.replace('_', '-')} must be above 0 and finite, got {value:g}")
-    if options.threads and options.threads > _threads.n_cpus():
-        raise ValueError(
-            f"threads must be at most {_threads.n_cpus()}, the CPUs of this process, got {options.threads}"
-        )
+    if options.threads and options.threads > threads.n_cpus():
+        raise ValueError(f"threads must be at most {threads.n_cpus()}, the CPUs of this process, got {options.threads}")
     return {
         "quick": options.quick,
         "repetitions": options.repetitions or (1 if options.quick else 3),
-        "n_threads": options.threads or _threads.n_cpus(),
+        "n_threads": options.threads or threads.n_cpus(),
         "limit_seconds": options.limit_seconds or (10 if options.quick else 600),
-        "max_bytes": int(options.max_memory * 2**30 if options.max_memory else 0.8 * (_memory.available() or 2**34)),
+        "max_bytes": int(options.max_memory * 2**30 if options.max_memory else 0.8 * (memory.available() or 2**34)),
     }
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 import fastsoftmax
-from fastsoftmax import _rowops, _threads
+from fastsoftmax.kernels import dispatch
+from fastsoftmax.runtime import threads
 
 from .kernels import limits, timing
 
@@ -50,8 +51,8 @@ def describe():
     versions = [f"{name} {fastsoftmax.__version__ if name == 'fastsoftmax' else _version(name)}" for name in PACKAGES]
     return [
         ("CPU", _cpu()),
-        ("instruction set in use", _rowops.selected()),
-        ("threads", str(_threads.resolve(None))),
+        ("instruction set in use", dispatch.selected()),
+        ("threads", str(threads.resolve(None))),
         ("caches of a core (L3 shared)", _caches()),
         ("reading memory", f"{a.nbytes / fastest['read'] / 1e9:.1f} GB/s"),
         ("copying memory, read and write counted", f"{2 * a.nbytes / fastest['copy'] / 1e9:.1f} GB/s"),

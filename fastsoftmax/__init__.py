@@ -11,9 +11,9 @@ Files and text    load, datasets, features, NGramFeatures
 import importlib
 
 try:
-    from fastsoftmax import _threads  # noqa: F401  first: it loads the OpenMP runtime its own way
+    import fastsoftmax.runtime.threads  # noqa: F401  first: it loads the OpenMP runtime its own way
 except ImportError as error:
-    if "_openmp" not in str(error):
+    if "openmp" not in str(error):
         raise
     raise ImportError(
         f"fastsoftmax in {__path__[0]} is not built: it is a source folder, found before the installed package. "
@@ -25,17 +25,24 @@ __version__ = "0.1.0"
 
 # Imported when first used: scikit-learn alone takes longer to import than all the rest.
 _LAZY = {
-    "NGramFeatures": "features",
-    "SoftmaxClassifier": "classifier",
-    "SoftmaxRegression": "regression",
-    "load": "persistence",
+    "NGramFeatures": "text.features",
+    "SoftmaxClassifier": "estimators.classifier",
+    "SoftmaxRegression": "estimators.regression",
+    "load": "files.model_file",
     "linear_cross_entropy": "linear",
     "linear_logsumexp": "linear",
     "linear_topk": "linear",
     "sampled_cross_entropy": "sampled",
-    "support": "_support",
+    "support": "model.support",
 }
-_MODULES = ("datasets", "features", "metrics", "optimizers", "samplers")
+_MODULES = {
+    "datasets": "text.datasets",
+    "features": "text.features",
+    "losses": "losses",
+    "metrics": "metrics",
+    "optimizers": "optimizers",
+    "samplers": "samplers",
+}
 
 __all__ = ["cross_entropy", "log_softmax", "logsumexp", "softmax", *_LAZY, *_MODULES]
 
@@ -44,7 +51,7 @@ def __getattr__(name):
     if name in _LAZY:
         return getattr(importlib.import_module(f"fastsoftmax.{_LAZY[name]}"), name)
     if name in _MODULES:
-        return importlib.import_module(f"fastsoftmax.{name}")
+        return importlib.import_module(f"fastsoftmax.{_MODULES[name]}")
     raise AttributeError(f"module 'fastsoftmax' has no attribute {name!r}")
 
 

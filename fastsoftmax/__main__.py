@@ -2,6 +2,6 @@
 
 import sys
 
-from fastsoftmax.cli import main
+from fastsoftmax.cli.main import main
 
 sys.exit(main())

@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 
-from fastsoftmax import _logsumexp, _softmax, _threads
-from fastsoftmax._validation import (
+from fastsoftmax.kernels import logsumexp as logsumexp_kernel
+from fastsoftmax.kernels import softmax as softmax_kernel
+from fastsoftmax.runtime import threads
+from fastsoftmax.validation import (
     as_class_probabilities,
     as_class_targets,
     as_logits,
@@ -105,7 +107,7 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
     >>> float(logsumexp([1000.0, 1000.0]))
     1000.6931471805599
     """
-    n_threads = _threads.resolve(check_n_threads(n_threads))
+    n_threads = threads.resolve(check_n_threads(n_threads))
     a = as_real_array("a", a)
     if b is not None:
         a, b = as_weights_like("b", b, a)
@@ -123,7 +125,7 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
     signs = np.empty_like(values) if return_sign else None
     if a.size:
         weights = None if b is None else _weight_rows(b, axes, order)
-        _logsumexp.logsumexp(_lines(a, axes, order), weights, values, signs, n_threads)
+        logsumexp_kernel.logsumexp(_lines(a, axes, order), weights, values, signs, n_threads)
     else:
         values.fill(-np.inf)
         if return_sign:
@@ -146,7 +148,7 @@ def _weight_rows(b, axes, order):
 
 
 def _normalized(x, axis, out, n_threads, *, log):
-    n_threads = _threads.resolve(check_n_threads(n_threads))
+    n_threads = threads.resolve(check_n_threads(n_threads))
     x = as_real_array("x", x)
     shape = x.shape
     if out is not None:
@@ -159,7 +161,7 @@ def _normalized(x, axis, out, n_threads, *, log):
     in_place = out is not None and order is None and out.flags.c_contiguous
     in_place = in_place and (out is x or not np.may_share_memory(out, x))
     lines_out = out.reshape(lines.shape) if in_place else np.empty_like(lines)
-    _softmax.softmax(lines, lines_out, log, n_threads)
+    softmax_kernel.softmax(lines, lines_out, log, n_threads)
     if in_place:
         return out
     y = _unlines(lines_out, shape, order)
@@ -304,7 +306,7 @@ def cross_entropy(
     >>> float(cross_entropy([[0.0, 0.0], [5.0, 0.0]], [1, 0]))
     0.34993126542106036
     """
-    n_threads = _threads.resolve(check_n_threads(n_threads))
+    n_threads = threads.resolve(check_n_threads(n_threads))
     logits = as_logits(logits)
     axis = min(logits.ndim - 1, 1)
     n_classes = logits.shape[axis]
@@ -336,7 +338,7 @@ def cross_entropy(
     loss_sum = 0.0
     if lines.size:
         soft_mass = None if soft is None else soft.sum(axis=1, dtype=np.float64)
-        loss_sum = _softmax.cross_entropy(
+        loss_sum = softmax_kernel.cross_entropy(
             lines, classes, weight, 1 - label_smoothing, soft, soft_mass, scale, losses, dlines, n_threads
         )
     if reduction == "none":

@@ -6,74 +6,19 @@ W is dense, or sparse: then a row costs as much as its features have classes, wh
 import numpy as np
 from scipy import sparse
 
-from fastsoftmax import _head, _threads, _workspace
-from fastsoftmax import _validation as v
-from fastsoftmax._batch import RowReader
-from fastsoftmax._sparse_linear import SparseLinearInput
+import fastsoftmax.validation as v
+from fastsoftmax.passes import tiles
+from fastsoftmax.passes.dense_input import LinearInput
+from fastsoftmax.passes.eligible import Eligible
+from fastsoftmax.passes.pairs_input import SparseLinearInput
+from fastsoftmax.runtime import threads, workspaces
 
 __all__ = ["linear_cross_entropy", "linear_logsumexp", "linear_topk"]
-
-MAX_ROWS = 4096  # rows at a time at most: larger chunks gain nothing
-MAX_SPARSE_ROWS = 8192  # more, since each chunk goes through W, and the memory for it, once
-CHUNK_WORK = 1 << 36  # multiply-adds of a chunk whose logits are not kept
-
-
-class LinearInput:
-    """Checked X, dense W and bias, served as passes over chunks of rows. Everything is computed in W's dtype."""
-
-    def __init__(self, X, W, bias, n_threads=1):
-        self.n_threads = n_threads
-        self.W = v.check_W(W)
-        self.n_classes = self.W.shape[0]
-        self.X = v.check_X(X, n_features=self.W.shape[1], dtype=self.W.dtype)
-        self.bias = v.check_bias(bias, self.n_classes, self.W.dtype)
-        self.n_rows = self.X.shape[0]
-        self.is_sparse = not isinstance(self.X, np.ndarray)
-        if self.is_sparse:
-            self.reader = RowReader(self.X.shape[1])
-
-    def chunks(self, n_candidates, keep=None):
-        """Slices of rows: as many as three quarters of `keep` bytes hold the logits of, or else as a moment's work."""
-        if keep is None:
-            row_work = n_candidates * (8 + (self.X.nnz // max(1, self.n_rows) if self.is_sparse else self.X.shape[1]))
-            step = np.clip(CHUNK_WORK // max(1, row_work), 64, 1024)
-        else:
-            max_rows = MAX_SPARSE_ROWS if self.is_sparse else MAX_ROWS
-            step = np.clip(keep * 3 // 4 // max(1, n_candidates * self.W.itemsize) // 64 * 64, 64, max_rows)
-        for start in range(0, self.n_rows, int(step)):
-            yield slice(start, min(start + int(step), self.n_rows))
-
-    def terms(self, rows, class_ids=None):
-        """The logits of the rows in slice `rows`."""
-        n_rows = rows.stop - rows.start
-        n_candidates = self.n_classes if class_ids is None else class_ids.shape[0]
-        if self.is_sparse:
-            X = self.X
-            batch = self.reader.take(X.indptr, X.indices, X.data, np.arange(rows.start, rows.stop))
-            return _head.Terms(n_rows, n_candidates, batch=batch, W=self.W, bias=self.bias, class_ids=class_ids)
-        return _head.Terms(n_rows, n_candidates, hidden=self.X[rows], V=self.W, bias=self.bias, class_ids=class_ids)
-
-    def forward(self, rows, target=None, *, memory=None, workspace=None):
-        """The first pass over the rows in slice `rows`; None for `memory`: there will be no second one."""
-        return _head.Forward(
-            self.terms(rows), target, memory=memory or 0, n_threads=self.n_threads, workspace=workspace
-        )
-
-    def topk(self, rows, k, eligible, workspace):
-        return _head.topk(self.terms(rows), k, self.n_threads, workspace, eligible)
-
-    def gradients(self):
-        return _DenseGradients(self)
-
-    def destination(self, dW, dbias, **kwargs):
-        """Gradient arrays for the term that X has."""
-        weights = {"W": dW} if self.is_sparse else {"V": dW}
-        return _head.Destination(bias=dbias, **weights, **kwargs)
 
 
 def _check_input(X, W, bias, n_threads):
     kind = SparseLinearInput if sparse.issparse(W) else LinearInput
-    return kind(X, W, bias, _threads.resolve(v.check_n_threads(n_threads)))
+    return kind(X, W, bias, threads.resolve(v.check_n_threads(n_threads)))
 
 
 def linear_logsumexp(X, W, bias=None, *, n_threads=None):
@@ -100,7 +45,7 @@ def linear_logsumexp(X, W, bias=None, *, n_threads=None):
     """
     inputs = _check_input(X, W, bias, n_threads)
     lse = np.empty(inputs.n_rows, inputs.W.dtype)
-    with _workspace.workspace() as workspace:
+    with workspaces.workspace() as workspace:
         for rows in inputs.chunks(inputs.n_classes):
             lse[rows] = inputs.forward(rows, workspace=workspace).lse
     return lse
@@ -120,7 +65,7 @@ def linear_cross_entropy(
     gradient_threshold=0.0,
     random_state=None,
     n_threads=None,
-    working_memory=_workspace.WORKING_MEMORY,
+    working_memory=workspaces.WORKING_MEMORY,
 ):
     """Cross-entropy of ``softmax(X W^T + bias)`` against class codes, and its gradients, without the logits in memory.
 
@@ -199,12 +144,12 @@ def linear_cross_entropy(
     scale = 1.0 / total if total else np.nan
     gradients = None
     if return_grad:
-        row_keys = _head.draw_row_keys(rng, inputs.n_rows) if threshold else None
+        row_keys = tiles.draw_row_keys(rng, inputs.n_rows) if threshold else None
         gradients = _Gradients(inputs, weight, smooth, scale, threshold, row_keys)
 
     loss = np.empty(inputs.n_rows)
     smoothing = _Smoothing(inputs, weight, smooth) if smooth else None
-    with _workspace.workspace() as workspace:
+    with workspaces.workspace() as workspace:
         memory = working_memory if return_grad else None
         for rows in inputs.chunks(inputs.n_classes, memory):
             forward = inputs.forward(rows, target[rows], memory=memory, workspace=workspace)
@@ -252,34 +197,11 @@ class _Gradients:
         if self.smooth:
             prior_scale = np.where(counted, self.smooth / self.inputs.n_classes * self.scale, 0.0)
             smoothing = (scale + prior_scale * self.prior_sum, prior_scale, self.prior)
-        rounding = _head.Rounding(self.threshold, self.row_keys[rows]) if self.threshold else None
+        rounding = tiles.Rounding(self.threshold, self.row_keys[rows]) if self.threshold else None
         self.sums.backward(rows, forward, scale, smoothing, rounding)
 
     def result(self):
         return self.sums.result()
-
-
-class _DenseGradients:
-    """dX, dW and dbias for a dense W."""
-
-    def __init__(self, inputs):
-        self.inputs, W = inputs, inputs.W
-        self.dX = None if inputs.is_sparse else np.empty_like(inputs.X)
-        # not zeros_like, which writes every zero: pages that no gradient reaches, as of features of no row, cost nothing
-        self.dW = np.zeros(W.shape, W.dtype, order="F" if W.flags.f_contiguous else "C")
-        self.dbias = None if inputs.bias is None else np.zeros_like(inputs.bias)
-
-    def backward(self, rows, forward, scale, smoothing, rounding):
-        forward.backward(
-            scale,
-            self.inputs.destination(self.dW, self.dbias),
-            dhidden=None if self.dX is None else self.dX[rows],
-            smoothing=smoothing,
-            rounding=rounding,
-        )
-
-    def result(self):
-        return self.dX, self.dW, self.dbias
 
 
 def linear_topk(X, W, k, bias=None, *, class_ids=None, exclude=None, threshold=None, n_threads=None):
@@ -316,11 +238,11 @@ def linear_topk(X, W, k, bias=None, *, class_ids=None, exclude=None, threshold=N
     ``linear_topk(X, W[subset], k)`` is faster; its probabilities are those among the subset.
     """
     inputs = _check_input(X, W, bias, n_threads)
-    eligible = v.check_eligible("class_ids", class_ids, exclude, threshold, inputs.n_rows, inputs.n_classes)
-    k = v.check_k(k, inputs.n_classes, eligible)
+    eligible = Eligible(*v.check_eligible("class_ids", class_ids, exclude, threshold, inputs.n_rows, inputs.n_classes))
+    k = v.check_k(k, inputs.n_classes, pads=not eligible.is_all)
     class_ids_out = np.empty((inputs.n_rows, k), np.int64)
     log_proba = np.empty((inputs.n_rows, k), inputs.W.dtype)
-    with _workspace.workspace() as workspace:
+    with workspaces.workspace() as workspace:
         for rows in inputs.chunks(inputs.n_classes):
             of_rows = eligible.of_rows(rows.start, rows.stop)
             class_ids_out[rows], log_proba[rows] = inputs.topk(rows, k, of_rows, workspace)

@@ -1,6 +1,6 @@
 """Optimisers: a rule for the kernels, and the state beside each array of parameters."""
 
-from fastsoftmax import _validation as v
+import fastsoftmax.validation as v
 
 
 class SGD:

@@ -1,74 +1,15 @@
 """Sampled losses on linear logits: the true classes of each row against a random sample of the others."""
 
-from typing import NamedTuple
-
 import numpy as np
 
-from fastsoftmax import _head, _threads, _true_classes, _workspace
-from fastsoftmax import _validation as v
-from fastsoftmax.linear import LinearInput
+import fastsoftmax.validation as v
+from fastsoftmax.losses import LOSSES
+from fastsoftmax.passes import tiles, true_classes
+from fastsoftmax.passes.candidates import Candidates
+from fastsoftmax.passes.dense_input import LinearInput
+from fastsoftmax.runtime import threads, workspaces
 
 __all__ = ["sampled_cross_entropy"]
-
-
-class Loss(NamedTuple):
-    """What makes one loss of candidate sampling differ from another."""
-
-    is_logistic: bool  # a sum of logistic losses, else one softmax
-    is_corrected: bool  # logits less log expected counts in the draw: of the negatives and, if logistic, the targets
-    removes_hits: bool  # by default: a row's own target is not among its negatives
-
-
-LOSSES = {
-    "sampled_softmax": Loss(is_logistic=False, is_corrected=True, removes_hits=True),
-    "nce": Loss(is_logistic=True, is_corrected=True, removes_hits=False),
-    "sampled_logistic": Loss(is_logistic=True, is_corrected=True, removes_hits=True),
-    "negative_sampling": Loss(is_logistic=True, is_corrected=False, removes_hits=True),
-}
-
-
-class Candidates:
-    """The classes that take part in a sampled loss, each once: columns of the logits.
-
-    A column's `offset` is added to its logit as a negative. A target that was not drawn has the offset -inf: no row sees it
-    but its own. A class drawn c times has the weight c, which the softmax has in its offset, as log c.
-
-    Parameters
-    ----------
-    target : (n_rows,) int64
-    class_ids : (n,) int64
-        The drawn classes, shared by all rows.
-    log_expected_counts : (n,) float, or None where the loss is not corrected
-    remove_accidental_hits : bool or None
-        Whether a row's own target is left out of its negatives; None: as the loss has it.
-    loss : one of LOSSES
-
-    Attributes
-    ----------
-    class_ids : (n_candidates,) int64, ascending
-    target : (n_rows,) int64, the column of each row's target
-    offset, weight, keeps_hits, n_own, target_shift : as _head.Forward takes them
-    """
-
-    n_own = 0
-    target_shift = 0.0
-
-    def __init__(self, target, class_ids, log_expected_counts, remove_accidental_hits=None, loss="sampled_softmax"):
-        kind, n_drawn = LOSSES[loss], len(class_ids)
-        self.class_ids, column = np.unique(np.concatenate([class_ids, target]), return_inverse=True)
-        drawn, self.target = column[:n_drawn], column[n_drawn:]
-        counts = np.bincount(drawn, minlength=len(self.class_ids))
-        self.offset = np.full(len(self.class_ids), -np.inf)
-        self.offset[drawn] = -np.asarray(log_expected_counts) if kind.is_corrected else 0.0
-        self.weight = counts.astype(np.float64) if kind.is_logistic else None
-        self.keeps_hits = not (kind.removes_hits if remove_accidental_hits is None else remove_accidental_hits)
-        if not kind.is_logistic:
-            repeated = counts > 1
-            self.offset[repeated] += np.log(counts[repeated])
-
-    def options(self):
-        """What `_head.Forward` takes beside terms and targets."""
-        return {name: getattr(self, name) for name in ("offset", "weight", "keeps_hits", "n_own", "target_shift")}
 
 
 def sampled_cross_entropy(
@@ -156,7 +97,7 @@ def sampled_cross_entropy(
     kind = LOSSES[loss]
     if remove_accidental_hits is not None:
         v.check_bool("remove_accidental_hits", remove_accidental_hits)
-    n_threads = _threads.resolve(v.check_n_threads(n_threads))
+    n_threads = threads.resolve(v.check_n_threads(n_threads))
     inputs = LinearInput(X, W, bias, n_threads)
     class_ids = v.check_class_ids("class_ids", class_ids, inputs.n_classes)
     if kind.is_corrected:
@@ -168,7 +109,7 @@ def sampled_cross_entropy(
     several = not isinstance(target, np.ndarray)
     true = target.indices if several else target
     candidates = Candidates(true, class_ids, log_expected_counts, remove_accidental_hits, loss)
-    rows = (_true_classes.Several if several else _OneEach)(inputs, target, target_shift, candidates)
+    rows = (true_classes.Several if several else _OneEach)(inputs, target, target_shift, candidates)
     return _mean(rows, inputs, candidates, return_grad)
 
 
@@ -195,7 +136,7 @@ class _OneEach:
 
     def forward(self, rows, **options):
         c = self.candidates
-        return _head.Forward(
+        return tiles.Forward(
             self.inputs.terms(rows, c.class_ids), c.target[rows], offset=c.offset, weight=c.weight,
             keeps_hits=c.keeps_hits, target_shift=self.target_shift[rows], **options,
         )  # fmt: skip
@@ -207,9 +148,9 @@ def _mean(losses, inputs, candidates, return_grad):
     dX = None if inputs.is_sparse or not return_grad else np.empty_like(inputs.X)
     dW = np.zeros((m, inputs.W.shape[1]), dtype) if return_grad else None
     dbias = np.zeros(m, dtype) if return_grad and inputs.bias is not None else None
-    memory = _workspace.WORKING_MEMORY if return_grad else None
+    memory = workspaces.WORKING_MEMORY if return_grad else None
     total = 0.0
-    with _workspace.workspace() as workspace:
+    with workspaces.workspace() as workspace:
         for rows in inputs.chunks(m, memory):
             forward = losses.forward(rows, memory=memory or 0, n_threads=inputs.n_threads, workspace=workspace)
             total += forward.nll.sum()

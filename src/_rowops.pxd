@@ -66,9 +66,9 @@ cdef extern from "rowops.h":
 
 cdef inline int import_rowops() except -1:
     global rowops
-    from fastsoftmax import _rowops
+    from fastsoftmax.kernels import dispatch
 
-    rowops = <RowOps *>PyCapsule_GetPointer(_rowops.table, b"fastsoftmax.rowops")
+    rowops = <RowOps *>PyCapsule_GetPointer(dispatch.table, b"fastsoftmax.rowops")
     return 0
 
 

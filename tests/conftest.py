@@ -2,9 +2,12 @@ import os
 
 import numpy as np
 import pytest
+import reference
 import scipy.sparse as sp
 
-from fastsoftmax import _reference, _rowops, _threads, sampled_cross_entropy
+from fastsoftmax import sampled_cross_entropy
+from fastsoftmax.kernels import dispatch
+from fastsoftmax.runtime import threads
 
 
 def pytest_configure(config):
@@ -22,16 +25,16 @@ def outside_the_checkout(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def all_threads_whatever_the_work(monkeypatch):
     """The small problems of the tests would run on one thread, and their threads would go untested."""
-    monkeypatch.setattr(_threads, "for_work", lambda n_threads, multiply_adds: n_threads)
+    monkeypatch.setattr(threads, "for_work", lambda n_threads, multiply_adds: n_threads)
 
 
-@pytest.fixture(params=_rowops.available())
+@pytest.fixture(params=dispatch.available())
 def isa(request):
     """Every instruction set that this CPU runs, in turn."""
-    before = _rowops.selected()
-    _rowops.select(request.param)
+    before = dispatch.selected()
+    dispatch.select(request.param)
     yield request.param
-    _rowops.select(before)
+    dispatch.select(before)
 
 
 @pytest.fixture(scope="session")
@@ -150,7 +153,7 @@ def check_sampled():
     """Compares sampled_cross_entropy and its gradients with the reference."""
 
     def check(arguments, rtol, atol, **options):
-        expected_loss, (dX, dW, dbias) = _reference.sampled_cross_entropy(**arguments, **options)
+        expected_loss, (dX, dW, dbias) = reference.sampled_cross_entropy(**arguments, **options)
         loss, (our_dX, rows, dW_rows, dbias_rows) = sampled_cross_entropy(**arguments, **options, return_grad=True)
         np.testing.assert_allclose(loss, expected_loss, rtol=rtol)
         np.testing.assert_allclose(sampled_cross_entropy(**arguments, **options), loss, rtol=1e-14)

@@ -1,8 +1,9 @@
 """Bytes of each component, by name. The tests compare them with the arrays and the files of real models."""
 
-from fastsoftmax import _head, _panels
-from fastsoftmax._sparse_head import PAIRED_FROM
-from fastsoftmax._workspace import WORKING_MEMORY
+from fastsoftmax.kernels import panels as panels_kernel
+from fastsoftmax.passes import tiles
+from fastsoftmax.passes.pairs import PAIRED_FROM
+from fastsoftmax.runtime.workspaces import WORKING_MEMORY
 
 SAMPLER_BYTES = {"uniform": 0, "log_uniform": 0, "unigram": 24, "in_batch": 8, "learned_unigram": 32}  # a class
 STORAGE_BYTES = {"bfloat16": 2, "float16": 2, "int8": 1}  # a weight
@@ -97,7 +98,7 @@ def sampler(name, n_classes):
 
 def _lanes(s):
     """Rows of a batch, filled up to whole panels."""
-    width = _panels.panel_width(s.batch, s.itemsize)
+    width = panels_kernel.panel_width(s.batch, s.itemsize)
     return -(-s.batch // width) * width
 
 
@@ -111,12 +112,12 @@ def head_step(s, n_candidates, n_threads=1, working_memory=WORKING_MEMORY, gathe
 
     gathered : whether class weights are copied for each tile, as those of candidates are
     """
-    lanes, tile = _lanes(s), _head.tile_classes(n_candidates, s.batch, s.itemsize)
+    lanes, tile = _lanes(s), tiles.tile_classes(n_candidates, s.batch, s.itemsize)
     n_tiles, hidden = -(-n_candidates // tile), lanes * s.hidden_size * s.itemsize
-    n_sums = min(_head.MAX_FORWARD_PARTS, n_tiles)
+    n_sums = min(tiles.MAX_FORWARD_PARTS, n_tiles)
     parts = {
         "hidden layer, its gradient, both packed": 4 * hidden,
-        "partial gradients of the hidden layer": min(_head.MAX_PARTS, n_tiles) * hidden,
+        "partial gradients of the hidden layer": min(tiles.MAX_PARTS, n_tiles) * hidden,
         "running sums": n_sums * lanes * (s.itemsize + 8) + n_tiles * lanes * s.itemsize,
         "tiles of the threads": n_threads * tile * (lanes + (1 + gathered) * s.hidden_size) * s.itemsize,
     }
@@ -146,8 +147,8 @@ def support_step(s):
 
 def prediction(s, n_threads=1):
     """Of a low-rank model: tiles, running sums and heaps of the threads."""
-    lanes, tile = _lanes(s), _head.tile_classes(s.n_classes, s.batch, s.itemsize)
-    n_sums = min(_head.MAX_FORWARD_PARTS, -(-s.n_classes // tile))
+    lanes, tile = _lanes(s), tiles.tile_classes(s.n_classes, s.batch, s.itemsize)
+    n_sums = min(tiles.MAX_FORWARD_PARTS, -(-s.n_classes // tile))
     return reader(s) | {
         "hidden layer, packed too": 2 * lanes * s.hidden_size * s.itemsize,
         "running sums": n_sums * lanes * (s.itemsize + 8),

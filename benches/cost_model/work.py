@@ -6,8 +6,8 @@ exponential, maximum and sum count as ELEMENT flops, as they do where the librar
 
 from typing import NamedTuple
 
-from fastsoftmax._sparse_head import PAIRED_FROM
-from fastsoftmax._workspace import WORKING_MEMORY
+from fastsoftmax.passes.pairs import PAIRED_FROM
+from fastsoftmax.runtime.workspaces import WORKING_MEMORY
 
 from . import memory
 

@@ -2,7 +2,7 @@
 
 import time
 
-from fastsoftmax import _memory
+from fastsoftmax.runtime import memory
 
 from ..kernels import timing
 from . import ours, problem, torchs
@@ -55,7 +55,7 @@ def _call(series, n_classes, models, classes):
 
 def _fitting(n_classes, our_series, torch_series, max_bytes, left_out):
     """The series whose memory is there; the others go to `left_out`, each with its reason."""
-    left = _memory.available()
+    left = memory.available()
     left = float("inf") if left is None else SHARE * left
     models = set()
     for series in (*our_series, *torch_series):

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 
-from fastsoftmax import _memory
+from fastsoftmax.runtime import memory
 
 from ..quality.worker.memory import AVAILABLE
 from . import ours
@@ -43,7 +43,7 @@ def measure(quick, progress, left_out):
 def _why_not(series, n_classes, quick):
     if not AVAILABLE:
         return "only Linux tells the peak of a piece of code"
-    n_bytes, free = ours.expected_bytes(series, n_classes), _memory.available()
+    n_bytes, free = ours.expected_bytes(series, n_classes), memory.available()
     most = QUICK_BYTES if quick else MAX_BYTES
     if n_bytes > (most if free is None else min(most, SHARE * free)):
         return f"takes {n_bytes / 2**30:.1f} GiB"

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 
 from fastsoftmax import SoftmaxClassifier
-from fastsoftmax._training import Watcher
-from fastsoftmax.corpus import read_corpus
-from fastsoftmax.features import context_features
+from fastsoftmax.text.corpus import read_corpus
+from fastsoftmax.text.features import context_features
+from fastsoftmax.training.watchers.base import Watcher
 
 from .record import TRAINING, line, of_seconds
 

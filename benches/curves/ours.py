@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from fastsoftmax import _threads
-from fastsoftmax._part import FullSoftmax, Part, Sampled
-from fastsoftmax._runner import Runner
-from fastsoftmax._sparse_runner import SparseRunner
+from fastsoftmax.model.pairs_runner import SparseRunner
+from fastsoftmax.model.runner import Runner
 from fastsoftmax.optimizers import Adagrad
+from fastsoftmax.runtime import threads
 from fastsoftmax.samplers import Unigram
+from fastsoftmax.training.part import FullSoftmax, Part, Sampled
 
 from . import problem
 
@@ -42,7 +42,7 @@ def expected_bytes(series, n_classes):
 
 def call(series, model, classes, n_threads=None):
     """One training step on the next batch, or the best classes of the first one."""
-    n_threads = _threads.resolve(n_threads)
+    n_threads = threads.resolve(n_threads)
     if is_prediction(series):
         return _prediction(series, model, n_threads)
     kind = SparseRunner if series == SUPPORT else Runner

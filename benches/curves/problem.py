@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from fastsoftmax._model import Model, Pattern
+from fastsoftmax.model.model import Model, Pattern
 
 from ..kernels.problems import zipf_rows
 

@@ -6,11 +6,11 @@ import time
 import numpy as np
 from scipy import sparse
 
-from fastsoftmax import _memory, _threads
-from fastsoftmax._model import Model
-from fastsoftmax._part import FullSoftmax, Part
-from fastsoftmax._runner import Runner
+from fastsoftmax.model.model import Model
+from fastsoftmax.model.runner import Runner
 from fastsoftmax.optimizers import Adagrad
+from fastsoftmax.runtime import memory, threads
+from fastsoftmax.training.part import FullSoftmax, Part
 
 from ..kernels import limits, timing
 
@@ -19,7 +19,7 @@ SIDE = 2048  # of the matrices
 
 def measure(budget=2.0):
     """Products by NumPy's or torch's GEMM, whichever is faster, a copy (read and write counted), the smallest step."""
-    n_threads = _threads.resolve(None)
+    n_threads = threads.resolve(None)
     a, A, B = np.ones(1 << 26, "f"), np.ones((SIDE, SIDE), "f"), np.ones((SIDE, SIDE), "f")
     calls = {"copy": limits.copy(a), "gemm": limits.products(A, B)}
     for call in calls.values():
@@ -29,7 +29,7 @@ def measure(budget=2.0):
         "cores": n_threads,
         "flops_per_second": 2 * SIDE**3 / fastest["gemm"],
         "bytes_per_second": 2 * a.nbytes / fastest["copy"],
-        "available_bytes": _memory.available(),
+        "available_bytes": memory.available(),
         "smallest_step_seconds": _smallest_step(n_threads),
     }
 

@@ -1,6 +1,6 @@
 """Cost over the number of threads, of what takes all of them. The results are the same to the bit."""
 
-from fastsoftmax import _threads
+from fastsoftmax.runtime import threads
 
 from ..kernels import timing
 from . import ours, problem
@@ -28,7 +28,7 @@ def measure(quick, progress, n_threads_list=None):
 
 def default_list():
     """1, 2, 4 ... and as many as there are CPUs."""
-    n_cpus, n, out = _threads.n_cpus(), 1, []
+    n_cpus, n, out = threads.n_cpus(), 1, []
     while n < n_cpus:
         out.append(n)
         n *= 2

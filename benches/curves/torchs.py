@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from fastsoftmax import _threads
+from fastsoftmax.runtime import threads
 
 from . import problem
 
@@ -21,7 +21,7 @@ def expected_bytes(series, n_classes):
 def call(series, model, classes):
     import torch
 
-    torch.set_num_threads(_threads.resolve(None))
+    torch.set_num_threads(threads.resolve(None))
     torch.sparse.check_sparse_tensor_invariants.disable()  # the default, without a warning that it is
     return {FULL: _full, SAMPLED: _sampled, TOP: _top}[series](torch, model, classes)
 

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 import fastsoftmax
-from fastsoftmax import _openmp
+from fastsoftmax.runtime import openmp
 
 ISAS = "baseline", "avx2"  # those that valgrind emulates
 MACHINES = "x86_64", "AMD64"
@@ -99,7 +99,7 @@ def made_with():
         compilers.update(COMPILER.findall(path.read_bytes()))
     return {
         "compiler": b", ".join(sorted(compilers)).decode() or "unknown",
-        "Cython": type(_openmp.max_threads).__module__.removeprefix("_cython_").replace("_", "."),
+        "Cython": type(openmp.max_threads).__module__.removeprefix("_cython_").replace("_", "."),
         "valgrind": _run(["valgrind", "--version"]).strip().removeprefix("valgrind-"),
     }
 

@@ -4,10 +4,11 @@ from functools import partial
 
 import numpy as np
 
-from fastsoftmax import _threads, linear_cross_entropy
-from fastsoftmax._model import Model
-from fastsoftmax._runner import Runner
+from fastsoftmax import linear_cross_entropy
+from fastsoftmax.model.model import Model
+from fastsoftmax.model.runner import Runner
 from fastsoftmax.optimizers import SGD, Adagrad
+from fastsoftmax.runtime import threads
 
 from . import limits, problems
 from .case import MAX_BYTES, OURS, Case
@@ -25,7 +26,7 @@ def ours_gradient(p):
 
 def ours_step(rule, p):
     rows, state = np.arange(p.X.shape[0]), p.state if rule is Adagrad else {}
-    runner = Runner(Model(W=p.W, bias=p.bias, state=state), p.X, n_threads=_threads.resolve(None))
+    runner = Runner(Model(W=p.W, bias=p.bias, state=state), p.X, n_threads=threads.resolve(None))
     rule = rule(RATES[rule])
 
     def call():
@@ -39,7 +40,7 @@ def sklearns(p):
     from sklearn.linear_model._linear_loss import LinearModelLoss
 
     loss = LinearModelLoss(HalfMultinomialLoss(n_classes=len(p.W)), fit_intercept=False)
-    target, n_threads = p.target.astype(p.W.dtype), _threads.resolve(None)
+    target, n_threads = p.target.astype(p.W.dtype), threads.resolve(None)
     return lambda: loss.loss_gradient(p.W, p.X, target, n_threads=n_threads)
 
 

@@ -4,10 +4,11 @@ from functools import partial
 
 import numpy as np
 
-from fastsoftmax import _threads, linear_cross_entropy, linear_topk
-from fastsoftmax._model import Model
-from fastsoftmax._runner import Runner
+from fastsoftmax import linear_cross_entropy, linear_topk
+from fastsoftmax.model.model import Model
+from fastsoftmax.model.runner import Runner
 from fastsoftmax.optimizers import Adagrad
+from fastsoftmax.runtime import threads
 
 from . import limits, problems
 from .case import MAX_BYTES, OURS, Case
@@ -27,7 +28,7 @@ def ours_gradients(p):
 
 def ours_step(p):
     rows, rule = np.arange(len(p.X)), Adagrad(problems.LEARNING_RATE)
-    runner = Runner(Model(W=p.W, bias=p.bias, state=p.state), p.X, n_threads=_threads.resolve(None))
+    runner = Runner(Model(W=p.W, bias=p.bias, state=p.state), p.X, n_threads=threads.resolve(None))
 
     def call():
         return runner.step(rows, p.target, rule)

@@ -6,18 +6,18 @@ from functools import cache
 
 import numpy as np
 
-from fastsoftmax import _threads
+from fastsoftmax.runtime import threads
 
 MAX_PRODUCT = 1 << 27  # elements of the largest product: larger ones are made in blocks of classes
 
 
 @cache
 def _pool():
-    return ThreadPoolExecutor(_threads.resolve(None))
+    return ThreadPoolExecutor(threads.resolve(None))
 
 
 def _parts(a):
-    return np.array_split(a.reshape(-1), _threads.resolve(None))
+    return np.array_split(a.reshape(-1), threads.resolve(None))
 
 
 def read(a):

@@ -4,13 +4,13 @@ from functools import partial
 
 import numpy as np
 
-from fastsoftmax import _threads
-from fastsoftmax._model import Model
-from fastsoftmax._part import Sampled
-from fastsoftmax._runner import Runner
+from fastsoftmax.model.model import Model
+from fastsoftmax.model.runner import Runner
 from fastsoftmax.optimizers import Adagrad
-from fastsoftmax.sampled import Candidates
+from fastsoftmax.passes.candidates import Candidates
+from fastsoftmax.runtime import threads
 from fastsoftmax.samplers import Unigram
+from fastsoftmax.training.part import Sampled
 
 from . import limits, problems
 from .case import OURS, Case
@@ -21,7 +21,7 @@ EPSILON = 1e-10
 
 def ours(p):
     s = problems.SAMPLED
-    runner = Runner(Model(E=p.E, V=p.V, bias=p.bias, state=p.state), p.X, n_threads=_threads.resolve(None))
+    runner = Runner(Model(E=p.E, V=p.V, bias=p.bias, state=p.state), p.X, n_threads=threads.resolve(None))
     rule, rng = Adagrad(problems.LEARNING_RATE, epsilon=EPSILON), np.random.default_rng(0)
     sampling = Sampled(Unigram(p.counts), s.n_negatives)
 

@@ -4,8 +4,11 @@ from functools import partial
 
 import numpy as np
 
-from fastsoftmax import _batch, _sparse_head, _threads, _workspace, linear_cross_entropy
+from fastsoftmax import linear_cross_entropy
+from fastsoftmax.kernels import batch as batch_kernel
 from fastsoftmax.optimizers import SGD, Adagrad
+from fastsoftmax.passes import pairs
+from fastsoftmax.runtime import threads, workspaces
 
 from . import problems
 from .case import OURS, Case
@@ -15,15 +18,15 @@ DENSE_CLASSES = 10_000  # a dense W of more does not fit
 
 
 def ours(rule, n_threads, p):
-    n_threads = _threads.resolve(n_threads)
-    batch = _batch.RowReader(p.X.shape[1]).take(p.X.indptr, p.X.indices, p.X.data, np.arange(p.X.shape[0]))
-    base, workspace = _sparse_head.Base(p.bias, n_threads), _workspace.Workspace()
-    weights = _sparse_head.SparseWeights(p.W.shape[0], p.W.indptr, p.W.indices, p.W.data).with_base(base, p.X)
+    n_threads = threads.resolve(n_threads)
+    batch = batch_kernel.RowReader(p.X.shape[1]).take(p.X.indptr, p.X.indices, p.X.data, np.arange(p.X.shape[0]))
+    base, workspace = pairs.Base(p.bias, n_threads), workspaces.Workspace()
+    weights = pairs.SparseWeights(p.W.shape[0], p.W.indptr, p.W.indices, p.W.data).with_base(base, p.X)
     scale = np.full(p.X.shape[0], 1.0 / p.X.shape[0])
     rule = rule(RATES[rule])
 
     def call():
-        forward = _sparse_head.SparseForward(batch, weights, base, p.target, n_threads=n_threads, workspace=workspace)
+        forward = pairs.SparseForward(batch, weights, base, p.target, n_threads=n_threads, workspace=workspace)
         loss = scale @ forward.nll
         forward.backward(scale, weights.data, state=p.state if rule.has_state else None, rule=rule)
         return loss

@@ -6,8 +6,8 @@ import numpy as np
 from scipy import sparse
 
 from fastsoftmax import datasets
-from fastsoftmax.corpus import UNKNOWN, read_corpus
-from fastsoftmax.features import TextVectorizer, context_features
+from fastsoftmax.text.corpus import UNKNOWN, read_corpus
+from fastsoftmax.text.features import TextVectorizer, context_features
 
 from .worker.problem import Part, Problem
 

@@ -11,11 +11,14 @@ import time
 from statistics import median
 
 import numpy as np
+import reference
 import scipy.sparse as sp
 
-from fastsoftmax import SoftmaxClassifier, _head, _reference, _threads
-from fastsoftmax._training import Watcher
+from fastsoftmax import SoftmaxClassifier
 from fastsoftmax.linear import linear_cross_entropy
+from fastsoftmax.passes import tiles
+from fastsoftmax.runtime import threads
+from fastsoftmax.training.watchers.base import Watcher
 
 THRESHOLDS = (1e-4, 3e-4, 1e-3, 3e-3)
 BATCH_SIZE = 256
@@ -61,7 +64,7 @@ def measure(model, X, target):
     rows = np.random.default_rng(0).permutation(len(target))[:BATCH_SIZE]
     hidden, target = np.asarray(X[rows] @ model.E, np.float32), target[rows]
     V, bias = model.V, model.bias
-    p = _reference.softmax(hidden @ V.T + bias, axis=1)
+    p = reference.softmax(hidden @ V.T + bias, axis=1)
     out = np.empty(p.shape, np.float32)
 
     def gradients(threshold):
@@ -72,13 +75,13 @@ def measure(model, X, target):
     calls |= {threshold: lambda threshold=threshold: gradients(threshold) for threshold in (0.0, *THRESHOLDS)}
     times = steady(calls)
     exact = gradients(0.0)[:2]
-    keys = _head.draw_row_keys(np.random.default_rng(0), len(p))
+    keys = tiles.draw_row_keys(np.random.default_rng(0), len(p))
     is_target = np.arange(p.shape[1]) == target[:, None]
     print(
         f"  one product {times['product'] * 1e3:.2f} ms; exact gradients {times[0.0] / times['product']:.2f} times that"
     )
     for threshold in THRESHOLDS:
-        left = np.count_nonzero(_reference.round_small(p, threshold, keys)) / len(p)
+        left = np.count_nonzero(reference.round_small(p, threshold, keys)) / len(p)
         rounded = [a - b for a, b in zip(gradients(threshold)[:2], exact, strict=True)]
         dropped = np.where((p < threshold) & ~is_target, p, 0) / len(p)
         errors = [
@@ -118,7 +121,7 @@ def main():
         X, y = load_svmlight_file(args.data, dtype=np.float32)
         y = y.astype(np.int64)
     print(
-        f"{X.shape[0]:,} rows, {X.shape[1]:,} features, {len(np.unique(y)):,} classes, {_threads.resolve(None)} threads"
+        f"{X.shape[0]:,} rows, {X.shape[1]:,} features, {len(np.unique(y)):,} classes, {threads.resolve(None)} threads"
     )
     is_test = np.random.default_rng(1).random(len(y)) < 0.1
     is_test &= np.isin(y, y[~is_test])

@@ -20,7 +20,7 @@ import numpy as np
 from scipy import sparse
 
 from fastsoftmax import SoftmaxClassifier, linear_cross_entropy, sampled_cross_entropy, samplers
-from fastsoftmax._part import FullSoftmax, Sampled
+from fastsoftmax.training.part import FullSoftmax, Sampled
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 TOP = 20

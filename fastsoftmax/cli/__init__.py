@@ -1,0 +1,1 @@
+"""The command `fastsoftmax`, and its demo. May import: all that lies below."""

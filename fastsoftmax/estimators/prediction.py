@@ -1,0 +1,228 @@
+"""What a trained SoftmaxClassifier does: predictions and probabilities over all classes, and its weights as attributes."""
+
+import copy
+
+import numpy as np
+
+import fastsoftmax.validation as v
+from fastsoftmax.model.pairs_runner import SparseRunner
+from fastsoftmax.model.runner import Runner
+from fastsoftmax.passes.eligible import Eligible, labels_of
+from fastsoftmax.runtime import threads
+from fastsoftmax.training import targets
+
+
+class Prediction:
+    """Methods and attributes of a classifier that has `_model`, a Model, and `classes_`."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def _fitted_model(self):
+        from sklearn.utils.validation import check_is_fitted
+
+        check_is_fitted(self, "classes_")
+        return self._model
+
+    def _runner_for(self, X):
+        dtype = self._fitted_model().dtype
+        return self._runner(v.check_input(self, X, dtype=dtype))
+
+    def predict_topk(self, X, k=5, *, classes=None, exclude=None, threshold=None):
+        """The `k` most probable labels of each row and their log-probabilities, best first.
+
+        Parameters
+        ----------
+        X : (n_samples, n_features) array or scipy.sparse matrix
+        k : int
+            In [1, n_classes]; with `classes`, `exclude` or `threshold` it may be larger.
+        classes : 1-D array of labels, optional
+            The labels to choose among, all of `classes_`; repeats count once.
+        exclude : (n_samples, n_classes) scipy.sparse matrix, or sequence of n_samples arrays of labels, optional
+            Labels that row i may not get, as those of the items that a user has already: those with a stored element in
+            its row, whatever its value, columns as in `classes_`; or those in its array, in any order. Padding in these
+            arrays is passed over, so that earlier results can be passed as they are.
+        threshold : float in (0, 1), optional
+            The least probability of a label.
+
+        Returns
+        -------
+        labels : (n_samples, k) array
+            Of equal probabilities the first in `classes_` comes first. With `classes`, `exclude` or `threshold`, padded
+            where fewer than `k` are left: with -1, or "" where labels are strings, b"" of bytes, NaT of dates, None of other
+            objects; labels that are bools or unsigned integers are then returned as int64.
+        log_proba : (n_samples, k) array
+            Natural logarithms of the probabilities among all classes, whichever are left; -inf where there is none, which
+            tells padding even where -1 or "" is a label.
+
+        Notes
+        -----
+        Log-sum-exps are over all classes, so a subset costs no less than all of them.
+        """
+        runner = self._runner_for(X)
+        n_classes = len(self.classes_)
+        subset = v.check_eligible("classes", classes, exclude, threshold, runner.X.shape[0], n_classes, self.classes_)
+        eligible = Eligible(*subset)
+        codes, log_proba = runner.topk(v.check_k(k, n_classes, pads=not eligible.is_all), eligible)
+        return (self.classes_[codes] if eligible.is_all else labels_of(codes, self.classes_)), log_proba
+
+    def predict(self, X):
+        """The most probable label of each row (n_samples,)."""
+        return self.predict_topk(X, 1)[0][:, 0]
+
+    def decision_function(self, X):
+        """All logits (n_samples, n_classes); of two classes, as in scikit-learn, second less first (n_samples,).
+
+        MemoryError, before any work, where they do not fit.
+        """
+        logits = self._logits(X)
+        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
+
+    def _logits(self, X):
+        runner = self._runner_for(X)
+        shape = (runner.X.shape[0], len(self.classes_))
+        v.check_memory(
+            "the (n_samples, n_classes) result",
+            shape[0] * shape[1] * self._model.dtype.itemsize,
+            f"{shape[0]:,} x {shape[1]:,} x {self._model.dtype.itemsize} bytes; predict_topk needs no such array",
+        )
+        return runner.logits(np.empty(shape, self._model.dtype))
+
+    def predict_proba(self, X):
+        """Probabilities of all classes (n_samples, n_classes), columns as in `classes_`."""
+        from fastsoftmax.functional import softmax
+
+        logits = self._logits(X)
+        return softmax(logits, axis=1, out=logits, n_threads=self.n_threads)
+
+    def predict_log_proba(self, X):
+        """Natural logarithms of the probabilities of all classes (n_samples, n_classes)."""
+        from fastsoftmax.functional import log_softmax
+
+        logits = self._logits(X)
+        return log_softmax(logits, axis=1, out=logits, n_threads=self.n_threads)
+
+    def target_log_proba(self, X, y):
+        """Natural logarithm of the probability of each row's own label (n_samples,); -inf for labels not in `classes_`.
+
+        Of masses of classes as `fit` takes them, the mean over a row's classes; nan for rows without any, and for those
+        whose label is `ignore_label`.
+        """
+        runner, target, counted = self._rows_that_count(X, y)
+        log_proba = np.where(target.codes < 0, -np.inf, -target.nll(runner))
+        if counted is None:
+            return log_proba
+        out = np.full(len(counted), np.nan)
+        out[counted] = log_proba
+        return out
+
+    def score(self, X, y, sample_weight=None):
+        """The accuracy: the share of rows, by weight, whose most probable label is theirs.
+
+        Of masses of classes, the mean of the predicted class's mass over the largest of its row: of an indicator that is
+        precision at 1, the share of rows whose most probable class is one of theirs. Rows that are ignored in training do
+        not count.
+        """
+        runner, target, counted = self._rows_that_count(X, y)
+        n_rows = len(target) if counted is None else len(counted)
+        weight = v.check_sample_weight(sample_weight, n_rows, counted)
+        v.check_some_rows(runner.X)
+        return float(np.average(target.hits(runner.topk(1)[0][:, 0]), weights=weight))
+
+    def _rows_that_count(self, X, y):
+        """A Runner over the rows of X that count, their targets, and which these are of all (None: all)."""
+        runner = self._runner_for(X)
+        y, counted = v.check_targets(y, runner.X.shape[0], self.ignore_label)
+        if counted is not None:
+            runner = self._runner(runner.X[counted])
+        return runner, targets.encode(y, self.classes_, unknown=-1), counted
+
+    def compressed(self, storage="bfloat16"):
+        """A copy for predictions alone, whose weights take a half or a quarter of the memory, and of the file.
+
+        They are widened where they are used, a few at a time. `fastsoftmax.metrics.compare` tells what it costs in accuracy
+        on given rows, docs/prediction.md what it did on some data sets.
+
+        Parameters
+        ----------
+        storage : {"bfloat16", "float16", "int8"}
+            "bfloat16": 2 bytes a weight, a relative error up to 2^-9. "float16": 2 bytes, 2^-12, for weights up to 65,504;
+            below 6e-5 an absolute error up to 3e-8. "int8": one byte, an error up to 1/254 of the largest weight of the
+            same row: one class, or one feature in `embedding_` and in a direct term.
+
+        Returns
+        -------
+        classifier : like this one, with the attribute `storage_`
+            All predictions, `save`, `load` and pickle work; `coef_`, `embedding_` and `hidden_coef_` are computed in full
+            at each access; `partial_fit` and `calibrate` raise TypeError, `fit` begins from scratch.
+
+        Raises
+        ------
+        TypeError
+            If this one is compressed itself.
+        ValueError
+            If weights are too large for `storage`.
+        """
+        from fastsoftmax.model.compact import STORAGES, CompactModel
+
+        v.check_option("storage", storage, STORAGES)
+        model = self._fitted_model()
+        v.check_not_compact(model, "compressed")
+        compact = CompactModel.of(model, storage)
+        v.check_compact(compact)
+        other = copy.copy(self)
+        other._model = compact
+        other._forget_training()
+        return other
+
+    def _forget_training(self):
+        """A copy for predictions alone drops and unshares what training keeps beside the model."""
+
+    @property
+    def storage_(self):
+        """Of the weights: "bfloat16", "float16" or "int8" once compressed, else None."""
+        return self._fitted_model().storage
+
+    # -- weights --
+
+    @property
+    def intercept_(self):
+        return self._fitted("bias")
+
+    @property
+    def coef_(self):
+        model = self.__dict__.get("_model")
+        if model is not None and model.W is not None and model.pattern is not None:
+            return model.sparse_matrix()
+        return self._fitted("W")
+
+    @property
+    def embedding_(self):
+        return self._fitted("E")
+
+    @property
+    def hidden_coef_(self):
+        return self._fitted("V")
+
+    def _name_features(self, names):
+        """Keep the names of the columns of a DataFrame, or None."""
+        self.__dict__.pop("feature_names_in_", None)
+        if names is not None:
+            self.feature_names_in_ = names
+
+    def _fitted(self, name):
+        a = getattr(self.__dict__.get("_model"), name, None)
+        if a is None:
+            raise AttributeError(f"this {type(self).__name__} is not fitted, or has no such term ({name})")
+        return a if isinstance(a, np.ndarray) else a.widened()
+
+    # -- rows through a model --
+
+    def _runner(self, X, model=None, kind=None, **kwargs):
+        """A Runner of the model, or of another one, over checked X; `kind` and kwargs: another class and what it takes."""
+        model = self._model if model is None else model
+        n_threads = threads.resolve(v.check_n_threads(self.n_threads))
+        kind = kind or (SparseRunner if model.pattern is not None and model.E is None else Runner)
+        return kind(model, X, n_threads=n_threads, working_memory=self.working_memory, **kwargs)

@@ -1,0 +1,243 @@
+"""The parameters of a softmax model:  z_k = bias_k + x . W_k  +  (x E) . V_k.
+
+W (direct term, dense or sparse) and E, V (low rank) may each be absent.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from fastsoftmax.passes.pairs import PAIRED_FROM, SparseWeights
+from fastsoftmax.runtime import allocation
+
+ROWS_AT_A_TIME = 1 << 14  # of E, when it begins
+
+
+class Pattern(NamedTuple):
+    """The pairs (feature, class) that a sparse W has weights for: those of feature j from indptr[j] to indptr[j + 1]."""
+
+    indptr: np.ndarray  # (n_features + 1,) int32 or int64
+    class_ids: np.ndarray  # (n_pairs,) int32, ascending for each feature
+
+    @classmethod
+    def of(cls, W):
+        """The pattern of `W` (n_classes, n_features), a canonical CSC array."""
+        return cls(W.indptr, W.indices.astype(np.int32, copy=False))
+
+    def n_classes(self):
+        """(n_features,) how many classes each feature has."""
+        return np.diff(self.indptr)
+
+    def without(self, features):
+        """The pattern less all pairs of these features, (n_features,) bool."""
+        keep = np.repeat(~features, self.n_classes())
+        before = np.concatenate([[0], np.cumsum(keep)]).astype(self.indptr.dtype)
+        return Pattern(before[self.indptr], self.class_ids[keep])
+
+
+class Model:
+    """Parameters with their optimiser's state.
+
+    Attributes
+    ----------
+    W : (n_classes, n_features), (n_pairs,) or None
+        Dense: feature-major (Fortran order) for sparse input, class-major for dense input. Sparse: a weight for each pair
+        of `pattern`.
+    pattern : Pattern or None
+    prior : (n_classes,) or None
+        The bias that a sparse W learns beside, where it learns by itself and V beside `bias`. Not part of the logits.
+    E : (n_features, hidden_size) or None
+        With a sparse W it may have rows for the first features only.
+    V : (n_classes, hidden_size) or None
+    bias : (n_classes,)
+    state : dict of str to array
+        Adagrad's sums of squares: one number a row of E and V, one an element of W and bias. Empty for SGD.
+    allocator : allocation.InMemory or InFiles, where arrays to come will lie
+    """
+
+    NAMES = ("W", "E", "V", "bias")
+    storage = None  # of weights in few bits: _compact.CompactModel
+
+    def __init__(
+        self, W=None, E=None, V=None, bias=None, state=None, pattern=None, prior=None,
+        allocator=allocation.IN_MEMORY,
+    ):  # fmt: skip
+        self.W, self.E, self.V, self.bias = W, E, V, bias
+        self.pattern, self.prior = pattern, prior
+        self.state = {} if state is None else state
+        self.allocator = allocator
+
+    @classmethod
+    def initialise(
+        cls, n_classes, n_features, hidden_size, direct, *, optimizer, dense_input, rng, dtype, pattern=None,
+        n_hidden_features=None, allocator=allocation.IN_MEMORY,
+    ):  # fmt: skip
+        """Zeros, but for E: normal with deviation 0.2 (0.1 to 0.3 do equally well on WordNet; 1 does badly)."""
+        W = E = V = None
+        if direct == "dense":
+            W = allocator.zeros((n_classes, n_features), dtype, order="C" if dense_input else "F")
+        elif direct == "sparse":
+            W = allocator.zeros(len(pattern.class_ids), dtype)
+        if hidden_size:
+            E = allocator.zeros((n_hidden_features or n_features, hidden_size), dtype)
+            for start in range(0, len(E), ROWS_AT_A_TIME):
+                rows = E[start : start + ROWS_AT_A_TIME]
+                rng.standard_normal(out=rows, dtype=dtype)
+                rows *= 0.2
+            V = allocator.zeros((n_classes, hidden_size), dtype)
+        model = cls(W, E, V, np.zeros(n_classes, dtype), pattern=pattern, allocator=allocator)
+        model.prepare(optimizer)
+        return model
+
+    def prepare(self, optimizer):
+        """Make it ready for steps of `optimizer`, which may not be the one before: its state is there, all can be written."""
+        for name, a in self.parameters().items():
+            if optimizer.has_state and name not in self.state:
+                shape = len(a) if name in "EV" else a.shape
+                self.state[name] = self.allocator.zeros(shape, self.dtype, "C" if a.flags.c_contiguous else "F")
+            if not a.flags.writeable:  # a memory-mapped file
+                setattr(self, name, self.allocator.copy(a))
+        self.state = {name: a if a.flags.writeable else self.allocator.copy(a) for name, a in self.state.items()}
+
+    @staticmethod
+    def forecast(
+        n_classes, n_features, hidden_size, direct, *, optimizer, itemsize, n_pairs=0, n_hidden_features=None
+    ):  # fmt: skip
+        """Bytes of a model to be, and the formula that gives them, with its figures; `n_pairs` of a sparse direct term."""
+        terms, n_values = [f"bias {n_classes:,}"], n_classes
+        if direct == "dense":
+            terms.append(f"direct {n_classes:,} classes x {n_features:,} features")
+            n_values += n_classes * n_features
+        elif direct == "sparse":
+            beside = 2 * (n_classes > PAIRED_FROM)  # copies of the bias
+            terms.append(f"direct {n_pairs:,} pairs x {2 + beside}")  # its weight and class
+            n_values += (2 + beside) * n_pairs
+        n_states = n_values - (1 + beside) * n_pairs if direct == "sparse" else n_values
+        if hidden_size:
+            n_features = n_hidden_features or n_features
+            terms.append(f"low rank ({n_features:,} features + {n_classes:,} classes) x {hidden_size}")
+            n_values += (n_features + n_classes) * hidden_size
+            n_states += n_features + n_classes
+        formula = f"{' + '.join(terms)}, {itemsize} bytes each"
+        if optimizer.has_state:
+            formula += ", and the optimiser's state"
+            n_values += n_states
+        return n_values * itemsize, formula
+
+    def parameters(self):
+        """The parameters that there are, by name."""
+        return {name: getattr(self, name) for name in self.NAMES if getattr(self, name) is not None}
+
+    def arrays(self):
+        """All arrays of numbers by name, states as `state.NAME`."""
+        return self.parameters() | {f"state.{name}": a for name, a in self.state.items()}
+
+    def arrays_in_c_order(self):
+        """`arrays`, transposed where they are feature-major: as files have them."""
+        return {name: in_c_order(a) for name, a in self.arrays().items()}
+
+    def set_arrays(self, arrays):
+        """Take over the numbers of `arrays_in_c_order` of such a model, in place."""
+        for name, a in self.arrays_in_c_order().items():
+            a[...] = arrays[name]
+
+    def is_finite(self):
+        """Whether no parameter, nor the optimiser's state, is infinite or NaN."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return all(np.isfinite(a.sum(dtype=np.float64)) for a in self.arrays().values())
+
+    @property
+    def n_classes(self):
+        return len(self.bias)
+
+    @property
+    def n_features(self):
+        if self.pattern is not None:
+            return len(self.pattern.indptr) - 1
+        return self.W.shape[1] if self.W is not None else self.E.shape[0]
+
+    @property
+    def sparse_weights(self):
+        """The sparse direct term as its kernels take it."""
+        return SparseWeights(self.n_classes, *self.pattern, self.W)
+
+    def sparse_matrix(self, data=None):
+        """`data` (default: the weights), one number a pair of the pattern, as a CSC array (n_classes, n_features)."""
+        data = self.W if data is None else data
+        return sparse.csc_array(
+            (data, self.pattern.class_ids, self.pattern.indptr), shape=(self.n_classes, self.n_features)
+        )
+
+    def sparse_direct(self):
+        """The sparse direct term beside its prior; it shares all arrays."""
+        state = {name: a for name, a in self.state.items() if name == "W"}
+        bias = self.bias if self.prior is None else self.prior
+        return Model(W=self.W, bias=bias, state=state, pattern=self.pattern)
+
+    def low_rank(self):
+        """The model without its direct term; it shares all arrays."""
+        return Model(E=self.E, V=self.V, bias=self.bias, state={k: a for k, a in self.state.items() if k != "W"})
+
+    def grow(self, pattern, state):
+        """Take in the pairs of another pattern too, with weights of zero and the given number as their state."""
+        ones = np.ones(len(pattern.class_ids), np.int8)
+        other = sparse.csc_array((ones, pattern.class_ids, pattern.indptr), shape=(self.n_classes, self.n_features))
+        both = (self.sparse_matrix(np.ones(len(self.W), np.int8)) + other).tocsc()
+        both.sort_indices()
+        old = _pair_keys(self.pattern, self.n_classes)
+        at = np.searchsorted(_pair_keys(Pattern.of(both), self.n_classes), old)
+        for arrays, start in ((self.__dict__, 0), (self.state, state)):
+            if "W" in arrays:
+                grown = self.allocator.zeros(both.nnz, self.dtype)
+                grown.fill(start)
+                grown[at] = arrays["W"]
+                arrays["W"] = grown
+        self.pattern = Pattern.of(both)
+
+    def add_classes(self, at, n_classes, bias, prior):
+        """Take in classes with this bias and prior, and weights and states of zero; the old ones are at `at`, ascending."""
+        arrays, starts = (
+            self.arrays() | ({} if self.prior is None else {"prior": self.prior}),
+            {"bias": bias, "prior": prior},
+        )
+        for name, a in arrays.items():
+            if name.endswith("E") or (name.endswith("W") and self.pattern is not None):
+                continue
+            shape, order = (n_classes, *a.shape[1:]), "C" if a.flags.c_contiguous else "F"
+            grown = self.allocator.zeros(shape, a.dtype, order)
+            if name in starts:
+                grown[...] = starts[name]
+            grown[at] = a
+            if name.startswith("state."):
+                self.state[name.removeprefix("state.")] = grown
+            else:
+                setattr(self, name, grown)
+        if self.pattern is not None:
+            self.pattern = self.pattern._replace(class_ids=at.astype(np.int32)[self.pattern.class_ids])
+
+    @property
+    def dtype(self):
+        return self.bias.dtype
+
+    def copy(self):
+        """A copy that further steps leave alone."""
+        copies = {name: self.allocator.copy(a) for name, a in self.parameters().items()}
+        state = {name: self.allocator.copy(a) for name, a in self.state.items()}
+        return Model(**copies, state=state, pattern=self.pattern, prior=self.prior, allocator=self.allocator)
+
+    def assign(self, other):
+        """Take over the numbers of a copy, in place: who shares the arrays has them too."""
+        for name, a in self.arrays().items():
+            a[...] = other.arrays()[name]
+
+
+def _pair_keys(pattern, n_classes):
+    """Each pair as one number, ascending."""
+    features = np.repeat(np.arange(len(pattern.indptr) - 1, dtype=np.int64), np.diff(pattern.indptr))
+    return features * n_classes + pattern.class_ids
+
+
+def in_c_order(a):
+    """`a`, transposed where it is feature-major."""
+    return a if a.flags.c_contiguous else a.T

@@ -1,0 +1,222 @@
+"""Runs a Model over the rows of X, batch by batch: log-likelihoods, the best classes, all logits, and optimiser steps."""
+
+from functools import cached_property
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from fastsoftmax.kernels import low_rank
+from fastsoftmax.kernels.batch import RowReader
+from fastsoftmax.passes import clipping, tiles
+from fastsoftmax.passes.eligible import ALL
+from fastsoftmax.passes.pairs import Base, SparseForward
+from fastsoftmax.runtime import row_subset, threads, workspaces
+
+
+class Runner:
+    """Runs a Model over the rows of one checked X, or of a RowSubset: threads, scratch and row reader held ready.
+
+    A dense X stays dense where the model is a dense direct term alone, else it goes batch by batch as CSR. All classes (or
+    the candidates) are gone through in tiles; a sparse direct term adds to the logits of those that a row touches.
+    """
+
+    trains_embedding = True
+
+    def __init__(self, model, X, *, n_threads, working_memory=workspaces.WORKING_MEMORY):
+        self.model, self.X = model, X
+        self.n_rows = X.shape[0]
+        self._X, self._ids = row_subset.parts(X)
+        self.n_threads, self.working_memory = n_threads, working_memory
+        self.workspace = workspaces.Workspace()
+        self.dense_input = isinstance(self._X, np.ndarray)
+        self.dense_direct = self._has_dense_direct()
+        if not self.dense_direct:
+            self.reader = RowReader(X.shape[1])
+        self.hidden_runner = None  # where the low-rank term has but the first columns of X
+        if model.E is not None and len(model.E) < X.shape[1]:
+            self.hidden_runner = Runner(model.low_rank(), self._first_columns(len(model.E)), n_threads=n_threads)
+
+    def _has_dense_direct(self):
+        """Whether the model is a direct term alone that takes dense rows; weights in few bits leave no choice."""
+        if self.model.E is not None or self.model.pattern is not None:
+            return False
+        return self.dense_input if self.model.storage is None else not self.model.W.feature_major
+
+    @cached_property
+    def no_bias(self):
+        """What a sparse direct term is touched beside where the tiles have the bias."""
+        return Base(np.zeros_like(self.model.bias), self.n_threads)
+
+    def _first_columns(self, n):
+        X = self._X[:, :n]
+        return X if self._ids is None else row_subset.RowSubset(X, self._ids)
+
+    def _taken(self, rows):
+        return self._X[rows if self._ids is None else self._ids[rows]]
+
+    def _batch(self, rows):
+        if not self.dense_input:
+            ids = rows if self._ids is None else self._ids[rows]
+            return self.reader.take(self._X.indptr, self._X.indices, self._X.data, ids)
+        block = csr_matrix(self._taken(rows))
+        return self.reader.take(block.indptr, block.indices, block.data, np.arange(len(rows)))
+
+    def terms(self, rows, class_ids=None):
+        """The logits of rows `rows` (int64 array)."""
+        model, n_rows = self.model, len(rows)
+        n_candidates = model.n_classes if class_ids is None else len(class_ids)
+        common = {"bias": model.bias, "class_ids": class_ids}
+        if self.dense_direct:
+            return tiles.Terms(n_rows, n_candidates, hidden=self.hidden(rows), V=model.W, **common)
+        batch = self._batch(rows)
+        hidden = None if model.E is None else self._project(self._hidden_batch(batch, rows), model.E, "hidden")
+        if model.pattern is None:
+            return tiles.Terms(n_rows, n_candidates, hidden=hidden, V=model.V, batch=batch, W=model.W, **common)
+        additions = self._touch(batch).additions()
+        return tiles.Terms(n_rows, n_candidates, hidden=hidden, V=model.V, batch=batch, additions=additions, **common)
+
+    def _hidden_batch(self, batch, rows):
+        """The features of the low-rank term."""
+        return batch if self.hidden_runner is None else self.hidden_runner._batch(rows)
+
+    def _project(self, batch, rows, name):
+        """(n_rows, n_hidden) sums of `rows`, one a feature, times the entries of the batch; in the workspace as `name`."""
+        out = self.workspace.array(name, (len(batch.indptr) - 1, rows.shape[1]), self.model.dtype)
+        n_threads = threads.for_work(self.n_threads, len(batch.indices) * rows.shape[1])
+        project = low_rank.project if isinstance(rows, np.ndarray) else low_rank.project_compact
+        project(batch.indptr, batch.indices, batch.data, batch.feature_ids, rows, out, n_threads)
+        return out
+
+    def _backproject(self, batch, dhidden, rows, state, optimizer):
+        """`rows`, one a feature, step along their gradient from `dhidden`, the one of what `_project` makes of them."""
+        scratch = self.workspace.array("dE", (self.n_threads, low_rank.SCRATCH_ROWS * rows.shape[1]), self.model.dtype)
+        low_rank.backproject(
+            batch.col_indptr, batch.rows, batch.col_data, batch.feature_ids, dhidden, rows, state, optimizer, scratch,
+            self.n_threads,
+        )  # fmt: skip
+
+    def _touch(self, batch, target=None, *, keep=False):
+        """The classes that a sparse direct term touches, and x . W of each."""
+        return SparseForward(
+            batch,
+            self.model.sparse_weights,
+            self.no_bias,
+            target,
+            n_threads=self.n_threads,
+            workspace=self.workspace,
+            keep=keep,
+            normalise=False,
+        )
+
+    @property
+    def has_hidden(self):
+        """Whether output weights have dense inputs."""
+        return self.dense_direct or self.model.E is not None
+
+    def hidden(self, rows):
+        """The inputs (n_rows, n_hidden) of the dense output weights: the hidden layer, or dense rows of X."""
+        if self.dense_direct:
+            taken = self._taken(rows)
+            return taken if self.dense_input else taken.toarray()
+        return self._project(self._hidden_batch(self._batch(rows), rows), self.model.E, "hidden")
+
+    def forward(self, rows, target=None, *, candidates=None, memory=0):
+        """The first pass, over all classes and their softmax or over sampled.Candidates and their loss."""
+        class_ids, options = None, {}
+        if candidates is not None:
+            class_ids, target, options = candidates.class_ids, candidates.target, candidates.options()
+        return tiles.Forward(
+            self.terms(rows, class_ids),
+            target,
+            memory=memory,
+            n_threads=self.n_threads,
+            workspace=self.workspace,
+            **options,
+        )
+
+    def step(self, rows, target, optimizer, *, weight=1.0, candidates=None, rounding=None, normaliser=None):
+        """One optimiser step on a batch's mean of weight (one, or one a row) times loss. Returns that mean, from before it.
+
+        Nothing is changed where it is not finite.
+
+        candidates : sampled.Candidates of these rows, or None: all classes
+        rounding : tiles.Rounding of the gradient, or None
+        normaliser : _training.RunningNormaliser, which gets the step's log-sum-exps and says what stands for them, or None
+        """
+        forward = self.forward(rows, target, candidates=candidates, memory=self.working_memory)
+        scale = np.full(len(rows), 1.0 / len(rows)) * weight
+        loss = scale @ forward.nll
+        if np.isfinite(loss):
+            options, factors = {"rounding": rounding}, 1.0
+            if normaliser is not None:
+                options["log_normaliser"] = normaliser.update(rows, forward.lse)
+            if optimizer.clip_norm is not None:
+                squared = self._squared_inputs(forward.terms)
+                log_normaliser = options.get("log_normaliser")
+                factors = clipping.row_factors(optimizer.clip_norm, forward, squared, log_normaliser)
+            self._backward(forward, scale, factors * scale, optimizer, **options)
+        return loss
+
+    def _squared_inputs(self, terms):
+        """Squared norms of what goes into the output weights of each row: 1 for the bias, x, and the hidden layer."""
+        squared = np.ones(terms.n_rows)
+        if terms.hidden is not None:
+            squared += clipping.squared_rows(terms.hidden)
+        if self.model.W is not None and not self.dense_direct:
+            squared += clipping.squared_rows(terms.batch)
+        return squared
+
+    def _backward(self, forward, full_scale, scale, optimizer, **options):
+        """full_scale, scale : of the rows' losses, before and after these were clipped"""
+        model, terms = self.model, forward.terms
+        state = {f"{name}_state": a for name, a in model.state.items() if name != "E"}
+        if self.dense_direct:
+            state["V_state"] = state.pop("W_state", None)
+            destination = tiles.Destination(V=model.W, bias=model.bias, rule=optimizer, **state)
+            forward.backward(scale, destination, **options)
+            return
+        destination = tiles.Destination(
+            V=model.V, W=model.W, bias=model.bias, rule=optimizer, class_alpha=optimizer.class_alpha, **state
+        )
+        if model.E is None or not self.trains_embedding:
+            forward.backward(scale, destination, **options)
+            return
+        dhidden = self.workspace.array("dhidden", terms.hidden.shape, model.dtype)
+        forward.backward(scale, destination, dhidden=dhidden, **options)
+        self._step_embedding(terms.batch, dhidden, full_scale, optimizer)
+
+    def _step_embedding(self, batch, dhidden, scale, optimizer):
+        """One step of E; `dhidden` : gradients of scale times loss, which may be changed."""
+        if optimizer.clip_norm is not None:
+            clipping.clip_hidden(optimizer.clip_norm, dhidden, clipping.squared_rows(batch), scale)
+        self._backproject(batch, dhidden, self.model.E, self.model.state.get("E"), optimizer)
+
+    def chunks(self):
+        """Consecutive rows, a moment's work at a time."""
+        step = int(np.clip((1 << 29) // self.model.n_classes, 64, 1024))
+        for start in range(0, self.n_rows, step):
+            yield np.arange(start, min(start + step, self.n_rows))
+
+    def topk(self, k, eligible=ALL):
+        """Class codes and log-probabilities (n_samples, k) of all rows, best first; padded where fewer are `eligible`."""
+        class_ids = np.empty((self.n_rows, k), np.int64)
+        log_proba = np.empty((self.n_rows, k), self.model.dtype)
+        for rows in self.chunks():
+            class_ids[rows], log_proba[rows] = self._topk(rows, k, eligible.of_rows(rows[0], rows[-1] + 1))
+        return class_ids, log_proba
+
+    def _topk(self, rows, k, eligible):
+        return tiles.topk(self.terms(rows), k, self.n_threads, self.workspace, eligible)
+
+    def nll(self, target):
+        """(n_samples,) negative log-probabilities of class codes `target` (-1: nan) among all classes."""
+        out = np.empty(self.n_rows)
+        for rows in self.chunks():
+            out[rows] = self.forward(rows, target[rows]).nll
+        return np.where(target < 0, np.nan, out)
+
+    def logits(self, out):
+        """out (n_samples, n_classes) <- all logits."""
+        for rows in self.chunks():
+            tiles.write_logits(self.terms(rows), out[rows[0] : rows[-1] + 1], self.n_threads, self.workspace)
+        return out

@@ -1,0 +1,97 @@
+"""The support of a sparse direct term: the pairs of feature and class that occur together."""
+
+import numpy as np
+from scipy import sparse
+
+import fastsoftmax.validation as v
+
+__all__ = ["support"]
+
+CLASS_BYTES = 16  # of SciPy's product
+ENTRY_BYTES = 3 * 8  # of X's pattern by feature, of the counts, and of a copy of these without what is pruned
+
+
+def support(X, y, min_count=1, max_classes_per_feature=None, n_classes=None):
+    """Pairs of class and feature that occur together in `X` and `y`, counted and pruned: the pattern of a sparse W.
+
+    Parameters
+    ----------
+    X : (n_samples, n_features) scipy.sparse matrix or array
+        A feature occurs in a row where its value is not zero.
+    y : (n_samples,) integer array, or scipy.sparse (n_samples, n_classes)
+        Class codes from 0 on, or an indicator of the classes of each row.
+    min_count : int
+        Pairs that occur in fewer rows are left out.
+    max_classes_per_feature : int, optional
+        Features that keep more classes than that lose all of them: they tell little of the class and would cost the most.
+    n_classes : int, optional
+        By default one more than the largest code.
+
+    Returns
+    -------
+    counts : (n_classes, n_features) scipy.sparse.csc_array, float32
+        How many rows each pair occurs in, with int32 indices where these suffice. For a W that begins at zero:
+        ``W = counts.copy(); W.data.fill(0)``. Where rows have one class, there are never more pairs than X has entries.
+
+    Raises
+    ------
+    MemoryError
+        Before the work, where 24 bytes an entry of X, 8 a feature and a row and 16 a class are not available.
+    ValueError, TypeError
+        If shapes do not fit, X is not finite, or codes are out of range.
+
+    See Also
+    --------
+    linear_cross_entropy : takes such a W.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsoftmax import support
+    >>> X = np.array([[1.0, 0.0, 2.0], [0.5, 0.0, 0.0], [0.0, 3.0, 1.0]])
+    >>> support(X, np.array([0, 0, 1])).toarray()
+    array([[2., 0., 1.],
+           [0., 1., 1.]], dtype=float32)
+    """
+    X = v.check_X(X)
+    min_count = v.check_int("min_count", min_count, minimum=1)
+    if max_classes_per_feature is not None:
+        max_classes_per_feature = v.check_int("max_classes_per_feature", max_classes_per_feature, minimum=1)
+    n_samples, n_features = X.shape
+    if sparse.issparse(y):
+        one_hot = v.check_indicator("y", y, n_samples, n_classes)
+    else:
+        y = v.check_codes("y", y, n_samples, n_classes)
+        shape = n_samples, n_classes or int(y.max(initial=-1)) + 1
+        one_hot = sparse.csr_array((np.ones(n_samples, np.float32), y, np.arange(n_samples + 1)), shape=shape)
+    n_classes = one_hot.shape[1]
+    n_entries = _n_pairs(X, one_hot)
+    v.check_memory(
+        "the support",
+        ENTRY_BYTES * n_entries + 8 * (n_features + n_samples) + CLASS_BYTES * n_classes,
+        f"{ENTRY_BYTES} bytes for each of {n_entries:,} entries, 8 for each of {n_features:,} features and {n_samples:,} "
+        f"rows, {CLASS_BYTES} for each of {n_classes:,} classes",
+    )
+    occurrences = sparse.csc_array(X, dtype=np.float32, copy=True)
+    occurrences.sum_duplicates()
+    occurrences.eliminate_zeros()
+    occurrences.data.fill(1)
+    by_feature = occurrences.T @ one_hot  # CSR: a feature's classes side by side
+    keep = by_feature.data >= min_count
+    if max_classes_per_feature is not None:
+        before = np.concatenate([[0], np.cumsum(keep)])[by_feature.indptr]
+        n_kept = np.diff(before)
+        keep &= np.repeat(n_kept <= max_classes_per_feature, np.diff(by_feature.indptr))
+    if not keep.all():
+        by_feature.data[~keep] = 0
+        by_feature.eliminate_zeros()
+    by_feature.sort_indices()
+    index_dtype = sparse.get_index_dtype(maxval=max(by_feature.nnz, n_classes))  # X's may be wider
+    indices, indptr = (a.astype(index_dtype, copy=False) for a in (by_feature.indices, by_feature.indptr))
+    return sparse.csc_array((by_feature.data, indices, indptr), shape=(n_classes, n_features))
+
+
+def _n_pairs(X, one_hot):
+    """Of an entry of X and a class of its row: there are no more different ones."""
+    per_row = np.diff(X.indptr) if sparse.issparse(X) else np.count_nonzero(X, axis=1)
+    return int(per_row.astype(np.int64) @ np.diff(one_hot.indptr).astype(np.int64))

@@ -1,0 +1,49 @@
+"""The classes that take part in a sampled loss, and what the passes over the tiles need to know of them."""
+
+import numpy as np
+
+from fastsoftmax.losses import LOSSES
+
+
+class Candidates:
+    """The classes that take part in a sampled loss, each once: columns of the logits.
+
+    A column's `offset` is added to its logit as a negative. A target that was not drawn has the offset -inf: no row sees it
+    but its own. A class drawn c times has the weight c, which the softmax has in its offset, as log c.
+
+    Parameters
+    ----------
+    target : (n_rows,) int64
+    class_ids : (n,) int64
+        The drawn classes, shared by all rows.
+    log_expected_counts : (n,) float, or None where the loss is not corrected
+    remove_accidental_hits : bool or None
+        Whether a row's own target is left out of its negatives; None: as the loss has it.
+    loss : one of LOSSES
+
+    Attributes
+    ----------
+    class_ids : (n_candidates,) int64, ascending
+    target : (n_rows,) int64, the column of each row's target
+    offset, weight, keeps_hits, n_own, target_shift : as tiles.Forward takes them
+    """
+
+    n_own = 0
+    target_shift = 0.0
+
+    def __init__(self, target, class_ids, log_expected_counts, remove_accidental_hits=None, loss="sampled_softmax"):
+        kind, n_drawn = LOSSES[loss], len(class_ids)
+        self.class_ids, column = np.unique(np.concatenate([class_ids, target]), return_inverse=True)
+        drawn, self.target = column[:n_drawn], column[n_drawn:]
+        counts = np.bincount(drawn, minlength=len(self.class_ids))
+        self.offset = np.full(len(self.class_ids), -np.inf)
+        self.offset[drawn] = -np.asarray(log_expected_counts) if kind.is_corrected else 0.0
+        self.weight = counts.astype(np.float64) if kind.is_logistic else None
+        self.keeps_hits = not (kind.removes_hits if remove_accidental_hits is None else remove_accidental_hits)
+        if not kind.is_logistic:
+            repeated = counts > 1
+            self.offset[repeated] += np.log(counts[repeated])
+
+    def options(self):
+        """What `tiles.Forward` takes beside terms and targets."""
+        return {name: getattr(self, name) for name in ("offset", "weight", "keeps_hits", "n_own", "target_shift")}

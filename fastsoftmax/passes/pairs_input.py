@@ -1,0 +1,76 @@
+"""The linear functions where W is sparse: what linear.py needs of X, W and bias, chunk by chunk of rows."""
+
+import numpy as np
+from scipy import sparse
+
+import fastsoftmax.validation as v
+from fastsoftmax.kernels.batch import RowReader
+from fastsoftmax.passes import pairs
+from fastsoftmax.runtime import workspaces
+
+
+class SparseLinearInput:
+    """Checked X, sparse W and bias, served as passes over chunks of rows. Everything is computed in W's dtype."""
+
+    def __init__(self, X, W, bias, n_threads=1):
+        self.W = v.check_sparse_W(W)
+        self.n_classes, n_features = self.W.shape
+        X = v.check_X(X, n_features=n_features, dtype=self.W.dtype)
+        self.X = X if sparse.issparse(X) else sparse.csr_array(X)
+        self.n_rows = self.X.shape[0]
+        self.has_bias = bias is not None
+        self.bias = v.check_bias(bias, self.n_classes, self.W.dtype)
+        W = self.W
+        self.weights = pairs.SparseWeights(self.n_classes, W.indptr, W.indices.astype(np.int32, copy=False), W.data)
+        self.base = pairs.Base(self.bias if self.has_bias else np.zeros(self.n_classes, W.dtype), n_threads)
+        self.reader, self.n_threads = RowReader(n_features), n_threads
+        self.weights = self.weights.with_base(self.base, self.X)
+
+    def chunks(self, n_candidates, keep=None):
+        """Slices of rows whose touched classes, and what is kept of them, three quarters of `keep` bytes hold."""
+        memory = workspaces.WORKING_MEMORY if keep is None else keep
+        pair_bytes = 4 + 4 + self.W.dtype.itemsize + 8  # position, class, logit, gradient of the bias
+        n_pairs = max(1, memory * 3 // 4 // pair_bytes)
+        for start, stop in pairs.row_chunks(self.X, np.diff(self.weights.indptr), n_pairs):
+            yield slice(start, stop)
+
+    def batch(self, rows):
+        X = self.X
+        return self.reader.take(X.indptr, X.indices, X.data, np.arange(rows.start, rows.stop))
+
+    def forward(self, rows, target=None, *, memory=None, workspace=None):
+        """The first pass over the rows in slice `rows`; None for `memory`: there will be no second one."""
+        return pairs.SparseForward(
+            self.batch(rows),
+            self.weights,
+            self.base,
+            target,
+            n_threads=self.n_threads,
+            workspace=workspace,
+            keep=memory is not None,
+        )
+
+    def topk(self, rows, k, eligible, workspace):
+        return pairs.topk(self.batch(rows), self.weights, self.base, k, self.n_threads, workspace, eligible)
+
+    def gradients(self):
+        return SparseGradients(self)
+
+
+class SparseGradients:
+    """dW and dbias, summed over chunks of rows; nothing is rounded."""
+
+    def __init__(self, inputs):
+        self.dW = np.zeros_like(inputs.weights.data)
+        self.bias = pairs.BiasGradient(inputs.base) if inputs.has_bias else None
+
+    def backward(self, rows, forward, scale, smoothing, rounding):
+        forward.backward(scale, self.dW, dbias=self.bias, smoothing=smoothing)
+
+    def result(self):
+        """(None, dW, dbias)"""
+        dbias = None
+        if self.bias is not None:
+            dbias = np.zeros_like(self.bias.base.bias)
+            self.bias.finish(dbias)
+        return None, self.dW, dbias

@@ -1,0 +1,367 @@
+"""The two passes of linear logits over a batch, around the kernels of tiles_kernel.pyx.
+
+Every loss and every step runs them. `Terms` says how the logits come about, `Forward` holds the first pass and what follows
+from it (log-sum-exp, losses: softmax, or a sum of logistic ones), and `Forward.backward` turns row weights into gradients
+or optimiser steps.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastsoftmax.kernels import additions as additions_kernel
+from fastsoftmax.kernels import all_logits
+from fastsoftmax.kernels import panels as panels_kernel
+from fastsoftmax.kernels import tiles as tiles_kernel
+from fastsoftmax.kernels import topk as topk_kernel
+from fastsoftmax.passes.eligible import ALL, EMPTY
+from fastsoftmax.runtime import threads, workspaces
+from fastsoftmax.runtime.workspaces import CACHE_LINE, Workspace
+
+ROWS = 12  # classes that a product takes at a time with AVX-512; others take 6
+TILE_BYTES = 256 << 10  # of a tile of logits: half of a second-level cache
+SPARSE_TILE_BYTES = 512 << 10  # the same with a sparse term
+MAX_PARTS = 32  # partial sums of the gradient of `hidden`: also the most threads that the backward pass can use
+MIN_PARTS = 4  # however little memory there is
+MAX_FORWARD_PARTS = 256  # running log-sum-exps of each row, merged at the end
+BLOCK_WORK = 5 << 30  # multiply-adds between two looks at signals: a tenth of a second or so
+
+
+class Terms(NamedTuple):
+    """z[i, k] = bias[k] + hidden[i] . V[k] + x[i] . W[k] + s[i, k] for all classes or those in `class_ids`."""
+
+    n_rows: int
+    n_candidates: int
+    hidden: np.ndarray | None = None  # (n_rows, n_hidden), C contiguous
+    V: np.ndarray | None = None  # (n_classes, n_hidden), any strides
+    batch: object | None = None  # _batch.Batch: x
+    W: np.ndarray | None = None  # (n_classes, n_features), any strides; feature-major is fast
+    bias: np.ndarray | None = None  # (n_classes,)
+    class_ids: np.ndarray | None = None  # (n_candidates,) int64
+    additions: object | None = None  # additions_kernel.Additions: s
+
+    @property
+    def dtype(self):
+        return next(a for a in (self.V, self.W, self.bias) if a is not None).dtype
+
+    @property
+    def multiply_adds(self):
+        """Of one pass; a logit by itself counts as eight."""
+        n_entries = self.batch.indices.size if self.batch is not None else 0
+        n_hidden = self.hidden.shape[1] if self.hidden is not None else 0
+        return (self.n_rows * (n_hidden + 8) + n_entries) * self.n_candidates
+
+
+class Destination(NamedTuple):
+    """Where gradients go: added to arrays (rule None), or applied to parameters with their optimiser's state.
+
+    `by_position`: the arrays have one row a candidate, not one a class. `class_alpha`: L2 penalty on V instead of the
+    rule's, of scale class_alpha / 2 ||V[target]||^2 a row; it needs a rule.
+    """
+
+    V: np.ndarray | None = None
+    W: np.ndarray | None = None
+    bias: np.ndarray | None = None
+    V_state: np.ndarray | None = None  # (n_classes,), or laid out as V
+    W_state: np.ndarray | None = None  # laid out as W
+    bias_state: np.ndarray | None = None
+    rule: object | None = None
+    class_alpha: float | None = None
+    by_position: bool = False
+
+
+class LogitGradient(NamedTuple):
+    """dloss / dz[i, k] = scale[i] p[i, k] - prior_scale[i] prior[k], and `target[i]` where k is the target.
+
+    p is softmax, or weight[k] sigmoid(z[i, k]) of logistic losses.
+    """
+
+    scale: np.ndarray  # (n_rows,) float64
+    lse: np.ndarray | None  # of softmax
+    target: np.ndarray
+    prior: np.ndarray | None = None  # (n_candidates,)
+    prior_scale: np.ndarray | None = None
+    row_scale: np.ndarray | None = None  # (n_rows,) of the loss, for the penalty on the targets' weights
+
+
+class Rounding(NamedTuple):
+    """Small probabilities in the gradient are rounded at random, to 0 or the threshold; see rounding_impl.h."""
+
+    threshold: float
+    row_keys: np.ndarray  # (n_rows,) uint32, random
+    memory: np.ndarray | None = None  # `backward` fills in what it needs
+    parts: np.ndarray | None = None
+
+
+def draw_row_keys(rng, n_rows):
+    """For Rounding: with them, the draws of a row depend on its key and the class alone."""
+    return rng.integers(1 << 32, size=n_rows, dtype=np.uint32)
+
+
+def tile_classes(n_classes, n_rows, itemsize):
+    """Classes a tile: a multiple of what the products take at a time, so many that the tile stays in a second-level cache;
+    few classes are cut into about eight tiles, for the threads."""
+    fitting = TILE_BYTES // (itemsize * max(1, n_rows)) // (4 * ROWS) * (4 * ROWS)
+    return min(max(8 * ROWS, min(fitting, 64 * ROWS)), max(2 * ROWS, -(-n_classes // (8 * ROWS)) * ROWS))
+
+
+def tile_of(terms):
+    """Classes a tile for these terms: with a sparse one a multiple of its strips, and still so few that the tile stays in a
+    second-level cache, since a feature's entries jump between its rows."""
+    itemsize = terms.dtype.itemsize
+    tile = tile_classes(terms.n_candidates, terms.n_rows, itemsize)
+    if terms.W is None:
+        return tile
+    strip = panels_kernel.STRIP_BYTES // itemsize
+    fitting = SPARSE_TILE_BYTES // (max(1, terms.n_rows) * itemsize)
+    return max(1, min(-(-tile // strip), fitting // strip)) * strip
+
+
+class _Pass:
+    """What every pass over the tiles needs: their size, packed `hidden`, and scratch for the threads.
+
+    There are no more threads than half of `memory` (0: of WORKING_MEMORY) holds the scratch of.
+    """
+
+    def __init__(self, terms, n_threads, workspace, memory=0):
+        self.terms, self.n_threads = terms, threads.for_work(n_threads, terms.multiply_adds)
+        self.workspace = workspace or Workspace()
+        itemsize, n_rows = terms.dtype.itemsize, terms.n_rows
+        self.tile = tile_of(terms)
+        self.n_tiles = -(-terms.n_candidates // self.tile)
+        self.width = panels_kernel.panel_width(n_rows, itemsize)
+        self.n_panels = -(-n_rows // self.width)
+        self.n_lanes = self.n_panels * self.width
+        size = tiles_kernel.thread_scratch(terms, self.tile)
+        self.n_threads = max(1, min(self.n_threads, (memory or workspaces.WORKING_MEMORY) // (2 * size * itemsize)))
+        self.scratch = self.array("scratch", (self.n_threads, size))
+        self.hidden_panels = None if terms.hidden is None else self.pack("hidden_panels", terms.hidden)
+        self.additions = None  # by tile
+        if terms.additions is not None:
+            shape = self.n_tiles, self.tile, self.width
+            self.additions = additions_kernel.group(terms.additions, *shape, self.array, self.n_threads)
+
+    def array(self, name, shape, dtype=None):
+        return self.workspace.array(name, shape, self.terms.dtype if dtype is None else dtype)
+
+    def pack(self, name, a):
+        """`a` in panels of its rows."""
+        panels = self.array(name, (-(-a.shape[0] // self.width), a.shape[1], self.width))
+        panels_kernel.pack(a, panels, self.n_threads)
+        return panels
+
+    def log_sum_exps(self, n_parts):
+        """Room for the running log-sum-exps of each part of the tiles."""
+        self.max = self.array("max", (n_parts, self.n_lanes))
+        self.sum = self.array("sum", (n_parts, self.n_lanes), np.float64)
+
+    def log_sum_exp(self):
+        """(n_rows,) over all parts."""
+        if not self.n_tiles:  # no candidates
+            return np.full(self.terms.n_rows, -np.inf)
+        lse = np.empty(self.n_lanes)
+        panels_kernel.merge_parts(self.max, self.sum, lse, threads.for_work(self.n_threads, 8 * self.max.size))
+        return lse[: self.terms.n_rows]
+
+    def blocks(self, n_items, least=None):
+        """Ranges of what a pass is divided into that take a fraction of a second: Python sees signals between them."""
+        step = max(least or 2 * self.n_threads, BLOCK_WORK * n_items // max(1, self.terms.multiply_adds))
+        return [(begin, min(begin + step, n_items)) for begin in range(0, n_items, step)]
+
+
+class Forward(_Pass):
+    """The first pass over all tiles; `backward`, the second one, uses it up.
+
+    Parameters
+    ----------
+    terms : Terms
+    target : (n_rows,) int64 candidate numbers, -1 for rows without a target; or None
+    offset : (n_candidates,) added to the logits of all candidates but a row's own target, or None
+    weight : (n_candidates,), or None
+        The loss of a row is a sum of logistic ones: weight softplus(logit) over all candidates but its own target, and
+        softplus(-logit) of that. None: it is that of softmax.
+    keeps_hits : whether a row's own target is one of those other candidates as well, with its offset and weight
+    n_own : how much of that weight does not count; of logistic losses
+    target_shift : (n_rows,) added to the logits of the targets
+    memory : bytes to keep exp(logits) in for `backward`, and for all else that both passes need
+    n_threads : resolved number of threads
+    workspace : Workspace or None
+
+    Attributes
+    ----------
+    target_logit : (n_rows,) float64, shifted
+    rest : (n_rows,) float64
+        Of all candidates but the target: log-sum-exps, or sums of logistic losses.
+    lse : (n_rows,) float64, of all candidates; of softmax
+    nll : (n_rows,) float64
+        The losses, whichever; inf without a target.
+    """
+
+    def __init__(
+        self, terms, target=None, *, offset=None, weight=None, keeps_hits=False, n_own=0, target_shift=0.0, memory=0,
+        n_threads=1, workspace=None,
+    ):  # fmt: skip
+        super().__init__(terms, n_threads, workspace, memory)
+        self.target = target
+        self.offset, self.weight = (None if a is None else a.astype(terms.dtype) for a in (offset, weight))
+        n_parts = min(MAX_FORWARD_PARTS, self.n_tiles)
+        self.log_sum_exps(n_parts)
+        self.shift = self.array("shift", (self.n_tiles, self.n_lanes))
+        self.kept = self.array("kept", (self._n_kept(memory), self.n_lanes * self.tile))
+        self.target_logit = self.array("target_logit", (terms.n_rows,), np.float64)
+        self.target_logit.fill(-np.inf)
+        for begin, end in self.blocks(n_parts):
+            tiles_kernel.forward(terms, self, begin, end)
+        self.hit = self.hit_weight = None  # the targets' logits as negatives
+        if keeps_hits:
+            self.hit = self.target_logit + (0.0 if offset is None else self.offset[target])
+            self.hit_weight = None if weight is None else self.weight[target] - n_own
+        self.target_logit += target_shift
+        self._reduce()
+
+    def _n_kept(self, memory):
+        """Tiles that fit into `memory` beside all else. How many does not change the results."""
+        self.n_parts = min(MAX_PARTS, self.n_tiles)
+        if self.hidden_panels is not None:
+            size = max(1, self.hidden_panels.nbytes)
+            self.n_parts = min(max(memory // 8 // size, min(MIN_PARTS, self.n_parts)), self.n_parts)
+            memory -= (2 + self.n_parts) * size  # `hidden` is packed twice
+        memory -= sum(a.nbytes for a in (self.scratch, self.max, self.sum, self.shift))
+        memory -= 0 if self.additions is None else self.additions.nbytes
+        return min(max(memory // max(1, self.n_lanes * self.tile * self.scratch.itemsize), 0), self.n_tiles)
+
+    def _reduce(self):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            if self.weight is not None:
+                self.lse, self.rest = None, self.sum.sum(axis=0)[: self.terms.n_rows]
+                self.nll = self.rest + np.logaddexp(0.0, -self.target_logit)
+                if self.hit is not None:
+                    self.nll += self.hit_weight * np.logaddexp(0.0, self.hit)
+                return
+            self.rest = self.log_sum_exp()
+            negatives = self.rest if self.hit is None else np.logaddexp(self.rest, self.hit)
+            self.lse = np.logaddexp(negatives, self.target_logit)
+            self.nll = np.logaddexp(0.0, negatives - self.target_logit)  # lse - target_logit, without cancellation
+
+    def backward(
+        self, scale, destination, *, dhidden=None, dadditions=None, smoothing=None, rounding=None, lse=None,
+        log_normaliser=None,
+    ):  # fmt: skip
+        """Gradients of sum_i scale[i] nll[i].
+
+        Parameters
+        ----------
+        scale : (n_rows,) float64; 0 for rows that do not count
+        destination : Destination
+        dhidden : (n_rows, n_hidden) array to fill, or None
+        dadditions : array like `values` of the additions to fill at their entries, or None; never rounded, 0 where masked
+        smoothing : None, or (scale_p, prior_scale, prior)
+            The gradient of the logits is scale_p p - scale [target] - prior_scale prior. For softmax alone.
+        rounding : None, or Rounding
+            Not together with `smoothing`; nothing is rounded where there is a sparse term, nor of logistic losses.
+        lse : (n_rows,) float64, or None
+            Log-sum-exps over these classes and others, where there are such; `rest` and `target_logit` are not used then,
+            so no row may have a target. For softmax alone.
+        log_normaliser : (n_rows,) float64, or None
+            What stands for the log-sum-exps in the gradients, where a better estimate is known; not together with
+            `smoothing` or `lse`. For softmax alone.
+        """
+        if not self.n_tiles:  # no candidates
+            if dhidden is not None:
+                dhidden.fill(0)
+            return
+        if self.target is None:
+            self.target = np.full(self.terms.n_rows, -1)
+        if self.weight is None:
+            dlogits = self._softmax_gradient(scale, self.lse if lse is None else lse, smoothing, log_normaliser)
+        else:
+            dlogits = self._logistic_gradient(scale)
+        dlogits = dlogits._replace(row_scale=scale)
+        parts, n_parts = None, min(MAX_PARTS, self.n_tiles)
+        if dhidden is not None:
+            n_parts = self.n_parts
+            parts = self.array("parts", (n_parts, *self.hidden_panels.shape))
+        rounding = self._prepare(rounding, parts, dhidden)
+        hidden_columns = None
+        if self.hidden_panels is not None and destination.V is not None:
+            hidden_columns = self.pack("hidden_columns", self.terms.hidden.T)
+        n_tiles = -(-self.n_tiles // n_parts)  # of a part at most
+        for begin, end in self.blocks(n_tiles, least=1):
+            tiles_kernel.backward(
+                self.terms, self, dlogits, destination, hidden_columns, parts, rounding, dadditions, n_parts, begin, end
+            )
+        if dhidden is not None:
+            rounded = None if rounding is None else rounding.parts
+            panels_kernel.add_parts(parts, rounded, dhidden, threads.for_work(self.n_threads, parts.size))
+
+    def _softmax_gradient(self, scale, lse, smoothing, log_normaliser):
+        with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+            if log_normaliser is not None:
+                target = scale * np.expm1(self.target_logit - log_normaliser)
+                return LogitGradient(scale * np.exp(lse - log_normaliser), lse, target)
+            target = -scale * np.exp(self.rest - lse)
+            if smoothing is None:
+                return LogitGradient(scale, lse, target)
+            scale_p, prior_scale, prior = smoothing
+            target += (scale_p - scale) * np.exp(self.target_logit - lse)
+            target -= prior_scale * prior[np.maximum(self.target, 0)]
+            return LogitGradient(scale_p, lse, target, prior, prior_scale)
+
+    def _logistic_gradient(self, scale):
+        target = -scale * np.exp(-np.logaddexp(0.0, self.target_logit))
+        if self.hit is not None:
+            target += scale * self.hit_weight * np.exp(-np.logaddexp(0.0, -self.hit))
+        return LogitGradient(scale, None, target)
+
+    def _prepare(self, rounding, parts, dhidden):
+        """`rounding` with its scratch, and `parts` of zeros; None where it does not apply."""
+        if rounding is None or rounding.threshold == 0 or self.weight is not None:
+            return None
+        if self.terms.hidden is None or self.terms.W is not None:
+            return None
+        row_keys = self.array("row_keys", (self.n_lanes,), np.uint32)
+        row_keys.fill(0)
+        row_keys[: self.terms.n_rows] = rounding.row_keys
+        memory_shape = (
+            self.n_threads,
+            -(-tiles_kernel.lists_bytes(self.terms.n_rows, self.tile) // CACHE_LINE) * CACHE_LINE,
+        )
+        memory, rounded = self.array("lists", memory_shape, np.uint8), None
+        if parts is not None:
+            rounded = self.array("rounded_parts", (len(parts), *dhidden.shape))
+            rounded.fill(0)
+            parts.fill(0)
+        return Rounding(rounding.threshold, row_keys, memory, rounded)
+
+
+def write_logits(terms, out, n_threads, workspace):
+    """out (n_rows, n_classes), C contiguous <- all logits."""
+    all_logits.write(terms, _Pass(terms, n_threads, workspace), out)
+
+
+def add_gradient(terms, dlogits, dW, n_threads, workspace):
+    """dW (n_classes, n_features) += dlogits^T x; dlogits : (n_rows, n_classes), C contiguous."""
+    all_logits.add_gradient(terms, _Pass(terms, n_threads, workspace), dlogits, dW)
+
+
+def topk(terms, k, n_threads, workspace, eligible=ALL):
+    """(n_rows, k) class ids and log-probabilities, best first, padded where fewer are `eligible`.
+
+    ValueError where a row's logits hold NaN.
+    """
+    work = _Pass(terms, n_threads, workspace)
+    work.log_sum_exps(min(work.n_tiles, MAX_FORWARD_PARTS))
+    heap_bytes = terms.n_rows * k * (terms.dtype.itemsize + 8)  # of each thread
+    n_heaps = int(np.clip(workspaces.WORKING_MEMORY // max(1, heap_bytes), 1, work.n_threads))
+    values = np.full((n_heaps, terms.n_rows, k), -np.inf, terms.dtype)
+    class_ids = np.full((n_heaps, terms.n_rows, k), EMPTY)
+    tile_ptr = eligible.tile_ptr(work.tile, work.n_tiles)
+    for begin, end in work.blocks(len(work.max)):
+        topk_kernel.scan(terms, work, values, class_ids, eligible, tile_ptr, begin, end)
+    topk_kernel.merge(values, class_ids)
+    lse = work.log_sum_exp()
+    if np.isnan(lse).any():
+        raise ValueError(
+            f"the logits of row {int(np.flatnonzero(np.isnan(lse))[0])} are NaN: W or bias holds NaN or infinity"
+        )
+    return eligible.pad(class_ids[0], (values[0] - lse[:, None]).astype(values.dtype))

@@ -1,0 +1,242 @@
+"""What all candidate samplers share: draws, with repeats or without, and how often each class was to be expected."""
+
+import functools
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+import fastsoftmax.validation as v
+
+
+class Sampler(ABC):
+    """What all samplers share. A subclass also sets `n_classes` and, of nonzero probability, `_n_drawable`.
+
+    Attributes
+    ----------
+    n_classes : int
+    follows_model : bool
+        Whether draws depend on the model: `draw_for` then needs `hidden`, and `follow` must be called.
+    depends_on_counts : bool
+        Whether `from_counts` uses the counts, and nothing that is learned later: as they change it is to be made anew.
+    draws_targets : bool
+        Whether a batch's own classes are its draws: they must have counts, and classes not seen yet need none.
+    uses_n_negatives : bool
+        Whether the number of draws is the caller's.
+    bytes_per_class : int
+        What it takes in training at most, the alias table included.
+    """
+
+    follows_model = False
+    depends_on_counts = False
+    draws_targets = False
+    uses_n_negatives = True
+    bytes_per_class = 0
+    _n_batches = 0  # how many times `draw_for` gives the batch's own targets as negatives
+
+    @classmethod
+    def from_counts(cls, counts):
+        """A sampler over the classes of `counts`, (n_classes,): how often each was seen."""
+        return cls(len(counts))
+
+    def draw(self, n, rng, *, unique=False):
+        """Draw `n` classes.
+
+        Parameters
+        ----------
+        n : int
+            Number of classes, at least 1.
+        rng : numpy.random.Generator, or what `numpy.random.default_rng` takes
+            Source of randomness; the same state gives the same classes.
+        unique : bool
+            False: independent draws, repeats and all. True: draw until `n` different classes were seen, and keep each
+            once, in the order of their first appearance.
+
+        Returns
+        -------
+        class_ids : ndarray of shape (n,), int64
+        log_expected_counts : ndarray of shape (n,), float64
+            Natural logarithm of how often each of these classes was to be expected; see `log_expected_counts`.
+
+        Raises
+        ------
+        ValueError
+            If `n` is below 1 or, with `unique`, above the number of classes of nonzero probability.
+        """
+        if unique:
+            class_ids, log_expected_counts, _ = self.draw_unique(n, rng)
+            return class_ids, log_expected_counts
+        n = v.check_int("n", n, minimum=1)
+        class_ids, expected_counts = self._propose(n, v.check_rng("rng", rng))
+        return class_ids, np.log(expected_counts(class_ids))
+
+    def draw_unique(self, n, rng):
+        """`draw` with ``unique=True`` that also returns how many draws it took.
+
+        Returns
+        -------
+        class_ids : ndarray of shape (n,), int64
+        log_expected_counts : ndarray of shape (n,), float64
+        n_tries : int
+            Number of draws, repeats included, up to the first appearance of the last class. With it
+            `log_expected_counts` gives the expected counts of other classes (the targets) in the same draw.
+
+        Notes
+        -----
+        Rejection, as in TensorFlow's candidate samplers, for up to about `n_classes` draws. If classes are missing then
+        (`n` near `n_classes`, or very uneven probabilities), the rest of the same process is simulated without
+        rejection: the remaining classes come in the order of exponential arrival times at rates q [1]_, and the number
+        of draws between two new classes is geometric. Both are exact, and time is bounded by about O(n_classes).
+
+        References
+        ----------
+        .. [1] P. S. Efraimidis and P. G. Spirakis, "Weighted random sampling with a reservoir", Information Processing
+           Letters 97(5), 2006. doi:10.1016/j.ipl.2005.11.003
+        """
+        n = v.check_int("n", n, minimum=1)
+        class_ids, n_tries = self._draw_unique(n, v.check_rng("rng", rng))
+        return class_ids, self._log_inclusion(class_ids, n_tries), n_tries
+
+    def draw_for(self, n, rng, target, hidden=None, *, unique=False):
+        """The negatives of a batch, for training loops: called at every step, it checks nothing.
+
+        Parameters
+        ----------
+        n : int
+            Number of draws, at least 1.
+        rng : numpy.random.Generator
+        target : (n_rows,) int64 array
+            The classes of the batch's rows.
+        hidden : (n_rows, n_features) array, optional
+            Their hidden layer, for samplers that follow a model; others take no notice.
+        unique : bool
+            As in `draw`.
+
+        Returns
+        -------
+        class_ids : ndarray of shape (m,), int64
+            Shared by all rows. `m` is `n`, but for `InBatch` and for a `Mixed` with it.
+        log_expected_counts : ndarray of shape (m,), float64
+        log_expected_targets : ndarray of shape (n_rows,), float64
+            How often each row's own class was to be expected in the same draw; -inf where it is never drawn.
+        """
+        if unique:
+            v.check_unique("unique", self, self._n_batches)
+            class_ids, n_tries = self._draw_unique(n, rng)
+            return class_ids, self._log_inclusion(class_ids, n_tries), self._log_inclusion(target, n_tries)
+        class_ids, expected_counts = self._propose(n, rng, target, hidden)
+        with np.errstate(divide="ignore"):
+            return class_ids, np.log(expected_counts(class_ids)), np.log(expected_counts(target))
+
+    def observe(self, target):  # noqa: B027
+        """Learn from the classes just trained on, (n_rows,) integers. Most samplers learn nothing."""
+
+    def follow(self, V, bias):  # noqa: B027
+        """Take up a model's output weights (n_classes, n_features) and bias (n_classes,). Most samplers follow none."""
+
+    def state(self):
+        """What it has learned, for files: a dict of arrays and of what JSON can hold. Most samplers learn nothing."""
+        return {}
+
+    def restore(self, state):  # noqa: B027
+        """Go on from a `state` of a sampler made by the same arguments."""
+
+    def log_expected_counts(self, class_ids, n_tries, *, unique=False):
+        """Natural logarithm of how often each class is expected among `n_tries` draws; -inf for one never drawn.
+
+        Parameters
+        ----------
+        class_ids : array-like of shape (m,), integer
+        n_tries : int
+            Number of draws. For independent draws that is the `n` of `draw`; for unique ones the `n_tries` that
+            `draw_unique` returns: it is random, and no function of `n`.
+        unique : bool
+            False: ``log(n_tries * q)``. True: each class counts at most once, ``log(1 - (1 - q)**n_tries)``.
+
+        Returns
+        -------
+        ndarray of shape (m,), float64
+        """
+        class_ids = v.check_class_ids("class_ids", class_ids, self.n_classes)
+        n_tries = v.check_int("n_tries", n_tries, minimum=1)
+        if unique:
+            return self._log_inclusion(class_ids, n_tries)
+        with np.errstate(divide="ignore"):
+            return np.log(self._expected_counts(class_ids, n_tries))
+
+    def _propose(self, n, rng, target=None, hidden=None):
+        """`n` draws, for a batch if there is one: the classes, and a function from classes to their expected counts."""
+        return self._draw(n, rng), functools.partial(self._expected_counts, n=n)
+
+    def _expected_counts(self, class_ids, n):
+        return n * self._probability(class_ids)
+
+    def _draw_unique(self, n, rng):
+        """`n` different classes, and how many independent draws that took."""
+        if n > self._n_drawable:
+            raise ValueError(f"n must be at most {self._n_drawable}, the classes of nonzero probability, got {n}")
+        tries = self._draw(2 * n, rng)
+        places = _first_places(tries)
+        while len(places) < n and len(tries) < self.n_classes:
+            tries = np.concatenate([tries, self._draw(len(tries), rng)])
+            places = _first_places(tries)
+        places = places[:n]
+        class_ids, n_tries = tries[places], int(places[-1]) + 1
+        if len(class_ids) < n:
+            rest, n_further_tries = _draw_rest(self.probabilities(), class_ids, n - len(class_ids), rng)
+            class_ids, n_tries = np.concatenate([class_ids, rest]), len(tries) + n_further_tries
+        return class_ids, n_tries
+
+    def _log_inclusion(self, class_ids, n_tries):
+        with np.errstate(divide="ignore"):
+            return _log1mexp(-float(n_tries) * np.log1p(-self._probability(class_ids)))
+
+    @abstractmethod
+    def probabilities(self):
+        """Probability of each class in one draw: ndarray of shape (n_classes,), float64."""
+
+    @abstractmethod
+    def _draw(self, n, rng):
+        """`n` independent classes, int64."""
+
+    @abstractmethod
+    def _probability(self, class_ids):
+        """Probabilities of some classes, float64."""
+
+
+def _first_places(tries):
+    """Where each different class first appears in `tries`, ascending.
+
+    Sorts pairs (class, place) packed into one integer each: several times faster than numpy.unique(return_index=True).
+    """
+    n_bits = len(tries).bit_length()
+    pairs = tries << n_bits | np.arange(len(tries))
+    pairs.sort()
+    is_first = np.ones(len(tries), bool)
+    np.not_equal(pairs[1:] >> n_bits, pairs[:-1] >> n_bits, out=is_first[1:])
+    places = pairs[is_first] & ((1 << n_bits) - 1)
+    places.sort()
+    return places
+
+
+def _draw_rest(probabilities, seen, n, rng):
+    """Continue drawing after the classes `seen` until `n` new ones: they in order, and the number of draws it takes."""
+    unseen = probabilities > 0
+    unseen[seen] = False
+    unseen = np.flatnonzero(unseen)
+    arrivals = rng.standard_exponential(len(unseen)) / probabilities[unseen]
+    order = np.argpartition(arrivals, n - 1)
+    winners = order[:n][np.argsort(arrivals[order[:n]])]
+    class_ids = unseen[winners]
+    # Mass of the classes still unseen before each new one: summed from its small end, not as 1 minus the mass seen.
+    unseen_mass = probabilities[unseen[order[n:]]].sum() + np.cumsum(probabilities[class_ids[::-1]])[::-1]
+    with np.errstate(divide="ignore"):  # a mass of 1: the first draw is new
+        waits = np.ceil(rng.standard_exponential(n) / -np.log1p(-np.minimum(unseen_mass, 1.0)))
+    return class_ids, int(np.maximum(waits, 1).sum())
+
+
+def _log1mexp(x):
+    """log(1 - exp(-x)) for x >= 0, accurate at both ends.
+
+    M. Mächler, "Accurately computing log(1 - exp(-|a|))", 2012, the Rmpfr package's vignette log1mexp-note.
+    """
+    return np.where(x <= np.log(2), np.log(-np.expm1(-x)), np.log1p(-np.exp(-x)))

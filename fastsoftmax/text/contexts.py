@@ -1,0 +1,130 @@
+"""The tokens before each token of documents laid end to end, and the n-grams that they make."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastsoftmax.text.keys import find
+
+BOUNDARY = -1  # the token before the first of a document
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio, odd
+
+
+class Kind(NamedTuple):
+    """A kind of feature: the last `place` tokens together, or the one token `place` back."""
+
+    place: int
+    together: bool
+
+
+def positions_in_file(n_tokens, starts):
+    """Number of tokens before each token in its own file, int32; `starts` is where each file begins."""
+    starts = np.asarray(starts, dtype=np.int32)
+    return np.arange(n_tokens, dtype=np.int32) - np.repeat(starts, np.diff(starts, append=np.int32(n_tokens)))
+
+
+def windows(ids, starts, n_rows, n_before):
+    """Blocks of rows with the tokens that they see: (rows as a slice, and ids, starts, skip of `Contexts`)."""
+    for first in range(0, len(ids), n_rows):
+        end, begin = min(first + n_rows, len(ids)), max(first - n_before, 0)
+        inside = starts[np.searchsorted(starts, begin, side="right") : np.searchsorted(starts, end)]
+        yield slice(first, end), ids[begin:end], np.append(0, inside - begin), first - begin
+
+
+class Contexts:
+    """The tokens before each row, rows being all tokens but the first `skip`.
+
+    `n_places` is how many each row has: those of its document, and one boundary before them if there are such.
+    """
+
+    def __init__(self, ids, starts, skip=0, *, boundary):
+        n_places = positions_in_file(len(ids), starts)
+        if boundary:
+            n_places += 1
+            self.tokens = np.insert(ids, starts, BOUNDARY)
+            at = np.flatnonzero(self.tokens != BOUNDARY)
+        else:
+            self.tokens, at = ids, np.arange(len(ids))
+        self.n_places, self._at = n_places[skip:], at[skip:]
+
+    def __len__(self):
+        return len(self._at)
+
+    def tokens_back(self, place, rows):
+        return self.tokens[self._at[rows] - place]
+
+
+class InternedNGrams:
+    """Keys of the features of each row, kind after kind: the next kind's once the table of the one before is known.
+
+    The keys of the first kind, the last token alone, are tokens. Its table, sorted, is the vocabulary; tokens outside
+    occur in no other feature that is kept, as none is more frequent than its parts. From then on a token is its code,
+    the place in the vocabulary, and the key of an n-gram is
+    (place of the n-gram without its oldest token in that kind's table) * n_codes + code of the oldest token.
+    Both are below the number of tokens that were ever counted, so that a key overflows beyond 3e9 distinct ones only.
+    """
+
+    def __init__(self, contexts, kinds):
+        self._contexts, self._kinds = contexts, kinds
+        self._done, self._offset = 0, 0
+        # -1 where a row has no feature of that kind
+        self.columns = np.full((len(contexts), len(kinds)), -1, dtype=np.int64)
+        self._rows_and_keys = None
+
+    def keys(self):
+        """Of the next kind, a key for each row that has one."""
+        if self._rows_and_keys is None:
+            self._rows_and_keys = self._of_kind(self._kinds[self._done])
+        return self._rows_and_keys[1]
+
+    def advance(self, tables):
+        """Fill in the columns of the kinds whose tables (sorted keys) have become known."""
+        for table in tables[self._done :]:
+            self.keys()
+            rows, keys = self._rows_and_keys
+            place, known = find(table, keys)
+            self.columns[rows[known], self._done] = self._offset + place[known]
+            if self._done == 0:
+                self._encode(table)
+            self._previous_offset, self._offset = self._offset, self._offset + len(table)
+            self._done, self._rows_and_keys = self._done + 1, None
+
+    def _encode(self, vocabulary):
+        code, known = find(vocabulary, self._contexts.tokens)
+        self._contexts.tokens = np.where(known, code, -1)
+        self._n_codes = len(vocabulary)
+
+    def _of_kind(self, kind):
+        """Rows that have a feature of this kind, and its keys."""
+        has = self._contexts.n_places >= kind.place
+        if self._done and kind.together:
+            has &= self.columns[:, self._done - 1] >= 0
+        rows = np.flatnonzero(has)
+        keys = self._contexts.tokens_back(kind.place, rows)
+        if self._done:
+            rows, keys = rows[keys >= 0], keys[keys >= 0]
+            if kind.together:
+                keys += (self.columns[rows, self._done - 1] - self._previous_offset) * self._n_codes
+        return rows, keys
+
+
+def hashed_columns(contexts, kinds, n_hashed):
+    """The column of each row's feature of each kind, -1 where there is none; (n_rows, n_kinds) of int64."""
+    columns = np.full((len(contexts), len(kinds)), -1, dtype=np.int64)
+    states = np.empty(len(contexts), dtype=np.uint64)  # of the conjunctions so far
+    for i, kind in enumerate(kinds):
+        rows = np.flatnonzero(contexts.n_places >= kind.place)
+        tokens = contexts.tokens_back(kind.place, rows).astype(np.int64).view(np.uint64)
+        shorter = states[rows] if kind.together and kind.place > 1 else np.full(len(rows), kind.place, dtype=np.uint64)
+        state = _mix(shorter * GOLDEN + tokens)
+        if kind.together:
+            states[rows] = state
+        columns[rows, i] = state % np.uint64(n_hashed)
+    return columns
+
+
+def _mix(x):
+    """The finaliser of splitmix64: every bit of x changes every bit of the result."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))

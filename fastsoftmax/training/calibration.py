@@ -1,0 +1,117 @@
+"""Scales for the terms of a trained model, from rows that it was not trained on.
+
+A model with a weight for every (feature, class) seen in training explains its training rows by pairs that only they have.
+Its logits are too sure of themselves, and the log class frequencies in its bias, learned beside such pairs, are too strong:
+one factor for each term, fitted by maximum likelihood on other rows, mends that (temperature scaling, Guo et al. 2017,
+arXiv:1706.04599, with a temperature for each term). It is also how terms that were trained side by side are added up.
+"""
+
+import numpy as np
+from scipy.optimize import minimize
+
+from fastsoftmax.model.model import Model
+from fastsoftmax.model.pairs_runner import SparseRunner
+from fastsoftmax.passes import pairs, tiles
+
+FRACTION = 0.03  # of the rows are held out by default,
+MIN_ROWS, MAX_ROWS = 30, 2000  # at least and at most so many,
+ROW_WORK = 3 << 29  # or, with a low-rank term, so many as this many multiply-adds a pass allow, but not below
+MIN_TILED_ROWS = 300
+START = {"bias": 0.2, "prior": 0.2, "W": 0.5, "V": 0.8}  # about what comes out for a sparse and a low-rank term
+SMALLEST = 1e-3  # factor
+TOLERANCE = 1e-5  # relative change of the loss that ends the search
+
+
+def n_rows(n_samples, n_classes, hidden_size, fraction):
+    """How many rows to hold out; 0 where they would be too few to tell anything."""
+    most = MAX_ROWS
+    if hidden_size:
+        most = int(np.clip(ROW_WORK // (n_classes * (hidden_size + 8)), MIN_TILED_ROWS, MAX_ROWS))
+    n = min(int(fraction * n_samples), most)
+    return n if n >= MIN_ROWS else 0
+
+
+def calibrate(runner, targets, weight, prior=None):
+    """Multiply bias, W and V of the runner's model by the factors that suit its rows best. Returns the factors by name.
+
+    targets : _targets.HardTargets or SoftTargets
+    prior : (n_classes,) bias that the sparse term learned beside, if not the model's; it gets a factor too, and is added
+    """
+    model = runner.model
+    terms = {name: a for name in ("bias", "W", "V") if (a := getattr(model, name)) is not None}
+    if prior is not None:
+        terms["prior"] = prior
+    if np.count_nonzero(weight) < MIN_ROWS:
+        return {}
+    names, weight = list(terms), weight / weight.sum()
+    excess = {
+        name: weight @ a for name, a in targets.excess(runner).items()
+    }  # that of several targets is a number a term
+
+    def objective(values):
+        factors = dict(zip(names, values, strict=True))
+        loss, gradient = _loss(runner, terms, factors, targets.codes, weight)
+        loss -= sum(factors[name] * a for name, a in excess.items())
+        return loss, np.array([gradient[name] - excess.get(name, 0.0) for name in names])
+
+    bounds = [(SMALLEST if name in ("W", "V") else 0.0, None) for name in names]
+    start = [START[name] if len(names) > 2 else 1.0 for name in names]
+    found = minimize(objective, start, jac=True, bounds=bounds, method="L-BFGS-B", options={"ftol": TOLERANCE})
+    if not np.isfinite(found.fun):
+        raise FloatingPointError(f"the loss of the rows to calibrate on is {found.fun}")
+    factors = dict(zip(names, found.x.tolist(), strict=True))
+    for name, a in (
+        _scaled(model, terms, factors).parameters().items()
+    ):  # new arrays: those of a memory map cannot be written
+        setattr(model, name, a)
+    return factors
+
+
+def _scaled(model, terms, factors):
+    arrays = {name: model.allocator.scaled(a, factors[name]) for name, a in terms.items()}
+    arrays["bias"] = arrays["bias"] + arrays.pop("prior", 0)
+    return Model(E=model.E, pattern=model.pattern, **arrays)
+
+
+def _loss(runner, terms, factors, target, weight):
+    """The weighted loss of the model with its terms scaled, and its derivative by each factor."""
+    model = _scaled(runner.model, terms, factors)
+    common = {"n_threads": runner.n_threads, "working_memory": runner.working_memory}
+    scaled = type(runner)(model, runner.X, **common)
+    derivatives = _sparse_derivatives if isinstance(scaled, SparseRunner) else _tiled_derivatives
+    loss, dbias, sums = derivatives(scaled, target, weight)
+    gradient = {name: value / factors[name] for name, value in sums.items()}  # the sums are over scaled weights
+    for name in terms.keys() - sums.keys():
+        gradient[name] = float(dbias.astype(np.float64) @ terms[name])
+    return loss, gradient
+
+
+def _sparse_derivatives(runner, target, weight):
+    """The loss, its gradient by the bias, and the sums over its gradient by each other term times the term."""
+    model, loss = runner.model, 0.0
+    dW, dbias = np.zeros_like(model.W), np.zeros_like(model.bias)
+    bias_gradient = pairs.BiasGradient(runner.base)
+    for rows in runner.chunks():
+        forward = runner._forward(rows, target[rows])
+        loss += weight[rows] @ forward.nll
+        forward.backward(weight[rows], dW, dbias=bias_gradient)
+    bias_gradient.finish(dbias)
+    return loss, dbias, {"W": float(dW.astype(np.float64) @ model.W)}
+
+
+def _tiled_derivatives(runner, target, weight):
+    model, loss = runner.model, 0.0
+    dbias, sums = np.zeros_like(model.bias), {"V": 0.0}
+    if model.pattern is not None:
+        sums["W"] = 0.0
+    for rows in runner.chunks():
+        forward = runner.forward(rows, target[rows], memory=runner.working_memory)
+        loss += weight[rows] @ forward.nll
+        dhidden, additions = np.empty_like(forward.terms.hidden), forward.terms.additions
+        dadditions = None if additions is None else np.zeros_like(additions.values)
+        forward.backward(weight[rows], tiles.Destination(bias=dbias), dhidden=dhidden, dadditions=dadditions)
+        sums["V"] += np.vdot(dhidden.astype(np.float64), forward.terms.hidden)
+        if additions is not None:
+            for begin, end in zip(additions.begin, additions.end, strict=True):
+                sums["W"] += float(dadditions[begin:end] @ additions.values[begin:end])
+    return loss, dbias, sums

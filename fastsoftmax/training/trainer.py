@@ -1,0 +1,127 @@
+"""The training loop: epochs of mini-batches in random order, and what watches it."""
+
+import numpy as np
+
+from fastsoftmax.files.state_dict import generator_state, restore_generator
+
+
+class Trainer:
+    """Steps a model through epochs.
+
+    All that the steps to come depend on, beside the model, is in its attributes: it can stop after any step and go on.
+
+    Parameters
+    ----------
+    parts : list of _part.Part, over the same rows
+    target : _targets.HardTargets or SoftTargets
+    weight : (n_samples,) float64, of mean 1
+    batch_size : int
+    rng : numpy Generator
+    loss_curve : list to which the mean loss of each epoch is added
+
+    Attributes
+    ----------
+    epoch : epochs done
+    steps_done : in all epochs
+    order : rows of the epoch that was begun, in random order, or None
+    position : how many of these are done
+    total : sum of the losses of these
+    stopped : whether a watcher wants no further epoch
+    rng_at_order : generator_state that `order` was drawn in
+    """
+
+    def __init__(self, parts, target, weight, *, batch_size, rng, loss_curve):
+        self.parts, self.target, self.weight = parts, target, weight
+        self.batch_size, self.rng, self.loss_curve = batch_size, rng, loss_curve
+        self.steps_per_epoch = -(-len(target) // batch_size)
+        self.epoch = self.steps_done = self.position = 0
+        self.order, self.total, self.stopped = None, 0.0, False
+        self.rng_at_order = None
+
+    def run(self, n_epochs, watchers=()):
+        """Epochs until there are `n_epochs`, or a watcher stops it."""
+        try:
+            for watcher in watchers:
+                watcher.begin(self)
+            while self.epoch < n_epochs and not self.stopped:
+                self._epoch(watchers)
+            for watcher in watchers:
+                watcher.finish(self)
+        finally:
+            for watcher in watchers:
+                watcher.close()
+
+    def _epoch(self, watchers):
+        """One pass over all rows in random order, or the rest of it."""
+        if self.order is None:
+            self.rng_at_order = generator_state(self.rng)
+            self.order, self.position, self.total = self.rng.permutation(len(self.target)), 0, 0.0
+        for watcher in watchers:
+            watcher.before_epoch(self)
+        while self.position < len(self.order):
+            rows = self.order[self.position : self.position + self.batch_size]
+            loss = self._step(rows)
+            self.position += len(rows)
+            self.total += loss * len(rows)
+            for watcher in watchers:
+                watcher.after_step(self, len(rows), loss)
+        self.loss_curve.append(float(self.total / len(self.order)))
+        self.order = None
+        self.epoch += 1
+        for watcher in watchers:
+            watcher.after_epoch(self)
+
+    def _step(self, rows):
+        """The mean of the losses of the parts that still learn."""
+        losses, target = [], self.target.take(rows, self.rng)
+        for part in self.parts:
+            rate = part.rate(self.steps_done / self.steps_per_epoch)
+            if rate is not None:
+                losses.append(part.step(rows, target, self.weight[rows], self.rng, rate))
+        self.steps_done += 1
+        loss = sum(losses) / len(losses)
+        if not np.isfinite(loss):
+            raise FloatingPointError(self._diverged(f"the loss became {loss}"))
+        return loss
+
+    def state(self):
+        """All that the steps to come depend on, beside the model, for checkpoints."""
+        return {
+            "epoch": self.epoch,
+            "steps_done": self.steps_done,
+            "position": self.position,
+            "total": float(self.total),
+            "stopped": bool(self.stopped),
+            "rng": generator_state(self.rng),
+            "rng_at_order": None if self.order is None else self.rng_at_order,
+            "loss_curve": list(self.loss_curve),
+            "parts": {str(i): part.state() for i, part in enumerate(self.parts)},
+        }
+
+    def restore(self, state):
+        """Go on from a `state` of another Trainer of the same parts and rows."""
+        for name in ("epoch", "steps_done", "position", "total", "stopped", "rng_at_order"):
+            setattr(self, name, state[name])
+        self.order = None
+        if self.rng_at_order is not None:
+            restore_generator(self.rng, self.rng_at_order)
+            self.order = self.rng.permutation(len(self.target))
+        restore_generator(self.rng, state["rng"])
+        self.loss_curve[:] = state["loss_curve"]
+        for part, its in zip(self.parts, state["parts"].values(), strict=True):
+            part.restore(its)
+
+    def check_finite(self):
+        """FloatingPointError where the last steps, whose effect no loss has shown yet, left infinities or NaN.
+
+        It reads the whole model: once after training, not after each step.
+        """
+        if not all(part.runner.model.is_finite() for part in self.parts):
+            raise FloatingPointError(self._diverged("weights or squared gradients became infinite or NaN"))
+
+    def _diverged(self, what):
+        rates = " and ".join(f"{part.rate_name} (now {part.learning_rate})" for part in self.parts)
+        return (
+            f"{what}: training diverged; lower {rates}, scale the rows of X "
+            "(sklearn.preprocessing.normalize), or raise alpha"
+        )

@@ -1,0 +1,78 @@
+"""scikit-learn's callbacks (sklearn.callback): `fit` is the root of their tasks, each epoch a task below it."""
+
+import copy
+
+from fastsoftmax.training import calibration
+from fastsoftmax.training.watchers.base import Watcher
+
+
+class FitTask:
+    """The root task of one call of `fit`; it begins when it is made.
+
+    Parameters
+    ----------
+    classifier : estimator with sklearn.callback.CallbackSupportMixin
+    X, y, sample_weight : as `fit` was given them, which is how callbacks see them
+    calibration_rows : (X, target, weight) that `fit` calibrates its model on in the end, or None
+    """
+
+    def __init__(self, classifier, X, y, sample_weight, calibration_rows):
+        self.classifier, self.calibration_rows = classifier, calibration_rows
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        self.data = {"estimator": classifier, "X": X, "y": y, "metadata": metadata}
+        self.context = classifier._init_callback_context(max_subtasks=classifier.max_iter)
+        self.context.call_on_fit_task_begin(**self.data)
+
+    def end(self):
+        """`fit` is done with everything."""
+        self.context.call_on_fit_task_end(**self.data, reconstruction_attributes={})
+
+
+class EpochTasks(Watcher):
+    """Runs each epoch as a task below a FitTask; callbacks may stop training after it.
+
+    Parameters
+    ----------
+    task : FitTask
+    watchers : list of the other Watchers; those that choose the model choose the one that callbacks see, too
+    """
+
+    matters = False
+
+    def __init__(self, task, watchers):
+        self.task, self.watchers = task, watchers
+        self.context = None
+
+    def before_epoch(self, trainer):
+        self.context = self.task.context.subcontext(task_name="epoch")
+        self.context.call_on_fit_task_begin(**self._data(trainer))
+
+    def after_epoch(self, trainer):
+        trainer.stopped |= self.context.call_on_fit_task_end(**self._data(trainer))
+
+    def _data(self, trainer):
+        return self.task.data | {"reconstruction_attributes": lambda: self._as_if_stopped(trainer)}
+
+    def _as_if_stopped(self, trainer):
+        """What `fit` would leave if it stopped now, sharing nothing that further steps change."""
+        classifier, rows = self.task.classifier, self.task.calibration_rows
+        model = self._chosen_model(trainer)
+        names = ("_rng", "_sampler", "loss_curve_", "validation_curve_", "calibration_")
+        attributes = {"_model": model} | {name: copy.deepcopy(getattr(classifier, name)) for name in names}
+        if rows is not None:
+            X, target, weight = rows
+            attributes["calibration_"] = calibration.calibrate(
+                classifier._runner(X, model), target, weight, model.prior
+            )
+        return attributes
+
+    def _chosen_model(self, trainer):
+        trained, now = self.task.classifier._model, self.task.classifier._model.copy()
+        choosers = [watcher for watcher in self.watchers if watcher.chooses_model]
+        if not choosers:
+            return now
+        for watcher in choosers:
+            watcher.finish(trainer)
+        chosen = trained.copy()
+        trained.assign(now)
+        return chosen

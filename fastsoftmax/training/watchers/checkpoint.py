@@ -1,0 +1,186 @@
+"""Checkpoints: all that the rest of a training depends on, in a file. Whoever is killed goes on from it, to the bit.
+
+What `fit` makes of its arguments before the first step, it makes again: the model as it begins, held-out rows, parts and
+watchers. The file has what changes from step to step, and by what to know that the training is the same one.
+"""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+from scipy import sparse
+
+import fastsoftmax.validation as v
+from fastsoftmax.files import model_file, tensor_file
+from fastsoftmax.files.state_dict import generator_state, joined, restore_generator, split
+from fastsoftmax.samplers.base import Sampler
+from fastsoftmax.training.watchers.base import Watcher
+
+FORMAT = "fastsoftmax.checkpoint"
+FORMAT_VERSION = 1
+SAMPLED_PROGRESS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)  # by which schedules are told apart
+NO_MATTER = ("n_threads", "verbose", "checkpoint", "checkpoint_every", "weights_dir", "random_state")  # to the result
+
+
+class Checkpoint(Watcher):
+    """Writes the state of a training from time to time, and restores it; the last of its watchers.
+
+    Parameters
+    ----------
+    path : path-like
+    every : float
+        Seconds from the end of one checkpoint to the next one, at least.
+    identity : dict of str to what JSON can hold
+        What makes the training what it is, by the user's names of it.
+    rng : numpy Generator, before its first use; it is set back to where that of the file began
+    seeded : whether the user said where it begins
+
+    Raises
+    ------
+    ValueError
+        Where the file is there, but no checkpoint, damaged, or of another training.
+    """
+
+    def __init__(self, path, every, identity, rng, *, seeded):
+        self.path, self.every, self.identity = Path(path), every, identity
+        self.start = generator_state(rng)
+        identity["random_state"] = self.start if seeded else None
+        self.header = self.tensors = None
+        self.seen = _file_id(self.path)
+        self.last = time.monotonic()
+        if self.seen is not None:
+            self.header, self.tensors = _read(self.path)
+            self._check_same(identity, self.header["identity"])
+            self.start = self.header["start"]
+            restore_generator(rng, self.start)
+
+    def _check_same(self, identity, before):
+        identity = json.loads(json.dumps(identity))
+        for name in dict.fromkeys([*identity, *before]):
+            if identity.get(name) != before.get(name):
+                was, now = _short(before.get(name)), _short(identity.get(name))
+                raise ValueError(
+                    f"checkpoint {str(self.path)!r} is of another training: {name} was {was}, now it is {now}. Remove the "
+                    "file or name another one to start anew"
+                )
+
+    def plan_before(self, plan):
+        """`plan`, with what was chosen when training began: "auto" may depend on the memory that is free."""
+        return plan if self.header is None else type(plan)(*self.header["plan"])
+
+    def resume(self, trainer, watchers, model, plan):
+        """Set all to what the file says, if there is one; before the first step."""
+        self.watchers = [watcher for watcher in watchers if watcher.matters]  # others may come and go
+        self.model, self.plan = model, plan
+        crc32 = {name: tensor_file.checksum(a) for name, a in model.arrays_in_c_order().items()}
+        self.begins_at = {"the model that training begins at": crc32}
+        if self.header is None:
+            return
+        self._check_same(self.begins_at, self.header["begins_at"])
+        try:
+            state = joined(self.header["state"], self.tensors)
+            model.set_arrays(state["model"])
+            trainer.restore(state["trainer"])
+            for watcher, its in zip(self.watchers, state["watchers"].values(), strict=True):
+                watcher.restore(its)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            message = f"checkpoint {str(self.path)!r} does not fit its training ({type(error).__name__}: {error})"
+            raise ValueError(message) from error
+        self.header = self.tensors = state = None  # the maps of the file
+
+    def after_step(self, trainer, n_rows, loss):
+        if time.monotonic() - self.last >= self.every:
+            self._write(trainer)
+
+    def after_epoch(self, trainer):
+        self.after_step(trainer, 0, None)
+
+    def _write(self, trainer):
+        state = {
+            "model": self.model.arrays_in_c_order(),
+            "trainer": trainer.state(),
+            "watchers": {str(i): watcher.state() for i, watcher in enumerate(self.watchers)},
+        }
+        values, tensors = split(state)
+        header = {"format": FORMAT, "format_version": FORMAT_VERSION, "identity": self.identity, "start": self.start}
+        header |= {"begins_at": self.begins_at, "plan": list(self.plan), "state": values}
+        v.check_unchanged("checkpoint", self.path, self.seen, _file_id(self.path))
+        beside = self.path.parent / f".{self.path.name}.part"  # of one name: what is killed leaves no more than that
+        tensor_file.write(self.path, tensors, header, beside=beside)
+        self.seen, self.last = _file_id(self.path), time.monotonic()
+
+    def remove(self):
+        """The training is done. A file that somebody else has written in the meantime stays."""
+        if _file_id(self.path) == self.seen:
+            self.path.unlink(missing_ok=True)
+        (self.path.parent / f".{self.path.name}.part").unlink(missing_ok=True)
+
+
+def identity(classifier, X, target, weight, classes, valid=None):
+    """By what to know that a training is the same one: parameters, and sizes and checksums of the data."""
+    params = {k: a for k, a in sorted(classifier.get_params(deep=False).items()) if k not in NO_MATTER}
+    if callable(params["schedule"]):  # two lambdas have one name
+        params["schedule"] = [params["schedule"], *(float(params["schedule"](t)) for t in SAMPLED_PROGRESS)]
+    return {name: _describe(value) for name, value in params.items()} | {
+        "X": _describe(X),
+        "y": [_describe(classes), _describe(target.support())],
+        "sample_weight": _describe(weight),
+        "X_val, y_val, sample_weight_val": valid and _describe([valid[0], valid[1].support(), valid[2]]),
+    }
+
+
+def _describe(value):
+    """`value`, where JSON can hold it; else what tells it from others."""
+    if isinstance(value, np.generic):
+        return _describe(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return repr(value)  # nan is not equal to itself
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    if isinstance(value, np.ndarray) and value.dtype.kind != "O":
+        return {"shape": list(value.shape), "dtype": value.dtype.str, "crc32": tensor_file.checksum(value)}
+    if isinstance(value, np.ndarray):
+        return [_describe(a) for a in value.tolist()]
+    if sparse.issparse(value):
+        parts = {
+            name: _describe(getattr(value, name)) for name in ("data", "indices", "indptr") if hasattr(value, name)
+        }
+        return {"format": value.format, "shape": list(value.shape)} | parts
+    if isinstance(value, Sampler):
+        return {"sampler": repr(value), "probabilities": _describe(np.asarray(value.probabilities()))}
+    if isinstance(value, dict):
+        return [[_describe(k), _describe(a)] for k, a in value.items()]
+    if isinstance(value, (list, tuple)):
+        return [_describe(a) for a in value]
+    if isinstance(value, type) or callable(value):
+        return getattr(value, "__qualname__", type(value).__qualname__)
+    if isinstance(value, np.dtype):
+        return value.name
+    kind = type(value).__qualname__
+    if hasattr(value, "draw"):  # a user's sampler: what it has learned is in the file
+        return kind
+    return [kind, *([name, _describe(a)] for name, a in sorted(getattr(value, "__dict__", {}).items()))]
+
+
+def _short(value):
+    text = json.dumps(value)
+    return text if len(text) <= 120 else f"{text[:100]}..."
+
+
+def _file_id(path):
+    """What changes whenever somebody else writes the file; None where there is none."""
+    try:
+        stat = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+
+
+def _read(path):
+    """The header and the tensors, mapped, of a checkpoint whose checksums are right."""
+    header, tensors = model_file.read(path, FORMAT, FORMAT_VERSION, memory_map=True)
+    if model_file.checksums(tensors) != header.get("crc32"):
+        raise ValueError(f"{path}: a damaged checkpoint (a checksum is wrong)")
+    return header, tensors

@@ -1,0 +1,64 @@
+"""L1 on the direct term: weights that the data do not hold up become exactly zero.
+
+The proximal step of composite mirror descent (Duchi, Shalev-Shwartz, Singer and Tewari 2010) for the penalty
+l1_alpha * sum |w|: after a gradient step, each weight moves towards zero by at most learning_rate * l1_alpha over what its
+gradient was divided by. It would read all weights at each step, where a step touches few of them; so the shrinkage of a number
+of steps is added up and done at once, as with truncated gradients (Langford, Li and Zhang 2009).
+"""
+
+import numpy as np
+
+from fastsoftmax.training.watchers.base import Watcher
+
+EVERY = 32  # steps
+CHUNK = 1 << 15  # numbers at a time, which stay in a second-level cache
+
+
+class L1(Watcher):
+    """Shrinks the weights of the direct term, dense or sparse.
+
+    Parameters
+    ----------
+    l1_alpha : float
+        Beside the mean of the rows' losses, whichever of sum and mean the term's steps are along.
+
+    Attributes
+    ----------
+    pending : float, shrinkage that is not done yet, but for Adagrad's divisor
+    """
+
+    def __init__(self, l1_alpha):
+        self.l1_alpha, self.pending = l1_alpha, 0.0
+
+    def after_step(self, trainer, n_rows, loss):
+        part = next((part for part in trainer.parts if part.direct_optimizer is not None), None)
+        if part is None:
+            return
+        if part.rate((trainer.steps_done - 1) / trainer.steps_per_epoch) is not None:  # it made this step
+            n_rows = n_rows if part.runner.model.pattern is not None else 1  # of a sum
+            self.pending += part.direct_optimizer.learning_rate * self.l1_alpha * n_rows
+        ends = trainer.position == len(trainer.order)
+        if self.pending and (ends or trainer.steps_done % EVERY == 0):
+            model = part.runner.model
+            shrink(model.W, self.pending, model.state.get("W"), part.direct_optimizer)
+            self.pending = 0.0
+
+    def state(self):
+        return {"pending": float(self.pending)}
+
+    def restore(self, state):
+        self.pending = state["pending"]
+
+
+def shrink(w, amount, state, rule):
+    """The array `w` <- the same, nearer to zero by at most `amount` over what `rule` divides gradients by."""
+    w = w.ravel(order="K")  # a view
+    state = None if state is None else state.ravel(order="K")
+    bound = amount
+    for start in range(0, len(w), CHUNK):
+        chunk = slice(start, start + CHUNK)
+        if rule.has_state:
+            bound = np.sqrt(state[chunk])
+            bound += rule.epsilon
+            np.divide(amount, bound, out=bound)
+        w[chunk] -= np.clip(w[chunk], -bound, bound)

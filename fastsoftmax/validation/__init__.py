@@ -1,0 +1,110 @@
+"""The only place that checks and converts what users pass, one module a subject. Kernels trust what comes out of here.
+
+Used as ``import fastsoftmax.validation as v; v.check_int("k", k, minimum=1)``, whichever module a check stands in.
+"""
+
+# ruff: noqa: F401  (all that is imported here is for others)
+
+from fastsoftmax.validation.arrays import (
+    as_class_probabilities,
+    as_class_targets,
+    as_logits,
+    as_real_array,
+    as_weights_like,
+    check_axes,
+    check_out,
+)
+from fastsoftmax.validation.classifier import (
+    check_calibration,
+    check_calibration_rows,
+    check_can_calibrate,
+    check_params,
+    check_row_norms,
+    check_same_terms,
+)
+from fastsoftmax.validation.compact import check_compact, check_not_compact
+from fastsoftmax.validation.documents import (
+    check_chunk,
+    check_discounts,
+    check_documents,
+    check_repeatable,
+    check_same_rows,
+)
+from fastsoftmax.validation.eligible import check_eligible, check_k
+from fastsoftmax.validation.estimators import check_input, check_y_given, feature_names
+from fastsoftmax.validation.labels import (
+    as_label_array,
+    check_all_labels,
+    check_classes,
+    check_ignore_label,
+    check_labels,
+    check_new_classes,
+    check_not_ignored,
+    check_stored_classes,
+    encode_labels,
+    learn_classes,
+)
+from fastsoftmax.validation.linear import check_bias, check_sparse_W, check_W, check_X
+from fastsoftmax.validation.masses import (
+    are_masses,
+    balanced_weights,
+    check_class_counts,
+    check_class_weight_param,
+    check_column_labels,
+    check_columns,
+    check_masses,
+    check_not_balanced,
+    class_weights,
+)
+from fastsoftmax.validation.metrics import check_log_proba, check_same_length, check_topk, check_true_labels
+from fastsoftmax.validation.regression import check_regression_params, check_regression_rows, check_same_problem
+from fastsoftmax.validation.resources import (
+    check_disk,
+    check_memory,
+    check_other_file,
+    check_unchanged,
+    check_writable,
+)
+from fastsoftmax.validation.rows import check_rows, check_some_rows, check_targets
+from fastsoftmax.validation.sampling import (
+    check_can_resume,
+    check_class_ids,
+    check_counted,
+    check_counts,
+    check_falling,
+    check_followed,
+    check_given,
+    check_log_expected_counts,
+    check_n_negatives,
+    check_sampler,
+    check_samplers,
+    check_shares,
+    check_unique,
+)
+from fastsoftmax.validation.scalars import (
+    REAL_DTYPES,
+    check_bool,
+    check_gradient_threshold,
+    check_int,
+    check_n_threads,
+    check_option,
+    check_real,
+    check_rng,
+)
+from fastsoftmax.validation.targets import (
+    check_class_weight,
+    check_codes,
+    check_indicator,
+    check_sample_weight,
+    check_target,
+    check_true_classes,
+    is_one_a_row,
+)
+from fastsoftmax.validation.training import (
+    check_begins_at,
+    check_freeze,
+    check_goes_on,
+    check_l1,
+    check_same_plan,
+    check_validation,
+)

@@ -1,0 +1,70 @@
+"""Documents as streams of tokens, and n-grams of these."""
+
+import numpy as np
+
+from fastsoftmax.validation.arrays import as_int_vector, as_real_array
+
+
+def check_documents(ids, starts, n_classes=None):
+    """Tokens of documents laid end to end (signed integers, from 0 to below `n_classes`), and where each begins (int64).
+
+    Empty documents are fine. Tokens stay in their own type where it is signed.
+    """
+    ids = as_int_vector("ids", ids)
+    if ids.dtype.kind == "u":
+        if ids.dtype.itemsize == 8 and len(ids) and ids.max() > np.iinfo(np.int64).max:
+            raise ValueError(f"ids must be below 2**63, got {ids.max()} at position {ids.argmax()}")
+        ids = ids.astype(np.int64)
+    if len(ids) and ids.min() < 0:
+        raise ValueError(f"ids must not be negative, got {ids.min()} at position {ids.argmin()}")
+    if n_classes is not None and len(ids) and ids.max() >= n_classes:
+        raise ValueError(f"ids must be below n_classes ({n_classes}), got {ids.max()} at position {ids.argmax()}")
+    starts = as_int_vector("starts", starts).astype(np.int64, copy=False)
+    if len(ids) and (not len(starts) or starts[0] != 0):
+        raise ValueError(f"starts must begin with 0, got {starts[0] if len(starts) else 'no starts'}")
+    descents = np.flatnonzero(np.diff(starts) < 0)
+    if len(descents):
+        i = int(descents[0]) + 1
+        raise ValueError(f"starts must not descend, got {starts[i]} at position {i} after {starts[i - 1]}")
+    if len(starts) and not (starts[0] >= 0 and starts[-1] <= len(ids)):
+        raise ValueError(f"starts must be from 0 to the number of tokens ({len(ids)}), got {starts[[0, -1]].tolist()}")
+    return ids, starts
+
+
+def check_discounts(discounts, order):
+    """Discounts of n-grams counted once, twice, and oftener, as float64 (order, 3), or None."""
+    if discounts is None:
+        return None
+    discounts = as_real_array("discounts", discounts).astype(np.float64)
+    if discounts.shape not in [(3,), (order, 3)]:
+        raise ValueError(f"discounts must be of shape (3,) or (order, 3) = ({order}, 3), got {discounts.shape}")
+    if not np.all((discounts > 0) & (discounts <= [1, 2, 3])):
+        raise ValueError(f"discounts must be above 0 and at most 1, 2, 3, got {discounts.tolist()}")
+    return np.broadcast_to(discounts, (order, 3))
+
+
+def check_chunk(name, chunk):
+    """`check_documents` of one of the chunks of a stream."""
+    if not isinstance(chunk, (tuple, list)) or len(chunk) != 2:
+        raise TypeError(f"{name} must give pairs (ids, starts), got {chunk!r}")
+    return check_documents(*chunk)
+
+
+def check_repeatable(name, values):
+    """A function that gives an iterator over `values`, from the beginning each time."""
+    if callable(values):
+        return values
+    try:
+        if iter(values) is not values:
+            return values.__iter__
+    except TypeError:
+        pass
+    raise TypeError(
+        f"{name} must be a list or a function that returns an iterator, to be gone through several times, got {values!r}"
+    )
+
+
+def check_same_rows(name, n_before, n_now):
+    """Raise unless an iteration gave as many rows as the one before (None: there was none)."""
+    if n_before is not None and n_now != n_before:
+        raise ValueError(f"{name} must give the same tokens each time, got {n_before} and then {n_now}")

@@ -1,0 +1,102 @@
+"""Which classes a top-k may give."""
+
+import numpy as np
+from scipy import sparse
+
+from fastsoftmax.validation.arrays import as_int_vector
+from fastsoftmax.validation.labels import as_label_array, check_labels, encode_labels, padding
+from fastsoftmax.validation.linear import check_csr
+from fastsoftmax.validation.scalars import check_int, check_real
+
+
+def check_eligible(name, classes, exclude, threshold, n_rows, n_classes, labels=None):
+    """The subset, the classes excluded row by row and the threshold of a top-k, each None where it is not given.
+
+    name, classes : the subset to choose among, or None
+    labels : (n_classes,) of a classifier, sorted; None: classes are codes
+
+    Returns
+    -------
+    class_ids : (n,) int64, ascending
+    indptr, excluded : (n_rows + 1,) intp and int64, the classes that row i may not get, ascending
+    threshold : float
+    """
+    if classes is None and exclude is None and threshold is None:
+        return None, None, None, None
+    class_ids = indptr = excluded = None
+    if classes is not None:
+        class_ids = np.unique(_codes(name, classes, n_classes, labels))
+        if not class_ids.size:
+            raise ValueError(f"{name} must name at least one class, got none")
+    if exclude is not None:
+        check = _check_excluded_elements if sparse.issparse(exclude) else _check_excluded_lists
+        indptr, excluded = check(exclude, n_rows, n_classes, labels)
+    if threshold is not None:
+        threshold = check_real("threshold", threshold, above=0)
+        if threshold >= 1:
+            raise ValueError(f"threshold must be below 1, got {threshold}")
+    if labels is not None and labels.dtype.kind == "u" and labels.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"labels above 2**63 - 1 leave no room for -1, which pads results, got {labels.max()}")
+    return class_ids, indptr, excluded, threshold
+
+
+def check_k(k, n_classes, *, pads):
+    """`k`, at most the number of classes but where results are padded anyway."""
+    return check_int("k", k, minimum=1, maximum=None if pads else n_classes)
+
+
+def _codes(name, classes, n_classes, labels, pads=False):
+    """int64 codes of labels, or of codes, in any order; `pads`: -1 where they are what pads results."""
+    if labels is None:
+        codes = as_int_vector(name, classes).astype(np.int64, copy=False)
+        missing = (codes < 0) | (codes >= n_classes)
+        values, is_padding, known = codes, codes == -1, f"in [0, {n_classes})"
+    else:
+        pads_missing = pads and labels.dtype.kind in "OmM"  # by None or NaT, which are no labels
+        values, is_label = check_labels(classes, name=name, ignore_label=np.nan if pads_missing else None)
+        codes = encode_labels(values, labels, unknown=-1, name=name).astype(np.int64, copy=False)
+        missing, known = codes < 0, f"among the {n_classes} classes"
+        is_padding = missing & (values == padding(values.dtype))
+    wrong = missing & ~is_padding if pads else missing
+    if wrong.any():
+        raise ValueError(f"{name} must hold classes {known}, got {values[wrong].tolist()[0]!r}")
+    codes = np.where(missing, -1, codes)
+    if labels is None or is_label is None:
+        return codes
+    all_codes = np.full(len(is_label), -1)
+    all_codes[is_label] = codes
+    return all_codes
+
+
+def _check_excluded_elements(exclude, n_rows, n_classes, labels):
+    if exclude.shape != (n_rows, n_classes):
+        raise ValueError(f"exclude must have shape ({n_rows}, {n_classes}), a column a class, got {exclude.shape}")
+    checked = check_csr(exclude, exclude.dtype, "exclude")
+    a = sparse.csr_array((checked.data, checked.indices, checked.indptr), shape=checked.shape)  # knows of no order yet
+    if not a.has_sorted_indices:
+        a = a.copy()
+        a.sort_indices()
+    return a.indptr.astype(np.intp), a.indices.astype(np.int64)
+
+
+def _check_excluded_lists(exclude, n_rows, n_classes, labels):
+    if isinstance(exclude, (str, bytes)) or not hasattr(exclude, "__len__"):
+        raise TypeError(f"exclude must be a sparse matrix or a sequence of arrays of classes, got {exclude!r}")
+    if len(exclude) != n_rows:
+        raise ValueError(
+            f"exclude must have an array of classes for each of the {n_rows} rows of X, got {len(exclude)}"
+        )
+    arrays = [_as_vector(i, a, labels) for i, a in enumerate(exclude)]
+    rows = np.repeat(np.arange(n_rows), [len(a) for a in arrays])
+    arrays = [a for a in arrays if len(a)]  # an empty list has no type
+    codes = _codes("exclude", np.concatenate(arrays), n_classes, labels, pads=True) if arrays else np.empty(0, np.int64)
+    elements = np.sort(rows[codes >= 0] * n_classes + codes[codes >= 0])
+    return np.searchsorted(elements, np.arange(n_rows + 1) * n_classes), elements % n_classes
+
+
+def _as_vector(i, classes, labels):
+    as_array = as_label_array if labels is not None and labels.dtype.kind == "O" else np.asarray  # tuples stay labels
+    a = classes if isinstance(classes, np.ndarray) else as_array(classes)
+    if a.ndim != 1:
+        raise ValueError(f"exclude must hold an array of classes for each row, got {classes!r} for row {i}")
+    return a

@@ -1,0 +1,44 @@
+"""What scikit-learn asks of every estimator's X and y: DataFrames known by the names of their columns, and its messages."""
+
+from fastsoftmax.validation.linear import check_X
+
+
+def check_input(estimator, X, *, dtype, canonical=False, is_fitted=True, name="X"):
+    """`X` as `check_X` has it, from whatever scikit-learn takes: lists, DataFrames, objects that are numbers.
+
+    is_fitted : it must have the features, by name where these have any, that `estimator` was fitted with
+    """
+    from sklearn.utils.validation import check_array, validate_data
+
+    options = {"accept_sparse": "csr", "ensure_all_finite": False}  # check_X says where it is not finite
+    if is_fitted:
+        X = validate_data(estimator, X, reset=False, ensure_min_samples=0, **options)
+    else:
+        X = check_array(X, estimator=estimator, input_name=name, **options)
+    return check_X(X, dtype=dtype, name=name, canonical=canonical)
+
+
+def feature_names(X):
+    """The names of the columns of a DataFrame, where all are strings, else None; TypeError where only some are."""
+    from sklearn.base import BaseEstimator
+    from sklearn.utils.validation import validate_data
+
+    probe = BaseEstimator()
+    validate_data(probe, X, skip_check_array=True)
+    return getattr(probe, "feature_names_in_", None)
+
+
+def check_same_names(what, names, expected):
+    """Raise where columns have names, but not those that are expected; None: they have none."""
+    if names is None or expected is None:
+        return
+    if len(names) != len(expected) or (names != expected).any():
+        pairs = ((str(a), str(b)) for a, b in zip(names, expected, strict=False) if a != b)
+        got, wanted = next(pairs, (f"{len(names)} of them", f"{len(expected)}"))
+        raise ValueError(f"the columns of {what} are not those expected, by name and order: got {got!r} for {wanted!r}")
+
+
+def check_y_given(estimator, y):
+    """Raise where there is no `y`."""
+    if y is None:
+        raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")

@@ -1,0 +1,137 @@
+"""Targets that are masses of classes, and weights of classes."""
+
+import numbers
+
+import numpy as np
+from scipy import sparse
+
+from fastsoftmax.validation.arrays import as_vector
+from fastsoftmax.validation.labels import as_label_array
+from fastsoftmax.validation.linear import check_csr
+from fastsoftmax.validation.sampling import check_counts
+
+
+def are_masses(y):
+    """Whether `y` gives each row masses of classes, (n_samples, n_classes), and not one label."""
+    if sparse.issparse(y):
+        return True
+    y = as_label_array(y)
+    return y.ndim == 2 and y.shape[1] != 1
+
+
+def check_masses(y, n_samples, name="y"):
+    """Masses of classes for each row that has any, as CSR of float64, canonical, all above 0, each row of sum 1.
+
+    Returns
+    -------
+    masses : CSR
+    counted : (n_samples,) bool, which rows have any, or None where all do
+    """
+    if not sparse.issparse(y):
+        y = _check_dense(as_label_array(y), name)
+    if y.ndim != 2 or y.shape[0] != n_samples:
+        raise ValueError(f"{name} has shape {y.shape}, but X has {n_samples} rows")
+    if y.shape[1] < 2:
+        raise ValueError(f"{name} must have a column for each of at least two classes, got shape {y.shape}")
+    masses = sparse.csr_array(check_csr(y, np.float64, name), copy=True)
+    masses.sum_duplicates()
+    masses.eliminate_zeros()
+    rows = np.repeat(np.arange(n_samples), np.diff(masses.indptr))
+    bad = np.flatnonzero(~(np.isfinite(masses.data) & (masses.data > 0)))
+    if bad.size:
+        raise ValueError(
+            f"{name} must hold finite masses that are not negative, got {masses.data[bad[0]]} in row {rows[bad[0]]}"
+        )
+    totals = np.bincount(rows, weights=masses.data, minlength=n_samples)
+    if not np.isfinite(totals).all():
+        raise ValueError(f"{name} must have a finite sum in each row, got {totals.max()} in row {totals.argmax()}")
+    masses.data /= totals[rows]
+    masses.eliminate_zeros()  # what underflowed
+    counted = totals > 0
+    return (masses, None) if counted.all() else (masses[counted], counted)
+
+
+def _check_dense(y, name):
+    """Two dimensions as CSR. Integers are an indicator: others might be several outputs."""
+    if y.dtype.kind not in "biuf":
+        raise TypeError(f"{name}, of two dimensions, must hold masses of classes, got an array of {y.dtype}")
+    masses = sparse.csr_array(y.astype(np.float32) if y.dtype == np.float16 else y)  # never a dense copy in float64
+    bad = np.flatnonzero(masses.data != 1) if y.dtype.kind in "iu" else ()
+    if len(bad):
+        row, column = int(np.searchsorted(masses.indptr, bad[0], side="right")) - 1, masses.indices[bad[0]]
+        raise ValueError(
+            f"{name}, of two dimensions and integers, must hold zeros and ones, got {masses.data[bad[0]]} in row {row}, "
+            f"column {column}; other masses must be floats or a scipy.sparse matrix"
+        )
+    return masses
+
+
+def check_columns(y, classes):
+    """Raise unless masses `y` have a column for each class."""
+    if y.shape[1] != len(classes):
+        raise ValueError(f"y has {y.shape[1]} columns, but there are {len(classes)} classes")
+
+
+def check_column_labels(given, classes):
+    """Raise unless labels that are given for the columns of masses are distinct and in the order of `classes`."""
+    given = as_label_array(given).tolist()
+    if given != classes.tolist():
+        raise ValueError(
+            f"classes must be distinct and in ascending order where y has a column for each, got {given[:5]}..."
+        )
+
+
+def check_class_weight_param(class_weight):
+    """None, "balanced" or a dict of labels and weights, finite and not negative."""
+    if class_weight is None or (isinstance(class_weight, str) and class_weight == "balanced"):
+        return
+    if not isinstance(class_weight, dict):
+        raise ValueError(f"class_weight must be None, 'balanced' or a dict of labels and weights, got {class_weight!r}")
+    for label, weight in class_weight.items():
+        if isinstance(weight, (bool, np.bool_)) or not isinstance(weight, numbers.Real):
+            raise TypeError(f"class_weight must hold real numbers, got {weight!r} for {label!r}")
+        if not (np.isfinite(weight) and weight >= 0):
+            raise ValueError(f"class_weight must be finite and not negative, got {weight} for {label!r}")
+
+
+def check_not_balanced(class_weight):
+    """Raise where weights are to be found from rows that are a part of a stream."""
+    if isinstance(class_weight, str):
+        raise ValueError(
+            f"class_weight {class_weight!r} is not supported for partial_fit, which knows no class frequencies: use "
+            "sklearn.utils.class_weight.compute_class_weight on a large enough sample of y, and give a dict of its weights"
+        )
+
+
+def class_weights(class_weight, classes):
+    """The weights in a dict as (n_classes,) float64, 1 where there is none.
+
+    As in scikit-learn, labels that are no classes are allowed only where each class has a weight: there may be classes that
+    the rows at hand lack, but else a name is wrong.
+    """
+    index = {label: code for code, label in enumerate(classes.tolist())}
+    weights, unknown = np.ones(len(classes)), []
+    for label, weight in class_weight.items():
+        code = index.get(label)
+        if code is None:
+            unknown.append(label)
+        else:
+            weights[code] = weight
+    if unknown and len(class_weight) - len(unknown) < len(classes):
+        raise ValueError(f"class_weight holds {unknown[0]!r}, which is not among the {len(classes)} classes")
+    return weights
+
+
+def balanced_weights(codes, weight, n_classes):
+    """(n_classes,) weights that make the classes that there are count alike; 1 for others."""
+    from sklearn.utils.class_weight import compute_class_weight
+
+    codes, weight = codes[weight > 0], weight[weight > 0]
+    present, weights = np.unique(codes), np.ones(n_classes)
+    weights[present] = compute_class_weight("balanced", classes=present, y=codes, sample_weight=weight)
+    return weights
+
+
+def check_class_counts(counts, n_classes):
+    """How often each class occurs, float64 (n_classes,), finite and not negative, not all zero."""
+    return as_vector("class_counts", check_counts("class_counts", counts), n_classes, "class").astype(np.float64)

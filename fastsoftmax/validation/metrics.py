@@ -1,0 +1,70 @@
+"""Predictions and what they are compared with."""
+
+import numpy as np
+from scipy import sparse
+
+from fastsoftmax.validation.arrays import as_real_array
+from fastsoftmax.validation.labels import as_label_array
+
+
+def check_log_proba(name, log_proba):
+    """`log_proba` as a non-empty 1-D real array without NaN and +inf; -inf is a probability of 0."""
+    log_proba = as_real_array(name, log_proba)
+    if log_proba.ndim != 1 or not len(log_proba):
+        raise ValueError(f"{name} must have one dimension and at least one entry, got shape {log_proba.shape}")
+    bad = ~(log_proba < np.inf)
+    if bad.any():
+        i = int(bad.argmax())
+        raise ValueError(f"{name} must not hold NaN or +inf, got {log_proba[i]} at index {i}")
+    return log_proba
+
+
+def check_true_labels(name, y):
+    """One label a row as a 1-D array, or several as a CSR indicator in canonical form; at least one row."""
+    if _is_dense_indicator(y):
+        y = sparse.csr_array(np.asarray(y))
+    if sparse.issparse(y):
+        y = sparse.csr_array(y, copy=True)
+        y.sum_duplicates()
+        y.eliminate_zeros()
+    else:
+        y = as_label_array(y)
+        if y.dtype.kind == "O" and all(isinstance(label, str) for label in y.flat):
+            y = y.astype(str)
+        if y.ndim != 1:
+            raise ValueError(f"{name} must have one dimension or be a sparse indicator, got shape {y.shape}")
+    if not y.shape[0]:
+        raise ValueError(f"{name} must have at least one row, got none")
+    return y
+
+
+def _is_dense_indicator(y):
+    if sparse.issparse(y):
+        return False
+    y = as_label_array(y)
+    return y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "biuf" and bool(((y == 0) | (y == 1)).all())
+
+
+def check_topk(name, topk, y, *, min_columns):
+    """Predicted labels of each row, 2-D, comparable with the checked true labels `y`."""
+    topk = np.asarray(topk)
+    if topk.ndim != 2 or topk.shape[1] < min_columns:
+        raise ValueError(f"{name} must have two dimensions and at least {min_columns} columns, got shape {topk.shape}")
+    check_same_length(name, topk, "y", y)
+    if sparse.issparse(y):
+        if topk.dtype.kind not in "iu":
+            raise TypeError(f"{name} must hold column indices of the indicator y, got an array of {topk.dtype}")
+        if topk.size and not (topk.min() >= -1 and topk.max() < y.shape[1]):
+            bad = topk[(topk < -1) | (topk >= y.shape[1])][0]
+            raise ValueError(f"{name} must hold column indices of y in [0, {y.shape[1]}), or -1 as padding, got {bad}")
+        return topk.astype(np.int64, copy=False)
+    kinds = {topk.dtype.kind, y.dtype.kind}
+    if "U" in kinds and not kinds <= {"U", "O"}:
+        raise TypeError(f"{name} and y must hold labels of the same kind, got arrays of {topk.dtype} and {y.dtype}")
+    return topk
+
+
+def check_same_length(name, a, other_name, other):
+    """Raise unless the two arrays have as many rows."""
+    if a.shape[0] != other.shape[0]:
+        raise ValueError(f"{name} must have as many rows as {other_name}, got {a.shape[0]} and {other.shape[0]}")

@@ -1,0 +1,68 @@
+"""The parameters of SoftmaxRegression, and its data beside these."""
+
+import math
+
+import numpy as np
+
+from fastsoftmax.validation.estimators import check_input, check_y_given
+from fastsoftmax.validation.labels import check_classes, check_labels, learn_classes
+from fastsoftmax.validation.masses import balanced_weights, check_class_weight_param, class_weights
+from fastsoftmax.validation.scalars import (
+    REAL_DTYPES,
+    check_bool,
+    check_int,
+    check_n_threads,
+    check_option,
+    check_real,
+)
+from fastsoftmax.validation.targets import check_sample_weight
+
+
+def check_regression_params(r):
+    """The parameters of the SoftmaxRegression `r`."""
+    if not (isinstance(r.C, float) and math.isinf(r.C) and r.C > 0):
+        check_real("C", r.C, above=0)
+    check_real("tol", r.tol, minimum=0)
+    check_int("max_iter", r.max_iter, minimum=1)
+    check_option("solver", r.solver, ("auto", "lbfgs", "newton-cg"))
+    check_bool("fit_intercept", r.fit_intercept)
+    check_bool("warm_start", r.warm_start)
+    check_class_weight_param(r.class_weight)
+    check_n_threads(r.n_threads)
+
+
+def check_regression_rows(r, X, y, sample_weight):
+    """X, float32 or float64, CSR or dense; classes; codes (n_samples,); weights (n_samples,) float64, as they are."""
+    check_y_given(r, y)
+    dtype = np.dtype(getattr(X, "dtype", np.float64))
+    X = check_input(r, X, dtype=dtype if dtype in REAL_DTYPES else np.dtype(np.float64), is_fitted=False)
+    classes, codes = learn_classes(check_labels(y, X_rows=X.shape[0])[0])
+    check_classes(classes)
+    weight = check_sample_weight(sample_weight, X.shape[0])
+    if sample_weight is not None:
+        weight = weight * np.asarray(sample_weight).mean(dtype=np.float64)
+    weight = weight * _class_weights(r.class_weight, classes, codes, weight)[codes]
+    if not weight.any():
+        raise ValueError("sample_weight with class_weight must not be all zero")
+    return X, classes, codes, weight
+
+
+def _class_weights(class_weight, classes, codes, sample_weight):
+    """(n_classes,) weights of None, "balanced" or a dict from label to weight."""
+    if class_weight is None:
+        return np.ones(len(classes))
+    if class_weight == "balanced":
+        return balanced_weights(codes, sample_weight, len(classes))
+    return class_weights(class_weight, classes)
+
+
+def check_same_problem(r, classes, n_features):
+    """Raise where a model that training is to go on from has other classes or features."""
+    shape = len(classes), n_features
+    if r._model.W.shape != shape:
+        raise ValueError(
+            f"warm_start=True needs the classes and features of before: coef_ has shape {r._model.W.shape}, but {shape} is "
+            "needed"
+        )
+    if (classes != r.classes_).any():
+        raise ValueError(f"warm_start=True needs the classes of before, {r.classes_[:5]}..., got {classes[:5]}...")

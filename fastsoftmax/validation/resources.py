@@ -1,0 +1,58 @@
+"""Files and memory: what can be told before the work."""
+
+import errno
+import os
+import shutil
+
+from fastsoftmax.runtime import memory
+
+
+def check_writable(name, path):
+    """A path where a file can be written: told before the work whose result goes there."""
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"{name} cannot be {str(path)!r}: {folder} is not a folder")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise FileExistsError(f"{name} cannot be {str(path)!r}: it is there, and not a file")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{name} cannot be {str(path)!r}: {folder} cannot be written to")
+
+
+def check_other_file(name, path, what, other):
+    """Raise where two paths, of which `other` may be None, are of one file, that is there or not."""
+    if other is not None and os.path.realpath(path) == os.path.realpath(other):
+        raise ValueError(f"{name} is {what}, {str(path)!r}: one would overwrite the other")
+
+
+def check_folder(name, path):
+    """A folder that files can be made in."""
+    if not os.path.isdir(path):
+        raise NotADirectoryError(f"{name} must be a folder, got {str(path)!r}")
+    if not os.access(path, os.W_OK):
+        raise PermissionError(f"{name} cannot be {str(path)!r}: it cannot be written to")
+
+
+def check_disk(name, folder, n_bytes, formula):
+    """OSError unless the disk of `folder` has `n_bytes` free, saying how they add up."""
+    free = shutil.disk_usage(folder).free
+    if n_bytes > free:
+        raise OSError(
+            errno.ENOSPC,
+            f"{name}={str(folder)!r} needs {n_bytes / 2**30:.2f} GiB of disk ({formula}), but only {free / 2**30:.2f} GiB "
+            "are free there",
+        )
+
+
+def check_unchanged(name, path, before, now):
+    """Raise where somebody else has written or removed the file in the meantime."""
+    if before != now:
+        raise FileExistsError(f"{name} {str(path)!r} was changed by another training, or removed: name another file")
+
+
+def check_memory(what, n_bytes, formula):
+    """MemoryError unless `n_bytes` are there, saying what needs them and how they add up."""
+    free = memory.available()
+    if free is not None and n_bytes > free:
+        raise MemoryError(
+            f"{what} needs {n_bytes / 2**30:.2f} GiB ({formula}), but only {free / 2**30:.2f} GiB are available"
+        )

@@ -1,0 +1,119 @@
+"""Class codes and masses, and weights of classes and rows."""
+
+import numpy as np
+from scipy import sparse
+
+from fastsoftmax.validation.arrays import as_vector
+from fastsoftmax.validation.linear import check_csr
+from fastsoftmax.validation.scalars import check_int
+
+
+def check_target(target, n_samples, n_classes, *, ignore_index=None, name="target"):
+    """Class codes as contiguous int64 (n_samples,); -1 where they equal `ignore_index`."""
+    target = np.asarray(target)
+    if target.dtype.kind not in "iu":
+        raise TypeError(f"{name} must hold integer class codes, got an array of {target.dtype}")
+    if target.shape != (n_samples,):
+        raise ValueError(f"{name} must have shape ({n_samples},), one class code a row of X, got {target.shape}")
+    ignored = np.zeros(n_samples, bool) if ignore_index is None else target == ignore_index
+    bad = np.flatnonzero(~ignored & ((target < 0) | (target >= n_classes)))
+    if bad.size:
+        raise ValueError(f"{name} must be in [0, {n_classes}), got {target[bad[0]]} at position {bad[0]}")
+    return np.where(ignored, -1, target.astype(np.int64))
+
+
+def check_codes(name, y, n_samples, n_classes=None):
+    """`y` as int64 (n_samples,) class codes in [0, n_classes), at most 2**31 - 1; None for `n_classes`: there are codes."""
+    if n_classes is None:
+        n_classes = np.iinfo(np.int32).max
+        if n_samples == 0:
+            raise ValueError(f"{name} must not be empty where n_classes is not given")
+    else:
+        n_classes = check_int("n_classes", n_classes, minimum=1, maximum=np.iinfo(np.int32).max)
+    return check_target(y, n_samples, n_classes, name=name)
+
+
+def check_indicator(name, y, n_samples, n_classes=None):
+    """The classes of each row, those of `y` that are not zero, as CSR of float32 ones."""
+    shape = n_samples, y.shape[1] if n_classes is None else n_classes
+    if y.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, a column a class, got {y.shape}")
+    y = sparse.csr_array(check_csr(y, np.float32, name), copy=True)
+    y.sum_duplicates()
+    y.eliminate_zeros()
+    y.data.fill(1)
+    return y
+
+
+def is_one_a_row(target):
+    """Whether `target` is to be one class a row, rather than several."""
+    return not sparse.issparse(target) and np.ndim(target) != 2
+
+
+def check_true_classes(target, n_samples, n_classes, *, name="target"):
+    """Several classes a row, as codes (n_samples, num_true) or sparse masses (n_samples, n_classes).
+
+    Returns
+    -------
+    masses : CSR of float64, canonical, all above 0, each row of sum 1
+    shape : tuple, of numbers that are given for each code or (canonical) mass
+    places : (nnz,) where that for each element is among them, flat
+    """
+    if not sparse.issparse(target):
+        return _check_code_lists(target, n_samples, n_classes, name)
+    if target.shape != (n_samples, n_classes):
+        raise ValueError(f"{name} must have shape ({n_samples}, {n_classes}), a mass a class, got {target.shape}")
+    masses = sparse.csr_array(check_csr(target, np.float64, name), copy=True)
+    masses.sum_duplicates()
+    rows = np.repeat(np.arange(n_samples), np.diff(masses.indptr))
+    _check_not_negative(name, masses.data, "in row", rows)
+    totals = np.bincount(rows, weights=masses.data, minlength=n_samples)
+    if not totals.all():
+        raise ValueError(f"{name} must have a mass above 0 in each row, got none in row {int(totals.argmin())}")
+    masses.data /= totals[rows]
+    shape, places = masses.data.shape, np.flatnonzero(masses.data)
+    masses.eliminate_zeros()
+    return masses, shape, places
+
+
+def _check_code_lists(target, n_samples, n_classes, name):
+    target = np.asarray(target)
+    if target.shape[0] != n_samples or target.shape[1] == 0:
+        raise ValueError(f"{name} must have shape ({n_samples}, num_true), num_true >= 1, got {target.shape}")
+    codes = check_target(target.reshape(-1), target.size, n_classes, name=name)
+    elements = np.repeat(np.arange(n_samples), target.shape[1]) * n_classes + codes
+    elements, places, counts = np.unique(elements, return_index=True, return_counts=True)
+    indptr = np.searchsorted(elements, np.arange(n_samples + 1) * n_classes)
+    masses = sparse.csr_array((counts / target.shape[1], elements % n_classes, indptr), shape=(n_samples, n_classes))
+    return masses, target.shape, places
+
+
+def check_class_weight(weight, n_classes):
+    """`weight` as float64 (n_classes,), finite and not negative, or None."""
+    if weight is None:
+        return None
+    weight = as_vector("weight", weight, n_classes, "class").astype(np.float64)
+    _check_not_negative("weight", weight, "for class")
+    return weight
+
+
+def check_sample_weight(sample_weight, n_samples, counted=None, *, name="sample_weight"):
+    """Weights of mean 1, float64, one for each row, or for those that are `counted`; ones where None."""
+    if sample_weight is None:
+        return np.ones(n_samples if counted is None else np.count_nonzero(counted))
+    weight = as_vector(name, sample_weight, n_samples, "row of X").astype(np.float64)
+    _check_not_negative(name, weight, "at position")
+    weight = weight if counted is None else weight[counted]
+    if not len(weight):
+        return weight
+    if not weight.any():
+        raise ValueError(f"{name} must not be all zero")
+    return weight / weight.mean()
+
+
+def _check_not_negative(name, values, place, ids=None):
+    """ValueError with the `place` of the first that is negative or not finite: its position, or its entry of `ids`."""
+    bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
+    if bad.size:
+        at = bad[0] if ids is None else ids[bad[0]]
+        raise ValueError(f"{name} must be finite and not negative, got {values[bad[0]]} {place} {at}")

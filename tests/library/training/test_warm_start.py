@@ -1,0 +1,207 @@
+"""Training that begins somewhere else than at zero, or is judged by given rows."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from numpy.testing import assert_allclose, assert_array_equal
+
+from fastsoftmax import SoftmaxClassifier
+
+COMMON = {"batch_size": 32, "random_state": 0, "calibration_fraction": 0, "n_negatives": 5}
+TERMS = {
+    "dense": {"direct": "dense"},
+    "low rank": {"direct": None, "hidden_size": 4},
+    "sparse": {"direct": "sparse"},
+    "side by side": {"direct": "sparse", "hidden_size": 4},
+    "joint": {"direct": "sparse", "hidden_size": 4, "joint": True},
+    "sampled": {"direct": None, "hidden_size": 4, "loss": "sampled_softmax"},
+}
+
+
+def toy(n_rows=320, n_classes=20, seed=0):
+    rng = np.random.default_rng(seed)
+    y = np.arange(n_rows) % n_classes
+    noise = sp.random_array((n_rows, 30), density=0.1, rng=rng, format="csr")
+    return sp.csr_array(sp.hstack([sp.eye_array(n_classes, format="csr")[y], noise])), y
+
+
+# -- warm start --
+
+
+@pytest.mark.parametrize("terms", TERMS.values(), ids=TERMS)
+def test_goes_on(terms):
+    X, y = toy()
+    model = SoftmaxClassifier(**COMMON, **terms, warm_start=True, max_iter=3).fit(X, y)
+    first = model._model.copy()
+    model.set_params(max_iter=2).fit(X, y)
+    assert model.n_iter_ == len(model.loss_curve_) == 5
+    assert model.loss_curve_[3] < model.loss_curve_[2]
+    cold = SoftmaxClassifier(**COMMON, **terms, max_iter=2).fit(X, y)
+    assert model.loss_curve_[4] < cold.loss_curve_[1]
+    assert (model.intercept_ != first.bias).any() or terms == {"direct": "sparse"}
+    for name, a in first.state.items():
+        assert (model._model.state[name] >= a).all(), name
+    fresh = model.set_params(warm_start=False).fit(X, y)
+    assert_array_equal(fresh.intercept_, cold.intercept_)
+
+
+def test_as_one_training_where_the_rate_stays():
+    """With the order of rows that is drawn again, a warm start is the same as to go on."""
+    X, y = toy()
+    params = COMMON | {"direct": "dense", "schedule": "constant", "random_state": np.random.default_rng(3)}
+    parts = SoftmaxClassifier(**params, warm_start=True, max_iter=2).fit(X, y)
+    parts.set_params(max_iter=1).fit(X, y)
+    whole = SoftmaxClassifier(**params | {"random_state": np.random.default_rng(3)}, max_iter=3).fit(X, y)
+    assert_array_equal(parts.coef_, whole.coef_)
+    assert parts.loss_curve_ == whole.loss_curve_
+
+
+def test_early_stopping_begins_anew():
+    X, y = toy()
+    params = COMMON | {"direct": "dense", "early_stopping": True, "warm_start": True, "max_iter": 3}
+    model = SoftmaxClassifier(**params).fit(X, y)
+    model.fit(X, y)
+    assert len(model.validation_curve_) == 6
+    assert model.validation_curve_[3] < model.validation_curve_[2]  # the same rows are held out, none was trained on
+
+
+def test_loaded_models_go_on(tmp_path):
+    X, y = toy()
+    SoftmaxClassifier(**COMMON, direct="dense", warm_start=True, max_iter=3).fit(X, y).save(tmp_path / "model")
+    model = SoftmaxClassifier.load(tmp_path / "model").fit(X, y)
+    assert model.n_iter_ == 6 and model.loss_curve_[3] < model.loss_curve_[2]
+
+
+@pytest.mark.parametrize(
+    ("params", "change_X", "change_y", "message"),
+    [
+        ({}, lambda X: X[:, 1:], lambda y: y, "same features: X has 49, the model so far 50"),
+        (
+            {},
+            lambda X: X,
+            lambda y: np.where(y == 3, 33, y),
+            r"y has \[33\] that the model so far has not, and lacks \[3\]",
+        ),
+        ({}, lambda X: X, lambda y: np.where(y == 3, 4, y), r"y has \[\] that .* lacks \[3\]"),
+        ({"dtype": "float64"}, lambda X: X, lambda y: y, "same dtype: float32 so far, got float64"),
+        ({"hidden_size": 3}, lambda X: X, lambda y: y, "hidden_size is None so far, got 3"),
+        ({"direct": "sparse"}, lambda X: X, lambda y: y, "direct is 'dense' so far, got 'sparse'"),
+    ],
+)
+def test_another_problem(params, change_X, change_y, message):
+    X, y = toy()
+    model = SoftmaxClassifier(**COMMON, direct="dense", warm_start=True, max_iter=1).fit(X, y)
+    before = model.coef_.copy()
+    with pytest.raises(ValueError, match=message):
+        model.set_params(**params).fit(change_X(X), change_y(y))
+    assert_array_equal(model.coef_, before)
+
+
+def test_a_model_that_is_there_needs_no_further_memory(monkeypatch):
+    X, y = toy()
+    model = SoftmaxClassifier(**COMMON, direct="dense", warm_start=True, max_iter=1, working_memory=0).fit(X, y)
+    monkeypatch.setattr("fastsoftmax.runtime.memory.available", lambda: 500)
+    assert model.fit(X, y).n_iter_ == 2
+    with pytest.raises(MemoryError, match="early stopping's copy"):
+        model.set_params(early_stopping=True).fit(X, y)
+
+
+def test_no_start_beside_a_model():
+    X, y = toy()
+    model = SoftmaxClassifier(**COMMON, direct=None, hidden_size=2, warm_start=True, max_iter=1)
+    model.fit(X, y, embedding_init=np.ones((50, 2)))
+    with pytest.raises(ValueError, match="embedding_init cannot be given where warm_start goes on"):
+        model.fit(X, y, embedding_init=np.ones((50, 2)))
+
+
+# -- pretrained embeddings --
+
+
+@pytest.mark.parametrize("terms", [TERMS["low rank"], TERMS["side by side"], TERMS["joint"], TERMS["sampled"]])
+@pytest.mark.parametrize("freeze", [False, True])
+def test_embedding(terms, freeze):
+    X, y = toy()
+    E = np.random.default_rng(0).standard_normal((50, 4))
+    params = COMMON | terms | {"freeze_embedding": freeze, "learning_rate": 0.3, "max_iter": 20}
+    model = SoftmaxClassifier(**params).fit(X, y, embedding_init=E)
+    assert model.hidden_coef_.any()
+    if freeze:
+        assert_array_equal(model.embedding_, E.astype(np.float32))
+    else:
+        assert (model.embedding_ != E.astype(np.float32)).any()
+        one_step = SoftmaxClassifier(**params | {"max_iter": 1, "learning_rate": 1e-6}).fit(X, y, embedding_init=E)
+        assert_allclose(one_step.embedding_, E, atol=1e-3)
+
+
+def test_its_width_is_hidden_size():
+    X, y = toy()
+    E = np.ones((50, 7))
+    assert SoftmaxClassifier(**COMMON, max_iter=1).fit(X, y, embedding_init=E).hidden_size_ == 7
+    with pytest.raises(ValueError, match="hidden_size must be 'auto' or the width of embedding_init, 7, got 8"):
+        SoftmaxClassifier(**COMMON, hidden_size=8).fit(X, y, embedding_init=E)
+    with pytest.raises(ValueError, match="got None"):
+        SoftmaxClassifier(**COMMON, hidden_size=None).fit(X, y, embedding_init=E)
+    with pytest.raises(
+        ValueError, match=r"embedding_init must have shape \(50, hidden_size\), a row a feature, got \(49, 7\)"
+    ):
+        SoftmaxClassifier(**COMMON).fit(X, y, embedding_init=E[1:])
+    with pytest.raises(ValueError, match=r"embedding_init must be finite in float32, got inf at position \(1, 2\)"):
+        E[1, 2] = 1e300
+        SoftmaxClassifier(**COMMON).fit(X, y, embedding_init=E)
+
+
+def test_of_the_first_features_alone():
+    X, y = toy()
+    params = COMMON | {"direct": "sparse", "hidden_size": 4, "n_hidden_features": 20, "freeze_embedding": True}
+    E = np.ones((20, 4))
+    assert_array_equal(SoftmaxClassifier(**params, max_iter=1).fit(X, y, embedding_init=E).embedding_, E)
+
+
+# -- rows to judge by --
+
+
+@pytest.mark.parametrize("terms", TERMS.values(), ids=TERMS)
+def test_given_rows_are_judged_by(terms):
+    X, y = toy()
+    X_val, y_val = toy(100, seed=1)
+    weight = np.linspace(0, 2, 100)
+    model = SoftmaxClassifier(**COMMON, **terms, early_stopping=True, max_iter=3)
+    model.fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=weight)
+    losses = -model.target_log_proba(X_val, y_val)
+    assert_allclose(np.average(losses, weights=weight), min(model.validation_curve_), rtol=1e-5)
+    all_rows = SoftmaxClassifier(**COMMON, **terms, max_iter=3).fit(X, y)
+    assert model.loss_curve_[0] == all_rows.loss_curve_[0]  # none of X is held out
+
+
+def test_they_calibrate_too():
+    X, y = toy()
+    X_val, y_val = toy(100, seed=1)
+    params = COMMON | {"calibration_fraction": 0.1, "direct": "sparse", "early_stopping": True}
+    model = SoftmaxClassifier(**params).fit(X, y, X_val=X_val, y_val=y_val)
+    assert model.calibration_
+
+
+@pytest.mark.parametrize(
+    ("change", "params", "message"),
+    [
+        ({"y_val": None}, {}, "must be given both"),
+        ({"X_val": None}, {}, "must be given both"),
+        ({"X_val": None, "y_val": None, "sample_weight_val": np.ones(100)}, {}, "must be given both"),
+        ({}, {"early_stopping": False}, "need early_stopping=True"),
+        (
+            {"y_val": np.full(100, 77)},
+            {},
+            r"y_val holds 77 at position 0, which is not among the 20 classes",
+        ),
+        ({"y_val": np.zeros(99, int)}, {}, "y_val has 99 labels, but X has 100 rows"),
+        ({"X_val": np.zeros((100, 3))}, {}, "X_val has 3 features, but 50 are expected"),
+        ({"X_val": np.zeros((0, 50)), "y_val": np.zeros(0, int)}, {}, r"0 sample\(s\)"),
+        ({"sample_weight_val": np.zeros(100)}, {}, "sample_weight_val must not be all zero"),
+    ],
+)
+def test_errors_of_given_rows(change, params, message):
+    X_val, y_val = toy(100, seed=1)
+    with pytest.raises(ValueError, match=message):
+        SoftmaxClassifier(**COMMON | {"early_stopping": True} | params).fit(
+            *toy(), **{"X_val": X_val, "y_val": y_val} | change
+        )
