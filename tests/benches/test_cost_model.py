@@ -331,7 +331,7 @@ def test_the_command_writes_all_tables(tmp_path):
 
 
 def test_the_documentation_has_the_tables_and_numbers_of_the_code(tmp_path):
-    text = (Path(__file__).parent.parent / "docs" / "cost_model.md").read_text()
+    text = (Path(__file__).parents[2] / "docs" / "cost_model.md").read_text()
     cost_model.main(["--output", str(tmp_path / "tables.md")])
     assert (tmp_path / "tables.md").read_text() in text, "python -m benches.cost_model --document docs/cost_model.md"
     s = Sizes(n_classes=10**8, n_features=10**6, batch=8192, negatives=8192)

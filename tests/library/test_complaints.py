@@ -13,7 +13,7 @@ import fastsoftmax as fs
 from fastsoftmax import SoftmaxClassifier, metrics, samplers
 from fastsoftmax.runtime import memory
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def rows(n_rows, n_features, n_classes, dtype=np.float32, seed=0):
