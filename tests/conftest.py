@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -55,6 +57,31 @@ def sparse_X():
         return X
 
     return make
+
+
+@pytest.fixture(scope="session")
+def sparse_rows():
+    """Makes a CSR matrix of about eight numbers a row, and class codes, each of them at least once."""
+
+    def make(n_rows, n_features, n_classes, dtype=np.float32, seed=0):
+        rng = np.random.default_rng(seed)
+        X = sp.random_array((n_rows, n_features), density=min(1, 8 / n_features), format="csr", rng=rng, dtype=dtype)
+        return X, rng.permutation(np.resize(np.arange(n_classes), n_rows))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def run_python():
+    """Runs a program in a fresh Python and returns what it prints; raises where it fails or hangs."""
+
+    def run(program, *arguments, timeout=120, **environment):
+        command = [sys.executable, "-W", "ignore", "-c", program, *map(str, arguments)]
+        return subprocess.run(
+            command, env=os.environ | environment, timeout=timeout, check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
+
+    return run
 
 
 @pytest.fixture(scope="session")

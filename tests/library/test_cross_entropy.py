@@ -4,6 +4,7 @@ import reference
 import scipy.special
 from numpy.testing import assert_allclose, assert_array_equal
 
+from fastsoftmax import linear_cross_entropy
 from fastsoftmax.functional import cross_entropy
 
 DTYPES = [np.float32, np.float64]
@@ -70,6 +71,13 @@ def test_gradient_keeps_its_digits(isa):
     loss, grad = cross_entropy(np.array([[30.0, 0, 0]], np.float32), [0], return_grad=True)
     assert_allclose(loss, 2 * np.exp(-30.0), rtol=1e-6)
     assert_allclose(grad, [[-2 * np.exp(-30.0), np.exp(-30.0), np.exp(-30.0)]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_loss_of_large_logits(dtype):
+    logits = np.full((1, 2), 1e8, dtype)
+    assert_allclose(cross_entropy(logits, [1]), np.log(2), rtol=1e-6)
+    assert_allclose(linear_cross_entropy(np.ones((1, 1), dtype), logits.T.copy(), [1]), np.log(2), rtol=1e-6)
 
 
 def test_all_ignored():

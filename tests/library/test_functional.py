@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fastsoftmax.functional import log_softmax, logsumexp, softmax
+from fastsoftmax.functional import cross_entropy, log_softmax, logsumexp, softmax
+from fastsoftmax.runtime import memory
 
 DTYPES = [np.float32, np.float64]
 SHAPES = [
@@ -322,3 +323,20 @@ def test_bad_input(function):
 def test_weights_that_do_not_fit():
     with pytest.raises(ValueError, match=r"b of shape \(4,\) does not broadcast"):
         logsumexp(np.zeros((2, 3)), b=np.zeros(4))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif((memory.available() or np.inf) < 14 * 2**30, reason="needs 10 GiB of memory")
+def test_more_than_two_to_the_31_elements():
+    """One array of 2**31 + 2**17 logits, its last row apart from the others; 8 GiB."""
+    n, k = 2**14 + 1, 2**17
+    x = np.zeros((n, k), np.float32)
+    x[-1] = 1
+    x[-1, -1] = 30
+    last = np.log((k - 1) * np.e + np.exp(30.0))
+    assert_allclose(logsumexp(x, axis=1)[[0, -2, -1]], [np.log(k), np.log(k), last], rtol=1e-6)
+    assert_allclose(logsumexp(x), np.log((n - 1.0) * k + np.exp(last)), rtol=1e-6)
+    target = np.full(n, k - 1)
+    assert_allclose(cross_entropy(x, target, reduction="none")[[0, -1]], [np.log(k), last - 30], rtol=1e-6)
+    assert softmax(x, axis=1, out=x) is x
+    assert_allclose(x[[0, -2, -1], [-1, 0, -1]], [1 / k, 1 / k, np.exp(30 - last)], rtol=1e-6)

@@ -8,6 +8,7 @@ import scipy.special
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastsoftmax import linear_cross_entropy, linear_logsumexp, linear_topk
+from fastsoftmax.runtime import memory
 
 DTYPES = [np.float32, np.float64]
 # rows, classes, features: one tile and several, full and cut; widths that no vector divides
@@ -251,3 +252,20 @@ def test_topk_refuses_nan_logits(isa, n_classes, value):
     W[n_classes - 2, 1] = value
     with pytest.raises(ValueError, match=r"row 0 are NaN: W or bias"):
         linear_topk(np.abs(X), W, 3, bias)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif((memory.available() or np.inf) < 14 * 2**30, reason="needs 10 GiB of memory")
+def test_more_than_two_to_the_31_weights():
+    """W of 2**31 + 2**12 weights, 8 GiB: the classes beyond, and pairs of row and class beyond."""
+    k, d = 2**19 + 1, 2**12
+    W = np.zeros((k, d), np.float32)
+    W[-1, -1] = 20
+    X = sp.csr_array(([1.0], ([4200], [d - 1])), shape=(4201, d), dtype=np.float32)
+    class_ids, log_proba = linear_topk(X[-1:], W, 2)
+    assert_array_equal(class_ids, [[k - 1, 0]])
+    assert_allclose(log_proba[0, 0], 20 - np.log(k - 1 + np.exp(20.0)), atol=2e-6)  # a difference of 20s in float32
+    assert_allclose(linear_logsumexp(X[-2:].toarray(), W), [np.log(k), np.log(k - 1 + np.exp(20.0))], rtol=1e-6)
+    W = W[:, -4:].copy()  # and n k > 2**31 without an array of it
+    class_ids, _ = linear_topk(X[:, -4:], W, 1)
+    assert_array_equal(class_ids[[0, -1], 0], [0, k - 1])

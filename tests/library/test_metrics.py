@@ -3,6 +3,7 @@ import pytest
 from scipy import sparse
 from sklearn import metrics as sklearn_metrics
 
+from fastsoftmax import SoftmaxClassifier
 from fastsoftmax.metrics import compare, evaluate, hit_at_k, log_loss, mrr_at_k, ndcg_at_k, perplexity, precision_at_k
 
 RANKINGS = [precision_at_k, hit_at_k, mrr_at_k, ndcg_at_k]
@@ -258,6 +259,13 @@ def test_evaluate_deeper_than_the_number_of_classes():
     assert result["hit@20"] == result["hit@3"] == 1
     assert result["precision@20"] == pytest.approx(1 / 20)
     assert result["ndcg@20"] == result["ndcg@3"]
+
+
+def test_metrics_take_dense_indicators():
+    X, indicator = sparse.eye_array(40, format="csr", dtype=np.float32), np.eye(4, dtype=int)[np.arange(40) % 4]
+    model = SoftmaxClassifier(random_state=0, max_iter=20, n_threads=1).fit(X, indicator)
+    dense, in_csr = (evaluate(model, X, y) for y in (indicator, sparse.csr_array(indicator)))
+    assert dense == in_csr
 
 
 # Errors

@@ -8,11 +8,10 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import accuracy_score
-from sklearn.utils.class_weight import compute_class_weight
 
 import fastsoftmax as fs
 import fastsoftmax.validation as v
-from fastsoftmax import SoftmaxClassifier
+from fastsoftmax import SoftmaxClassifier, SoftmaxRegression
 
 N_CLASSES = 6
 
@@ -93,6 +92,47 @@ def test_order_of_labels(data):
     assert small().fit(X, labels[::-1][codes]).classes_.tolist() == labels.tolist()
     labels = UNSORTED["mixed"]
     assert small().fit(X, labels[::-1][codes]).classes_.tolist() == labels[::-1].tolist()
+
+
+DATES = np.array(["2020-01-01", "2020-01-02", "2020-01-03", "2020-01-04"], "M8[D]")
+
+
+@pytest.mark.parametrize("dates", [DATES, DATES - DATES[0]], ids=["dates", "durations"])
+@pytest.mark.parametrize("fitted_on", [np.asarray, list])
+def test_dates_in_lists_are_those_in_arrays(dates, fitted_on):
+    X, y = sp.eye_array(40, format="csr", dtype=np.float32), dates[np.arange(40) % 4]
+    classifier = SoftmaxClassifier(random_state=0, max_iter=20, n_threads=1)
+    for model in (classifier.fit(X, fitted_on(y)), SoftmaxRegression().fit(X, fitted_on(y))):
+        assert model.classes_.dtype == dates.dtype
+        assert model.score(X, y) == model.score(X, list(y)) > 0.9
+        labels, _ = model.predict_topk(X, 1, classes=list(dates[:2]))
+        assert set(labels[:, 0].tolist()) <= set(dates[:2].tolist())
+
+
+def test_no_label_is_lost(sparse_rows):
+    """Neither rare ones nor those of rows without features, and large integers stay what they are."""
+    X, y = sparse_rows(50, 20, 50)
+    X = sp.csr_array(X.toarray() * (np.arange(50) % 7 > 0)[:, None])
+    labels = np.array([2**62 + k for k in range(50)])
+    for y_given in (labels[y], labels[y].tolist(), np.array([f"label {k}" for k in y])):
+        model = SoftmaxClassifier(random_state=0, max_iter=1, min_count=5).fit(X, y_given)
+        assert_array_equal(model.classes_, np.unique(y_given))
+        assert sorted(model.predict_topk(X[:1], 50)[0][0]) == sorted(set(np.asarray(y_given).tolist()))
+    huge = SoftmaxClassifier().fit(X[:3], [2**63, 2**63 + 1, -1])  # of which NumPy makes floats
+    assert huge.classes_.tolist() == [-1, 2**63, 2**63 + 1]
+    with pytest.raises(ValueError, match=r"y holds .* at position 0: float64 does not tell integers beyond 2\*\*53"):
+        SoftmaxClassifier().fit(X[:3], np.array([2.0**60, 1, 2]))
+
+
+def test_long_labels_are_not_cut(sparse_rows):
+    X, y = sparse_rows(40, 20, 4)
+    labels = np.array(["x" * 500 + str(k) for k in range(4)])
+    model = SoftmaxClassifier(random_state=0, max_iter=1).fit(X, labels[y])
+    assert set(model.predict(X)) <= set(labels)
+    model.partial_fit(X, labels[y])
+    model = SoftmaxClassifier(random_state=0).partial_fit(X[:5], ["a", "b", "a", "b", "a"], classes=["a", "b", *labels])
+    assert_array_equal(model.classes_, sorted(["a", "b", *labels]))
+    model.partial_fit(X, labels[y])
 
 
 BAD = [
@@ -224,72 +264,11 @@ def test_what_is_not_ignored(data):
         small(ignore_label=[1]).fit(X, codes)
 
 
-# -- weights of classes --
-
-
-def test_class_weight_is_a_factor_of_sample_weight(data):
-    X, codes = data
-    names = np.array([f"name {k}" for k in range(N_CLASSES)])
-    y, sample_weight = names[codes], 1.0 + np.arange(60) % 3
-    weights = {"name 1": 2.0, "name 4": 0.25}
-    by_row = np.array([weights.get(name, 1.0) for name in y])
-    params = {"optimizer": "sgd", "batch_size": 7}
-    models = [
-        small(class_weight=weights, **params).partial_fit(X, y, classes=names, sample_weight=sample_weight),
-        small(**params).partial_fit(X, y, classes=names, sample_weight=sample_weight * by_row),
-    ]
-    assert_allclose(models[0].intercept_, np.log(np.array([10, 20, 10, 10, 2.5, 10]) / 62.5), atol=0.3)
-    for model in models:  # but for where the bias started
-        model._model.bias.fill(0)
-        model._model.W.fill(0)
-        model._rng = np.random.default_rng(1)
-    models[0].partial_fit(X, y, sample_weight=sample_weight)
-    models[1].partial_fit(X, y, sample_weight=sample_weight * by_row)
-    assert_allclose(models[0].coef_, models[1].coef_, rtol=1e-5)
-    assert_allclose(models[0].loss_curve_[1:], models[1].loss_curve_[1:], rtol=1e-6)
-    assert abs(models[0].coef_ - small(**params).fit(X, y, sample_weight).coef_).max() > 0.01
-
-
-def test_balanced(data):
-    X, codes = data
-    y = np.where(codes < 4, 0, codes)
-    weight = 1.0 + np.arange(60) % 2
-    balanced = compute_class_weight("balanced", classes=np.array([0, 4, 5]), y=y, sample_weight=weight)
-    by_name = small(class_weight=dict(zip([0, 4, 5], balanced, strict=True))).fit(X, y, weight)
-    model = small(class_weight="balanced").fit(X, y, weight)
-    assert_allclose(model.coef_, by_name.coef_, rtol=1e-6)
-    assert np.ptp(small(class_weight="balanced").fit(0 * X, y).intercept_) < 0.05
-    assert np.ptp(small().fit(0 * X, y).intercept_) > 1
-    with pytest.raises(ValueError, match="class_weight 'balanced' is not supported for partial_fit"):
-        model.partial_fit(X, y)
-    indicator = sp.csr_array(sp.eye_array(6, format="csr")[y])[:, [0, 4, 5]]
-    soft = small(class_weight="balanced").fit(X, indicator, weight)
-    assert_array_equal(soft.coef_.shape, model.coef_.shape)
-    assert_allclose(soft.intercept_, model.intercept_, atol=0.2)
-
-
-BAD_WEIGHTS = [
-    ("equal", ValueError, "class_weight must be None, 'balanced' or a dict of labels and weights, got 'equal'"),
-    ([1, 2], ValueError, r"class_weight must be None, .* got \[1, 2\]"),
-    ({1: -1}, ValueError, "class_weight must be finite and not negative, got -1 for 1"),
-    ({1: np.inf}, ValueError, "class_weight must be finite and not negative, got inf for 1"),
-    ({1: "2"}, TypeError, "class_weight must hold real numbers, got '2' for 1"),
-    ({1: 2, 6: 1}, ValueError, "class_weight holds 6, which is not among the 6 classes"),
-    (dict.fromkeys(range(6), 0.0), ValueError, "sample_weight with class_weight must not be all zero"),
-]
-
-
-@pytest.mark.parametrize(("weights", "error", "message"), BAD_WEIGHTS, ids=[message for *_, message in BAD_WEIGHTS])
-def test_bad_class_weight(data, weights, error, message):
-    with pytest.raises(error, match=message):
-        small(class_weight=weights).fit(*data)
-
-
-def test_class_weight_of_classes_that_these_rows_lack(data):
-    X, codes = data
-    some = codes < 4
-    weights = dict.fromkeys(range(6), 2.0)
-    assert_array_equal(small(class_weight=weights).fit(X[some], codes[some]).classes_, np.arange(4))
+def test_what_is_ignored_is_no_class(data):
+    with pytest.raises(ValueError, match="labels must not hold ignore_label, 9"):
+        small(ignore_label=9).fit(*data).add_classes([9])
+    with pytest.raises(ValueError, match="classes must not hold ignore_label, 9"):
+        small(ignore_label=9).partial_fit(*data, classes=[*range(N_CLASSES), 9])
 
 
 # -- scores and files --

@@ -244,6 +244,15 @@ def test_too_few_iterations_warn(solver):
         SoftmaxRegression(tol=1e-8, max_iter=2, solver=solver).fit(X, y)
 
 
+@pytest.mark.parametrize("solver", ["lbfgs", "newton-cg"])
+def test_regression_that_cannot_step_warns(solver):
+    Z = np.random.default_rng(0).normal(size=(60, 3))
+    t = (Z[:, 0] > 0).astype(int)
+    Z[3, 2] = 1e30
+    with pytest.warns(ConvergenceWarning, match="or scale X"):
+        SoftmaxRegression(solver=solver).fit(Z, t)
+
+
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_memory_is_forecast(monkeypatch, solver):
     monkeypatch.setattr("fastsoftmax.runtime.memory.available", lambda: 10_000)

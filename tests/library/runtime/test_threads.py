@@ -1,4 +1,3 @@
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -6,13 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from fastsoftmax import SoftmaxClassifier, linear_cross_entropy, logsumexp, samplers
+from fastsoftmax import samplers
 from fastsoftmax.runtime import openmp, threads
-
-
-def problem():
-    rng = np.random.default_rng(0)
-    return rng.standard_normal((64, 16)), rng.standard_normal((3000, 16)), rng.integers(0, 3000, 64)
 
 
 def test_loading_openmp_leaves_the_environment_alone():
@@ -44,29 +38,6 @@ def test_the_default_is_what_openmp_is_told():
     environment = os.environ | {"OMP_NUM_THREADS": "5"}
     n_threads = subprocess.check_output([sys.executable, "-c", program], env=environment, text=True)
     assert n_threads == ("5\n" if openmp.ENABLED else "1\n")
-
-
-def in_child(queue):
-    X, W, target = problem()
-    loss = linear_cross_entropy(X, W, target, n_threads=4)
-    lse = logsumexp(np.zeros((8, 100_000)), axis=1, n_threads=4)
-    classifier = SoftmaxClassifier(max_iter=1, n_threads=4).fit(X, target % 5)
-    queue.put((loss, lse[0], classifier.predict(X).shape, threads.resolve(4)))
-
-
-def test_kernels_run_in_a_forked_process():
-    """The parent's threads do not survive the fork; a child that waits for them would never end."""
-    expected = linear_cross_entropy(*problem(), n_threads=3)
-    context = multiprocessing.get_context("fork")
-    queue = context.Queue()
-    child = context.Process(target=in_child, args=(queue,))
-    child.start()
-    try:
-        assert queue.get(timeout=60) == (expected, np.log(100_000), (64,), 1)
-        child.join(timeout=60)
-        assert child.exitcode == 0
-    finally:
-        child.kill()
 
 
 def numbers_of_threads():

@@ -72,6 +72,20 @@ def test_bad_first_calls(params, error, message):
     assert not hasattr(model, "classes_")
 
 
+def test_partial_fit_of_batches_without_all_classes(sparse_rows):
+    """A label not told of before is an error, one that a batch lacks is none; both leave the others' weights finite."""
+    X, y = sparse_rows(90, 20, 9)
+    order = np.argsort(y)  # each batch has three classes
+    for params in ({"direct": "dense"}, {"direct": "sparse"}, {"direct": None, "hidden_size": 8}):
+        model = SoftmaxClassifier(random_state=0, **params)
+        for batch in np.split(order, 3):
+            model.partial_fit(X[batch], y[batch], classes=np.arange(9)[::-1])
+        assert_array_equal(model.classes_, np.arange(9))
+        assert model.predict_proba(X).shape == (90, 9)
+        with pytest.raises(ValueError, match=r"y holds .*9.* at position 1, which is not among the 9 classes"):
+            model.partial_fit(X[:3], [0, 9, 1])
+
+
 # -- counts --
 
 

@@ -56,15 +56,6 @@ def test_as_one_training_where_the_rate_stays():
     assert parts.loss_curve_ == whole.loss_curve_
 
 
-def test_early_stopping_begins_anew():
-    X, y = toy()
-    params = COMMON | {"direct": "dense", "early_stopping": True, "warm_start": True, "max_iter": 3}
-    model = SoftmaxClassifier(**params).fit(X, y)
-    model.fit(X, y)
-    assert len(model.validation_curve_) == 6
-    assert model.validation_curve_[3] < model.validation_curve_[2]  # the same rows are held out, none was trained on
-
-
 def test_loaded_models_go_on(tmp_path):
     X, y = toy()
     SoftmaxClassifier(**COMMON, direct="dense", warm_start=True, max_iter=3).fit(X, y).save(tmp_path / "model")
@@ -114,6 +105,14 @@ def test_no_start_beside_a_model():
         model.fit(X, y, embedding_init=np.ones((50, 2)))
 
 
+@pytest.mark.parametrize(("name", "value"), [("hidden_size", 4), ("direct", "sparse")])
+def test_partial_fit_keeps_the_terms(name, value):
+    X, y = toy()
+    model = SoftmaxClassifier(**COMMON, direct=None, hidden_size=8, max_iter=1).fit(X, y).set_params(**{name: value})
+    with pytest.raises(ValueError, match=f"{name} must stay as it was in the first training"):
+        model.partial_fit(X, y)
+
+
 # -- pretrained embeddings --
 
 
@@ -160,48 +159,8 @@ def test_of_the_first_features_alone():
 # -- rows to judge by --
 
 
-@pytest.mark.parametrize("terms", TERMS.values(), ids=TERMS)
-def test_given_rows_are_judged_by(terms):
+def test_warm_start_goes_on_with_the_width_of_a_given_embedding():
     X, y = toy()
-    X_val, y_val = toy(100, seed=1)
-    weight = np.linspace(0, 2, 100)
-    model = SoftmaxClassifier(**COMMON, **terms, early_stopping=True, max_iter=3)
-    model.fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=weight)
-    losses = -model.target_log_proba(X_val, y_val)
-    assert_allclose(np.average(losses, weights=weight), min(model.validation_curve_), rtol=1e-5)
-    all_rows = SoftmaxClassifier(**COMMON, **terms, max_iter=3).fit(X, y)
-    assert model.loss_curve_[0] == all_rows.loss_curve_[0]  # none of X is held out
-
-
-def test_they_calibrate_too():
-    X, y = toy()
-    X_val, y_val = toy(100, seed=1)
-    params = COMMON | {"calibration_fraction": 0.1, "direct": "sparse", "early_stopping": True}
-    model = SoftmaxClassifier(**params).fit(X, y, X_val=X_val, y_val=y_val)
-    assert model.calibration_
-
-
-@pytest.mark.parametrize(
-    ("change", "params", "message"),
-    [
-        ({"y_val": None}, {}, "must be given both"),
-        ({"X_val": None}, {}, "must be given both"),
-        ({"X_val": None, "y_val": None, "sample_weight_val": np.ones(100)}, {}, "must be given both"),
-        ({}, {"early_stopping": False}, "need early_stopping=True"),
-        (
-            {"y_val": np.full(100, 77)},
-            {},
-            r"y_val holds 77 at position 0, which is not among the 20 classes",
-        ),
-        ({"y_val": np.zeros(99, int)}, {}, "y_val has 99 labels, but X has 100 rows"),
-        ({"X_val": np.zeros((100, 3))}, {}, "X_val has 3 features, but 50 are expected"),
-        ({"X_val": np.zeros((0, 50)), "y_val": np.zeros(0, int)}, {}, r"0 sample\(s\)"),
-        ({"sample_weight_val": np.zeros(100)}, {}, "sample_weight_val must not be all zero"),
-    ],
-)
-def test_errors_of_given_rows(change, params, message):
-    X_val, y_val = toy(100, seed=1)
-    with pytest.raises(ValueError, match=message):
-        SoftmaxClassifier(**COMMON | {"early_stopping": True} | params).fit(
-            *toy(), **{"X_val": X_val, "y_val": y_val} | change
-        )
+    E = np.random.default_rng(0).normal(size=(50, 6))
+    model = SoftmaxClassifier(**COMMON, direct=None, warm_start=True, max_iter=1).fit(X, y, embedding_init=E)
+    assert model.fit(X, y).embedding_.shape == (50, 6)
