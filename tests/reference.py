@@ -1,4 +1,8 @@
-"""Slow, obvious float64 NumPy twins of the kernels: the oracle of the tests."""
+"""The truth that the tests compare with: slow, obvious float64 NumPy twins of the kernels.
+
+A twin takes what its kernel takes and forms every array whole. It is written to be checked by reading, in the words of the
+formulas, so it has neither tiles nor threads nor special cases for speed. Sums whose digits matter are in long double.
+"""
 
 import numpy as np
 from scipy import sparse
@@ -245,7 +249,7 @@ def model_step(arrays, X, target, rule, *, weight=1.0, threshold=0.0, row_keys=N
 
     Parameters
     ----------
-    arrays : by name, as `_model.Model.arrays` gives them
+    arrays : by name, as `model.Model.arrays` gives them
     threshold, row_keys : as for `round_small`
     draws : as for `sampled_losses`; none: full softmax
     """
