@@ -30,7 +30,7 @@ def axes_of(ndim):
 
 
 def assert_close(actual, expected, dtype, scale=1.0):
-    """A few roundings of numbers up to `scale`."""
+    """Compare to a few roundings of numbers up to `scale`."""
     tolerance = 8 * np.finfo(dtype).eps * scale
     assert np.asarray(actual).dtype == dtype
     assert_allclose(actual, expected, rtol=tolerance, atol=tolerance, strict=False)
@@ -100,7 +100,7 @@ SPECIAL = [-np.inf, np.inf, np.nan, 0.0, 1.0, -1000.0, 1000.0]
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_zeros", [0, 1, 40])
 def test_infinities_and_nan_as_scipy(isa, dtype, n_zeros):
-    """Every triple of special values, alone and in long rows; as rows and as columns."""
+    """Every triple of special values is tried alone and in long rows, as rows and as columns."""
     triples = np.array(list(itertools.product(SPECIAL, repeat=3)))
     x = np.concatenate([triples, np.repeat(triples[:, :1], n_zeros, axis=1)], axis=1).astype(dtype)
     pairs = [(logsumexp, scipy.special.logsumexp), (softmax, scipy.special.softmax)]
@@ -276,7 +276,7 @@ def test_in_place_of_long_rows():
 @pytest.mark.parametrize("function", [softmax, log_softmax])
 @pytest.mark.parametrize("start", [0, 1, 7, 13])
 def test_large_output_at_any_address(isa, function, start, dtype):
-    """It is written past the caches, in aligned vectors."""
+    """Large output is written past the caches, in aligned vectors."""
     x = random((3, (1 << 24) // 3 // np.dtype(dtype).itemsize + 11), dtype)
     memory = np.full(x.size + 32, 7, dtype)
     out = memory[start : start + x.size].reshape(x.shape)
@@ -328,7 +328,7 @@ def test_weights_that_do_not_fit():
 @pytest.mark.slow
 @pytest.mark.skipif((memory.available() or np.inf) < 14 * 2**30, reason="needs 10 GiB of memory")
 def test_more_than_two_to_the_31_elements():
-    """One array of 2**31 + 2**17 logits, its last row apart from the others; 8 GiB."""
+    """One array of 8 GiB has 2**31 + 2**17 logits, and its last row differs from the others."""
     n, k = 2**14 + 1, 2**17
     x = np.zeros((n, k), np.float32)
     x[-1] = 1

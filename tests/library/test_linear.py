@@ -124,7 +124,7 @@ def test_more_features_than_a_cache_holds(isa, sparse_X):
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("shape", [(70, 123, 9), (70, 5003, 9)], ids=str)
 def test_little_working_memory(isa, problem, shape, options):
-    """Chunks of 64 rows; no tile kept, or a part of them, or all: the same values."""
+    """With chunks of 64 rows, and no tile kept, some of them, or all, the values are the same."""
     X, W, bias, target = problem(*shape)
     options = options_for(options, shape[1])
     expected_loss, expected = reference.linear_cross_entropy(X, W, target, bias, **options)
@@ -179,7 +179,7 @@ def test_gradients_are_the_derivatives_of_the_loss(problem, numerical_gradient, 
 
 
 def test_the_loss_keeps_its_digits_where_the_target_is_certain(isa):
-    """1 - p below the float32 spacing at 1: neither the loss nor its gradient may vanish."""
+    """1 - p is below the float32 spacing at 1, but neither the loss nor its gradient may vanish."""
     W, target = np.array([[40.0], [0.0], [0.0]], np.float32), np.array([0])
     loss, (_, dW, _) = linear_cross_entropy(np.ones((1, 1), np.float32), W, target, return_grad=True)
     assert_allclose(loss, 2 * np.exp(-40.0), rtol=1e-6)
@@ -226,7 +226,7 @@ def test_one_class():
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_classes", [7, 123, 5003])
 def test_topk_of_ties_takes_the_smaller_ids(isa, n_classes, dtype):
-    """Few different logits, so that nearly all are ties, within tiles and across them."""
+    """There are few different logits, so nearly all are ties, within tiles and across them."""
     rng = np.random.default_rng(0)
     W = rng.integers(0, 3, (n_classes, 1)).astype(dtype)
     X = np.array([[1.0], [-1.0], [0.0]], dtype)
@@ -257,7 +257,7 @@ def test_topk_refuses_nan_logits(isa, n_classes, value):
 @pytest.mark.slow
 @pytest.mark.skipif((memory.available() or np.inf) < 14 * 2**30, reason="needs 10 GiB of memory")
 def test_more_than_two_to_the_31_weights():
-    """W of 2**31 + 2**12 weights, 8 GiB: the classes beyond, and pairs of row and class beyond."""
+    """W has 2**31 + 2**12 weights (8 GiB): classes beyond 2**31 weights are right, and pairs of row and class beyond too."""
     k, d = 2**19 + 1, 2**12
     W = np.zeros((k, d), np.float32)
     W[-1, -1] = 20

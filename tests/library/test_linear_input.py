@@ -81,7 +81,7 @@ def test_gradient_of_W_in_the_memory_order_of_W(arrays):
 @pytest.mark.parametrize("index_dtype", [np.int32, np.int64])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_csr_as_it_comes(arrays, sparse_X, dtype, index_dtype):
-    """Unsorted, duplicate and zero entries, empty rows; nothing of it is tidied up in place."""
+    """Unsorted, duplicate and zero entries and empty rows are taken, and nothing is tidied up in place."""
     X = sparse_X(N_ROWS, N_FEATURES, dtype, index_dtype=index_dtype)
     before = [a.copy() for a in (X.data, X.indices, X.indptr)]
     for a in (X.data, X.indices, X.indptr):

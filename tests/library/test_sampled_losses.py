@@ -13,7 +13,7 @@ from fastsoftmax.samplers import Unigram
 
 
 def softplus_and_sigmoid(t):
-    """Of the kernel, in t's dtype: the loss of one negative in many rows, and its gradient."""
+    """The kernel's two functions, in t's dtype: the loss of one negative in many rows, and its gradient."""
     hidden, V = t[:, None].copy(), np.ones((1, 1), t.dtype)
     forward = tiles.Forward(tiles.Terms(len(t), 1, hidden=hidden, V=V), weight=np.ones(1), memory=1 << 24)
     dhidden = np.empty_like(hidden)
@@ -47,7 +47,7 @@ def test_softplus_and_sigmoid_of_anything(isa, dtype):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("n_rows", "n_candidates"), [(37, 1203), (1, 50), (5, 700), (130, 333), (3, 1)])
 def test_the_two_passes(isa, sparse_X, dtype, kind, n_rows, n_candidates):
-    """Kept tiles and tiles computed again, one thread and several: the same bits, and right."""
+    """Kept tiles and tiles computed again, one thread and several, give the same bits, and these are right."""
     rng = np.random.default_rng(0)
     n_classes = n_candidates + 20
     hidden, V = rng.standard_normal((n_rows, 9)).astype(dtype), rng.standard_normal((n_classes, 9)).astype(dtype)

@@ -1,4 +1,4 @@
-"""Weights of classes: factors of the rows' weights, given by label or balanced."""
+"""Class weights multiply the weights of rows: they are given by label, or balanced."""
 
 import numpy as np
 import pytest

@@ -354,7 +354,7 @@ except KeyboardInterrupt:
 
 
 def test_ctrl_c_reaches_a_running_step():
-    """33,000 classes x 4,096 rows x 256 features: a step takes seconds, the signal is seen within it."""
+    """33,000 classes x 4,096 rows x 256 features: a step takes seconds, and the signal is seen within it."""
     process = subprocess.Popen([sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline().startswith("loss=")
     time.sleep(0.5)

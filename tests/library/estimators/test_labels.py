@@ -1,4 +1,4 @@
-"""Labels of every kind: told apart, predicted as they were given, ignored, weighed, kept in files. None is lost silently."""
+"""Labels of every kind are told apart, predicted as they were given, ignored, and kept in files. None is lost silently."""
 
 import datetime
 from fractions import Fraction
@@ -110,7 +110,7 @@ def test_dates_in_lists_are_those_in_arrays(dates, fitted_on):
 
 
 def test_no_label_is_lost(sparse_rows):
-    """Neither rare ones nor those of rows without features, and large integers stay what they are."""
+    """Rare labels and those of rows without features are kept, and large integers stay what they are."""
     X, y = sparse_rows(50, 20, 50)
     X = sp.csr_array(X.toarray() * (np.arange(50) % 7 > 0)[:, None])
     labels = np.array([2**62 + k for k in range(50)])

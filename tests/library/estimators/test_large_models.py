@@ -1,4 +1,4 @@
-"""Weights and rows in memory-mapped files: the same results, and no memory for them."""
+"""Weights and rows in memory-mapped files give the same results and take no memory."""
 
 import copy
 import pickle
@@ -162,7 +162,7 @@ except MemoryError:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits memory")
 def test_rows_in_files_larger_than_memory(tmp_path):
-    """Training with rows held out, partial_fit and predictions: 240 MB of CSR and 240 MB dense in 100 MiB."""
+    """Training with rows held out, partial_fit and predictions take 240 MB of CSR rows and 240 MB of dense rows in 100 MiB."""
     rng, n_rows, per_row = np.random.default_rng(0), 60_000, 500
     np.save(tmp_path / "data.npy", rng.random(n_rows * per_row, dtype=np.float32))
     np.save(tmp_path / "indices.npy", rng.integers(0, 1000, n_rows * per_row, dtype=np.int32))
@@ -198,7 +198,7 @@ except MemoryError:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits memory")
 def test_weights_larger_than_memory(tmp_path):
-    """280 MB of weights trained, calibrated, saved, mapped and used for predictions in 120 MiB."""
+    """280 MB of weights are trained, calibrated, saved, mapped and used for predictions in 120 MiB."""
     done = run(WEIGHTS, tmp_path)
     assert done.returncode == 0, done.stderr
     assert "it does not fit" in done.stdout

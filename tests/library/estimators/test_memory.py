@@ -1,4 +1,4 @@
-"""What SoftmaxClassifier and the linear functions do not allocate: arrays of rows x classes, and copies in float64."""
+"""SoftmaxClassifier and the linear functions allocate neither arrays of rows x classes nor copies in float64."""
 
 import tracemalloc
 
@@ -28,7 +28,7 @@ def test_no_array_of_samples_times_classes(sparse_rows):
 
 
 def test_float32_stays_float32(sparse_rows):
-    """Neither weights nor a copy of X in float64."""
+    """There are neither weights nor a copy of X in float64."""
     X, y = sparse_rows(4000, 2000, 10)
     X = X.toarray()
     model = SoftmaxClassifier(direct="dense", max_iter=1, random_state=0, working_memory=1 << 20, n_threads=1)

@@ -1,4 +1,4 @@
-"""What predictions are at their limits: very negative scores, ties, every k."""
+"""Predictions at their limits: very negative scores, ties, every k."""
 
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
@@ -20,7 +20,7 @@ def test_probabilities_at_very_negative_scores(sparse_rows):
 
 
 def test_topk_has_k_columns(sparse_rows):
-    """Distinct classes, the first of any k the first of a larger one."""
+    """Their classes are distinct, and those of a smaller k are the first ones of a larger k."""
     X, y = sparse_rows(30, 20, 11)
     X.data[:] = 1  # so that there are ties
     for params in ({"direct": "dense"}, {"direct": "sparse"}, {"direct": None, "hidden_size": 4}):

@@ -83,7 +83,7 @@ def test_reference_against_differences():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_chunks_add_up(kind, monkeypatch):
-    """The same with one chunk of rows as with many, of which some are computed at once."""
+    """One chunk of rows gives the same as many, of which some are computed at once."""
     X, y = problem(1000)
     X, weight = KINDS[kind](X), np.full(1000, 1e-3)
     theta = np.random.default_rng(0).standard_normal((8, 5))
@@ -148,7 +148,7 @@ def test_two_classes_are_logistic_regression(solver, C):
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_penalty(solver, kind):
-    """The gradient is zero, and of all solutions it is the one that sums to zero over the classes."""
+    """The gradient is zero, and of all solutions this is the one that sums to zero over the classes."""
     X, y = problem(2000)
     model = exact(C=np.inf, solver=solver).fit(KINDS[kind](X), y)
     _, (_, dW, dbias) = linear_cross_entropy(X, model.coef_, y, model.intercept_, return_grad=True)
@@ -214,7 +214,7 @@ def test_same_bits_for_any_n_threads(solver, kind, dtype):
 
 
 def test_float32_steps_reach_the_float64_optimum(monkeypatch):
-    """As for many parameters: only the steps are computed in float32."""
+    """Only the steps are computed in float32, as where there are many parameters."""
     X, y = problem(400, 30, 8)
     X = sp.csr_array(X)
     before = exact().fit(X, y)

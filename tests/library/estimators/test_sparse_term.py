@@ -101,7 +101,7 @@ def test_only_pairs_seen_together_have_weights(data):
 
 @pytest.mark.parametrize("rule", [optimizers.SGD(0.3), optimizers.Adagrad(0.5)], ids=["sgd", "adagrad"])
 def test_step_descends_the_sum_of_the_losses(rule, data):
-    """Against the gradient of linear_cross_entropy and the rule written out."""
+    """The step is compared with the gradient of linear_cross_entropy and the rule written out."""
     X, y = data[0][:40].astype(np.float64), data[1][:40].astype(np.int64)
     rng = np.random.default_rng(1)
     W = sp.csc_array(fs.support(X, y, n_classes=N_CLASSES), dtype=np.float64)
@@ -184,7 +184,7 @@ def test_partial_fit_takes_new_pairs_in(data):
 
 
 def test_partial_fit_with_other_parameters(data):
-    """What would leave the arrays of the first call does not get to the kernels; a new optimiser's state is damped."""
+    """Parameters that do not fit the arrays of the first call do not reach the kernels; a new optimiser's state is damped."""
     model = hybrid(n_hidden_features=5).fit(*data)
     for params in ({"n_hidden_features": None}, {"n_hidden_features": 6}, {"n_hidden_features": None, "joint": True}):
         with pytest.raises(ValueError, match="n_hidden_features must stay as it was"):
@@ -248,7 +248,7 @@ def test_saved_and_loaded(make, data, tmp_path):
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adagrad"])
 def test_rows_of_another_length_learn_as_fast(optimizer, data):
-    """The learning rate is chosen by the rows' length: logits do not depend on the unit of X."""
+    """The learning rate is chosen by the rows' length, so logits do not depend on the unit of X."""
     X, y = data
     models = [small(optimizer=optimizer, calibration_fraction=0, dtype="float64").fit(c * X, y) for c in (1.0, 8.0)]
     assert_allclose(models[0].predict_log_proba(X[:50]), models[1].predict_log_proba(8 * X[:50]), rtol=1e-6, atol=1e-9)

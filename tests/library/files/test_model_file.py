@@ -69,7 +69,7 @@ def test_sampled_model_goes_on_with_its_counts(path):
 
 
 def test_extra_and_numpy_parameters(path):
-    """Parameter searches set NumPy's numbers."""
+    """NumPy's numbers are kept, since parameter searches set them."""
     classifier, *_ = trained(hidden_size=np.int64(4), learning_rate=np.float32(0.25))
     model_file.save(classifier, path, extra={"n-grams": [1, 2]})
     other, extra = model_file.load_with_extra(path)
@@ -88,7 +88,7 @@ def test_nothing_in_the_file_is_executable(path):
 
 
 def refuses(path):
-    """Whether loading fails as it should: with an error that names the path. Otherwise the model works."""
+    """Return whether loading fails with an error that names the path; otherwise the model has to work."""
     try:
         classifier = load(path)
     except (ValueError, OSError) as error:
@@ -107,7 +107,7 @@ def test_cut_short_at_any_length(path):
 
 
 def test_flipped_bits_of_the_header(path):
-    """An error, or a model whose parameters differ; never a crash."""
+    """The result is an error or a model whose parameters differ, never a crash."""
     trained(direct="dense", hidden_size=2)[0].save(path)
     content = bytearray(path.read_bytes())
     n_header = 8 + int.from_bytes(content[:8], "little")

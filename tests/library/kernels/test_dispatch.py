@@ -30,7 +30,7 @@ def mpmath_exp(x):
 
 
 def errors(x, exact, exact_low=0):
-    """Those of exp(x) in units of the last place of x's dtype; the truth is exact + exact_low in float64."""
+    """Errors of exp(x) in units of the last place of x's dtype; the truth is exact + exact_low in float64."""
     return np.abs((vector_exp(x).astype(np.float64) - exact) - exact_low) / np.spacing(exact.astype(x.dtype))
 
 
@@ -40,7 +40,7 @@ def dtype(request):
 
 
 def smallest_result(dtype):
-    """exp is 0 where it would be smaller: there are no subnormal results."""
+    """The smallest result but 0: exp has no subnormal results."""
     return np.sqrt(2) * np.finfo(dtype).tiny.astype(np.float64)
 
 

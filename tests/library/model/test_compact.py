@@ -44,7 +44,7 @@ def made(terms, n_classes=77, hidden_size=21, dtype=np.float32, feature_major=Tr
 
 
 def twin_logits(model, X, storage):
-    """In float64."""
+    """The logits of the twin, in float64."""
     X = np.asarray(X.toarray() if sp.issparse(X) else X, np.float64)
     z = np.tile(model.bias.astype(np.float64), (len(X), 1))
     if model.pattern is not None:
@@ -70,7 +70,7 @@ def runner(model, X, n_threads=2):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("terms", [*TERMS, "dense, class-major"])
 def test_against_the_twin(isa, sparse_X, terms, dtype, storage):
-    """All predictions, of batches that are dot products and of those that are not, and of dense X."""
+    """All predictions agree, for batches that are dot products, for those that are not, and for dense X."""
     model = made(terms, dtype=dtype, feature_major="class" not in terms)
     compact = CompactModel.of(model, storage)
     tolerance = 1e-4 if dtype == np.float32 else 1e-11
@@ -91,7 +91,7 @@ def test_against_the_twin(isa, sparse_X, terms, dtype, storage):
 
 @pytest.mark.parametrize("storage", STORAGES)
 def test_more_classes_than_a_direct_map_has(isa, sparse_X, storage):
-    """Touched classes in a hash; with biases beside the weights, and without."""
+    """A hash holds the touched classes, with biases beside the weights and without."""
     model = made("sparse", n_classes=40_000)
     compact = CompactModel.of(model, storage)
     for n_rows in (2, 200):

@@ -1,4 +1,4 @@
-"""Direct weights that are pruned: a dense direct term becomes a sparse one."""
+"""Pruning of direct weights: a dense term becomes a sparse term."""
 
 import numpy as np
 import pytest

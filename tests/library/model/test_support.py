@@ -17,7 +17,7 @@ def counted(X, y, n_classes):
 
 @pytest.mark.parametrize("kind", [sp.csr_array, sp.csc_array, sp.coo_array, lambda X: X.toarray()])
 def test_counts(sparse_X, kind):
-    """Double entries count once, zeros do not; X stays as it is."""
+    """Double entries count once, zeros do not count, and X stays as it is."""
     X, y = sparse_X(40, 12), np.random.default_rng(1).integers(0, 7, 40)
     before = X.copy()
     counts, expected = support(kind(X), y), counted(X, y, y.max() + 1)

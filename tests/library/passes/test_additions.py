@@ -20,7 +20,7 @@ KINDS = ("hidden", "sparse", "both", "bias")  # the terms beside the additions
 
 
 def make_additions(rng, n_rows, n_candidates, target, dtype, *, most=40, masked=0.0):
-    """Unsorted lists with gaps: one row with none, one with all, the last class and some targets among them."""
+    """Unsorted lists with gaps; one row has none, one has all, and the last class and some targets are among them."""
     lists = [rng.permutation(n_candidates)[: rng.integers(0, min(most, n_candidates) + 1)] for _ in range(n_rows)]
     lists[-1] = rng.permutation(n_candidates)
     lists[0] = np.union1d(lists[0], [n_candidates - 1, max(0, target[0])])[::-1]
@@ -71,7 +71,7 @@ def make(n_rows, n_classes, dtype, *, kind="hidden", n_hidden=9, n_candidates=No
 
 
 def run(problem, *, memory=1 << 28, n_threads=2, rule=None, threshold=0.0, smoothing=None, offset=None):
-    """Forward and backward, with everything they give by name."""
+    """Run forward and backward, and return everything they give by name."""
     terms, target = problem.terms, problem.target
     forward = tiles.Forward(terms, target, offset=offset, memory=memory, n_threads=n_threads)
     scale = np.where(target >= 0, np.linspace(0.5, 2, len(target)), 0.0)
@@ -102,7 +102,7 @@ def entries_of(problem, dense):
 
 
 def truth(problem, offset=None):
-    """The same by name, dense in float64."""
+    """Return the same by name, computed densely in float64."""
     terms, target, rows = problem.terms, problem.target, np.arange(len(problem.target))
     z = problem.logits.copy()
     if offset is not None:
@@ -145,7 +145,7 @@ def test_forward_and_backward(isa, dtype, n_rows, n_classes, kind, memory):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_candidates_with_offset(isa, dtype):
-    """As sampled softmax does: additions by number of the candidate, an offset for all but the target."""
+    """As in sampled softmax, additions go by the candidate's number, and all but the target have an offset."""
     problem = make(33, 5000, dtype, n_candidates=400, masked=0.3)
     offset = problem.rng.standard_normal(400)
     ours = run(problem, offset=offset)
@@ -169,7 +169,7 @@ def test_masks(isa, dtype, memory):
 @pytest.mark.parametrize("shift", [-200.0, 0.0, 200.0])  # with -200, exp(-lse) overflows
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_all_but_the_target_masked(isa, dtype, shift, memory, threshold):
-    """Of row 0; and of row 2 all of the first three quarters, so that tiles have nothing but masked logits."""
+    """This holds for row 0; row 2 has the first three quarters masked, so some tiles have nothing but masked logits."""
     problem = make(6, 2000, dtype, seed=1)
     problem.target[:] = 1700
     problem.target[4] = -1

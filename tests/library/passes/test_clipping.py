@@ -35,7 +35,7 @@ def make_X(n_rows=8, scale=20.0):
 
 
 def gradient_norms(model, step):
-    """Norms of the changes of the output weights and of the embedding, of SGD with a learning rate of 1."""
+    """Norms of the changes that SGD with a learning rate of 1 makes to the output weights and to the embedding."""
     before = model.copy()
     step()
     changes = {name: np.sum((a - before.parameters()[name]) ** 2) for name, a in model.parameters().items()}
@@ -64,7 +64,7 @@ def test_no_row_has_a_longer_gradient(loss_name, clip_norm):
 
 @pytest.mark.parametrize("target_bias", [0.0, 100.0])  # a target that is unlikely, and one that is certain
 def test_with_a_running_normaliser_too(target_bias):
-    """Its gradient is not that of a softmax: it may be much longer where the running estimate is far too low."""
+    """The gradient is then not that of a softmax: it may be much longer where the running estimate is far too low."""
     X, target, rule = make_X(), np.array([0]), SGD(1.0, clip_norm=0.5)
     normaliser = RunningNormaliser(X.shape[0], 0.01)
     normaliser.log_z[:] = -50.0

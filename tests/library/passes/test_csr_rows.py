@@ -1,4 +1,4 @@
-"""The sparse term of the logits: batches of CSR rows, strips of classes, every layout of the weights."""
+"""CSR rows against dense weights: batches of rows, strips of classes, every layout of the weights."""
 
 import numpy as np
 import pytest
@@ -61,7 +61,7 @@ def test_a_batch_is_its_rows(dtype, index_dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_classes", [1, 2, 15, 16, 17, 31, 33, 65, 4111])
 def test_any_number_of_classes(isa, n_classes, dtype, order):
-    """Strips full and cut, down to one class."""
+    """Strips are full and cut, down to one class."""
     X, target = uneven_X(40, 60, dtype), np.random.default_rng(2).integers(0, n_classes, 40)
     W, bias = weights(n_classes, 60, dtype, order)
     loss, (_, dW, dbias) = linear_cross_entropy(X, W, target, bias, return_grad=True)
@@ -75,7 +75,7 @@ def test_any_number_of_classes(isa, n_classes, dtype, order):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_many_rows(isa, dtype):
-    """Tiles of one strip, and two chunks of rows."""
+    """There are tiles of one strip, and two chunks of rows."""
     X, target = uneven_X(8200, 300, dtype), np.random.default_rng(2).integers(0, 70, 8200)
     W, bias = weights(70, 300, dtype)
     results = [linear_cross_entropy(X, W, target, bias, return_grad=True, n_threads=n) for n in (1, 2, 3)]
@@ -106,7 +106,7 @@ def test_chosen_classes(isa, dtype, order):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_classes", [1, 33, 507])
 def test_a_step(isa, n_classes, dtype, order, rule):
-    """On scratch full of NaN: what lies beyond the last class of a strip is read, and must not matter."""
+    """The scratch is full of NaN: what lies beyond the last class of a strip is read, and must not matter."""
     X, target = uneven_X(40, 60, dtype), np.random.default_rng(2).integers(0, n_classes, 40)
     W, bias = weights(n_classes, 60, dtype, order)
     model = Model(W=W, bias=bias)

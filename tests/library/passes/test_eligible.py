@@ -16,7 +16,7 @@ settings.register_profile("kernels", deadline=None)
 
 @st.composite
 def problems(draw):
-    """(X, W, bias, k, options, mask): numbers are small integers, so that logits are exact and ties are many."""
+    """(X, W, bias, k, options, mask): numbers are small integers, so logits are exact and there are many ties."""
     n_rows = draw(st.sampled_from([0, 1, 2, 7, 8, 9, 17, 33]))
     n_classes = draw(st.sampled_from([1, 2, 5, 31, 97, 300, 1300]))
     rng = np.random.default_rng(draw(st.integers(0, 1 << 16)))
@@ -99,7 +99,7 @@ def test_classifier(terms, make_X):
 
 
 def test_page_by_page():
-    """Earlier results as exclusions give the next ones, padding and all."""
+    """If earlier results are excluded, padding and all, the next ones follow."""
     classifier, X = trained({"direct": "dense"})
     everything, _ = classifier.predict_topk(X, N_CLASSES)
     seen = np.empty((200, 0), int)

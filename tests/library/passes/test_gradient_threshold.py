@@ -15,7 +15,7 @@ DTYPES = (np.float32, np.float64)
 
 
 def problem(n_rows, n_classes, n_features, dtype, *, order="C", seed=0, spread=3.0):
-    """X, W, target, bias with peaked softmax."""
+    """X, W, target and bias with a peaked softmax."""
     rng = np.random.default_rng(seed)
     X = np.eye(n_rows, dtype=dtype) if n_features is None else rng.standard_normal((n_rows, n_features)).astype(dtype)
     W = np.asarray(rng.standard_normal((n_classes, X.shape[1])), dtype, order=order)
@@ -78,7 +78,7 @@ def test_each_element_within_the_bound(isa, dtype):
 
 
 def test_without_bias(isa):
-    """Means over seeds, in standard errors: their variance is t p (1 - p / t) / n at most."""
+    """Means over seeds are compared in standard errors; their variance is t p (1 - p / t) / n at most."""
     threshold, n_seeds = 0.01, 400
     X, W, target, _ = problem(40, 300, None, np.float64)
     options = {"reduction": "sum", "return_grad": True}

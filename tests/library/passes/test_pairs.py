@@ -1,4 +1,4 @@
-"""A sparse W: the same values as with W.toarray(), whatever the support and the bias."""
+"""A sparse W gives the same values as W.toarray(), whatever its pairs and the bias."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def at_pattern(dW, W):
 
 
 def assert_close(ours, truth, rtol):
-    """To `rtol` of a value or of the largest of all."""
+    """Compare to `rtol` of each value or of the largest of all."""
     assert_allclose(ours, truth, rtol=rtol, atol=rtol * np.abs(truth).max(initial=1e-300))
 
 
@@ -83,7 +83,7 @@ def test_topk(isa, beside, problem, shape, dtype):
 
 
 def test_topk_of_ties_takes_the_smaller_ids(isa):
-    """Few different logits, of touched and untouched classes."""
+    """There are few different logits, of touched and untouched classes."""
     rng = np.random.default_rng(0)
     W = sp.csc_array(rng.integers(-1, 2, (500, 4)).astype(float))
     X, bias = sp.csr_array(rng.integers(0, 2, (20, 4)).astype(float)), rng.integers(0, 3, 500).astype(float)
@@ -114,7 +114,7 @@ def test_bitwise_the_same_for_any_n_threads(isa, beside, problem, shape, dtype):
 
 
 def test_little_working_memory(problem):
-    """Chunks of one row and of some."""
+    """There are chunks of one row and of several."""
     X, W, bias, target = problem(70, 123, 9, 0.3)
     expected_loss, (_, expected_dW, expected_dbias) = reference.linear_cross_entropy(X, W, target, bias)
     for memory in (0, 2000, 1 << 20):
@@ -185,7 +185,7 @@ def test_the_loss_keeps_its_digits_where_the_target_is_certain(isa):
 
 
 def test_minus_infinity(isa):
-    """Classes without mass, touched or not; all without it."""
+    """Some classes have no mass, touched or not; then all have none."""
     bias = np.array([-np.inf, 0.0, -np.inf, 1.0])
     W, X, target = sp.csc_array(np.array([[1.0], [1.0], [0.0], [0.0]])), np.ones((2, 1)), np.array([1, 3])
     W.eliminate_zeros()
@@ -240,7 +240,7 @@ def test_gradients_are_the_derivatives_of_the_loss(problem, numerical_gradient, 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(30, 123, 13, 0.1), (300, 5003, 20, 0.9)], ids=str)
 def test_a_step(isa, problem, shape, dtype, rule):
-    """Features with several pieces of classes and many rows, on scratch full of NaN."""
+    """Features have several pieces of classes and many rows, and the scratch is full of NaN."""
     X, W, bias, target = problem(*shape, dtype)
     n_rows, n_features = X.shape
     _, (_, dW, dbias) = reference.linear_cross_entropy(X, W, target, bias)
@@ -280,7 +280,7 @@ def test_a_step(isa, problem, shape, dtype, rule):
 
 
 def test_something_added_to_the_touched_logits(problem):
-    """Between the two halves of the first pass, as a low-rank term will be; here a constant for all classes."""
+    """Something is added between the two halves of the first pass: here a constant for all classes."""
     X, W, bias, target = problem(30, 123, 13, 0.1)
     batch = batch_kernel.RowReader(13).take(X.indptr, X.indices, X.data, np.arange(30))
     weights = pairs.SparseWeights(123, W.indptr, W.indices.astype(np.int32), W.data)

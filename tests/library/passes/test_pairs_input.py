@@ -34,7 +34,7 @@ def test_kinds_of_X(problem, make):
 
 
 def test_unsorted_and_double_elements(problem):
-    """They are added up on a copy."""
+    """Double elements are added up on a copy."""
     X, _, bias, target = problem(30, 5, 2, 0.1)
     W = sp.csc_array((np.arange(1.0, 6.0), np.array([3, 1, 3, 4, 0]), np.array([0, 3, 5])), shape=(5, 2))
     before = [a.copy() for a in (W.data, W.indices, W.indptr)]

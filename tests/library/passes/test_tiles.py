@@ -1,4 +1,4 @@
-"""The dense term of the logits: panels of rows, cut panels, every layout of the weights, and the memory that passes take."""
+"""Logits of dense rows in tiles: panels, full and cut, every layout of the weights, and the memory that passes take."""
 
 import threading
 import tracemalloc
@@ -52,14 +52,14 @@ def check(X, W, target, bias, tolerance):
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("n_rows", [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 65])
 def test_any_number_of_rows(isa, n_rows, dtype):
-    """Panels of half and of full width, full and cut."""
+    """Panels have half and full width, and are full and cut."""
     check(*problem(n_rows, 29, 6, dtype), TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("d", [1, 2, 3, 5, 6, 7, 11, 12, 13, 16, 17, 32, 33])
 def test_any_number_of_features(isa, d, dtype):
-    """Blocks of rows of the product, full and cut; gradients straight into dW where d fills the panels."""
+    """Blocks of rows of the product are full and cut; gradients go straight into dW where d fills the panels."""
     check(*problem(19, 29, d, dtype), TOLERANCE[dtype])
 
 
@@ -81,7 +81,7 @@ def test_parts_of_several_tiles(isa, dtype, n_parts, monkeypatch):
 
 
 def test_what_is_kept_changes_no_bit(isa, monkeypatch):
-    """Some tiles kept at one thread, fewer at three, whose scratch leaves less memory; parts of several tiles."""
+    """Some tiles are kept with one thread, and fewer with three, whose scratch leaves less memory."""
     monkeypatch.setattr(tiles, "MAX_FORWARD_PARTS", 3)
     monkeypatch.setattr(threads, "for_work", lambda n_threads, multiply_adds: n_threads)
     X, W, target, bias = problem(40, 3000, 8, np.float32)
@@ -168,7 +168,7 @@ def test_pack_is_undone_by_add_parts(isa, n_rows):
 
 
 def test_top_k_of_all_classes_with_ties_over_parts_and_threads():
-    """More parts than threads: a thread's heap sees the classes in ascending order."""
+    """There are more parts than threads: a thread's heap sees the classes in ascending order."""
     X, W = np.ones((3, 2), "f"), np.repeat(np.arange(50.0, dtype="f"), 100)[:, None] * np.ones((1, 2), "f")
     expected = reference.linear_topk(X, W, 130)[0]
     for n_threads in (1, 2, 5):

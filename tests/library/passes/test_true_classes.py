@@ -69,7 +69,7 @@ def test_nothing_drawn(masses, check_sampled, loss):
 
 @every_loss
 def test_many_chunks(masses, monkeypatch, loss):
-    """Rows and pairs in pieces give what they give at once; sums over pieces are in another order."""
+    """Rows and pairs in pieces give what they give at once, but for the order of sums over pieces."""
     arguments = masses(n_rows=200, n_drawn=100, loss=loss)
     whole = sampled_cross_entropy(**arguments, return_grad=True)
     monkeypatch.setattr(true_classes, "CHUNK_ELEMENTS", 50)

@@ -103,5 +103,5 @@ assert work(0) == expected
     "how", [MULTIPROCESSING, JOBLIB, WHILE_TRAINING], ids=["multiprocessing", "joblib", "training"]
 )
 def test_fork_after_openmp_ran(how, run_python):
-    """Children run on one thread, and come to the same bits; the parent goes on with all of its own."""
+    """Children run on one thread and compute the same bits; the parent keeps all of its threads."""
     run_python(FORK + how, timeout=180, JOBLIB_START_METHOD="fork")

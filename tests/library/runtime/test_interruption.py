@@ -1,4 +1,4 @@
-"""Ctrl-C ends what runs soon, and leaves it usable."""
+"""Ctrl-C soon ends what runs, and what it ends stays usable."""
 
 import signal
 import subprocess
@@ -48,7 +48,7 @@ print("usable")
 
 
 def test_ctrl_c():
-    """Each of these takes minutes, and ends soon after the signal; what was interrupted can be used."""
+    """Each of these calls takes minutes but ends soon after the signal; what was interrupted can be used."""
     waited = {}
     with subprocess.Popen([sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -68,7 +68,7 @@ def test_ctrl_c():
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", [(1 << 12, 1 << 17), (1 << 29,), (1 << 25, 1 << 4)], ids=str)
 def test_ctrl_c_in_large_arrays(shape):
-    """Signals are seen between blocks: the rest of the array stays as it was."""
+    """Signals are seen between blocks, so the rest of the array stays as it was."""
     x = np.zeros(shape, np.float32)
 
     def interrupt(*_):

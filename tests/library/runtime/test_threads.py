@@ -58,7 +58,7 @@ def test_blas_has_one_thread_for_a_while(limit):
 
 
 def test_products_of_the_multi_index_run_on_one_thread(monkeypatch):
-    """Small ones: to wake BLAS's threads can take a hundred times as long."""
+    """They are small: to wake BLAS's threads can take a hundred times as long."""
     sampler, seen = samplers.MultiIndex(30, 3), []
     sampler.follow(np.eye(30), np.zeros(30))
     compute = sampler._cell_probabilities

@@ -90,7 +90,7 @@ def test_chi_square_and_expected_counts_over_random_batches():
     ids=repr,
 )
 def test_the_sum_over_negatives_is_unbiased(sampler):
-    """Its mean over random batches is the full sum, within 4 standard errors (about 1 %)."""
+    """The mean over random batches is the full sum, within 4 standard errors (about 1 %)."""
     rng, own, n_batches = np.random.default_rng(1), 6, 10_000
     z = np.where(P > 0, rng.standard_normal(10), -np.inf)
     estimates = []
@@ -120,7 +120,7 @@ def paper_loss(X, W, bias, target, weight):
 
 @pytest.mark.parametrize("correct_target", [False, True])
 def test_gradient_is_that_of_the_corrected_correction(correct_target):
-    """With its weight, whose p_y is estimated from the same negatives: the sum over them by their expected number.
+    """The weight's p_y is estimated from the same negatives, as the sum over them divided by their expected number.
 
     (The paper divides by how many there are, without the row's own class.) Correcting the target's logit too is not it.
     """

@@ -14,7 +14,7 @@ N_CLASSES = 100_000_000
 
 
 def check_masses(sampler, rng):
-    """Chi-square of mass by the decade of the probability: classes by themselves are far too many for it."""
+    """Check by chi-square the mass in each decade of the probability; there are far too many classes to check each."""
     decade = np.floor(np.log10(sampler.probabilities())).astype(int)
     decade -= decade.min()
     mass = np.bincount(decade, weights=sampler.probabilities())

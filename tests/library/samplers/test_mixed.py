@@ -1,4 +1,4 @@
-"""Mixtures of samplers: whose draws come in fixed shares, and are expected as often as all parts together say."""
+"""Mixtures of samplers draw fixed shares from each, and expect a class as often as all parts together do."""
 
 import numpy as np
 import pytest
@@ -66,7 +66,7 @@ def test_shares_of_the_draws_are_exact():
 
 
 def test_expected_counts_are_the_sum_over_parts():
-    """Also of a class that only the other sampler was likely to draw; with rounding of shares; against simulation."""
+    """This includes a class that only the other sampler was likely to draw, and rounded shares; simulations agree."""
     unigram, uniform = Unigram(COUNTS), Uniform(10)
     mixed, rng, repeats = Mixed([unigram, uniform], shares=[0.6, 0.4]), np.random.default_rng(0), 20_000
     expected = 4 * unigram.probabilities() + 3 * uniform.probabilities()
@@ -134,7 +134,7 @@ def test_the_batch_takes_part_however_small_the_share_of_a_mixture_with_it():
 
 
 def test_the_estimate_of_the_partition_function_is_unbiased():
-    """As for any sampler: within 4 standard errors."""
+    """Its mean is right within 4 standard errors, as for any sampler."""
     rng = np.random.default_rng(3)
     X, W, target = np.ones((1, 1)), rng.standard_normal((10, 1)), np.array([7])
     mixed, estimates = Mixed([Unigram(COUNTS), Uniform(10)]), []

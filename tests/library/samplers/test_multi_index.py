@@ -38,7 +38,7 @@ def followed(n_classes, n_features, n_codes=5, **kwargs):
 
 
 def expected_counts(sampler, n, hidden):
-    """Of all classes: as targets their counts in the same draw are told."""
+    """Expected counts of all classes: a draw tells them for its targets."""
     return np.exp(sampler.draw_for(n, np.random.default_rng(0), np.arange(sampler.n_classes), hidden)[2])
 
 
@@ -58,7 +58,7 @@ def twin(sampler, n, bias, hidden):
     [(300, 8, 5), (300, 7, 5), (40, 1, 4), (3, 2, 32), (1, 4, 32), (2000, 6, 40)],
 )
 def test_expected_counts_by_the_definition(n_classes, n_features, n_codes, scale):
-    """At logits of 30,000, too, where the best codes of the halves may have no class in common."""
+    """They also hold at logits of 30,000, where the best codes of the halves may have no class in common."""
     sampler, _, bias = followed(n_classes, n_features, n_codes)
     hidden = hidden_of(n_features, scale=scale)
     counts = expected_counts(sampler, 50, hidden)
@@ -70,7 +70,7 @@ def test_expected_counts_by_the_definition(n_classes, n_features, n_codes, scale
 
 
 def test_best_codes_without_a_class_in_common():
-    """Two classes at opposite corners; a row that likes the one's first half and the other's second."""
+    """Two classes are at opposite corners, and a row likes the first half of one and the second half of the other."""
     sampler, bias = MultiIndex(2, 2), np.array([0.5, 0.0])
     sampler.follow(np.array([[1.0, 0.0], [0.0, 1.0]]), bias)
     hidden = np.array([[1e4, 1e4], [1e4, 1e4 + 1]])
@@ -96,7 +96,7 @@ def test_chi_square(n_classes, n_features, n_codes, follows):
 
 
 def test_draws_that_know_no_batch():
-    """By softmax(bias)."""
+    """Such draws go by softmax(bias)."""
     sampler, _, bias = followed(300, 8)
     share = softmax(bias.astype(float))
     assert_allclose(sampler.probabilities(), share, rtol=1e-5)
@@ -108,7 +108,7 @@ def test_draws_that_know_no_batch():
 
 
 def test_the_rarest_classes_are_drawn_as_told():
-    """A class with 1e-9 of the mass in a cell of two, behind cells with far more."""
+    """One class has 1e-9 of the mass, in a cell of two behind cells with far more."""
     bias = np.zeros(3000)
     bias[-2:] = np.log(1e-12), np.log(3e-12)
     V = np.zeros((3000, 2))
@@ -156,7 +156,7 @@ def test_one_cell_as_long_as_all_weights_are_zeros():
 
 @pytest.mark.parametrize("n_different", [1, 2, 7])
 def test_equal_weights(n_different):
-    """Fewer different rows than codes; no warning comes through."""
+    """There are fewer different rows than codes, and no warning comes through."""
     V, bias = model(n_different, 6)
     V, bias, hidden = np.tile(V, (30, 1)), np.tile(bias, 30), hidden_of(6)
     sampler = MultiIndex(len(V))
@@ -242,7 +242,7 @@ def test_weights_are_not_kept():
 @pytest.mark.parametrize("order", "CF")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_same_draws_for_any_number_of_threads_of_others(order, dtype):
-    """Of BLAS, in its products, and of OpenMP, in k-means."""
+    """BLAS runs in the products and OpenMP in k-means, on any number of threads."""
     V, bias = model(20_000, 64, dtype=dtype)
     V, hidden, target = np.asarray(V, order=order), hidden_of(64, n_rows=256).astype(dtype), np.arange(20)
     found = []
@@ -286,7 +286,7 @@ def test_mixed():
 
 
 def test_memory():
-    """As documented: bytes a class, beside some kilobytes for the cells."""
+    """The memory is as documented: some bytes a class, and some kilobytes for the cells."""
     n, (V, bias) = 200_000, model(200_000, 8)
     sampler = MultiIndex(n, 8)
     tracemalloc.start()

@@ -24,7 +24,7 @@ for params in (
 
 
 def test_same_seed_same_bits_in_another_process(run_python):
-    """With other numbers of threads of OpenMP and BLAS, and other hashes of strings."""
+    """The other process has other numbers of threads of OpenMP and BLAS, and other hashes of strings."""
     one = run_python(SAME_SEED, 1, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", PYTHONHASHSEED="1")
     assert len(set(one.split())) == 5
     assert run_python(SAME_SEED, 3, OMP_NUM_THREADS="2", OPENBLAS_NUM_THREADS="2", PYTHONHASHSEED="2") == one

@@ -60,7 +60,7 @@ def problem(n_classes=40, n_rows=12, n_features=5):
 
 @pytest.mark.parametrize("class_alpha", [None, 0.7])
 def test_the_step_is_along_the_gradient_with_log_z_held(isa, class_alpha, numerical_gradient):
-    """Of sum_i scale_i (exp(lse_i - log_z_i) - z_iy): that of the softmax loss, but for what stands for the denominator."""
+    """The gradient is that of sum_i scale_i (exp(lse_i - log_z_i) - z_iy), where log_z stands for the denominator."""
     X, target, arrays, class_ids, log_expected = problem()
     scale = np.linspace(0, 2, len(X)) / len(X)
     log_z = np.random.default_rng(1).normal(2, 1, len(X))

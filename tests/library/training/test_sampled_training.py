@@ -51,7 +51,7 @@ def assert_same_model(a, b):
 
 
 class Foreign:
-    """Somebody's sampler: draws, and says how often its draws were to be expected."""
+    """A user's sampler: it draws, and says how often its draws were to be expected."""
 
     def __init__(self, n_classes, sampler=None):
         self.n_classes = n_classes
@@ -79,7 +79,7 @@ def batch_model(n_classes, n_rows=15, n_features=6):
 @pytest.mark.parametrize("loss_name", ["nce", "sampled_logistic"])
 @pytest.mark.parametrize("beside", [False, True])
 def test_a_rows_own_class_is_none_of_its_draws(loss_name, beside, n_rows):
-    """With a batch's targets as negatives, those of a row are the other rows': also where these have the same class."""
+    """With a batch's targets as negatives, a row's negatives are the other rows' targets, also those of the same class."""
     model, X, target = batch_model(8)
     X, target = X[:n_rows], target[:n_rows]
     sampler, n_beside = samplers.InBatch(np.arange(1, 9)), 0
@@ -105,7 +105,7 @@ def test_a_rows_own_class_is_none_of_its_draws(loss_name, beside, n_rows):
 @pytest.mark.parametrize("sampler", ["in_batch", "unigram"])
 @pytest.mark.parametrize("loss", ["sampled_softmax", "nce", "negative_sampling"])
 def test_logits_become_log_probabilities(loss, sampler):
-    """One feature that is always there, and a bias: nothing can be learned but how frequent the classes are."""
+    """There is one feature that is always there, and a bias, so only the classes' frequencies can be learned."""
     counts = np.array([500, 300, 100, 60, 40])
     y = np.repeat(np.arange(5), counts)
     model = SoftmaxClassifier(

@@ -93,7 +93,7 @@ def assert_arrays(model, expected, tolerance):
 @pytest.mark.parametrize(("dtype", "tolerance"), DTYPES)
 @pytest.mark.parametrize("n_classes", [50, 901])
 def test_step_against_the_twin(isa, sparse_X, terms, is_sparse, loss_name, rule, dtype, tolerance, n_classes):
-    """Two steps: the second sees what the first left in the parameters and in the optimiser's state."""
+    """There are two steps: the second sees what the first left in the parameters and in the optimiser's state."""
     model = random_model(n_classes, TERMS[terms], rule, dense_input=not is_sparse, dtype=dtype)
     X, target = batch(is_sparse, sparse_X, dtype, n_classes, rule=rule)
     loss = FullSoftmax() if loss_name == "softmax" else Sampled(LogUniform(n_classes), 40, loss_name)
@@ -130,7 +130,7 @@ def test_negatives_from_the_batch(isa, sparse_X, terms, is_sparse, sampler, loss
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-11), (np.float32, 5e-5)])
 @pytest.mark.parametrize("n_classes", [300, 3001])
 def test_rounded_step_against_the_twin(isa, sparse_X, terms, is_sparse, rule, order, dtype, tolerance, n_classes):
-    """Over one tile and over several; few entries are left of each."""
+    """There are one tile and several, and few entries are left of each."""
     model = random_model(n_classes, TERMS[terms], rule, dense_input=not is_sparse, dtype=dtype, order=order, spread=2.5)
     X, target = batch(is_sparse, sparse_X, dtype, n_classes, rule=rule)
     target[5] = n_classes - 1  # in the last tile
@@ -171,7 +171,7 @@ def test_same_bits_for_any_number_of_threads(isa, sparse_X, terms, is_sparse, lo
 @pytest.mark.parametrize("loss_name", ["softmax", "sampled_softmax", "nce", "sampled_logistic"])
 @pytest.mark.parametrize(("terms", "is_sparse"), MODELS)
 def test_step_is_along_the_numerical_gradient(sparse_X, terms, is_sparse, loss_name):
-    """Of mean loss + class_alpha / 2 sum_i scale_i ||V_y||^2."""
+    """The gradient is that of mean loss + class_alpha / 2 sum_i scale_i ||V_y||^2."""
     rule, rows = SGD(1.0, class_alpha=0.7), np.arange(30)
     X, target = batch(is_sparse, sparse_X, np.float64, 200)
     loss = FullSoftmax() if loss_name == "softmax" else Sampled(LogUniform(200), 40, loss_name)

@@ -73,7 +73,7 @@ def test_bad_first_calls(params, error, message):
 
 
 def test_partial_fit_of_batches_without_all_classes(sparse_rows):
-    """A label not told of before is an error, one that a batch lacks is none; both leave the others' weights finite."""
+    """A label that the first call did not name is an error; one that a batch lacks is not, and the weights stay finite."""
     X, y = sparse_rows(90, 20, 9)
     order = np.argsort(y)  # each batch has three classes
     for params in ({"direct": "dense"}, {"direct": "sparse"}, {"direct": None, "hidden_size": 8}):
@@ -176,7 +176,7 @@ def test_full_features_take_in_no_more_classes():
 
 
 def test_a_memory_map_in_parts(tmp_path):
-    """X on disk, read-only, as a stream: only the rows of a call are read."""
+    """X lies on disk, read-only: of a stream, only the rows of a call are read."""
     X, y = make_data()
     for name in ("data", "indices", "indptr"):
         np.save(tmp_path / f"{name}.npy", getattr(X, name))

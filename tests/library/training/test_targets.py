@@ -118,7 +118,7 @@ def test_learns_the_classes_of_rows(data, terms, loss, make_X):
 
 
 def test_the_optimum_is_the_mean_over_targets():
-    """Rows without features: the bias learns the share of each class in all masses, rows counting alike."""
+    """Rows have no features, so the bias learns the share of each class in all masses, and rows count alike."""
     Y = np.tile([[4.0, 0.0, 1.0], [0.0, 0.5, 0.0]], (500, 1))
     model = small(direct="dense", learning_rate=0.1, max_iter=20, optimizer="sgd").fit(np.ones((1000, 1)), Y)
     assert_allclose(model.predict_proba(np.ones((1, 1)))[0], [0.4, 0.5, 0.1], atol=0.03)

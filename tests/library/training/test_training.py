@@ -86,7 +86,7 @@ def test_partial_fit_with_another_optimizer_or_dtype(params):
 
 
 def test_the_reported_loss_is_the_loss(sparse_rows):
-    """Of a step too small to change anything; and the bar's number does not stop growing, since it is a mean."""
+    """The steps are too small to change anything, so each epoch's loss is that of the model."""
     X, y = sparse_rows(1000, 30, 7)
     options = {"direct": "dense", "dtype": "float64", "optimizer": "sgd", "learning_rate": 1e-12, "max_iter": 3}
     model = SoftmaxClassifier(loss="softmax", gradient_threshold=0.0, random_state=0, **options).fit(X, y)

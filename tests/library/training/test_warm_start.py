@@ -1,4 +1,4 @@
-"""Training that begins somewhere else than at zero, or is judged by given rows."""
+"""Training that starts at an earlier model, or at a given embedding."""
 
 import numpy as np
 import pytest
@@ -46,7 +46,7 @@ def test_goes_on(terms):
 
 
 def test_as_one_training_where_the_rate_stays():
-    """With the order of rows that is drawn again, a warm start is the same as to go on."""
+    """If the order of rows is drawn anew, a warm start is the same as one longer training."""
     X, y = toy()
     params = COMMON | {"direct": "dense", "schedule": "constant", "random_state": np.random.default_rng(3)}
     parts = SoftmaxClassifier(**params, warm_start=True, max_iter=2).fit(X, y)

@@ -1,4 +1,4 @@
-"""Every public function and method takes arrays that cannot be written to."""
+"""Arrays that cannot be written to are taken by every public function and method."""
 
 import numpy as np
 import scipy.sparse as sp
@@ -19,7 +19,6 @@ def mapped(a, folder):
 
 
 def test_read_only_and_memory_mapped_input(tmp_path, sparse_rows):
-    """Every public function and method."""
     X, y = sparse_rows(300, 40, 12)
     rng = np.random.default_rng(0)
     W = rng.standard_normal((12, 40)).astype(np.float32)

@@ -66,7 +66,7 @@ class Killed(BaseException):
 
 
 def stop_after(monkeypatch, n_steps):
-    """Training ends in the middle of the step after so many."""
+    """End the training in the middle of a step, after so many others."""
     step, left = Trainer._step, [n_steps]
 
     def counted(self, rows):
@@ -93,7 +93,7 @@ def in_pieces(monkeypatch, path, n_steps, make=classifier, X=X, Y=Y, fit_params=
 
 
 def stopped(monkeypatch, path, n_steps=5, fit_params=None, **params):
-    """One that is killed once."""
+    """Train and be killed once."""
     with monkeypatch.context() as patch, pytest.raises(Killed):
         stop_after(patch, n_steps)
         classifier(**{"checkpoint_every": 0} | params, checkpoint=path).fit(X, Y, **(fit_params or {}))

@@ -164,7 +164,7 @@ model.save(sys.argv[1] + ".model")
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["learned unigram", "normaliser"])
 def test_killed_at_any_moment(path, name):
-    """SIGKILL at random moments, and every second time while the file is written."""
+    """SIGKILL comes at random moments, and every second time while the file is written."""
     arguments = [sys.executable, "-c", PROGRAM, str(path), name, os.path.dirname(os.path.abspath(__file__))]
     chance, n_resumed, n_writing = random.Random(0), 0, 0
     part = path.parent / f".{path.name}.part"

@@ -1,4 +1,4 @@
-"""What a checkpoint is told apart by, and what becomes of damaged files and those of others."""
+"""How a checkpoint of another training is told apart, and what becomes of damaged files and those of others."""
 
 import numpy as np
 import pytest
@@ -139,7 +139,7 @@ class Foreign:
 
 
 class Resumable(Foreign):
-    """Goes round."""
+    """A sampler that goes through the classes in turn, and can be resumed."""
 
     def __init__(self):
         self.n_draws = 0

@@ -44,7 +44,7 @@ class Record:
 
 @pytest.mark.parametrize("is_sparse", [False, True])
 def test_shrinkage_is_added_up(is_sparse):
-    """Done every so many steps and at the end of an epoch, with the sum of the rates; none once the term has learned."""
+    """It is done every so many steps and at the end of an epoch, with the sum of the rates, until the term has learned."""
     model = Model(W=np.full(6, 100.0), pattern=Pattern(None, None) if is_sparse else None)
     rule = SGD(1.0)
     part = Record(direct_optimizer=rule, runner=Record(model=model), rate=lambda epochs: 1.0 if epochs < 2 else None)
