@@ -53,7 +53,7 @@ def estimate_discounts(counts):
     return discounts if np.all(discounts > 0) else FALLBACK
 
 
-def weights(columns, ids, n_classes, n_features, discounts, min_pair_count):
+def kneser_ney_weights(columns, ids, n_classes, n_features, discounts, min_pair_count):
     """W, csc_array of float32 (n_classes, n_features), and the biases; `columns` as in `count_pairs`."""
     orders = count_pairs(columns, ids, n_classes)
     proba = _unigrams(orders[0].counts, discounts[0] if discounts is not None else None)
