@@ -6,19 +6,30 @@ W is dense, or sparse: then a row costs as much as its features have classes, wh
 import numpy as np
 from scipy import sparse
 
-import fastsoftmax.validation as v
 from fastsoftmax.passes import tiles
 from fastsoftmax.passes.dense_input import LinearInput
 from fastsoftmax.passes.eligible import Eligible
 from fastsoftmax.passes.pairs_input import SparseLinearInput
 from fastsoftmax.runtime import threads, workspaces
+from fastsoftmax.validation import (
+    check_class_weight,
+    check_eligible,
+    check_gradient_threshold,
+    check_int,
+    check_k,
+    check_n_threads,
+    check_option,
+    check_real,
+    check_rng,
+    check_target,
+)
 
 __all__ = ["linear_cross_entropy", "linear_logsumexp", "linear_topk"]
 
 
 def _check_input(X, W, bias, n_threads):
     kind = SparseLinearInput if sparse.issparse(W) else LinearInput
-    return kind(X, W, bias, threads.resolve(v.check_n_threads(n_threads)))
+    return kind(X, W, bias, threads.resolve(check_n_threads(n_threads)))
 
 
 def linear_logsumexp(X, W, bias=None, *, n_threads=None):
@@ -128,16 +139,14 @@ def linear_cross_entropy(
     elements, however many classes there are. It is exact, and where the difference would lose digits it is summed up in
     another way. A pattern that misses the target is nothing special: its logit is b_t. Dense X is taken as CSR.
     """
-    v.check_option("reduction", reduction, ("mean", "sum", "none"))
-    smooth = v.check_real("label_smoothing", label_smoothing, minimum=0, maximum=1)
-    working_memory = v.check_int("working_memory", working_memory, minimum=0)
-    threshold = v.check_gradient_threshold(gradient_threshold, smooth)
-    rng = v.check_rng("random_state", random_state)
+    check_option("reduction", reduction, ("mean", "sum", "none"))
+    smooth = check_real("label_smoothing", label_smoothing, minimum=0, maximum=1)
+    working_memory = check_int("working_memory", working_memory, minimum=0)
+    threshold = check_gradient_threshold(gradient_threshold, smooth)
+    rng = check_rng("random_state", random_state)
     inputs = _check_input(X, W, bias, n_threads)
-    weight = v.check_class_weight(weight, inputs.n_classes)
-    target = v.check_target(
-        target, inputs.n_rows, inputs.n_classes, ignore_index=v.check_int("ignore_index", ignore_index)
-    )
+    weight = check_class_weight(weight, inputs.n_classes)
+    target = check_target(target, inputs.n_rows, inputs.n_classes, ignore_index=check_int("ignore_index", ignore_index))
     counted = target >= 0
     row_weight = counted.astype(np.float64) if weight is None else np.where(counted, weight[target], 0.0)
     total = row_weight.sum() if reduction == "mean" else 1.0
@@ -238,8 +247,8 @@ def linear_topk(X, W, k, bias=None, *, class_ids=None, exclude=None, threshold=N
     ``linear_topk(X, W[subset], k)`` is faster; its probabilities are those among the subset.
     """
     inputs = _check_input(X, W, bias, n_threads)
-    eligible = Eligible(*v.check_eligible("class_ids", class_ids, exclude, threshold, inputs.n_rows, inputs.n_classes))
-    k = v.check_k(k, inputs.n_classes, pads=not eligible.is_all)
+    eligible = Eligible(*check_eligible("class_ids", class_ids, exclude, threshold, inputs.n_rows, inputs.n_classes))
+    k = check_k(k, inputs.n_classes, pads=not eligible.is_all)
     class_ids_out = np.empty((inputs.n_rows, k), np.int64)
     log_proba = np.empty((inputs.n_rows, k), inputs.W.dtype)
     with workspaces.workspace() as workspace:

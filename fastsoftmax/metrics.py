@@ -9,7 +9,14 @@ is the accuracy.
 import numpy as np
 from scipy import sparse
 
-import fastsoftmax.validation as v
+from fastsoftmax.validation import (
+    check_counts,
+    check_int,
+    check_log_proba,
+    check_same_length,
+    check_topk,
+    check_true_labels,
+)
 
 
 def hit_at_k(topk, y, k):
@@ -81,11 +88,11 @@ def log_loss(log_proba_of_target, sample_weight=None):
     -------
     float
     """
-    log_proba = v.check_log_proba("log_proba_of_target", log_proba_of_target)
+    log_proba = check_log_proba("log_proba_of_target", log_proba_of_target)
     if sample_weight is None:
         return float(-np.mean(log_proba, dtype=np.float64))
-    weight = v.check_counts("sample_weight", sample_weight).astype(np.float64, copy=False)
-    v.check_same_length("sample_weight", weight, "log_proba_of_target", log_proba)
+    weight = check_counts("sample_weight", sample_weight).astype(np.float64, copy=False)
+    check_same_length("sample_weight", weight, "log_proba_of_target", log_proba)
     counted = weight > 0  # a weight of 0 leaves out even an infinite loss
     return float(-np.average(log_proba[counted], weights=weight[counted]))
 
@@ -127,10 +134,10 @@ def evaluate(model, X, y, ks=(1, 5, 20), batch_size=1024):
             For every k of `ks`. Over all rows.
     """
     X = X.tocsr() if sparse.issparse(X) else np.asarray(X)
-    y = v.check_true_labels("y", y)
-    v.check_same_length("y", y, "X", X)
-    ks = sorted({v.check_int("ks", k, minimum=1) for k in ks})
-    batch_size = v.check_int("batch_size", batch_size, minimum=1)
+    y = check_true_labels("y", y)
+    check_same_length("y", y, "X", X)
+    ks = sorted({check_int("ks", k, minimum=1) for k in ks})
+    batch_size = check_int("batch_size", batch_size, minimum=1)
     if not ks:
         raise ValueError("ks must name at least one depth, got none")
 
@@ -140,7 +147,7 @@ def evaluate(model, X, y, ks=(1, 5, 20), batch_size=1024):
     for start in range(0, n_samples, batch_size):
         X_block, y_block = X[start : start + batch_size], y[start : start + batch_size]
         topk, topk_log_proba = model.predict_topk(X_block, depth)
-        topk = v.check_topk("predict_topk(X)", topk, y_block, min_columns=depth)
+        topk = check_topk("predict_topk(X)", topk, y_block, min_columns=depth)
         relevant, n_labels = _relevance(topk, y_block)
         for k in ks:
             for name, metric in _ROW_METRICS.items():
@@ -192,9 +199,9 @@ def _exp(x):
 
 
 def _mean_at_k(row_metric, topk, y, k):
-    k = v.check_int("k", k, minimum=1)
-    y = v.check_true_labels("y", y)
-    topk = v.check_topk("topk", topk, y, min_columns=k)
+    k = check_int("k", k, minimum=1)
+    y = check_true_labels("y", y)
+    topk = check_topk("topk", topk, y, min_columns=k)
     relevant, n_labels = _relevance(topk[:, :k], y)
     return float(row_metric(relevant, n_labels, k).mean())
 
@@ -224,13 +231,13 @@ def _row_log_proba(model, X, y, relevant, topk_log_proba):
         log_proba[found] = topk_log_proba[found, relevant.argmax(axis=1)[found]]
         if not found.all():
             log_proba[~found] = model.target_log_proba(X[~found], y[~found])
-        log_proba = v.check_log_proba("target_log_proba(X, y)", log_proba)
+        log_proba = check_log_proba("target_log_proba(X, y)", log_proba)
         known = log_proba != -np.inf
         return log_proba[known], int(np.count_nonzero(~known))
     if not y.nnz:
         return np.empty(0), 0
     rows = np.repeat(np.arange(y.shape[0]), np.diff(y.indptr))
-    log_proba = v.check_log_proba("target_log_proba(X, y)", model.target_log_proba(X[rows], y.indices))
+    log_proba = check_log_proba("target_log_proba(X, y)", model.target_log_proba(X[rows], y.indices))
     known = log_proba != -np.inf
     n_known = np.bincount(rows[known], minlength=y.shape[0])
     totals = np.bincount(rows[known], weights=log_proba[known], minlength=y.shape[0])

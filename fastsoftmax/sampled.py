@@ -2,12 +2,22 @@
 
 import numpy as np
 
-import fastsoftmax.validation as v
 from fastsoftmax.losses import LOSSES
 from fastsoftmax.passes import tiles, true_classes
 from fastsoftmax.passes.candidates import Candidates
 from fastsoftmax.passes.dense_input import LinearInput
 from fastsoftmax.runtime import threads, workspaces
+from fastsoftmax.validation import (
+    check_bool,
+    check_class_ids,
+    check_given,
+    check_log_expected_counts,
+    check_n_threads,
+    check_option,
+    check_target,
+    check_true_classes,
+    is_one_a_row,
+)
 
 __all__ = ["sampled_cross_entropy"]
 
@@ -93,16 +103,16 @@ def sampled_cross_entropy(
     .. [4] TensorFlow, Candidate sampling algorithms reference; the documentation of tf.nn.nce_loss
     .. [5] Mikolov et al. 2013, Distributed representations of words and phrases and their compositionality, arXiv:1310.4546
     """
-    v.check_option("loss", loss, tuple(LOSSES))
+    check_option("loss", loss, tuple(LOSSES))
     kind = LOSSES[loss]
     if remove_accidental_hits is not None:
-        v.check_bool("remove_accidental_hits", remove_accidental_hits)
-    n_threads = threads.resolve(v.check_n_threads(n_threads))
+        check_bool("remove_accidental_hits", remove_accidental_hits)
+    n_threads = threads.resolve(check_n_threads(n_threads))
     inputs = LinearInput(X, W, bias, n_threads)
-    class_ids = v.check_class_ids("class_ids", class_ids, inputs.n_classes)
+    class_ids = check_class_ids("class_ids", class_ids, inputs.n_classes)
     if kind.is_corrected:
-        log_expected_counts = v.check_given("log_expected_counts", log_expected_counts, loss)
-        log_expected_counts = v.check_log_expected_counts(
+        log_expected_counts = check_given("log_expected_counts", log_expected_counts, loss)
+        log_expected_counts = check_log_expected_counts(
             "log_expected_counts", log_expected_counts, class_ids, "class_ids"
         )
     target, target_shift = _read_target(target, target_log_expected_counts, inputs, loss)
@@ -115,16 +125,16 @@ def sampled_cross_entropy(
 
 def _read_target(target, log_expected_counts, inputs, loss):
     """The classes (n_samples,), or masses of several a row in CSR; and what is added to their logits."""
-    shape, n_classes, several = (inputs.n_rows,), inputs.n_classes, not v.is_one_a_row(target)
+    shape, n_classes, several = (inputs.n_rows,), inputs.n_classes, not is_one_a_row(target)
     if several:
-        target, shape, places = v.check_true_classes(target, inputs.n_rows, n_classes)
+        target, shape, places = check_true_classes(target, inputs.n_rows, n_classes)
     else:
-        target = v.check_target(target, inputs.n_rows, n_classes)
+        target = check_target(target, inputs.n_rows, n_classes)
     kind = LOSSES[loss]
     if not kind.is_corrected or (log_expected_counts is None and not kind.is_logistic):
         return target, np.zeros(target.nnz if several else inputs.n_rows)
-    v.check_given("target_log_expected_counts", log_expected_counts, loss)
-    counts = v.check_log_expected_counts("target_log_expected_counts", log_expected_counts, shape, "target")
+    check_given("target_log_expected_counts", log_expected_counts, loss)
+    counts = check_log_expected_counts("target_log_expected_counts", log_expected_counts, shape, "target")
     return target, -counts.reshape(-1)[places] if several else -counts
 
 

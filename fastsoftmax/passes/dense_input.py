@@ -2,9 +2,9 @@
 
 import numpy as np
 
-import fastsoftmax.validation as v
 from fastsoftmax.kernels.batch import RowReader
 from fastsoftmax.passes import tiles
+from fastsoftmax.validation import check_bias, check_W, check_X
 
 MAX_ROWS = 4096  # rows at a time at most: larger chunks gain nothing
 MAX_SPARSE_ROWS = 8192  # more, since each chunk goes through W, and the memory for it, once
@@ -16,10 +16,10 @@ class LinearInput:
 
     def __init__(self, X, W, bias, n_threads=1):
         self.n_threads = n_threads
-        self.W = v.check_W(W)
+        self.W = check_W(W)
         self.n_classes = self.W.shape[0]
-        self.X = v.check_X(X, n_features=self.W.shape[1], dtype=self.W.dtype)
-        self.bias = v.check_bias(bias, self.n_classes, self.W.dtype)
+        self.X = check_X(X, n_features=self.W.shape[1], dtype=self.W.dtype)
+        self.bias = check_bias(bias, self.n_classes, self.W.dtype)
         self.n_rows = self.X.shape[0]
         self.is_sparse = not isinstance(self.X, np.ndarray)
         if self.is_sparse:

@@ -3,23 +3,23 @@
 import numpy as np
 from scipy import sparse
 
-import fastsoftmax.validation as v
 from fastsoftmax.kernels.batch import RowReader
 from fastsoftmax.passes import pairs
 from fastsoftmax.runtime import workspaces
+from fastsoftmax.validation import check_bias, check_sparse_W, check_X
 
 
 class SparseLinearInput:
     """Checked X, sparse W and bias, served as passes over chunks of rows. Everything is computed in W's dtype."""
 
     def __init__(self, X, W, bias, n_threads=1):
-        self.W = v.check_sparse_W(W)
+        self.W = check_sparse_W(W)
         self.n_classes, n_features = self.W.shape
-        X = v.check_X(X, n_features=n_features, dtype=self.W.dtype)
+        X = check_X(X, n_features=n_features, dtype=self.W.dtype)
         self.X = X if sparse.issparse(X) else sparse.csr_array(X)
         self.n_rows = self.X.shape[0]
         self.has_bias = bias is not None
-        self.bias = v.check_bias(bias, self.n_classes, self.W.dtype)
+        self.bias = check_bias(bias, self.n_classes, self.W.dtype)
         W = self.W
         self.weights = pairs.SparseWeights(self.n_classes, W.indptr, W.indices.astype(np.int32, copy=False), W.data)
         self.base = pairs.Base(self.bias if self.has_bias else np.zeros(self.n_classes, W.dtype), n_threads)
