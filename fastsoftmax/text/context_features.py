@@ -15,7 +15,7 @@ def context_features(ids, starts, n_classes, context=6):
     ids : ndarray of int32, shape (n_tokens,)
         Tokens of all files, one file after the other.
     starts : array_like of int, shape (n_files,)
-        Where each file begins: a context never crosses into the file before; the first rows of a file have fewer
+        Where each file begins. A context never reaches into the file before, so the first rows of a file have fewer
         features.
     n_classes : int
     context : int
@@ -25,7 +25,7 @@ def context_features(ids, starts, n_classes, context=6):
     -------
     csr_matrix of float32, shape (n_tokens, context * n_classes)
         Entry (i, (p - 1) * n_classes + c) is 1 if token i - p is c. Indices are sorted. Row i describes what comes
-        before token i, so `ids` itself is the array of labels.
+        before token i, so that `ids` itself is the array of labels.
     """
     context = check_int("context", context, minimum=1)
     ids, starts = check_documents(ids, starts, n_classes)

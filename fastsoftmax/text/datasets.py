@@ -22,12 +22,12 @@ _HEADER = re.compile(rb"\s*(\d+)\s+(\d+)\s+(\d+)\s*")
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Samples with any number of labels each.
+    """Samples, each with any number of labels.
 
     Attributes
     ----------
     X : csr_matrix of float32, shape (n_samples, n_features), or list of str
-        Texts come from fastText's format only; `TextVectorizer` makes a matrix of them.
+        Texts come only from fastText's format; `TextVectorizer` makes a matrix of them.
     labels : ndarray of int64 or str, shape (n_labels,)
         Labels of all samples, one sample after the other.
     label_starts : ndarray of int64, shape (n_samples + 1,)
@@ -52,7 +52,7 @@ class Dataset:
 
 
 def targets(labels, label_starts):
-    """What `SoftmaxClassifier.fit` takes for y, and the labels in order, which are its columns if it has such.
+    """What `SoftmaxClassifier.fit` takes as y, and the labels in order, which name the columns of y if it has columns.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def targets(labels, label_starts):
     classes : ndarray
         The different labels, ascending.
     y : ndarray or csr_matrix
-        The labels themselves if every sample has exactly one, else an indicator of the classes of each sample.
+        The labels themselves if every sample has exactly one, otherwise an indicator of the classes of each sample.
 
     Raises
     ------
@@ -86,12 +86,13 @@ def detect_format(source):
 
     Parameters
     ----------
-    source : path, or binary file (read from where it stands, and left at no particular place)
+    source : path or binary file
+        A file is read from where it stands, and left at no particular place.
 
     Raises
     ------
     ValueError
-        If it is none of these, or the file is empty.
+        If the format is none of these, or the file is empty.
     """
     with open_lines(source) as (name, lines):
         return _detect(name, first_lines(name, lines))
@@ -100,31 +101,32 @@ def detect_format(source):
 def read(source, format=None, *, n_features=None):
     """Read a data file, plain or compressed with gzip.
 
-    - "svmlight": `label index:value index:value ...`, indices as they stand (of a file that counts from 1 column 0 is
-      empty), several labels separated by commas or none at all, comments after #, empty lines skipped.
-    - "xmc": a first line `n_samples n_features n_labels`, then as above, labels and indices from 0. A row may have
-      neither labels nor features.
-    - "fasttext": `__label__x __label__y some text`, in UTF-8; every line is a sample, an empty one too.
+    - "svmlight": lines `label index:value index:value ...`. Indices are columns as they stand, so if a file counts from 1,
+      column 0 is empty. A line may have several labels, separated by commas, or none. Comments follow a #; empty lines are
+      skipped.
+    - "xmc": a first line `n_samples n_features n_labels`, then lines as above, with labels and indices from 0. A row may
+      have neither labels nor features.
+    - "fasttext": lines `__label__x __label__y some text`, in UTF-8. Every line is a sample, even an empty one.
 
     Parameters
     ----------
     source : path or binary file
     format : {"svmlight", "xmc", "fasttext"}, optional
-        Told from the first line if not given.
+        By default it is told from the first line.
     n_features : int, optional
-        Number of columns of X, such as a trained model's; by default what the header says or the indices need.
+        Number of columns of X, such as a trained model's; by default as many as the header says or the indices need.
 
     Returns
     -------
     Dataset
-        Labels are int64, or strings in fastText's format. Column indices are sorted.
+        Its labels are int64, or strings in fastText's format; column indices are sorted.
 
     Raises
     ------
     ValueError
-        If the file is empty or a line is malformed: the message has the file, the line and what is wrong with it.
-        Refused are labels that are not integers, negative or repeated indices, values that are not finite as float32,
-        and whatever contradicts the header or n_features.
+        If the file is empty or a line is malformed: the message names the file, the line and what is wrong with it.
+        Labels that are not integers are refused, and so are negative or repeated indices, values that are not finite as
+        float32, and whatever contradicts the header or n_features.
     """
     if format is not None:
         check_option("format", format, FORMATS)
@@ -208,7 +210,7 @@ def _read_fasttext(name, lines, n_features):
 
 
 class _Reader(NamedTuple):
-    """What knows a format."""
+    """How files of one format are recognised and read."""
 
     fits: callable  # fits(line): whether a file may have this first line, which is neither blank nor a comment
     read: callable  # read(name, lines, n_features): X, labels, label_starts as in `Dataset`, of the numbered lines

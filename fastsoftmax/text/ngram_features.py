@@ -25,7 +25,7 @@ from fastsoftmax.validation import (
 
 
 class NGramFeatures:
-    """The last tokens before each token and their conjunctions, as an n-gram maximum-entropy model has them.
+    """The last tokens before each token, and their conjunctions: the features of an n-gram maximum-entropy model.
 
     Row i describes what comes before token i, so the tokens themselves are the labels::
 
@@ -36,42 +36,42 @@ class NGramFeatures:
     Parameters
     ----------
     order : int
-        Of the n-gram model: there is a feature for the last token, for the last two, ..., for the last order - 1
-        together. Order 1 is the unigram model, which has none.
+        The order of the n-gram model: there is a feature for the last token, one for the last two together, ..., one for
+        the last order - 1 together. Order 1 is the unigram model, which has no features.
     places : int
-        A feature too for each of the last `places` tokens, one by one, by how far back it is. The last token alone
-        is the first of the conjunctions and not given twice, so that with order 2 or more, 0 and 1 are the same.
+        There is also a feature for each of the last `places` tokens by itself, by how far back it is. The last token alone
+        is the first of the conjunctions and does not come twice, so that with order 2 or more, 0 and 1 are the same.
     min_count : int
-        Features are those that occur in at least so many rows in `fit`; others are dropped, then and later.
+        Features that occur in fewer rows in `fit` are dropped, then and later.
     n_hashed : int, optional
-        Hash the features to this many columns instead of counting and numbering them. Needs no `fit`, no memory, and
-        min_count=1. Features that share a column are not told apart; a row with two of them has a 2 there.
+        Hash the features to this many columns instead of counting and numbering them. That takes neither `fit` nor memory,
+        and needs min_count=1. Features that share a column cannot be told apart; a row with two of them has a 2 there.
     boundary : bool
         Whether the beginning of a document is a token like others, before the first: rows near the beginning then
-        have n-grams with it, as in language models with a sentence-start token. It is there once: the first row
-        has the one feature "boundary", and no context goes back beyond.
+        have n-grams with it, as in language models with a sentence-start token. It occurs once: the first row
+        has the one feature "boundary", and no context reaches further back.
 
     Attributes
     ----------
     n_features_ : int
         Number of columns.
     BOUNDARY : int
-        What `describe` calls the beginning of a document: -1.
+        What `describe` returns for the beginning of a document: -1.
 
     Notes
     -----
     Columns are numbered by kind: the last token, the last two, ..., the last order - 1; then the token two back, three
-    back, ..., `places` back. Within a kind by the tokens, the last one first: all n-grams that end with the lowest
-    token come first, and of these those with the lowest before it. The boundary is lower than any token. So the
-    numbering depends on the set of features alone, and a row's columns ascend.
+    back, ..., `places` back. Within a kind they are numbered by the tokens, the last token first: all n-grams that end with
+    the lowest token come first, and among these the ones with the lowest token before it. The boundary is lower than any
+    token. So the numbering depends on the set of features alone, and the columns of a row ascend.
 
-    N-grams are interned as in a trie, each as the pair of the n-gram without its oldest token and that token: no two
-    share a column, whatever the number of tokens and the order. An n-gram is only counted if its parts were kept,
-    which loses none, since it occurs no oftener than they do.
+    N-grams are interned as in a trie, each as the n-gram without its oldest token, and that token: no two share a column,
+    whatever the number of tokens and the order. An n-gram is only counted if its shorter n-grams were kept, which loses
+    none, since it occurs no more often than they do.
 
-    Memory of `fit`: 8 bytes a feature for the result; for a while 16 bytes, and for moments up to about 80, for each
-    distinct n-gram of one length whose parts were kept; and about 70 bytes a row of a block, and 8 for each of its
-    features.
+    `fit` takes 8 bytes a feature for the result; for a while 16 bytes, and for moments up to about 80, for each distinct
+    n-gram of one length whose shorter n-grams were kept; and about 70 bytes a row of a block, and 8 for each feature of the
+    row.
     """
 
     BOUNDARY = BOUNDARY
@@ -91,16 +91,16 @@ class NGramFeatures:
         return int(self._offsets[-1]) if self.n_hashed is None else self.n_hashed
 
     def fit(self, ids, starts, *, block_rows=2**22):
-        """Count the features and number those to keep. With n_hashed, does nothing.
+        """Count the features and number those that are kept. With n_hashed there is nothing to do.
 
         Parameters
         ----------
         ids : array of int, shape (n_tokens,)
             Tokens of all documents, one document after the other, not negative. May be a np.memmap.
         starts : array_like of int, shape (n_documents,)
-            Where each document begins, ascending from 0; empty documents are fine. A context never crosses a start.
+            Where each document begins, ascending from 0; empty documents are fine. A context never reaches beyond a start.
         block_rows : int
-            Rows looked at at once. Bounds the memory; more blocks take more time, the result is the same.
+            Rows that are looked at together, which bounds the memory. More blocks take more time; the result is the same.
 
         Returns
         -------
@@ -122,8 +122,8 @@ class NGramFeatures:
         Parameters
         ----------
         chunks : iterable of (ids, starts), or function that returns one
-            Each of whole documents, `ids` and `starts` as in `fit`. Gone through once for each kind of feature, so
-            that an iterator which ends is refused: give a list, or the function that makes the iterator.
+            Each chunk holds whole documents, `ids` and `starts` as in `fit`. All chunks are gone through once for each kind
+            of feature, so an iterator that ends is refused: give a list, or the function that makes the iterator.
 
         Returns
         -------
@@ -139,16 +139,16 @@ class NGramFeatures:
         return self
 
     def transform(self, ids, starts):
-        """Features of each row. `ids` and `starts` as in `fit`.
+        """The features of each row. `ids` and `starts` are those of `fit`.
 
         Returns
         -------
         csr_matrix of float32, shape (n_tokens, n_features_)
-            Ones, in canonical format. A feature unknown from `fit` is left out, so that rows can be empty.
+            Ones, in canonical format. A feature that `fit` has not kept is left out, so that rows can be empty.
 
         Notes
         -----
-        For the token to come after the last, append any token to `ids` and take the last row.
+        For the token that follows the last one, append any token to `ids` and take the last row.
         """
         return self._transform(*check_documents(ids, starts))
 
@@ -162,14 +162,14 @@ class NGramFeatures:
         return self._rows(ngrams)
 
     def blocks(self, ids, starts, n_rows=2**16):
-        """The rows of `transform`, some at a time, each with its context.
+        """The rows of `transform`, block by block, each row with its whole context.
 
         Parameters
         ----------
         ids, starts
             As in `fit`.
         n_rows : int
-            Of a block; the last can be shorter.
+            Rows in a block; the last block can be shorter.
 
         Yields
         ------
@@ -188,13 +188,13 @@ class NGramFeatures:
         Returns
         -------
         tuple of int or None
-            The tokens before a row as the text has them, the last one last: (7, 3) is "3 after 7", (7, None) is "7, and
-            then any token". -1 is the beginning of a document.
+            The tokens before a row in the order of the text: (7, 3) is "3 after 7", (7, None) is "7, and then any token".
+            -1 is the beginning of a document.
 
         Raises
         ------
         ValueError
-            With n_hashed, where a column can be many features, or none.
+            With n_hashed, since a column can then stand for many features, or none.
         """
         if self.n_hashed is not None:
             raise ValueError(f"n_hashed must be None to describe columns, got {self.n_hashed}")
@@ -214,38 +214,39 @@ class NGramFeatures:
         return (*tokens, key)
 
     def kneser_ney(self, ids, starts, n_classes, *, discounts=None, min_pair_count=1):
-        """The interpolated modified Kneser-Ney model of these n-grams, as the weights of a softmax: no training.
+        """The interpolated modified Kneser-Ney model of these n-grams, as the weights of a softmax, without any training.
 
         Parameters
         ----------
         ids, starts
-            As in `fit`, usually the same; `ids` below n_classes.
+            As in `fit`, and usually the same; `ids` are below n_classes.
         n_classes : int
         discounts : array_like of float, shape (3,) or (order, 3), optional
-            Taken off n-grams counted once, twice, and oftener: of all orders, or of each, the unigrams first. At most
-            1, 2, 3. By default estimated for each order, or (0.5, 1, 1.5) where it has too few n-grams for that.
+            What is taken off the counts of n-grams counted once, twice, and more often, at most 1, 2 and 3: for all orders
+            alike, or for each order, the unigrams first. By default they are estimated for each order, or (0.5, 1, 1.5) if
+            it has too few n-grams for that.
         min_pair_count : int
-            N-grams of four and more tokens that occur less often get no weight; their mass goes to the shorter ones.
+            N-grams of four or more tokens that occur less often get no weight; their mass goes to the shorter ones.
 
         Returns
         -------
         W : csc_array of float32, shape (n_classes, n_features_)
-            For `linear_cross_entropy` and others, with the rows of `transform`. Positive where a class was seen after
-            the tokens of a column. The columns of single tokens that `places` adds are empty.
+            Weights for `linear_cross_entropy` and others, with the rows of `transform`. They are positive where a class was
+            seen after the tokens of a column. The columns of single tokens that `places` adds are empty.
         bias : ndarray of float32, shape (n_classes,)
 
         Notes
         -----
-        The model gives class k after the history j, with j' the same without its oldest token::
+        Let j' be the history j without its oldest token. The model gives class k after the history j the probability::
 
             p(k | j) = (c(jk) - D(c(jk))) / c(j)  +  gamma(j) p(k | j'),    gamma(j) = sum over k of D(c(jk)) / c(j)
 
-        So with ``w_jk = log p(k | j) - log(gamma(j) p(k | j'))``, 0 for pairs not seen, and the bias log p(k), the
-        logits of a row, which has its histories of all lengths, are log p(k | longest) less the sum of log gamma: the
-        same for all classes, so that the softmax is the model. The unigrams are interpolated with the uniform
-        distribution. c(jk) is the number of rows for the longest histories; for shorter ones, of the different
-        histories one token longer which k was seen after. Rows that have no longer one (at the beginning of a document,
-        or because it has no column) count each.
+        The weights are ``w_jk = log p(k | j) - log(gamma(j) p(k | j'))``, and 0 for pairs not seen; the bias is log p(k). A
+        row has its histories of all lengths as features, so its logits are log p(k | longest history) minus a sum of
+        log gamma that is the same for all classes, and their softmax is the model. The unigrams are interpolated with the
+        uniform distribution. For the longest histories c(jk) is a number of rows; for shorter ones it is the number of
+        different histories, one token longer, after which k was seen. A row that has no longer history (at the beginning of
+        a document, or because that history has no column) counts by itself.
 
         References
         ----------
@@ -266,7 +267,7 @@ class NGramFeatures:
         return kneser_ney_weights(columns, ids, n_classes, self.n_features_, discounts, min_pair_count)
 
     def _kinds(self):
-        """The kinds of features, in the order of their columns."""
+        """The kinds of features in the order of their columns."""
         longest = max(self.order - 1, min(self.places, 1))
         together = [Kind(place, True) for place in range(1, longest + 1)]
         return together + [Kind(place, False) for place in range(2, self.places + 1)]
@@ -276,7 +277,7 @@ class NGramFeatures:
             raise AttributeError("this NGramFeatures is not fitted: call fit, fit_transform or fit_chunks first")
 
     def _fit(self, passes):
-        """Count and keep the features of one kind after the other; `passes()` gives the rows, as InternedNGrams."""
+        """Count the features of one kind after the other; `passes()` iterates over the rows, as InternedNGrams."""
         tables, n_rows = [], None
         for _ in self._kinds():
             counts, n_rows_now = KeyCounts(), 0

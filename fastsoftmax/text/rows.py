@@ -5,11 +5,25 @@ from scipy.sparse import csr_matrix
 
 
 def index_dtype(n_features, n_entries):
+    """The smallest dtype for the indices of a CSR matrix."""
     return np.int32 if max(n_features, n_entries) <= np.iinfo(np.int32).max else np.int64
 
 
 def rows_of_ones(indices, n_entries, n_features):
-    """CSR of ones, float32: each row has the next n_entries of the indices, which ascend within it."""
+    """CSR rows of ones, canonical.
+
+    Parameters
+    ----------
+    indices : integer array, shape (nnz,)
+        The columns of all rows, one row after the other, ascending within a row.
+    n_entries : integer array, shape (n_rows,)
+        How many entries each row has.
+    n_features : int
+
+    Returns
+    -------
+    csr_matrix of float32, shape (n_rows, n_features)
+    """
     dtype = index_dtype(n_features, len(indices))
     indptr = np.zeros(len(n_entries) + 1, dtype=dtype)
     np.cumsum(n_entries, out=indptr[1:])

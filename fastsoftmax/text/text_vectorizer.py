@@ -6,22 +6,22 @@ from fastsoftmax.validation import check_bool, check_int
 
 
 class TextVectorizer:
-    """Words and word n-grams of texts, hashed to columns, each row of unit length.
+    """Words and word n-grams of texts, hashed to columns, in rows of unit length.
 
-    Needs no fit: what a text becomes depends on the three parameters alone, and they are what is saved with a model.
+    It needs no fit: what a text becomes depends on the three parameters alone, and they are what a model file holds.
 
     Parameters
     ----------
     n_features : int
-        Number of columns. Two n-grams that share one are not told apart.
+        Number of columns. Two n-grams that share a column cannot be told apart.
     max_words : int
-        Length of the longest n-gram: 2 for words and pairs of words.
+        Length of the longest n-gram; 2 stands for words and two words in a row.
     lowercase : bool
 
     Notes
     -----
-    A word is a run of letters, digits and underscores; any other character that is not blank is a word by itself.
-    Hashing is scikit-learn's `HashingVectorizer` (MurmurHash3), the same on every machine.
+    A word is a run of letters, digits and underscores; any other character that is not blank is a word of its own.
+    The hash is that of scikit-learn's `HashingVectorizer` (MurmurHash3), the same on every machine.
     """
 
     def __init__(self, n_features=2**18, max_words=2, lowercase=True):
@@ -30,7 +30,7 @@ class TextVectorizer:
         self.lowercase = check_bool("lowercase", lowercase)
 
     def transform(self, texts):
-        """CSR matrix of float32, shape (n_texts, n_features), of a list of str."""
+        """The rows of a list of str: csr_matrix of float32, shape (n_texts, n_features)."""
         from sklearn.feature_extraction.text import HashingVectorizer
 
         hashing = HashingVectorizer(
@@ -52,7 +52,7 @@ class TextVectorizer:
 
     @classmethod
     def from_dict(cls, parameters):
-        """The inverse of `to_dict`; a ValueError if `parameters` is anything else."""
+        """The inverse of `to_dict`; ValueError if `parameters` is anything else."""
         if not isinstance(parameters, dict) or parameters.keys() != cls().to_dict().keys():
             raise ValueError(f"parameters must be a dict made by TextVectorizer.to_dict, got {parameters!r}")
         return cls(**parameters)
