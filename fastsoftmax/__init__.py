@@ -25,7 +25,7 @@ __version__ = "0.1.0"
 
 # Imported when first used: scikit-learn alone takes longer to import than all the rest.
 _LAZY = {
-    "NGramFeatures": "text.features",
+    "NGramFeatures": "text.ngram_features",
     "SoftmaxClassifier": "estimators.classifier",
     "SoftmaxRegression": "estimators.regression",
     "load": "files.model_file",

@@ -1,4 +1,4 @@
-"""Softmax functions of dense arrays: float32 or float64, any axis, any number of classes."""
+"""Softmax functions of dense arrays, of float32 or float64, over any axis and any number of classes."""
 
 import math
 
@@ -26,7 +26,7 @@ __all__ = ["cross_entropy", "log_softmax", "logsumexp", "softmax"]
 
 
 def _order(x, axes, *, last=False):
-    """An order of dimensions in which `axes` are adjacent (and last), C-contiguous if there is one; None: as it is."""
+    """An order of dimensions in which `axes` are adjacent (and last); None: as they are. A C-contiguous order is preferred."""
     adjacent = not axes or axes[-1] - axes[0] == len(axes) - 1
     if adjacent and x.flags.c_contiguous and not (last and axes[-1] != x.ndim - 1):
         return None
@@ -36,7 +36,7 @@ def _order(x, axes, *, last=False):
 
 
 def _lines(x, axes, order):
-    """x, contiguous in this order of dimensions or copied, as the kernels take it: (n_outer, n, n_inner)."""
+    """x as the kernels take it, (n_outer, n, n_inner); a copy if it is not contiguous in this order of dimensions."""
     if order is not None:
         x = np.ascontiguousarray(x.transpose(order))
         axes = sorted(order.index(a) for a in axes)
@@ -49,7 +49,7 @@ def _lines(x, axes, order):
 
 
 def _unlines(lines, shape, order):
-    """Takes _lines back: an array of this shape."""
+    """The inverse of `_lines`: an array of this shape."""
     if order is None:
         return lines.reshape(shape)
     return lines.reshape([shape[i] for i in order]).transpose(np.argsort(order))
@@ -63,16 +63,16 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
     a : array_like of real numbers
         float32 and float64 are used as they are, float16 becomes float32, integers and bools become float64.
     axis : None, int or tuple of ints, default=None
-        What the sum is over; None is all of `a`.
+        The axes to sum over; None is all of `a`.
     b : array_like of real numbers, optional
-        Weights of the exponentials; `a` and `b` are broadcast against each other. An element whose weight is zero adds
-        nothing, even if it is infinite or NaN. Weights may be negative.
+        Weights of the exponentials; `a` and `b` are broadcast against each other. An element of weight zero adds nothing,
+        even if it is infinite or NaN. Weights may be negative.
     keepdims : bool, default=False
         Keep the summed axes, with length 1.
     return_sign : bool, default=False
         Return the log of the sum's absolute value, and its sign. Without it, a negative sum gives NaN.
     out : ndarray, optional
-        Where the result goes: its shape and dtype, writable. It is returned.
+        A writable array of the shape and dtype of the result, which is written to it. It is returned.
     n_threads : int or None, default=None
         Number of threads, -1 for every CPU of this process; None is OpenMP's default. The result does not depend on it.
 
@@ -86,9 +86,9 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
     Raises
     ------
     TypeError
-        Complex or non-numeric input.
+        If the input is complex or not numeric.
     ValueError
-        `axis` out of range, `b` that does not broadcast, or an `out` of other shape or dtype.
+        If `axis` is out of range, `b` does not broadcast, or `out` has another shape or dtype.
 
     Notes
     -----
@@ -141,7 +141,7 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
 
 
 def _weight_rows(b, axes, order):
-    """Weights as (n_outer, n) or, where every line has the same, (1, n)."""
+    """Weights as (n_outer, n), or as (1, n) if every line has the same."""
     if not any(stride for i, stride in enumerate(b.strides) if i not in axes):
         b = b[tuple([slice(None) if i in axes else slice(1) for i in range(b.ndim)])]
     return _lines(np.ascontiguousarray(b) if order is None else b, axes, order)[:, :, 0]
@@ -179,23 +179,23 @@ def softmax(x, axis=None, *, out=None, n_threads=None):
     x : array_like of real numbers
         float32 and float64 are used as they are, float16 becomes float32, integers and bools become float64.
     axis : None, int or tuple of ints, default=None
-        What the sum is over; None is all of `x`.
+        The axes to sum over; None is all of `x`.
     out : ndarray, optional
-        Where the result goes: shape and dtype of the result, writable; it may be `x`. It is returned.
+        A writable array of the shape and dtype of the result, which is written to it; it may be `x`. It is returned.
     n_threads : int or None, default=None
         Number of threads, -1 for every CPU of this process; None is OpenMP's default. The result does not depend on it.
 
     Returns
     -------
     y : ndarray or scalar, float32 or float64
-        The shape of `x`. Where the sum is over a NaN or +inf, or over nothing but -inf, it is NaN.
+        Of the shape of `x`. It is NaN where the sum is over a NaN or +inf, or only over -inf.
 
     Raises
     ------
     TypeError
-        Complex or non-numeric input.
+        If the input is complex or not numeric.
     ValueError
-        `axis` out of range, or an `out` of other shape or dtype.
+        If `axis` is out of range, or `out` has another shape or dtype.
 
     See Also
     --------
@@ -203,9 +203,9 @@ def softmax(x, axis=None, *, out=None, n_threads=None):
 
     Notes
     -----
-    The error of the exponential is at most 1.2 ULP, over its whole range. Results that would be subnormal, and some up to
-    the square root of 2 above those (1.7e-38 in float32, 3.2e-308 in float64), are 0: on x86, arithmetic that makes
-    subnormal numbers takes 50 times as long.
+    The error of the exponential is at most 1.2 ULP over its whole range. Results that would be subnormal are 0, and so are
+    some that are larger by a factor of up to the square root of 2 (1.7e-38 in float32, 3.2e-308 in float64): on x86,
+    arithmetic that makes subnormal numbers takes 50 times as long.
 
     Examples
     --------
@@ -228,8 +228,8 @@ def log_softmax(x, axis=None, *, out=None, n_threads=None):
     Returns
     -------
     y : ndarray or scalar, float32 or float64
-        The shape of `x`. Where the sum is over a +inf, that is NaN and all else -inf; where it is over a NaN or over
-        nothing but -inf, all is NaN.
+        Of the shape of `x`. Where the sum is over a +inf, its own result is NaN and all others are -inf; where it is over a
+        NaN, or only over -inf, all are NaN.
 
     Raises
     ------
@@ -272,14 +272,14 @@ def cross_entropy(
     weight : array_like of real numbers, (C,), optional
         Weights of the classes; 1 if not given.
     ignore_index : int, default=-100
-        Class code of positions to leave out. Not for probabilities.
+        Positions with this class code are left out. It does not apply to probabilities.
     reduction : {"mean", "sum", "none"}, default="mean"
-        "mean" is the sum divided by the weights of the target classes or, with probabilities, by the number of
-        positions. It is NaN where there is nothing to divide by.
+        "mean" is the sum divided by the sum of the weights of the target classes or, with probabilities, by the number of
+        positions. It is NaN if that is zero.
     label_smoothing : float in [0, 1], default=0
-        What part of each target is spread evenly over the classes.
+        The share of each target that is spread evenly over the classes.
     return_grad : bool, default=False
-        Return the gradient with respect to `logits` too; with reduction "none" it is that of the sum.
+        Also return the gradient with respect to `logits`; with reduction "none" it is that of the sum.
     n_threads : int or None, default=None
         Number of threads, -1 for every CPU of this process; None is OpenMP's default. The result does not depend on it.
 
@@ -291,9 +291,9 @@ def cross_entropy(
     Raises
     ------
     TypeError
-        Class codes that are bools or floats; input that is not real.
+        If class codes are bools or floats, or the input is not real.
     ValueError
-        Shapes that do not fit, or a class code out of range (named with its position).
+        If shapes do not fit, or a class code is out of range (the message has its position).
 
     Notes
     -----

@@ -1,24 +1,35 @@
 """Log-sum-exp, cross-entropy with gradients, and top-k of linear logits ``X W^T + bias``, without an N x K array.
 
-W is dense, or sparse: then a row costs as much as its features have classes, whatever the number of classes.
+W is dense or sparse. With a sparse W a row costs as much as its features have pairs, however many classes there are.
 """
 
 import numpy as np
 from scipy import sparse
 
-import fastsoftmax.validation as v
 from fastsoftmax.passes import tiles
 from fastsoftmax.passes.dense_input import LinearInput
 from fastsoftmax.passes.eligible import Eligible
 from fastsoftmax.passes.pairs_input import SparseLinearInput
 from fastsoftmax.runtime import threads, workspaces
+from fastsoftmax.validation import (
+    check_class_weight,
+    check_eligible,
+    check_gradient_threshold,
+    check_int,
+    check_k,
+    check_n_threads,
+    check_option,
+    check_real,
+    check_rng,
+    check_target,
+)
 
 __all__ = ["linear_cross_entropy", "linear_logsumexp", "linear_topk"]
 
 
 def _check_input(X, W, bias, n_threads):
     kind = SparseLinearInput if sparse.issparse(W) else LinearInput
-    return kind(X, W, bias, threads.resolve(v.check_n_threads(n_threads)))
+    return kind(X, W, bias, threads.resolve(check_n_threads(n_threads)))
 
 
 def linear_logsumexp(X, W, bias=None, *, n_threads=None):
@@ -28,8 +39,8 @@ def linear_logsumexp(X, W, bias=None, *, n_threads=None):
     ----------
     X : (n_samples, n_features) array or scipy.sparse matrix
     W : (n_classes, n_features) array or scipy.sparse matrix, float32 or float64
-        In any memory order; for sparse `X` Fortran order is the fast one. All is computed in its dtype. Sparse, CSC with
-        int32 indices is the fast kind; see `linear_cross_entropy`.
+        Everything is computed in its dtype. An array may have any memory order; for CSR rows `X` Fortran order is the fast
+        one. The fast sparse format is CSC with int32 indices; see `linear_cross_entropy`.
     bias : (n_classes,) array, optional
     n_threads : int, optional
         None: OpenMP's default; -1: all CPUs of the process.
@@ -41,7 +52,7 @@ def linear_logsumexp(X, W, bias=None, *, n_threads=None):
     Raises
     ------
     ValueError, TypeError
-        If shapes do not fit or X holds NaN or infinity.
+        If shapes do not fit, or X holds NaN or infinity.
     """
     inputs = _check_input(X, W, bias, n_threads)
     lse = np.empty(inputs.n_rows, inputs.W.dtype)
@@ -69,75 +80,75 @@ def linear_cross_entropy(
 ):
     """Cross-entropy of ``softmax(X W^T + bias)`` against class codes, and its gradients, without the logits in memory.
 
-    With `return_grad` three matrix products are done where `working_memory` holds the probabilities of a chunk of rows,
-    and up to one more for the part of them that has to be computed twice.
+    With `return_grad` this takes three matrix products if `working_memory` holds the probabilities of a chunk of rows, and
+    up to one more for those of the probabilities that have to be computed twice.
 
     Parameters
     ----------
     X : (n_samples, n_features) array or scipy.sparse matrix
     W : (n_classes, n_features) array or scipy.sparse matrix, float32 or float64
-        In any memory order; for sparse `X` Fortran order is the fast one. All is computed in its dtype. Sparse, CSC with
-        int32 indices is the fast kind, and others are converted at each call; see Notes.
+        Everything is computed in its dtype. An array may have any memory order; for CSR rows `X` Fortran order is the fast
+        one. The fast sparse format is CSC with int32 indices; others are converted at each call. See Notes.
     target : (n_samples,) integer array
         Class codes in [0, n_classes), or `ignore_index`.
     bias : (n_classes,) array, optional
     weight : (n_classes,) array, optional
-        Weight of each class, not negative.
+        The weight of each class, which is not negative.
     ignore_index : int
-        Rows with this target count neither in the loss nor in the gradients.
+        Rows with this target count in neither the loss nor the gradients.
     reduction : {"mean", "sum", "none"}
-        "mean" divides by the sum of the targets' weights, as torch does; it is nan where no row counts.
+        "mean" divides by the sum of the targets' weights, as torch does; it is NaN if no row counts.
     label_smoothing : float in [0, 1]
-        Share of the target's mass that is spread evenly over all classes.
+        The share of the target's mass that is spread evenly over all classes.
     return_grad : bool
-        For "none": gradients of the sum.
+        Also return the gradients; with reduction "none" they are those of the sum.
     gradient_threshold : float in [0, 1)
-        Above 0: probabilities below it are rounded in the gradients, at random and without bias, to 0 or to it, so that
-        the products of the gradients can skip zeros; see Notes. 1e-3 suits trained models. The loss is always exact. For
-        dense X and W only (no effect otherwise), and not with `label_smoothing`, which leaves no zeros.
+        Above 0, probabilities below it are rounded in the gradients, at random and without bias, to 0 or to it, so that
+        the products of the gradients can skip zeros; see Notes. 1e-3 suits trained models. The loss is always exact. It
+        has an effect for dense X and W only, and excludes `label_smoothing`, which leaves no zeros.
     random_state : int, numpy random generator or None
-        Of that rounding.
+        The source of randomness of that rounding.
     n_threads : int, optional
         None: OpenMP's default; -1: all CPUs of the process.
     working_memory : int
-        Bytes for probabilities kept between the two passes and other scratch, beside inputs and outputs; with very little
-        it may take a few MiB more, and with `gradient_threshold` an eighth more. Up to 256 MiB of it stay allocated for the
-        next call.
+        Bytes for the probabilities that are kept between the two passes and for other scratch, beside inputs and outputs.
+        If it is very small, a few MiB more may be taken, and with `gradient_threshold` an eighth more. Up to 256 MiB stay
+        allocated for the next call.
 
     Returns
     -------
     loss : float, or (n_samples,) float64 array for "none"
     (dX, dW, dbias) : tuple, with `return_grad`
-        Of W's dtype; `dW` in W's memory order, `dX` None for sparse X, `dbias` None without bias. For sparse W, `dX` is
-        None, and `dW` the gradient at the stored elements of W alone: an array like ``W.tocsc().data`` (``W.data``, if W is
-        CSC), after ``sum_duplicates`` where indices are unsorted or double.
+        Arrays of W's dtype; `dW` has W's memory order, `dX` is None for CSR rows, `dbias` is None without bias. For a sparse
+        W, `dX` is None, and `dW` is the gradient at the stored elements of W alone: an array like ``W.tocsc().data``
+        (``W.data`` if W is CSC), after ``sum_duplicates`` if indices are unsorted or double.
 
     Notes
     -----
-    loss_i = (1 - s) w_t (lse_i - z_it) + s/K sum_k w_k (lse_i - z_ik), with target t, weights w and label smoothing s: the
-    definition of torch.nn.functional.cross_entropy. The same values for any number of threads.
+    loss_i = (1 - s) w_t (lse_i - z_it) + s/K sum_k w_k (lse_i - z_ik), with target t, weights w and label smoothing s: this
+    is the definition of torch.nn.functional.cross_entropy. The values do not depend on the number of threads.
 
-    With `gradient_threshold` t, a probability p < t of another class than the target becomes t with probability p / t, else
-    0. So each element of the gradient of the logits, p times the row's weight, is wrong by less than t times that weight,
-    independently, with expectation 0 (but for 2^-31 t) and variance below t p; those with p >= t and the targets' are
-    exact. All three gradients come from the same rounded elements, expected to be at most 1 / t + sum_k [p_k >= t] <= 2 / t
-    a row. Tiles of classes where more than an eighth of the elements would be left are not rounded, but computed in full.
+    With `gradient_threshold` t, a probability p < t of a class other than the target becomes t with probability p / t, else
+    0. So each element of the gradient of the logits, p times the row's weight, has an error of less than t times that
+    weight. The errors are independent, with expectation 0 (but for 2^-31 t) and variance below t p; elements with p >= t
+    and the targets' are exact. All three gradients come from the same rounded elements, of which at most
+    1 / t + sum_k [p_k >= t] <= 2 / t a row are expected. Tiles of classes in which more than an eighth of the elements would
+    be left are not rounded, but computed in full.
 
-    With a sparse W, z_ik = b_k for all classes k that no feature of row i has an element for, and they enter the log-sum-exp
-    together, as the sum of exp(b) over all classes less that over the others: a row costs as much as its features have
-    elements, however many classes there are. It is exact, and where the difference would lose digits it is summed up in
-    another way. A pattern that misses the target is nothing special: its logit is b_t. Dense X is taken as CSR.
+    With a sparse W, z_ik = b_k for every class k that forms a pair, a stored element of W, with no feature of row i. These
+    classes enter the log-sum-exp together, as the sum of exp(b) over all classes minus that over the others: a row costs as
+    much as its features have pairs, however many classes there are. This is exact, and where the difference would lose
+    digits, the sum is computed in another way. A target without a pair is nothing special: its logit is b_t. Dense X is
+    taken as CSR rows.
     """
-    v.check_option("reduction", reduction, ("mean", "sum", "none"))
-    smooth = v.check_real("label_smoothing", label_smoothing, minimum=0, maximum=1)
-    working_memory = v.check_int("working_memory", working_memory, minimum=0)
-    threshold = v.check_gradient_threshold(gradient_threshold, smooth)
-    rng = v.check_rng("random_state", random_state)
+    check_option("reduction", reduction, ("mean", "sum", "none"))
+    smooth = check_real("label_smoothing", label_smoothing, minimum=0, maximum=1)
+    working_memory = check_int("working_memory", working_memory, minimum=0)
+    threshold = check_gradient_threshold(gradient_threshold, smooth)
+    rng = check_rng("random_state", random_state)
     inputs = _check_input(X, W, bias, n_threads)
-    weight = v.check_class_weight(weight, inputs.n_classes)
-    target = v.check_target(
-        target, inputs.n_rows, inputs.n_classes, ignore_index=v.check_int("ignore_index", ignore_index)
-    )
+    weight = check_class_weight(weight, inputs.n_classes)
+    target = check_target(target, inputs.n_rows, inputs.n_classes, ignore_index=check_int("ignore_index", ignore_index))
     counted = target >= 0
     row_weight = counted.astype(np.float64) if weight is None else np.where(counted, weight[target], 0.0)
     total = row_weight.sum() if reduction == "mean" else 1.0
@@ -165,7 +176,7 @@ def linear_cross_entropy(
 
 
 class _Smoothing:
-    """The share of the loss that label smoothing adds: s/K sum_k w_k (lse_i - z_ik), from W's weighted sum over classes."""
+    """What label smoothing adds to the loss, s/K sum_k w_k (lse_i - z_ik), computed from W's weighted sum over classes."""
 
     def __init__(self, inputs, weight, smooth):
         self.inputs = inputs
@@ -180,7 +191,7 @@ class _Smoothing:
 
 
 class _Gradients:
-    """Gradients, summed over chunks of rows."""
+    """The gradients, summed over chunks of rows."""
 
     def __init__(self, inputs, weight, smooth, scale, threshold, row_keys):
         self.inputs, self.smooth, self.scale = inputs, smooth, scale
@@ -191,7 +202,7 @@ class _Gradients:
         self.prior_sum = float(n_classes) if weight is None else weight.sum()
 
     def add(self, rows, forward, counted, row_weight):
-        with np.errstate(invalid="ignore"):  # the mean over a mass of zero is nan
+        with np.errstate(invalid="ignore"):  # the mean over a mass of zero is NaN
             scale = (1 - self.smooth) * row_weight * self.scale if counted.any() else np.zeros_like(row_weight)
         smoothing = None
         if self.smooth:
@@ -212,34 +223,34 @@ def linear_topk(X, W, k, bias=None, *, class_ids=None, exclude=None, threshold=N
     X : (n_samples, n_features) array or scipy.sparse matrix
     W : (n_classes, n_features) array or scipy.sparse matrix, float32 or float64
     k : int
-        In [1, n_classes]; with `class_ids`, `exclude` or `threshold` it may be larger.
+        From 1 to n_classes; with `class_ids`, `exclude` or `threshold` it may be larger.
     bias : (n_classes,) array, optional
     class_ids : 1-D array of int, optional
         The classes to choose among; repeats count once.
     exclude : (n_samples, n_classes) scipy.sparse matrix, or sequence of n_samples arrays of int, optional
-        Classes that row i may not get: those with a stored element in its row, whatever its value, or those in its array,
-        in any order; -1 there stands for none, so that earlier results can be passed as they are.
+        The classes that row i may not get: those with a stored element in row i, whatever its value, or those in array i,
+        in any order. There -1 stands for no class, so that earlier results can be passed as they are.
     threshold : float in (0, 1), optional
-        The least probability of a class.
+        The least probability of a class that is returned.
     n_threads : int, optional
         None: OpenMP's default; -1: all CPUs of the process.
 
     Returns
     -------
     class_ids : (n_samples, k) int64 array
-        Best first; of equal logits the smaller id comes first. -1 in the last places of rows for which fewer classes are
-        left.
+        Best first; of equal logits the smaller id comes first. The last places of a row for which fewer classes are left
+        hold -1.
     log_proba : (n_samples, k) array of W's dtype
-        Natural logarithms of the probabilities among all classes, whichever are left; -inf where there is none.
+        Natural logarithms of the probabilities among all classes, whichever are left; -inf where there is no class.
 
     Notes
     -----
-    Log-sum-exps are over all classes, so a subset costs no less than all of them. Where ranks are all that is needed,
+    The log-sum-exps are over all classes, so a subset costs no less than all of them. If only ranks are needed,
     ``linear_topk(X, W[subset], k)`` is faster; its probabilities are those among the subset.
     """
     inputs = _check_input(X, W, bias, n_threads)
-    eligible = Eligible(*v.check_eligible("class_ids", class_ids, exclude, threshold, inputs.n_rows, inputs.n_classes))
-    k = v.check_k(k, inputs.n_classes, pads=not eligible.is_all)
+    eligible = Eligible(*check_eligible("class_ids", class_ids, exclude, threshold, inputs.n_rows, inputs.n_classes))
+    k = check_k(k, inputs.n_classes, pads=not eligible.is_all)
     class_ids_out = np.empty((inputs.n_rows, k), np.int64)
     log_proba = np.empty((inputs.n_rows, k), inputs.W.dtype)
     with workspaces.workspace() as workspace:

@@ -1,19 +1,26 @@
 """Ranking metrics of top-k predictions, log-loss and perplexity, and a blocked evaluation of a model.
 
-True labels come either one a row (a 1-D array) or several (an indicator of shape (n_samples, n_classes), sparse or
-an array of zeros and ones, whose nonzeros are the labels and whose column indices name them). A ranking holds the predicted
-labels of each row, best first and distinct; -1 is padding and never a hit. With one label a row, every ranking metric at 1
-is the accuracy.
+True labels come either one a row, in a 1-D array, or several a row, in an indicator of shape (n_samples, n_classes): a sparse
+matrix, or an array of zeros and ones, whose nonzeros are the labels and whose column indices name them. A ranking holds the
+predicted labels of each row, best first and distinct; -1 is padding and never a hit. With one label a row, every ranking
+metric at 1 is the accuracy.
 """
 
 import numpy as np
 from scipy import sparse
 
-import fastsoftmax.validation as v
+from fastsoftmax.validation import (
+    check_counts,
+    check_int,
+    check_log_proba,
+    check_same_length,
+    check_topk,
+    check_true_labels,
+)
 
 
 def hit_at_k(topk, y, k):
-    """Share of the rows with a true label among the first `k` predictions (for one label a row: top-k accuracy).
+    """The share of the rows that have a true label among the first `k` predictions (for one label a row: top-k accuracy).
 
     Parameters
     ----------
@@ -22,7 +29,7 @@ def hit_at_k(topk, y, k):
     y : array-like of shape (n_samples,), or sparse matrix of shape (n_samples, n_classes)
         The true label of each row, or an indicator of its labels. A row without labels counts as a miss.
     k : int
-        At least 1.
+        The depth, at least 1.
 
     Returns
     -------
@@ -39,7 +46,7 @@ def hit_at_k(topk, y, k):
 
 
 def mrr_at_k(topk, y, k):
-    """Mean of 1 / (rank of the first true label), which is 0 where none is among the first `k` predictions.
+    """The mean of 1 / (rank of the first true label), which is 0 if none is among the first `k` predictions.
 
     Parameters, returns and errors are those of `hit_at_k`.
     """
@@ -47,15 +54,15 @@ def mrr_at_k(topk, y, k):
 
 
 def ndcg_at_k(topk, y, k):
-    """Mean of DCG@k / (best possible DCG@k), where ``DCG@k = sum of 1 / log2(1 + rank) over the hits up to rank k``.
+    """The mean of DCG@k / (best possible DCG@k), where ``DCG@k = sum of 1 / log2(1 + rank) over the hits up to rank k``.
 
-    Parameters, returns and errors are those of `hit_at_k`; as in scikit-learn, a row without labels counts as 0.
+    Parameters, returns and errors are those of `hit_at_k`. As in scikit-learn, a row without labels counts as 0.
     """
     return _mean_at_k(_ndcg, topk, y, k)
 
 
 def precision_at_k(topk, y, k):
-    """Mean of (hits among the first `k` predictions) / `k`, as in the extreme classification repository [1]_.
+    """The mean of (hits among the first `k` predictions) / `k`, as in the extreme classification repository [1]_.
 
     Parameters, returns and errors are those of `hit_at_k`.
 
@@ -68,46 +75,46 @@ def precision_at_k(topk, y, k):
 
 
 def log_loss(log_proba_of_target, sample_weight=None):
-    """Weighted mean of the negative log-probability of the true labels, in nats; infinite if one has probability 0.
+    """The weighted mean of the negative log-probability of the true labels, in nats; infinite if one has probability 0.
 
     Parameters
     ----------
     log_proba_of_target : array-like of shape (n_samples,)
-        Natural logarithm of the probability given to each row's true label.
+        The natural logarithm of the probability that each row's true label was given.
     sample_weight : array-like of shape (n_samples,), optional
-        Non-negative, not all zero.
+        Weights that are not negative and not all zero.
 
     Returns
     -------
     float
     """
-    log_proba = v.check_log_proba("log_proba_of_target", log_proba_of_target)
+    log_proba = check_log_proba("log_proba_of_target", log_proba_of_target)
     if sample_weight is None:
         return float(-np.mean(log_proba, dtype=np.float64))
-    weight = v.check_counts("sample_weight", sample_weight).astype(np.float64, copy=False)
-    v.check_same_length("sample_weight", weight, "log_proba_of_target", log_proba)
+    weight = check_counts("sample_weight", sample_weight).astype(np.float64, copy=False)
+    check_same_length("sample_weight", weight, "log_proba_of_target", log_proba)
     counted = weight > 0  # a weight of 0 leaves out even an infinite loss
     return float(-np.average(log_proba[counted], weights=weight[counted]))
 
 
 def perplexity(log_proba_of_target, sample_weight=None):
-    """``exp(log_loss(...))``; infinite where that overflows. Parameters are those of `log_loss`."""
+    """``exp(log_loss(...))``, infinite if that overflows. Parameters are those of `log_loss`."""
     return _exp(log_loss(log_proba_of_target, sample_weight))
 
 
 def evaluate(model, X, y, ks=(1, 5, 20), batch_size=1024):
-    """All metrics of a model on (X, y), block by block: no array of shape (n_samples, n_classes) is made.
+    """All metrics of a model on (X, y), computed block by block: no array of shape (n_samples, n_classes) is made.
 
     Parameters
     ----------
     model : fitted classifier
-        Has ``classes_``, ``predict_topk(X, k) -> (labels, log_proba)``, both of shape (n, k), and
-        ``target_log_proba(X, y) -> (n,)``, the log-probabilities of given labels, -inf for one the model does not know.
+        What has ``classes_``, ``predict_topk(X, k) -> (labels, log_proba)``, both of shape (n, k), and
+        ``target_log_proba(X, y) -> (n,)``, the log-probabilities of given labels, -inf for one that the model does not know.
     X : array-like or sparse matrix of shape (n_samples, n_features)
     y : array-like of shape (n_samples,), or sparse matrix of shape (n_samples, n_labels)
         The true label of each row, or an indicator of its labels (column indices).
     ks : sequence of int
-        Depths of the ranking metrics. One beyond the number of the model's classes is allowed: the rest are misses.
+        The depths of the ranking metrics. A depth beyond the number of the model's classes is allowed: the rest are misses.
     batch_size : int
         Rows to evaluate at a time.
 
@@ -117,20 +124,20 @@ def evaluate(model, X, y, ks=(1, 5, 20), batch_size=1024):
         "n"
             Number of rows.
         "n_unlabelled"
-            Rows without any label (only in an indicator): in no log-loss, and 0 in the ranking metrics.
+            Rows without any label, which only an indicator has: they have no log-loss, and count as 0 in the ranking metrics.
         "n_unknown"
-            True labels that the model does not know (log-probability -inf): in no log-loss, and misses in the ranking
-            metrics. For one label a row this is the number of such rows.
+            True labels that the model does not know (log-probability -inf): they have no log-loss, and are misses in the
+            ranking metrics. For one label a row this is the number of such rows.
         "log_loss", "perplexity"
-            Over the rows with a known label, in nats; of several labels a row, the mean. NaN if there is no such row.
+            Over the rows with a known label, in nats; of a row with several labels, their mean. NaN if there is no such row.
         "precision@k", "hit@k", "mrr@k", "ndcg@k"
-            For every k of `ks`. Over all rows.
+            For every k of `ks`, over all rows.
     """
     X = X.tocsr() if sparse.issparse(X) else np.asarray(X)
-    y = v.check_true_labels("y", y)
-    v.check_same_length("y", y, "X", X)
-    ks = sorted({v.check_int("ks", k, minimum=1) for k in ks})
-    batch_size = v.check_int("batch_size", batch_size, minimum=1)
+    y = check_true_labels("y", y)
+    check_same_length("y", y, "X", X)
+    ks = sorted({check_int("ks", k, minimum=1) for k in ks})
+    batch_size = check_int("batch_size", batch_size, minimum=1)
     if not ks:
         raise ValueError("ks must name at least one depth, got none")
 
@@ -140,7 +147,7 @@ def evaluate(model, X, y, ks=(1, 5, 20), batch_size=1024):
     for start in range(0, n_samples, batch_size):
         X_block, y_block = X[start : start + batch_size], y[start : start + batch_size]
         topk, topk_log_proba = model.predict_topk(X_block, depth)
-        topk = v.check_topk("predict_topk(X)", topk, y_block, min_columns=depth)
+        topk = check_topk("predict_topk(X)", topk, y_block, min_columns=depth)
         relevant, n_labels = _relevance(topk, y_block)
         for k in ks:
             for name, metric in _ROW_METRICS.items():
@@ -157,7 +164,7 @@ def evaluate(model, X, y, ks=(1, 5, 20), batch_size=1024):
 
 
 def compare(model, other, X, y, ks=(1, 5, 20), batch_size=1024):
-    """What `other`, for example a compressed classifier, predicts in another way than `model` on (X, y).
+    """How the predictions of `other`, for example a compressed classifier, differ from those of `model` on (X, y).
 
     Parameters
     ----------
@@ -168,11 +175,11 @@ def compare(model, other, X, y, ks=(1, 5, 20), batch_size=1024):
     -------
     dict
         "model", "other"
-            What `evaluate` returns of each.
+            What `evaluate` returns for each.
         "change"
-            The second less the first, for the log-loss, the perplexity and every ranking metric.
+            The second minus the first, for the log-loss, the perplexity and every ranking metric.
         "same_best"
-            Share of the rows with the same most probable label.
+            The share of the rows with the same most probable label.
     """
     X = X.tocsr() if sparse.issparse(X) else np.asarray(X)
     results = [evaluate(m, X, y, ks, batch_size) for m in (model, other)]
@@ -192,9 +199,9 @@ def _exp(x):
 
 
 def _mean_at_k(row_metric, topk, y, k):
-    k = v.check_int("k", k, minimum=1)
-    y = v.check_true_labels("y", y)
-    topk = v.check_topk("topk", topk, y, min_columns=k)
+    k = check_int("k", k, minimum=1)
+    y = check_true_labels("y", y)
+    topk = check_topk("topk", topk, y, min_columns=k)
     relevant, n_labels = _relevance(topk[:, :k], y)
     return float(row_metric(relevant, n_labels, k).mean())
 
@@ -206,7 +213,7 @@ def _relevance(topk, y):
     n_samples, n_classes = y.shape
     n_labels = np.diff(y.indptr)
     rows = np.arange(n_samples, dtype=np.int64)
-    # Row and label as one number: ascending, for y is canonical, so that one binary search a prediction finds it.
+    # Row and label make one number, ascending since y is canonical: one binary search a prediction finds it.
     true_keys = np.repeat(rows, n_labels) * n_classes + y.indices
     keys = rows[:, np.newaxis] * n_classes + topk
     places = np.searchsorted(true_keys, keys)
@@ -220,17 +227,17 @@ def _row_log_proba(model, X, y, relevant, topk_log_proba):
     """Mean log-probability of the known labels of each row that has one, and the number of unknown labels."""
     if not sparse.issparse(y):
         log_proba = np.zeros(len(y))
-        found = relevant.any(axis=1)  # among the best: their log-probabilities are there already
+        found = relevant.any(axis=1)  # the log-probabilities of these are among the best already
         log_proba[found] = topk_log_proba[found, relevant.argmax(axis=1)[found]]
         if not found.all():
             log_proba[~found] = model.target_log_proba(X[~found], y[~found])
-        log_proba = v.check_log_proba("target_log_proba(X, y)", log_proba)
+        log_proba = check_log_proba("target_log_proba(X, y)", log_proba)
         known = log_proba != -np.inf
         return log_proba[known], int(np.count_nonzero(~known))
     if not y.nnz:
         return np.empty(0), 0
     rows = np.repeat(np.arange(y.shape[0]), np.diff(y.indptr))
-    log_proba = v.check_log_proba("target_log_proba(X, y)", model.target_log_proba(X[rows], y.indices))
+    log_proba = check_log_proba("target_log_proba(X, y)", model.target_log_proba(X[rows], y.indices))
     known = log_proba != -np.inf
     n_known = np.bincount(rows[known], minlength=y.shape[0])
     totals = np.bincount(rows[known], weights=log_proba[known], minlength=y.shape[0])

@@ -1,13 +1,23 @@
-"""Sampled losses on linear logits: the true classes of each row against a random sample of the others."""
+"""Sampled losses of linear logits: the true classes of each row against a random sample of the others."""
 
 import numpy as np
 
-import fastsoftmax.validation as v
 from fastsoftmax.losses import LOSSES
 from fastsoftmax.passes import tiles, true_classes
 from fastsoftmax.passes.candidates import Candidates
 from fastsoftmax.passes.dense_input import LinearInput
 from fastsoftmax.runtime import threads, workspaces
+from fastsoftmax.validation import (
+    check_bool,
+    check_class_ids,
+    check_given,
+    check_log_expected_counts,
+    check_n_threads,
+    check_option,
+    check_target,
+    check_true_classes,
+    is_one_a_row,
+)
 
 __all__ = ["sampled_cross_entropy"]
 
@@ -26,26 +36,26 @@ def sampled_cross_entropy(
     return_grad=False,
     n_threads=None,
 ):
-    """Mean loss of linear logits ``X W^T + bias`` by candidate sampling, negatives shared by all rows.
+    """The mean loss of linear logits ``X W^T + bias`` by candidate sampling, in which all rows share the negatives.
 
     Parameters
     ----------
     X : (n_samples, n_features) array or scipy.sparse matrix
     W : (n_classes, n_features) array, float32 or float64
-        Only rows of the drawn and true classes are read. All is computed in its dtype.
+        Only the rows of drawn and true classes are read. Everything is computed in its dtype.
     target : (n_samples,) or (n_samples, num_true) integer array, or (n_samples, n_classes) scipy.sparse matrix
-        True classes, codes in [0, n_classes). Of `num_true` each has the mass 1 / num_true, and one that is there twice has
-        it twice. A sparse matrix holds masses that are not negative; each row is divided by its sum.
+        The true classes, as codes in [0, n_classes). Each of `num_true` classes has the mass 1 / num_true, and one that
+        occurs twice has twice that mass. A sparse matrix holds masses that are not negative; each row is divided by its sum.
     bias : (n_classes,) array, optional
     class_ids : (n,) integer array
         The drawn classes; a class drawn twice counts twice. May be empty.
     log_expected_counts : (n,) array
-        Natural logarithm of how often each of them was to be expected in the draw, as a sampler's `draw` returns it;
-        equal for equal classes. None for "negative_sampling", which does not use it.
+        Natural logarithm of how often each of them was expected in the draw, as a sampler's `draw` returns it; it is equal
+        for equal classes. None for "negative_sampling", which does not use it.
     target_log_expected_counts : array like `target`, optional
-        The same of the true classes: one number for each code, or for each stored element of the sparse `target` in the
-        order of its canonical CSR format. Needed for "nce" and "sampled_logistic". "sampled_softmax" does not subtract it
-        by default, since a true class takes part with certainty; TensorFlow's sampled_softmax_loss does.
+        The same for the true classes: one number for each code, or for each stored element of the sparse `target` in the
+        order of its canonical CSR format. "nce" and "sampled_logistic" need it. "sampled_softmax" does not subtract it by
+        default, since a true class takes part with certainty; TensorFlow's sampled_softmax_loss does.
     loss : {"sampled_softmax", "nce", "sampled_logistic", "negative_sampling"}
     remove_accidental_hits : bool, optional
         Leave a row's true classes out of its negatives. None: True for all but "nce".
@@ -57,13 +67,13 @@ def sampled_cross_entropy(
     -------
     loss : float
     (dX, rows, dW_rows, dbias_rows) : tuple, with `return_grad`
-        `rows` (m,) are the distinct drawn and true classes, ascending; `dW_rows` (m, n_features) and `dbias_rows` (m,)
-        their gradients, all other classes' being zero. `dX` is None for sparse X, `dbias_rows` None without bias.
+        `rows` (m,) are the distinct drawn and true classes, ascending; `dW_rows` (m, n_features) and `dbias_rows` (m,) are
+        their gradients; those of all other classes are zero. `dX` is None for CSR rows, `dbias_rows` is None without bias.
 
     Notes
     -----
-    With logits z, true class y, draws S (a class as often as it was drawn), E_k the expected count of class k in the draw,
-    and softplus(t) = log(1 + e^t), the loss of a row is
+    Let z be the logits, y the true class, S the draws (with each class as often as it was drawn), E_k the expected count of
+    class k in the draw, and softplus(t) = log(1 + e^t). The loss of a row is
 
     - "sampled_softmax": log(e^{z_y} + sum_{k in S} e^{z_k} / E_k) - z_y, without the hits k = y. z approximates log P(k | x)
       up to a constant of the row: the sum estimates the softmax's denominator without bias, but its logarithm has the bias
@@ -76,13 +86,13 @@ def sampled_cross_entropy(
     - "negative_sampling": softplus(-z_y) + sum_{k in S} softplus(z_k), without the hits. z approximates the log odds less
       log E_k (with the hits, log(P(k | x) / E_k)): association with x rather than probability [5]_.
 
-    With several true classes of masses m_t: "sampled_softmax" has all of them in its denominator, each once, and is
-    sum_t m_t (log-sum-exp - z_t); the logistic losses have sum_t m_t softplus(-(z_t - log E_t)) for their first term; a hit
-    is a draw of any of them. With hits, a logistic loss is so the mean of those of the single classes. TensorFlow's differ
-    for `num_true` above 1: a class that is twice there is twice in their softmax's denominator, and their nce_loss adds
-    (1 - 1 / num_true) softplus(z_t - log E_t), as though the true classes were drawn, too.
+    With several true classes t of masses m_t, "sampled_softmax" has all of them in its denominator, each once, and is
+    sum_t m_t (log-sum-exp - z_t); the first term of the logistic losses is sum_t m_t softplus(-(z_t - log E_t)); a hit is a
+    draw of any of them. So a logistic loss with hits is the mean of the losses of the single classes. TensorFlow's losses
+    differ for `num_true` above 1: a class that occurs twice is in their softmax's denominator twice, and their nce_loss adds
+    (1 - 1 / num_true) softplus(z_t - log E_t), as though the true classes had been drawn, too.
 
-    The same values for any number of threads.
+    The values do not depend on the number of threads.
 
     References
     ----------
@@ -93,16 +103,16 @@ def sampled_cross_entropy(
     .. [4] TensorFlow, Candidate sampling algorithms reference; the documentation of tf.nn.nce_loss
     .. [5] Mikolov et al. 2013, Distributed representations of words and phrases and their compositionality, arXiv:1310.4546
     """
-    v.check_option("loss", loss, tuple(LOSSES))
+    check_option("loss", loss, tuple(LOSSES))
     kind = LOSSES[loss]
     if remove_accidental_hits is not None:
-        v.check_bool("remove_accidental_hits", remove_accidental_hits)
-    n_threads = threads.resolve(v.check_n_threads(n_threads))
+        check_bool("remove_accidental_hits", remove_accidental_hits)
+    n_threads = threads.resolve(check_n_threads(n_threads))
     inputs = LinearInput(X, W, bias, n_threads)
-    class_ids = v.check_class_ids("class_ids", class_ids, inputs.n_classes)
+    class_ids = check_class_ids("class_ids", class_ids, inputs.n_classes)
     if kind.is_corrected:
-        log_expected_counts = v.check_given("log_expected_counts", log_expected_counts, loss)
-        log_expected_counts = v.check_log_expected_counts(
+        log_expected_counts = check_given("log_expected_counts", log_expected_counts, loss)
+        log_expected_counts = check_log_expected_counts(
             "log_expected_counts", log_expected_counts, class_ids, "class_ids"
         )
     target, target_shift = _read_target(target, target_log_expected_counts, inputs, loss)
@@ -114,22 +124,22 @@ def sampled_cross_entropy(
 
 
 def _read_target(target, log_expected_counts, inputs, loss):
-    """The classes (n_samples,), or masses of several a row in CSR; and what is added to their logits."""
-    shape, n_classes, several = (inputs.n_rows,), inputs.n_classes, not v.is_one_a_row(target)
+    """The true classes (n_samples,), or the masses of several a row as CSR; and what is added to their logits."""
+    shape, n_classes, several = (inputs.n_rows,), inputs.n_classes, not is_one_a_row(target)
     if several:
-        target, shape, places = v.check_true_classes(target, inputs.n_rows, n_classes)
+        target, shape, places = check_true_classes(target, inputs.n_rows, n_classes)
     else:
-        target = v.check_target(target, inputs.n_rows, n_classes)
+        target = check_target(target, inputs.n_rows, n_classes)
     kind = LOSSES[loss]
     if not kind.is_corrected or (log_expected_counts is None and not kind.is_logistic):
         return target, np.zeros(target.nnz if several else inputs.n_rows)
-    v.check_given("target_log_expected_counts", log_expected_counts, loss)
-    counts = v.check_log_expected_counts("target_log_expected_counts", log_expected_counts, shape, "target")
+    check_given("target_log_expected_counts", log_expected_counts, loss)
+    counts = check_log_expected_counts("target_log_expected_counts", log_expected_counts, shape, "target")
     return target, -counts.reshape(-1)[places] if several else -counts
 
 
 class _OneEach:
-    """Rows with one true class each: the passes do all of it."""
+    """Rows with one true class each, for which the passes do everything."""
 
     def __init__(self, inputs, target, target_shift, candidates):
         self.inputs, self.target_shift, self.candidates = inputs, target_shift, candidates
@@ -143,7 +153,7 @@ class _OneEach:
 
 
 def _mean(losses, inputs, candidates, return_grad):
-    """The mean of the losses, and its gradients, from chunks of rows."""
+    """The mean of the losses, and its gradients, computed chunk by chunk of the rows."""
     n, m, dtype = inputs.n_rows, len(candidates.class_ids), inputs.W.dtype
     dX = None if inputs.is_sparse or not return_grad else np.empty_like(inputs.X)
     dW = np.zeros((m, inputs.W.shape[1]), dtype) if return_grad else None

@@ -1,4 +1,4 @@
-"""Softmax regression solved to its optimum: the loss, the variables that it is solved in, and two solvers.
+"""Softmax regression solved to its optimum: the loss, the variables in which it is minimised, and two solvers.
 
 May import: `passes` and what lies below.
 """

@@ -1,6 +1,6 @@
-"""The loss of softmax regression over all rows, its gradient and Hessian products, one chunk of rows at a time.
+"""The loss of softmax regression over all rows, its gradient and Hessian products, computed chunk by chunk of the rows.
 
-The parameters are one array theta (n_features + 1, n_classes): W, feature by feature, and the bias as its last row.
+The parameters are one array theta (n_features + 1, n_classes): W transposed, and the bias as the last row.
 """
 
 import numpy as np
@@ -11,14 +11,14 @@ from fastsoftmax.passes import tiles
 from fastsoftmax.runtime import workspaces
 from fastsoftmax.runtime.blocks import Blocks, dot, each
 
-CHUNK_WORK = 1 << 22  # multiply-adds that are worth another thread
-CHUNK_VALUES = 1 << 20  # of X and logits, at most, in a chunk of dense rows
-SPARSE_ROWS = 8192  # in a chunk: each goes through W once
-FEW_CLASSES = 64  # below, they make no more than a tile or two, which is what threads share
+CHUNK_WORK = 1 << 22  # multiply-adds that are worth a thread
+CHUNK_VALUES = 1 << 20  # elements of X and of logits in a chunk of dense rows, at most
+SPARSE_ROWS = 8192  # in a chunk of CSR rows, each of which goes through W once
+FEW_CLASSES = 64  # fewer make no more than a tile or two, and tiles are what threads share
 
 
 class DenseProducts:
-    """Products with chunks of a dense X. BLAS has one thread, and several chunks are done at once."""
+    """Products with chunks of a dense X. BLAS has one thread, and several chunks are computed at once."""
 
     def __init__(self, X, n_classes, n_threads):
         self.X = X
@@ -39,8 +39,8 @@ class DenseProducts:
 
 
 class SparseProducts:
-    """Products with chunks of a CSR matrix X: one after the other, each on all threads, which share the classes; or, where
-    these are few, several chunks at once."""
+    """Products with chunks of CSR rows: one chunk after the other on all threads, which share the classes; or, if these are
+    few, several chunks at once, each on one thread."""
 
     def __init__(self, X, n_classes, n_threads):
         n_rows, step = X.shape[0], SPARSE_ROWS
@@ -54,7 +54,7 @@ class SparseProducts:
         ]
 
     def astype(self, dtype):
-        """The same with entries of another type."""
+        """The same products with X in another dtype."""
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
         other.batches = [
@@ -88,10 +88,10 @@ class RegressionLoss:
     target : (n_rows,) int64 class codes
     weight : (n_rows,) of sum 1
     alpha : float
-    shape : of theta
-    has_bias : whether the last row of theta is free, or stays zero
-    keep : keep the gradient of the logits (n_rows, n_classes), which `hessian_product` needs
-    product_dtype : of `hessian_product`, which may be smaller
+    shape : the shape of theta
+    has_bias : whether the last row of theta is free; otherwise it stays zero
+    keep : whether to keep the gradient of the logits, (n_rows, n_classes), which `hessian_product` needs
+    product_dtype : the dtype of `hessian_product`, which may be the smaller one
     """
 
     def __init__(self, products, target, weight, alpha, shape, dtype, *, has_bias, keep, product_dtype=None):
@@ -102,41 +102,42 @@ class RegressionLoss:
         if self.product_dtype != self.dtype:
             self.products_of_hessian = products.astype(self.product_dtype)
         self.kept = [None] * len(products.chunks) if keep else None
-        self.blocks = Blocks(shape[0] - 1, shape[1], max(products.n_workers, products.n_threads))  # without the bias
+        # without the bias, which has no penalty
+        self.blocks = Blocks(shape[0] - 1, shape[1], max(products.n_workers, products.n_threads))
         self.is_uniform = bool((weight == weight[0]).all())
 
     def value_and_gradient(self, theta, gradient):
-        """The loss; gradient (as theta) is filled."""
+        """The loss at theta; `gradient`, of the shape of theta, is filled with its gradient."""
         loss = self._sum_of_chunks(self._chunk_loss, theta, gradient)
         self._add_penalty(theta, gradient)
         return float(loss) + self.alpha / 2 * self.blocks.sum(lambda rows: dot(theta[rows], theta[rows]))
 
     def hessian_product(self, v, out):
-        """out <- the Hessian, where the gradient was last computed, times v (both as theta, of product_dtype)."""
+        """out <- H v with the Hessian H at the theta of the last gradient. Both are like theta, but of product_dtype."""
         self._sum_of_chunks(self._chunk_product, v, out)
         self._add_penalty(v, out)
 
     def _add_penalty(self, theta, gradient):
-        """gradient += alpha W; block by block, since arrays like theta are large."""
+        """gradient += alpha W, block by block, since arrays of the size of theta are large."""
         alpha = theta.dtype.type(self.alpha)
         self.blocks.run(lambda rows: np.add(gradient[rows], alpha * theta[rows], out=gradient[rows]))
 
     def _sum_of_chunks(self, one, theta, out):
-        """out <- the sum of what `one` adds to its last argument, over all chunks. Returns that of its results."""
+        """out <- the sum over all chunks of what `one` adds to its last argument. Returns the sum of what it returns."""
         out.fill(0)
         numbers = range(len(self.products.chunks))
         if self.products.n_workers == 1 or len(numbers) == 1:
             total = sum(one(i, theta, out) for i in numbers)
         else:
 
-            def apart(i):
-                part = np.zeros_like(out)
-                return one(i, theta, part), part
+            def one_apart(i):
+                addend = np.zeros_like(out)
+                return one(i, theta, addend), addend
 
             total = 0.0
-            for value, part in each(apart, numbers, self.products.n_workers):
+            for value, addend in each(one_apart, numbers, self.products.n_workers):
                 total += value
-                out += part
+                out += addend
         if not self.has_bias:
             out[-1] = 0
         return total
@@ -159,12 +160,12 @@ class RegressionLoss:
         return weight @ losses
 
     def _chunk_product(self, i, v, out):
-        """sum_i s_i (p_i * (r_i - p_i . r_i)) x_i^T with r = x v, of the kept dlogits s (p - onehot)."""
+        """Add sum_i s_i (p_i * (r_i - p_i . r_i)) x_i^T with r = x v, from the kept dlogits s (p - onehot)."""
         rows = self.products.chunks[i]
         r = np.empty((rows.stop - rows.start, self.shape[1]), self.product_dtype)
         self.products_of_hessian.logits(i, v, r)
         at, weight = (np.arange(len(r)), self.target[rows]), self.weight[rows].astype(self.product_dtype)
-        probabilities = self.kept[i]  # times weight
+        probabilities = self.kept[i]  # times weight, once the target's are restored
         gradient_at_target = probabilities[at]
         probabilities[at] += weight
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,8 +1,9 @@
 """Variables in which the loss of softmax regression curves about equally in all directions.
 
-The Hessian of class k is sum_i s_i p_ik (1 - p_ik) x_i x_i^T + alpha I, about v A + alpha I with the second moments A of the
-features and v a share of the variance q_k (1 - q_k) of a class of frequency q_k. theta = T u such that in u this is the
-identity, by the Cholesky factor of the matrix or, where that would be too much work, by its diagonal.
+The Hessian of class k is sum_i s_i p_ik (1 - p_ik) x_i x_i^T + alpha I. It is about v A + alpha I, where A are the second
+moments of the features and v is a share of the variance q_k (1 - q_k) of a class of frequency q_k. The T of theta = T u makes
+this matrix the identity in u: it comes from the Cholesky factor of the matrix or, where that would be too much work, from its
+diagonal.
 """
 
 import numpy as np
@@ -10,14 +11,16 @@ from scipy.linalg import lapack
 
 from fastsoftmax.runtime.blocks import Blocks
 
-SHARE = 0.2  # of the variances at the start: probabilities become surer, and 0.1 to 0.5 do as well
-WHITENED_SHARE = 0.02  # in all directions: those of features of a few rows curve least in the end; 0.01 to 0.1 do
-MAX_WHITENED = 1024  # features; it takes the cube of them
-ROWS_PER_FEATURE = 4  # that the second moments are estimated from, at least
+SHARE = 0.2  # of the variances at the start, since probabilities become surer; 0.1 to 0.5 do as well
+WHITENED_SHARE = (
+    0.02  # of their mean, in all directions: those of features of few rows curve least in the end; 0.01 to 0.1 do
+)
+MAX_WHITENED = 1024  # features, since the time grows with the cube of their number
+ROWS_PER_FEATURE = 4  # at least so many rows a feature estimate the second moments
 
 
 def scaling_for(X, weight, frequencies, alpha, dtype, *, has_bias, n_threads):
-    """A Whitening where X is dense and has not too many features, else a Diagonal."""
+    """A Whitening if X is dense and has at most MAX_WHITENED features, else a Diagonal."""
     variances = frequencies * (1 - frequencies)
     if isinstance(X, np.ndarray) and X.shape[1] <= MAX_WHITENED:
         return Whitening(X, weight, WHITENED_SHARE * variances.mean(), alpha, has_bias)
@@ -31,7 +34,7 @@ def scaling_for(X, weight, frequencies, alpha, dtype, *, has_bias, n_threads):
 
 
 class Diagonal:
-    """T multiplies each element by a number. For large parameters: all in place, by blocks."""
+    """T multiplies each element by a number of its own. All is done in place and in blocks, since theta may be large."""
 
     def __init__(self, moments, variances, alpha, dtype, n_threads):
         n_features, n_classes = len(moments), len(variances)
@@ -49,16 +52,16 @@ class Diagonal:
         self.blocks.run(fill)
 
     def to_theta(self, u, out):
-        """out <- T u"""
+        """out <- T u."""
         self.blocks.run(lambda rows: np.multiply(u[rows], self.scale[rows], out=out[rows]))
 
     def to_u(self, gradient, out):
-        """out <- the gradient by u, of that by theta."""
+        """out <- the gradient with respect to u, from the one with respect to theta."""
         self.to_theta(gradient, out)
 
 
 class Whitening:
-    """T makes the features uncorrelated, of variance 1 but for the penalty, and takes a free bias at their mean."""
+    """T makes the features uncorrelated and, but for the penalty, of variance 1; a free bias is taken at their mean."""
 
     def __init__(self, X, weight, variance, alpha, has_bias):
         n_features = X.shape[1]
@@ -78,12 +81,12 @@ class Whitening:
         self.bias_scale = X.dtype.type(1 / np.sqrt(variance))
 
     def to_theta(self, u, out):
-        """out <- T u"""
+        """out <- T u."""
         np.matmul(self.transform, u[:-1], out=out[:-1])
         np.multiply(u[-1], self.bias_scale, out=out[-1])
         out[-1] -= self.mean @ out[:-1]
 
     def to_u(self, gradient, out):
-        """out <- the gradient by u, of that by theta."""
+        """out <- the gradient with respect to u, from the one with respect to theta."""
         out[:-1] = self.transform.T @ (gradient[:-1] - np.outer(self.mean, gradient[-1]))
         np.multiply(gradient[-1], self.bias_scale, out=out[-1])

@@ -1,8 +1,8 @@
 """Two ways to the least loss of softmax regression: L-BFGS of SciPy, and Newton's method by conjugate gradients.
 
-Both take a _regression_loss.RegressionLoss, the theta to start from, which becomes the result, and a _scaling in whose
-variables they work, and tell of each iteration: `watch(iteration, loss, largest element of the gradient)`. They return the
-iterations done, and whether that element is at most `tol` or the loss cannot fall by more than rounding.
+Both take a loss.RegressionLoss, the theta to start from, which becomes the result, and a Whitening or Diagonal of `scaling`,
+in whose variables they work. After each iteration they call `watch(iteration, loss, largest element of the gradient)`. They
+return the number of iterations, and whether that element is at most `tol` or the loss can fall only by as much as rounding.
 """
 
 import numpy as np
@@ -10,14 +10,14 @@ from scipy.optimize import minimize
 
 from fastsoftmax.runtime.blocks import Blocks, dot
 
-MAX_CG_STEPS = 200  # of one iteration of Newton's method
+MAX_CG_STEPS = 200  # in one iteration of Newton's method
 ARMIJO = 1e-4  # share of the expected decrease that a step must bring
 SMALLEST_STEP = 1e-10
 
 
 def lbfgs(loss, theta, scaling, *, tol, max_iter, watch):
     start, gradient = theta.copy(), np.empty_like(theta)
-    sizes = []  # of the gradient at the start and after each iteration
+    sizes = []  # the largest element of the gradient at the start and after each iteration
 
     def go_to(u):
         scaling.to_theta(u.reshape(theta.shape).astype(theta.dtype, copy=False), theta)
@@ -53,7 +53,7 @@ def lbfgs(loss, theta, scaling, *, tol, max_iter, watch):
 
 
 def newton_cg(loss, theta, scaling, *, tol, max_iter, watch, n_threads):
-    """Each iteration solves for the Newton step as exactly as pays, then goes along it as far as the loss falls."""
+    """Each iteration solves for the Newton step as exactly as pays off, then goes along it as far as the loss falls."""
     gradient, trial, next_gradient = np.empty_like(theta), np.empty_like(theta), np.empty_like(theta)
     value = loss.value_and_gradient(theta, gradient)
     newton_step = NewtonStep(loss, scaling, n_threads)
@@ -67,7 +67,7 @@ def newton_cg(loss, theta, scaling, *, tol, max_iter, watch, n_threads):
             if next_value <= value + ARMIJO * length * slope or length < SMALLEST_STEP:
                 break
             length /= 2
-        if not next_value < value:  # but for rounding
+        if not next_value < value:  # rounding hides any decrease that is left
             break
         theta[...] = trial
         gradient, next_gradient, value = next_gradient, gradient, next_value
@@ -77,9 +77,10 @@ def newton_cg(loss, theta, scaling, *, tol, max_iter, watch, n_threads):
 
 
 def _has_converged(size, tol, dtype, n_left):
-    """Whether the gradient is small enough or, with iterations left, so small that rounding of the loss hides the rest.
+    """Whether the gradient is small enough or, if iterations are left, so small that rounding of the loss hides the rest.
 
-    A gradient g promises g^2 / 2 H; of a loss and a curvature H of order one that is lost in rounding below sqrt(2 eps).
+    A gradient g promises a decrease of g^2 / 2 H. If the loss and the curvature H are of order one, rounding hides it for g
+    below sqrt(2 eps).
     """
     return bool(size <= (max(tol, 4 * np.sqrt(np.finfo(dtype).eps)) if n_left else tol))
 
@@ -87,8 +88,8 @@ def _has_converged(size, tol, dtype, n_left):
 class NewtonStep:
     """Solves H step = -gradient by conjugate gradients in the variables of the scaling.
 
-    The residual need only fall to a share of the gradient that falls with the gradient: far from the optimum an exact step
-    would not bring more (Dembo and Steihaug 1983).
+    The residual need only fall to a share of the gradient, and the share falls with the gradient: far from the optimum an
+    exact step would gain nothing (Dembo and Steihaug 1983).
     """
 
     def __init__(self, loss, scaling, n_threads):
@@ -121,28 +122,28 @@ class NewtonStep:
         self.scaling.to_theta(step, self.v)
 
     def slope(self, gradient):
-        """gradient . step"""
+        """The product of the gradient and the step: how fast the loss changes along the step."""
         return self.blocks.sum(lambda rows: dot(gradient[rows], self.v[rows]))
 
     def go(self, theta, length, out):
-        """out <- theta + length step"""
+        """out <- theta + length step."""
         self.blocks.run(lambda rows: np.add(theta[rows], length * self.v[rows], out=out[rows]))
 
     def _curvature(self, p):
-        """p . H p, after which `product` is H p."""
+        """p . H p; `product` becomes H p."""
         self.scaling.to_theta(p, self.v)
         self.loss.hessian_product(self.v, self.product)
         self.scaling.to_u(self.product, self.product)
         return self.blocks.sum(lambda rows: dot(p[rows], self.product[rows]))
 
     def _advance(self, rows, a):
-        """One step along the direction. Returns the square of the residual that is left."""
+        """Take one step along the direction. Returns the square of the residual that is left."""
         self.step[rows] += self.step.dtype.type(a) * self.direction[rows]
         self.residual[rows] -= self.step.dtype.type(a) * self.product[rows]
         return dot(self.residual[rows], self.residual[rows])
 
     def _turn(self, rows, b):
-        """The next direction."""
+        """Turn to the next direction."""
         self.direction[rows] *= self.step.dtype.type(b)
         self.direction[rows] += self.residual[rows]
 

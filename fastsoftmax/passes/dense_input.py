@@ -1,32 +1,32 @@
-"""The linear functions where W is dense: checked X, W and bias, served as passes over chunks of rows."""
+"""What the linear functions do with a dense W: passes over chunks of the rows of checked X, W and bias."""
 
 import numpy as np
 
-import fastsoftmax.validation as v
 from fastsoftmax.kernels.batch import RowReader
 from fastsoftmax.passes import tiles
+from fastsoftmax.validation import check_bias, check_W, check_X
 
-MAX_ROWS = 4096  # rows at a time at most: larger chunks gain nothing
-MAX_SPARSE_ROWS = 8192  # more, since each chunk goes through W, and the memory for it, once
-CHUNK_WORK = 1 << 36  # multiply-adds of a chunk whose logits are not kept
+MAX_ROWS = 4096  # in a chunk of dense rows: larger ones gain nothing
+MAX_SPARSE_ROWS = 8192  # in a chunk of CSR rows: more, since each chunk goes once through W and the gradient of W
+CHUNK_WORK = 1 << 36  # multiply-adds in a chunk whose logits are not kept
 
 
 class LinearInput:
-    """Checked X, dense W and bias, served as passes over chunks of rows. Everything is computed in W's dtype."""
+    """Checks X, a dense W and the bias, and offers passes over chunks of rows. Everything is computed in W's dtype."""
 
     def __init__(self, X, W, bias, n_threads=1):
         self.n_threads = n_threads
-        self.W = v.check_W(W)
+        self.W = check_W(W)
         self.n_classes = self.W.shape[0]
-        self.X = v.check_X(X, n_features=self.W.shape[1], dtype=self.W.dtype)
-        self.bias = v.check_bias(bias, self.n_classes, self.W.dtype)
+        self.X = check_X(X, n_features=self.W.shape[1], dtype=self.W.dtype)
+        self.bias = check_bias(bias, self.n_classes, self.W.dtype)
         self.n_rows = self.X.shape[0]
         self.is_sparse = not isinstance(self.X, np.ndarray)
         if self.is_sparse:
             self.reader = RowReader(self.X.shape[1])
 
     def chunks(self, n_candidates, keep=None):
-        """Slices of rows: as many as three quarters of `keep` bytes hold the logits of, or else as a moment's work."""
+        """Slices of rows, whose logits fit three quarters of `keep` bytes; without `keep`, of CHUNK_WORK each."""
         if keep is None:
             row_work = n_candidates * (8 + (self.X.nnz // max(1, self.n_rows) if self.is_sparse else self.X.shape[1]))
             step = np.clip(CHUNK_WORK // max(1, row_work), 64, 1024)
@@ -47,7 +47,7 @@ class LinearInput:
         return tiles.Terms(n_rows, n_candidates, hidden=self.X[rows], V=self.W, bias=self.bias, class_ids=class_ids)
 
     def forward(self, rows, target=None, *, memory=None, workspace=None):
-        """The first pass over the rows in slice `rows`; None for `memory`: there will be no second one."""
+        """The first pass over the rows in slice `rows`. If `memory` is None, there will be no second pass."""
         return tiles.Forward(
             self.terms(rows), target, memory=memory or 0, n_threads=self.n_threads, workspace=workspace
         )
@@ -59,7 +59,7 @@ class LinearInput:
         return DenseGradients(self)
 
     def destination(self, dW, dbias, **kwargs):
-        """Gradient arrays for the term that X has."""
+        """The arrays that gradients are added to: dW is the W of tiles.Terms for CSR rows, and their V for dense X."""
         weights = {"W": dW} if self.is_sparse else {"V": dW}
         return tiles.Destination(bias=dbias, **weights, **kwargs)
 
@@ -70,7 +70,7 @@ class DenseGradients:
     def __init__(self, inputs):
         self.inputs, W = inputs, inputs.W
         self.dX = None if inputs.is_sparse else np.empty_like(inputs.X)
-        # not zeros_like, which writes every zero: pages that no gradient reaches, as of features of no row, cost nothing
+        # np.zeros, since zeros_like writes every zero: pages that no gradient reaches, as of features of no row, cost nothing
         self.dW = np.zeros(W.shape, W.dtype, order="F" if W.flags.f_contiguous else "C")
         self.dbias = None if inputs.bias is None else np.zeros_like(inputs.bias)
 

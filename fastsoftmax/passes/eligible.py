@@ -1,4 +1,4 @@
-"""Which classes a top-k may give: a subset, less those excluded for a row, of a least probability."""
+"""Which classes a top-k may return: a subset, without those excluded for a row, of at least some probability."""
 
 from typing import NamedTuple
 
@@ -6,37 +6,37 @@ import numpy as np
 
 from fastsoftmax.validation.labels import padding
 
-EMPTY = np.iinfo(np.int64).max  # the id in places of a heap that nothing has been put in
+EMPTY = np.iinfo(np.int64).max  # the class id in empty places of a heap
 
 
 class Eligible(NamedTuple):
-    """Probabilities stay those among all classes; places that no class is left for are padded."""
+    """What may be returned. Probabilities remain those among all classes; places for which no class is left are padded."""
 
-    class_ids: np.ndarray | None = None  # (n,) int64, ascending: no others
-    indptr: np.ndarray | None = None  # (n_rows + 1,) intp: those excluded for row i are from indptr[i] to indptr[i + 1]
+    class_ids: np.ndarray | None = None  # (n,) int64, ascending: the subset
+    indptr: np.ndarray | None = None  # (n_rows + 1,) intp: row i may not get excluded[indptr[i]:indptr[i + 1]]
     excluded: np.ndarray | None = None  # int64, ascending in each row
     threshold: float | None = None  # the least probability
 
     def of_rows(self, start, stop):
-        """For rows start to stop alone."""
+        """What rows `start` to `stop` may get."""
         return self if self.indptr is None else self._replace(indptr=self.indptr[start : stop + 1])
 
     @property
     def is_all(self):
-        """Whether every class may be given, so that nothing is ever padded."""
+        """Whether every class may be returned, so that nothing is ever padded."""
         return all(option is None for option in self)
 
     @property
     def most_excluded(self):
-        """Of one row."""
+        """The largest number of classes excluded for one row."""
         return 0 if self.indptr is None else int(np.diff(self.indptr).max(initial=0))
 
     def tile_ptr(self, tile, n_tiles):
-        """(n_tiles + 1,) where those of each tile of `tile` classes begin in `class_ids`; None where these are all."""
+        """(n_tiles + 1,) where each tile of `tile` classes begins in `class_ids`; None if there is no subset."""
         return None if self.class_ids is None else np.searchsorted(self.class_ids, np.arange(n_tiles + 1) * tile)
 
     def mask(self, n_classes):
-        """(n_classes,) uint8, whether `class_ids` has each; None where these are all."""
+        """(n_classes,) uint8, whether each class is in the subset; None if there is none."""
         if self.class_ids is None:
             return None
         mask = np.zeros(n_classes, np.uint8)
@@ -44,7 +44,7 @@ class Eligible(NamedTuple):
         return mask
 
     def pad(self, class_ids, log_proba):
-        """Top-k results with -1 and -inf where no class is left."""
+        """Write -1 and -inf into top-k results where no class is left."""
         padded = class_ids == EMPTY
         if self.threshold is not None:
             padded |= log_proba < log_proba.dtype.type(np.log(self.threshold))
@@ -56,7 +56,7 @@ ALL = Eligible()
 
 
 def labels_of(codes, labels):
-    """`labels` of codes, or padding for -1; int64 where those are bools or unsigned, which -1 is not."""
+    """The labels of codes, and padding for -1. Bools and unsigned labels become int64, since -1 is neither."""
     if labels.dtype.kind in "bu":
         labels = labels.astype(np.int64)
     out = labels[codes]

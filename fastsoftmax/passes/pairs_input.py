@@ -1,25 +1,25 @@
-"""The linear functions where W is sparse: what linear.py needs of X, W and bias, chunk by chunk of rows."""
+"""What the linear functions do with a sparse W, which holds pairs: passes over chunks of the rows of checked X, W, bias."""
 
 import numpy as np
 from scipy import sparse
 
-import fastsoftmax.validation as v
 from fastsoftmax.kernels.batch import RowReader
 from fastsoftmax.passes import pairs
 from fastsoftmax.runtime import workspaces
+from fastsoftmax.validation import check_bias, check_sparse_W, check_X
 
 
 class SparseLinearInput:
-    """Checked X, sparse W and bias, served as passes over chunks of rows. Everything is computed in W's dtype."""
+    """Checks X, a sparse W and the bias, and offers passes over chunks of rows. Everything is computed in W's dtype."""
 
     def __init__(self, X, W, bias, n_threads=1):
-        self.W = v.check_sparse_W(W)
+        self.W = check_sparse_W(W)
         self.n_classes, n_features = self.W.shape
-        X = v.check_X(X, n_features=n_features, dtype=self.W.dtype)
+        X = check_X(X, n_features=n_features, dtype=self.W.dtype)
         self.X = X if sparse.issparse(X) else sparse.csr_array(X)
         self.n_rows = self.X.shape[0]
         self.has_bias = bias is not None
-        self.bias = v.check_bias(bias, self.n_classes, self.W.dtype)
+        self.bias = check_bias(bias, self.n_classes, self.W.dtype)
         W = self.W
         self.weights = pairs.SparseWeights(self.n_classes, W.indptr, W.indices.astype(np.int32, copy=False), W.data)
         self.base = pairs.Base(self.bias if self.has_bias else np.zeros(self.n_classes, W.dtype), n_threads)
@@ -27,7 +27,7 @@ class SparseLinearInput:
         self.weights = self.weights.with_base(self.base, self.X)
 
     def chunks(self, n_candidates, keep=None):
-        """Slices of rows whose touched classes, and what is kept of them, three quarters of `keep` bytes hold."""
+        """Slices of rows whose pairs, and what is kept of them, fit three quarters of `keep` bytes."""
         memory = workspaces.WORKING_MEMORY if keep is None else keep
         pair_bytes = 4 + 4 + self.W.dtype.itemsize + 8  # position, class, logit, gradient of the bias
         n_pairs = max(1, memory * 3 // 4 // pair_bytes)
@@ -39,7 +39,7 @@ class SparseLinearInput:
         return self.reader.take(X.indptr, X.indices, X.data, np.arange(rows.start, rows.stop))
 
     def forward(self, rows, target=None, *, memory=None, workspace=None):
-        """The first pass over the rows in slice `rows`; None for `memory`: there will be no second one."""
+        """The first pass over the rows in slice `rows`. If `memory` is None, there will be no second pass."""
         return pairs.SparseForward(
             self.batch(rows),
             self.weights,
@@ -58,7 +58,7 @@ class SparseLinearInput:
 
 
 class SparseGradients:
-    """dW and dbias, summed over chunks of rows; nothing is rounded."""
+    """dW and dbias, summed over chunks of rows. `rounding` has no effect here."""
 
     def __init__(self, inputs):
         self.dW = np.zeros_like(inputs.weights.data)
@@ -68,7 +68,7 @@ class SparseGradients:
         forward.backward(scale, self.dW, dbias=self.bias, smoothing=smoothing)
 
     def result(self):
-        """(None, dW, dbias)"""
+        """(None, dW, dbias): there is no gradient by X."""
         dbias = None
         if self.bias is not None:
             dbias = np.zeros_like(self.bias.base.bias)

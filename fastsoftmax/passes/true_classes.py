@@ -1,7 +1,7 @@
-"""Several true classes a row, in losses by candidate sampling.
+"""Several true classes a row in losses by candidate sampling.
 
-The passes over the candidates see rows without a target, whose true classes are masked. The logits of those are few: they,
-and what follows from them, are computed here.
+The passes over the candidates see rows without a target, in which the true classes are masked. The logits of the true classes
+are few: these, and what follows from them, are computed here.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from scipy import sparse
 from fastsoftmax.kernels.additions import Additions
 from fastsoftmax.passes import tiles
 
-CHUNK_ELEMENTS = 1 << 21  # products of a logit that are in memory at a time
+CHUNK_ELEMENTS = 1 << 21  # products of an x and a weight that are in memory at a time
 
 
 class Several:
@@ -18,10 +18,10 @@ class Several:
 
     Parameters
     ----------
-    inputs : linear.LinearInput
-    masses : (n_rows, n_classes) CSR, canonical, each row of sum 1
-    shift : (nnz,) added to the logits of the true classes
-    candidates : sampled.Candidates of the indices of `masses`
+    inputs : passes.dense_input.LinearInput
+    masses : (n_rows, n_classes) CSR, canonical, in which each row adds up to 1
+    shift : (nnz,) what is added to the logits of the true classes
+    candidates : passes.candidates.Candidates, whose targets are the indices of `masses`
     """
 
     def __init__(self, inputs, masses, shift, candidates):
@@ -32,7 +32,7 @@ class Several:
 
 
 class _SeveralForward:
-    """What tiles.Forward is to rows with one target: losses `nll`, and `backward`."""
+    """The same for these rows as tiles.Forward for rows with one target: losses `nll`, and `backward`."""
 
     def __init__(self, several, rows, options):
         c, indptr = several.candidates, several.masses.indptr
@@ -64,11 +64,11 @@ class _SeveralForward:
             self.dlogit = np.exp(logit - self.lse[self.row]) - self.mass
 
     def _sums(self, values):
-        """Of each row; none is empty."""
+        """The sums of `values`, one a true class, over each row; no row is empty."""
         return np.bincount(self.row, weights=values, minlength=len(self.indptr) - 1)
 
     def backward(self, scale, destination, *, dhidden=None):
-        """Gradients of sum_i scale[i] nll[i], as those of tiles.Forward; the destination is arrays by position."""
+        """Gradients of sum_i scale[i] nll[i], as tiles.Forward.backward has them; the destination is arrays by position."""
         self.negatives.backward(scale, destination, dhidden=dhidden, lse=self.lse)
         inputs, shape = self.inputs, (len(self.indptr) - 1, len(self.candidates.class_ids))
         dlogit = (scale[self.row] * self.dlogit).astype(inputs.W.dtype)
@@ -91,7 +91,7 @@ def _logits(inputs, rows, class_ids):
 
 
 def pair_logits(X, W, rows, class_ids):
-    """x_i . w_k of pairs of a row and a class, float64; X is CSR or dense, W dense."""
+    """x_i . w_k of each row i and class k of two arrays, float64; X is CSR rows or dense, W dense."""
     is_sparse = sparse.issparse(X)
     dots = _sparse_dots if is_sparse else _dense_dots
     per_pair = X.nnz // max(1, X.shape[0]) + 1 if is_sparse else X.shape[1] + 1

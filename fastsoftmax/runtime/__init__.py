@@ -1,1 +1,1 @@
-"""What the process runs on: threads, scratch memory, where large arrays lie. May import: nothing of the package."""
+"""What the process runs on: threads, scratch memory, and where large arrays lie. May import: nothing of the package."""

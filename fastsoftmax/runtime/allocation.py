@@ -1,4 +1,4 @@
-"""Where the large arrays of a model lie: in memory, or in files that are mapped into it."""
+"""Where the large arrays of a model lie: in memory, or in files that are mapped into memory."""
 
 import mmap
 import os
@@ -6,32 +6,32 @@ import tempfile
 
 import numpy as np
 
-SMALLEST_FILE = 1 << 20  # bytes of an array that gets a file
+SMALLEST_FILE = 1 << 20  # bytes of the smallest array that gets a file
 
 
 class InMemory:
-    """Arrays as NumPy makes them."""
+    """Allocates arrays as NumPy does."""
 
     def zeros(self, shape, dtype, order="C"):
         return np.zeros(shape, dtype, order=order)
 
     def copy(self, a):
-        """A writable copy of `a`, laid out as it is."""
+        """A writable copy of `a` in the memory order of `a`."""
         out = self.zeros(a.shape, a.dtype, "C" if a.flags.c_contiguous else "F")
         out[...] = a
         return out
 
     def scaled(self, a, factor):
-        """``factor * a``, in the dtype of `a`."""
+        """``factor * a`` as a new array, in the dtype and the memory order of `a`."""
         out = self.zeros(a.shape, a.dtype, "C" if a.flags.c_contiguous else "F")
         return np.multiply(a, factor, out=out, casting="same_kind")
 
 
 class InFiles(InMemory):
-    """Arrays in files of `folder` that have no name: they go with the arrays, and with the process however it ends.
+    """Allocates arrays in nameless files of `folder`, which vanish with the arrays, and with the process however it ends.
 
-    The space is allocated at once, since a full disk would otherwise kill the process at some step (SIGBUS). Small arrays
-    stay in memory.
+    The space is allocated at once, since otherwise a full disk would kill the process at some later step (SIGBUS). Small
+    arrays stay in memory.
     """
 
     def __init__(self, folder):
@@ -54,5 +54,5 @@ IN_MEMORY = InMemory()
 
 
 def of(folder):
-    """InFiles of `folder`, or InMemory where it is None."""
+    """What allocates arrays in `folder`, or in memory if it is None."""
     return IN_MEMORY if folder is None else InFiles(folder)

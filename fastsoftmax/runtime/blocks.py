@@ -1,4 +1,4 @@
-"""Work on large arrays by blocks of rows that stay in a cache, on several threads, with sums in a fixed order."""
+"""Work on large arrays in blocks of rows that fit a cache, on several threads, with sums in a fixed order."""
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -6,13 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 BLOCK = 1 << 16  # elements
-RANGES = 16  # that the threads share; how many does not depend on how many threads there are
+RANGES = 16  # of blocks, which the threads share: sums depend on their number, so it is fixed
 
 
 class Blocks:
-    """Runs functions of a slice of rows over all `n_rows` rows of arrays with `row_size` elements a row.
+    """Calls functions of a slice of rows for all `n_rows` rows of arrays with `row_size` elements a row.
 
-    NumPy lets other threads run while it computes. Results do not depend on `n_threads`.
+    The threads are Python's, since NumPy lets others run while it computes. Results do not depend on `n_threads`.
     """
 
     def __init__(self, n_rows, row_size, n_threads):
@@ -21,7 +21,7 @@ class Blocks:
         self.n_threads = n_threads
 
     def sum(self, function):
-        """The sum of what `function` returns for each block."""
+        """The sum of what `function` returns for the blocks."""
         ranges = [self.slices[i::RANGES] for i in range(min(RANGES, len(self.slices)))]
 
         def run(slices):
@@ -30,7 +30,7 @@ class Blocks:
         return sum(each(run, ranges, self.n_threads))
 
     def run(self, function):
-        """`function` for each block, whatever it returns."""
+        """Call `function` for each block and ignore what it returns."""
 
         def zero(rows):
             function(rows)
@@ -40,11 +40,11 @@ class Blocks:
 
 
 def each(function, items, n_threads):
-    """The results of `function` for each of the items, in their order, made by `n_threads` Python threads."""
+    """The results of `function` for the items, in their order, computed by `n_threads` Python threads."""
     if n_threads == 1 or len(items) == 1:
         yield from map(function, items)
         return
-    waiting = deque()  # never more than this many results are in memory
+    waiting = deque()  # at most n_threads + 1 results are in memory
     with ThreadPoolExecutor(n_threads) as pool:
         for item in items:
             if len(waiting) > n_threads:
@@ -55,5 +55,5 @@ def each(function, items, n_threads):
 
 
 def dot(a, b):
-    """The sum of all products of two matrices, in float64 across rows."""
+    """The sum of the products of the elements of two matrices, in float64 across rows."""
     return float(np.einsum("jk,jk->j", a, b).sum(dtype=np.float64))

@@ -1,12 +1,12 @@
-"""How much memory this process can still have."""
+"""How much memory this process can still get."""
 
 import os
 from pathlib import Path
 
 
 def available():
-    """Bytes that can still be allocated without swapping: the least of what the machine, the container and the
-    process's own limit leave. None where none of them tells."""
+    """Bytes that can still be allocated without swapping: the least that the machine, the container or the process's own
+    limit leaves. None if none of them tells."""
     return min([*_machine(), *_container(), *_process_limit()], default=None)
 
 
@@ -15,7 +15,7 @@ def _machine():
         fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
         return [int(fields["MemAvailable"].split()[0]) * 1024]
     except (OSError, KeyError):
-        pass  # not Linux: all the memory there is, as a bound
+        pass  # not Linux: the whole memory is a bound
     try:
         return [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     except (AttributeError, ValueError, OSError):
@@ -23,7 +23,7 @@ def _machine():
 
 
 def _container():
-    """What a cgroup's limit leaves (version 2, then 1). Cached files count as used there, but give way."""
+    """What a cgroup's limit leaves (version 2, then 1). Cached files count as used there, but they give way."""
     for folder, limit, usage, cache in (
         ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
         ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -32,7 +32,7 @@ def _container():
             left = int(Path(folder, limit).read_text()) - int(Path(folder, usage).read_text())
             statistics = dict(line.split() for line in Path(folder, "memory.stat").read_text().splitlines())
             return [max(0, left + int(statistics.get(cache, 0)))]
-        except (OSError, ValueError):  # no such cgroup, or "max": no limit
+        except (OSError, ValueError):  # there is no such cgroup, or its limit is "max": none
             continue
     return []
 

@@ -1,15 +1,15 @@
-"""Some rows of an X that stays where it is, such as a memory-mapped file larger than memory."""
+"""Some of the rows of an X that stays where it is, such as a memory-mapped file larger than memory."""
 
 import numpy as np
 
 
 class RowSubset:
-    """The rows `ids` of `X`, a C-contiguous array or CSR matrix; a Runner takes it as it takes X.
+    """The rows `ids` of `X`, a C-contiguous array or CSR rows; a Runner accepts it wherever it accepts X.
 
     Parameters
     ----------
-    X : as _validation.check_X returns it
-    ids : (n_rows,) int64
+    X : as validation.check_X returns it
+    ids : ndarray of int64, shape (n_rows,)
     """
 
     def __init__(self, X, ids):
@@ -27,16 +27,16 @@ class RowSubset:
         return RowSubset(self.X, self.ids[rows])
 
     def copy(self):
-        """These rows in memory."""
+        """These rows as an array or CSR rows in memory."""
         return self.X[self.ids]
 
 
 def parts(X):
-    """X without any subset, and the ids of its rows that are meant; None: all."""
+    """The X that rows are taken from, and the ids of the rows; None stands for all of them."""
     return (X.X, X.ids) if isinstance(X, RowSubset) else (X, None)
 
 
 def take(X, rows):
-    """Rows of X in memory, whether it is a subset or not."""
+    """Rows of X in memory, whether X is a subset or not."""
     X = X[rows]
     return X.copy() if isinstance(X, RowSubset) else X

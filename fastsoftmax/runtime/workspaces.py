@@ -1,16 +1,16 @@
-"""Scratch memory that is kept: fresh pages cost as much as the work in them."""
+"""Scratch memory that is kept for reuse, since fresh pages cost as much as the work in them."""
 
 import math
 from contextlib import contextmanager
 
 import numpy as np
 
-WORKING_MEMORY = 256 << 20  # bytes; default of every `working_memory`
+WORKING_MEMORY = 256 << 20  # bytes; the default of every `working_memory`
 CACHE_LINE = 64
 
 
 class Workspace:
-    """Scratch arrays that live from batch to batch: fresh pages would cost as much as the work."""
+    """Scratch arrays, each under a name, that live from batch to batch."""
 
     def __init__(self):
         self._buffers = {}
@@ -20,11 +20,11 @@ class Workspace:
         return sum(buffer.nbytes for buffer in self._buffers.values())
 
     def array(self, name, shape, dtype):
-        """An array with undefined contents, valid until the same name is asked for again; starts on a cache line."""
+        """An array of undefined contents that starts on a cache line. It is valid until its name is asked for again."""
         n_bytes = int(math.prod(shape)) * np.dtype(dtype).itemsize
         buffer = self._buffers.get(name)
         if buffer is None or buffer.nbytes < n_bytes:
-            self._buffers.pop(name, None)  # before there is a larger one
+            self._buffers.pop(name, None)  # its memory is free before the larger one is allocated
             buffer = None
             raw = np.empty(n_bytes + CACHE_LINE, np.uint8)
             skip = -raw.ctypes.data % CACHE_LINE
@@ -32,14 +32,14 @@ class Workspace:
         return buffer[:n_bytes].view(dtype).reshape(shape)
 
 
-_spare = []  # at most one Workspace, from call to call
+_spare = []  # at most one Workspace, kept from call to call
 
 
 @contextmanager
 def workspace():
-    """A Workspace for the time of one call, and of later ones: fresh pages cost up to a fifth of the time of a call.
+    """A Workspace for one call, which a later call uses again: fresh pages would cost up to a fifth of its time.
 
-    Up to WORKING_MEMORY bytes stay allocated.
+    Up to WORKING_MEMORY bytes stay allocated between calls.
     """
     try:
         workspace = _spare.pop()

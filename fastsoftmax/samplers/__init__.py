@@ -1,7 +1,7 @@
-"""Candidate samplers: random classes and how often each was to be expected, for sampled losses.
+"""Candidate samplers: random classes and how often each was expected, for sampled losses.
 
-Samplers hold no random state: the caller passes the generator, so draws never depend on threads. May import: `validation`,
-`kernels`, `runtime`.
+A sampler holds no random state: the caller passes the generator, so draws never depend on the number of threads. A new sampler
+is a subclass of `base.Sampler` and gets its name in `named.NAMED`. May import: `validation`, `kernels`, `runtime`.
 """
 
 from fastsoftmax.samplers.alias import Custom, LearnedUnigram, Unigram

@@ -1,25 +1,25 @@
-"""Samplers with any probabilities, drawn from an alias table."""
+"""Samplers of any probabilities, which draw from an alias table."""
 
 import functools
 
 import numpy as np
 
-import fastsoftmax.validation as v
 from fastsoftmax.kernels import alias as alias_table
 from fastsoftmax.samplers.base import Sampler
+from fastsoftmax.validation import check_class_ids, check_counts, check_int, check_real
 
 _SMALLEST_PROBABILITY = 1e-290  # so that waiting times, of the order of its inverse, and their sums stay finite
 
 
 class AliasSampler(Sampler):
-    """Draws from `_probabilities`; a subclass gives them to `_set_weights`."""
+    """Draws from `_probabilities`, which a subclass sets by `_set_weights`."""
 
     @classmethod
     def from_counts(cls, counts):
         return cls(counts)
 
     def _set_weights(self, weights):
-        """Take fresh float64 weights of at most 1 each as probabilities, normalised."""
+        """Make probabilities of float64 weights of at most 1 each; the array is kept and normalised in place."""
         weights /= weights.sum()
         weights[weights < _SMALLEST_PROBABILITY] = 0.0
         weights.flags.writeable = False
@@ -45,9 +45,9 @@ class AliasSampler(Sampler):
 
 
 class Unigram(AliasSampler):
-    """Class k with probability proportional to ``counts[k]**power``, drawn from an alias table.
+    """Class k has a probability proportional to ``counts[k]**power``; drawn from an alias table.
 
-    Takes 24 bytes a class, 16 of them from the first draw on.
+    It takes 24 bytes a class, 16 of them from the first draw on.
 
     Parameters
     ----------
@@ -67,8 +67,8 @@ class Unigram(AliasSampler):
     bytes_per_class = 24
 
     def __init__(self, counts, power=0.75):
-        self.power = v.check_real("power", power, minimum=0)
-        self._set_weights(scaled_powers(v.check_counts("counts", counts), self.power))
+        self.power = check_real("power", power, minimum=0)
+        self._set_weights(scaled_powers(check_counts("counts", counts), self.power))
         self.n_classes = len(self._probabilities)
 
     def __repr__(self):
@@ -76,9 +76,9 @@ class Unigram(AliasSampler):
 
 
 class LearnedUnigram(AliasSampler):
-    """`Unigram` with counts learned while training: one for each class to begin with, and one more each time it is seen.
+    """`Unigram` with counts that are learned in training: each class starts at one and gains one each time it is seen.
 
-    Takes 32 bytes a class, 16 of them from the first draw on, and 9 more while the table is built anew.
+    It takes 32 bytes a class, 16 of them from the first draw on, and 9 more while the table is rebuilt.
 
     Parameters
     ----------
@@ -89,13 +89,13 @@ class LearnedUnigram(AliasSampler):
 
     Notes
     -----
-    `observe` counts. The table is built anew whenever the sum of all counts, which is `n_classes` at first, has grown by
-    a quarter since it was last built. So at least ``n_classes / 4`` classes were observed between two times, which makes
-    it O(1) for each of them, and the table never knows less than four fifths of the sum. Draws, probabilities and
+    `observe` counts. The table is rebuilt whenever the sum of all counts, which is `n_classes` at first, has grown by a
+    quarter since the last time. So at least ``n_classes / 4`` classes are observed between two rebuilds, which makes a
+    rebuild O(1) for each of them, and the table never lacks more than a fifth of the sum. Draws, probabilities and
     expected counts are always those of the table in use, so they agree exactly.
 
     TensorFlow's ``learned_unigram_candidate_sampler`` has the same counts, with a power of 1. It draws from a tree of
-    sums, which is never behind, but takes O(log n_classes) and a lock for each draw and each update.
+    sums, which is always up to date, but takes O(log n_classes) and a lock for each draw and each update.
     """
 
     bytes_per_class = 41
@@ -105,8 +105,8 @@ class LearnedUnigram(AliasSampler):
         return cls(len(counts))
 
     def __init__(self, n_classes, power=0.75):
-        self.n_classes = v.check_int("n_classes", n_classes, minimum=1)
-        self.power = v.check_real("power", power, minimum=0)
+        self.n_classes = check_int("n_classes", n_classes, minimum=1)
+        self.power = check_real("power", power, minimum=0)
         self._counts = np.ones(self.n_classes, np.int64)
         self._total = self.n_classes
         self._learn()
@@ -115,8 +115,8 @@ class LearnedUnigram(AliasSampler):
         return f"LearnedUnigram({self.n_classes}, power={self.power})"
 
     def observe(self, target):
-        target = v.check_class_ids("target", target, self.n_classes)
-        if not self._counts.flags.writeable:  # of a memory-mapped pickle, which np.add.at would write to all the same
+        target = check_class_ids("target", target, self.n_classes)
+        if not self._counts.flags.writeable:  # from a memory-mapped pickle: np.add.at would write to it all the same
             self._counts = self._counts.copy()
             vars(self).pop("_table", None)
         np.add.at(self._counts, target, 1)
@@ -136,7 +136,7 @@ class LearnedUnigram(AliasSampler):
 
     def _learn(self):
         self._set_weights(scaled_powers(self._counts, self.power))
-        if "_table" in vars(self):  # drawn from before
+        if "_table" in vars(self):  # a table that was drawn from is kept up to date
             alias_table.build(self._probabilities, self._table)
         self._next_total = 1.25 * self._total
 
@@ -144,17 +144,17 @@ class LearnedUnigram(AliasSampler):
 class Custom(AliasSampler):
     """Any probabilities, drawn from an alias table.
 
-    Takes 24 bytes a class, 16 of them from the first draw on.
+    It takes 24 bytes a class, 16 of them from the first draw on.
 
     Parameters
     ----------
     probabilities : array-like of shape (n_classes,), real
-        Finite and non-negative, at least one positive; normalised to a sum of 1. A class of probability 0, or below
-        1e-290, is never drawn and has a log expected count of -inf.
+        Finite and non-negative, at least one positive; they are normalised to a sum of 1. A class whose probability is 0 or
+        below 1e-290 is never drawn and has a log expected count of -inf.
     """
 
     def __init__(self, probabilities):
-        self._set_weights(scaled_powers(v.check_counts("probabilities", probabilities), 1.0))
+        self._set_weights(scaled_powers(check_counts("probabilities", probabilities), 1.0))
         self.n_classes = len(self._probabilities)
 
     def __repr__(self):
@@ -162,7 +162,7 @@ class Custom(AliasSampler):
 
 
 def scaled_powers(counts, power):
-    """The positive ones of `counts` to the `power`, as fresh float64, so scaled first that nothing can overflow."""
+    """The positive ones of `counts` to the `power`, as a new float64 array; they are scaled first, so that none overflows."""
     weights = np.divide(counts, counts.max(), dtype=np.float64)
     if power != 1:
         np.power(weights, power, out=weights, where=weights > 0)

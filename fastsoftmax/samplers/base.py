@@ -1,29 +1,28 @@
-"""What all candidate samplers share: draws, with repeats or without, and how often each class was to be expected."""
+"""What all candidate samplers share: draws, with or without repeats, and how often each class was expected in them."""
 
 import functools
 from abc import ABC, abstractmethod
 
 import numpy as np
 
-import fastsoftmax.validation as v
+from fastsoftmax.validation import check_class_ids, check_int, check_rng, check_unique
 
 
-class Sampler(ABC):
-    """What all samplers share. A subclass also sets `n_classes` and, of nonzero probability, `_n_drawable`.
+class NegativeSource:
+    """What training asks of whatever gives it negatives: these attributes, `draw_for`, and to learn where it can.
 
     Attributes
     ----------
-    n_classes : int
     follows_model : bool
         Whether draws depend on the model: `draw_for` then needs `hidden`, and `follow` must be called.
     depends_on_counts : bool
-        Whether `from_counts` uses the counts, and nothing that is learned later: as they change it is to be made anew.
+        Whether `from_counts` uses the counts, and nothing that is learned later: when they change, it is made anew.
     draws_targets : bool
-        Whether a batch's own classes are its draws: they must have counts, and classes not seen yet need none.
+        Whether a batch's own classes are its draws: these must have counts, and classes not seen yet need none.
     uses_n_negatives : bool
         Whether the number of draws is the caller's.
     bytes_per_class : int
-        What it takes in training at most, the alias table included.
+        The most memory that it takes in training, the alias table included.
     """
 
     follows_model = False
@@ -33,9 +32,33 @@ class Sampler(ABC):
     bytes_per_class = 0
     _n_batches = 0  # how many times `draw_for` gives the batch's own targets as negatives
 
+    def observe(self, target):
+        """Learn from the classes just trained on, (n_rows,) integers. Most sources learn nothing."""
+
+    def follow(self, V, bias):
+        """Take over a model's output weights (n_classes, n_features) and bias (n_classes,). Most sources follow none."""
+
+    def state(self):
+        """What it has learned, for files: a dict of arrays and of what JSON can hold. Most sources learn nothing."""
+        return {}
+
+    def restore(self, state):
+        """Continue from the `state` of a source that was made with the same arguments."""
+
+
+class Sampler(NegativeSource, ABC):
+    """What all samplers share; see `NegativeSource` for what training asks of them.
+
+    A subclass also sets `n_classes`, and `_n_drawable`, the number of classes of nonzero probability.
+
+    Attributes
+    ----------
+    n_classes : int
+    """
+
     @classmethod
     def from_counts(cls, counts):
-        """A sampler over the classes of `counts`, (n_classes,): how often each was seen."""
+        """A sampler over classes of which each was seen as often as `counts`, (n_classes,), says."""
         return cls(len(counts))
 
     def draw(self, n, rng, *, unique=False):
@@ -55,7 +78,7 @@ class Sampler(ABC):
         -------
         class_ids : ndarray of shape (n,), int64
         log_expected_counts : ndarray of shape (n,), float64
-            Natural logarithm of how often each of these classes was to be expected; see `log_expected_counts`.
+            Natural logarithm of how often each of these classes was expected; see `log_expected_counts`.
 
         Raises
         ------
@@ -65,8 +88,8 @@ class Sampler(ABC):
         if unique:
             class_ids, log_expected_counts, _ = self.draw_unique(n, rng)
             return class_ids, log_expected_counts
-        n = v.check_int("n", n, minimum=1)
-        class_ids, expected_counts = self._propose(n, v.check_rng("rng", rng))
+        n = check_int("n", n, minimum=1)
+        class_ids, expected_counts = self._propose(n, check_rng("rng", rng))
         return class_ids, np.log(expected_counts(class_ids))
 
     def draw_unique(self, n, rng):
@@ -77,8 +100,8 @@ class Sampler(ABC):
         class_ids : ndarray of shape (n,), int64
         log_expected_counts : ndarray of shape (n,), float64
         n_tries : int
-            Number of draws, repeats included, up to the first appearance of the last class. With it
-            `log_expected_counts` gives the expected counts of other classes (the targets) in the same draw.
+            Number of draws, repeats included, up to the first appearance of the last class. From it
+            `log_expected_counts` tells the expected counts of other classes (the targets) in the same draw.
 
         Notes
         -----
@@ -92,12 +115,12 @@ class Sampler(ABC):
         .. [1] P. S. Efraimidis and P. G. Spirakis, "Weighted random sampling with a reservoir", Information Processing
            Letters 97(5), 2006. doi:10.1016/j.ipl.2005.11.003
         """
-        n = v.check_int("n", n, minimum=1)
-        class_ids, n_tries = self._draw_unique(n, v.check_rng("rng", rng))
+        n = check_int("n", n, minimum=1)
+        class_ids, n_tries = self._draw_unique(n, check_rng("rng", rng))
         return class_ids, self._log_inclusion(class_ids, n_tries), n_tries
 
     def draw_for(self, n, rng, target, hidden=None, *, unique=False):
-        """The negatives of a batch, for training loops: called at every step, it checks nothing.
+        """The negatives of a batch, for training loops. It is called at every step and checks nothing.
 
         Parameters
         ----------
@@ -107,38 +130,25 @@ class Sampler(ABC):
         target : (n_rows,) int64 array
             The classes of the batch's rows.
         hidden : (n_rows, n_features) array, optional
-            Their hidden layer, for samplers that follow a model; others take no notice.
+            Their hidden layer, for samplers that follow a model; others ignore it.
         unique : bool
             As in `draw`.
 
         Returns
         -------
         class_ids : ndarray of shape (m,), int64
-            Shared by all rows. `m` is `n`, but for `InBatch` and for a `Mixed` with it.
+            Shared by all rows. `m` is `n`, except with `InBatch`, alone or in a `Mixed`.
         log_expected_counts : ndarray of shape (m,), float64
         log_expected_targets : ndarray of shape (n_rows,), float64
-            How often each row's own class was to be expected in the same draw; -inf where it is never drawn.
+            How often each row's own class was expected in the same draw, as a logarithm too; -inf if it is never drawn.
         """
         if unique:
-            v.check_unique("unique", self, self._n_batches)
+            check_unique("unique", self, self._n_batches)
             class_ids, n_tries = self._draw_unique(n, rng)
             return class_ids, self._log_inclusion(class_ids, n_tries), self._log_inclusion(target, n_tries)
         class_ids, expected_counts = self._propose(n, rng, target, hidden)
         with np.errstate(divide="ignore"):
             return class_ids, np.log(expected_counts(class_ids)), np.log(expected_counts(target))
-
-    def observe(self, target):  # noqa: B027
-        """Learn from the classes just trained on, (n_rows,) integers. Most samplers learn nothing."""
-
-    def follow(self, V, bias):  # noqa: B027
-        """Take up a model's output weights (n_classes, n_features) and bias (n_classes,). Most samplers follow none."""
-
-    def state(self):
-        """What it has learned, for files: a dict of arrays and of what JSON can hold. Most samplers learn nothing."""
-        return {}
-
-    def restore(self, state):  # noqa: B027
-        """Go on from a `state` of a sampler made by the same arguments."""
 
     def log_expected_counts(self, class_ids, n_tries, *, unique=False):
         """Natural logarithm of how often each class is expected among `n_tries` draws; -inf for one never drawn.
@@ -147,8 +157,8 @@ class Sampler(ABC):
         ----------
         class_ids : array-like of shape (m,), integer
         n_tries : int
-            Number of draws. For independent draws that is the `n` of `draw`; for unique ones the `n_tries` that
-            `draw_unique` returns: it is random, and no function of `n`.
+            Number of draws. For independent draws it is the `n` of `draw`; for unique ones it is the `n_tries` that
+            `draw_unique` returns, which is random and no function of `n`.
         unique : bool
             False: ``log(n_tries * q)``. True: each class counts at most once, ``log(1 - (1 - q)**n_tries)``.
 
@@ -156,15 +166,15 @@ class Sampler(ABC):
         -------
         ndarray of shape (m,), float64
         """
-        class_ids = v.check_class_ids("class_ids", class_ids, self.n_classes)
-        n_tries = v.check_int("n_tries", n_tries, minimum=1)
+        class_ids = check_class_ids("class_ids", class_ids, self.n_classes)
+        n_tries = check_int("n_tries", n_tries, minimum=1)
         if unique:
             return self._log_inclusion(class_ids, n_tries)
         with np.errstate(divide="ignore"):
             return np.log(self._expected_counts(class_ids, n_tries))
 
     def _propose(self, n, rng, target=None, hidden=None):
-        """`n` draws, for a batch if there is one: the classes, and a function from classes to their expected counts."""
+        """`n` draws, for a batch if one is given: the classes, and a function from classes to their expected counts."""
         return self._draw(n, rng), functools.partial(self._expected_counts, n=n)
 
     def _expected_counts(self, class_ids, n):
@@ -219,7 +229,7 @@ def _first_places(tries):
 
 
 def _draw_rest(probabilities, seen, n, rng):
-    """Continue drawing after the classes `seen` until `n` new ones: they in order, and the number of draws it takes."""
+    """Draw on after the classes `seen` until `n` new ones appear: these in order, and how many draws it takes."""
     unseen = probabilities > 0
     unseen[seen] = False
     unseen = np.flatnonzero(unseen)
@@ -227,7 +237,8 @@ def _draw_rest(probabilities, seen, n, rng):
     order = np.argpartition(arrivals, n - 1)
     winners = order[:n][np.argsort(arrivals[order[:n]])]
     class_ids = unseen[winners]
-    # Mass of the classes still unseen before each new one: summed from its small end, not as 1 minus the mass seen.
+    # The mass of the classes still unseen before each new one is summed from its small end: 1 minus the mass seen would lose
+    # its digits.
     unseen_mass = probabilities[unseen[order[n:]]].sum() + np.cumsum(probabilities[class_ids[::-1]])[::-1]
     with np.errstate(divide="ignore"):  # a mass of 1: the first draw is new
         waits = np.ceil(rng.standard_exponential(n) / -np.log1p(-np.minimum(unseen_mass, 1.0)))

@@ -1,37 +1,37 @@
-"""The sampler that takes the negatives of a row from the rest of its batch."""
+"""The sampler that takes a row's negatives from the rest of its batch."""
 
 import functools
 
 import numpy as np
 
-import fastsoftmax.validation as v
 from fastsoftmax.samplers.alias import AliasSampler, scaled_powers
+from fastsoftmax.validation import check_counted, check_counts, check_int
 
 
 class InBatch(AliasSampler):
     """The targets of a batch's other rows as negatives.
 
-    Their logits are computed anyway. In training (`draw_for`) each row's draws are the classes of the other rows: of
-    class k, if rows are drawn independently, ``(n_rows - 1) * p_k`` are to be expected, p being the classes' shares of
-    all rows. Rows must come in random order. Where there are fewer than `least` others, the classes of random rows are drawn
-    until there are. `draw`, `draw_unique` and `probabilities` are those of random rows' classes. Takes 8 bytes a class, and
-    16 more from the first class drawn on.
+    Their logits are computed anyway. In training (`draw_for`) a row's draws are the classes of the other rows: if rows are
+    drawn independently, ``(n_rows - 1) * p_k`` of them are expected to be of class k, where p are the classes' shares of all
+    rows. Rows must come in random order. If there are fewer than `least` other rows, classes of random rows are drawn in
+    addition. `draw`, `draw_unique` and `probabilities` are those of random rows' classes. The sampler takes 8 bytes a class,
+    and 16 more from the first draw on.
 
     Parameters
     ----------
     counts : array-like of shape (n_classes,), real
         How often each class was seen: finite and non-negative, at least one positive.
     least : int
-        Negatives of a row, at least; 0: those of the batch alone.
+        The least number of negatives of a row; 0: those of the batch alone.
 
     Notes
     -----
-    ``draw_for(n, rng, target)`` takes no notice of `n` and returns all rows' classes, and those that are drawn; a loss has to
+    ``draw_for(n, rng, target)`` ignores `n` and returns the classes of all rows, and those drawn in addition; a loss has to
     leave out a row's own class (``remove_accidental_hits``). A class that occurs in `target` must have a positive count.
 
-    In batches of an epoch, drawn without replacement, the expected count is larger by N / (N - 1) for N rows in all.
+    Batches of an epoch are drawn without replacement, which makes the expected count larger by N / (N - 1) for N rows.
 
-    The correction is that of [1]_. A row's own class y is in the denominator with certainty, and not drawn, so its logit
+    The correction is that of [1]_. A row's own class y is in the denominator with certainty and is not drawn, so its logit
     must not be corrected; and the gradient of the full softmax loss, (1 - p_y) (E[dz_k | k != y] - dz_y), has the factor
     1 - p_y, which [1]_ puts in front of a loss over the negatives alone, as a constant estimated from them. Sampled
     softmax, log(e^{z_y} + Z) - z_y with Z the sum over the corrected negatives, needs no such weight: its gradient is
@@ -51,8 +51,8 @@ class InBatch(AliasSampler):
     _n_batches = 1
 
     def __init__(self, counts, least=64):
-        self.least = v.check_int("least", least, minimum=0)
-        self._set_weights(scaled_powers(v.check_counts("counts", counts), 1.0))
+        self.least = check_int("least", least, minimum=0)
+        self._set_weights(scaled_powers(check_counts("counts", counts), 1.0))
         self.n_classes = len(self._probabilities)
 
     def __repr__(self):
@@ -61,7 +61,7 @@ class InBatch(AliasSampler):
     def _propose(self, n, rng, target=None, hidden=None):
         if target is None:
             return super()._propose(n, rng)
-        v.check_counted("target", target, self._probability(target))
+        check_counted("target", target, self._probability(target))
         n_others = max(len(target) - 1, 0)
         class_ids, n_drawn = target if n_others else target[:0], max(self.least - n_others, 0)
         if n_drawn:

@@ -4,18 +4,17 @@ import functools
 
 import numpy as np
 
-import fastsoftmax.validation as v
 from fastsoftmax.samplers.base import Sampler
-from fastsoftmax.samplers.in_batch import InBatch
+from fastsoftmax.validation import check_samplers, check_shares
 
 
 class Mixed(Sampler):
     """A share of the draws from each of several samplers.
 
-    How many of `n` draws come from which sampler is no matter of chance: each gets its share, rounded by the largest
-    remainder (equal ones by order), one sampler's draws after the other's. So n_s draws of q_s have the expected counts
-    ``sum_s n_s q_s``, exactly, whichever sampler a class was drawn by: the balance heuristic of multiple importance
-    sampling [1]_.
+    How many of `n` draws come from each sampler is not left to chance: each gets its share, rounded by the largest
+    remainder (equal remainders in the order of the samplers), one sampler's draws after another's. So with n_s draws from
+    q_s the expected counts are exactly ``sum_s n_s q_s``, whichever sampler drew a class: the balance heuristic of multiple
+    importance sampling [1]_.
 
     Parameters
     ----------
@@ -26,12 +25,12 @@ class Mixed(Sampler):
 
     Notes
     -----
-    In training (`draw_for`), `InBatch` contributes the whole batch, beside the `n` draws that the others share: the
-    logits of its targets are computed anyway, so they come for nothing. `draw` knows no batch, and there it has a share
-    like any other.
+    In training (`draw_for`), `InBatch` contributes the whole batch in addition to the `n` draws that the others share: the
+    logits of the batch's targets are computed anyway, so they cost nothing. `draw` knows no batch, and `InBatch` has a
+    share there like any other sampler.
 
-    Different classes (``unique=True``) are drawn by independent tries from the mixture ``sum_s share_s q_s``, as by any
-    sampler; with `InBatch`, `draw_for` cannot do that.
+    Different classes (``unique=True``) are drawn by independent tries from the mixture ``sum_s share_s q_s``, as any
+    sampler does it; with `InBatch`, `draw_for` cannot do that.
 
     References
     ----------
@@ -40,14 +39,14 @@ class Mixed(Sampler):
     """
 
     def __init__(self, samplers, shares=None):
-        self.samplers = v.check_samplers("samplers", samplers, Sampler)
-        self.shares = v.check_shares("shares", shares, len(self.samplers))
+        self.samplers = check_samplers("samplers", samplers, Sampler)
+        self.shares = check_shares("shares", shares, len(self.samplers))
         self.n_classes = self.samplers[0].n_classes
         self.follows_model = any(sampler.follows_model for sampler in self.samplers)
         self._n_batches = sum(sampler._n_batches for sampler in self.samplers)
-        # Of `draw_for`: the shares of those whose number of draws is not the batch's.
-        self._shares_beside_batch = tuple(
-            0.0 if isinstance(sampler, InBatch) else share
+        # In `draw_for`, the n draws are shared by those whose number of draws the caller chooses.
+        self._shares_of_batch = tuple(
+            share if sampler.uses_n_negatives else 0.0
             for sampler, share in zip(self.samplers, self.shares, strict=True)
         )
 
@@ -66,11 +65,11 @@ class Mixed(Sampler):
         return {str(s): sampler.state() for s, sampler in enumerate(self.samplers)}
 
     def restore(self, state):
-        for sampler, its in zip(self.samplers, state.values(), strict=True):
-            sampler.restore(its)
+        for sampler, sampler_state in zip(self.samplers, state.values(), strict=True):
+            sampler.restore(sampler_state)
 
     def probabilities(self):
-        return sum(share * sampler.probabilities() for sampler, share in self._parts())
+        return sum(share * sampler.probabilities() for sampler, share in self._shared())
 
     @property
     def _n_drawable(self):
@@ -78,12 +77,12 @@ class Mixed(Sampler):
             return self.n_classes
         return np.count_nonzero(self.probabilities())
 
-    def _parts(self):
+    def _shared(self):
         return zip(self.samplers, self.shares, strict=True)
 
     def _propose(self, n, rng, target=None, hidden=None):
         drawn, expected_counts = [], []
-        shares = self.shares if target is None else self._shares_beside_batch
+        shares = self.shares if target is None else self._shares_of_batch
         for sampler, n_draws in zip(self.samplers, split(n, shares), strict=True):
             if n_draws or (target is not None and sampler._n_batches):  # the batch itself takes part whatever n is
                 class_ids, expected = sampler._propose(n_draws, rng, target, hidden)
@@ -106,10 +105,10 @@ class Mixed(Sampler):
         return class_ids
 
     def _probability(self, class_ids):
-        return sum(share * sampler._probability(class_ids) for sampler, share in self._parts())
+        return sum(share * sampler._probability(class_ids) for sampler, share in self._shared())
 
 
-@functools.lru_cache(maxsize=128)  # it is asked for the same at every step
+@functools.lru_cache(maxsize=128)  # every step asks for the same
 def split(n, shares):
     """`n` divided in proportion to `shares` by the largest remainder; zeros where all shares are zero."""
     total = sum(shares)

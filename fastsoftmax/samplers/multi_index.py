@@ -1,33 +1,34 @@
-"""A sampler that follows the model: classes that are likely for a batch are drawn more often."""
+"""A sampler that follows the model: it draws more often the classes that are likely for a batch."""
 
 import functools
 import warnings
 
 import numpy as np
 
-import fastsoftmax.validation as v
 from fastsoftmax.runtime import threads
 from fastsoftmax.samplers.base import Sampler
+from fastsoftmax.validation import check_int
 
-ROWS_TO_LEARN = 50_000  # classes that the centres are found from, at most
-ITERATIONS = 8  # of k-means, the first time; later it goes on from the centres before
+ROWS_TO_LEARN = 50_000  # at most so many classes are clustered to find the centres
+ITERATIONS = 8  # of k-means, the first time; later it starts from the last centres
 FIRST_STEPS = 16  # between the first two refreshes
-SMALLEST_TOTAL = 1e-200  # of a row over cells, relative to the best of each half: below it digits are lost
-CHUNK_CLASSES = 1 << 16  # whose weights are copied at a time, to find their clusters
-CHUNK_SCORES = 1 << 20  # rows times cells, where each cell is gone through
+SMALLEST_TOTAL = 1e-200  # of a row's cells, relative to the best code of each half: a smaller sum has lost digits
+CHUNK_CLASSES = 1 << 16  # classes whose weights are copied at a time to find their clusters
+CHUNK_SCORES = 1 << 20  # rows times cells in memory at a time, where cells are computed one by one
 
 
 class MultiIndex(Sampler):
     """Classes drawn in proportion to a coarse model of their probability for the rows of the batch.
 
-    The output weights are cut into two halves, and each half into `n_codes` clusters: an inverted multi-index of
-    ``n_codes**2`` cells. A cell's logit for a row is that of its two centres; within a cell class k has the share of
-    ``exp(bias[k])``. A batch draws from the mean of its rows' distributions over cells, so that all rows share the classes
-    drawn. Expected counts are exact for whatever centres there are; only how well they fit depends on the model.
+    The output weights are cut into two halves, and each half is clustered into `n_codes` clusters: an inverted multi-index of
+    ``n_codes**2`` cells. A cell's logit for a row is that of its two centres; within a cell, class k has a share
+    proportional to ``exp(bias[k])``. A batch draws from the mean of its rows' distributions over cells, so that all rows
+    share the classes drawn. Expected counts are exact whatever the centres are; the model only decides how well the draws
+    fit it.
 
-    `draw`, `probabilities` and `log_expected_counts` know no batch: theirs is the distribution at a hidden layer of zeros,
-    ``softmax(bias)``, before `follow` the uniform one. Combine it by `Mixed` with a sampler that any class has a fair chance
-    in, in case the clusters are wrong about it.
+    `draw`, `probabilities` and `log_expected_counts` know no batch: they use the distribution at a hidden layer of zeros,
+    ``softmax(bias)``, and the uniform one before `follow`. Combine the sampler by `Mixed` with one that gives every class a
+    fair chance, in case the clusters misjudge a class.
 
     Parameters
     ----------
@@ -36,17 +37,16 @@ class MultiIndex(Sampler):
     n_codes : int
         Clusters of each half, at most 256.
     refresh_every : int
-        Steps between two times that the clusters are made anew; while the model is new, as many as there were so far (at
-        least 16). It takes about ``n_classes * n_codes * hidden_size``
-        multiply-adds.
+        Steps between two rebuilds of the clusters; at first, as many steps as there were so far, but at least 16. A rebuild
+        takes about ``n_classes * n_codes * hidden_size`` multiply-adds.
 
     Notes
     -----
-    Takes 26 bytes a class, and about 45 more while the clusters are made. A draw is O(log n_classes). As long as all weights
-    are zeros, there is one cell; weights or a bias that are not finite are not taken up.
+    The sampler takes 26 bytes a class, and about 45 more while the clusters are rebuilt. A draw is O(log n_classes). As long
+    as all weights are zero, there is one cell. Weights or a bias that are not finite are not followed.
 
-    The proposal is MIDX's [1]_ with the popularity of a class for its share of a cell, for a batch instead of a row: the mean
-    over rows of a product over codes is a matrix product, so it costs ``n_rows * n_codes**2`` multiply-adds.
+    The proposal is that of MIDX [1]_, where the popularity of a class is its share of a cell, for a batch instead of a row:
+    the mean over rows of a product over codes is a matrix product, so it costs ``n_rows * n_codes**2`` multiply-adds.
 
     References
     ----------
@@ -58,11 +58,11 @@ class MultiIndex(Sampler):
     bytes_per_class = 71
 
     def __init__(self, n_classes, n_codes=32, refresh_every=500):
-        self.n_classes = self._n_drawable = v.check_int("n_classes", n_classes, minimum=1)
-        self.n_codes = v.check_int("n_codes", n_codes, minimum=1, maximum=256)
-        self.refresh_every = v.check_int("refresh_every", refresh_every, minimum=1)
+        self.n_classes = self._n_drawable = check_int("n_classes", n_classes, minimum=1)
+        self.n_codes = check_int("n_codes", n_codes, minimum=1, maximum=256)
+        self.refresh_every = check_int("refresh_every", refresh_every, minimum=1)
         self._centres = [None, None]
-        self._steps = self._next = 0  # steps since the model was followed first, and the one of the next refresh
+        self._steps = self._next = 0  # steps since `follow` was first called, and the step of the next refresh
         self._fill(np.zeros(self.n_classes, np.uint16), np.ones(self.n_classes))
 
     def __repr__(self):
@@ -85,14 +85,14 @@ class MultiIndex(Sampler):
         self._fill(np.array(state["cells"]), np.array(state["weights"]))
 
     def _index(self, V, bias):
-        """Cells of all classes, by the nearest centre of each half."""
+        """Put each class into the cell of the nearest centre of each half."""
         middle = V.shape[1] // 2
         codes = [self._cluster(h, half) for h, half in enumerate((V[:, :middle], V[:, middle:]))]
         weights = bias - bias.max(initial=-np.inf)
         self._fill(codes[0] * np.uint16(self.n_codes) + codes[1], np.exp(weights, dtype=np.float64))
 
     def _fill(self, cells, weights):
-        """The classes of each cell, side by side, with running sums of their shares: each cell's add up to 1."""
+        """Lay the classes of each cell side by side, with running sums of their shares, which add up to 1 in each cell."""
         self._cells, self._weights = cells, weights
         self._order = np.argsort(cells, kind="stable")
         counts = np.bincount(cells, minlength=self.n_codes**2)
@@ -102,8 +102,8 @@ class MultiIndex(Sampler):
         self._ends = np.cumsum((weights / mass[cells])[self._order])
 
     def _cluster(self, h, half):
-        """The nearest of the centres of half `h`, which move to where the classes are now."""
-        if not half.any():  # before training, or of no columns
+        """Move the centres of half `h` to where the classes are now, and return the nearest one of each class."""
+        if not half.any():  # before training, or without columns
             self._centres[h] = np.zeros((1, half.shape[1]), half.dtype)
             return np.zeros(len(half), np.uint16)
         from sklearn.cluster import KMeans
@@ -115,7 +115,7 @@ class MultiIndex(Sampler):
         if init is None or len(init) != n_codes:
             init, n_iter = sample[:: len(sample) // n_codes][:n_codes], ITERATIONS
         with warnings.catch_warnings(), threads.one_thread():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different rows than centres
+            warnings.simplefilter("ignore", ConvergenceWarning)  # it warns of fewer different rows than centres
             means = KMeans(n_codes, init=init, n_init=1, max_iter=n_iter).fit(sample)
             self._centres[h] = means.cluster_centers_
             chunks = (half[start : start + CHUNK_CLASSES] for start in range(0, len(half), CHUNK_CLASSES))
@@ -146,15 +146,15 @@ class MultiIndex(Sampler):
         scores = np.exp(logits)
         mass = self._mass.reshape(self.n_codes, self.n_codes)
         total = np.einsum("ij,ij->i", scores[0] @ mass, scores[1])
-        lost = np.flatnonzero(total < SMALLEST_TOTAL)  # rows whose best codes have no class in common
+        lost = np.flatnonzero(total < SMALLEST_TOTAL)  # in these rows no class has the best codes of both halves
         total[lost] = np.inf
         by_cell = (mass * ((scores[0] / total[:, None]).T @ scores[1])).ravel()
         step = max(1, CHUNK_SCORES // mass.size)
         for start in range(0, len(lost), step):
-            by_cell += self._by_each_cell(*(z[lost[start : start + step]] for z in logits))
+            by_cell += self._sum_cell_by_cell(*(z[lost[start : start + step]] for z in logits))
         return by_cell / len(hidden)
 
-    def _by_each_cell(self, first, second):
+    def _sum_cell_by_cell(self, first, second):
         """The sum over rows of the probability of each cell, for any logits of the two halves."""
         with np.errstate(divide="ignore"):
             logits = (first[:, :, None] + second[:, None, :]).reshape(len(first), -1) + np.log(self._mass)

@@ -1,9 +1,9 @@
-"""Samplers whose probabilities are a formula of the class code: they keep nothing."""
+"""Samplers whose probabilities are a formula of the class code, so that they need no memory."""
 
 import numpy as np
 
-import fastsoftmax.validation as v
 from fastsoftmax.samplers.base import Sampler
+from fastsoftmax.validation import check_falling, check_int
 
 
 class Uniform(Sampler):
@@ -16,7 +16,7 @@ class Uniform(Sampler):
     """
 
     def __init__(self, n_classes):
-        self.n_classes = self._n_drawable = v.check_int("n_classes", n_classes, minimum=1)
+        self.n_classes = self._n_drawable = check_int("n_classes", n_classes, minimum=1)
 
     def __repr__(self):
         return f"Uniform({self.n_classes})"
@@ -41,7 +41,7 @@ class LogUniform(Sampler):
     n_classes : int
         Number of classes, at least 1.
     counts : array-like of shape (n_classes,), optional
-        How often each class was seen, if that is to be checked; the probabilities do not depend on it.
+        How often each class was seen. The order of the classes is checked by it; the probabilities do not depend on it.
 
     Warns
     -----
@@ -51,15 +51,15 @@ class LogUniform(Sampler):
 
     @classmethod
     def from_counts(cls, counts):
-        """It warns where counts rise by more than chance explains: those of a random part of rows always do."""
+        """Warn only if counts rise by more than chance explains: the counts of a random part of the rows always rise a bit."""
         counts = np.asarray(counts)
         chance = 4 * np.sqrt(counts[1:] + counts[:-1])
         return cls(len(counts), counts if (np.diff(counts) > chance).any() else None)
 
     def __init__(self, n_classes, counts=None):
-        self.n_classes = self._n_drawable = v.check_int("n_classes", n_classes, minimum=1)
+        self.n_classes = self._n_drawable = check_int("n_classes", n_classes, minimum=1)
         if counts is not None:
-            v.check_falling("counts", counts, self.n_classes)
+            check_falling("counts", counts, self.n_classes)
         self._log_range = np.log1p(self.n_classes)
 
     def __repr__(self):
@@ -70,7 +70,7 @@ class LogUniform(Sampler):
 
     def _draw(self, n, rng):
         class_ids = np.expm1(rng.random(n) * self._log_range).astype(np.int64)
-        return np.minimum(class_ids, self.n_classes - 1, out=class_ids)  # wherever expm1 rounds up
+        return np.minimum(class_ids, self.n_classes - 1, out=class_ids)  # expm1 may round up
 
     def _probability(self, class_ids):
         return np.log1p(1.0 / (class_ids + 1)) / self._log_range

@@ -1,4 +1,4 @@
-"""Text and data files as arrays: readers, a corpus, n-gram features and Kneser-Ney weights.
+"""Text and data files as arrays: readers of data files, a corpus, n-gram features and Kneser-Ney weights.
 
-May import: `validation`, `runtime`.
+`features` and `datasets` are the public modules. May import: `validation`, `runtime`.
 """

@@ -1,4 +1,4 @@
-"""The tokens before each token of documents laid end to end, and the n-grams that they make."""
+"""The tokens before each token of documents laid end to end, and the n-grams that they form."""
 
 from typing import NamedTuple
 
@@ -6,25 +6,25 @@ import numpy as np
 
 from fastsoftmax.text.keys import find
 
-BOUNDARY = -1  # the token before the first of a document
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio, odd
+BOUNDARY = -1  # the token before the first token of a document
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio, rounded to an odd number
 
 
 class Kind(NamedTuple):
-    """A kind of feature: the last `place` tokens together, or the one token `place` back."""
+    """A kind of feature: the last `place` tokens together, or only the token that lies `place` back."""
 
     place: int
     together: bool
 
 
 def positions_in_file(n_tokens, starts):
-    """Number of tokens before each token in its own file, int32; `starts` is where each file begins."""
+    """How many tokens of its own file come before each token, int32; `starts` is where each file begins."""
     starts = np.asarray(starts, dtype=np.int32)
     return np.arange(n_tokens, dtype=np.int32) - np.repeat(starts, np.diff(starts, append=np.int32(n_tokens)))
 
 
 def windows(ids, starts, n_rows, n_before):
-    """Blocks of rows with the tokens that they see: (rows as a slice, and ids, starts, skip of `Contexts`)."""
+    """Blocks of rows with the tokens that they see: (slice of rows, ids, starts, skip), ready for `Contexts`."""
     for first in range(0, len(ids), n_rows):
         end, begin = min(first + n_rows, len(ids)), max(first - n_before, 0)
         inside = starts[np.searchsorted(starts, begin, side="right") : np.searchsorted(starts, end)]
@@ -32,9 +32,10 @@ def windows(ids, starts, n_rows, n_before):
 
 
 class Contexts:
-    """The tokens before each row, rows being all tokens but the first `skip`.
+    """The tokens before each row, where the rows are all tokens but the first `skip`.
 
-    `n_places` is how many each row has: those of its document, and one boundary before them if there are such.
+    `n_places` is how many tokens each row has before it: those of its document and, with `boundary`, one boundary before
+    them.
     """
 
     def __init__(self, ids, starts, skip=0, *, boundary):
@@ -55,30 +56,30 @@ class Contexts:
 
 
 class InternedNGrams:
-    """Keys of the features of each row, kind after kind: the next kind's once the table of the one before is known.
+    """Keys of the features of each row, kind after kind: those of the next kind once the table of the one before is known.
 
-    The keys of the first kind, the last token alone, are tokens. Its table, sorted, is the vocabulary; tokens outside
-    occur in no other feature that is kept, as none is more frequent than its parts. From then on a token is its code,
-    the place in the vocabulary, and the key of an n-gram is
-    (place of the n-gram without its oldest token in that kind's table) * n_codes + code of the oldest token.
-    Both are below the number of tokens that were ever counted, so that a key overflows beyond 3e9 distinct ones only.
+    The keys of the first kind, the last token alone, are the tokens. Its table, sorted, is the vocabulary; other tokens
+    occur in no feature that is kept, since no n-gram is more frequent than its tokens. From then on a token is its code,
+    its place in the vocabulary, and the key of an n-gram is
+    (place of the n-gram without its oldest token in the table of its kind) * n_codes + code of the oldest token.
+    Both are below the number of tokens ever counted, so that a key can only overflow beyond 3e9 distinct n-grams.
     """
 
     def __init__(self, contexts, kinds):
         self._contexts, self._kinds = contexts, kinds
         self._done, self._offset = 0, 0
-        # -1 where a row has no feature of that kind
+        # (n_rows, n_kinds), -1 where a row has no feature of the kind
         self.columns = np.full((len(contexts), len(kinds)), -1, dtype=np.int64)
         self._rows_and_keys = None
 
     def keys(self):
-        """Of the next kind, a key for each row that has one."""
+        """The keys of the next kind, one for each row that has such a feature."""
         if self._rows_and_keys is None:
             self._rows_and_keys = self._of_kind(self._kinds[self._done])
         return self._rows_and_keys[1]
 
     def advance(self, tables):
-        """Fill in the columns of the kinds whose tables (sorted keys) have become known."""
+        """Fill in the columns of the kinds whose tables, of sorted keys, have become known."""
         for table in tables[self._done :]:
             self.keys()
             rows, keys = self._rows_and_keys
@@ -95,7 +96,7 @@ class InternedNGrams:
         self._n_codes = len(vocabulary)
 
     def _of_kind(self, kind):
-        """Rows that have a feature of this kind, and its keys."""
+        """The rows that have a feature of this kind, and its keys."""
         has = self._contexts.n_places >= kind.place
         if self._done and kind.together:
             has &= self.columns[:, self._done - 1] >= 0
@@ -109,9 +110,9 @@ class InternedNGrams:
 
 
 def hashed_columns(contexts, kinds, n_hashed):
-    """The column of each row's feature of each kind, -1 where there is none; (n_rows, n_kinds) of int64."""
+    """The column of each row's feature of each kind, (n_rows, n_kinds) of int64; -1 where there is none."""
     columns = np.full((len(contexts), len(kinds)), -1, dtype=np.int64)
-    states = np.empty(len(contexts), dtype=np.uint64)  # of the conjunctions so far
+    states = np.empty(len(contexts), dtype=np.uint64)  # of the hash, for the conjunction so far
     for i, kind in enumerate(kinds):
         rows = np.flatnonzero(contexts.n_places >= kind.place)
         tokens = contexts.tokens_back(kind.place, rows).astype(np.int64).view(np.uint64)
@@ -124,7 +125,7 @@ def hashed_columns(contexts, kinds, n_hashed):
 
 
 def _mix(x):
-    """The finaliser of splitmix64: every bit of x changes every bit of the result."""
+    """The finaliser of splitmix64: each bit of x affects every bit of the result."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))

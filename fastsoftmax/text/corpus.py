@@ -16,10 +16,10 @@ from fastsoftmax.validation import check_int, check_real
 NEWLINE, NUMBER, STRING, UNKNOWN = "<newline>", "<num>", "<str>", "<unk>"
 
 PYTHON_SUFFIXES = (".py", ".pyi", ".pyw")
-# Installed packages differ from machine to machine: without them the demo's corpus depends on the Python version alone.
+# Installed packages differ between machines; without them the demo's corpus depends on the Python version alone.
 SKIPPED_FOLDERS = {"__pycache__", "site-packages", "dist-packages"}
 
-# A token and what is skipped before it. Possessive quantifiers (*+, ++) never backtrack, which keeps the time linear.
+# A token, and what is skipped before it. Possessive quantifiers (*+, ++) never backtrack, which keeps the time linear.
 _NUMBER = r"\.?\d(?:[eE][+-]?(?=\d)|[\w.])*+"
 _PYTHON_TOKEN = re.compile(
     r"""
@@ -55,26 +55,26 @@ _TEXT_TOKEN = re.compile(
 
 
 def tokenize_text(text, *, python):
-    """The tokens of a text, newlines, numbers and (in Python) string literals folded to one token each.
+    """The tokens of a text. All newlines are one token; so are all numbers and, in Python, all string literals.
 
     Parameters
     ----------
     text : str
     python : bool
-        True: Python source. Comments are dropped; a string literal (prefix, triple quotes and f-strings included) is
-        `<str>`. The same quotes nested in an f-string, which Python 3.12 allows, are taken for the end of it.
-        False: any text. Words, and every other character by itself.
+        True: the text is Python source. Comments are dropped; a string literal (prefix, triple quotes and f-strings
+        included) is `<str>`. If the same quotes are nested in an f-string, which Python 3.12 allows, they are taken for
+        its end. False: it is any text, of words and other characters, each of which is a token.
 
     Returns
     -------
     list of str
-        Numbers are `<num>`; a line's end, with the empty lines and the indentation after it, is `<newline>`.
+        A number is `<num>`; the end of a line, with the empty lines and the indentation after it, is `<newline>`.
     """
     return [_fold(piece) for piece in _pieces(text, python)]
 
 
 def _pieces(text, python):
-    """The piece of text of each token."""
+    """The piece of the text that each token is made of."""
     pieces = (_PYTHON_TOKEN if python else _TEXT_TOKEN).findall(text)
     while pieces and not pieces[-1]:  # the end of the text, and a comment there
         pieces.pop()
@@ -82,7 +82,7 @@ def _pieces(text, python):
 
 
 def _fold(piece):
-    """The token of a matched piece of text."""
+    """The token that a piece of text becomes."""
     if piece[0] == "\n":
         return NEWLINE
     if piece[0].isdecimal() or (piece[0] == "." and piece[1:2].isdecimal()):
@@ -93,9 +93,9 @@ def _fold(piece):
 
 
 class _PieceCodes(dict):
-    """Code of each matched piece.
+    """The code of the token that each piece becomes.
 
-    `_fold` runs once for a distinct piece, so that tokenising is two loops in C: findall and the look-up here.
+    `_fold` runs once for each distinct piece, so that tokenising is two loops in C: findall and the look-up here.
     """
 
     def __init__(self):
@@ -109,24 +109,24 @@ class _PieceCodes(dict):
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """Tokens of a folder's files, as codes into a vocabulary, split by file into a training and a test part.
+    """The tokens of a folder's files, as codes into a vocabulary. Some of the files are held out for test.
 
     Attributes
     ----------
     vocabulary : list of str, length n_classes
-        Tokens by falling count in the training files. `<unk>` stands for every rarer token; it is a class as any
+        Tokens by falling count in the training files. `<unk>` stands for every rarer token; it is a class like any
         other, so perplexities include it.
     train_ids, test_ids : ndarray of int32, shape (n_tokens,)
-        The files' tokens, one file after the other.
+        The tokens of the files, one file after the other.
     train_starts, test_starts : ndarray of int64, shape (n_files,)
         Where each file begins.
     folder : Path
     n_bytes : int
-        Size of the files read.
+        The size of all files that were read.
     skipped : list of (str, str)
-        What was left out (path, reason): files that are not text, files and folders that could not be read.
+        What was left out, as (path, reason): files that are not text, and files and folders that could not be read.
     python : bool
-        Most of the tokens come from Python source, so that a prompt is tokenised as Python.
+        Whether most of the tokens come from Python source, so that a prompt is tokenised as Python.
     """
 
     vocabulary: list
@@ -148,7 +148,7 @@ class Corpus:
         return {token: code for code, token in enumerate(self.vocabulary)}
 
     def encode(self, text):
-        """Codes of a text's tokens, int32, `<unk>` where the vocabulary has none."""
+        """The codes of a text's tokens, int32; that of `<unk>` for tokens outside the vocabulary."""
         tokens = tokenize_text(text, python=self.python)
         unknown = self._codes[UNKNOWN]
         return np.array([self._codes.get(token, unknown) for token in tokens], dtype=np.int32)
@@ -160,13 +160,14 @@ def read_corpus(folder=None, *, min_count=2, test_fraction=0.08):
     Parameters
     ----------
     folder : path, optional
-        By default Python's own standard library, and of it the Python source. In a given folder every file is read
-        that decodes as text: as Python by its suffix, else as plain text. Hidden folders, `__pycache__` and installed
-        packages are left aside.
+        By default the Python source of Python's own standard library. In a given folder every file is read that decodes
+        as text: as Python source if its suffix says so, else as plain text. Hidden folders, `__pycache__` and installed
+        packages are left out.
     min_count : int
-        Tokens seen less often in the training files become `<unk>`.
+        Tokens that occur less often in the training files become `<unk>`.
     test_fraction : float
-        Share of files held out for test, by a hash of the path relative to `folder`: the same files on every machine.
+        Share of the files that is held out for test, by a hash of the path relative to `folder`: the same files on every
+        machine.
 
     Returns
     -------
@@ -221,7 +222,7 @@ def read_corpus(folder=None, *, min_count=2, test_fraction=0.08):
 
 
 def _relative_paths(folder, suffixes, skipped):
-    """Files below a folder with one of the suffixes (None: any), as relative paths with /, in a fixed order.
+    """The files below a folder that have one of the suffixes (None: any), as relative paths with /, in a fixed order.
 
     Folders that cannot be listed are added to `skipped`.
     """
@@ -245,7 +246,7 @@ def _read_text(path, python):
 
 
 def _held_out(names, test_fraction):
-    """The names of the test files: those whose hash is small; never all of them nor none."""
+    """The names of the test files: those with a small hash, but at least one and never all."""
     by_hash = sorted(names, key=_path_hash)
     n_small = sum(_path_hash(name) < test_fraction for name in names)
     return set(by_hash[: min(max(n_small, 1), len(by_hash) - 1)])
@@ -263,7 +264,7 @@ def _concatenate(files):
 
 
 def _vocabulary(tokens, train_codes, min_count):
-    """Vocabulary by falling count, and the array that maps the codes of `tokens` to it."""
+    """The vocabulary by falling count, and an array that maps the codes of `tokens` to codes into the vocabulary."""
     counts = np.bincount(train_codes, minlength=len(tokens))
     kept = np.flatnonzero(counts >= min_count)
     rare = counts[counts < min_count].sum()

@@ -1,12 +1,19 @@
-"""Sorted arrays of integer keys: looking keys up, and counting them as they come."""
+"""Sorted arrays of integer keys: how keys are looked up in them, and counted as they come."""
 
 import numpy as np
 
-SORT_FROM = 2**16  # keys and table entries; random look-ups in a table beyond the cache cost more than sorting them
+SORT_FROM = 2**16  # keys and table entries: random look-ups in a table beyond the cache cost more than sorting the keys
 
 
 def find(sorted_keys, keys):
-    """Where each key is among sorted ones, and whether it is there at all (else the place is any valid one, or 0)."""
+    """Where each key is among sorted ones, and whether it is there at all.
+
+    Returns
+    -------
+    place : ndarray of intp, shape (n_keys,)
+        Of a key that is not there, any valid place, or 0.
+    is_there : ndarray of bool, shape (n_keys,)
+    """
     if not len(sorted_keys):
         return np.zeros(len(keys), dtype=np.intp), np.zeros(len(keys), dtype=bool)
     if min(len(keys), len(sorted_keys)) < SORT_FROM:
@@ -20,35 +27,36 @@ def find(sorted_keys, keys):
 
 
 class KeyCounts:
-    """How often each key came, over any number of `add`.
+    """How often each key came, over any number of calls of `add`.
 
-    Holds 16 bytes a distinct key. What was added is merged when it outgrows what was merged before: that takes up to
-    five times as much for a moment, and keeps the time of all merges within a logarithm of that of one.
+    It takes 16 bytes a distinct key. What was added is merged when it outgrows what was merged before: that takes up to
+    five times as much memory for a moment, and keeps the time of all merges within a logarithm of the time of one.
     """
 
     def __init__(self):
-        self._parts = []  # of distinct sorted keys and their counts; the first is the merged one
+        self._runs = []  # each of distinct sorted keys and their counts; the first is the merged one
 
     def add(self, keys):
-        self._parts.append(np.unique(keys, return_counts=True))
-        if sum(len(part[0]) for part in self._parts[1:]) > len(self._parts[0][0]):
+        """Count the keys, an array of int."""
+        self._runs.append(np.unique(keys, return_counts=True))
+        if sum(len(run[0]) for run in self._runs[1:]) > len(self._runs[0][0]):
             self._merge()
 
     def at_least(self, min_count):
-        """The sorted keys that came min_count times or more."""
+        """The sorted keys that came at least min_count times."""
         self._merge()
-        keys, counts = self._parts[0]
+        keys, counts = self._runs[0]
         return keys[counts >= min_count].astype(np.int64, copy=False)
 
     def _merge(self):
-        if len(self._parts) == 1:
+        if len(self._runs) == 1:
             return
-        keys = np.concatenate([np.empty(0, dtype=np.int64), *(part[0] for part in self._parts)])
-        counts = np.concatenate([np.empty(0, dtype=np.int64), *(part[1] for part in self._parts)])
-        self._parts = []  # their memory is needed for sorting
+        keys = np.concatenate([np.empty(0, dtype=np.int64), *(run[0] for run in self._runs)])
+        counts = np.concatenate([np.empty(0, dtype=np.int64), *(run[1] for run in self._runs)])
+        self._runs = []  # sorting needs their memory
         by_key = np.argsort(keys)
         keys = keys[by_key]
         counts = counts[by_key]
         del by_key
         first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: len(keys)])
-        self._parts = [(keys[first], np.add.reduceat(counts, first) if len(first) else counts)]
+        self._runs = [(keys[first], np.add.reduceat(counts, first) if len(first) else counts)]

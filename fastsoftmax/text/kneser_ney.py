@@ -1,28 +1,28 @@
-"""Interpolated modified Kneser-Ney as a sparse maximum-entropy model: its weights from counts."""
+"""The interpolated modified Kneser-Ney model as a sparse maximum-entropy model, whose weights come from counts."""
 
 from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csc_array
 
-FALLBACK = (0.5, 1.0, 1.5)  # where an order has too few n-grams to estimate its discounts
-FIRST_PRUNED = 3  # tokens of the shortest histories whose n-grams `min_pair_count` drops
+FALLBACK = (0.5, 1.0, 1.5)  # the discounts of an order with too few n-grams to estimate them
+FIRST_PRUNED = 3  # tokens in the shortest histories whose n-grams `min_pair_count` drops
 
 
 class Order(NamedTuple):
-    """The distinct pairs of a history of one length and the class after it, sorted."""
+    """The distinct pairs of a history, of one length, and a class after it, sorted."""
 
-    keys: np.ndarray  # column * n_classes + class; without a history, the class
-    shorter: np.ndarray  # the pair without the oldest token: its place in the order below
-    counts: np.ndarray  # as Kneser-Ney has them
+    keys: np.ndarray  # column * n_classes + class; the class alone if the history is empty
+    shorter: np.ndarray  # where the pair without its oldest token is in the order below
+    counts: np.ndarray  # as Kneser and Ney count
     occurrences: np.ndarray
 
 
 def count_pairs(columns, ids, n_classes):
-    """One Order after the other, the unigrams first; `columns` (n_rows, n_lengths) is -1 where a row has no history.
+    """The Orders, the unigrams first; `columns` (n_rows, n_lengths) is -1 where a row has no history of the length.
 
-    Rows without a longer history count each for the longest that they have; those with a longer one count once for all
-    that share it and the class.
+    For the longest history that a row has, each row counts; for a shorter one, all the rows that share the history one token
+    longer, and the class, count once.
     """
     rows, pairs = np.arange(len(ids)), ids
     keys, shorter = np.arange(n_classes), None
@@ -44,7 +44,7 @@ def count_pairs(columns, ids, n_classes):
 
 
 def estimate_discounts(counts):
-    """D1, D2 and D3+ from the numbers of n-grams counted once to four times, as Chen and Goodman have them."""
+    """D1, D2 and D3+ of Chen and Goodman, from how many n-grams were counted once, twice, three and four times."""
     n = np.bincount(np.minimum(counts, 5), minlength=6)[1:5]
     if not n[:3].all():
         return FALLBACK
@@ -53,8 +53,8 @@ def estimate_discounts(counts):
     return discounts if np.all(discounts > 0) else FALLBACK
 
 
-def weights(columns, ids, n_classes, n_features, discounts, min_pair_count):
-    """W, csc_array of float32 (n_classes, n_features), and the biases; `columns` as in `count_pairs`."""
+def kneser_ney_weights(columns, ids, n_classes, n_features, discounts, min_pair_count):
+    """W, a csc_array of float32 (n_classes, n_features), and the bias (n_classes,); `columns` as in `count_pairs`."""
     orders = count_pairs(columns, ids, n_classes)
     proba = _unigrams(orders[0].counts, discounts[0] if discounts is not None else None)
     bias = np.log(proba).astype(np.float32)
@@ -76,7 +76,7 @@ def weights(columns, ids, n_classes, n_features, discounts, min_pair_count):
 
 
 def _unigrams(counts, discounts):
-    """Their probabilities, interpolated with the uniform distribution, which it is where nothing was counted."""
+    """The probabilities of the unigrams, interpolated with the uniform distribution; that alone if nothing was counted."""
     discount = _discount(counts, discounts)
     left_over = discount.sum() if counts.any() else 1.0
     return (counts - discount + left_over / len(counts)) / max(counts.sum(), 1)

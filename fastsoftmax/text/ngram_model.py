@@ -19,11 +19,11 @@ class NGramModel:
 
     Notes
     -----
-    With h the n - 1 tokens before, h' all but the oldest of them, and N(h) the number of distinct tokens seen after h::
+    Let h be the n - 1 tokens before, h' all but the oldest of them, and N(h) the number of distinct tokens seen after h::
 
         p_n(w | h) = max(c(h w) - discount, 0) / c(h)  +  discount N(h) / c(h)  p_{n-1}(w | h')
 
-    p_0 is uniform, so every class has mass. Where h was never seen, or the file is too young for one,
+    p_0 is uniform, so every class has mass. Where h was never seen, or the file has too few tokens before,
     p_n = p_{n-1}.
 
     References
@@ -44,7 +44,7 @@ class NGramModel:
         ids : ndarray of int, shape (n_tokens,)
             Tokens of all files, one file after the other, below n_classes.
         starts : array_like of int, shape (n_files,)
-            Where each file begins: n-grams do not cross into the file before.
+            Where each file begins; n-grams do not reach into the file before.
         n_classes : int
 
         Returns
@@ -77,7 +77,7 @@ class NGramModel:
         ids, starts
             As in `fit`.
         order : int, optional
-            Of the model to ask, up to the order fitted, which is the default.
+            The order of the model that is asked: at most the order fitted, which is the default.
 
         Returns
         -------
@@ -104,7 +104,7 @@ class NGramModel:
         Returns
         -------
         dict of int to float
-            For each k the share. Of classes equally probable the lower comes first.
+            The share for each k. Of equally probable classes the lower comes first.
         """
         order = self._check_order(order)
         ks = [check_int("ks", k, minimum=1) for k in ks]
@@ -122,7 +122,7 @@ class NGramModel:
         return self.order if order is None else check_int("order", order, minimum=1, maximum=self.order)
 
     def _ngrams(self, ids, rows, order):
-        """The n-grams that end at the given rows as int64, the oldest token as the highest digit in base n_classes."""
+        """The n-grams that end at the given rows, as int64 in base n_classes, with the oldest token as the highest digit."""
         ngrams = np.zeros(len(rows), dtype=np.int64)
         for place in range(order - 1, -1, -1):
             ngrams *= self.n_classes_
@@ -130,10 +130,10 @@ class NGramModel:
         return ngrams
 
     def _most_probable(self, histories, order, k):
-        """The k most probable classes after each of distinct histories, and how probable: two arrays (n_histories, k).
+        """The k most probable classes after each of the distinct histories, and their probabilities, (n_histories, k) each.
 
-        The classes not seen after h keep the order that they have one order below, so the best k are among those seen
-        after h and the best k of the order below.
+        Classes not seen after h are ranked as they are one order below, so the best k are among those seen after h and the
+        best k of the order below.
         """
         if order == 0:
             return np.arange(k)[None], np.full((1, k), 1 / self.n_classes_)
@@ -157,9 +157,9 @@ class NGramModel:
 
 
 class _Level:
-    """The n-grams of one order as in an ARPA file: the probability of each that was seen, and a weight of each history.
+    """The n-grams of one order, as in an ARPA file: the probability of each seen n-gram, and a weight of each history.
 
-    An n-gram that was not seen has the weight of its history (1 if that was not seen either) times its probability
+    The probability of an unseen n-gram is the weight of its history (1 if that was not seen either) times its probability
     one order below.
     """
 
@@ -172,7 +172,7 @@ class _Level:
         self.first = np.append(first, len(self.ngrams))
         totals = np.add.reduceat(counts, first)
         self.weights = discount * n_continuations / totals
-        # What is left of a seen n-gram without its oldest token was seen too.
+        # A seen n-gram without its oldest token was seen, too.
         shorter = self.ngrams % n_classes ** (order - 1)
         lower_proba = lower.proba[find(lower.ngrams, shorter)[0]] if lower else 1 / n_classes
         discounted = (counts - discount) / np.repeat(totals, n_continuations)
@@ -182,14 +182,14 @@ class _Level:
         return find(self.ngrams, ngrams)[1]
 
     def interpolate(self, ngrams, lower_proba):
-        """Probabilities of n-grams from those one order below."""
+        """The probabilities of n-grams, from their probabilities one order below."""
         place, seen = find(self.histories, ngrams // self.n_classes)
         proba = lower_proba * np.where(seen, self.weights[place], 1.0)
         place, seen = find(self.ngrams, ngrams)
         return np.where(seen, self.proba[place], proba)
 
     def continuations(self, histories):
-        """The seen n-grams that begin with each history: of each the row in `histories` and the place in `ngrams`."""
+        """The seen n-grams that begin with each history: for each, its row in `histories` and its place in `ngrams`."""
         place, seen = find(self.histories, histories)
         first = self.first[place]
         lengths = np.where(seen, self.first[place + 1] - first, 0)

@@ -1,4 +1,4 @@
-"""Dense arrays, and the logits and targets of the functions of these."""
+"""Dense arrays, and the logits and targets of the functions that take them."""
 
 import numpy as np
 from numpy.exceptions import AxisError
@@ -8,7 +8,7 @@ from fastsoftmax.validation.scalars import REAL_DTYPES, check_int
 
 
 def as_real_array(name, a):
-    """`a` as an array of float32 or float64: smaller floats become float32, integers and bools float64."""
+    """`a` as an array of float32 or float64: smaller floats become float32, integers and bools become float64."""
     a = np.asarray(a)
     if a.dtype in REAL_DTYPES:
         return a
@@ -20,6 +20,7 @@ def as_real_array(name, a):
 
 
 def as_int_vector(name, a):
+    """`a` as a 1-D array of integers, of whatever dtype."""
     a = np.asarray(a)
     if not a.size and a.dtype == np.float64:
         a = a.astype(np.int64)  # an empty list has no integer type
@@ -31,7 +32,7 @@ def as_int_vector(name, a):
 
 
 def as_vector(name, a, n, each):
-    """`a` as a real array of `n` numbers, one for each `each`."""
+    """`a` as a real array (n,), one number for each of what `each` names."""
     a = as_real_array(name, a)
     if a.shape != (n,):
         raise ValueError(f"{name} must have shape ({n},), one number a {each}, got {a.shape}")
@@ -39,7 +40,7 @@ def as_vector(name, a, n, each):
 
 
 def check_axes(axis, ndim):
-    """`axis` (None, an int or several) as a sorted tuple of axes of an array with `ndim` dimensions."""
+    """`axis` (None, an int or a tuple) as a sorted tuple of axes of an array with `ndim` dimensions."""
     if axis is None:
         return tuple(range(ndim))
     if type(axis) is int and -ndim <= axis < ndim:  # nearly every call
@@ -56,7 +57,7 @@ def check_axes(axis, ndim):
 
 
 def check_out(out, shape, dtype):
-    """`out`, an array that results of this shape and dtype can be written to."""
+    """`out`, if results of this shape and dtype can be written to it."""
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out must be a numpy array, got {type(out).__name__}")
     if out.shape != shape or out.dtype != dtype:
@@ -67,7 +68,7 @@ def check_out(out, shape, dtype):
 
 
 def as_weights_like(name, b, a):
-    """The real arrays `a` and `b` in one dtype, broadcast against each other (views without memory of their own)."""
+    """The real arrays `a` and `b` in one dtype, broadcast against each other: views, without memory of their own."""
     scalar = isinstance(b, (bool, int, float))
     b = np.asarray(b, dtype=a.dtype) if scalar else as_real_array(name, b)
     dtype = np.result_type(a, b)
@@ -88,7 +89,7 @@ def as_logits(logits):
 
 
 def as_class_probabilities(target, logits, ignore_index):
-    """Class probabilities in the shape and dtype of `logits`; there is no class code among them to ignore."""
+    """Class probabilities in the shape and dtype of `logits`; `ignore_index` must be negative, since it cannot apply."""
     if target.shape == logits.shape:
         if ignore_index >= 0:
             raise ValueError(f"ignore_index must be negative when target holds class probabilities, got {ignore_index}")
@@ -101,7 +102,7 @@ def as_class_probabilities(target, logits, ignore_index):
 
 
 def as_class_targets(target, shape, n_classes, ignore_index):
-    """Integer class codes of this shape as int64, flat and contiguous; those to ignore are -1. And how many are not."""
+    """Integer class codes of this shape as int64, flat and contiguous, with -1 for those to ignore; and how many others."""
     if target.dtype.kind not in "iu":
         raise TypeError(f"target must hold integer class codes or class probabilities, got an array of {target.dtype}")
     if target.shape != shape:

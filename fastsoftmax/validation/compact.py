@@ -1,8 +1,8 @@
-"""Models whose weights are kept in few bits."""
+"""Models whose weights are stored in few bits."""
 
 
 def check_not_compact(model, method):
-    """Raise where the weights of the model are kept in few bits, for predictions alone."""
+    """Raise if the weights of the model are stored in few bits, which serves predictions only."""
     if model.storage is not None:
         raise TypeError(
             f"{method} needs weights in full, this classifier is compressed ({model.storage}): use the one that it was made of"
@@ -10,7 +10,7 @@ def check_not_compact(model, method):
 
 
 def check_compact(model):
-    """Raise where the weights of a CompactModel were beyond the range of its type."""
+    """Raise if weights of a CompactModel were beyond the range of its storage."""
     if not model.is_finite():
         raise ValueError(
             f"weights are too large for {model.storage}: "

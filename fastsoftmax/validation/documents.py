@@ -1,4 +1,4 @@
-"""Documents as streams of tokens, and n-grams of these."""
+"""Documents as streams of tokens, and parameters of their n-grams."""
 
 import numpy as np
 
@@ -6,9 +6,9 @@ from fastsoftmax.validation.arrays import as_int_vector, as_real_array
 
 
 def check_documents(ids, starts, n_classes=None):
-    """Tokens of documents laid end to end (signed integers, from 0 to below `n_classes`), and where each begins (int64).
+    """The tokens of documents laid end to end, integers from 0 to n_classes - 1, and where each document begins, int64.
 
-    Empty documents are fine. Tokens stay in their own type where it is signed.
+    Empty documents are fine. Tokens keep their own dtype if it is signed, and become int64 otherwise.
     """
     ids = as_int_vector("ids", ids)
     if ids.dtype.kind == "u":
@@ -32,7 +32,7 @@ def check_documents(ids, starts, n_classes=None):
 
 
 def check_discounts(discounts, order):
-    """Discounts of n-grams counted once, twice, and oftener, as float64 (order, 3), or None."""
+    """Discounts of n-grams counted once, twice, and more often, as float64 (order, 3), or None."""
     if discounts is None:
         return None
     discounts = as_real_array("discounts", discounts).astype(np.float64)
@@ -44,14 +44,14 @@ def check_discounts(discounts, order):
 
 
 def check_chunk(name, chunk):
-    """`check_documents` of one of the chunks of a stream."""
+    """`check_documents` of a chunk of a stream."""
     if not isinstance(chunk, (tuple, list)) or len(chunk) != 2:
         raise TypeError(f"{name} must give pairs (ids, starts), got {chunk!r}")
     return check_documents(*chunk)
 
 
 def check_repeatable(name, values):
-    """A function that gives an iterator over `values`, from the beginning each time."""
+    """A function that returns an iterator over `values` from the beginning, each time it is called."""
     if callable(values):
         return values
     try:
@@ -65,6 +65,6 @@ def check_repeatable(name, values):
 
 
 def check_same_rows(name, n_before, n_now):
-    """Raise unless an iteration gave as many rows as the one before (None: there was none)."""
+    """Raise unless an iteration gave as many rows as the one before; None: there was none before."""
     if n_before is not None and n_now != n_before:
         raise ValueError(f"{name} must give the same tokens each time, got {n_before} and then {n_now}")

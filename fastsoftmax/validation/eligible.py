@@ -1,4 +1,4 @@
-"""Which classes a top-k may give."""
+"""Which classes a top-k may return."""
 
 import numpy as np
 from scipy import sparse
@@ -10,15 +10,15 @@ from fastsoftmax.validation.scalars import check_int, check_real
 
 
 def check_eligible(name, classes, exclude, threshold, n_rows, n_classes, labels=None):
-    """The subset, the classes excluded row by row and the threshold of a top-k, each None where it is not given.
+    """The subset, the classes excluded row by row, and the threshold of a top-k; each is None if it is not given.
 
-    name, classes : the subset to choose among, or None
-    labels : (n_classes,) of a classifier, sorted; None: classes are codes
+    name, classes : the name of the parameter and the subset to choose among, or None
+    labels : (n_classes,) the labels of a classifier, sorted; None: classes are given as codes
 
     Returns
     -------
     class_ids : (n,) int64, ascending
-    indptr, excluded : (n_rows + 1,) intp and int64, the classes that row i may not get, ascending
+    indptr, excluded : (n_rows + 1,) intp, and int64; row i may not get excluded[indptr[i]:indptr[i + 1]], ascending
     threshold : float
     """
     if classes is None and exclude is None and threshold is None:
@@ -41,18 +41,21 @@ def check_eligible(name, classes, exclude, threshold, n_rows, n_classes, labels=
 
 
 def check_k(k, n_classes, *, pads):
-    """`k`, at most the number of classes but where results are padded anyway."""
+    """`k` as an int from 1 to the number of classes, or beyond it if results are padded anyway."""
     return check_int("k", k, minimum=1, maximum=None if pads else n_classes)
 
 
 def _codes(name, classes, n_classes, labels, pads=False):
-    """int64 codes of labels, or of codes, in any order; `pads`: -1 where they are what pads results."""
+    """int64 codes of `classes`, in their order; these are labels, or codes already if `labels` is None.
+
+    With `pads`, what pads results is allowed among the classes, and its code is -1.
+    """
     if labels is None:
         codes = as_int_vector(name, classes).astype(np.int64, copy=False)
         missing = (codes < 0) | (codes >= n_classes)
         values, is_padding, known = codes, codes == -1, f"in [0, {n_classes})"
     else:
-        pads_missing = pads and labels.dtype.kind in "OmM"  # by None or NaT, which are no labels
+        pads_missing = pads and labels.dtype.kind in "OmM"  # results are padded by None or NaT, which are no labels
         values, is_label = check_labels(classes, name=name, ignore_label=np.nan if pads_missing else None)
         codes = encode_labels(values, labels, unknown=-1, name=name).astype(np.int64, copy=False)
         missing, known = codes < 0, f"among the {n_classes} classes"
@@ -72,7 +75,7 @@ def _check_excluded_elements(exclude, n_rows, n_classes, labels):
     if exclude.shape != (n_rows, n_classes):
         raise ValueError(f"exclude must have shape ({n_rows}, {n_classes}), a column a class, got {exclude.shape}")
     checked = check_csr(exclude, exclude.dtype, "exclude")
-    a = sparse.csr_array((checked.data, checked.indices, checked.indptr), shape=checked.shape)  # knows of no order yet
+    a = sparse.csr_array((checked.data, checked.indices, checked.indptr), shape=checked.shape)  # not known to be sorted
     if not a.has_sorted_indices:
         a = a.copy()
         a.sort_indices()
@@ -95,7 +98,8 @@ def _check_excluded_lists(exclude, n_rows, n_classes, labels):
 
 
 def _as_vector(i, classes, labels):
-    as_array = as_label_array if labels is not None and labels.dtype.kind == "O" else np.asarray  # tuples stay labels
+    # tuples remain labels
+    as_array = as_label_array if labels is not None and labels.dtype.kind == "O" else np.asarray
     a = classes if isinstance(classes, np.ndarray) else as_array(classes)
     if a.ndim != 1:
         raise ValueError(f"exclude must hold an array of classes for each row, got {classes!r} for row {i}")

@@ -1,16 +1,16 @@
-"""What scikit-learn asks of every estimator's X and y: DataFrames known by the names of their columns, and its messages."""
+"""What scikit-learn expects of every estimator's X and y: DataFrames whose columns have names, and its own messages."""
 
 from fastsoftmax.validation.linear import check_X
 
 
 def check_input(estimator, X, *, dtype, canonical=False, is_fitted=True, name="X"):
-    """`X` as `check_X` has it, from whatever scikit-learn takes: lists, DataFrames, objects that are numbers.
+    """`X` as `check_X` returns it, from whatever scikit-learn takes: lists, DataFrames, objects that are numbers.
 
-    is_fitted : it must have the features, by name where these have any, that `estimator` was fitted with
+    is_fitted : whether X must have the features that `estimator` was fitted with, under the same names if they have any
     """
     from sklearn.utils.validation import check_array, validate_data
 
-    options = {"accept_sparse": "csr", "ensure_all_finite": False}  # check_X says where it is not finite
+    options = {"accept_sparse": "csr", "ensure_all_finite": False}  # check_X says where X is not finite
     if is_fitted:
         X = validate_data(estimator, X, reset=False, ensure_min_samples=0, **options)
     else:
@@ -19,7 +19,7 @@ def check_input(estimator, X, *, dtype, canonical=False, is_fitted=True, name="X
 
 
 def feature_names(X):
-    """The names of the columns of a DataFrame, where all are strings, else None; TypeError where only some are."""
+    """The names of the columns of a DataFrame if all are strings, or None; TypeError if only some are strings."""
     from sklearn.base import BaseEstimator
     from sklearn.utils.validation import validate_data
 
@@ -29,7 +29,7 @@ def feature_names(X):
 
 
 def check_same_names(what, names, expected):
-    """Raise where columns have names, but not those that are expected; None: they have none."""
+    """Raise if the columns have names, but other names than expected; None: they have none."""
     if names is None or expected is None:
         return
     if len(names) != len(expected) or (names != expected).any():
@@ -39,6 +39,6 @@ def check_same_names(what, names, expected):
 
 
 def check_y_given(estimator, y):
-    """Raise where there is no `y`."""
+    """Raise if `y` is None."""
     if y is None:
         raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")

@@ -1,4 +1,4 @@
-"""Labels as users have them: checked, told apart, and their codes."""
+"""Labels as users have them: how they are checked and told apart, and their codes."""
 
 import itertools
 import numbers
@@ -7,14 +7,14 @@ import numpy as np
 
 from fastsoftmax.validation.scalars import check_int
 
-_FAMILIES = {"b": "bools", "i": "integers", "u": "integers", "f": "integers"}  # floats are integers here
+_FAMILIES = {"b": "bools", "i": "integers", "u": "integers", "f": "integers"}  # floats have to be integers here
 _FAMILIES |= {"U": "strings", "S": "bytes", "M": "dates", "m": "durations", "O": "objects"}
-_EXACT_FLOATS = 2.0**53  # from there on not every integer is one
+_EXACT_FLOATS = 2.0**53  # from here on not every integer is a float64
 
 
 def as_label_array(y):
-    """`y` as an array that still tells its labels apart: NumPy would make strings of numbers among strings, and two
-    dimensions of tuples."""
+    """`y` as an array that still tells its labels apart: NumPy would turn numbers among strings into strings, and tuples
+    into a second dimension."""
     if isinstance(y, (list, tuple)) and y:
         kinds = set(map(type, y))
         if all(issubclass(kind, (np.datetime64, np.timedelta64)) for kind in kinds):
@@ -29,12 +29,12 @@ def as_label_array(y):
 
 
 def check_labels(y, *, X_rows=None, name="y", ignore_label=None):
-    """Labels as a 1-D array of integers, bools, strings, bytes, dates or else hashable objects, one a row that counts.
+    """Labels as a 1-D array of integers, bools, strings, bytes, dates or other hashable objects, one for each row that counts.
 
     Returns
     -------
-    labels : 1-D array, without those that are `ignore_label`
-    counted : (n_rows,) bool, or None where all rows count
+    labels : 1-D array, without those that equal `ignore_label`
+    counted : (n_rows,) bool, which rows count, or None if all do
     """
     y = as_label_array(y)
     if y.ndim == 2 and y.shape[1] == 1:
@@ -52,7 +52,7 @@ def check_labels(y, *, X_rows=None, name="y", ignore_label=None):
 
 
 def check_ignore_label(label):
-    """Raise unless `label` can be one: hashable, and not an array."""
+    """Raise unless `label` can be a label: hashable, and not an array."""
     try:
         hash(label)
     except TypeError:
@@ -60,7 +60,7 @@ def check_ignore_label(label):
 
 
 def is_missing(label):
-    """Whether a label is none: None, NaN, NaT, pandas.NA."""
+    """Whether a label stands for a missing one: None, NaN, NaT, pandas.NA."""
     try:
         return label is None or bool(label != label)
     except (TypeError, ValueError):
@@ -68,7 +68,7 @@ def is_missing(label):
 
 
 def _equal(y, label):
-    """Which labels are this one; one that is missing stands for all that are."""
+    """Which labels equal `label`; a missing one equals every missing one."""
     if y.dtype.kind == "O":
         same = is_missing if is_missing(label) else (lambda other: not is_missing(other) and _same(other, label))
         return np.fromiter((same(other) for other in y), bool, len(y))
@@ -82,12 +82,12 @@ def _equal(y, label):
 
 
 def _same(a, b):
-    """Whether two labels are equal, and neither or both bools."""
+    """Whether two labels are equal, and both or neither of them bools."""
     return isinstance(a, (bool, np.bool_)) == isinstance(b, (bool, np.bool_)) and bool(a == b)
 
 
 def _as_labels(name, y, rows):
-    """1-D `y` in a dtype of its own; `rows` : where each stands in what the user gave."""
+    """1-D labels `y`, as an array of their own dtype if they have one; `rows`: where each stood in the user's array."""
     if y.dtype.kind == "O":
         return _objects(name, y, rows)
     if y.dtype.kind == "f":
@@ -102,7 +102,7 @@ def _as_labels(name, y, rows):
 
 
 def _check_integral(name, y, rows):
-    """Floats that are no integers are no labels; the message begins as scikit-learn's does."""
+    """Raise if a float is not an integer, so no label; the message begins as scikit-learn's does."""
     bad = np.flatnonzero(~np.isfinite(y) | (y != np.floor(y)))
     if bad.size:
         hint = "; ignore_label=nan leaves missing labels out" if np.isnan(y[bad[0]]) else ""
@@ -127,11 +127,11 @@ def _check_none_missing(name, missing, y, rows):
 
 
 def _objects(name, y, rows):
-    """Objects of one kind that NumPy has as an array of that; others with NumPy's scalars as Python's."""
+    """Objects of one kind in the dtype that NumPy has for it; otherwise as objects, with NumPy's scalars as Python's."""
     kinds = {type(label) for label in y}
     for base, dtype, end in ((str, str, "\0"), (bytes, bytes, b"\0")):
         if kinds and all(issubclass(kind, base) for kind in kinds):
-            ends = any(label.endswith(end) for label in y)  # those of an array would lose it
+            ends = any(label.endswith(end) for label in y)  # an array of strings would lose it
             return y if ends else y.astype(dtype)
     if kinds and kinds <= {bool, np.bool_}:
         return y.astype(bool)
@@ -160,8 +160,8 @@ def _check_hashable(name, y, rows):
 
 
 def learn_classes(y, name="y"):
-    """The different labels of a checked `y`, in ascending order if they have one, else in that of their first appearance;
-    and their codes."""
+    """The distinct labels of a checked `y`, ascending if they can be ordered, else in the order of their first appearance;
+    and the codes of `y`."""
     if y.dtype.kind != "O":
         return np.unique(y, return_inverse=True)
     index = {}
@@ -175,7 +175,7 @@ def learn_classes(y, name="y"):
 
 
 def _check_one_type_each(name, y, index):
-    """Raise where labels of different types are equal, as True and 1 are: one of them would be lost."""
+    """Raise if labels of different types are equal, as True and 1 are: one of them would be lost."""
     first = {}
     if len({(type(label), label) for label in y}) == len(index):
         return
@@ -186,7 +186,7 @@ def _check_one_type_each(name, y, index):
 
 
 def _ascending(labels):
-    """Labels in ascending order, or None where they have none: sets, say, can be compared, but not put in a row."""
+    """Labels in ascending order, or None if they have no order: sets, say, can be compared, but not lined up."""
     try:
         ordered = sorted(labels)
         return ordered if all(a < b for a, b in itertools.pairwise(ordered)) else None
@@ -195,13 +195,13 @@ def _ascending(labels):
 
 
 def check_not_ignored(name, classes, ignore_label):
-    """Raise where the label of rows that do not count is among the classes."""
+    """Raise if `ignore_label`, the label of rows that do not count, is among the classes."""
     if ignore_label is not None and _equal(classes, ignore_label).any():
         raise ValueError(f"{name} must not hold ignore_label, {ignore_label!r}: rows with it do not count")
 
 
 def check_all_labels(classes, n_classes=None):
-    """All labels there will ever be, distinct and in order, at least two: those of `classes`, or 0 to n_classes - 1."""
+    """All labels that there will ever be, distinct and in order, at least two: those of `classes`, or 0 to n_classes - 1."""
     if classes is not None and n_classes is not None:
         raise ValueError(f"classes and n_classes={n_classes} exclude each other")
     if n_classes is not None:
@@ -216,13 +216,13 @@ def check_all_labels(classes, n_classes=None):
 
 
 def check_classes(classes, *, name="y"):
-    """At least two labels."""
+    """Raise if there are fewer than two labels."""
     if len(classes) < 2:
         raise ValueError(f"{name} must hold at least two classes, got {len(classes)} class: {classes.tolist()}")
 
 
 def check_stored_classes(classes):
-    """Raise unless the classes of a model are different labels, in ascending order where they are no objects."""
+    """Raise unless the classes of a stored model are distinct labels and, unless they are objects, ascending."""
     if classes.ndim != 1:
         raise ValueError(f"the model's classes have shape {classes.shape}")
     if classes.dtype.kind == "O":
@@ -233,7 +233,7 @@ def check_stored_classes(classes):
 
 
 def check_new_classes(labels, classes):
-    """The labels of `classes` and new ones, in order, and where the old ones are among them (ascending)."""
+    """The labels of `classes` and the new ones, in order, and where the old ones are among them, ascending."""
     labels, _ = check_labels(labels, name="labels")
     if not len(labels):
         raise ValueError("labels must hold at least one new class, got none")
@@ -255,15 +255,15 @@ def check_new_classes(labels, classes):
         )
     both, codes = learn_classes(both, name="labels")
     at = codes[: len(classes)]
-    if (at[1:] < at[:-1]).any():  # what had no order has one now
+    if (at[1:] < at[:-1]).any():  # labels that had no order have one now
         raise ValueError("labels must keep the order of the classes")
     return both, at
 
 
 def encode_labels(y, classes, *, unknown=None, name="y", counted=None):
-    """Positions of checked labels `y` in `classes`; `unknown` for others, or ValueError where that is None.
+    """Positions of checked labels `y` in `classes`; for other labels `unknown`, or ValueError if that is None.
 
-    counted : which of the given labels `y` are, as of `check_labels`
+    counted : which of the user's labels `y` are, as `check_labels` returns it
     """
     codes = _codes(y, classes)
     missing = codes < 0
@@ -278,7 +278,7 @@ def encode_labels(y, classes, *, unknown=None, name="y", counted=None):
 
 
 def _codes(y, classes):
-    """Positions in `classes`, -1 where a label is not among them."""
+    """Positions in `classes`; -1 if a label is not among them."""
     if "O" in (y.dtype.kind, classes.dtype.kind):
         index = {label: code for code, label in enumerate(classes.tolist())}
         return np.fromiter((index.get(label, -1) for label in y.tolist()), np.int64, len(y))
@@ -286,14 +286,14 @@ def _codes(y, classes):
     if family != expected and {family, expected} != {"bools", "integers"}:
         return np.full(len(y), -1)
     fits = np.ones(len(y), bool)
-    if y.dtype != classes.dtype and expected == "integers":  # else NumPy would compare them as floats
+    if y.dtype != classes.dtype and expected == "integers":  # NumPy would compare different dtypes as floats
         y, fits = _as_integers(y, classes.dtype)
     codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
     return np.where(fits & (classes[codes] == y), codes, -1)
 
 
 def _as_integers(y, dtype):
-    """Numbers in a dtype of integers or floats, and which of them it holds."""
+    """Numbers in a dtype of integers or floats, and which of them the dtype can hold."""
     if dtype.kind == "f":
         return y.astype(dtype), np.ones(len(y), bool)
     limits = np.iinfo(dtype)
@@ -305,7 +305,7 @@ def _as_integers(y, dtype):
 
 
 def padding(dtype):
-    """What stands for no label among those of `dtype`."""
+    """What stands for "no label" among labels of `dtype`."""
     if dtype.kind in "mM":
         return dtype.type("NaT")
     return {"U": "", "S": b"", "O": None}.get(dtype.kind, -1)

@@ -1,4 +1,4 @@
-"""Linear models: X, W and bias, dense or sparse."""
+"""The X, W and bias of linear models, dense or sparse."""
 
 import numpy as np
 from scipy import sparse
@@ -8,9 +8,9 @@ from fastsoftmax.validation.scalars import REAL_DTYPES
 
 
 def check_X(X, *, n_features=None, dtype=None, name="X", canonical=False):
-    """`X` as a C-contiguous 2-D array or a CSR matrix with valid indices, of `dtype` (default: its own), all finite.
+    """`X` as a C-contiguous 2-D array or as CSR rows with valid indices, of `dtype` (default: its own), all finite.
 
-    Duplicate and unsorted column indices are fine, since the kernels add entries up; `canonical`: there are none.
+    Duplicate and unsorted column indices are fine, since the kernels add entries up; with `canonical` there are none.
     """
     if sparse.issparse(X):
         X = check_csr(X, dtype, name)
@@ -36,6 +36,7 @@ def check_X(X, *, n_features=None, dtype=None, name="X", canonical=False):
 
 
 def check_csr(X, dtype, name):
+    """The sparse `X` as CSR with valid, contiguous arrays, of `dtype` (None: its own, or the nearest real dtype)."""
     if X.ndim != 2:
         raise ValueError(f"{name} must be 2-D (n_samples, n_features), got shape {X.shape}")
     if X.dtype.kind not in "biuf" or X.dtype.itemsize > 8:
@@ -44,9 +45,9 @@ def check_csr(X, dtype, name):
     if dtype is None:
         dtype = X.dtype if X.dtype in REAL_DTYPES else (np.float32 if X.dtype == np.float16 else np.float64)
     indptr, indices = X.indptr, X.indices
-    for part, a in (("indptr", indptr), ("indices", indices)):
+    for array_name, a in (("indptr", indptr), ("indices", indices)):
         if a.dtype not in (np.int32, np.int64):
-            raise TypeError(f"{name}.{part} must hold int32 or int64, got an array of {a.dtype}")
+            raise TypeError(f"{name}.{array_name} must hold int32 or int64, got an array of {a.dtype}")
     if (
         indptr.shape != (X.shape[0] + 1,)
         or indptr[0] != 0
@@ -70,7 +71,7 @@ def check_csr(X, dtype, name):
 
 
 def check_W(W, *, name="W"):
-    """`W` (n_classes, n_features) as it is (float32 or float64, any strides), copied only if it has to be converted."""
+    """`W` (n_classes, n_features) in float32 or float64 and any strides; it is copied only if it has to be converted."""
     W = np.require(as_real_array(name, W), requirements="A")
     if W.ndim != 2 or W.shape[0] < 1:
         raise ValueError(f"{name} must be 2-D (n_classes, n_features) with at least one class, got shape {W.shape}")
@@ -78,14 +79,14 @@ def check_W(W, *, name="W"):
 
 
 def check_sparse_W(W, *, name="W"):
-    """The sparse `W` as CSC, float32 or float64, finite, with sorted and distinct class ids in each column."""
+    """The sparse `W`, whose stored elements are pairs, as CSC: float32 or float64, finite, with sorted, distinct class ids."""
     if W.ndim != 2 or not 1 <= W.shape[0] <= np.iinfo(np.int32).max:
         raise ValueError(f"{name} must be 2-D with 1 to 2**31 - 1 classes (n_classes, n_features), got shape {W.shape}")
     W = W.tocsc()
-    by_feature = sparse.csr_array(W.shape[::-1], dtype=W.dtype)  # CSC is the transpose in CSR
+    by_feature = sparse.csr_array(W.shape[::-1], dtype=W.dtype)  # CSC is CSR of the transpose
     by_feature.data, by_feature.indices, by_feature.indptr = W.data, W.indices, W.indptr
     checked = check_csr(by_feature, None, name)
-    W = sparse.csc_array((checked.data, checked.indices, checked.indptr), shape=W.shape)  # which knows of no order yet
+    W = sparse.csc_array((checked.data, checked.indices, checked.indptr), shape=W.shape)  # not known to be sorted
     if not W.has_canonical_format:
         W = W.copy()
         W.sum_duplicates()
@@ -104,15 +105,15 @@ def check_bias(bias, n_classes, dtype, *, name="bias"):
 
 
 def _contiguous(a, dtype):
-    """`a` in C order as `dtype`; a value beyond its range becomes infinite, for the check that follows to report."""
+    """`a` in C order and `dtype`; a value beyond its range becomes infinite, which the check that follows reports."""
     with np.errstate(over="ignore"):
         return np.ascontiguousarray(a, dtype=dtype)
 
 
 def _first_non_finite(values):
-    """Position of the first NaN or infinity of a flat array, or None."""
+    """The position of the first NaN or infinity in a flat array, or None."""
     with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(values.sum(dtype=np.float64)):  # one pass without a temporary settles nearly all
+        if np.isfinite(values.sum(dtype=np.float64)):  # one pass without a temporary array settles nearly every case
             return None
     bad = np.flatnonzero(~np.isfinite(values))
     return int(bad[0]) if bad.size else None

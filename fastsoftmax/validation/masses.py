@@ -1,4 +1,4 @@
-"""Targets that are masses of classes, and weights of classes."""
+"""Targets that are masses of classes, and the weights of classes."""
 
 import numbers
 
@@ -12,7 +12,7 @@ from fastsoftmax.validation.sampling import check_counts
 
 
 def are_masses(y):
-    """Whether `y` gives each row masses of classes, (n_samples, n_classes), and not one label."""
+    """Whether `y` gives each row masses of classes, (n_samples, n_classes), rather than one label."""
     if sparse.issparse(y):
         return True
     y = as_label_array(y)
@@ -20,12 +20,12 @@ def are_masses(y):
 
 
 def check_masses(y, n_samples, name="y"):
-    """Masses of classes for each row that has any, as CSR of float64, canonical, all above 0, each row of sum 1.
+    """The masses of classes of each row that has any, as canonical CSR of float64, all above 0, with a sum of 1 in each row.
 
     Returns
     -------
     masses : CSR
-    counted : (n_samples,) bool, which rows have any, or None where all do
+    counted : (n_samples,) bool, which rows have any mass, or None if all do
     """
     if not sparse.issparse(y):
         y = _check_dense(as_label_array(y), name)
@@ -46,16 +46,16 @@ def check_masses(y, n_samples, name="y"):
     if not np.isfinite(totals).all():
         raise ValueError(f"{name} must have a finite sum in each row, got {totals.max()} in row {totals.argmax()}")
     masses.data /= totals[rows]
-    masses.eliminate_zeros()  # what underflowed
+    masses.eliminate_zeros()  # some may have underflowed
     counted = totals > 0
     return (masses, None) if counted.all() else (masses[counted], counted)
 
 
 def _check_dense(y, name):
-    """Two dimensions as CSR. Integers are an indicator: others might be several outputs."""
+    """A 2-D array as CSR. Integers have to be an indicator, since others might be meant as several outputs."""
     if y.dtype.kind not in "biuf":
         raise TypeError(f"{name}, of two dimensions, must hold masses of classes, got an array of {y.dtype}")
-    masses = sparse.csr_array(y.astype(np.float32) if y.dtype == np.float16 else y)  # never a dense copy in float64
+    masses = sparse.csr_array(y.astype(np.float32) if y.dtype == np.float16 else y)  # without a dense copy in float64
     bad = np.flatnonzero(masses.data != 1) if y.dtype.kind in "iu" else ()
     if len(bad):
         row, column = int(np.searchsorted(masses.indptr, bad[0], side="right")) - 1, masses.indices[bad[0]]
@@ -67,13 +67,13 @@ def _check_dense(y, name):
 
 
 def check_columns(y, classes):
-    """Raise unless masses `y` have a column for each class."""
+    """Raise unless the masses `y` have a column for each class."""
     if y.shape[1] != len(classes):
         raise ValueError(f"y has {y.shape[1]} columns, but there are {len(classes)} classes")
 
 
 def check_column_labels(given, classes):
-    """Raise unless labels that are given for the columns of masses are distinct and in the order of `classes`."""
+    """Raise unless the labels given for the columns of masses are distinct and in the order of `classes`."""
     given = as_label_array(given).tolist()
     if given != classes.tolist():
         raise ValueError(
@@ -82,7 +82,7 @@ def check_column_labels(given, classes):
 
 
 def check_class_weight_param(class_weight):
-    """None, "balanced" or a dict of labels and weights, finite and not negative."""
+    """Raise unless it is None, "balanced", or a dict of labels and weights that are finite and not negative."""
     if class_weight is None or (isinstance(class_weight, str) and class_weight == "balanced"):
         return
     if not isinstance(class_weight, dict):
@@ -95,7 +95,7 @@ def check_class_weight_param(class_weight):
 
 
 def check_not_balanced(class_weight):
-    """Raise where weights are to be found from rows that are a part of a stream."""
+    """Raise if the weights would have to be found from rows that are only a part of a stream."""
     if isinstance(class_weight, str):
         raise ValueError(
             f"class_weight {class_weight!r} is not supported for partial_fit, which knows no class frequencies: use "
@@ -104,10 +104,10 @@ def check_not_balanced(class_weight):
 
 
 def class_weights(class_weight, classes):
-    """The weights in a dict as (n_classes,) float64, 1 where there is none.
+    """The weights in a dict as (n_classes,) float64; 1 for a class without one.
 
-    As in scikit-learn, labels that are no classes are allowed only where each class has a weight: there may be classes that
-    the rows at hand lack, but else a name is wrong.
+    As in scikit-learn, labels that are no classes are allowed only if each class has a weight: then the rows at hand may
+    lack some classes, while otherwise a label must be wrong.
     """
     index = {label: code for code, label in enumerate(classes.tolist())}
     weights, unknown = np.ones(len(classes)), []
@@ -123,7 +123,7 @@ def class_weights(class_weight, classes):
 
 
 def balanced_weights(codes, weight, n_classes):
-    """(n_classes,) weights that make the classes that there are count alike; 1 for others."""
+    """(n_classes,) weights with which all classes that occur count alike; 1 for the others."""
     from sklearn.utils.class_weight import compute_class_weight
 
     codes, weight = codes[weight > 0], weight[weight > 0]
@@ -133,5 +133,5 @@ def balanced_weights(codes, weight, n_classes):
 
 
 def check_class_counts(counts, n_classes):
-    """How often each class occurs, float64 (n_classes,), finite and not negative, not all zero."""
+    """How often each class occurs, as float64 (n_classes,): finite, not negative, not all zero."""
     return as_vector("class_counts", check_counts("class_counts", counts), n_classes, "class").astype(np.float64)

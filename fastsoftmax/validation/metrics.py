@@ -1,4 +1,4 @@
-"""Predictions and what they are compared with."""
+"""Predictions, and what they are compared with."""
 
 import numpy as np
 from scipy import sparse
@@ -8,7 +8,7 @@ from fastsoftmax.validation.labels import as_label_array
 
 
 def check_log_proba(name, log_proba):
-    """`log_proba` as a non-empty 1-D real array without NaN and +inf; -inf is a probability of 0."""
+    """`log_proba` as a non-empty 1-D real array without NaN and +inf; -inf stands for a probability of 0."""
     log_proba = as_real_array(name, log_proba)
     if log_proba.ndim != 1 or not len(log_proba):
         raise ValueError(f"{name} must have one dimension and at least one entry, got shape {log_proba.shape}")
@@ -20,7 +20,7 @@ def check_log_proba(name, log_proba):
 
 
 def check_true_labels(name, y):
-    """One label a row as a 1-D array, or several as a CSR indicator in canonical form; at least one row."""
+    """One label a row as a 1-D array, or several a row as a canonical CSR indicator; there is at least one row."""
     if _is_dense_indicator(y):
         y = sparse.csr_array(np.asarray(y))
     if sparse.issparse(y):
@@ -46,7 +46,7 @@ def _is_dense_indicator(y):
 
 
 def check_topk(name, topk, y, *, min_columns):
-    """Predicted labels of each row, 2-D, comparable with the checked true labels `y`."""
+    """The predicted labels of each row as a 2-D array that can be compared with the checked true labels `y`."""
     topk = np.asarray(topk)
     if topk.ndim != 2 or topk.shape[1] < min_columns:
         raise ValueError(f"{name} must have two dimensions and at least {min_columns} columns, got shape {topk.shape}")

@@ -1,4 +1,4 @@
-"""The parameters of SoftmaxRegression, and its data beside these."""
+"""The parameters of SoftmaxRegression, and the rows that it is fitted to."""
 
 import math
 
@@ -19,7 +19,7 @@ from fastsoftmax.validation.targets import check_sample_weight
 
 
 def check_regression_params(r):
-    """The parameters of the SoftmaxRegression `r`."""
+    """Raise if a parameter of the SoftmaxRegression `r` is wrong."""
     if not (isinstance(r.C, float) and math.isinf(r.C) and r.C > 0):
         check_real("C", r.C, above=0)
     check_real("tol", r.tol, minimum=0)
@@ -32,7 +32,15 @@ def check_regression_params(r):
 
 
 def check_regression_rows(r, X, y, sample_weight):
-    """X, float32 or float64, CSR or dense; classes; codes (n_samples,); weights (n_samples,) float64, as they are."""
+    """The rows for the SoftmaxRegression `r`, whose parameters are checked.
+
+    Returns
+    -------
+    X : CSR rows or dense, float32 or float64
+    classes : the distinct labels, in order
+    codes : (n_samples,) where the label of each row is among them
+    weight : (n_samples,) float64, in the user's scale: sample weight times class weight
+    """
     check_y_given(r, y)
     dtype = np.dtype(getattr(X, "dtype", np.float64))
     X = check_input(r, X, dtype=dtype if dtype in REAL_DTYPES else np.dtype(np.float64), is_fitted=False)
@@ -48,7 +56,7 @@ def check_regression_rows(r, X, y, sample_weight):
 
 
 def _class_weights(class_weight, classes, codes, sample_weight):
-    """(n_classes,) weights of None, "balanced" or a dict from label to weight."""
+    """(n_classes,) weights from None, "balanced", or a dict from label to weight."""
     if class_weight is None:
         return np.ones(len(classes))
     if class_weight == "balanced":
@@ -57,7 +65,7 @@ def _class_weights(class_weight, classes, codes, sample_weight):
 
 
 def check_same_problem(r, classes, n_features):
-    """Raise where a model that training is to go on from has other classes or features."""
+    """Raise if the model from which training is to continue has other classes or features."""
     shape = len(classes), n_features
     if r._model.W.shape != shape:
         raise ValueError(

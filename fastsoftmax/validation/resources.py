@@ -1,4 +1,4 @@
-"""Files and memory: what can be told before the work."""
+"""Files and memory: what can be checked before the work begins."""
 
 import errno
 import os
@@ -8,7 +8,7 @@ from fastsoftmax.runtime import memory
 
 
 def check_writable(name, path):
-    """A path where a file can be written: told before the work whose result goes there."""
+    """Raise unless a file can be written to the path, so that it is known before the work whose result goes there."""
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"{name} cannot be {str(path)!r}: {folder} is not a folder")
@@ -19,13 +19,13 @@ def check_writable(name, path):
 
 
 def check_other_file(name, path, what, other):
-    """Raise where two paths, of which `other` may be None, are of one file, that is there or not."""
+    """Raise if two paths name the same file, whether it exists or not; `other` may be None."""
     if other is not None and os.path.realpath(path) == os.path.realpath(other):
         raise ValueError(f"{name} is {what}, {str(path)!r}: one would overwrite the other")
 
 
 def check_folder(name, path):
-    """A folder that files can be made in."""
+    """Raise unless the path is a folder in which files can be created."""
     if not os.path.isdir(path):
         raise NotADirectoryError(f"{name} must be a folder, got {str(path)!r}")
     if not os.access(path, os.W_OK):
@@ -33,7 +33,7 @@ def check_folder(name, path):
 
 
 def check_disk(name, folder, n_bytes, formula):
-    """OSError unless the disk of `folder` has `n_bytes` free, saying how they add up."""
+    """OSError unless the disk of `folder` has `n_bytes` free; `formula` says how they add up."""
     free = shutil.disk_usage(folder).free
     if n_bytes > free:
         raise OSError(
@@ -44,13 +44,13 @@ def check_disk(name, folder, n_bytes, formula):
 
 
 def check_unchanged(name, path, before, now):
-    """Raise where somebody else has written or removed the file in the meantime."""
+    """Raise if somebody else has written or removed the file in the meantime."""
     if before != now:
         raise FileExistsError(f"{name} {str(path)!r} was changed by another training, or removed: name another file")
 
 
 def check_memory(what, n_bytes, formula):
-    """MemoryError unless `n_bytes` are there, saying what needs them and how they add up."""
+    """MemoryError unless `n_bytes` are available; `what` needs them, and `formula` says how they add up."""
     free = memory.available()
     if free is not None and n_bytes > free:
         raise MemoryError(

@@ -7,7 +7,7 @@ import os
 import numpy as np
 
 REAL_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
-MAX_THREADS = 1024  # OpenMP runtimes abort the process where they cannot start so many
+MAX_THREADS = 1024  # OpenMP runtimes abort the process if they cannot start so many
 
 
 def check_int(name, value, *, minimum=None, maximum=None):
@@ -38,28 +38,28 @@ def check_real(name, value, *, minimum=None, maximum=None, above=None):
 
 
 def check_bool(name, value):
-    """True or False, of Python or NumPy."""
+    """`value` as a bool; it is True or False, of Python or NumPy."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be True or False, got {value!r}")
     return bool(value)
 
 
 def check_option(name, value, options):
-    """`value`, one of `options`."""
+    """`value`, which is one of `options`."""
     if value not in options:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}")
     return value
 
 
 def check_path(name, path):
-    """A str or path-like."""
+    """`path`, which is a str or path-like."""
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(f"{name} must be a path, got {path!r}")
     return path
 
 
 def check_dtype(name, dtype):
-    """float32 or float64, by name or as a numpy dtype."""
+    """Raise unless `dtype` is float32 or float64, by name or as a numpy dtype."""
     try:
         known = dtype is not None and np.dtype(dtype) in REAL_DTYPES
     except TypeError:
@@ -69,7 +69,7 @@ def check_dtype(name, dtype):
 
 
 def check_n_threads(n_threads):
-    """None (OpenMP's default), -1 (every CPU of this process) or a positive number of threads."""
+    """`n_threads`: None (OpenMP's default), -1 (every CPU of this process) or a positive number."""
     if n_threads is None:
         return None
     n_threads = check_int("n_threads", n_threads)
@@ -79,7 +79,7 @@ def check_n_threads(n_threads):
 
 
 def check_gradient_threshold(value, label_smoothing=0.0):
-    """`value` as a float from 0 to below 1."""
+    """`value` as a float, at least 0 and below 1."""
     value = check_real("gradient_threshold", value, minimum=0)
     if value >= 1:
         raise ValueError(f"gradient_threshold must be below 1, got {value}")
@@ -89,7 +89,7 @@ def check_gradient_threshold(value, label_smoothing=0.0):
 
 
 def check_rng(name, rng):
-    """A numpy Generator from None, a seed, a RandomState or a Generator."""
+    """A numpy Generator made of None, a seed, a RandomState or a Generator."""
     if isinstance(rng, np.random.RandomState):
         return np.random.default_rng(rng.randint(np.iinfo(np.int32).max))
     try:

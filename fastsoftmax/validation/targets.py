@@ -1,4 +1,4 @@
-"""Class codes and masses, and weights of classes and rows."""
+"""Class codes and masses, and the weights of classes and rows."""
 
 import numpy as np
 from scipy import sparse
@@ -9,7 +9,7 @@ from fastsoftmax.validation.scalars import check_int
 
 
 def check_target(target, n_samples, n_classes, *, ignore_index=None, name="target"):
-    """Class codes as contiguous int64 (n_samples,); -1 where they equal `ignore_index`."""
+    """Class codes as contiguous int64 (n_samples,), with -1 for those that equal `ignore_index`."""
     target = np.asarray(target)
     if target.dtype.kind not in "iu":
         raise TypeError(f"{name} must hold integer class codes, got an array of {target.dtype}")
@@ -23,7 +23,7 @@ def check_target(target, n_samples, n_classes, *, ignore_index=None, name="targe
 
 
 def check_codes(name, y, n_samples, n_classes=None):
-    """`y` as int64 (n_samples,) class codes in [0, n_classes), at most 2**31 - 1; None for `n_classes`: there are codes."""
+    """`y` as int64 (n_samples,) class codes in [0, n_classes); without `n_classes` below 2**31 - 1, and at least one."""
     if n_classes is None:
         n_classes = np.iinfo(np.int32).max
         if n_samples == 0:
@@ -34,7 +34,7 @@ def check_codes(name, y, n_samples, n_classes=None):
 
 
 def check_indicator(name, y, n_samples, n_classes=None):
-    """The classes of each row, those of `y` that are not zero, as CSR of float32 ones."""
+    """The classes of each row, which are the nonzeros of `y`, as CSR of float32 ones."""
     shape = n_samples, y.shape[1] if n_classes is None else n_classes
     if y.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, a column a class, got {y.shape}")
@@ -46,18 +46,18 @@ def check_indicator(name, y, n_samples, n_classes=None):
 
 
 def is_one_a_row(target):
-    """Whether `target` is to be one class a row, rather than several."""
+    """Whether `target` has the form of one class a row, rather than several."""
     return not sparse.issparse(target) and np.ndim(target) != 2
 
 
 def check_true_classes(target, n_samples, n_classes, *, name="target"):
-    """Several classes a row, as codes (n_samples, num_true) or sparse masses (n_samples, n_classes).
+    """Several classes a row, given as codes (n_samples, num_true) or as sparse masses (n_samples, n_classes).
 
     Returns
     -------
-    masses : CSR of float64, canonical, all above 0, each row of sum 1
-    shape : tuple, of numbers that are given for each code or (canonical) mass
-    places : (nnz,) where that for each element is among them, flat
+    masses : canonical CSR of float64, all above 0, with a sum of 1 in each row
+    shape : tuple, the shape of an array with a number for each code, or for each element of the canonical `target`
+    places : (nnz,) for each element of `masses`, where its number is in that array, flattened
     """
     if not sparse.issparse(target):
         return _check_code_lists(target, n_samples, n_classes, name)
@@ -98,7 +98,7 @@ def check_class_weight(weight, n_classes):
 
 
 def check_sample_weight(sample_weight, n_samples, counted=None, *, name="sample_weight"):
-    """Weights of mean 1, float64, one for each row, or for those that are `counted`; ones where None."""
+    """Weights of mean 1, float64, one for each row, or for each that is `counted`; ones for None."""
     if sample_weight is None:
         return np.ones(n_samples if counted is None else np.count_nonzero(counted))
     weight = as_vector(name, sample_weight, n_samples, "row of X").astype(np.float64)
@@ -112,7 +112,7 @@ def check_sample_weight(sample_weight, n_samples, counted=None, *, name="sample_
 
 
 def _check_not_negative(name, values, place, ids=None):
-    """ValueError with the `place` of the first that is negative or not finite: its position, or its entry of `ids`."""
+    """ValueError if a value is negative or not finite, with the `place` of the first: its position, or its entry of `ids`."""
     bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
     if bad.size:
         at = bad[0] if ids is None else ids[bad[0]]

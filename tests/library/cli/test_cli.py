@@ -171,6 +171,15 @@ def test_info(files, capsys):
     assert re.search(r"data format: +svmlight\n", output)
 
 
+def test_help_is_quick():
+    """No subcommand's options may need what takes long to import."""
+    program = (
+        "import sys\nfrom fastsoftmax.cli.main import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    print({'sklearn', 'tqdm'} & set(sys.modules))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", program], text=True).endswith("\nset()\n")
+
+
 def test_demo_on_a_folder(tmp_path, capsys):
     rng = np.random.default_rng(0)
     for i in range(30):

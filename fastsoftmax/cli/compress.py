@@ -1,0 +1,48 @@
+"""`fastsoftmax compress`: a model with weights in fewer bits, and what that costs on a data file."""
+
+import os
+
+from fastsoftmax.cli.common import DEPTHS, add_format_and_threads, labelled_rows, load
+from fastsoftmax.model.compact import STORAGES
+from fastsoftmax.validation import check_writable
+
+HELP = "write a smaller model, for predictions alone, and what it costs"
+
+
+def add_options(parser):
+    parser.add_argument("model", metavar="MODEL")
+    parser.add_argument("-o", "--output", metavar="MODEL", required=True)
+    parser.add_argument("--storage", choices=STORAGES, default="bfloat16", help="of the weights; default: bfloat16")
+    parser.add_argument("--data", metavar="DATA", help="rows to compare both models on")
+    parser.add_argument("-k", type=int, nargs="+", default=DEPTHS)
+    add_format_and_threads(parser)
+
+
+def run(options):
+    from fastsoftmax.files.model_file import load_with_extra, save
+
+    check_writable("output", options.output)
+    if os.path.exists(options.output) and os.path.samefile(options.output, options.model):
+        raise ValueError(f"output is the model itself, {options.model}: it could not be trained any more")
+    classifier, extra = load_with_extra(options.model)
+    compact = classifier.compressed(options.storage)
+    save(compact, options.output, extra)
+    sizes = [os.path.getsize(path) for path in (options.model, options.output)]
+    print(f"bytes\t{sizes[0]}\t{sizes[1]}")
+    if options.data is not None:
+        _print_comparison(compact, options)
+
+
+def _print_comparison(compact, options):
+    """Each metric of the model and of its compact copy, and the difference."""
+    from fastsoftmax.metrics import compare
+
+    classifier, data, X = load(options)
+    X, y = labelled_rows(classifier, data, X, options.data)
+    compact.classes_ = classifier.classes_
+    compact.set_params(n_threads=options.threads)
+    result = compare(classifier, compact, X, y, ks=options.k)
+    for name in result["change"]:
+        before, after = (result[which][name] for which in ("model", "other"))
+        print(f"{name}\t{before:.6g}\t{after:.6g}\t{result['change'][name]:+.3g}")
+    print(f"same_best\t{result['same_best']:.6g}")

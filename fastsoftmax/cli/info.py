@@ -1,0 +1,45 @@
+"""`fastsoftmax info`: what a model file holds, or what this installation is."""
+
+HELP = "what a model is; without one, what this installation is"
+
+
+def add_options(parser):
+    parser.add_argument("model", metavar="MODEL", nargs="?")
+
+
+def run(options):
+    lines = _installation() if options.model is None else _model(options.model)
+    for name, value in lines:
+        print(f"{name + ':':20}{value}")
+
+
+def _installation():
+    import platform
+
+    from fastsoftmax import __version__
+    from fastsoftmax.kernels import dispatch
+    from fastsoftmax.runtime import openmp, threads
+
+    yield "fastsoftmax", __version__
+    yield "python", platform.python_version()
+    yield "instruction set", f"{dispatch.selected()} (this CPU runs: {', '.join(dispatch.available())})"
+    yield "OpenMP", f"version {openmp.VERSION}" if openmp.ENABLED else "none: built without threads"
+    yield "threads", f"{threads.resolve(None)} by default, {threads.n_cpus()} CPUs"
+
+
+def _model(path):
+    from fastsoftmax.files.model_file import load_with_extra
+
+    classifier, extra = load_with_extra(path)
+    yield "classes", f"{len(classifier.classes_):,}"
+    yield "features", f"{classifier.n_features_in_:,}"
+    yield "loss", classifier.loss_
+    yield "direct term", classifier.direct_
+    yield "hidden size", classifier.hidden_size_
+    yield "epochs", classifier.n_iter_
+    if classifier.storage_ is not None:
+        yield "weights kept as", classifier.storage_
+    yield "training loss", f"{classifier.loss_curve_[-1]:.4f}" if classifier.loss_curve_ else "none"
+    for name, a in classifier._model.arrays().items():
+        yield name, f"{' x '.join(f'{n:,}' for n in a.shape)} {a.dtype}, {a.nbytes / 2**20:,.1f} MiB"
+    yield "data format", (extra or {}).get("format", "unknown")

@@ -1,0 +1,107 @@
+"""Rows of ``label,label index:value index:value ...``, which svmlight's format and the extreme-classification one share.
+
+The parser is our own, not scikit-learn's `load_svmlight_file`, which drops rows that have neither label nor feature,
+lets NaN through, does not say in which line an error is, and is no faster.
+"""
+
+import re
+from array import array
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from fastsoftmax.text.lines import line_error, shown
+
+_LABELS = re.compile(rb"[-+]?\d++(?:\.0*+)?(?:,[-+]?\d++(?:\.0*+)?)*+")
+_PAIR = re.compile(rb"\d++:[-+.\deE]++")
+# Labels, if there are any, then pairs. What it lets through, int and float check.
+_LINE = re.compile(rb"\s*+(?:(%b)(?!\S))?+((?:\s*+%b(?!\S))*+)\s*+" % (_LABELS.pattern, _PAIR.pattern))
+
+
+def is_sparse_row(line):
+    """Whether a line, without its comment, looks like such a row."""
+    return _LINE.fullmatch(line) is not None
+
+
+class SparseRows:
+    """The rows of a file, appended line by line, and the number of the line that each is from.
+
+    Parameters
+    ----------
+    name : str
+        The name of the file, for errors.
+    """
+
+    def __init__(self, name):
+        self.name = name
+        self.numbers = array("q")
+        self.labels, self.label_starts = array("q"), array("q", [0])
+        self.indices, self.values, self.indptr = array("i"), array("f"), array("q", [0])
+
+    def __len__(self):
+        return len(self.numbers)
+
+    def append(self, number, line):
+        match = _LINE.fullmatch(line)
+        if not match:
+            raise line_error(self.name, number, _fault(line))
+        labels, pairs = match.groups()
+        try:
+            if labels:
+                self.labels.extend([int(label.partition(b".")[0]) for label in labels.split(b",")])
+            numbers = pairs.replace(b":", b" ").split()
+            self.indices.extend(map(int, numbers[::2]))
+            self.values.extend(map(float, numbers[1::2]))
+        except (ValueError, OverflowError) as error:
+            raise line_error(self.name, number, f"{error}: {shown(line)}") from None
+        self.numbers.append(number)
+        self.label_starts.append(len(self.labels))
+        self.indptr.append(len(self.indices))
+
+    def check_labels(self, n_labels):
+        """Raise where a label is not from 0 to n_labels - 1."""
+        labels = np.asarray(self.labels)
+        bad = (labels < 0) | (labels >= n_labels)
+        self._refuse(bad, self.label_starts, lambda i: f"label must be from 0 to {n_labels - 1}, got {labels[i]}")
+
+    def check_indices(self, n_features):
+        """Raise where an index is not below n_features."""
+        indices = np.asarray(self.indices)
+        bad = indices >= n_features
+        self._refuse(bad, self.indptr, lambda i: f"index must be below {n_features}, got {indices[i]}")
+
+    def matrix(self, n_features):
+        """The features as a csr_matrix of float32, canonical, all finite; None: as many columns as the indices need."""
+        indices, values, indptr = np.asarray(self.indices), np.asarray(self.values), np.asarray(self.indptr)
+        if n_features is None:
+            n_features = int(indices.max(initial=-1)) + 1
+        self.check_indices(n_features)
+        self._refuse(~np.isfinite(values), self.indptr, lambda i: f"value of index {indices[i]} is beyond float32")
+        if len(indices) <= np.iinfo(np.int32).max:
+            indptr = indptr.astype(np.int32)
+        X = csr_matrix((values, indices, indptr), shape=(len(self), n_features))
+        X.sort_indices()
+        repeated = np.zeros(len(indices), dtype=bool)
+        repeated[1:] = X.indices[1:] == X.indices[:-1]
+        repeated[indptr[:-1][indptr[:-1] < len(indices)]] = False
+        self._refuse(repeated, self.indptr, lambda i: f"index {X.indices[i]} is repeated")
+        X.has_canonical_format = True
+        return X
+
+    def _refuse(self, bad, starts, fault):
+        """Raise an error for the first bad one of the labels or entries, which lie in rows that begin at `starts`."""
+        if bad.any():
+            first = int(np.argmax(bad))
+            row = np.searchsorted(np.asarray(starts), first, side="right") - 1
+            raise line_error(self.name, self.numbers[row], fault(first))
+
+
+def _fault(line):
+    """What is wrong with a line that is not such a row."""
+    labels, *pairs = line.split()
+    if b":" in labels:
+        pairs.insert(0, labels)
+    elif not _LABELS.fullmatch(labels):
+        return f"expected an integer label, or several separated by commas, got {shown(labels)}"
+    wrong = next(pair for pair in pairs if not _PAIR.fullmatch(pair))
+    return f"expected index:value, an index of at least 0 and a finite number, got {shown(wrong)}"

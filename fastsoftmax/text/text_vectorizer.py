@@ -1,0 +1,58 @@
+"""The words of a text as features."""
+
+import numpy as np
+
+from fastsoftmax.validation import check_bool, check_int
+
+
+class TextVectorizer:
+    """Words and word n-grams of texts, hashed to columns, in rows of unit length.
+
+    It needs no fit: what a text becomes depends on the three parameters alone, and they are what a model file holds.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of columns. Two n-grams that share a column cannot be told apart.
+    max_words : int
+        Length of the longest n-gram; 2 stands for words and two words in a row.
+    lowercase : bool
+
+    Notes
+    -----
+    A word is a run of letters, digits and underscores; any other character that is not blank is a word of its own.
+    The hash is that of scikit-learn's `HashingVectorizer` (MurmurHash3), the same on every machine.
+    """
+
+    def __init__(self, n_features=2**18, max_words=2, lowercase=True):
+        self.n_features = check_int("n_features", n_features, minimum=1, maximum=2**31 - 1)
+        self.max_words = check_int("max_words", max_words, minimum=1)
+        self.lowercase = check_bool("lowercase", lowercase)
+
+    def transform(self, texts):
+        """The rows of a list of str: csr_matrix of float32, shape (n_texts, n_features)."""
+        from sklearn.feature_extraction.text import HashingVectorizer
+
+        hashing = HashingVectorizer(
+            n_features=self.n_features,
+            ngram_range=(1, self.max_words),
+            lowercase=self.lowercase,
+            token_pattern=r"\w+|[^\w\s]",
+            norm="l2",
+            alternate_sign=False,
+            dtype=np.float32,
+        )
+        features = hashing.transform(texts)
+        features.sort_indices()
+        return features
+
+    def to_dict(self):
+        """The parameters, for JSON."""
+        return {"n_features": self.n_features, "max_words": self.max_words, "lowercase": self.lowercase}
+
+    @classmethod
+    def from_dict(cls, parameters):
+        """The inverse of `to_dict`; ValueError if `parameters` is anything else."""
+        if not isinstance(parameters, dict) or parameters.keys() != cls().to_dict().keys():
+            raise ValueError(f"parameters must be a dict made by TextVectorizer.to_dict, got {parameters!r}")
+        return cls(**parameters)
