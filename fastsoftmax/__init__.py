@@ -28,7 +28,7 @@ _LAZY = {
     "NGramFeatures": "text.ngram_features",
     "SoftmaxClassifier": "estimators.classifier",
     "SoftmaxRegression": "estimators.regression",
-    "load": "files.model_file",
+    "load": "estimators.loading",
     "linear_cross_entropy": "linear",
     "linear_logsumexp": "linear",
     "linear_topk": "linear",
@@ -42,6 +42,7 @@ _MODULES = {
     "metrics": "metrics",
     "optimizers": "optimizers",
     "samplers": "samplers",
+    "terms": "terms",
 }
 
 __all__ = ["cross_entropy", "log_softmax", "logsumexp", "softmax", *_LAZY, *_MODULES]

@@ -1,19 +1,141 @@
-"""Losses of candidate sampling."""
+"""The losses that a SoftmaxClassifier trains on, with their options.
 
-from typing import NamedTuple
+`fastsoftmax.sampled_cross_entropy` defines those by candidate sampling, and docs/candidate_sampling.md compares them.
+"""
+
+from sklearn.base import BaseEstimator
+
+import fastsoftmax.validation as v
+
+__all__ = ["NCE", "NegativeSampling", "SampledLogistic", "SampledSoftmax", "Softmax"]
 
 
-class Loss(NamedTuple):
-    """What makes one loss of candidate sampling differ from another."""
+class Softmax(BaseEstimator):
+    """The full softmax: every class takes part in every step.
 
-    is_logistic: bool  # a sum of logistic losses, else one softmax
-    is_corrected: bool  # logits less log expected counts in the draw: of the negatives and, if logistic, the targets
-    removes_hits: bool  # by default: a row's own target is not among its negatives
+    Parameters
+    ----------
+    gradient_threshold : float in [0, 1)
+        Probabilities below it are rounded in the gradient, at random and without bias, to 0 or to it. A step then skips most
+        of its products once the model has learned something; see `linear_cross_entropy`. 0: exact gradients. It has no
+        effect where there is a dense direct term and X is sparse.
+    """
+
+    name = "softmax"
+    is_sampled = False
+
+    def __init__(self, gradient_threshold=3e-4):
+        self.gradient_threshold = gradient_threshold
+
+    def check(self):
+        """Raise where a parameter is not what it must be."""
+        v.check_gradient_threshold(self.gradient_threshold, name="Softmax.gradient_threshold")
 
 
-LOSSES = {
-    "sampled_softmax": Loss(is_logistic=False, is_corrected=True, removes_hits=True),
-    "nce": Loss(is_logistic=True, is_corrected=True, removes_hits=False),
-    "sampled_logistic": Loss(is_logistic=True, is_corrected=True, removes_hits=True),
-    "negative_sampling": Loss(is_logistic=True, is_corrected=False, removes_hits=True),
-}
+class _Sampled(BaseEstimator):
+    """What all losses by candidate sampling have: a sampler, and how many negatives it draws for a batch."""
+
+    is_sampled = True
+
+    def __init__(self, sampler="in_batch", n_negatives=1024):
+        self.sampler = sampler
+        self.n_negatives = n_negatives
+
+    def check(self):
+        """Raise where a parameter is not what it must be. The sampler is checked where it is made."""
+        v.check_int(f"{type(self).__name__}.n_negatives", self.n_negatives, minimum=1)
+
+
+class SampledSoftmax(_Sampled):
+    """A softmax over the classes of a batch and random negatives. It is as good as the full softmax.
+
+    Parameters
+    ----------
+    sampler : {"in_batch", "unigram", "uniform", "log_uniform", "learned_unigram", "multi_index"} or a sampler
+        Where the negatives come from. An object of `fastsoftmax.samplers` says it with options; training copies it, since
+        some samplers learn. "in_batch": the classes of the batch's other rows, which cost nothing and do as well as any.
+        "unigram", "in_batch" and others that use counts take those of training (in `partial_fit`, of all rows so far).
+    n_negatives : int
+        Negatives drawn for each batch, with replacement. It must be below the number of classes. "in_batch" draws none.
+    normaliser_rate : float in (0, 1] or "auto"
+        In `fit`, each row's estimate of the partition function moves so far, from epoch to epoch, from all its draws before
+        to those of the step. 1: it is that of the step. "auto": 0.5 from 8,192 classes on, else 1.
+
+    References
+    ----------
+    Bengio and Senecal 2008, doi:10.1109/TNN.2007.912312; Jean et al. 2015, arXiv:1412.2007. The running estimate of the
+    partition function is that of arXiv:2602.02877.
+    """
+
+    name = "sampled_softmax"
+
+    def __init__(self, sampler="in_batch", n_negatives=1024, normaliser_rate="auto"):
+        super().__init__(sampler, n_negatives)
+        self.normaliser_rate = normaliser_rate
+
+    def check(self):
+        super().check()
+        if self.normaliser_rate != "auto":
+            v.check_real("SampledSoftmax.normaliser_rate", self.normaliser_rate, above=0, maximum=1)
+
+
+class NCE(_Sampled):
+    """Noise-contrastive estimation: which of the classes is the true one, and which are noise?
+
+    Parameters
+    ----------
+    sampler : {"in_batch", "unigram", "uniform", "log_uniform", "learned_unigram", "multi_index"} or a sampler
+        Where the negatives come from. An object of `fastsoftmax.samplers` says it with options; training copies it, since
+        some samplers learn. "in_batch": the classes of the batch's other rows, which cost nothing and do as well as any.
+        "unigram", "in_batch" and others that use counts take those of training (in `partial_fit`, of all rows so far).
+    n_negatives : int
+        Negatives drawn for each batch, with replacement. It must be below the number of classes. "in_batch" draws none.
+
+    References
+    ----------
+    Gutmann and Hyvarinen 2012, Noise-contrastive estimation of unnormalized statistical models, JMLR 13.
+    """
+
+    name = "nce"
+
+
+class SampledLogistic(_Sampled):
+    """The sum of one-vs-rest logistic losses, estimated from random negatives.
+
+    Parameters
+    ----------
+    sampler : {"in_batch", "unigram", "uniform", "log_uniform", "learned_unigram", "multi_index"} or a sampler
+        Where the negatives come from. An object of `fastsoftmax.samplers` says it with options; training copies it, since
+        some samplers learn. "in_batch": the classes of the batch's other rows, which cost nothing and do as well as any.
+        "unigram", "in_batch" and others that use counts take those of training (in `partial_fit`, of all rows so far).
+    n_negatives : int
+        Negatives drawn for each batch, with replacement. It must be below the number of classes. "in_batch" draws none.
+    """
+
+    name = "sampled_logistic"
+
+
+class NegativeSampling(_Sampled):
+    """word2vec's loss, with a bias that includes the log expected count.
+
+    In a classifier it is the same as `SampledLogistic`: the logits are log odds, nearly log-probabilities where these are
+    small.
+
+    Parameters
+    ----------
+    sampler : {"in_batch", "unigram", "uniform", "log_uniform", "learned_unigram", "multi_index"} or a sampler
+        Where the negatives come from. An object of `fastsoftmax.samplers` says it with options; training copies it, since
+        some samplers learn. "in_batch": the classes of the batch's other rows, which cost nothing and do as well as any.
+        "unigram", "in_batch" and others that use counts take those of training (in `partial_fit`, of all rows so far).
+    n_negatives : int
+        Negatives drawn for each batch, with replacement. It must be below the number of classes. "in_batch" draws none.
+
+    References
+    ----------
+    Mikolov et al. 2013, arXiv:1310.4546.
+    """
+
+    name = "negative_sampling"
+
+
+LOSSES = {loss.name: loss for loss in (Softmax, SampledSoftmax, NCE, SampledLogistic, NegativeSampling)}

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from fastsoftmax.losses import LOSSES
 from fastsoftmax.passes import tiles, true_classes
-from fastsoftmax.passes.candidates import Candidates
+from fastsoftmax.passes.candidates import KINDS, Candidates
 from fastsoftmax.passes.dense_input import LinearInput
 from fastsoftmax.runtime import threads, workspaces
 from fastsoftmax.validation import (
@@ -103,8 +102,8 @@ def sampled_cross_entropy(
     .. [4] TensorFlow, Candidate sampling algorithms reference; the documentation of tf.nn.nce_loss
     .. [5] Mikolov et al. 2013, Distributed representations of words and phrases and their compositionality, arXiv:1310.4546
     """
-    check_option("loss", loss, tuple(LOSSES))
-    kind = LOSSES[loss]
+    check_option("loss", loss, tuple(KINDS))
+    kind = KINDS[loss]
     if remove_accidental_hits is not None:
         check_bool("remove_accidental_hits", remove_accidental_hits)
     n_threads = threads.resolve(check_n_threads(n_threads))
@@ -130,7 +129,7 @@ def _read_target(target, log_expected_counts, inputs, loss):
         target, shape, places = check_true_classes(target, inputs.n_rows, n_classes)
     else:
         target = check_target(target, inputs.n_rows, n_classes)
-    kind = LOSSES[loss]
+    kind = KINDS[loss]
     if not kind.is_corrected or (log_expected_counts is None and not kind.is_logistic):
         return target, np.zeros(target.nnz if several else inputs.n_rows)
     check_given("target_log_expected_counts", log_expected_counts, loss)

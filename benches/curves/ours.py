@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from fastsoftmax.model.pairs_runner import SparseRunner
+from fastsoftmax.model.pairs_runner import PairsRunner
 from fastsoftmax.model.runner import Runner
 from fastsoftmax.optimizers import Adagrad
 from fastsoftmax.runtime import threads
 from fastsoftmax.samplers import Unigram
-from fastsoftmax.training.part import FullSoftmax, Part, Sampled
+from fastsoftmax.training.learner import Learner
+from fastsoftmax.training.step_losses import FullLoss, SampledLoss
 
 from . import problem
 
@@ -45,9 +46,9 @@ def call(series, model, classes, n_threads=None):
     n_threads = threads.resolve(n_threads)
     if is_prediction(series):
         return _prediction(series, model, n_threads)
-    kind = SparseRunner if series == SUPPORT else Runner
+    kind = PairsRunner if series == SUPPORT else Runner
     runner = kind(model, problem.rows(), n_threads=n_threads)
-    part = Part(runner, _loss(series, classes), Adagrad(problem.LEARNING_RATE))
+    part = Learner(runner, _loss(series, classes), Adagrad().rule(problem.LEARNING_RATE))
     rng, batches, weight = np.random.default_rng(0), problem.batches(), np.ones(problem.BATCH_SIZE)
 
     def step():
@@ -59,11 +60,11 @@ def call(series, model, classes, n_threads=None):
 
 def _loss(series, classes):
     if series == SAMPLED:
-        return Sampled(Unigram(classes.counts), problem.N_NEGATIVES)
-    return FullSoftmax(GRADIENT_THRESHOLD if series == ROUNDED else 0.0)
+        return SampledLoss(Unigram(classes.counts), problem.N_NEGATIVES)
+    return FullLoss(GRADIENT_THRESHOLD if series == ROUNDED else 0.0)
 
 
 def _prediction(series, model, n_threads):
-    kind = SparseRunner if series == TOP_SUPPORT else Runner
+    kind = PairsRunner if series == TOP_SUPPORT else Runner
     runner = kind(model, problem.rows()[: problem.BATCH_SIZE], n_threads=n_threads)
     return lambda: runner.topk(problem.TOP_K)

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from fastsoftmax.model.model import Model, Pattern
+from fastsoftmax.model.model import Model
+from fastsoftmax.model.pairs import Pairs
 
 from ..kernels.problems import zipf_rows
 
@@ -77,10 +78,10 @@ def support(n_classes):
     rng, per = np.random.default_rng(3), CLASSES_PER_FEATURE
     stretch = n_classes // per
     class_ids = np.arange(per, dtype=np.int32) * stretch + rng.integers(0, stretch, (N_FEATURES, per), dtype=np.int32)
-    pattern = Pattern(np.arange(N_FEATURES + 1, dtype=np.int32) * per, class_ids.ravel())
+    pattern = Pairs(np.arange(N_FEATURES + 1, dtype=np.int32) * per, class_ids.ravel())
     W = 0.1 * rng.standard_normal(class_ids.size, dtype=np.float32)
     bias = rng.standard_normal(n_classes, dtype=np.float32)
-    return Model(W=W, bias=bias, state=_states({"W": class_ids.size}), pattern=pattern)
+    return Model(W=W, bias=bias, state=_states({"W": class_ids.size}), pairs=pattern)
 
 
 def linear(n_classes):
@@ -95,4 +96,4 @@ def linear(n_classes):
 def model_bytes(model):
     """Of parameters, the optimiser's state and the pattern of a sparse term."""
     n_bytes = sum(a.nbytes for a in model.arrays().values())
-    return n_bytes + (0 if model.pattern is None else sum(a.nbytes for a in model.pattern))
+    return n_bytes + (0 if model.pairs is None else sum(a.nbytes for a in model.pairs))

@@ -10,7 +10,8 @@ from fastsoftmax.model.model import Model
 from fastsoftmax.model.runner import Runner
 from fastsoftmax.optimizers import Adagrad
 from fastsoftmax.runtime import memory, threads
-from fastsoftmax.training.part import FullSoftmax, Part
+from fastsoftmax.training.learner import Learner
+from fastsoftmax.training.step_losses import FullLoss
 
 from ..kernels import limits, timing
 
@@ -43,9 +44,9 @@ def best(*measured):
 
 def _smallest_step(n_threads, n_rows=256, repetitions=100):
     """Seconds of a training step of two classes: what Python and NumPy take around the kernels."""
-    X, optimizer, rng = sparse.csr_matrix(np.ones((n_rows, 1), "f")), Adagrad(1e-3), np.random.default_rng(0)
+    X, optimizer, rng = sparse.csr_matrix(np.ones((n_rows, 1), "f")), Adagrad().rule(1e-3), np.random.default_rng(0)
     model = Model.initialise(2, 1, 8, None, optimizer=optimizer, dense_input=False, rng=rng, dtype=np.dtype("f"))
-    part = Part(Runner(model, X, n_threads=n_threads), FullSoftmax(), optimizer)
+    part = Learner(Runner(model, X, n_threads=n_threads), FullLoss(), optimizer)
     rows, seconds = np.arange(n_rows), []
     for _ in range(repetitions):
         start = time.perf_counter()

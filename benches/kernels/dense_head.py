@@ -27,7 +27,7 @@ def ours_gradients(p):
 
 
 def ours_step(p):
-    rows, rule = np.arange(len(p.X)), Adagrad(problems.LEARNING_RATE)
+    rows, rule = np.arange(len(p.X)), Adagrad().rule(problems.LEARNING_RATE)
     runner = Runner(Model(W=p.W, bias=p.bias, state=p.state), p.X, n_threads=threads.resolve(None))
 
     def call():

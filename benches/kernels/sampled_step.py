@@ -10,7 +10,7 @@ from fastsoftmax.optimizers import Adagrad
 from fastsoftmax.passes.candidates import Candidates
 from fastsoftmax.runtime import threads
 from fastsoftmax.samplers import Unigram
-from fastsoftmax.training.part import Sampled
+from fastsoftmax.training.step_losses import SampledLoss
 
 from . import limits, problems
 from .case import OURS, Case
@@ -22,8 +22,8 @@ EPSILON = 1e-10
 def ours(p):
     s = problems.SAMPLED
     runner = Runner(Model(E=p.E, V=p.V, bias=p.bias, state=p.state), p.X, n_threads=threads.resolve(None))
-    rule, rng = Adagrad(problems.LEARNING_RATE, epsilon=EPSILON), np.random.default_rng(0)
-    sampling = Sampled(Unigram(p.counts), s.n_negatives)
+    rule, rng = Adagrad(epsilon=EPSILON).rule(problems.LEARNING_RATE), np.random.default_rng(0)
+    sampling = SampledLoss(Unigram(p.counts), s.n_negatives)
 
     def step(rows, drawn=None):
         target = p.target[rows]

@@ -21,12 +21,12 @@ def ours(rule, n_threads, p):
     n_threads = threads.resolve(n_threads)
     batch = batch_kernel.RowReader(p.X.shape[1]).take(p.X.indptr, p.X.indices, p.X.data, np.arange(p.X.shape[0]))
     base, workspace = pairs.Base(p.bias, n_threads), workspaces.Workspace()
-    weights = pairs.SparseWeights(p.W.shape[0], p.W.indptr, p.W.indices, p.W.data).with_base(base, p.X)
+    weights = pairs.PairWeights(p.W.shape[0], p.W.indptr, p.W.indices, p.W.data).with_base(base, p.X)
     scale = np.full(p.X.shape[0], 1.0 / p.X.shape[0])
     rule = rule(RATES[rule])
 
     def call():
-        forward = pairs.SparseForward(batch, weights, base, p.target, n_threads=n_threads, workspace=workspace)
+        forward = pairs.PairsForward(batch, weights, base, p.target, n_threads=n_threads, workspace=workspace)
         loss = scale @ forward.nll
         forward.backward(scale, weights.data, state=p.state if rule.has_state else None, rule=rule)
         return loss

@@ -20,7 +20,7 @@ import numpy as np
 from scipy import sparse
 
 from fastsoftmax import SoftmaxClassifier, linear_cross_entropy, sampled_cross_entropy, samplers
-from fastsoftmax.training.part import FullSoftmax, Sampled
+from fastsoftmax.training.step_losses import FullLoss
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 TOP = 20
@@ -37,7 +37,7 @@ class EndsFull:
     follows_model = False
 
     def __init__(self, sampled, n_steps, share):
-        self.sampled, self.full, self.left = sampled, FullSoftmax(3e-4), int((1 - share) * n_steps)
+        self.sampled, self.full, self.left = sampled, FullLoss(3e-4), int((1 - share) * n_steps)
 
     def candidates(self, target, rng, hidden=None):
         self.left -= 1

@@ -25,7 +25,7 @@ def load(options):
     data : Dataset
     X : csr_matrix of float32, shape (n_samples, n_features)
     """
-    from fastsoftmax.files.model_file import load_with_extra
+    from fastsoftmax.estimators.loading import load_with_extra
     from fastsoftmax.text.text_vectorizer import TextVectorizer
 
     classifier, extra = load_with_extra(options.model)

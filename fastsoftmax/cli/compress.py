@@ -19,7 +19,8 @@ def add_options(parser):
 
 
 def run(options):
-    from fastsoftmax.files.model_file import load_with_extra, save
+    from fastsoftmax.estimators.loading import load_with_extra
+    from fastsoftmax.estimators.saving import save
 
     check_writable("output", options.output)
     if os.path.exists(options.output) and os.path.samefile(options.output, options.model):

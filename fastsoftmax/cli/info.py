@@ -28,7 +28,7 @@ def _installation():
 
 
 def _model(path):
-    from fastsoftmax.files.model_file import load_with_extra
+    from fastsoftmax.estimators.loading import load_with_extra
 
     classifier, extra = load_with_extra(path)
     yield "classes", f"{len(classifier.classes_):,}"

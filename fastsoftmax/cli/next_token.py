@@ -10,6 +10,8 @@ from scipy import sparse
 
 from fastsoftmax.estimators.classifier import SoftmaxClassifier
 from fastsoftmax.metrics import evaluate, perplexity
+from fastsoftmax.optimizers import Adagrad
+from fastsoftmax.terms import LowRank, SparseTerm
 from fastsoftmax.text.context_features import context_features
 from fastsoftmax.text.corpus import read_corpus
 from fastsoftmax.text.ngram_features import NGramFeatures
@@ -73,11 +75,9 @@ def _classifier(loss, n_context, epochs, n_threads):
     """A low-rank term of the first `n_context` features, to be trained, beside a sparse term that stays as it is given."""
     return SoftmaxClassifier(
         loss=loss,
-        hidden_size=128,
-        direct="sparse",
-        direct_learning_rate=0,
-        n_hidden_features=n_context,
-        alpha=1e-4,
+        hidden_size=LowRank(128, n_features=n_context),
+        direct=SparseTerm(learning_rate=0),
+        optimizer=Adagrad(alpha=1e-4),
         batch_size=512,
         max_iter=epochs,
         random_state=0,

@@ -48,7 +48,7 @@ def _none_or_int(text):
 
 
 def run(options):
-    from fastsoftmax.files.model_file import save
+    from fastsoftmax.estimators.saving import save
 
     check_writable("output", options.output)
     if os.path.exists(options.output) and os.path.samefile(options.output, options.data):
@@ -82,22 +82,24 @@ def run(options):
 
 def _classifier(options):
     """The SoftmaxClassifier that the options describe."""
-    from fastsoftmax.estimators.classifier import SoftmaxClassifier
+    from fastsoftmax.estimators import Checkpoint, SoftmaxClassifier
+    from fastsoftmax.losses import SampledSoftmax
+    from fastsoftmax.optimizers import OPTIMIZERS
 
+    loss = options.loss
+    if loss == "sampled_softmax":
+        loss = SampledSoftmax(n_negatives=options.negatives)
     return SoftmaxClassifier(
-        loss=options.loss,
+        loss=loss,
         hidden_size=options.hidden_size,
         direct=None if options.direct == "none" else options.direct,
-        n_negatives=options.negatives,
-        optimizer=options.optimizer,
+        optimizer=OPTIMIZERS[options.optimizer](alpha=options.alpha),
         learning_rate=options.learning_rate,
         batch_size=options.batch_size,
         max_iter=options.epochs,
-        alpha=options.alpha,
         early_stopping=options.early_stopping,
         random_state=options.seed,
-        checkpoint=options.checkpoint,
-        checkpoint_every=options.checkpoint_every,
+        checkpoint=options.checkpoint and Checkpoint(options.checkpoint, options.checkpoint_every),
         n_threads=options.threads,
         verbose=0 if options.quiet else 1,
     )

@@ -3,16 +3,15 @@
 import warnings
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 
 import fastsoftmax.validation as v
-from fastsoftmax.estimators.prediction import Prediction
+from fastsoftmax.estimators.base import SoftmaxEstimator
 from fastsoftmax.model.model import Model
 from fastsoftmax.newton import solvers
 from fastsoftmax.newton.loss import FEW_CLASSES, DenseProducts, RegressionLoss, SparseProducts
 from fastsoftmax.newton.scaling import scaling_for
-from fastsoftmax.runtime import threads, workspaces
+from fastsoftmax.runtime import threads
 from fastsoftmax.training.watchers.progress import shown_iterations
 
 __all__ = ["SoftmaxRegression"]
@@ -22,7 +21,7 @@ LBFGS_ARRAYS = 28  # of float64, like the parameters: ten pairs of L-BFGS, and w
 NEWTON_ARRAYS, STEP_ARRAYS = 5, 7  # of Newton's method, like the parameters: their type, and that of the steps
 
 
-class SoftmaxRegression(Prediction, ClassifierMixin, BaseEstimator):
+class SoftmaxRegression(SoftmaxEstimator):
     """Multinomial logistic regression with an L2 penalty, dense or sparse, solved to its optimum.
 
     It minimises ``C sum_i s_i nll_i + 1/2 ||coef||^2`` over weights and intercept, as
@@ -78,9 +77,6 @@ class SoftmaxRegression(Prediction, ClassifierMixin, BaseEstimator):
     >>> round(SoftmaxRegression().fit(X, y).score(X, y), 2)
     0.97
     """
-
-    working_memory = workspaces.WORKING_MEMORY  # of predictions, as is
-    ignore_label = None
 
     def __init__(
         self,
@@ -214,10 +210,10 @@ class SoftmaxRegression(Prediction, ClassifierMixin, BaseEstimator):
 
     @property
     def coef_(self):
-        W = self._fitted("W")
+        W = self._weights("W")
         return W if len(self.classes_) > 2 else W[1:] - W[:1]
 
     @property
     def intercept_(self):
-        bias = self._fitted("bias")
+        bias = self._weights("bias")
         return bias if len(self.classes_) > 2 else bias[1:] - bias[:1]

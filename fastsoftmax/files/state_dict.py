@@ -7,7 +7,7 @@ one, with arrays that may be read-only and have to be copied.
 import numpy as np
 
 BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
-_ARRAY = "\0array"  # marks a tensor's place among what JSON holds; no state has such a key
+ARRAY = "\0array"  # marks a tensor's place among what JSON holds; no state has such a key
 
 
 def generator_state(rng):
@@ -54,7 +54,7 @@ def split(state, prefix="state"):
             return {key: walk(item, f"{name}.{key}") for key, item in value.items()}
         if isinstance(value, np.ndarray):
             arrays[name] = value
-            return {_ARRAY: name}
+            return {ARRAY: name}
         return value.item() if isinstance(value, np.generic) else value
 
     return walk(state, prefix), arrays
@@ -64,6 +64,6 @@ def joined(values, arrays):
     """What `split` took apart."""
     if not isinstance(values, dict):
         return values
-    if values.keys() == {_ARRAY}:
-        return arrays[values[_ARRAY]]
+    if values.keys() == {ARRAY}:
+        return arrays[values[ARRAY]]
     return {key: joined(item, arrays) for key, item in values.items()}

@@ -113,7 +113,7 @@ def _sync_folder(folder):
         os.close(handle)
 
 
-def header(metadata):
+def header_of(metadata):
     """The header in the metadata of a file. ValueError where it is damaged."""
     text = metadata["fastsoftmax"]
     if metadata.get("fastsoftmax.crc32", found := f"{zlib.crc32(text.encode()):08x}") != found:
@@ -137,3 +137,38 @@ def _tensor(buffer, start, entry):
     if not n_values:
         return np.empty(shape, dtype)
     return np.frombuffer(buffer, dtype, n_values, start + entry["data_offsets"][0]).reshape(shape)
+
+
+def read(path, format, versions, *, memory_map=False):
+    """The header and the tensors of a file of this format, in one of these versions, the newest first.
+
+    memory_map : whether the tensors stay there, read-only
+    """
+    from safetensors import SafetensorError, safe_open
+
+    with open(path, "rb"):
+        pass  # so that a missing or unreadable file is an OSError that names it
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            header = "fastsoftmax" in metadata and header_of(metadata)
+            tensors = {} if memory_map else {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
+        if memory_map:
+            tensors = mapped(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path}: not a model file, or a damaged one ({error})") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: damaged header ({error})") from error
+    if header is False:
+        raise ValueError(f"{path}: a safetensors file, but not a fastsoftmax model")
+    if not isinstance(header, dict):
+        raise ValueError(f"{path}: damaged header ({type(header).__name__})")
+    if header.get("format") != format or header.get("format_version") not in versions:
+        found = f"{header.get('format')!r} version {header.get('format_version')!r}"
+        raise ValueError(f"{path}: holds {found}, but this version reads {format!r} version {versions[0]}")
+    return header, tensors
+
+
+def checksums(tensors):
+    """CRC-32 of each tensor."""
+    return {name: checksum(a) for name, a in tensors.items()}

@@ -140,15 +140,15 @@ class CompactModel(Model):
     @classmethod
     def of(cls, model, storage):
         W, E, V = model.W, model.E, model.V
-        if W is not None and model.pattern is not None:
-            W = CompactPairs.of(W, model.pattern.indptr, storage)
+        if W is not None and model.pairs is not None:
+            W = CompactPairs.of(W, model.pairs.indptr, storage)
         elif W is not None:
             W = CompactMatrix.of(W, storage, feature_major=E is not None or not W.flags.c_contiguous)
         E, V = (None if a is None else CompactMatrix.of(a, storage) for a in (E, V))
-        return cls(storage, W=W, E=E, V=V, bias=model.bias.copy(), pattern=model.pattern)
+        return cls(storage, W=W, E=E, V=V, bias=model.bias.copy(), pairs=model.pairs)
 
     @classmethod
-    def from_arrays(cls, storage, arrays, pattern):
+    def from_arrays(cls, storage, arrays, pairs):
         """From what `arrays` gave."""
         bias = arrays["bias"]
         terms = dict.fromkeys("WEV")
@@ -161,7 +161,7 @@ class CompactModel(Model):
                 terms[term] = CompactPairs(storage, data, scale, bias.dtype)
             else:
                 terms[term] = CompactMatrix(storage, data, scale, bias.dtype, name.endswith(".T"))
-        return cls(storage, **terms, bias=bias, pattern=pattern)
+        return cls(storage, **terms, bias=bias, pairs=pairs)
 
     def arrays(self):
         """By name; a feature-major W is "W.T"."""
@@ -183,4 +183,4 @@ class CompactModel(Model):
         )
 
     def sparse_matrix(self, data=None):
-        return super().sparse_matrix(self.W.widened(self.pattern.indptr) if data is None else data)
+        return super().sparse_matrix(self.W.widened(self.pairs.indptr) if data is None else data)

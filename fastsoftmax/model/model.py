@@ -3,37 +3,14 @@
 W (direct term, dense or sparse) and E, V (low rank) may each be absent.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from scipy import sparse
 
-from fastsoftmax.passes.pairs import PAIRED_FROM, SparseWeights
+from fastsoftmax.model.pairs import Pairs
+from fastsoftmax.passes.pairs import PAIRED_FROM, PairWeights
 from fastsoftmax.runtime import allocation
 
 ROWS_AT_A_TIME = 1 << 14  # of E, when it begins
-
-
-class Pattern(NamedTuple):
-    """The pairs (feature, class) that a sparse W has weights for: those of feature j from indptr[j] to indptr[j + 1]."""
-
-    indptr: np.ndarray  # (n_features + 1,) int32 or int64
-    class_ids: np.ndarray  # (n_pairs,) int32, ascending for each feature
-
-    @classmethod
-    def of(cls, W):
-        """The pattern of `W` (n_classes, n_features), a canonical CSC array."""
-        return cls(W.indptr, W.indices.astype(np.int32, copy=False))
-
-    def n_classes(self):
-        """(n_features,) how many classes each feature has."""
-        return np.diff(self.indptr)
-
-    def without(self, features):
-        """The pattern less all pairs of these features, (n_features,) bool."""
-        keep = np.repeat(~features, self.n_classes())
-        before = np.concatenate([[0], np.cumsum(keep)]).astype(self.indptr.dtype)
-        return Pattern(before[self.indptr], self.class_ids[keep])
 
 
 class Model:
@@ -43,8 +20,8 @@ class Model:
     ----------
     W : (n_classes, n_features), (n_pairs,) or None
         Dense: feature-major (Fortran order) for sparse input, class-major for dense input. Sparse: a weight for each pair
-        of `pattern`.
-    pattern : Pattern or None
+        of `pairs`.
+    pairs : Pairs or None
     prior : (n_classes,) or None
         The bias that a sparse W learns beside, where it learns by itself and V beside `bias`. Not part of the logits.
     E : (n_features, hidden_size) or None
@@ -57,20 +34,20 @@ class Model:
     """
 
     NAMES = ("W", "E", "V", "bias")
-    storage = None  # of weights in few bits: _compact.CompactModel
+    storage = None  # of weights in few bits: compact.CompactModel
 
     def __init__(
-        self, W=None, E=None, V=None, bias=None, state=None, pattern=None, prior=None,
+        self, W=None, E=None, V=None, bias=None, state=None, pairs=None, prior=None,
         allocator=allocation.IN_MEMORY,
     ):  # fmt: skip
         self.W, self.E, self.V, self.bias = W, E, V, bias
-        self.pattern, self.prior = pattern, prior
+        self.pairs, self.prior = pairs, prior
         self.state = {} if state is None else state
         self.allocator = allocator
 
     @classmethod
     def initialise(
-        cls, n_classes, n_features, hidden_size, direct, *, optimizer, dense_input, rng, dtype, pattern=None,
+        cls, n_classes, n_features, hidden_size, direct, *, optimizer, dense_input, rng, dtype, pairs=None,
         n_hidden_features=None, allocator=allocation.IN_MEMORY,
     ):  # fmt: skip
         """Zeros, but for E: normal with deviation 0.2 (0.1 to 0.3 do equally well on WordNet; 1 does badly)."""
@@ -78,7 +55,7 @@ class Model:
         if direct == "dense":
             W = allocator.zeros((n_classes, n_features), dtype, order="C" if dense_input else "F")
         elif direct == "sparse":
-            W = allocator.zeros(len(pattern.class_ids), dtype)
+            W = allocator.zeros(len(pairs.class_ids), dtype)
         if hidden_size:
             E = allocator.zeros((n_hidden_features or n_features, hidden_size), dtype)
             for start in range(0, len(E), ROWS_AT_A_TIME):
@@ -86,12 +63,12 @@ class Model:
                 rng.standard_normal(out=rows, dtype=dtype)
                 rows *= 0.2
             V = allocator.zeros((n_classes, hidden_size), dtype)
-        model = cls(W, E, V, np.zeros(n_classes, dtype), pattern=pattern, allocator=allocator)
+        model = cls(W, E, V, np.zeros(n_classes, dtype), pairs=pairs, allocator=allocator)
         model.prepare(optimizer)
         return model
 
     def prepare(self, optimizer):
-        """Make it ready for steps of `optimizer`, which may not be the one before: its state is there, all can be written."""
+        """Make it ready for steps of `optimizer`, which may be another than before: it gets state, and can be written."""
         for name, a in self.parameters().items():
             if optimizer.has_state and name not in self.state:
                 shape = len(a) if name in "EV" else a.shape
@@ -104,7 +81,7 @@ class Model:
     def forecast(
         n_classes, n_features, hidden_size, direct, *, optimizer, itemsize, n_pairs=0, n_hidden_features=None
     ):  # fmt: skip
-        """Bytes of a model to be, and the formula that gives them, with its figures; `n_pairs` of a sparse direct term."""
+        """Bytes of a model to be, and the formula that gives them, with its figures; `n_pairs` of a sparse term."""
         terms, n_values = [f"bias {n_classes:,}"], n_classes
         if direct == "dense":
             terms.append(f"direct {n_classes:,} classes x {n_features:,} features")
@@ -153,56 +130,54 @@ class Model:
 
     @property
     def n_features(self):
-        if self.pattern is not None:
-            return len(self.pattern.indptr) - 1
+        if self.pairs is not None:
+            return len(self.pairs.indptr) - 1
         return self.W.shape[1] if self.W is not None else self.E.shape[0]
 
     @property
-    def sparse_weights(self):
-        """The sparse direct term as its kernels take it."""
-        return SparseWeights(self.n_classes, *self.pattern, self.W)
+    def pair_weights(self):
+        """The weights of the pairs as the kernels take them."""
+        return PairWeights(self.n_classes, *self.pairs, self.W)
 
     def sparse_matrix(self, data=None):
-        """`data` (default: the weights), one number a pair of the pattern, as a CSC array (n_classes, n_features)."""
+        """`data` (default: the weights), one number a pair, as a CSC array (n_classes, n_features)."""
         data = self.W if data is None else data
         return sparse.csc_array(
-            (data, self.pattern.class_ids, self.pattern.indptr), shape=(self.n_classes, self.n_features)
+            (data, self.pairs.class_ids, self.pairs.indptr), shape=(self.n_classes, self.n_features)
         )
 
-    def sparse_direct(self):
-        """The sparse direct term beside its prior; it shares all arrays."""
+    def sparse_term(self):
+        """The sparse term beside its prior; it shares all arrays."""
         state = {name: a for name, a in self.state.items() if name == "W"}
         bias = self.bias if self.prior is None else self.prior
-        return Model(W=self.W, bias=bias, state=state, pattern=self.pattern)
+        return Model(W=self.W, bias=bias, state=state, pairs=self.pairs)
 
     def low_rank(self):
         """The model without its direct term; it shares all arrays."""
         return Model(E=self.E, V=self.V, bias=self.bias, state={k: a for k, a in self.state.items() if k != "W"})
 
-    def grow(self, pattern, state):
-        """Take in the pairs of another pattern too, with weights of zero and the given number as their state."""
-        ones = np.ones(len(pattern.class_ids), np.int8)
-        other = sparse.csc_array((ones, pattern.class_ids, pattern.indptr), shape=(self.n_classes, self.n_features))
+    def add_pairs(self, pairs, state):
+        """Add these pairs to those that there are, with weights of zero and the number `state` as their optimiser's state."""
+        ones = np.ones(len(pairs.class_ids), np.int8)
+        other = sparse.csc_array((ones, pairs.class_ids, pairs.indptr), shape=(self.n_classes, self.n_features))
         both = (self.sparse_matrix(np.ones(len(self.W), np.int8)) + other).tocsc()
         both.sort_indices()
-        old = _pair_keys(self.pattern, self.n_classes)
-        at = np.searchsorted(_pair_keys(Pattern.of(both), self.n_classes), old)
+        old = self.pairs.keys(self.n_classes)
+        at = np.searchsorted(Pairs.of(both).keys(self.n_classes), old)
         for arrays, start in ((self.__dict__, 0), (self.state, state)):
             if "W" in arrays:
                 grown = self.allocator.zeros(both.nnz, self.dtype)
                 grown.fill(start)
                 grown[at] = arrays["W"]
                 arrays["W"] = grown
-        self.pattern = Pattern.of(both)
+        self.pairs = Pairs.of(both)
 
     def add_classes(self, at, n_classes, bias, prior):
-        """Take in classes with this bias and prior, and weights and states of zero; the old ones are at `at`, ascending."""
-        arrays, starts = (
-            self.arrays() | ({} if self.prior is None else {"prior": self.prior}),
-            {"bias": bias, "prior": prior},
-        )
+        """Add classes with this bias and prior, and weights and states of zero; the old ones are at `at`, ascending."""
+        arrays = self.arrays() | ({} if self.prior is None else {"prior": self.prior})
+        starts = {"bias": bias, "prior": prior}
         for name, a in arrays.items():
-            if name.endswith("E") or (name.endswith("W") and self.pattern is not None):
+            if name.endswith("E") or (name.endswith("W") and self.pairs is not None):
                 continue
             shape, order = (n_classes, *a.shape[1:]), "C" if a.flags.c_contiguous else "F"
             grown = self.allocator.zeros(shape, a.dtype, order)
@@ -213,8 +188,8 @@ class Model:
                 self.state[name.removeprefix("state.")] = grown
             else:
                 setattr(self, name, grown)
-        if self.pattern is not None:
-            self.pattern = self.pattern._replace(class_ids=at.astype(np.int32)[self.pattern.class_ids])
+        if self.pairs is not None:
+            self.pairs = self.pairs._replace(class_ids=at.astype(np.int32)[self.pairs.class_ids])
 
     @property
     def dtype(self):
@@ -224,18 +199,12 @@ class Model:
         """A copy that further steps leave alone."""
         copies = {name: self.allocator.copy(a) for name, a in self.parameters().items()}
         state = {name: self.allocator.copy(a) for name, a in self.state.items()}
-        return Model(**copies, state=state, pattern=self.pattern, prior=self.prior, allocator=self.allocator)
+        return Model(**copies, state=state, pairs=self.pairs, prior=self.prior, allocator=self.allocator)
 
     def assign(self, other):
         """Take over the numbers of a copy, in place: who shares the arrays has them too."""
         for name, a in self.arrays().items():
             a[...] = other.arrays()[name]
-
-
-def _pair_keys(pattern, n_classes):
-    """Each pair as one number, ascending."""
-    features = np.repeat(np.arange(len(pattern.indptr) - 1, dtype=np.int64), np.diff(pattern.indptr))
-    return features * n_classes + pattern.class_ids
 
 
 def in_c_order(a):

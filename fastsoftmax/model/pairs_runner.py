@@ -1,24 +1,25 @@
-"""Runs a model that is a sparse direct term alone: a row costs what its support does, whatever the number of classes."""
+"""Runs a model that is a sparse term alone: a row costs what its pairs do, whatever the number of classes."""
 
 import numpy as np
 from scipy import sparse
 
 from fastsoftmax.model.runner import Runner
 from fastsoftmax.passes import clipping, pairs
+from fastsoftmax.passes.candidates import EXACT
 
 CHUNK_PAIRS = 1 << 24  # of a row's features and classes: a fraction of a second
 
 
-class SparseRunner(Runner):
-    """As Runner, for a Model with a pattern and without low rank, whose bias stays as it is while the runner lives."""
+class PairsRunner(Runner):
+    """As Runner, for a Model with pairs and without low rank, whose bias stays as it is while the runner lives."""
 
     def __init__(self, model, X, **kwargs):
         super().__init__(model, X if sparse.issparse(X) else sparse.csr_array(X), **kwargs)
         self.base = pairs.Base(model.bias, self.n_threads)
-        self.weights = model.sparse_weights.with_base(self.base, self.X)
+        self.weights = model.pair_weights.with_base(self.base, self.X)
 
     def _forward(self, rows, target=None, **kwargs):
-        return pairs.SparseForward(
+        return pairs.PairsForward(
             self._batch(rows),
             self.weights,
             self.base,
@@ -28,24 +29,20 @@ class SparseRunner(Runner):
             **kwargs,
         )
 
-    def step(self, rows, target, optimizer, *, weight=1.0):
-        """One optimiser step of the weights on a batch's *sum* of weight times loss. Returns the mean, from before it.
-
-        The sum, since most of a row's pairs occur in no other row of the batch: they should learn as fast as if the row
-        were alone. Nothing is changed where the mean is not finite.
-        """
+    def step(self, rows, target, scale, rule, estimate=EXACT):
+        if estimate is not EXACT:
+            raise ValueError("a sparse term alone computes its gradients exactly: there is nothing to estimate")
         forward = self._forward(rows, target)
-        weight = np.ones(len(rows)) * weight
-        loss = weight @ forward.nll / len(rows)
+        loss = scale @ forward.nll
         if np.isfinite(loss):
-            if optimizer.clip_norm is not None:
+            if rule.clip_norm is not None:
                 squared = clipping.squared_rows(forward.batch)
-                weight = weight * clipping.row_factors(optimizer.clip_norm, forward, squared)
-            forward.backward(weight, self.model.W, state=self.model.state.get("W"), rule=optimizer)
+                scale = scale * clipping.row_factors(rule.clip_norm, forward, squared)
+            forward.backward(scale, self.model.W, state=self.model.state.get("W"), rule=rule)
         return loss
 
     def chunks(self):
-        lengths = np.diff(self.model.pattern.indptr)
+        lengths = np.diff(self.model.pairs.indptr)
         for start, stop in pairs.row_chunks(self.X, lengths, CHUNK_PAIRS):
             yield np.arange(start, stop)
 
@@ -57,3 +54,14 @@ class SparseRunner(Runner):
         for rows in self.chunks():
             out[rows] = self._forward(rows, target[rows], keep=False).nll
         return np.where(target < 0, np.nan, out)
+
+    def term_derivatives(self, target, weight):
+        model, loss = self.model, 0.0
+        dW, dbias = np.zeros_like(model.W), np.zeros_like(model.bias)
+        bias_gradient = pairs.BiasGradient(self.base)
+        for rows in self.chunks():
+            forward = self._forward(rows, target[rows])
+            loss += weight[rows] @ forward.nll
+            forward.backward(weight[rows], dW, dbias=bias_gradient)
+        bias_gradient.finish(dbias)
+        return loss, dbias, {"W": float(dW.astype(np.float64) @ model.W)}

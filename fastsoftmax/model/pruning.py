@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from fastsoftmax.model.model import Pattern
+from fastsoftmax.model.pairs import Pairs
 
 BLOCK = 1 << 24  # weights looked at at a time
 
@@ -13,10 +13,10 @@ def prune(model, threshold):
 
     Adagrad's sums of a sparse term stay with their weights. Those of a dense one go: the two rules differ.
     """
-    if model.pattern is not None:
+    if model.pairs is not None:
         keep = np.abs(model.W) > threshold
-        indptr = np.concatenate([[0], np.cumsum(keep)])[model.pattern.indptr].astype(model.pattern.indptr.dtype)
-        model.pattern, model.W = Pattern(indptr, model.pattern.class_ids[keep]), model.W[keep]
+        indptr = np.concatenate([[0], np.cumsum(keep)])[model.pairs.indptr].astype(model.pairs.indptr.dtype)
+        model.pairs, model.W = Pairs(indptr, model.pairs.class_ids[keep]), model.W[keep]
         if "W" in model.state:
             model.state["W"] = model.state["W"][keep]
         return
@@ -31,5 +31,5 @@ def prune(model, threshold):
         weights.append(by_feature[features, classes])
     indptr = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
     indptr = indptr.astype(sparse.get_index_dtype(maxval=indptr[-1]))
-    model.pattern, model.W = Pattern(indptr, np.concatenate(class_ids)), np.concatenate(weights)
+    model.pairs, model.W = Pairs(indptr, np.concatenate(class_ids)), np.concatenate(weights)
     model.state.pop("W", None)

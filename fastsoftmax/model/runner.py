@@ -8,22 +8,29 @@ from scipy.sparse import csr_matrix
 from fastsoftmax.kernels import low_rank
 from fastsoftmax.kernels.batch import RowReader
 from fastsoftmax.passes import clipping, tiles
+from fastsoftmax.passes.candidates import EXACT
 from fastsoftmax.passes.eligible import ALL
-from fastsoftmax.passes.pairs import Base, SparseForward
+from fastsoftmax.passes.pairs import Base, PairsForward
 from fastsoftmax.runtime import row_subset, threads, workspaces
 
 
 class Runner:
-    """Runs a Model over the rows of one checked X, or of a RowSubset: threads, scratch and row reader held ready.
+    """Runs a Model over the rows of one checked X, or of a RowSubset: threads, scratch and row reader are held ready.
 
-    A dense X stays dense where the model is a dense direct term alone, else it goes batch by batch as CSR. All classes (or
-    the candidates) are gone through in tiles; a sparse direct term adds to the logits of those that a row touches.
+    A dense X stays dense where the model is a dense direct term alone; else its rows become CSR rows batch by batch. The
+    passes go through all classes (or the candidates) in tiles; a sparse term adds to the logits of those that a row touches.
+
+    Parameters
+    ----------
+    model : Model
+    X : as validation.check_X returns it, or a RowSubset
+    n_threads : resolved number of threads
+    working_memory : bytes for what a step keeps between its two passes
+    trains_embedding : whether `step` changes E
     """
 
-    trains_embedding = True
-
-    def __init__(self, model, X, *, n_threads, working_memory=workspaces.WORKING_MEMORY):
-        self.model, self.X = model, X
+    def __init__(self, model, X, *, n_threads, working_memory=workspaces.WORKING_MEMORY, trains_embedding=True):
+        self.model, self.X, self.trains_embedding = model, X, trains_embedding
         self.n_rows = X.shape[0]
         self._X, self._ids = row_subset.parts(X)
         self.n_threads, self.working_memory = n_threads, working_memory
@@ -38,13 +45,13 @@ class Runner:
 
     def _has_dense_direct(self):
         """Whether the model is a direct term alone that takes dense rows; weights in few bits leave no choice."""
-        if self.model.E is not None or self.model.pattern is not None:
+        if self.model.E is not None or self.model.pairs is not None:
             return False
         return self.dense_input if self.model.storage is None else not self.model.W.feature_major
 
     @cached_property
     def no_bias(self):
-        """What a sparse direct term is touched beside where the tiles have the bias."""
+        """The base of a sparse term where the tiles have the bias."""
         return Base(np.zeros_like(self.model.bias), self.n_threads)
 
     def _first_columns(self, n):
@@ -70,9 +77,9 @@ class Runner:
             return tiles.Terms(n_rows, n_candidates, hidden=self.hidden(rows), V=model.W, **common)
         batch = self._batch(rows)
         hidden = None if model.E is None else self._project(self._hidden_batch(batch, rows), model.E, "hidden")
-        if model.pattern is None:
+        if model.pairs is None:
             return tiles.Terms(n_rows, n_candidates, hidden=hidden, V=model.V, batch=batch, W=model.W, **common)
-        additions = self._touch(batch).additions()
+        additions = self._additions(batch)
         return tiles.Terms(n_rows, n_candidates, hidden=hidden, V=model.V, batch=batch, additions=additions, **common)
 
     def _hidden_batch(self, batch, rows):
@@ -87,26 +94,20 @@ class Runner:
         project(batch.indptr, batch.indices, batch.data, batch.feature_ids, rows, out, n_threads)
         return out
 
-    def _backproject(self, batch, dhidden, rows, state, optimizer):
+    def _backproject(self, batch, dhidden, rows, state, rule):
         """`rows`, one a feature, step along their gradient from `dhidden`, the one of what `_project` makes of them."""
         scratch = self.workspace.array("dE", (self.n_threads, low_rank.SCRATCH_ROWS * rows.shape[1]), self.model.dtype)
         low_rank.backproject(
-            batch.col_indptr, batch.rows, batch.col_data, batch.feature_ids, dhidden, rows, state, optimizer, scratch,
+            batch.col_indptr, batch.rows, batch.col_data, batch.feature_ids, dhidden, rows, state, rule, scratch,
             self.n_threads,
         )  # fmt: skip
 
-    def _touch(self, batch, target=None, *, keep=False):
-        """The classes that a sparse direct term touches, and x . W of each."""
-        return SparseForward(
-            batch,
-            self.model.sparse_weights,
-            self.no_bias,
-            target,
-            n_threads=self.n_threads,
-            workspace=self.workspace,
-            keep=keep,
-            normalise=False,
-        )
+    def _additions(self, batch):
+        """x . W of the classes that a sparse term touches."""
+        common = {"n_threads": self.n_threads, "workspace": self.workspace}
+        return PairsForward(
+            batch, self.model.pair_weights, self.no_bias, keep=False, normalise=False, **common
+        ).additions()
 
     @property
     def has_hidden(self):
@@ -121,7 +122,7 @@ class Runner:
         return self._project(self._hidden_batch(self._batch(rows), rows), self.model.E, "hidden")
 
     def forward(self, rows, target=None, *, candidates=None, memory=0):
-        """The first pass, over all classes and their softmax or over sampled.Candidates and their loss."""
+        """The first pass, over all classes and their softmax, or over Candidates and their loss."""
         class_ids, options = None, {}
         if candidates is not None:
             class_ids, target, options = candidates.class_ids, candidates.target, candidates.options()
@@ -134,27 +135,29 @@ class Runner:
             **options,
         )
 
-    def step(self, rows, target, optimizer, *, weight=1.0, candidates=None, rounding=None, normaliser=None):
-        """One optimiser step on a batch's mean of weight (one, or one a row) times loss. Returns that mean, from before it.
+    def step(self, rows, target, scale, rule, estimate=EXACT):
+        """One step along the gradient of sum_i scale[i] loss[i] over a batch. Returns that sum, from before it.
 
         Nothing is changed where it is not finite.
 
-        candidates : sampled.Candidates of these rows, or None: all classes
-        rounding : tiles.Rounding of the gradient, or None
-        normaliser : _training.RunningNormaliser, which gets the step's log-sum-exps and says what stands for them, or None
+        Parameters
+        ----------
+        rows : (n,) int64
+        target : (n,) int64 class codes
+        scale : (n,) float64, of the rows' losses: 1 / n, times their weights, for a step along the mean
+        rule : optimizers.Rule
+        estimate : Estimate
         """
-        forward = self.forward(rows, target, candidates=candidates, memory=self.working_memory)
-        scale = np.full(len(rows), 1.0 / len(rows)) * weight
+        forward = self.forward(rows, target, candidates=estimate.candidates, memory=self.working_memory)
         loss = scale @ forward.nll
         if np.isfinite(loss):
-            options, factors = {"rounding": rounding}, 1.0
-            if normaliser is not None:
-                options["log_normaliser"] = normaliser.update(rows, forward.lse)
-            if optimizer.clip_norm is not None:
+            options, factors = {"rounding": estimate.rounding}, 1.0
+            if estimate.normaliser is not None:
+                options["log_normaliser"] = estimate.normaliser.update(rows, forward.lse)
+            if rule.clip_norm is not None:
                 squared = self._squared_inputs(forward.terms)
-                log_normaliser = options.get("log_normaliser")
-                factors = clipping.row_factors(optimizer.clip_norm, forward, squared, log_normaliser)
-            self._backward(forward, scale, factors * scale, optimizer, **options)
+                factors = clipping.row_factors(rule.clip_norm, forward, squared, options.get("log_normaliser"))
+            self._backward(forward, scale, factors * scale, rule, **options)
         return loss
 
     def _squared_inputs(self, terms):
@@ -166,30 +169,30 @@ class Runner:
             squared += clipping.squared_rows(terms.batch)
         return squared
 
-    def _backward(self, forward, full_scale, scale, optimizer, **options):
-        """full_scale, scale : of the rows' losses, before and after these were clipped"""
+    def _backward(self, forward, full_scale, scale, rule, **options):
+        """The second pass; full_scale, scale : of the rows' losses, before and after they were clipped."""
         model, terms = self.model, forward.terms
         state = {f"{name}_state": a for name, a in model.state.items() if name != "E"}
         if self.dense_direct:
             state["V_state"] = state.pop("W_state", None)
-            destination = tiles.Destination(V=model.W, bias=model.bias, rule=optimizer, **state)
+            destination = tiles.Destination(V=model.W, bias=model.bias, rule=rule, **state)
             forward.backward(scale, destination, **options)
             return
         destination = tiles.Destination(
-            V=model.V, W=model.W, bias=model.bias, rule=optimizer, class_alpha=optimizer.class_alpha, **state
+            V=model.V, W=model.W, bias=model.bias, rule=rule, class_alpha=rule.class_alpha, **state
         )
         if model.E is None or not self.trains_embedding:
             forward.backward(scale, destination, **options)
             return
         dhidden = self.workspace.array("dhidden", terms.hidden.shape, model.dtype)
         forward.backward(scale, destination, dhidden=dhidden, **options)
-        self._step_embedding(terms.batch, dhidden, full_scale, optimizer)
+        self._step_embedding(terms.batch, dhidden, full_scale, rule)
 
-    def _step_embedding(self, batch, dhidden, scale, optimizer):
+    def _step_embedding(self, batch, dhidden, scale, rule):
         """One step of E; `dhidden` : gradients of scale times loss, which may be changed."""
-        if optimizer.clip_norm is not None:
-            clipping.clip_hidden(optimizer.clip_norm, dhidden, clipping.squared_rows(batch), scale)
-        self._backproject(batch, dhidden, self.model.E, self.model.state.get("E"), optimizer)
+        if rule.clip_norm is not None:
+            clipping.clip_hidden(rule.clip_norm, dhidden, clipping.squared_rows(batch), scale)
+        self._backproject(batch, dhidden, self.model.E, self.model.state.get("E"), rule)
 
     def chunks(self):
         """Consecutive rows, a moment's work at a time."""
@@ -220,3 +223,24 @@ class Runner:
         for rows in self.chunks():
             tiles.write_logits(self.terms(rows), out[rows[0] : rows[-1] + 1], self.n_threads, self.workspace)
         return out
+
+    def term_derivatives(self, target, weight):
+        """The weighted loss of all rows, its gradient by the bias, and by each other term the sum over gradient times weights.
+
+        Such a sum is the derivative by a factor of the term, at 1.
+        """
+        model, loss = self.model, 0.0
+        dbias, sums = np.zeros_like(model.bias), {"V": 0.0}
+        if model.pairs is not None:
+            sums["W"] = 0.0
+        for rows in self.chunks():
+            forward = self.forward(rows, target[rows], memory=self.working_memory)
+            loss += weight[rows] @ forward.nll
+            dhidden, additions = np.empty_like(forward.terms.hidden), forward.terms.additions
+            dadditions = None if additions is None else np.zeros_like(additions.values)
+            forward.backward(weight[rows], tiles.Destination(bias=dbias), dhidden=dhidden, dadditions=dadditions)
+            sums["V"] += np.vdot(dhidden.astype(np.float64), forward.terms.hidden)
+            if additions is not None:
+                for begin, end in zip(additions.begin, additions.end, strict=True):
+                    sums["W"] += float(dadditions[begin:end] @ additions.values[begin:end])
+        return loss, dbias, sums

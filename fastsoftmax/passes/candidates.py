@@ -1,8 +1,26 @@
 """The classes that take part in a sampled loss, and what the passes over the tiles need to know of them."""
 
+from typing import NamedTuple
+
 import numpy as np
 
-from fastsoftmax.losses import LOSSES
+from fastsoftmax.passes.tiles import Rounding
+
+
+class Kind(NamedTuple):
+    """What makes one loss of candidate sampling differ from another."""
+
+    is_logistic: bool  # a sum of logistic losses, else one softmax
+    is_corrected: bool  # logits less log expected counts in the draw: of the negatives and, if logistic, the targets
+    removes_hits: bool  # by default: a row's own target is not among its negatives
+
+
+KINDS = {
+    "sampled_softmax": Kind(is_logistic=False, is_corrected=True, removes_hits=True),
+    "nce": Kind(is_logistic=True, is_corrected=True, removes_hits=False),
+    "sampled_logistic": Kind(is_logistic=True, is_corrected=True, removes_hits=True),
+    "negative_sampling": Kind(is_logistic=True, is_corrected=False, removes_hits=True),
+}
 
 
 class Candidates:
@@ -19,7 +37,7 @@ class Candidates:
     log_expected_counts : (n,) float, or None where the loss is not corrected
     remove_accidental_hits : bool or None
         Whether a row's own target is left out of its negatives; None: as the loss has it.
-    loss : one of LOSSES
+    loss : one of KINDS
 
     Attributes
     ----------
@@ -32,7 +50,7 @@ class Candidates:
     target_shift = 0.0
 
     def __init__(self, target, class_ids, log_expected_counts, remove_accidental_hits=None, loss="sampled_softmax"):
-        kind, n_drawn = LOSSES[loss], len(class_ids)
+        kind, n_drawn = KINDS[loss], len(class_ids)
         self.class_ids, column = np.unique(np.concatenate([class_ids, target]), return_inverse=True)
         drawn, self.target = column[:n_drawn], column[n_drawn:]
         counts = np.bincount(drawn, minlength=len(self.class_ids))
@@ -47,3 +65,16 @@ class Candidates:
     def options(self):
         """What `tiles.Forward` takes beside terms and targets."""
         return {name: getattr(self, name) for name in ("offset", "weight", "keeps_hits", "n_own", "target_shift")}
+
+
+class Estimate(NamedTuple):
+    """What a training step estimates where it does not compute it exactly."""
+
+    candidates: Candidates | None = None  # that stand for all classes
+    rounding: Rounding | None = None  # of small probabilities in the gradient
+    normaliser: object | None = (
+        None  # training.step_losses.RunningNormaliser: what stands for the log-sum-exps in the gradient
+    )
+
+
+EXACT = Estimate()

@@ -1,6 +1,6 @@
 """The passes of a softmax with a sparse direct term over a batch, around the kernels of pairs_kernel.pyx.
 
-`SparseForward` finds the classes that the rows touch, and their logits; then log-sum-exp and losses; and `backward` turns row
+`PairsForward` finds the classes that the rows touch, and their logits; then log-sum-exp and losses; and `backward` turns row
 weights into gradients or optimiser steps. What all rows share, the mass of the classes at their biases, is a `Base`.
 """
 
@@ -18,10 +18,10 @@ from fastsoftmax.runtime.workspaces import Workspace
 
 PAIRED_FROM = 1 << 15  # classes whose (bias, exponential) a second-level cache holds
 PAIR_WORK = 16  # multiply-adds that a pair of a row's feature and a class stands for
-EXACT_BELOW = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-3}  # share of the base's mass; see SparseForward
+EXACT_BELOW = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-3}  # share of the base's mass; see PairsForward
 
 
-class SparseWeights(NamedTuple):
+class PairWeights(NamedTuple):
     """W in CSC form: the classes of feature j are class_ids[indptr[j] : indptr[j + 1]], all different."""
 
     n_classes: int
@@ -123,13 +123,13 @@ def row_chunks(X, lengths, n_pairs, max_rows=8192):
         start = stop
 
 
-class SparseForward:
+class PairsForward:
     """The first pass over a batch; `backward`, the second one, uses it up.
 
     Parameters
     ----------
     batch : _batch.Batch
-    weights : SparseWeights
+    weights : PairWeights
     base : Base
     target : (n_rows,) int64 class codes, -1 for rows without a target; or None
     n_threads : resolved number of threads
@@ -138,7 +138,7 @@ class SparseForward:
         Keep what `backward` needs.
     topk : None, or (values, class_ids, eligible), the first two (n_rows, k), to fill with the k best that are eligible
     normalise : bool
-        False: stop at the logits of the touched classes, for something to be added to them; `normalise` goes on.
+        False: stop at the logits of the touched classes, to be added to others.
 
     Attributes
     ----------
@@ -149,7 +149,7 @@ class SparseForward:
     touched : int32
         Their ids.
     logits : array
-        Theirs, bias included. `normalise` turns them into exponentials, `backward` into their gradients.
+        Theirs, bias included. Normalising turns them into exponentials, `backward` into their gradients.
     lse, nll : (n_rows,) float64
     """
 
@@ -184,7 +184,7 @@ class SparseForward:
             topk,
         )  # fmt: skip
         if normalise:
-            self.normalise()
+            self._normalise()
 
     def additions(self):
         """The logits as _head.Terms takes them, to add to others."""
@@ -194,20 +194,15 @@ class SparseForward:
     def array(self, name, shape, dtype=None):
         return self.workspace.array(f"sparse.{name}", shape, self.base.bias.dtype if dtype is None else dtype)
 
-    def normalise(self, log_others=None):
-        """Log-sum-exp and loss from the logits of the touched classes and `log_others` (n_rows,): the log-sum-exp of all
-        others that count, None for all untouched classes at their biases."""
+    def _normalise(self):
+        """Log-sum-exp and loss from the logits of the touched classes, and of all others at their biases."""
         n_rows = len(self.n_touched)
         self.max, total, self.target_logit = np.empty(n_rows), np.empty(n_rows), np.empty(n_rows)
         pairs_kernel.exponentiate(
             self.row_ptr, self.n_touched, self.logits, self.target, self.max, total, self.target_logit, self.n_threads
         )
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            log_touched = self.max + np.log(total)
-            if log_others is None:
-                self.rest = self._add_untouched(log_touched)  # of all but the target
-            else:
-                self.rest = np.logaddexp(log_touched, log_others)
+            self.rest = self._add_untouched(self.max + np.log(total))  # of all but the target
             self.lse = np.logaddexp(self.rest, self.target_logit)
             self.nll = np.logaddexp(0.0, self.rest - self.target_logit)  # lse - target_logit, without cancellation
 
@@ -263,17 +258,13 @@ class SparseForward:
             self.lse, prior_scale, prior, self.n_threads,
         )  # fmt: skip
         if dW is not None:
-            self.apply(self.logits, dW, state=state, rule=rule)
+            scratch = self.array("gradient", (self.n_threads, pairs_kernel.PIECE))
+            pairs_kernel.step(
+                self.batch, self.starts, self.lengths, self.offsets, self.positions, self.row_ptr, self.logits, dW, state,
+                rule, scratch, self.n_threads,
+            )  # fmt: skip
         if dbias is not None:
             dbias.add(self, scale_p, prior_scale, prior)
-
-    def apply(self, dlogits, dW, *, state=None, rule=None):
-        """`dlogits`, gradients of the touched classes' logits laid out as these, go on to dW, as for `backward`."""
-        scratch = self.array("gradient", (self.n_threads, pairs_kernel.PIECE))
-        pairs_kernel.step(
-            self.batch, self.starts, self.lengths, self.offsets, self.positions, self.row_ptr, dlogits, dW, state, rule,
-            scratch, self.n_threads,
-        )  # fmt: skip
 
 
 class BiasGradient:
@@ -285,7 +276,7 @@ class BiasGradient:
         self.lse, self.scale, self.prior_scale, self.prior = [], [], 0.0, None
 
     def add(self, forward, scale, prior_scale, prior):
-        """The rows of a SparseForward whose `logits` are their gradients."""
+        """The rows of a PairsForward whose `logits` are their gradients."""
         f = forward
         values = f.array("dbias", f.logits.shape, np.float64)
         pairs_bias.untouch(
@@ -329,7 +320,7 @@ def topk(batch, weights, base, k, n_threads, workspace, eligible=ALL):
     """
     n_rows = len(batch.indptr) - 1
     values, class_ids = np.empty((n_rows, k), base.bias.dtype), np.empty((n_rows, k), np.int64)
-    forward = SparseForward(
+    forward = PairsForward(
         batch, weights, base, n_threads=n_threads, workspace=workspace, keep=False, topk=(values, class_ids, eligible)
     )
     if np.isnan(forward.lse).any():

@@ -21,7 +21,7 @@ class SparseLinearInput:
         self.has_bias = bias is not None
         self.bias = check_bias(bias, self.n_classes, self.W.dtype)
         W = self.W
-        self.weights = pairs.SparseWeights(self.n_classes, W.indptr, W.indices.astype(np.int32, copy=False), W.data)
+        self.weights = pairs.PairWeights(self.n_classes, W.indptr, W.indices.astype(np.int32, copy=False), W.data)
         self.base = pairs.Base(self.bias if self.has_bias else np.zeros(self.n_classes, W.dtype), n_threads)
         self.reader, self.n_threads = RowReader(n_features), n_threads
         self.weights = self.weights.with_base(self.base, self.X)
@@ -40,7 +40,7 @@ class SparseLinearInput:
 
     def forward(self, rows, target=None, *, memory=None, workspace=None):
         """The first pass over the rows in slice `rows`. If `memory` is None, there will be no second pass."""
-        return pairs.SparseForward(
+        return pairs.PairsForward(
             self.batch(rows),
             self.weights,
             self.base,

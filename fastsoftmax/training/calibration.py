@@ -10,8 +10,6 @@ import numpy as np
 from scipy.optimize import minimize
 
 from fastsoftmax.model.model import Model
-from fastsoftmax.model.pairs_runner import SparseRunner
-from fastsoftmax.passes import pairs, tiles
 
 FRACTION = 0.03  # of the rows are held out by default,
 MIN_ROWS, MAX_ROWS = 30, 2000  # at least and at most so many,
@@ -44,9 +42,7 @@ def calibrate(runner, targets, weight, prior=None):
     if np.count_nonzero(weight) < MIN_ROWS:
         return {}
     names, weight = list(terms), weight / weight.sum()
-    excess = {
-        name: weight @ a for name, a in targets.excess(runner).items()
-    }  # that of several targets is a number a term
+    excess = {name: weight @ a for name, a in targets.excess(runner).items()}  # of several targets: a number a term
 
     def objective(values):
         factors = dict(zip(names, values, strict=True))
@@ -60,17 +56,15 @@ def calibrate(runner, targets, weight, prior=None):
     if not np.isfinite(found.fun):
         raise FloatingPointError(f"the loss of the rows to calibrate on is {found.fun}")
     factors = dict(zip(names, found.x.tolist(), strict=True))
-    for name, a in (
-        _scaled(model, terms, factors).parameters().items()
-    ):  # new arrays: those of a memory map cannot be written
-        setattr(model, name, a)
+    for name, a in _scaled(model, terms, factors).parameters().items():
+        setattr(model, name, a)  # new arrays: those of a memory map cannot be written
     return factors
 
 
 def _scaled(model, terms, factors):
     arrays = {name: model.allocator.scaled(a, factors[name]) for name, a in terms.items()}
     arrays["bias"] = arrays["bias"] + arrays.pop("prior", 0)
-    return Model(E=model.E, pattern=model.pattern, **arrays)
+    return Model(E=model.E, pairs=model.pairs, **arrays)
 
 
 def _loss(runner, terms, factors, target, weight):
@@ -78,40 +72,8 @@ def _loss(runner, terms, factors, target, weight):
     model = _scaled(runner.model, terms, factors)
     common = {"n_threads": runner.n_threads, "working_memory": runner.working_memory}
     scaled = type(runner)(model, runner.X, **common)
-    derivatives = _sparse_derivatives if isinstance(scaled, SparseRunner) else _tiled_derivatives
-    loss, dbias, sums = derivatives(scaled, target, weight)
+    loss, dbias, sums = scaled.term_derivatives(target, weight)
     gradient = {name: value / factors[name] for name, value in sums.items()}  # the sums are over scaled weights
     for name in terms.keys() - sums.keys():
         gradient[name] = float(dbias.astype(np.float64) @ terms[name])
     return loss, gradient
-
-
-def _sparse_derivatives(runner, target, weight):
-    """The loss, its gradient by the bias, and the sums over its gradient by each other term times the term."""
-    model, loss = runner.model, 0.0
-    dW, dbias = np.zeros_like(model.W), np.zeros_like(model.bias)
-    bias_gradient = pairs.BiasGradient(runner.base)
-    for rows in runner.chunks():
-        forward = runner._forward(rows, target[rows])
-        loss += weight[rows] @ forward.nll
-        forward.backward(weight[rows], dW, dbias=bias_gradient)
-    bias_gradient.finish(dbias)
-    return loss, dbias, {"W": float(dW.astype(np.float64) @ model.W)}
-
-
-def _tiled_derivatives(runner, target, weight):
-    model, loss = runner.model, 0.0
-    dbias, sums = np.zeros_like(model.bias), {"V": 0.0}
-    if model.pattern is not None:
-        sums["W"] = 0.0
-    for rows in runner.chunks():
-        forward = runner.forward(rows, target[rows], memory=runner.working_memory)
-        loss += weight[rows] @ forward.nll
-        dhidden, additions = np.empty_like(forward.terms.hidden), forward.terms.additions
-        dadditions = None if additions is None else np.zeros_like(additions.values)
-        forward.backward(weight[rows], tiles.Destination(bias=dbias), dhidden=dhidden, dadditions=dadditions)
-        sums["V"] += np.vdot(dhidden.astype(np.float64), forward.terms.hidden)
-        if additions is not None:
-            for begin, end in zip(additions.begin, additions.end, strict=True):
-                sums["W"] += float(dadditions[begin:end] @ additions.values[begin:end])
-    return loss, dbias, sums

@@ -1,17 +1,18 @@
-"""What "auto" stands for, and how much memory a classifier will need: known before anything is allocated."""
+"""What "auto" stands for, and how much memory a training will need: known before anything is allocated."""
 
 import shutil
 from typing import NamedTuple
 
 import numpy as np
 
-import fastsoftmax.optimizers as optimizers
 import fastsoftmax.samplers as samplers
 import fastsoftmax.validation as v
-from fastsoftmax.losses import LOSSES
+from fastsoftmax.losses import SampledSoftmax, Softmax
 from fastsoftmax.model.model import Model
+from fastsoftmax.optimizers import SGD
 from fastsoftmax.runtime import memory
 from fastsoftmax.training import calibration
+from fastsoftmax.training.options import Choices
 
 AUTO_HIDDEN_SIZE = 128
 AUTO_SAMPLED_CLASSES = 8192  # "auto" samples candidates from this many classes on
@@ -33,7 +34,7 @@ NO_START = Start()
 
 
 class Plan(NamedTuple):
-    """A SoftmaxClassifier's choices for one problem."""
+    """A training's choices for one problem; the first ones are those of Choices."""
 
     loss: str
     direct: str | None
@@ -45,6 +46,10 @@ class Plan(NamedTuple):
     model_formula: str
     weight_bytes: int  # of the model, without the optimiser's state
 
+    @property
+    def choices(self):
+        return Choices(*self[: len(Choices._fields)])
+
     def __str__(self):
         choices = f"loss={self.loss!r}, direct={self.direct!r}, hidden_size={self.hidden_size}, alpha={self.alpha:g}"
         if self.class_alpha is not None:
@@ -54,127 +59,137 @@ class Plan(NamedTuple):
         return f"{choices}: {self.model_bytes / 2**20:,.1f} MiB ({self.model_formula})"
 
 
-def plan(classifier, n_classes, X, start=NO_START, *, targets_per_row=1.0, calibrates=True, goes_on=False):
+def plan(options, n_classes, X, start=NO_START, *, targets_per_row=1.0, calibrates=True, resumed=None):
     """The Plan for checked rows, where training begins at `start`; MemoryError where the memory that it takes is not there.
 
     targets_per_row : classes of a row, on the average
-    goes_on : whether the model is there already
     calibrates : False for the first rows of a stream: none are held out, and what is "auto" cannot depend on their number
+    resumed : Choices of the model where there is one already, or None
     """
-    params, dense_input = classifier.get_params(), isinstance(X, np.ndarray)
+    dense_input = isinstance(X, np.ndarray)
     n_entries = int((X.size if dense_input else X.nnz) * targets_per_row)
-    if start.E is not None and params["hidden_size"] == "auto":
-        params["hidden_size"] = start.E.shape[1]
-    if goes_on:
-        params |= {
-            name: getattr(classifier, f"{name}_") for name in ("hidden_size", "direct") if params[name] == "auto"
-        }
+    if start.E is not None:
+        options = options.of_size(start.E.shape[1])
+    if resumed is not None:
+        options = options.resuming(resumed)
     if start.W is not None:
         n_entries = start.W.nnz
-        if params["calibration_fraction"] == "auto":
-            params["calibration_fraction"] = 0.0
-    if not calibrates:
-        params["calibration_fraction"] = 0.0
-    chosen = choose(params, X.shape[0], n_classes, X.shape[1], n_entries=n_entries, dense_input=dense_input)
-    if params["verbose"]:
+    if not calibrates or (start.W is not None and options.calibration_fraction == "auto"):
+        options = options._replace(calibration_fraction=0.0)
+    chosen = choose(options, X.shape[0], n_classes, X.shape[1], n_entries=n_entries, dense_input=dense_input)
+    check_sampling(options, chosen.loss, n_classes)
+    if options.verbose:
         print(chosen)
-    v.check_memory("training", *memory_needed(chosen, params, n_classes, goes_on=goes_on))
-    if params["weights_dir"] is not None:
-        v.check_disk("weights_dir", params["weights_dir"], *disk_needed(chosen, params, goes_on=goes_on))
+    v.check_memory("training", *memory_needed(chosen, options, n_classes, resumes=resumed is not None))
+    if options.weights_dir is not None:
+        v.check_disk("weights_dir", options.weights_dir, *disk_needed(chosen, options, resumes=resumed is not None))
     return chosen
 
 
-def choose(params, n_samples, n_classes, n_features, *, n_entries, dense_input):
-    """The Plan for a classifier's checked parameters (a dict) and the size of its problem; `n_entries` are X's."""
-    loss, direct, hidden_size = params["loss"], params["direct"], params["hidden_size"]
-    optimizer = optimizers.make(params["optimizer"], params["learning_rate"])
-    itemsize = np.dtype(params["dtype"]).itemsize
+def choose(options, n_samples, n_classes, n_features, *, n_entries, dense_input):
+    """The Plan for the size of a problem; `n_entries` are X's."""
 
-    def forecast(hidden_size, direct, optimizer=optimizer):
-        size = {"optimizer": optimizer, "itemsize": itemsize, "n_pairs": n_entries}  # at most so many pairs
-        size["n_hidden_features"] = params["n_hidden_features"]
+    def forecast(hidden_size, direct, optimizer=options.optimizer):
+        size = {
+            "optimizer": optimizer,
+            "itemsize": options.dtype.itemsize,
+            "n_pairs": n_entries,
+        }  # at most so many pairs
+        size["n_hidden_features"] = options.n_hidden_features
         return Model.forecast(n_classes, n_features, hidden_size, direct, **size)
 
-    if direct == "auto" and hidden_size == "auto":
+    direct, hidden_size = _terms(options, forecast, dense_input)
+    loss = options.loss
+    if loss == "auto":
+        loss = SampledSoftmax if n_classes >= AUTO_SAMPLED_CLASSES else Softmax
+    fraction = options.calibration_fraction
+    if fraction == "auto":
+        fraction = calibration.FRACTION if direct != "dense" else 0.0
+    v.check_calibration(fraction, direct)
+    v.check_l1(options.optimizer.l1_alpha, direct)
+    n_rows = calibration.n_rows(n_samples, n_classes, hidden_size, fraction)
+    alpha, class_alpha = options.optimizer.alpha, options.optimizer.class_alpha
+    calibrated = n_rows and hidden_size
+    if class_alpha == "auto":
+        class_alpha = CALIBRATED_CLASS_ALPHA * n_classes / n_samples if calibrated and alpha == "auto" else None
+    if alpha == "auto":
+        alpha = CALIBRATED_ALPHA if calibrated else 0.0
+    choices = Choices(loss.name, direct, hidden_size, alpha, class_alpha)
+    return Plan(*choices, n_rows, *forecast(hidden_size, direct), forecast(hidden_size, direct, SGD())[0])
+
+
+def _terms(options, forecast, dense_input):
+    """The kind of direct term, and the size of the low-rank one."""
+    direct = "sparse" if options.sparse else options.direct
+    hidden_size = getattr(options.low_rank, "size", options.low_rank)
+    if direct == "auto" and options.low_rank == "auto":
         direct_bytes, low_rank_bytes = forecast(None, "dense")[0], forecast(AUTO_HIDDEN_SIZE, None)[0]
-        folder = params["weights_dir"]
+        folder = options.weights_dir
         free = memory.available() if folder is None else shutil.disk_usage(folder).free
         fits = free is None or direct_bytes <= free // 2
         direct = "dense" if direct_bytes <= low_rank_bytes or (dense_input and fits) else None
     elif direct == "auto":
         direct = "dense" if hidden_size is None else None
-    if hidden_size == "auto":
+    if options.low_rank == "auto":
         hidden_size = AUTO_HIDDEN_SIZE if direct is None else None
-    if loss == "auto":
-        sampled = n_classes >= AUTO_SAMPLED_CLASSES and n_classes > 2 * params["n_negatives"]
-        loss = "sampled_softmax" if sampled else "softmax"
-    fraction = params["calibration_fraction"]
-    if fraction == "auto":
-        fraction = calibration.FRACTION if direct == "sparse" or direct is None else 0.0
-    v.check_calibration(fraction, direct)
-    v.check_l1(params["l1_alpha"], direct)
-    v.check_freeze(params["freeze_embedding"], hidden_size)
-    n_rows = calibration.n_rows(n_samples, n_classes, hidden_size, fraction)
-    alpha, class_alpha = params["alpha"], params["class_alpha"]
-    calibrated = n_rows and hidden_size
-    if class_alpha == "auto":
-        class_alpha = None
-        if calibrated and alpha == "auto" and not params["joint"]:
-            class_alpha = CALIBRATED_CLASS_ALPHA * n_classes / n_samples
-    if alpha == "auto":
-        alpha = CALIBRATED_ALPHA if calibrated else 0.0
-    weight_bytes = forecast(hidden_size, direct, optimizers.SGD())[0]
-    return Plan(loss, direct, hidden_size, alpha, class_alpha, n_rows, *forecast(hidden_size, direct), weight_bytes)
+    elif hidden_size == "auto":
+        hidden_size = AUTO_HIDDEN_SIZE
+    return direct, hidden_size
 
 
-def normaliser_rate(rate, loss, n_classes):
-    """That of a RunningNormaliser; 1: there is none."""
-    if loss != "sampled_softmax":
-        return 1.0
+def check_sampling(options, loss_name, n_classes):
+    """Raise where more negatives are to be drawn than there are classes."""
+    loss = options.loss_named(loss_name)
+    if loss.is_sampled and samplers.kind_of(loss.sampler).uses_n_negatives:
+        v.check_n_negatives(loss.n_negatives, n_classes)
+
+
+def normaliser_rate(loss, n_classes):
+    """That of a RunningNormaliser for an object of losses; 1: there is none."""
+    rate = getattr(loss, "normaliser_rate", 1.0)
     if rate != "auto":
         return rate
     return NORMALISER_RATE if n_classes >= AUTO_SAMPLED_CLASSES else 1.0
 
 
-def sparse_optimizer(params, n_classes, row_norm, damping):
-    """The rule for a sparse direct term, on the sum of a batch's losses.
+def sparse_rule(options, n_classes, row_norm, damping):
+    """The rule for a sparse term, on the sum of a batch's losses.
 
     A step for one row alone, before anything is learned, moves the logit of its class by 1.5 log(n_classes): from knowing
-    nothing to being nearly sure (half and double of that do about as well). AdaGrad whose sum starts at `damping` and not
-    at zero, since otherwise the many tiny gradients of wrong classes step as far as the few large ones of right classes.
+    nothing to being nearly sure (half and double of that do about as well). AdaGrad's sum starts at `damping` and not at
+    zero, since otherwise the many tiny gradients of wrong classes would step as far as the few large ones of right classes.
     """
-    learning_rate = params["direct_learning_rate"]
+    learning_rate = options.sparse.learning_rate
     if learning_rate == "auto":
         learning_rate = 1.5 * np.log(n_classes) / max(row_norm, np.finfo(np.float32).tiny)
-    if params["optimizer"] == "sgd":
-        return optimizers.SGD(learning_rate / np.sqrt(damping), clip_norm=params["clip_norm"])
-    return optimizers.Adagrad(learning_rate, clip_norm=params["clip_norm"])
+    return options.optimizer.damped_rule(learning_rate, damping)
 
 
-def _models(plan, params, goes_on):
+def _models(plan, options, resumes):
     """Bytes of the model and its copies, by what they are."""
-    parts = {} if goes_on else {plan.model_formula: plan.model_bytes}
-    if params["early_stopping"]:
+    parts = {} if resumes else {plan.model_formula: plan.model_bytes}
+    if options.early_stopping is not None:
         parts["early stopping's copy of the model"] = plan.model_bytes
-    if params["average"]:
+    if options.average:
         parts["the mean of the weights"] = plan.weight_bytes
     return parts
 
 
-def disk_needed(plan, params, *, goes_on=False):
+def disk_needed(plan, options, *, resumes=False):
     """Bytes that files in `weights_dir` will take, and the formula that gives them, with its figures."""
-    parts = _models(plan, params, goes_on)
+    parts = _models(plan, options, resumes)
     if plan.n_calibration_rows:
         parts["calibration's copy of the model"] = plan.model_bytes
     return _add_up(parts)
 
 
-def memory_needed(plan, params, n_classes, *, goes_on=False):
+def memory_needed(plan, options, n_classes, *, resumes=False):
     """Bytes that training will allocate beside X and y, and the formula that gives them, with its figures."""
-    parts = {} if params["weights_dir"] is not None else _models(plan, params, goes_on)
-    parts["working_memory"] = params["working_memory"]
-    if plan.loss in LOSSES and isinstance(params["sampler"], str):
-        n_bytes = samplers.kind_of(params["sampler"]).bytes_per_class
+    parts = {} if options.weights_dir is not None else _models(plan, options, resumes)
+    parts["working_memory"] = options.working_memory
+    loss = options.loss_named(plan.loss)
+    if loss.is_sampled and isinstance(loss.sampler, str):
+        n_bytes = samplers.kind_of(loss.sampler).bytes_per_class
         if n_bytes:
             parts[f"sampler {n_classes:,} classes x {n_bytes} bytes"] = n_classes * n_bytes
     return _add_up(parts)

@@ -32,7 +32,7 @@ SCHEDULES = {f.__name__: f for f in (linear, constant, cosine, trapezoidal)}
 
 
 def make(schedule, is_sparse=False):
-    """The function of this name, or the one that is given; `is_sparse`: for a sparse direct term, or joint training.
+    """The function of this name, or the one that is given; `is_sparse`: for a sparse term.
 
     "auto" is "linear" for that, which learns fast: its last steps, too long, would learn the rows by heart.
     """

@@ -129,7 +129,7 @@ class SoftTargets:
         for name in ("W", "V"):
             if getattr(model, name) is not None:
                 out[name] = np.empty(len(self))
-        W = model.sparse_matrix().tocsr() if model.pattern is not None else model.W
+        W = model.sparse_matrix().tocsr() if model.pairs is not None else model.W
         for start in range(0, len(self), CHUNK_ROWS):
             rows = np.arange(start, min(start + CHUNK_ROWS, len(self)))
             if model.W is not None:

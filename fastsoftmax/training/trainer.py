@@ -12,8 +12,8 @@ class Trainer:
 
     Parameters
     ----------
-    parts : list of _part.Part, over the same rows
-    target : _targets.HardTargets or SoftTargets
+    learners : list of Learner, over the same rows
+    target : targets.HardTargets or SoftTargets
     weight : (n_samples,) float64, of mean 1
     batch_size : int
     rng : numpy Generator
@@ -30,8 +30,8 @@ class Trainer:
     rng_at_order : generator_state that `order` was drawn in
     """
 
-    def __init__(self, parts, target, weight, *, batch_size, rng, loss_curve):
-        self.parts, self.target, self.weight = parts, target, weight
+    def __init__(self, learners, target, weight, *, batch_size, rng, loss_curve):
+        self.learners, self.target, self.weight = learners, target, weight
         self.batch_size, self.rng, self.loss_curve = batch_size, rng, loss_curve
         self.steps_per_epoch = -(-len(target) // batch_size)
         self.epoch = self.steps_done = self.position = 0
@@ -72,12 +72,12 @@ class Trainer:
             watcher.after_epoch(self)
 
     def _step(self, rows):
-        """The mean of the losses of the parts that still learn."""
+        """The mean of the losses of the learners that still learn."""
         losses, target = [], self.target.take(rows, self.rng)
-        for part in self.parts:
-            rate = part.rate(self.steps_done / self.steps_per_epoch)
+        for learner in self.learners:
+            rate = learner.rate(self.steps_done / self.steps_per_epoch)
             if rate is not None:
-                losses.append(part.step(rows, target, self.weight[rows], self.rng, rate))
+                losses.append(learner.step(rows, target, self.weight[rows], self.rng, rate))
         self.steps_done += 1
         loss = sum(losses) / len(losses)
         if not np.isfinite(loss):
@@ -95,11 +95,11 @@ class Trainer:
             "rng": generator_state(self.rng),
             "rng_at_order": None if self.order is None else self.rng_at_order,
             "loss_curve": list(self.loss_curve),
-            "parts": {str(i): part.state() for i, part in enumerate(self.parts)},
+            "learners": {str(i): learner.state() for i, learner in enumerate(self.learners)},
         }
 
     def restore(self, state):
-        """Go on from a `state` of another Trainer of the same parts and rows."""
+        """Go on from a `state` of another Trainer of the same learners and rows."""
         for name in ("epoch", "steps_done", "position", "total", "stopped", "rng_at_order"):
             setattr(self, name, state[name])
         self.order = None
@@ -108,19 +108,19 @@ class Trainer:
             self.order = self.rng.permutation(len(self.target))
         restore_generator(self.rng, state["rng"])
         self.loss_curve[:] = state["loss_curve"]
-        for part, its in zip(self.parts, state["parts"].values(), strict=True):
-            part.restore(its)
+        for learner, saved in zip(self.learners, state["learners"].values(), strict=True):
+            learner.restore(saved)
 
     def check_finite(self):
         """FloatingPointError where the last steps, whose effect no loss has shown yet, left infinities or NaN.
 
         It reads the whole model: once after training, not after each step.
         """
-        if not all(part.runner.model.is_finite() for part in self.parts):
+        if not all(learner.runner.model.is_finite() for learner in self.learners):
             raise FloatingPointError(self._diverged("weights or squared gradients became infinite or NaN"))
 
     def _diverged(self, what):
-        rates = " and ".join(f"{part.rate_name} (now {part.learning_rate})" for part in self.parts)
+        rates = " and ".join(f"{learner.rate_name} (now {learner.rule.learning_rate})" for learner in self.learners)
         return (
             f"{what}: training diverged; lower {rates}, scale the rows of X "
             "(sklearn.preprocessing.normalize), or raise alpha"

@@ -14,14 +14,6 @@ from fastsoftmax.validation.arrays import (
     check_axes,
     check_out,
 )
-from fastsoftmax.validation.classifier import (
-    check_calibration,
-    check_calibration_rows,
-    check_can_calibrate,
-    check_params,
-    check_row_norms,
-    check_same_terms,
-)
 from fastsoftmax.validation.compact import check_compact, check_not_compact
 from fastsoftmax.validation.documents import (
     check_chunk,
@@ -57,6 +49,7 @@ from fastsoftmax.validation.masses import (
     class_weights,
 )
 from fastsoftmax.validation.metrics import check_log_proba, check_same_length, check_topk, check_true_labels
+from fastsoftmax.validation.options import check_calibration, check_l1, check_options, check_training_params
 from fastsoftmax.validation.regression import check_regression_params, check_regression_rows, check_same_problem
 from fastsoftmax.validation.resources import (
     check_disk,
@@ -84,10 +77,12 @@ from fastsoftmax.validation.sampling import (
 from fastsoftmax.validation.scalars import (
     REAL_DTYPES,
     check_bool,
+    check_choice,
     check_gradient_threshold,
     check_int,
     check_n_threads,
     check_option,
+    check_path,
     check_real,
     check_rng,
 )
@@ -101,10 +96,13 @@ from fastsoftmax.validation.targets import (
     is_one_a_row,
 )
 from fastsoftmax.validation.training import (
-    check_begins_at,
-    check_freeze,
-    check_goes_on,
-    check_l1,
+    check_calibration_rows,
+    check_can_calibrate,
+    check_initial_weights,
+    check_resumes,
+    check_row_norms,
     check_same_plan,
+    check_same_terms,
+    check_trainable,
     check_validation,
 )

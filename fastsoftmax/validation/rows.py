@@ -1,7 +1,5 @@
 """The rows that a classifier is given: X, and labels or masses of classes."""
 
-import numpy as np
-
 from fastsoftmax.validation.estimators import check_input, check_y_given
 from fastsoftmax.validation.labels import check_labels
 from fastsoftmax.validation.masses import are_masses, check_masses
@@ -9,11 +7,10 @@ from fastsoftmax.validation.scalars import check_int
 from fastsoftmax.validation.targets import check_sample_weight
 
 
-def check_rows(c, X, y, sample_weight, n_features=None):
-    """The rows that count, as the kernels take them, for the SoftmaxClassifier `c`, whose parameters are checked.
+def check_rows(c, options, X, y, sample_weight, model=None):
+    """The rows that count, as the kernels take them, for the SoftmaxClassifier `c` with these Options.
 
-    n_features : the number of features of the model so far, whose feature names and dtype X must have; None: there is no
-        model
+    model : the Model so far, whose dtype X must have, as it must have the feature names of `c`; None: there is none
 
     Returns
     -------
@@ -23,14 +20,12 @@ def check_rows(c, X, y, sample_weight, n_features=None):
     counted : (n_samples,) bool, which rows count, or None if all do
     """
     check_y_given(c, y)
-    canonical = c.direct == "sparse" or c.clip_norm is not None  # for the norms of rows
-    is_fitted = n_features is not None
-    X = check_input(
-        c, X, dtype=c._model.dtype if is_fitted else np.dtype(c.dtype), canonical=canonical, is_fitted=is_fitted
-    )
-    if c.n_hidden_features is not None:
-        check_int("n_hidden_features", c.n_hidden_features, maximum=X.shape[1])
-    y, counted = check_targets(y, X.shape[0], c.ignore_label)
+    canonical = options.sparse is not None or options.optimizer.clip_norm is not None  # for the norms of rows
+    dtype = options.dtype if model is None else model.dtype
+    X = check_input(c, X, dtype=dtype, canonical=canonical, is_fitted=model is not None)
+    if options.n_hidden_features is not None:
+        check_int("LowRank.n_features", options.n_hidden_features, maximum=X.shape[1])
+    y, counted = check_targets(y, X.shape[0], options.ignore_label)
     weight = check_sample_weight(sample_weight, X.shape[0], counted)
     return X if counted is None else X[counted], y, weight, counted
 

@@ -51,6 +51,22 @@ def check_option(name, value, options):
     return value
 
 
+def check_choice(name, value, kinds, others=()):
+    """The object that `value` stands for: one of the classes in the dict `kinds`, checked, or the default one of a name there.
+
+    `others` stand for themselves.
+    """
+    if isinstance(value, tuple(kinds.values())):
+        value.check()
+        return value
+    if isinstance(value, (str, bool, np.bool_)) or value is None:
+        value = check_option(name, value, (*others, *kinds))
+        return kinds[value]() if value in kinds else value
+    names = ", ".join(map(repr, (*others, *kinds)))
+    classes = ", ".join(kind.__name__ for kind in kinds.values())
+    raise TypeError(f"{name} must be one of {names}, or an object of {classes}, got {value!r}")
+
+
 def check_path(name, path):
     """`path`, which is a str or path-like."""
     if not isinstance(path, (str, os.PathLike)):
@@ -78,11 +94,11 @@ def check_n_threads(n_threads):
     return n_threads
 
 
-def check_gradient_threshold(value, label_smoothing=0.0):
+def check_gradient_threshold(value, label_smoothing=0.0, *, name="gradient_threshold"):
     """`value` as a float, at least 0 and below 1."""
-    value = check_real("gradient_threshold", value, minimum=0)
+    value = check_real(name, value, minimum=0)
     if value >= 1:
-        raise ValueError(f"gradient_threshold must be below 1, got {value}")
+        raise ValueError(f"{name} must be below 1, got {value}")
     if value and label_smoothing:
         raise ValueError("gradient_threshold and label_smoothing exclude each other: smoothed gradients have no zeros")
     return value

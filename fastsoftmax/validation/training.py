@@ -1,4 +1,4 @@
-"""How SoftmaxClassifier is trained: schedules, penalties, where it begins, what it goes on from, rows to judge by."""
+"""What SoftmaxClassifier trains on, where it begins, what it resumes, and the rows that it is judged by."""
 
 import numpy as np
 from scipy import sparse
@@ -8,92 +8,117 @@ from fastsoftmax.validation.compact import check_not_compact
 from fastsoftmax.validation.estimators import check_input, check_same_names, feature_names
 from fastsoftmax.validation.linear import check_bias, check_sparse_W
 from fastsoftmax.validation.rows import check_some_rows, check_targets
-from fastsoftmax.validation.scalars import check_bool, check_option, check_real
 from fastsoftmax.validation.targets import check_sample_weight
 
 
-def check_training(c, schedules):
-    """The parameters of the SoftmaxClassifier `c` that say how it is trained."""
-    check_schedule(c.schedule, schedules)
-    if not isinstance(c.average, (bool, np.bool_)):
-        check_real("average", c.average, above=0, maximum=1)
-    check_real("l1_alpha", c.l1_alpha, minimum=0)
-    check_l1(c.l1_alpha, c.direct)
-    for name in ("early_stopping", "warm_start", "freeze_embedding"):
-        check_bool(name, getattr(c, name))
-    if c.clip_norm is not None:
-        check_real("clip_norm", c.clip_norm, above=0)
+def check_row_norms(X):
+    """The mean squared length of the rows of `X`, which sets the steps of a sparse term; 1 where all are zeros."""
+    values = X if isinstance(X, np.ndarray) else X.data
+    mean = float(np.square(values, dtype=np.float64).sum()) / X.shape[0]
+    if mean and not 1e-30 < mean < 1e30:
+        raise ValueError(
+            f"the rows of X have a mean squared length of {mean:g}: scale them (sklearn.preprocessing.normalize)"
+        )
+    return mean or 1.0
 
 
-def check_l1(l1_alpha, direct):
-    """Raise where there is nothing that it penalises; `direct` is what "auto" stands for."""
-    if l1_alpha and direct is None:
-        raise ValueError(f"l1_alpha must be 0 with direct=None, got {l1_alpha}: it is on the direct term alone")
+def check_same_terms(options, choices, model, n_features):
+    """Raise where the model so far cannot be trained on with these Options."""
+    check_not_compact(model, "partial_fit")
+    n_columns = None if model.E is None else len(model.E)
+    wanted = options.n_hidden_features or n_features
+    if n_columns not in (None, wanted):
+        raise ValueError(
+            f"LowRank.n_features must stay as it was in the first training, {n_columns} columns, got {wanted}"
+        )
+    size = getattr(options.low_rank, "size", options.low_rank)
+    if size not in ("auto", choices.hidden_size):
+        raise ValueError(
+            f"hidden_size must stay as it was in the first training, {choices.hidden_size!r}, got {size!r}"
+        )
+    if choices.direct != "sparse":
+        direct = "sparse" if options.sparse else options.direct
+        if direct not in ("auto", choices.direct):
+            raise ValueError(f"direct must stay as it was in the first training, {choices.direct!r}, got {direct!r}")
+    loss = getattr(options.loss, "name", options.loss)
+    if loss not in ("auto", choices.loss):
+        raise ValueError(f"loss must stay as it was in the first training, {choices.loss!r}, got {loss!r}")
+    check_trainable(options, choices, model)
 
 
-def check_freeze(freeze_embedding, hidden_size):
-    """Raise where there is nothing to keep as it is; `hidden_size` is what "auto" stands for."""
-    if freeze_embedding and hidden_size is None:
-        raise ValueError("freeze_embedding must be False where there is no low-rank term (hidden_size=None)")
+def check_trainable(options, choices, model):
+    """Raise where the sparse term of the model so far would be trained as it was not meant to be."""
+    if choices.direct == "sparse" and options.sparse is None:
+        raise ValueError(
+            f"direct must be 'sparse' to train a pruned model, got {options.direct!r}: its direct term is sparse now"
+        )
+    if model.pairs is not None and model.E is not None and model.prior is None:
+        raise ValueError(
+            "the two terms of this model were trained on the loss of their sum, and its direct term is sparse now: it can "
+            "predict, but not be trained further"
+        )
 
 
-def check_schedule(schedule, schedules):
-    """One of the names `schedules`, or a function whose factors are numbers from 0 on."""
-    if not callable(schedule):
-        check_option("schedule", schedule, ("auto", *schedules))
-        return
-    for progress in (0.0, 0.25, 0.5, 0.75, 1.0):
-        check_real(f"schedule({progress})", schedule(progress), minimum=0)
+def check_can_calibrate(model):
+    """Raise where the model has a dense direct term, which no factor would mend."""
+    check_not_compact(model, "calibrate")
+    if model.W is not None and model.pairs is None:
+        raise ValueError("calibrate needs a sparse direct or a low-rank term, this model has a dense direct one")
 
 
-def check_embedding(embedding_init, c, n_features):
-    """`embedding_init` in the dtype of the SoftmaxClassifier `c`, or None."""
+def check_calibration_rows(n_rows, least):
+    """Raise where factors fitted on so few rows would do more harm than good."""
+    if n_rows < least:
+        raise ValueError(f"X must have at least {least} rows to calibrate on, got {n_rows}")
+
+
+def check_embedding(embedding_init, options, n_features):
+    """`embedding_init` in the dtype of the Options, or None."""
     if embedding_init is None:
         return None
     E = as_real_array("embedding_init", embedding_init)
-    n_rows = c.n_hidden_features or n_features
+    n_rows = options.n_hidden_features or n_features
     if E.ndim != 2 or E.shape[0] != n_rows or E.shape[1] == 0:
         raise ValueError(f"embedding_init must have shape ({n_rows}, hidden_size), a row a feature, got {E.shape}")
-    if c.hidden_size is None or (c.hidden_size != "auto" and c.hidden_size != E.shape[1]):
-        raise ValueError(
-            f"hidden_size must be 'auto' or the width of embedding_init, {E.shape[1]}, got {c.hidden_size!r}"
-        )
+    size = getattr(options.low_rank, "size", options.low_rank)
+    if size not in ("auto", E.shape[1]):
+        raise ValueError(f"hidden_size must be 'auto' or the width of embedding_init, {E.shape[1]}, got {size!r}")
     with np.errstate(over="ignore"):
-        E = E.astype(c.dtype, copy=False)
+        E = E.astype(options.dtype, copy=False)
     if not np.isfinite(E).all():
         at = tuple(int(i) for i in np.argwhere(~np.isfinite(E))[0])
-        raise ValueError(f"embedding_init must be finite in {np.dtype(c.dtype)}, got {E[at]} at position {at}")
+        raise ValueError(f"embedding_init must be finite in {options.dtype}, got {E[at]} at position {at}")
     return E
 
 
-def check_validation(c, X, y, sample_weight, n_features, names=None):
-    """X, labels or masses, which rows count, weights (see `check_rows`) that early stopping of `c` shall judge by, or None."""
+def check_validation(c, options, X, y, sample_weight, n_features, names=None):
+    """X, labels or masses, which rows count, weights (see `check_rows`) that early stopping of `c` judges by, or None."""
     if X is None and y is None and sample_weight is None:
         return None
     if X is None or y is None:
         raise ValueError("X_val and y_val must be given both, and sample_weight_val only with them")
-    if not c.early_stopping:
+    if options.early_stopping is None:
         raise ValueError("X_val and y_val need early_stopping=True, which stops by them")
     check_same_names("X_val", feature_names(X), names)
-    X = check_input(c, X, dtype=np.dtype(c.dtype), canonical=c.direct == "sparse", is_fitted=False, name="X_val")
+    canonical = options.sparse is not None
+    X = check_input(c, X, dtype=options.dtype, canonical=canonical, is_fitted=False, name="X_val")
     if X.shape[1] != n_features:
         raise ValueError(f"X_val has {X.shape[1]} features, but {n_features} are expected")
-    y, counted = check_targets(y, X.shape[0], c.ignore_label, name="y_val")
+    y, counted = check_targets(y, X.shape[0], options.ignore_label, name="y_val")
     weight = check_sample_weight(sample_weight, X.shape[0], counted, name="sample_weight_val")
     X = X if counted is None else X[counted]
     check_some_rows(X, name="y_val")
     return X, y, counted, weight
 
 
-def check_goes_on(c, classes, n_features, begins_at=None, names=None):
-    """Whether `fit` goes on from the model so far. Raise where it is to, but the problem is another.
+def check_resumes(c, options, choices, model, classes, n_features, initial_weights, names=None):
+    """Raise where `fit` is to resume the training of a model, with `warm_start`, on another problem.
 
+    c : the SoftmaxClassifier, for what it was fitted on
+    initial_weights : dict of the arrays to begin at, None where they are not given
     names : of the columns of X, or None
-    begins_at : dict of the arrays to begin at, None where they are not given
     """
-    if not c.warm_start or not hasattr(c, "_model"):
-        return False
-    if any(a is not None for a in (begins_at or {}).values()):
+    if any(a is not None for a in initial_weights.values()):
         raise ValueError(
             "coef_init, intercept_init and embedding_init cannot be given where warm_start goes on from a model"
         )
@@ -105,11 +130,10 @@ def check_goes_on(c, classes, n_features, begins_at=None, names=None):
         raise ValueError(
             f"warm_start needs the same classes: y has {new} that the model so far has not, and lacks {gone}"
         )
-    if np.dtype(c.dtype) != c._model.dtype:
-        raise ValueError(f"warm_start needs the same dtype: {c._model.dtype} so far, got {np.dtype(c.dtype)}")
-    check_not_compact(c._model, "warm_start")
-    check_goes_on_by_same_rules(c)
-    return True
+    if options.dtype != model.dtype:
+        raise ValueError(f"warm_start needs the same dtype: {model.dtype} so far, got {options.dtype}")
+    check_not_compact(model, "warm_start")
+    check_trainable(options, choices, model)
 
 
 def _missing(classes, others):
@@ -137,25 +161,16 @@ def check_start(coef_init, intercept_init, direct, shape, dtype):
     return W, bias
 
 
-def check_begins_at(c, shape, coef_init=None, intercept_init=None, embedding_init=None):
+def check_initial_weights(options, shape, *, coef_init, intercept_init, embedding_init):
     """W, bias and E to begin training with, each None where it is not given; `shape` : (n_classes, n_features)."""
-    W, bias = check_start(coef_init, intercept_init, c.direct, shape, np.dtype(c.dtype))
-    return W, bias, check_embedding(embedding_init, c, shape[1])
+    direct = "sparse" if options.sparse else options.direct
+    W, bias = check_start(coef_init, intercept_init, direct, shape, options.dtype)
+    return W, bias, check_embedding(embedding_init, options, shape[1])
 
 
-def check_same_plan(c, plan):
+def check_same_plan(choices, plan):
     """Raise where the parameters ask for other terms than the model so far has."""
     for name in ("direct", "hidden_size"):
-        so_far, wanted = getattr(c, f"{name}_"), getattr(plan, name)
+        so_far, wanted = getattr(choices, name), getattr(plan, name)
         if so_far != wanted:
             raise ValueError(f"warm_start needs the same terms: {name} is {so_far!r} so far, got {wanted!r}")
-
-
-def check_goes_on_by_same_rules(c):
-    """Raise where the sparse direct term of the model so far would be trained as it was not meant to be."""
-    if c.direct_ == "sparse" and c.direct != "sparse":
-        raise ValueError(
-            f"direct must be 'sparse' to train a pruned model, got {c.direct!r}: its direct term is sparse now"
-        )
-    if c._model.pattern is not None and c._model.E is not None and c._model.prior is None and not c.joint:
-        raise ValueError("joint must be True to train this model: its two terms were trained on the loss of their sum")

@@ -11,7 +11,8 @@ from scipy import sparse
 from fastsoftmax import SoftmaxClassifier, samplers
 from fastsoftmax.benches import cost_model
 from fastsoftmax.model.compact import CompactModel
-from fastsoftmax.model.model import Model, Pattern
+from fastsoftmax.model.model import Model
+from fastsoftmax.model.pairs import Pairs
 from fastsoftmax.model.runner import Runner
 from fastsoftmax.optimizers import SGD, Adagrad
 from fastsoftmax.training.watchers.checkpoint import Checkpoint
@@ -32,17 +33,17 @@ def _model(s, direct, low_rank, optimizer):
     pattern = None
     if direct == "sparse":
         ids = np.tile(np.arange(s.classes_per_feature, dtype=np.int32), s.n_features)
-        pattern = Pattern(np.arange(s.n_features + 1, dtype=np.int32) * s.classes_per_feature, ids)
+        pattern = Pairs(np.arange(s.n_features + 1, dtype=np.int32) * s.classes_per_feature, ids)
     hidden_size, dtype = (s.hidden_size if low_rank else None), np.dtype("f" if s.itemsize == 4 else "d")
     rng = np.random.default_rng(0)
     return Model.initialise(
         s.n_classes, s.n_features, hidden_size, direct, optimizer=optimizer, dense_input=False, rng=rng, dtype=dtype,
-        pattern=pattern,
+        pairs=pattern,
     )  # fmt: skip
 
 
 def _nbytes(model):
-    arrays = [*model.arrays().values(), *(() if model.pattern is None else model.pattern)]
+    arrays = [*model.arrays().values(), *(() if model.pairs is None else model.pairs)]
     return sum(a.nbytes for a in arrays)
 
 
@@ -50,14 +51,14 @@ def _nbytes(model):
 @pytest.mark.parametrize("itemsize", [4, 8])
 def test_bytes_of_a_model_are_those_of_its_arrays(direct, low_rank, itemsize):
     s = SMALL._replace(itemsize=itemsize)
-    for name, optimizer in (("adagrad", Adagrad()), ("sgd", SGD())):
+    for name, optimizer in (("adagrad", Adagrad().rule(0.1)), ("sgd", SGD().rule(0.1))):
         assert memory.total(memory.model(s, direct, low_rank, name)) == _nbytes(_model(s, direct, low_rank, optimizer))
 
 
 @pytest.mark.parametrize("direct, low_rank", TERMS)
 @pytest.mark.parametrize("storage", ["bfloat16", "float16", "int8"])
 def test_bytes_of_a_compressed_model_are_those_of_its_arrays(direct, low_rank, storage):
-    model = CompactModel.of(_model(SMALL, direct, low_rank, SGD()), storage)
+    model = CompactModel.of(_model(SMALL, direct, low_rank, SGD().rule(0.1)), storage)
     assert memory.total(memory.compressed(SMALL, storage, direct, low_rank)) == _nbytes(model)
 
 
@@ -83,7 +84,7 @@ def test_files_are_as_large_as_predicted_but_for_their_header(tmp_path, direct, 
     s, extra = SMALL._replace(hidden_size=64), 0
     model = _fitted(direct=direct, hidden_size=64 if low_rank else None)
     if direct == "sparse":  # which has the pairs that occur: class id, weight and state; and a prior
-        extra = 12 * len(model._model.pattern.class_ids) + 4 * s.n_classes
+        extra = 12 * len(model._model.pairs.class_ids) + 4 * s.n_classes
         s = s._replace(classes_per_feature=0)
     model.save(tmp_path / "model")
     predicted = memory.total(memory.model_file(s, direct, low_rank)) + extra
@@ -103,8 +104,8 @@ def test_checkpoints_are_as_large_as_predicted_but_for_their_header(tmp_path, mo
 def test_scratch_of_a_step_is_about_that_of_its_workspace(n_classes):
     s = Sizes(n_classes=n_classes, n_features=50, hidden_size=32, entries=5, batch=64, classes_per_feature=1)
     X = sparse.random(s.batch, s.n_features, density=0.1, random_state=0, format="csr", dtype="f")
-    runner = Runner(_model(s, None, True, Adagrad()), X, n_threads=1)
-    runner.step(np.arange(s.batch), np.arange(s.batch), Adagrad())
+    runner = Runner(_model(s, None, True, Adagrad().rule(0.1)), X, n_threads=1)
+    runner.step(np.arange(s.batch), np.arange(s.batch), Adagrad().rule(0.1))
     predicted = memory.total(memory.head_step(s, s.n_classes))
     assert predicted == pytest.approx(runner.workspace.nbytes, rel=0.1)
 

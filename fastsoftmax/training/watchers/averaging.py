@@ -58,7 +58,7 @@ class Averaging(Watcher):
             if zeros.any():
                 arrays["W"] = model.allocator.copy(arrays["W"])
                 arrays["W"][zeros] = 0
-        shared = {"state": model.state, "pattern": model.pattern, "prior": model.prior, "allocator": model.allocator}
+        shared = {"state": model.state, "pairs": model.pairs, "prior": model.prior, "allocator": model.allocator}
         return Model(**arrays, **shared)
 
     def finish(self, trainer):

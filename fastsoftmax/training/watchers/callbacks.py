@@ -2,7 +2,6 @@
 
 import copy
 
-from fastsoftmax.training import calibration
 from fastsoftmax.training.watchers.base import Watcher
 
 
@@ -12,15 +11,16 @@ class FitTask:
     Parameters
     ----------
     classifier : estimator with sklearn.callback.CallbackSupportMixin
+    n_epochs : int
     X, y, sample_weight : as `fit` was given them, which is how callbacks see them
-    calibration_rows : (X, target, weight) that `fit` calibrates its model on in the end, or None
+    calibrate : function that calibrates a model as `fit` does in the end, and returns the factors; or None
     """
 
-    def __init__(self, classifier, X, y, sample_weight, calibration_rows):
-        self.classifier, self.calibration_rows = classifier, calibration_rows
+    def __init__(self, classifier, n_epochs, X, y, sample_weight, calibrate):
+        self.classifier, self.calibrate = classifier, calibrate
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self.data = {"estimator": classifier, "X": X, "y": y, "metadata": metadata}
-        self.context = classifier._init_callback_context(max_subtasks=classifier.max_iter)
+        self.context = classifier._init_callback_context(max_subtasks=n_epochs)
         self.context.call_on_fit_task_begin(**self.data)
 
     def end(self):
@@ -55,15 +55,12 @@ class EpochTasks(Watcher):
 
     def _as_if_stopped(self, trainer):
         """What `fit` would leave if it stopped now, sharing nothing that further steps change."""
-        classifier, rows = self.task.classifier, self.task.calibration_rows
+        classifier = self.task.classifier
         model = self._chosen_model(trainer)
-        names = ("_rng", "_sampler", "loss_curve_", "validation_curve_", "calibration_")
+        names = ("_state", "loss_curve_", "validation_curve_", "calibration_")
         attributes = {"_model": model} | {name: copy.deepcopy(getattr(classifier, name)) for name in names}
-        if rows is not None:
-            X, target, weight = rows
-            attributes["calibration_"] = calibration.calibrate(
-                classifier._runner(X, model), target, weight, model.prior
-            )
+        if self.task.calibrate is not None:
+            attributes["calibration_"] = self.task.calibrate(model)
         return attributes
 
     def _chosen_model(self, trainer):

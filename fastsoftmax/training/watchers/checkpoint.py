@@ -13,18 +13,18 @@ import numpy as np
 from scipy import sparse
 
 import fastsoftmax.validation as v
-from fastsoftmax.files import model_file, tensor_file
+from fastsoftmax.files import tensor_file
 from fastsoftmax.files.state_dict import generator_state, joined, restore_generator, split
 from fastsoftmax.samplers.base import Sampler
 from fastsoftmax.training.watchers.base import Watcher
 
 FORMAT = "fastsoftmax.checkpoint"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SAMPLED_PROGRESS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)  # by which schedules are told apart
-NO_MATTER = ("n_threads", "verbose", "checkpoint", "checkpoint_every", "weights_dir", "random_state")  # to the result
+NO_MATTER = ("n_threads", "verbose", "checkpoint", "weights_dir", "random_state")  # to the result
 
 
-class Checkpoint(Watcher):
+class CheckpointWatcher(Watcher):
     """Writes the state of a training from time to time, and restores it; the last of its watchers.
 
     Parameters
@@ -75,16 +75,16 @@ class Checkpoint(Watcher):
         self.watchers = [watcher for watcher in watchers if watcher.matters]  # others may come and go
         self.model, self.plan = model, plan
         crc32 = {name: tensor_file.checksum(a) for name, a in model.arrays_in_c_order().items()}
-        self.begins_at = {"the model that training begins at": crc32}
+        self.initial = {"the model that training begins at": crc32}
         if self.header is None:
             return
-        self._check_same(self.begins_at, self.header["begins_at"])
+        self._check_same(self.initial, self.header["initial"])
         try:
             state = joined(self.header["state"], self.tensors)
             model.set_arrays(state["model"])
             trainer.restore(state["trainer"])
-            for watcher, its in zip(self.watchers, state["watchers"].values(), strict=True):
-                watcher.restore(its)
+            for watcher, saved in zip(self.watchers, state["watchers"].values(), strict=True):
+                watcher.restore(saved)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             message = f"checkpoint {str(self.path)!r} does not fit its training ({type(error).__name__}: {error})"
             raise ValueError(message) from error
@@ -105,7 +105,7 @@ class Checkpoint(Watcher):
         }
         values, tensors = split(state)
         header = {"format": FORMAT, "format_version": FORMAT_VERSION, "identity": self.identity, "start": self.start}
-        header |= {"begins_at": self.begins_at, "plan": list(self.plan), "state": values}
+        header |= {"initial": self.initial, "plan": list(self.plan), "state": values}
         v.check_unchanged("checkpoint", self.path, self.seen, _file_id(self.path))
         beside = self.path.parent / f".{self.path.name}.part"  # of one name: what is killed leaves no more than that
         tensor_file.write(self.path, tensors, header, beside=beside)
@@ -118,9 +118,12 @@ class Checkpoint(Watcher):
         (self.path.parent / f".{self.path.name}.part").unlink(missing_ok=True)
 
 
-def identity(classifier, X, target, weight, classes, valid=None):
-    """By what to know that a training is the same one: parameters, and sizes and checksums of the data."""
-    params = {k: a for k, a in sorted(classifier.get_params(deep=False).items()) if k not in NO_MATTER}
+def identity(params, X, target, weight, classes, valid=None):
+    """By what to know that a training is the same one: parameters, and sizes and checksums of the data.
+
+    params : of the classifier, a dict that has objects for the choices that names stand for, and their parameters
+    """
+    params = {name: value for name, value in sorted(params.items()) if name.partition("__")[0] not in NO_MATTER}
     if callable(params["schedule"]):  # two lambdas have one name
         params["schedule"] = [params["schedule"], *(float(params["schedule"](t)) for t in SAMPLED_PROGRESS)]
     return {name: _describe(value) for name, value in params.items()} | {
@@ -180,7 +183,7 @@ def _file_id(path):
 
 def _read(path):
     """The header and the tensors, mapped, of a checkpoint whose checksums are right."""
-    header, tensors = model_file.read(path, FORMAT, FORMAT_VERSION, memory_map=True)
-    if model_file.checksums(tensors) != header.get("crc32"):
+    header, tensors = tensor_file.read(path, FORMAT, (FORMAT_VERSION,), memory_map=True)
+    if tensor_file.checksums(tensors) != header.get("crc32"):
         raise ValueError(f"{path}: a damaged checkpoint (a checksum is wrong)")
     return header, tensors

@@ -5,7 +5,7 @@ import numpy as np
 from fastsoftmax.training.watchers.base import Watcher
 
 
-class EarlyStopping(Watcher):
+class EarlyStoppingWatcher(Watcher):
     """Stops when the loss of other rows has not fallen for some epochs; the model of the best one stays.
 
     Parameters

@@ -31,16 +31,15 @@ class L1(Watcher):
         self.l1_alpha, self.pending = l1_alpha, 0.0
 
     def after_step(self, trainer, n_rows, loss):
-        part = next((part for part in trainer.parts if part.direct_optimizer is not None), None)
-        if part is None:
+        learner = next((learner for learner in trainer.learners if learner.has_direct), None)
+        if learner is None:
             return
-        if part.rate((trainer.steps_done - 1) / trainer.steps_per_epoch) is not None:  # it made this step
-            n_rows = n_rows if part.runner.model.pattern is not None else 1  # of a sum
-            self.pending += part.direct_optimizer.learning_rate * self.l1_alpha * n_rows
+        if learner.rate((trainer.steps_done - 1) / trainer.steps_per_epoch) is not None:  # it made this step
+            self.pending += learner.step_rule.learning_rate * self.l1_alpha * (n_rows if learner.sums else 1)
         ends = trainer.position == len(trainer.order)
         if self.pending and (ends or trainer.steps_done % EVERY == 0):
-            model = part.runner.model
-            shrink(model.W, self.pending, model.state.get("W"), part.direct_optimizer)
+            model = learner.runner.model
+            shrink(model.W, self.pending, model.state.get("W"), learner.rule)
             self.pending = 0.0
 
     def state(self):
@@ -54,11 +53,7 @@ def shrink(w, amount, state, rule):
     """The array `w` <- the same, nearer to zero by at most `amount` over what `rule` divides gradients by."""
     w = w.ravel(order="K")  # a view
     state = None if state is None else state.ravel(order="K")
-    bound = amount
     for start in range(0, len(w), CHUNK):
         chunk = slice(start, start + CHUNK)
-        if rule.has_state:
-            bound = np.sqrt(state[chunk])
-            bound += rule.epsilon
-            np.divide(amount, bound, out=bound)
+        bound = amount / rule.divisor(None if state is None else state[chunk])
         w[chunk] -= np.clip(w[chunk], -bound, bound)

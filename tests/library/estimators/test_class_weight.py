@@ -37,7 +37,7 @@ def test_class_weight_is_a_factor_of_sample_weight(data):
     for model in models:  # but for where the bias started
         model._model.bias.fill(0)
         model._model.W.fill(0)
-        model._rng = np.random.default_rng(1)
+        model._state.rng = np.random.default_rng(1)
     models[0].partial_fit(X, y, sample_weight=sample_weight)
     models[1].partial_fit(X, y, sample_weight=sample_weight * by_row)
     assert_allclose(models[0].coef_, models[1].coef_, rtol=1e-5)

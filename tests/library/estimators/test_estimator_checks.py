@@ -1,9 +1,8 @@
 """scikit-learn's own checks of estimators, over the kinds of models that SoftmaxClassifier trains."""
 
 import pytest
+from flat_options import flat_classifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
-
-from fastsoftmax import SoftmaxClassifier
 
 KINDS = {
     "default": {},
@@ -12,7 +11,6 @@ KINDS = {
     "sparse": {"direct": "sparse"},
     "sampled": {"direct": "dense", "loss": "sampled_softmax", "sampler": "uniform", "n_negatives": 1},
     "both terms": {"direct": "sparse", "hidden_size": 8, "loss": "sampled_softmax"},
-    "joint": {"direct": "sparse", "hidden_size": 8, "joint": True},
     "early stopping": {"hidden_size": 8, "early_stopping": True},
 }
 # what scikit-learn expects to fail of its own estimators that train by mini-batches, SGDClassifier for one, and why
@@ -20,7 +18,7 @@ EXPECTED_TO_FAIL = {
     f"check_sample_weight_equivalence_on_{kind}_data": "a row of weight 2 is in one step, the same row twice in two"
     for kind in ("dense", "sparse")
 }
-ESTIMATORS = [SoftmaxClassifier(random_state=0, n_threads=1, **params) for params in KINDS.values()]
+ESTIMATORS = [flat_classifier(random_state=0, n_threads=1, **params) for params in KINDS.values()]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # which some checks provoke

@@ -6,19 +6,20 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from flat_options import flat_classifier
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import accuracy_score
 
 import fastsoftmax as fs
 import fastsoftmax.validation as v
-from fastsoftmax import SoftmaxClassifier, SoftmaxRegression
+from fastsoftmax import SoftmaxRegression
 
 N_CLASSES = 6
 
 
 def small(**params):
     defaults = {"random_state": 0, "n_threads": 1, "max_iter": 8, "learning_rate": 0.5, "direct": "dense"}
-    return SoftmaxClassifier(**defaults | params)
+    return flat_classifier(**defaults | params)
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ DATES = np.array(["2020-01-01", "2020-01-02", "2020-01-03", "2020-01-04"], "M8[D
 @pytest.mark.parametrize("fitted_on", [np.asarray, list])
 def test_dates_in_lists_are_those_in_arrays(dates, fitted_on):
     X, y = sp.eye_array(40, format="csr", dtype=np.float32), dates[np.arange(40) % 4]
-    classifier = SoftmaxClassifier(random_state=0, max_iter=20, n_threads=1)
+    classifier = flat_classifier(random_state=0, max_iter=20, n_threads=1)
     for model in (classifier.fit(X, fitted_on(y)), SoftmaxRegression().fit(X, fitted_on(y))):
         assert model.classes_.dtype == dates.dtype
         assert model.score(X, y) == model.score(X, list(y)) > 0.9
@@ -115,22 +116,22 @@ def test_no_label_is_lost(sparse_rows):
     X = sp.csr_array(X.toarray() * (np.arange(50) % 7 > 0)[:, None])
     labels = np.array([2**62 + k for k in range(50)])
     for y_given in (labels[y], labels[y].tolist(), np.array([f"label {k}" for k in y])):
-        model = SoftmaxClassifier(random_state=0, max_iter=1, min_count=5).fit(X, y_given)
+        model = flat_classifier(random_state=0, max_iter=1).fit(X, y_given)
         assert_array_equal(model.classes_, np.unique(y_given))
         assert sorted(model.predict_topk(X[:1], 50)[0][0]) == sorted(set(np.asarray(y_given).tolist()))
-    huge = SoftmaxClassifier().fit(X[:3], [2**63, 2**63 + 1, -1])  # of which NumPy makes floats
+    huge = flat_classifier().fit(X[:3], [2**63, 2**63 + 1, -1])  # of which NumPy makes floats
     assert huge.classes_.tolist() == [-1, 2**63, 2**63 + 1]
     with pytest.raises(ValueError, match=r"y holds .* at position 0: float64 does not tell integers beyond 2\*\*53"):
-        SoftmaxClassifier().fit(X[:3], np.array([2.0**60, 1, 2]))
+        flat_classifier().fit(X[:3], np.array([2.0**60, 1, 2]))
 
 
 def test_long_labels_are_not_cut(sparse_rows):
     X, y = sparse_rows(40, 20, 4)
     labels = np.array(["x" * 500 + str(k) for k in range(4)])
-    model = SoftmaxClassifier(random_state=0, max_iter=1).fit(X, labels[y])
+    model = flat_classifier(random_state=0, max_iter=1).fit(X, labels[y])
     assert set(model.predict(X)) <= set(labels)
     model.partial_fit(X, labels[y])
-    model = SoftmaxClassifier(random_state=0).partial_fit(X[:5], ["a", "b", "a", "b", "a"], classes=["a", "b", *labels])
+    model = flat_classifier(random_state=0).partial_fit(X[:5], ["a", "b", "a", "b", "a"], classes=["a", "b", *labels])
     assert_array_equal(model.classes_, sorted(["a", "b", *labels]))
     model.partial_fit(X, labels[y])
 

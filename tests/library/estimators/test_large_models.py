@@ -8,9 +8,10 @@ import sys
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from flat_options import flat_classifier
 from numpy.testing import assert_array_equal
 
-from fastsoftmax import SoftmaxClassifier, load
+from fastsoftmax import load
 from fastsoftmax.runtime import allocation
 from fastsoftmax.runtime.row_subset import RowSubset
 
@@ -30,7 +31,7 @@ def data(n_classes=20, n_rows=300):
 
 
 def classifier(**params):
-    return SoftmaxClassifier(
+    return flat_classifier(
         **{"n_negatives": 8, "batch_size": 32, "max_iter": 3, "n_threads": 1, "random_state": 3} | params
     )
 
@@ -113,7 +114,7 @@ def test_held_out_rows_are_not_copied(monkeypatch, params):
     models = []
     for copies in (True, False):
         take = (lambda X, ids: X[ids]) if copies else RowSubset
-        monkeypatch.setattr("fastsoftmax.estimators.fitting.RowSubset", take)
+        monkeypatch.setattr("fastsoftmax.training.training.RowSubset", take)
         models.append([classifier(**params).fit(rows, y) for rows in (X, X.toarray())])
     for a, b in zip(*models, strict=True):
         assert_same(a, b)
@@ -206,6 +207,6 @@ def test_weights_larger_than_memory(tmp_path):
     X = sp.random_array((300, N_FEATURES), density=20 / N_FEATURES, format="csr", rng=rng, dtype=np.float32)
     y = rng.integers(0, N_CLASSES, 300)
     params = {"loss": "sampled_softmax", "direct": None, "hidden_size": 100, "working_memory": 16 << 20}
-    model = SoftmaxClassifier(**params, random_state=0, n_threads=2)
+    model = flat_classifier(**params, random_state=0, n_threads=2)
     model.partial_fit(X, y, classes=np.arange(N_CLASSES)).calibrate(X[:60], y[:60])
     assert_array_equal(np.load(tmp_path / "V.npy"), model.hidden_coef_[y])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import sklearn
+from flat_options import flat_classifier
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -48,7 +49,7 @@ def fitted(data):
 
 def small(**params):
     common = {"random_state": 0, "n_threads": 1, "max_iter": 3, "learning_rate": 0.5, "schedule": "linear"}
-    return SoftmaxClassifier(**common | params)
+    return flat_classifier(**common | params)
 
 
 # -- two classes --

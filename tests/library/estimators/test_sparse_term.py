@@ -1,16 +1,18 @@
-"""SoftmaxClassifier(direct="sparse"), alone and beside a low-rank term: what is trained, calibrated, predicted and saved."""
+"""flat_classifier(direct="sparse"), alone and beside a low-rank term: what is trained, calibrated, predicted and saved."""
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from flat_options import flat_classifier
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import log_softmax
 
 import fastsoftmax as fs
-from fastsoftmax import SoftmaxClassifier, optimizers
+from fastsoftmax import optimizers
 from fastsoftmax.model import support
-from fastsoftmax.model.model import Model, Pattern
-from fastsoftmax.model.pairs_runner import SparseRunner
+from fastsoftmax.model.model import Model
+from fastsoftmax.model.pairs import Pairs
+from fastsoftmax.model.pairs_runner import PairsRunner
 from fastsoftmax.model.runner import Runner
 from fastsoftmax.runtime import memory
 from fastsoftmax.training import calibration, planning
@@ -34,7 +36,7 @@ def make_data(n_samples=1500, seed=0, dtype=np.float32):
 
 def small(**params):
     defaults = {"direct": "sparse", "hidden_size": None, "max_iter": 3, "random_state": 0, "batch_size": 64}
-    return SoftmaxClassifier(**defaults | params)
+    return flat_classifier(**defaults | params)
 
 
 def hybrid(**params):
@@ -99,7 +101,7 @@ def test_only_pairs_seen_together_have_weights(data):
     assert 0 < pruned.coef_.nnz == counts.nnz < model.coef_.nnz
 
 
-@pytest.mark.parametrize("rule", [optimizers.SGD(0.3), optimizers.Adagrad(0.5)], ids=["sgd", "adagrad"])
+@pytest.mark.parametrize("rule", [optimizers.SGD().rule(0.3), optimizers.Adagrad().rule(0.5)], ids=["sgd", "adagrad"])
 def test_step_descends_the_sum_of_the_losses(rule, data):
     """The step is compared with the gradient of linear_cross_entropy and the rule written out."""
     X, y = data[0][:40].astype(np.float64), data[1][:40].astype(np.int64)
@@ -116,8 +118,8 @@ def test_step_descends_the_sum_of_the_losses(rule, data):
         gradient / (np.sqrt(state + gradient**2) + rule.epsilon) if rule.has_state else gradient
     )
     states = {"W": state.copy()} if rule.has_state else {}
-    model = Model(W=W.data.copy(), bias=bias, state=states, pattern=Pattern.of(W))
-    assert_allclose(SparseRunner(model, X, n_threads=2).step(np.arange(40), y, rule, weight=weight), loss / 40)
+    model = Model(W=W.data.copy(), bias=bias, state=states, pairs=Pairs.of(W))
+    assert_allclose(PairsRunner(model, X, n_threads=2).step(np.arange(40), y, weight, rule), loss)
     assert_allclose(model.W, expected, rtol=1e-9, atol=1e-12)
 
 
@@ -126,7 +128,7 @@ def test_calibration_derivatives_are_numerical_ones(hidden_size, data):
     model = small(hidden_size=hidden_size, loss="softmax", dtype="float64", calibration_fraction=0).fit(*data)
     X, y, weight = data[0][:200].astype(np.float64), data[1][:200], np.linspace(0.1, 1, 200)
     runner = model._runner(X)
-    assert type(runner) is (Runner if hidden_size else SparseRunner)
+    assert type(runner) is (Runner if hidden_size else PairsRunner)
     factors = {"bias": 0.7, "W": 1.2} | ({"V": 0.4, "prior": 0.2} if hidden_size else {})
     terms = {name: getattr(model._model, name) for name in factors}
     _, gradient = calibration._loss(runner, terms, factors, y, weight)
@@ -186,28 +188,20 @@ def test_partial_fit_takes_new_pairs_in(data):
 def test_partial_fit_with_other_parameters(data):
     """Parameters that do not fit the arrays of the first call do not reach the kernels; a new optimiser's state is damped."""
     model = hybrid(n_hidden_features=5).fit(*data)
-    for params in ({"n_hidden_features": None}, {"n_hidden_features": 6}, {"n_hidden_features": None, "joint": True}):
-        with pytest.raises(ValueError, match="n_hidden_features must stay as it was"):
-            model.set_params(**{"joint": False, **params}).partial_fit(*data)
+    for n_features in (None, 6):
+        with pytest.raises(ValueError, match=r"LowRank\.n_features must stay as it was"):
+            model.set_params(hidden_size__n_features=n_features).partial_fit(*data)
     model = small(optimizer="sgd").fit(*data)
     model.set_params(optimizer="adagrad").partial_fit(*data)
-    assert model._model.state["W"].min() >= model._damping * (1 - 1e-6)
+    assert model._model.state["W"].min() >= model._state.damping * (1 - 1e-6)
     fixed = small(direct_learning_rate=0).fit(*data)
     assert fixed.partial_fit(*data).loss_curve_ == []
-
-
-def test_intercept_init_of_joint_training(data):
-    W, bias = start_of(*data)
-    models = [
-        hybrid(joint=True, calibration_fraction=0).fit(*data, coef_init=W, intercept_init=b) for b in (bias, 0 * bias)
-    ]
-    assert np.abs(models[0].intercept_ - models[1].intercept_).max() > 0.5
 
 
 @pytest.mark.parametrize("hidden_size", [None, 4])
 def test_dense_terms_are_not_calibrated(hidden_size, data):
     with pytest.raises(ValueError, match="calibration_fraction must be 0 or 'auto' with direct='dense'"):
-        SoftmaxClassifier(hidden_size=None, calibration_fraction=0.3).fit(*data)
+        flat_classifier(hidden_size=None, calibration_fraction=0.3).fit(*data)
     with pytest.raises(ValueError, match="calibrate needs a sparse direct or a low-rank term"):
         small(direct="dense", hidden_size=hidden_size).fit(*data).calibrate(*data)
 
@@ -225,10 +219,8 @@ def test_a_memory_map_is_calibrated(data, tmp_path):
 
 def test_growing_keeps_weights_and_states():
     first, second = sp.csc_array([[1, 0], [0, 1], [0, 0]]), sp.csc_array([[0, 1], [0, 1], [1, 0]])
-    model = Model(
-        W=np.array([1.0, 2.0]), bias=np.zeros(3), state={"W": np.array([3.0, 4.0])}, pattern=Pattern.of(first)
-    )
-    model.grow(Pattern.of(second), 0.5)
+    model = Model(W=np.array([1.0, 2.0]), bias=np.zeros(3), state={"W": np.array([3.0, 4.0])}, pairs=Pairs.of(first))
+    model.add_pairs(Pairs.of(second), 0.5)
     assert_array_equal(model.sparse_matrix().toarray(), [[1, 0], [0, 2], [0, 0]])
     assert_array_equal(model.sparse_matrix(model.state["W"]).toarray(), [[3, 0.5], [0, 4], [0.5, 0]])
     assert model.W.dtype == model.state["W"].dtype == np.float64
@@ -336,12 +328,6 @@ def test_given_weights_beside_a_low_rank_term(data, tmp_path):
             ValueError,
             "intercept_init must have shape",
         ),
-        (
-            {},
-            {"joint": True, "hidden_size": 4, "direct_learning_rate": 0},
-            ValueError,
-            "direct_learning_rate must be above 0",
-        ),
     ],
 )
 def test_bad_starts(start, params, error, message, data):
@@ -354,10 +340,10 @@ def test_bad_starts(start, params, error, message, data):
     [
         ({"min_count": 0}, "min_count must be at least 1, got 0"),
         ({"max_classes_per_feature": 0}, "max_classes_per_feature must be at least 1, got 0"),
-        ({"direct_learning_rate": -1.0}, "direct_learning_rate must be at least 0"),
+        ({"direct_learning_rate": -1.0}, r"SparseTerm\.learning_rate must be at least 0"),
         ({"calibration_fraction": 0.9}, "calibration_fraction must be at most 0.5"),
-        ({"n_hidden_features": 61, "hidden_size": 4}, "n_hidden_features must be at most 60, got 61"),
-        ({"n_hidden_features": 5}, "n_hidden_features needs direct='sparse'"),
+        ({"n_hidden_features": 61, "hidden_size": 4}, r"LowRank\.n_features must be at most 60, got 61"),
+        ({"n_hidden_features": 5, "hidden_size": 4, "direct": "dense"}, r"LowRank\.n_features needs direct='sparse'"),
         ({"calibration_fraction": 0.1, "direct": "dense"}, "calibration_fraction must be 0 or 'auto'"),
     ],
 )

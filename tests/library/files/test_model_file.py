@@ -4,11 +4,13 @@ import os
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from flat_options import flat_classifier
 from numpy.testing import assert_array_equal
 from safetensors.numpy import save_file
 
 from fastsoftmax import SoftmaxClassifier, load
-from fastsoftmax.files import model_file
+from fastsoftmax.estimators import loading, saving
+from fastsoftmax.files import model_file, tensor_file
 
 TERMS = [{"direct": "dense"}, {"direct": None, "hidden_size": 5}, {"direct": "dense", "hidden_size": 5}]
 LABELS = {
@@ -26,7 +28,7 @@ LABELS = {
 def trained(labels=LABELS["integers"], make_X=sp.csr_array, **params):
     rng = np.random.default_rng(0)
     X, y = make_X(sp.random_array((60, 7), density=0.5, rng=rng)), np.resize(labels, 60)
-    return SoftmaxClassifier(random_state=0, max_iter=2, n_threads=1, **params).fit(X, y), X, y
+    return flat_classifier(random_state=0, max_iter=2, n_threads=1, **params).fit(X, y), X, y
 
 
 @pytest.fixture
@@ -62,17 +64,17 @@ def test_sampled_model_goes_on_with_its_counts(path):
     classifier, X, y = trained(loss="sampled_softmax", n_negatives=3)
     classifier.save(path)
     other = load(path)
-    assert_array_equal(other._class_counts, classifier._class_counts)
+    assert_array_equal(other._state.class_counts, classifier._state.class_counts)
     other.partial_fit(X, y)
-    assert_array_equal(other._class_counts, 2 * classifier._class_counts)
+    assert_array_equal(other._state.class_counts, 2 * classifier._state.class_counts)
     assert np.isfinite(other.intercept_).all()
 
 
 def test_extra_and_numpy_parameters(path):
     """NumPy's numbers are kept, since parameter searches set them."""
     classifier, *_ = trained(hidden_size=np.int64(4), learning_rate=np.float32(0.25))
-    model_file.save(classifier, path, extra={"n-grams": [1, 2]})
-    other, extra = model_file.load_with_extra(path)
+    saving.save(classifier, path, extra={"n-grams": [1, 2]})
+    other, extra = loading.load_with_extra(path)
     assert extra == {"n-grams": [1, 2]}
     assert other.learning_rate == 0.25 and other.hidden_size_ == 4
 
@@ -82,7 +84,7 @@ def test_nothing_in_the_file_is_executable(path):
     content = path.read_bytes()
     header_size = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + header_size])
-    assert json.loads(header["__metadata__"]["fastsoftmax"])["format"] == model_file.FORMAT
+    assert json.loads(header["__metadata__"]["fastsoftmax"])["format"] == saving.FORMAT
     assert {entry["dtype"] for name, entry in header.items() if name != "__metadata__"} <= {"F32", "I64", "U8"}
     assert b"pickle" not in content and b"cnumpy" not in content
 
@@ -122,15 +124,15 @@ def test_flipped_bits_of_the_header(path):
 
 def rewritten(path, change):
     """The model in `path` with its header and tensors changed."""
-    header, tensors = model_file._read(path)
+    header, tensors = tensor_file.read(path, saving.FORMAT, (model_file.FORMAT_VERSION,))
     change(header, tensors)
-    header["crc32"] = model_file.checksums(tensors)
+    header["crc32"] = tensor_file.checksums(tensors)
     save_file(tensors, path, metadata={"fastsoftmax": json.dumps(header)})
 
 
 REALS = ["W", "bias", "state.W", "state.bias"]
 CHANGES = {
-    "newer version": (lambda h, t: h.update(format_version=2), "version 2, but this version reads"),
+    "newer version": (lambda h, t: h.update(format_version=3), "version 3, but this version reads"),
     "other format": (lambda h, t: h.update(format="other"), "'other'"),
     "unknown parameter": (lambda h, t: h["params"].update(colour=1), "colour"),
     "bad parameter": (lambda h, t: h["params"].update(n_threads=0), "n_threads"),
@@ -143,7 +145,10 @@ CHANGES = {
     "one-dimensional W": (lambda h, t: t.update(W=t["W"].ravel()), "W has shape"),
     "one-dimensional V": (lambda h, t: t.update(V=np.zeros(9, np.float32)), "not a complete"),
     "state of nothing": (lambda h, t: t.update({"state.Q": t["bias"]}), "Q"),
-    "fewer counts": (lambda h, t: t.update(class_counts=t["class_counts"][1:].copy()), "class counts"),
+    "fewer counts": (
+        lambda h, t: t.update({"training.class_counts": t["training.class_counts"][1:].copy()}),
+        "class counts",
+    ),
     "fewer classes": (lambda h, t: t.update(classes=t["classes"][1:].copy()), "not a complete"),
 }
 
@@ -199,7 +204,7 @@ def test_a_failed_save_leaves_the_old_file(path, monkeypatch):
     classifier, X, _ = trained()
     classifier.save(path)
     with pytest.raises(TypeError, match="cannot be saved"):
-        model_file.save(classifier, path, extra=object())
+        saving.save(classifier, path, extra=object())
     monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         classifier.partial_fit(X, classifier.predict(X)).save(path)

@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 import reference
 import scipy.sparse as sp
+from flat_options import flat_classifier, plain_params
 from numpy.testing import assert_allclose, assert_array_equal
 from safetensors.numpy import save_file
 
-from fastsoftmax import SoftmaxClassifier, load
-from fastsoftmax.files import model_file
+from fastsoftmax import load
+from fastsoftmax.estimators import saving
+from fastsoftmax.files import model_file, tensor_file
 from fastsoftmax.model.compact import DTYPES, STORAGES, CompactMatrix, CompactModel, from_bfloat16, to_bfloat16
-from fastsoftmax.model.model import Model, Pattern
-from fastsoftmax.model.pairs_runner import SparseRunner
+from fastsoftmax.model.model import Model
+from fastsoftmax.model.pairs import Pairs
+from fastsoftmax.model.pairs_runner import PairsRunner
 from fastsoftmax.model.runner import Runner
 
 TERMS = ["dense", "sparse", "low rank", "dense, low rank", "sparse, low rank"]
@@ -36,22 +39,22 @@ def made(terms, n_classes=77, hidden_size=21, dtype=np.float32, feature_major=Tr
     elif "sparse" in terms:
         pairs = sp.random_array((n_classes, N_FEATURES), density=0.2, format="csc", rng=rng)
         pairs.sort_indices()
-        W, pattern = draw(pairs.nnz), Pattern.of(pairs)
+        W, pattern = draw(pairs.nnz), Pairs.of(pairs)
     if "low rank" in terms:
         E, V = draw(N_FEATURES, hidden_size), draw(n_classes, hidden_size)
         V[3] = 0
-    return Model(W=W, E=E, V=V, bias=draw(n_classes), pattern=pattern)
+    return Model(W=W, E=E, V=V, bias=draw(n_classes), pairs=pattern)
 
 
 def twin_logits(model, X, storage):
     """The logits of the twin, in float64."""
     X = np.asarray(X.toarray() if sp.issparse(X) else X, np.float64)
     z = np.tile(model.bias.astype(np.float64), (len(X), 1))
-    if model.pattern is not None:
+    if model.pairs is not None:
         columns = [np.zeros(model.n_classes) for _ in range(N_FEATURES)]
         for j, column in enumerate(columns):
-            at = slice(model.pattern.indptr[j], model.pattern.indptr[j + 1])
-            column[model.pattern.class_ids[at]] = reference.compact(model.W[None, at], storage)[0]
+            at = slice(model.pairs.indptr[j], model.pairs.indptr[j + 1])
+            column[model.pairs.class_ids[at]] = reference.compact(model.W[None, at], storage)[0]
         z += X @ np.array(columns)
     elif model.W is not None:
         by_feature = model.E is not None or model.W.flags.f_contiguous
@@ -62,7 +65,7 @@ def twin_logits(model, X, storage):
 
 
 def runner(model, X, n_threads=2):
-    kind = SparseRunner if model.pattern is not None and model.E is None else Runner
+    kind = PairsRunner if model.pairs is not None and model.E is None else Runner
     return kind(model, X, n_threads=n_threads)
 
 
@@ -169,7 +172,7 @@ def trained(params, make_X=sp.csr_array, **more):
     rng = np.random.default_rng(0)
     X = make_X(sp.random_array((300, 40), density=0.2, rng=rng, dtype=np.float32))
     y = np.array([f"label {i}" for i in range(30)])[np.arange(300) % 30]
-    return SoftmaxClassifier(random_state=0, max_iter=3, n_threads=2, **params, **more).fit(X, y), X, y
+    return flat_classifier(random_state=0, max_iter=3, n_threads=2, **params, **more).fit(X, y), X, y
 
 
 def weights(classifier):
@@ -198,7 +201,7 @@ def test_classifier(tmp_path, params, make_X, storage):
     path = tmp_path / "model"
     compact.save(path)
     for other in (load(path), pickle.loads(pickle.dumps(compact))):
-        assert other.storage_ == storage and other.get_params() == classifier.get_params()
+        assert other.storage_ == storage and plain_params(other) == plain_params(classifier)
         for a, b in zip(weights(compact), weights(other), strict=True):
             assert_array_equal(a, b)
         assert_array_equal(other.predict_proba(X), compact.predict_proba(X))
@@ -287,7 +290,7 @@ def test_refused():
     with pytest.raises(ValueError, match="storage must be one of 'float16', 'bfloat16', 'int8', got 'int4'"):
         classifier.compressed("int4")
     with pytest.raises(AttributeError, match="not fitted"):
-        SoftmaxClassifier().compressed("int8")
+        flat_classifier().compressed("int8")
     classifier.coef_[3, 2] = 7e4
     with pytest.raises(ValueError, match="weights are too large for float16: float16 holds up to 65,504"):
         classifier.compressed("float16")
@@ -304,14 +307,14 @@ def test_damaged_files(tmp_path, params, storage):
     trained(params)[0].compressed(storage).save(path)
 
     def damaged(change):
-        header, tensors = model_file._read(path)
+        header, tensors = tensor_file.read(path, saving.FORMAT, (model_file.FORMAT_VERSION,))
         change(header, tensors)
-        header["crc32"] = model_file.checksums(tensors)
+        header["crc32"] = tensor_file.checksums(tensors)
         save_file(tensors, tmp_path / "other", metadata={"fastsoftmax": json.dumps(header)})
         with pytest.raises(ValueError, match="not a complete fastsoftmax model"):
             load(tmp_path / "other")
 
-    _, tensors = model_file._read(path)
+    _, tensors = tensor_file.read(path, saving.FORMAT, (model_file.FORMAT_VERSION,))
     names = [name for name in tensors if name.split(".")[0] in ("W", "E", "V")]
     assert names
     for name in names:

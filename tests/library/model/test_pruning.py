@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import reference
 import scipy.sparse as sp
+from flat_options import flat_classifier
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastsoftmax import SoftmaxClassifier
@@ -32,7 +33,7 @@ def toy(n_rows=640, n_classes=20, seed=0):
 def test_zeros_are_taken_out(terms, make_X, tmp_path):
     X, y = toy()
     X = make_X(X)
-    model = SoftmaxClassifier(**COMMON, **terms, l1_alpha=3e-3, dtype="float64").fit(X, y)
+    model = flat_classifier(**COMMON, **terms, l1_alpha=3e-3, dtype="float64").fit(X, y)
     coef, before = sp.csc_array(model.coef_), model.predict_log_proba(X)
     coef.eliminate_zeros()
     assert model.prune() is model
@@ -50,16 +51,18 @@ def test_zeros_are_taken_out(terms, make_X, tmp_path):
 @pytest.mark.parametrize("terms", TERMS.values(), ids=TERMS)
 def test_training_goes_on(terms):
     X, y = toy()
-    model = SoftmaxClassifier(**COMMON, **terms, l1_alpha=3e-3).fit(X, y).prune(1e-3)
+    model = flat_classifier(**COMMON, **terms, l1_alpha=3e-3).fit(X, y).prune(1e-3)
     n_pairs = model.coef_.nnz
     if terms["direct"] == "dense":
         with pytest.raises(ValueError, match="direct must be 'sparse' to train a pruned model"):
             model.partial_fit(X, y)
         model.set_params(direct="sparse")
         if "hidden_size" in terms:
-            with pytest.raises(ValueError, match="joint must be True"):
+            before = model.predict_log_proba(X[:9])
+            with pytest.raises(ValueError, match="it can predict, but not be trained further"):
                 model.partial_fit(X, y)
-            model.set_params(joint=True)
+            assert_array_equal(model.predict_log_proba(X[:9]), before)
+            return
     before = model.score(X, y)
     for _ in range(3):
         model.partial_fit(X, y)
@@ -76,7 +79,7 @@ def test_a_threshold_in_blocks(monkeypatch, order):
     model = Model(W=W.copy(order="K"), bias=np.zeros(20), state={"W": W.copy(order="K"), "bias": np.zeros(20)})
     pruning.prune(model, 0.5)
     assert_array_equal(model.sparse_matrix().toarray(), np.where(np.abs(W) > 0.5, W, 0))
-    assert model.sparse_matrix().has_canonical_format and model.pattern.class_ids.dtype == np.int32
+    assert model.sparse_matrix().has_canonical_format and model.pairs.class_ids.dtype == np.int32
     assert "W" not in model.state
     model.state["W"] = model.W**2
     pruning.prune(model, 1.0)
@@ -87,7 +90,7 @@ def test_a_threshold_in_blocks(monkeypatch, order):
 @pytest.mark.parametrize("terms", TERMS.values(), ids=TERMS)
 def test_nothing_is_left(terms):
     X, y = toy()
-    model = SoftmaxClassifier(**COMMON, **terms, calibration_fraction="auto").fit(X, y).prune(1e9)
+    model = flat_classifier(**COMMON, **terms, calibration_fraction="auto").fit(X, y).prune(1e9)
     assert model.coef_.nnz == 0
     logits = np.broadcast_to(model.intercept_, (len(y), 20))
     if "hidden_size" in terms:
@@ -99,6 +102,6 @@ def test_nothing_is_left(terms):
 def test_errors():
     X, y = toy()
     with pytest.raises(AttributeError, match="no such term"):
-        SoftmaxClassifier(**COMMON, direct=None).fit(X, y).prune()
+        flat_classifier(**COMMON, direct=None).fit(X, y).prune()
     with pytest.raises(ValueError, match="threshold must be at least 0"):
-        SoftmaxClassifier(**COMMON, direct="dense").fit(X, y).prune(-1.0)
+        flat_classifier(**COMMON, direct="dense").fit(X, y).prune(-1.0)

@@ -4,30 +4,31 @@ import numpy as np
 import pytest
 import reference
 import scipy.sparse as sp
+from flat_options import flat_classifier, of_mean
 from numpy.testing import assert_allclose
 
-from fastsoftmax import SoftmaxClassifier
-from fastsoftmax.losses import LOSSES
-from fastsoftmax.model.model import Model, Pattern
-from fastsoftmax.model.pairs_runner import SparseRunner
+from fastsoftmax.model.model import Model
+from fastsoftmax.model.pairs import Pairs
+from fastsoftmax.model.pairs_runner import PairsRunner
 from fastsoftmax.model.runner import Runner
 from fastsoftmax.optimizers import SGD
+from fastsoftmax.passes.candidates import KINDS
 from fastsoftmax.samplers import LogUniform
-from fastsoftmax.training.joint import JointRunner
-from fastsoftmax.training.part import RunningNormaliser, Sampled
+from fastsoftmax.training.normaliser import RunningNormaliser
+from fastsoftmax.training.step_losses import FullLoss, SampledLoss
 
 N_CLASSES, N_FEATURES = 40, 12
 
 
-def make_model(pattern=None, spread=3.0):
+def make_model(pairs=None, spread=3.0):
     rng = np.random.default_rng(0)
     arrays = {
-        "W": (N_CLASSES, N_FEATURES) if pattern is None else (len(pattern.class_ids),),
+        "W": (N_CLASSES, N_FEATURES) if pairs is None else (len(pairs.class_ids),),
         "E": (N_FEATURES, 5),
         "V": (N_CLASSES, 5),
         "bias": (N_CLASSES,),
     }
-    return Model(**{name: spread * rng.standard_normal(shape) for name, shape in arrays.items()}, pattern=pattern)
+    return Model(**{name: spread * rng.standard_normal(shape) for name, shape in arrays.items()}, pairs=pairs)
 
 
 def make_X(n_rows=8, scale=20.0):
@@ -43,18 +44,16 @@ def gradient_norms(model, step):
 
 
 @pytest.mark.parametrize("clip_norm", [1e-3, 0.5])
-@pytest.mark.parametrize("loss_name", ["softmax", *LOSSES])
+@pytest.mark.parametrize("loss_name", ["softmax", *KINDS])
 def test_no_row_has_a_longer_gradient(loss_name, clip_norm):
     X, any_clipped = make_X(), False
     for i in range(X.shape[0]):
-        for rule in (SGD(1.0), SGD(1.0, clip_norm=clip_norm)):
+        for rule in (SGD().rule(1.0), SGD(clip_norm=clip_norm).rule(1.0)):
             model, rows, target = make_model(), np.array([i]), np.array([i])
-            options = {}
-            if loss_name != "softmax":
-                sampler = Sampled(LogUniform(N_CLASSES), 30, loss_name)
-                options = sampler.candidates(target, np.random.default_rng(3))
+            loss = FullLoss() if loss_name == "softmax" else SampledLoss(LogUniform(N_CLASSES), 30, loss_name)
+            arguments = rows, target, np.ones(1), rule, loss.estimate(target, np.random.default_rng(3))
             runner = Runner(model, X, n_threads=1)
-            norms = gradient_norms(model, lambda r=runner, a=(rows, target, rule), o=options: r.step(*a, **o))
+            norms = gradient_norms(model, lambda r=runner, a=arguments: r.step(*a))
             if rule.clip_norm is None:
                 any_clipped |= max(norms) > clip_norm
             else:
@@ -65,31 +64,27 @@ def test_no_row_has_a_longer_gradient(loss_name, clip_norm):
 @pytest.mark.parametrize("target_bias", [0.0, 100.0])  # a target that is unlikely, and one that is certain
 def test_with_a_running_normaliser_too(target_bias):
     """The gradient is then not that of a softmax: it may be much longer where the running estimate is far too low."""
-    X, target, rule = make_X(), np.array([0]), SGD(1.0, clip_norm=0.5)
+    X, target, rule = make_X(), np.array([0]), SGD(clip_norm=0.5).rule(1.0)
     normaliser = RunningNormaliser(X.shape[0], 0.01)
     normaliser.log_z[:] = -50.0
-    sampled = Sampled(LogUniform(N_CLASSES), 30, "sampled_softmax").candidates(target, np.random.default_rng(3))
+    loss = SampledLoss(LogUniform(N_CLASSES), 30, "sampled_softmax", normaliser)
+    estimate = loss.estimate(target, np.random.default_rng(3))
     model = make_model()
     model.bias[0] += target_bias
     runner = Runner(model, X, n_threads=1)
-    norms = gradient_norms(model, lambda: runner.step(np.array([1]), target, rule, normaliser=normaliser, **sampled))
+    norms = gradient_norms(model, lambda: runner.step(np.array([1]), target, np.ones(1), rule, estimate))
     assert max(norms) <= 0.5 * (1 + 1e-12)
 
 
-@pytest.mark.parametrize("joint", [False, True])
-def test_sparse_direct_term(joint):
-    pattern = Pattern.of(
-        sp.random_array((N_CLASSES, N_FEATURES), density=0.4, format="csc", rng=np.random.default_rng(2))
-    )
-    X, rule = make_X(), SGD(1.0, clip_norm=0.5)
+def test_sparse_term_alone():
+    W = sp.random_array((N_CLASSES, N_FEATURES), density=0.4, format="csc", rng=np.random.default_rng(2))
+    X, rule, pairs = make_X(), SGD(clip_norm=0.5).rule(1.0), Pairs.of(W)
     for i in range(X.shape[0]):
-        model = make_model(pattern)
-        if not joint:
-            model = Model(W=model.W, bias=model.bias, pattern=pattern)
-        runner = JointRunner(model, X, rule, n_threads=1) if joint else SparseRunner(model, X, n_threads=1)
-        assert (
-            max(gradient_norms(model, lambda r=runner, i=i: r.step(np.array([i]), np.array([i]), rule))) <= 0.5 + 1e-12
-        )
+        model = make_model(pairs)
+        model = Model(W=model.W, bias=model.bias, pairs=pairs)
+        runner, row = PairsRunner(model, X, n_threads=1), np.array([i])
+        norms = gradient_norms(model, lambda r=runner, row=row: r.step(row, row, np.ones(1), rule))
+        assert max(norms) <= 0.5 + 1e-12
 
 
 def test_a_bound_that_is_never_reached_changes_nothing():
@@ -97,7 +92,7 @@ def test_a_bound_that_is_never_reached_changes_nothing():
     models = []
     for clip_norm in (None, 1e9):
         models.append(make_model())
-        Runner(models[-1], X, n_threads=1).step(np.arange(8), target, SGD(0.1, clip_norm=clip_norm))
+        Runner(models[-1], X, n_threads=1).step(np.arange(8), target, of_mean(8), SGD(clip_norm=clip_norm).rule(0.1))
     for name, a in models[0].parameters().items():
         assert_allclose(models[1].parameters()[name], a, rtol=1e-14)
 
@@ -120,11 +115,11 @@ def test_outliers_do_no_harm(terms):
     y_train[::50] = (y[::50] + 1) % 10  # and wrong
     params = {"loss": "softmax", "optimizer": "sgd", "learning_rate": 2.0, "batch_size": 16, "random_state": 0, **terms}
     params |= {"max_iter": 20, "calibration_fraction": 0}
-    clipped = SoftmaxClassifier(**params, clip_norm=1.0).fit(X, y_train)
+    clipped = flat_classifier(**params, clip_norm=1.0).fit(X, y_train)
     ordinary = np.arange(600) % 50 != 0
     assert clipped.score(X[ordinary], y[ordinary]) > 0.95
     try:
-        score = SoftmaxClassifier(**params).fit(X, y_train).score(X[ordinary], y[ordinary])
+        score = flat_classifier(**params).fit(X, y_train).score(X[ordinary], y[ordinary])
     except FloatingPointError:  # diverged
         score = 0.0
     assert score < 0.9
@@ -133,4 +128,4 @@ def test_outliers_do_no_harm(terms):
 @pytest.mark.parametrize("clip_norm", [0.0, -1.0, np.nan, "auto"])
 def test_errors(clip_norm):
     with pytest.raises((ValueError, TypeError), match="clip_norm must be"):
-        SoftmaxClassifier(clip_norm=clip_norm).fit(np.eye(3), [0, 1, 2])
+        flat_classifier(clip_norm=clip_norm).fit(np.eye(3), [0, 1, 2])

@@ -101,7 +101,7 @@ def test_chosen_classes(isa, dtype, order):
     assert_allclose(dW, expected_dW[rows], atol=TOLERANCE[dtype])
 
 
-@pytest.mark.parametrize("rule", [SGD(0.3), Adagrad(0.3, alpha=0.05)], ids=["sgd", "adagrad, alpha"])
+@pytest.mark.parametrize("rule", [SGD().rule(0.3), Adagrad(alpha=0.05).rule(0.3)], ids=["sgd", "adagrad, alpha"])
 @pytest.mark.parametrize("order", ["F", "C"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_classes", [1, 33, 507])
@@ -115,7 +115,7 @@ def test_a_step(isa, n_classes, dtype, order, rule):
     runner = Runner(model, X, n_threads=2)
     for name in ("scratch", "kept"):
         runner.workspace.array(name, (1 << 18,), np.float64).fill(np.nan)
-    loss = runner.step(np.arange(40), target, rule)
+    loss = runner.step(np.arange(40), target, np.full(40, 1 / 40), rule)
     tolerance = 20 * TOLERANCE[dtype]
     assert_allclose(loss, expected_loss, rtol=tolerance, atol=tolerance)
     for name, a in model.arrays().items():

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import reference
 import scipy.sparse as sp
+from flat_options import flat_classifier
 
-from fastsoftmax import SoftmaxClassifier, optimizers
+from fastsoftmax import optimizers
 from fastsoftmax.linear import linear_cross_entropy
 from fastsoftmax.model.model import Model
 from fastsoftmax.model.runner import Runner
 from fastsoftmax.passes import tiles
+from fastsoftmax.passes.candidates import Estimate
 
 DTYPES = (np.float32, np.float64)
 
@@ -155,7 +157,7 @@ def test_bad_values(value):
     with pytest.raises((ValueError, TypeError), match="gradient_threshold"):
         linear_cross_entropy(X, W, target, gradient_threshold=value)
     with pytest.raises((ValueError, TypeError), match="gradient_threshold"):
-        SoftmaxClassifier(gradient_threshold=value).fit(X, target)
+        flat_classifier(gradient_threshold=value).fit(X, target)
 
 
 def test_not_with_label_smoothing():
@@ -169,12 +171,14 @@ def test_not_with_label_smoothing():
 def test_a_step_is_the_rule_with_the_rounded_gradient(isa, rule, alpha):
     X, W, target, bias = problem(40, 500, 9, np.float64)
     gradients = linear_cross_entropy(X, W, target, bias, return_grad=True, gradient_threshold=0.02, random_state=1)[1]
-    optimizer = rule(0.1, alpha=alpha)
+    optimizer = rule(alpha=alpha).rule(0.1)
     model = Model(W=W.copy(), bias=bias.copy())
     model.prepare(optimizer)
     before = {name: a.copy() for name, a in model.arrays().items()}
     rounding = tiles.Rounding(0.02, keys_of(1, len(X)))
-    Runner(model, X, n_threads=2).step(np.arange(len(X)), target, optimizer, rounding=rounding)
+    Runner(model, X, n_threads=2).step(
+        np.arange(len(X)), target, np.full(len(X), 1 / len(X)), optimizer, Estimate(rounding=rounding)
+    )
     for name, gradient in (("W", gradients[1]), ("bias", gradients[2])):
         state = before.get(f"state.{name}")
         w, state = reference.update(optimizer, before[name], gradient, state, alpha if name == "W" else 0.0)
@@ -188,7 +192,7 @@ def test_classifier(sparse_X):
     y = np.random.default_rng(0).integers(0, 200, 300)
 
     def fitted(threshold, n_threads=1):
-        return SoftmaxClassifier(
+        return flat_classifier(
             loss="softmax", hidden_size=16, max_iter=8, learning_rate=0.3, batch_size=64, random_state=0,
             n_threads=n_threads, gradient_threshold=threshold,
         ).fit(X, y)  # fmt: skip

@@ -236,7 +236,9 @@ def test_gradients_are_the_derivatives_of_the_loss(problem, numerical_gradient, 
 # -- steps --
 
 
-@pytest.mark.parametrize("rule", [SGD(0.3), SGD(0.3, alpha=0.1), Adagrad(0.3), Adagrad(0.3, alpha=0.05)])
+@pytest.mark.parametrize(
+    "rule", [SGD().rule(0.3), SGD(alpha=0.1).rule(0.3), Adagrad().rule(0.3), Adagrad(alpha=0.05).rule(0.3)]
+)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(30, 123, 13, 0.1), (300, 5003, 20, 0.9)], ids=str)
 def test_a_step(isa, problem, shape, dtype, rule):
@@ -255,7 +257,7 @@ def test_a_step(isa, problem, shape, dtype, rule):
     for n_threads in (1, 2, 3):
         reader = batch_kernel.RowReader(n_features)
         batch = reader.take(X.indptr, X.indices, X.data, np.arange(n_rows))
-        weights = pairs.SparseWeights(shape[1], W.indptr, W.indices.astype(np.int32), W.data.copy())
+        weights = pairs.PairWeights(shape[1], W.indptr, W.indices.astype(np.int32), W.data.copy())
         s, b, bs = (
             (state.copy() if rule.has_state else None),
             bias.copy(),
@@ -264,7 +266,7 @@ def test_a_step(isa, problem, shape, dtype, rule):
         base, workspace = pairs.Base(b), workspaces.Workspace()
         for name in ("touched", "logits", "positions", "gradient", "dbias", "tables"):
             workspace.array(f"sparse.{name}", (1 << 21,), np.float64).fill(np.nan)
-        forward = pairs.SparseForward(batch, weights, base, target, n_threads=n_threads, workspace=workspace)
+        forward = pairs.PairsForward(batch, weights, base, target, n_threads=n_threads, workspace=workspace)
         gradient = pairs.BiasGradient(base)
         forward.backward(np.full(n_rows, 1 / n_rows), weights.data, state=s, rule=rule, dbias=gradient)
         gradient.finish(b, state=bs, rule=rule)
@@ -283,8 +285,8 @@ def test_something_added_to_the_touched_logits(problem):
     """Something is added between the two halves of the first pass: here a constant for all classes."""
     X, W, bias, target = problem(30, 123, 13, 0.1)
     batch = batch_kernel.RowReader(13).take(X.indptr, X.indices, X.data, np.arange(30))
-    weights = pairs.SparseWeights(123, W.indptr, W.indices.astype(np.int32), W.data)
-    forward = pairs.SparseForward(batch, weights, pairs.Base(bias), target, normalise=False)
+    weights = pairs.PairWeights(123, W.indptr, W.indices.astype(np.int32), W.data)
+    forward = pairs.PairsForward(batch, weights, pairs.Base(bias), target, normalise=False)
     logits = reference.linear_logits(X, W, bias)
     for i in range(30):
         mine = slice(forward.row_ptr[i], forward.row_ptr[i] + forward.n_touched[i])
@@ -305,7 +307,7 @@ def test_more_rows_than_a_table_can_count(problem, monkeypatch):
 
     X, W, bias, target = problem(30, 123, 13, 0.1)
     batch = batch_kernel.RowReader(13).take(X.indptr, X.indices, X.data, np.arange(30))
-    weights = pairs.SparseWeights(123, W.indptr, W.indices.astype(np.int32), W.data)
+    weights = pairs.PairWeights(123, W.indptr, W.indices.astype(np.int32), W.data)
     plain = pairs_kernel.touch
 
     def nearly_full(*arguments):
@@ -314,5 +316,5 @@ def test_more_rows_than_a_table_can_count(problem, monkeypatch):
         return plain(*arguments)
 
     monkeypatch.setattr(pairs_kernel, "touch", nearly_full)
-    forward = pairs.SparseForward(batch, weights, pairs.Base(bias), target)
+    forward = pairs.PairsForward(batch, weights, pairs.Base(bias), target)
     assert_allclose(forward.lse, reference.linear_logsumexp(X, W, bias), rtol=1e-12)

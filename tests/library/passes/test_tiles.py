@@ -234,9 +234,11 @@ def test_working_memory_is_a_bound(working_memory):
 def test_a_step_allocates_nothing_of_the_size_of_the_weights():
     X, W, target, bias = problem(64, 100_000, 32, np.float32)
     model = Model(W=W, bias=bias)
-    model.prepare(Adagrad())
+    model.prepare(Adagrad().rule(0.1))
     runner = Runner(model, X, n_threads=2, working_memory=4 << 20)
-    assert peak_bytes(lambda: [runner.step(np.arange(64), target, Adagrad())]) < min(W.nbytes // 2, 5 << 20)
+    assert peak_bytes(lambda: [runner.step(np.arange(64), target, np.full(64, 1 / 64), Adagrad().rule(0.1))]) < min(
+        W.nbytes // 2, 5 << 20
+    )
 
 
 def test_python_threads_do_not_share_scratch():

@@ -8,12 +8,12 @@ import tracemalloc
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from flat_options import flat_classifier
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
-from fastsoftmax import SoftmaxClassifier
 from fastsoftmax.samplers import InBatch, Mixed, MultiIndex, Uniform
 from fastsoftmax.samplers.multi_index import CHUNK_CLASSES
 
@@ -196,7 +196,7 @@ def test_a_model_that_is_not_finite_is_not_taken_up(bad):
 def test_training_that_diverges_says_so():
     rng = np.random.default_rng(0)
     X, y = sp.random_array((400, 30), density=0.2, rng=rng, format="csr") * 1e6, rng.integers(0, 40, 400)
-    classifier = SoftmaxClassifier(
+    classifier = flat_classifier(
         "sampled_softmax", direct=None, hidden_size=4, sampler=MultiIndex(40, 4, refresh_every=1), n_negatives=10,
         optimizer="sgd", learning_rate=1e20, random_state=0,
     )  # fmt: skip

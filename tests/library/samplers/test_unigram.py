@@ -2,10 +2,10 @@ import joblib
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from flat_options import flat_classifier
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastsoftmax import SoftmaxClassifier
 from fastsoftmax.kernels import alias as alias_table
 from fastsoftmax.samplers import Custom, LearnedUnigram, Mixed, Uniform, Unigram
 
@@ -162,7 +162,7 @@ def test_learned_probabilities_of_before_stay_as_they_were():
 def test_a_memory_mapped_sampler_learns(tmp_path, sampler):
     X, y = sp.eye_array(40, format="csr", dtype=np.float32), np.arange(40) % 4
     params = {"loss": "sampled_softmax", "sampler": sampler, "n_negatives": 3, "hidden_size": 8}
-    model = SoftmaxClassifier(**params, random_state=0, max_iter=3, n_threads=1).fit(X, y)
+    model = flat_classifier(**params, random_state=0, max_iter=3, n_threads=1).fit(X, y)
     joblib.dump(model, tmp_path / "model")
     mapped = joblib.load(tmp_path / "model", mmap_mode="r").partial_fit(X, y)
     np.testing.assert_array_equal(mapped.predict_proba(X), model.partial_fit(X, y).predict_proba(X))

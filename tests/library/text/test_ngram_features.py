@@ -5,11 +5,12 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from flat_options import flat_classifier
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix, vstack
 
-from fastsoftmax import NGramFeatures, SoftmaxClassifier
+from fastsoftmax import NGramFeatures
 
 BOUNDARY = NGramFeatures.BOUNDARY
 DOCUMENTS = st.lists(st.lists(st.sampled_from([0, 1, 2, 100]), max_size=12), max_size=6)
@@ -225,7 +226,7 @@ def test_training_by_blocks():
     """A text where the last two tokens tell the next, and the last alone does not."""
     ids, starts = np.tile([0, 1, 2, 0, 2, 1], 200), [0, 600]
     features = NGramFeatures(order=3, min_count=2).fit(ids, starts)
-    model = SoftmaxClassifier(direct="dense", hidden_size=None, loss="softmax", learning_rate=0.5, random_state=0)
+    model = flat_classifier(direct="dense", hidden_size=None, loss="softmax", learning_rate=0.5, random_state=0)
     for _ in range(5):
         for rows, X in features.blocks(ids, starts, 500):
             model.partial_fit(X, ids[rows], classes=[0, 1, 2])

@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from flat_options import flat_classifier, of_mean
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import logsumexp
 
-from fastsoftmax import SoftmaxClassifier
+from fastsoftmax.losses import NCE, SampledSoftmax, Softmax
 from fastsoftmax.model.model import Model
 from fastsoftmax.model.runner import Runner
 from fastsoftmax.optimizers import SGD
-from fastsoftmax.passes.candidates import Candidates
-from fastsoftmax.training.part import RunningNormaliser
+from fastsoftmax.passes.candidates import Candidates, Estimate
+from fastsoftmax.training.normaliser import RunningNormaliser
 from fastsoftmax.training.planning import AUTO_SAMPLED_CLASSES, normaliser_rate
 
 N_CLASSES = 30
@@ -26,7 +27,7 @@ def data():
 
 def classifier(**params):
     defaults = {"loss": "sampled_softmax", "direct": None, "hidden_size": 12, "batch_size": 32, "random_state": 0}
-    return SoftmaxClassifier(**defaults | params)
+    return flat_classifier(**defaults | params)
 
 
 def assert_same_model(a, b):
@@ -81,15 +82,9 @@ def test_the_step_is_along_the_gradient_with_log_z_held(isa, class_alpha, numeri
         return loss
 
     model = Model(E=np.eye(X.shape[1]), V=arrays["W"].copy(), bias=arrays["bias"].copy())
-    candidates = Candidates(target, class_ids, log_expected)
-    Runner(model, X, n_threads=2).step(
-        np.arange(len(X)),
-        target,
-        SGD(1.0, class_alpha=class_alpha),
-        weight=scale * len(X),
-        candidates=candidates,
-        normaliser=Fixed(),
-    )
+    estimate = Estimate(Candidates(target, class_ids, log_expected), normaliser=Fixed())
+    rule = SGD(class_alpha=class_alpha).rule(1.0)
+    Runner(model, X, n_threads=2).step(np.arange(len(X)), target, scale, rule, estimate)
     for name, a in arrays.items():
         gradient = numerical_gradient(lambda: surrogate(**arrays), a)
         assert_allclose(a - (model.V if name == "W" else model.bias), gradient, rtol=1e-6, atol=1e-8)
@@ -100,22 +95,17 @@ def test_its_own_estimate_is_the_plain_step():
     models = []
     for normaliser in (None, RunningNormaliser(len(X), 0.5)):
         model = Model(**{name: a.copy() for name, a in arrays.items()})
-        Runner(model, X, n_threads=1).step(
-            np.arange(len(X)),
-            target,
-            SGD(1.0),
-            candidates=Candidates(target, class_ids, log_expected),
-            normaliser=normaliser,
-        )
+        estimate = Estimate(Candidates(target, class_ids, log_expected), normaliser=normaliser)
+        Runner(model, X, n_threads=1).step(np.arange(len(X)), target, of_mean(len(X)), SGD().rule(1.0), estimate)
         models.append(model)
     assert_allclose(models[0].W, models[1].W, rtol=1e-12)
 
 
 def test_auto_is_for_many_classes():
-    assert normaliser_rate("auto", "sampled_softmax", AUTO_SAMPLED_CLASSES) == 0.5
-    assert normaliser_rate("auto", "sampled_softmax", AUTO_SAMPLED_CLASSES - 1) == 1
-    assert normaliser_rate(0.3, "sampled_softmax", 10) == 0.3
-    assert normaliser_rate(0.3, "nce", 10) == normaliser_rate(0.3, "softmax", 10) == 1
+    assert normaliser_rate(SampledSoftmax(), AUTO_SAMPLED_CLASSES) == 0.5
+    assert normaliser_rate(SampledSoftmax(), AUTO_SAMPLED_CLASSES - 1) == 1
+    assert normaliser_rate(SampledSoftmax(normaliser_rate=0.3), 10) == 0.3
+    assert normaliser_rate(NCE(), 10) == normaliser_rate(Softmax(), 10) == 1
 
 
 def test_in_the_classifier():
@@ -141,4 +131,4 @@ def test_one_epoch_needs_none():
 def test_bad_rates(rate):
     X, y = data()
     with pytest.raises((ValueError, TypeError), match="normaliser_rate must be"):
-        SoftmaxClassifier(normaliser_rate=rate).fit(X, y)
+        flat_classifier("sampled_softmax", normaliser_rate=rate).fit(X, y)

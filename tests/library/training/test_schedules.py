@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from flat_options import flat_classifier
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fastsoftmax import SoftmaxClassifier
 from fastsoftmax.training import schedules
-from fastsoftmax.training.parts import DIRECT_EPOCHS
+from fastsoftmax.training.options import SPARSE_EPOCHS
+from fastsoftmax.training.training import Training
 
 PROGRESS = np.linspace(0, 1, 9)
 
@@ -30,22 +31,23 @@ def rows(n_rows=70, n_classes=6):
 
 
 def small(**params):
-    return SoftmaxClassifier(**{"batch_size": 16, "max_iter": 4, "random_state": 0, "optimizer": "sgd"} | params)
+    return flat_classifier(**{"batch_size": 16, "max_iter": 4, "random_state": 0, "optimizer": "sgd"} | params)
 
 
 def steps_of(model, X, y):
     """The learning rate of each step."""
-    make, rates = model._trainer, []
+    make, rates = Training.trainer, []
 
     def watched(*args, **options):
         trainer = make(*args, **options)
-        for part in trainer.parts:
-            step = part.step
-            part.step = lambda *a, part=part, step=step: rates.append((part.rate_name, a[-1])) or step(*a)
+        for learner in trainer.learners:
+            name, step = learner.rate_name, learner.step
+            learner.step = lambda *a, name=name, step=step: rates.append((name, a[-1])) or step(*a)
         return trainer
 
-    model._trainer = watched
-    model.fit(X, y)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Training, "trainer", watched)
+        model.fit(X, y)
     return rates
 
 
@@ -68,12 +70,10 @@ def test_auto():
     model = small(direct="sparse", hidden_size=4, schedule="auto", loss="softmax", max_iter=2)
     progress = np.arange(10) / 10
     for name, expected in (
-        ("direct_learning_rate", 1 - progress),
+        ("SparseTerm.learning_rate", 1 - progress),
         ("learning_rate", np.minimum(1, (1 - progress) / 0.3)),
     ):
-        assert_allclose([rate for part, rate in steps_of(model, X, y) if part == name], expected)
-    joint = small(direct="sparse", hidden_size=4, loss="softmax", max_iter=2, joint=True)
-    assert_allclose([rate for _, rate in steps_of(joint, X, y)], 1 - progress)
+        assert_allclose([rate for term, rate in steps_of(model, X, y) if term == name], expected)
     assert small().schedule == "auto"
 
 
@@ -81,8 +81,8 @@ def test_a_sparse_term_beside_a_low_rank_one_has_a_schedule_of_its_own_epochs():
     X, y = rows()
     model = small(direct="sparse", hidden_size=4, schedule="linear", loss="softmax", max_iter=6, optimizer="adagrad")
     rates = steps_of(model, X, y)
-    direct = [rate for name, rate in rates if name == "direct_learning_rate"]
-    assert_allclose(direct, 1 - np.arange(5 * DIRECT_EPOCHS) / (5 * DIRECT_EPOCHS))
+    direct = [rate for name, rate in rates if name == "SparseTerm.learning_rate"]
+    assert_allclose(direct, 1 - np.arange(5 * SPARSE_EPOCHS) / (5 * SPARSE_EPOCHS))
     assert len(rates) - len(direct) == 30
 
 

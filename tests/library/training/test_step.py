@@ -3,26 +3,27 @@
 import numpy as np
 import pytest
 import reference
+from flat_options import of_mean
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fastsoftmax.losses import LOSSES
 from fastsoftmax.model.model import Model
 from fastsoftmax.model.runner import Runner
 from fastsoftmax.optimizers import SGD, Adagrad
 from fastsoftmax.passes import tiles
+from fastsoftmax.passes.candidates import KINDS, Estimate
 from fastsoftmax.samplers import InBatch, LogUniform, Mixed
-from fastsoftmax.training.part import FullSoftmax, Sampled
+from fastsoftmax.training.step_losses import FullLoss, SampledLoss
 
 TERMS = {"direct": (True, None), "low rank": (False, 11), "both": (True, 11)}
 MODELS = [("direct", False), *((terms, True) for terms in TERMS)]  # the first takes dense X
 RULES = {
-    "sgd": SGD(0.3),
-    "sgd, alpha": SGD(0.3, alpha=0.05),
-    "sgd, class_alpha": SGD(0.3, class_alpha=0.7),
-    "sgd, clip_norm": SGD(0.3, clip_norm=0.2),
-    "adagrad": Adagrad(0.3),
-    "adagrad, alpha": Adagrad(0.3, alpha=0.05, epsilon=1e-3),
-    "adagrad, both": Adagrad(0.3, alpha=0.05, class_alpha=0.7),
+    "sgd": SGD().rule(0.3),
+    "sgd, alpha": SGD(alpha=0.05).rule(0.3),
+    "sgd, class_alpha": SGD(class_alpha=0.7).rule(0.3),
+    "sgd, clip_norm": SGD(clip_norm=0.2).rule(0.3),
+    "adagrad": Adagrad().rule(0.3),
+    "adagrad, alpha": Adagrad(alpha=0.05, epsilon=1e-3).rule(0.3),
+    "adagrad, both": Adagrad(alpha=0.05, class_alpha=0.7).rule(0.3),
 }
 DTYPES = [(np.float64, 1e-11), (np.float32, 5e-5)]
 N_FEATURES = 40
@@ -61,12 +62,12 @@ def sampler_of(name, n_classes):
 
 
 def draws_for(loss, target, seed):
-    """What the twin takes for the draws that `loss.candidates` makes with this seed."""
-    if not isinstance(loss, Sampled):
+    """What the twin takes for the draws that `loss.estimate` makes with this seed."""
+    if not isinstance(loss, SampledLoss):
         return {}
     drawn = loss.sampler.draw_for(loss.n_negatives, np.random.default_rng(seed), target)
     draws = dict(zip(("class_ids", "log_expected_counts", "target_log_expected_counts"), drawn, strict=True))
-    if loss.loss == "sampled_softmax":
+    if loss.name == "sampled_softmax":
         del draws["target_log_expected_counts"]  # the positive is certain
     return draws | {"loss": loss.loss}
 
@@ -88,7 +89,7 @@ def assert_arrays(model, expected, tolerance):
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-@pytest.mark.parametrize("loss_name", ["softmax", *LOSSES])
+@pytest.mark.parametrize("loss_name", ["softmax", *KINDS])
 @pytest.mark.parametrize(("terms", "is_sparse"), MODELS)
 @pytest.mark.parametrize(("dtype", "tolerance"), DTYPES)
 @pytest.mark.parametrize("n_classes", [50, 901])
@@ -96,13 +97,14 @@ def test_step_against_the_twin(isa, sparse_X, terms, is_sparse, loss_name, rule,
     """There are two steps: the second sees what the first left in the parameters and in the optimiser's state."""
     model = random_model(n_classes, TERMS[terms], rule, dense_input=not is_sparse, dtype=dtype)
     X, target = batch(is_sparse, sparse_X, dtype, n_classes, rule=rule)
-    loss = FullSoftmax() if loss_name == "softmax" else Sampled(LogUniform(n_classes), 40, loss_name)
+    loss = FullLoss() if loss_name == "softmax" else SampledLoss(LogUniform(n_classes), 40, loss_name)
     runner = Runner(model, X, n_threads=1, working_memory=4 * 30 * 128 * 3)  # some tiles are kept
     for rows in (np.arange(20), np.array([25, 3, 29, 8])):
         y, weight = target[rows], WEIGHT[rows]
         expected_loss, expected = twin_step(model, X[rows], y, rule, loss, 3, weight=weight)
-        candidates = loss.candidates(y, np.random.default_rng(3))
-        assert_allclose(runner.step(rows, y, rule, weight=weight, **candidates), expected_loss, rtol=tolerance)
+        estimate = loss.estimate(y, np.random.default_rng(3))
+        value = runner.step(rows, y, of_mean(len(rows), weight), rule, estimate)
+        assert_allclose(value, expected_loss, rtol=tolerance)
         assert_arrays(model, expected, tolerance)
 
 
@@ -115,12 +117,11 @@ def test_negatives_from_the_batch(isa, sparse_X, terms, is_sparse, sampler, loss
     rule, rows = RULES["adagrad, both"], np.arange(n_rows)
     model = random_model(300, TERMS[terms], rule, dense_input=not is_sparse, dtype=np.float64)
     X, target = batch(is_sparse, sparse_X, np.float64, 300)
-    loss = Sampled(sampler_of(sampler, 300), 40, loss_name)
+    loss = SampledLoss(sampler_of(sampler, 300), 40, loss_name)
     expected_loss, expected = twin_step(model, X[rows], target[rows], rule, loss, 3)
-    candidates = loss.candidates(target[rows], np.random.default_rng(3))
-    assert_allclose(
-        Runner(model, X, n_threads=2).step(rows, target[rows], rule, **candidates), expected_loss, rtol=1e-11
-    )
+    estimate = loss.estimate(target[rows], np.random.default_rng(3))
+    value = Runner(model, X, n_threads=2).step(rows, target[rows], of_mean(n_rows), rule, estimate)
+    assert_allclose(value, expected_loss, rtol=1e-11)
     assert_arrays(model, expected, 1e-11)
 
 
@@ -139,26 +140,27 @@ def test_rounded_step_against_the_twin(isa, sparse_X, terms, is_sparse, rule, or
     options = {"threshold": threshold, "row_keys": keys, "weight": WEIGHT}
     expected_loss, expected = reference.model_step(model.arrays(), X, target, rule, **options)
     _, exact = reference.model_step(model.arrays(), X, target, rule, weight=WEIGHT)
-    rounding = tiles.Rounding(threshold, keys)
-    assert_allclose(runner.step(rows, target, rule, weight=WEIGHT, rounding=rounding), expected_loss, rtol=tolerance)
+    estimate = Estimate(rounding=tiles.Rounding(threshold, keys))
+    value = runner.step(rows, target, of_mean(30, WEIGHT), rule, estimate)
+    assert_allclose(value, expected_loss, rtol=tolerance)
     if dtype == np.float64:  # in float32 a draw beside its bar may fall to the other side
         assert_arrays(model, expected, tolerance)
     assert np.abs(exact["bias"] - model.bias).max() > 3e-5
 
 
 @pytest.mark.parametrize("threshold", [0, 0.02])
-@pytest.mark.parametrize("loss_name", ["softmax", *LOSSES])
+@pytest.mark.parametrize("loss_name", ["softmax", *KINDS])
 @pytest.mark.parametrize(("terms", "is_sparse"), MODELS)
 def test_same_bits_for_any_number_of_threads(isa, sparse_X, terms, is_sparse, loss_name, threshold):
     rule = RULES["adagrad, both"]
     X, target = batch(is_sparse, sparse_X, np.float32, 5003)
-    loss = FullSoftmax(threshold) if loss_name == "softmax" else Sampled(LogUniform(5003), 900, loss_name)
+    loss = FullLoss(threshold) if loss_name == "softmax" else SampledLoss(LogUniform(5003), 900, loss_name)
     found = []
     for n_threads in (1, 2, 3):
         model = random_model(5003, TERMS[terms], rule, dense_input=not is_sparse, dtype=np.float32, spread=1.0)
         runner, rng = Runner(model, X, n_threads=n_threads), np.random.default_rng(3)
         losses = [
-            runner.step(rows, target[rows], rule, weight=WEIGHT[rows], **loss.candidates(target[rows], rng))
+            runner.step(rows, target[rows], of_mean(20, WEIGHT[rows]), rule, loss.estimate(target[rows], rng))
             for rows in (np.arange(20), np.arange(10, 30))
         ]
         found.append((losses, model.copy().arrays()))
@@ -172,10 +174,10 @@ def test_same_bits_for_any_number_of_threads(isa, sparse_X, terms, is_sparse, lo
 @pytest.mark.parametrize(("terms", "is_sparse"), MODELS)
 def test_step_is_along_the_numerical_gradient(sparse_X, terms, is_sparse, loss_name):
     """The gradient is that of mean loss + class_alpha / 2 sum_i scale_i ||V_y||^2."""
-    rule, rows = SGD(1.0, class_alpha=0.7), np.arange(30)
+    rule, rows = SGD(class_alpha=0.7).rule(1.0), np.arange(30)
     X, target = batch(is_sparse, sparse_X, np.float64, 200)
-    loss = FullSoftmax() if loss_name == "softmax" else Sampled(LogUniform(200), 40, loss_name)
-    candidates = loss.candidates(target, np.random.default_rng(3))
+    loss = FullLoss() if loss_name == "softmax" else SampledLoss(LogUniform(200), 40, loss_name)
+    estimate = loss.estimate(target, np.random.default_rng(3))
 
     def moved(name=None, direction=0.0, h=0.0):
         """The model before a step, the one after it, and its penalised loss."""
@@ -183,7 +185,7 @@ def test_step_is_along_the_numerical_gradient(sparse_X, terms, is_sparse, loss_n
         if name is not None:
             getattr(model, name)[...] += h * direction
         before = model.copy()
-        value = Runner(model, X, n_threads=2).step(rows, target, rule, weight=WEIGHT, **candidates)
+        value = Runner(model, X, n_threads=2).step(rows, target, of_mean(30, WEIGHT), rule, estimate)
         if model.V is not None:
             value += 0.7 / 2 * WEIGHT / 30 @ np.square(before.V[target]).sum(axis=1)
         return before, model, value
@@ -205,7 +207,7 @@ def test_a_weight_counts_as_so_many_rows(sparse_X, terms):
     for these, weights in ((rows, weight * 3 / 4), (repeated, 1.0)):
         models.append(random_model(50, TERMS[terms], rule, dense_input=False, dtype=np.float64))
         runner = Runner(models[-1], X, n_threads=1)
-        losses.append(runner.step(these, target[these], rule, weight=weights))
+        losses.append(runner.step(these, target[these], of_mean(len(these), weights), rule))
     assert_allclose(losses[0], losses[1], rtol=1e-12)
     for a, b in zip(models[0].arrays().values(), models[1].arrays().values(), strict=True):
         assert_allclose(a, b, rtol=1e-11, atol=1e-13)
@@ -217,7 +219,8 @@ def test_step_on_more_features_than_a_cache_holds(isa, sparse_X):
     target = np.random.default_rng(2).integers(0, 2000, 200)
     model = random_model(2000, TERMS["direct"], rule, dense_input=False, dtype=np.float64, n_features=900)
     expected_loss, expected = reference.model_step(model.arrays(), X, target, rule)
-    assert_allclose(Runner(model, X, n_threads=2).step(np.arange(200), target, rule), expected_loss, rtol=1e-11)
+    value = Runner(model, X, n_threads=2).step(np.arange(200), target, of_mean(200), rule)
+    assert_allclose(value, expected_loss, rtol=1e-11)
     assert_arrays(model, expected, 1e-11)
 
 
@@ -226,11 +229,12 @@ def test_step_on_more_features_than_a_cache_holds(isa, sparse_X):
 @pytest.mark.parametrize("terms", TERMS)
 def test_the_same_step_with_any_working_memory(sparse_X, terms, working_memory, loss_name):
     X, target = batch(True, sparse_X, np.float64, 5003)
-    loss = FullSoftmax() if loss_name == "softmax" else Sampled(LogUniform(5003), 3000, loss_name)
+    loss = FullLoss() if loss_name == "softmax" else SampledLoss(LogUniform(5003), 3000, loss_name)
     models, rule = [], RULES["adagrad, both"]
     for memory in (1 << 28, working_memory):
         models.append(random_model(5003, TERMS[terms], rule, dense_input=False, dtype=np.float64))
-        candidates = loss.candidates(target, np.random.default_rng(3))
-        Runner(models[-1], X, n_threads=2, working_memory=memory).step(np.arange(30), target, rule, **candidates)
+        estimate = loss.estimate(target, np.random.default_rng(3))
+        runner = Runner(models[-1], X, n_threads=2, working_memory=memory)
+        runner.step(np.arange(30), target, of_mean(30), rule, estimate)
     for a, b in zip(models[0].arrays().values(), models[1].arrays().values(), strict=True):
         assert_allclose(a, b, rtol=1e-12, atol=1e-14)

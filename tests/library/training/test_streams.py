@@ -6,11 +6,13 @@ import mmap
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from flat_options import flat_classifier
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
 
 import fastsoftmax as fs
-from fastsoftmax import SoftmaxClassifier, samplers
+from fastsoftmax import samplers
+from fastsoftmax.losses import SampledSoftmax
 from fastsoftmax.training.initial import log_frequencies
 
 N_CLASSES = 12
@@ -21,13 +23,12 @@ KINDS = {
     "dense and low rank": {"direct": "dense", "hidden_size": 4},
     "sparse": {"direct": "sparse"},
     "sparse and low rank": {"direct": "sparse", "hidden_size": 4},
-    "joint": {"direct": "sparse", "hidden_size": 4, "joint": True},
 }
 
 
 def small(**params):
     defaults = {"random_state": 0, "n_threads": 1, "max_iter": 5, "batch_size": 16, "n_negatives": 4}
-    return SoftmaxClassifier(**defaults | params)
+    return flat_classifier(**defaults | params)
 
 
 def make_data(n_rows=600, n_classes=N_CLASSES, seed=0):
@@ -77,7 +78,7 @@ def test_partial_fit_of_batches_without_all_classes(sparse_rows):
     X, y = sparse_rows(90, 20, 9)
     order = np.argsort(y)  # each batch has three classes
     for params in ({"direct": "dense"}, {"direct": "sparse"}, {"direct": None, "hidden_size": 8}):
-        model = SoftmaxClassifier(random_state=0, **params)
+        model = flat_classifier(random_state=0, **params)
         for batch in np.split(order, 3):
             model.partial_fit(X[batch], y[batch], classes=np.arange(9)[::-1])
         assert_array_equal(model.classes_, np.arange(9))
@@ -92,13 +93,13 @@ def test_partial_fit_of_batches_without_all_classes(sparse_rows):
 def test_counts_add_up():
     X, y = make_data()
     model = small().partial_fit(X[:100], y[:100], n_classes=20)
-    assert_array_equal(model._class_counts, np.bincount(y[:100], minlength=20))
+    assert_array_equal(model._state.class_counts, np.bincount(y[:100], minlength=20))
     model.partial_fit(X[100:], y[100:])
-    assert_array_equal(model._class_counts, np.bincount(y, minlength=20))
+    assert_array_equal(model._state.class_counts, np.bincount(y, minlength=20))
     masses = sp.csr_array(np.full((100, 20), 0.5))
     model.partial_fit(X[:100], masses)
-    assert_allclose(model._class_counts, np.bincount(y, minlength=20) + 5)
-    assert_allclose(small().fit(X, y)._class_counts, np.bincount(y))
+    assert_allclose(model._state.class_counts, np.bincount(y, minlength=20) + 5)
+    assert_allclose(small().fit(X, y)._state.class_counts, np.bincount(y))
 
 
 @pytest.mark.parametrize("sampler", ["in_batch", "unigram"])
@@ -111,21 +112,21 @@ def test_samplers_follow_the_counts(sampler):
         model.partial_fit(X[start : start + 60], y[start : start + 60], n_classes=N_CLASSES)
         seen = np.bincount(y[: start + 60], minlength=N_CLASSES)
         expected = samplers.InBatch(seen) if sampler == "in_batch" else samplers.Unigram(np.maximum(seen, 1))
-        assert_allclose(model._sampler.probabilities(), expected.probabilities())
+        assert_allclose(model._state.sampler.sampler.probabilities(), expected.probabilities())
 
 
 def test_samplers_are_made_anew_only_when_it_pays():
     n_classes = 6400  # 100 rows pay for them
     X, y = make_data(800)
     model = small(loss="sampled_softmax", direct=None, hidden_size=4).partial_fit(X[:400], y[:400], n_classes=n_classes)
-    made = model._sampler
-    assert model.partial_fit(X[:90], y[:90])._sampler is made
-    assert model.partial_fit(X[:10], y[:10])._sampler is not made
+    made = model._state.sampler.sampler
+    assert model.partial_fit(X[:90], y[:90])._state.sampler.sampler is made
+    assert model.partial_fit(X[:10], y[:10])._state.sampler.sampler is not made
     given = samplers.LearnedUnigram(n_classes)
     for sampler in ("learned_unigram", "multi_index", given):
-        model.set_params(sampler=sampler).partial_fit(X[:90], y[:90])
-        made = model._sampler
-        assert model.partial_fit(X, y)._sampler is made
+        model.set_params(loss=SampledSoftmax(sampler)).partial_fit(X[:90], y[:90])
+        made = model._state.sampler.sampler
+        assert model.partial_fit(X, y)._state.sampler.sampler is made
 
 
 def test_a_class_that_is_new_in_few_rows():
@@ -133,7 +134,7 @@ def test_a_class_that_is_new_in_few_rows():
     model = small(loss="sampled_softmax", direct=None, hidden_size=4)
     model.partial_fit(X[y < 11], y[y < 11], n_classes=6400)  # so few rows would not pay for a sampler
     model.partial_fit(X[:20], y[:20])
-    assert 11 in y[:20] and model._sampler.probabilities()[11] > 0
+    assert 11 in y[:20] and model._state.sampler.sampler.probabilities()[11] > 0
 
 
 def test_known_counts():
@@ -144,7 +145,7 @@ def test_known_counts():
     model = small(**params).partial_fit(X[:60], y[:60], n_classes=N_CLASSES, class_counts=counts)
     total = counts + np.bincount(y[:60], minlength=N_CLASSES)
     assert_allclose(model.intercept_, np.log(total / total.sum()), rtol=1e-5)
-    assert_allclose(model._sampler.probabilities(), total / total.sum())
+    assert_allclose(model._state.sampler.sampler.probabilities(), total / total.sum())
 
 
 def test_a_stream_learns_what_all_rows_at_once_teach():
@@ -222,7 +223,7 @@ def test_old_classes_keep_their_logits(params):
     for name, a in model._model.arrays().items():
         b = before._model.arrays()[name]
         assert a.flags.f_contiguous == b.flags.f_contiguous and a.dtype == b.dtype, name
-        if name.endswith("E") or (name.endswith("W") and model._model.pattern is not None):
+        if name.endswith("E") or (name.endswith("W") and model._model.pairs is not None):
             assert_array_equal(a, b)
         else:
             assert_array_equal(a[OLD], b)
@@ -233,15 +234,15 @@ def test_old_classes_keep_their_logits(params):
 @pytest.mark.parametrize("params", KINDS.values(), ids=KINDS)
 def test_added_classes_are_learned(params, loss):
     model, _, X, y, _ = grown(params)
-    model.loss_ = loss
+    model.set_params(loss=loss).loss_ = loss
     rows = np.isin(y, ALL)
     assert model.score(X[rows], y[rows]) < 0.7
     with pytest.raises(ValueError, match="which is not among the 7 classes"):
         model.partial_fit(X, y)
     for _ in range(12):
-        model.set_params(learning_rate=0.5, n_negatives=3).partial_fit(X[rows], y[rows])
+        model.set_params(learning_rate=0.5).partial_fit(X[rows], y[rows])
     assert model.score(X[rows], y[rows]) > 0.9
-    assert len(model._class_counts) == 7 and model._class_counts[0] == 12 * np.count_nonzero(y == 0)
+    assert len(model._state.class_counts) == 7 and model._state.class_counts[0] == 12 * np.count_nonzero(y == 0)
 
 
 def test_new_classes_begin_as_unseen_ones():
@@ -265,7 +266,7 @@ def test_new_classes_of_a_calibrated_model(params):
     assert -12 < model.intercept_[12] < least  # unseen: rarer than any other
     assert model.predict_proba(X)[:, 12].max() < 0.2
     if params["direct"] == "sparse" and "hidden_size" not in params:  # by the same factors, all of them
-        expected = 0.5 * factors[0] * factors[1] * np.log(1 / (1 + model._class_counts.sum()))
+        expected = 0.5 * factors[0] * factors[1] * np.log(1 / (1 + model._state.class_counts.sum()))
         assert model.intercept_[12] == pytest.approx(expected, rel=1e-3)
 
 
@@ -344,7 +345,7 @@ def test_a_sampler_object_of_the_old_size():
     model.add_classes([99])
     with pytest.raises(ValueError, match="sampler"):
         model.partial_fit(*make_data())
-    model.set_params(sampler=samplers.Uniform(N_CLASSES + 1)).partial_fit(*make_data())
+    model.set_params(loss__sampler=samplers.Uniform(N_CLASSES + 1)).partial_fit(*make_data())
 
 
 def test_saved_and_loaded(tmp_path):

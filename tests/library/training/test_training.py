@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from flat_options import flat_classifier
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fastsoftmax import SoftmaxClassifier, metrics
+from fastsoftmax import metrics
 
 
 def toy(n_rows=600, n_classes=30, seed=0):
@@ -35,7 +36,7 @@ def test_learns_what_can_be_learned(params, make_X, optimizer):
     X, y = toy()
     X_test, y_test = toy(seed=1)
     learning_rate = 0.3 if optimizer == "adagrad" else 3.0
-    classifier = SoftmaxClassifier(**COMMON, **params, optimizer=optimizer, learning_rate=learning_rate, max_iter=30)
+    classifier = flat_classifier(**COMMON, **params, optimizer=optimizer, learning_rate=learning_rate, max_iter=30)
     assert classifier.fit(make_X(X), y) is classifier
     assert classifier.score(make_X(X_test), y_test) > 0.97
     assert classifier.loss_curve_[-1] < classifier.loss_curve_[0] / 2
@@ -48,7 +49,7 @@ def test_same_seed_same_weights_for_any_n_threads(isa, params, dtype):
     X, y = toy(150, 120)
     models = []
     for n_threads in (1, 2, 3):
-        classifier = SoftmaxClassifier(**COMMON | params | {"n_threads": n_threads}, dtype=dtype, max_iter=1)
+        classifier = flat_classifier(**COMMON | params | {"n_threads": n_threads}, dtype=dtype, max_iter=1)
         models.append(classifier.fit(X, y))
     assert models[0].intercept_.dtype == dtype
     for other in models[1:]:
@@ -59,14 +60,14 @@ def test_same_seed_same_weights_for_any_n_threads(isa, params, dtype):
 
 def test_other_seed_other_weights():
     X, y = toy()
-    a, b = (SoftmaxClassifier(**COMMON | {"random_state": seed}, max_iter=1).fit(X, y).coef_ for seed in (0, 1))
+    a, b = (flat_classifier(**COMMON | {"random_state": seed}, max_iter=1).fit(X, y).coef_ for seed in (0, 1))
     assert (a != b).any()
 
 
 def test_partial_fit_goes_on_where_fit_stopped():
     X, y = toy()
-    once = SoftmaxClassifier(**COMMON, schedule="constant", max_iter=3).fit(X, y)
-    in_parts = SoftmaxClassifier(**COMMON, max_iter=1).partial_fit(X, y, classes=np.unique(y))
+    once = flat_classifier(**COMMON, schedule="constant", max_iter=3).fit(X, y)
+    in_parts = flat_classifier(**COMMON, max_iter=1).partial_fit(X, y, classes=np.unique(y))
     in_parts.partial_fit(X, y).partial_fit(X, y)
     assert_array_equal(once.coef_, in_parts.coef_)
     assert once.loss_curve_ == in_parts.loss_curve_
@@ -77,7 +78,7 @@ def test_partial_fit_goes_on_where_fit_stopped():
 def test_partial_fit_with_another_optimizer_or_dtype(params):
     """The state that the new optimiser needs is made; the weights keep their dtype."""
     X, y = toy()
-    classifier = SoftmaxClassifier(**COMMON, **params, optimizer="sgd", max_iter=1).fit(X, y)
+    classifier = flat_classifier(**COMMON, **params, optimizer="sgd", max_iter=1).fit(X, y)
     classifier.set_params(optimizer="adagrad", dtype="float64").partial_fit(X, y)
     assert classifier.intercept_.dtype == np.float32
     assert {a.dtype for a in classifier._model.arrays().values()} == {np.dtype(np.float32)}
@@ -89,5 +90,5 @@ def test_the_reported_loss_is_the_loss(sparse_rows):
     """The steps are too small to change anything, so each epoch's loss is that of the model."""
     X, y = sparse_rows(1000, 30, 7)
     options = {"direct": "dense", "dtype": "float64", "optimizer": "sgd", "learning_rate": 1e-12, "max_iter": 3}
-    model = SoftmaxClassifier(loss="softmax", gradient_threshold=0.0, random_state=0, **options).fit(X, y)
+    model = flat_classifier(loss="softmax", gradient_threshold=0.0, random_state=0, **options).fit(X, y)
     assert_allclose(model.loss_curve_, metrics.log_loss(model.target_log_proba(X, y)), rtol=1e-9)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from flat_options import flat_classifier
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastsoftmax import SoftmaxClassifier
@@ -13,7 +14,6 @@ TERMS = {
     "low rank": {"direct": None, "hidden_size": 4},
     "sparse": {"direct": "sparse"},
     "side by side": {"direct": "sparse", "hidden_size": 4},
-    "joint": {"direct": "sparse", "hidden_size": 4, "joint": True},
     "sampled": {"direct": None, "hidden_size": 4, "loss": "sampled_softmax"},
 }
 
@@ -31,12 +31,12 @@ def toy(n_rows=320, n_classes=20, seed=0):
 @pytest.mark.parametrize("terms", TERMS.values(), ids=TERMS)
 def test_goes_on(terms):
     X, y = toy()
-    model = SoftmaxClassifier(**COMMON, **terms, warm_start=True, max_iter=3).fit(X, y)
+    model = flat_classifier(**COMMON, **terms, warm_start=True, max_iter=3).fit(X, y)
     first = model._model.copy()
     model.set_params(max_iter=2).fit(X, y)
     assert model.n_iter_ == len(model.loss_curve_) == 5
     assert model.loss_curve_[3] < model.loss_curve_[2]
-    cold = SoftmaxClassifier(**COMMON, **terms, max_iter=2).fit(X, y)
+    cold = flat_classifier(**COMMON, **terms, max_iter=2).fit(X, y)
     assert model.loss_curve_[4] < cold.loss_curve_[1]
     assert (model.intercept_ != first.bias).any() or terms == {"direct": "sparse"}
     for name, a in first.state.items():
@@ -49,16 +49,16 @@ def test_as_one_training_where_the_rate_stays():
     """If the order of rows is drawn anew, a warm start is the same as one longer training."""
     X, y = toy()
     params = COMMON | {"direct": "dense", "schedule": "constant", "random_state": np.random.default_rng(3)}
-    parts = SoftmaxClassifier(**params, warm_start=True, max_iter=2).fit(X, y)
+    parts = flat_classifier(**params, warm_start=True, max_iter=2).fit(X, y)
     parts.set_params(max_iter=1).fit(X, y)
-    whole = SoftmaxClassifier(**params | {"random_state": np.random.default_rng(3)}, max_iter=3).fit(X, y)
+    whole = flat_classifier(**params | {"random_state": np.random.default_rng(3)}, max_iter=3).fit(X, y)
     assert_array_equal(parts.coef_, whole.coef_)
     assert parts.loss_curve_ == whole.loss_curve_
 
 
 def test_loaded_models_go_on(tmp_path):
     X, y = toy()
-    SoftmaxClassifier(**COMMON, direct="dense", warm_start=True, max_iter=3).fit(X, y).save(tmp_path / "model")
+    flat_classifier(**COMMON, direct="dense", warm_start=True, max_iter=3).fit(X, y).save(tmp_path / "model")
     model = SoftmaxClassifier.load(tmp_path / "model").fit(X, y)
     assert model.n_iter_ == 6 and model.loss_curve_[3] < model.loss_curve_[2]
 
@@ -81,7 +81,7 @@ def test_loaded_models_go_on(tmp_path):
 )
 def test_another_problem(params, change_X, change_y, message):
     X, y = toy()
-    model = SoftmaxClassifier(**COMMON, direct="dense", warm_start=True, max_iter=1).fit(X, y)
+    model = flat_classifier(**COMMON, direct="dense", warm_start=True, max_iter=1).fit(X, y)
     before = model.coef_.copy()
     with pytest.raises(ValueError, match=message):
         model.set_params(**params).fit(change_X(X), change_y(y))
@@ -90,7 +90,7 @@ def test_another_problem(params, change_X, change_y, message):
 
 def test_a_model_that_is_there_needs_no_further_memory(monkeypatch):
     X, y = toy()
-    model = SoftmaxClassifier(**COMMON, direct="dense", warm_start=True, max_iter=1, working_memory=0).fit(X, y)
+    model = flat_classifier(**COMMON, direct="dense", warm_start=True, max_iter=1, working_memory=0).fit(X, y)
     monkeypatch.setattr("fastsoftmax.runtime.memory.available", lambda: 500)
     assert model.fit(X, y).n_iter_ == 2
     with pytest.raises(MemoryError, match="early stopping's copy"):
@@ -99,7 +99,7 @@ def test_a_model_that_is_there_needs_no_further_memory(monkeypatch):
 
 def test_no_start_beside_a_model():
     X, y = toy()
-    model = SoftmaxClassifier(**COMMON, direct=None, hidden_size=2, warm_start=True, max_iter=1)
+    model = flat_classifier(**COMMON, direct=None, hidden_size=2, warm_start=True, max_iter=1)
     model.fit(X, y, embedding_init=np.ones((50, 2)))
     with pytest.raises(ValueError, match="embedding_init cannot be given where warm_start goes on"):
         model.fit(X, y, embedding_init=np.ones((50, 2)))
@@ -108,7 +108,7 @@ def test_no_start_beside_a_model():
 @pytest.mark.parametrize(("name", "value"), [("hidden_size", 4), ("direct", "sparse")])
 def test_partial_fit_keeps_the_terms(name, value):
     X, y = toy()
-    model = SoftmaxClassifier(**COMMON, direct=None, hidden_size=8, max_iter=1).fit(X, y).set_params(**{name: value})
+    model = flat_classifier(**COMMON, direct=None, hidden_size=8, max_iter=1).fit(X, y).set_params(**{name: value})
     with pytest.raises(ValueError, match=f"{name} must stay as it was in the first training"):
         model.partial_fit(X, y)
 
@@ -116,44 +116,44 @@ def test_partial_fit_keeps_the_terms(name, value):
 # -- pretrained embeddings --
 
 
-@pytest.mark.parametrize("terms", [TERMS["low rank"], TERMS["side by side"], TERMS["joint"], TERMS["sampled"]])
+@pytest.mark.parametrize("terms", [TERMS["low rank"], TERMS["side by side"], TERMS["sampled"]])
 @pytest.mark.parametrize("freeze", [False, True])
 def test_embedding(terms, freeze):
     X, y = toy()
     E = np.random.default_rng(0).standard_normal((50, 4))
     params = COMMON | terms | {"freeze_embedding": freeze, "learning_rate": 0.3, "max_iter": 20}
-    model = SoftmaxClassifier(**params).fit(X, y, embedding_init=E)
+    model = flat_classifier(**params).fit(X, y, embedding_init=E)
     assert model.hidden_coef_.any()
     if freeze:
         assert_array_equal(model.embedding_, E.astype(np.float32))
     else:
         assert (model.embedding_ != E.astype(np.float32)).any()
-        one_step = SoftmaxClassifier(**params | {"max_iter": 1, "learning_rate": 1e-6}).fit(X, y, embedding_init=E)
+        one_step = flat_classifier(**params | {"max_iter": 1, "learning_rate": 1e-6}).fit(X, y, embedding_init=E)
         assert_allclose(one_step.embedding_, E, atol=1e-3)
 
 
 def test_its_width_is_hidden_size():
     X, y = toy()
     E = np.ones((50, 7))
-    assert SoftmaxClassifier(**COMMON, max_iter=1).fit(X, y, embedding_init=E).hidden_size_ == 7
+    assert flat_classifier(**COMMON, max_iter=1).fit(X, y, embedding_init=E).hidden_size_ == 7
     with pytest.raises(ValueError, match="hidden_size must be 'auto' or the width of embedding_init, 7, got 8"):
-        SoftmaxClassifier(**COMMON, hidden_size=8).fit(X, y, embedding_init=E)
+        flat_classifier(**COMMON, hidden_size=8).fit(X, y, embedding_init=E)
     with pytest.raises(ValueError, match="got None"):
-        SoftmaxClassifier(**COMMON, hidden_size=None).fit(X, y, embedding_init=E)
+        flat_classifier(**COMMON, hidden_size=None).fit(X, y, embedding_init=E)
     with pytest.raises(
         ValueError, match=r"embedding_init must have shape \(50, hidden_size\), a row a feature, got \(49, 7\)"
     ):
-        SoftmaxClassifier(**COMMON).fit(X, y, embedding_init=E[1:])
+        flat_classifier(**COMMON).fit(X, y, embedding_init=E[1:])
     with pytest.raises(ValueError, match=r"embedding_init must be finite in float32, got inf at position \(1, 2\)"):
         E[1, 2] = 1e300
-        SoftmaxClassifier(**COMMON).fit(X, y, embedding_init=E)
+        flat_classifier(**COMMON).fit(X, y, embedding_init=E)
 
 
 def test_of_the_first_features_alone():
     X, y = toy()
     params = COMMON | {"direct": "sparse", "hidden_size": 4, "n_hidden_features": 20, "freeze_embedding": True}
     E = np.ones((20, 4))
-    assert_array_equal(SoftmaxClassifier(**params, max_iter=1).fit(X, y, embedding_init=E).embedding_, E)
+    assert_array_equal(flat_classifier(**params, max_iter=1).fit(X, y, embedding_init=E).embedding_, E)
 
 
 # -- rows to judge by --
@@ -162,5 +162,5 @@ def test_of_the_first_features_alone():
 def test_warm_start_goes_on_with_the_width_of_a_given_embedding():
     X, y = toy()
     E = np.random.default_rng(0).normal(size=(50, 6))
-    model = SoftmaxClassifier(**COMMON, direct=None, warm_start=True, max_iter=1).fit(X, y, embedding_init=E)
+    model = flat_classifier(**COMMON, direct=None, warm_start=True, max_iter=1).fit(X, y, embedding_init=E)
     assert model.fit(X, y).embedding_.shape == (50, 6)

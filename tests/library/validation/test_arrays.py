@@ -2,9 +2,10 @@
 
 import numpy as np
 import scipy.sparse as sp
+from flat_options import flat_classifier
 
 import fastsoftmax as fs
-from fastsoftmax import SoftmaxClassifier, metrics, samplers
+from fastsoftmax import metrics, samplers
 
 
 def mapped(a, folder):
@@ -43,9 +44,9 @@ def test_read_only_and_memory_mapped_input(tmp_path, sparse_rows):
     fs.linear_topk(X, sparse_W, 3, bias)
     samplers.Unigram(weight).draw_for(5, rng, y)
     terms = [{"direct": "dense"}, {"direct": "sparse"}, {"direct": None, "hidden_size": 8}]
-    terms += [{"direct": "sparse", "hidden_size": 8, "joint": joint} for joint in (False, True)]
+    terms += [{"direct": "sparse", "hidden_size": 8}]
     for params in terms:
-        model = SoftmaxClassifier(random_state=0, max_iter=2, **params).fit(X, y, sample_weight)
+        model = flat_classifier(random_state=0, max_iter=2, **params).fit(X, y, sample_weight)
         model.partial_fit(X, y, sample_weight=sample_weight)
         if params["direct"] != "dense":
             model.calibrate(X, y, sample_weight)
@@ -55,5 +56,5 @@ def test_read_only_and_memory_mapped_input(tmp_path, sparse_rows):
         model.score(X, y, sample_weight)
         model.target_log_proba(X, y)
         metrics.evaluate(model, X, y, ks=(1, 3))
-    SoftmaxClassifier(direct="dense", max_iter=2).fit(dense, y)
-    SoftmaxClassifier(direct="sparse", random_state=0).fit(X, y, coef_init=sparse_W, intercept_init=bias)
+    flat_classifier(direct="dense", max_iter=2).fit(dense, y)
+    flat_classifier(direct="sparse", random_state=0).fit(X, y, coef_init=sparse_W, intercept_init=bias)

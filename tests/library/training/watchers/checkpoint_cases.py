@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from flat_options import flat_classifier
 from numpy.testing import assert_array_equal
 
-from fastsoftmax import SoftmaxClassifier, samplers
+from fastsoftmax import samplers
 from fastsoftmax.training.trainer import Trainer
 
 N_CLASSES = 40
@@ -38,7 +39,6 @@ MODELS = {
     "normaliser": SAMPLED | {"normaliser_rate": 0.5},
     "sparse direct": {"direct": "sparse"},
     "sparse beside": {"direct": "sparse", "hidden_size": 6},
-    "joint": {"direct": "sparse", "hidden_size": 6, "joint": True, "loss": "sampled_softmax"},
     "early stopping": SAMPLED | {"early_stopping": True, "n_iter_no_change": 2, "learning_rate": 3.0, "max_iter": 9},
     "early stopping, dense": {"direct": "dense", "early_stopping": True, "max_iter": 3},
     "averaging": SAMPLED | {"average": 0.7},
@@ -58,7 +58,7 @@ def classifier(**params):
     defaults = {"n_negatives": 8, "batch_size": 32, "max_iter": 4, "n_threads": 1, "random_state": 3}
     if params.get("direct") != "dense":
         defaults["calibration_fraction"] = 0.2
-    return SoftmaxClassifier(**defaults | params)
+    return flat_classifier(**defaults | params)
 
 
 class Killed(BaseException):
@@ -71,7 +71,7 @@ def stop_after(monkeypatch, n_steps):
 
     def counted(self, rows):
         if not left[0]:
-            self.parts[-1].runner.model.bias.fill(7)  # half of a step
+            self.learners[-1].runner.model.bias.fill(7)  # half of a step
             raise Killed
         left[0] -= 1
         return step(self, rows)

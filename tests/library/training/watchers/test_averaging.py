@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from flat_options import flat_classifier
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fastsoftmax import SoftmaxClassifier
 from fastsoftmax.runtime.allocation import InFiles
 from fastsoftmax.training import planning
+from fastsoftmax.training.options import Options
+from fastsoftmax.training.training import Training
 from fastsoftmax.training.watchers.averaging import N_TAKEN, add_to_mean, marks
 from fastsoftmax.training.watchers.base import Watcher
 
@@ -28,15 +30,16 @@ class Recorder(Watcher):
 
 def recorded(**params):
     """A trained classifier, and its model after each step."""
-    classifier, recorders = SoftmaxClassifier(**COMMON | params), []
-    watchers = classifier._watchers
+    classifier, recorders = flat_classifier(**COMMON | params), []
+    watchers = Training._watchers
 
     def more(*args):
         recorders.append(Recorder(classifier._model))
         return [*watchers(*args), recorders[0]]
 
-    classifier._watchers = more
-    return classifier.fit(*rows()), recorders[0].models
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Training, "_watchers", more)
+        return classifier.fit(*rows()), recorders[0].models
 
 
 @pytest.mark.parametrize("terms", [{"direct": "dense"}, {"direct": "sparse"}, {"direct": None, "hidden_size": 3}])
@@ -74,10 +77,10 @@ def test_early_stopping_judges_the_mean():
     X, y = rows(200)
     held_out = rows(220)[0][200:], np.arange(200, 220) % 6
     params = {"average": 0.9, "early_stopping": True, "n_iter_no_change": 10, "schedule": "constant"}
-    classifier = SoftmaxClassifier(**COMMON | params | {"max_iter": 8}).fit(X, y, X_val=held_out[0], y_val=held_out[1])
+    classifier = flat_classifier(**COMMON | params | {"max_iter": 8}).fit(X, y, X_val=held_out[0], y_val=held_out[1])
     loss = -classifier.target_log_proba(*held_out).mean()
     assert_allclose(loss, min(classifier.validation_curve_))
-    plain = SoftmaxClassifier(**COMMON | params | {"max_iter": 8, "average": False})
+    plain = flat_classifier(**COMMON | params | {"max_iter": 8, "average": False})
     plain.fit(X, y, X_val=held_out[0], y_val=held_out[1])
     assert plain.validation_curve_[-1] != classifier.validation_curve_[-1]
 
@@ -105,19 +108,19 @@ def test_the_mean_lies_in_files(monkeypatch, tmp_path, early_stopping):
     monkeypatch.setattr(InFiles, "copy", lambda self, a: copies.append(a.shape) or copy(self, a))
     X, y = rows()
     params = COMMON | {"direct": "dense", "average": True, "max_iter": 2, "early_stopping": early_stopping}
-    classifier = SoftmaxClassifier(**params, weights_dir=tmp_path).fit(X, y)
+    classifier = flat_classifier(**params, weights_dir=tmp_path).fit(X, y)
     assert copies.count(classifier.coef_.shape) >= 1 + 2 * early_stopping
-    assert_array_equal(classifier.coef_, SoftmaxClassifier(**params).fit(X, y).coef_)
+    assert_array_equal(classifier.coef_, flat_classifier(**params).fit(X, y).coef_)
 
 
 def test_memory_is_forecast():
-    params = SoftmaxClassifier().get_params() | {"direct": "dense", "hidden_size": None}
-    plan = planning.choose(params, 100, 10, 1000, n_entries=100, dense_input=False)
-    without, with_mean = (planning.memory_needed(plan, params | {"average": a}, 10)[0] for a in (False, True))
+    options = Options.of(flat_classifier(direct="dense", hidden_size=None).get_params(deep=False))
+    plan = planning.choose(options, 100, 10, 1000, n_entries=100, dense_input=False)
+    without, with_mean = (planning.memory_needed(plan, options._replace(average=a), 10)[0] for a in (False, True))
     assert with_mean - without == 4 * 10 * 1001
 
 
 @pytest.mark.parametrize("average", [0.0, -1, 2.0, "yes"])
 def test_errors(average):
     with pytest.raises((ValueError, TypeError), match="average must be"):
-        SoftmaxClassifier(average=average).fit(*rows())
+        flat_classifier(average=average).fit(*rows())

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from flat_options import flat_classifier
 from numpy.testing import assert_array_equal
 from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.datasets import load_digits
@@ -10,7 +11,6 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler
 
-from fastsoftmax import SoftmaxClassifier
 from fastsoftmax.model.model import Model
 
 KINDS = {
@@ -26,7 +26,6 @@ KINDS = {
         "n_iter_no_change": 9,
         "max_iter": 8,
     },
-    "joint": {"direct": "sparse", "hidden_size": 4, "joint": True, "schedule": "constant"},
 }
 
 
@@ -37,7 +36,7 @@ def data():
 
 
 def small(**params):
-    return SoftmaxClassifier(**{"random_state": 0, "n_threads": 1, "max_iter": 4, "batch_size": 64} | params)
+    return flat_classifier(**{"random_state": 0, "n_threads": 1, "max_iter": 4, "batch_size": 64} | params)
 
 
 class Recorder:

@@ -28,7 +28,8 @@ from checkpoint_cases import (
 )
 
 from fastsoftmax import SoftmaxClassifier
-from fastsoftmax.files import model_file, state_dict
+from fastsoftmax.estimators import saving
+from fastsoftmax.files import state_dict, tensor_file
 from fastsoftmax.training.trainer import Trainer
 from fastsoftmax.training.watchers import checkpoint
 
@@ -71,7 +72,7 @@ def test_goes_on_to_the_bit(monkeypatch, path, params, n_steps):
     model, n_times = in_pieces(monkeypatch, path, n_steps, **params)
     assert n_times >= 14 // n_steps
     assert_same(whole, model)
-    assert whole._rng.bit_generator.state == model._rng.bit_generator.state
+    assert whole._state.rng.bit_generator.state == model._state.rng.bit_generator.state
     assert not list(path.parent.iterdir())
 
 
@@ -101,7 +102,7 @@ def test_steps_since_the_last_checkpoint_are_made_again(monkeypatch, path):
     now = [0.0]
     monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now.__setitem__(0, now[0] + 1) or now[0])
     stopped(monkeypatch, path, 11, checkpoint_every=3.5, **SAMPLED)
-    done = model_file.read(path, checkpoint.FORMAT, 1)[0]["state"]["trainer"]["steps_done"]
+    done = tensor_file.read(path, checkpoint.FORMAT, (checkpoint.FORMAT_VERSION,))[0]["state"]["trainer"]["steps_done"]
     assert 6 <= done < 11
     assert_same(classifier(**SAMPLED).fit(X, Y), classifier(**SAMPLED, checkpoint=path).fit(X, Y))
 
@@ -121,7 +122,7 @@ def test_without_a_seed(monkeypatch, path):
     """Held-out rows, weights and order are those that the first of the calls began with."""
     params = SAMPLED | {"early_stopping": True, "random_state": None}
     stopped(monkeypatch, path, **params)
-    start = model_file.read(path, checkpoint.FORMAT, 1)[0]["start"]
+    start = tensor_file.read(path, checkpoint.FORMAT, (checkpoint.FORMAT_VERSION,))[0]["start"]
     model, n_times = in_pieces(monkeypatch, path, 3, **params)
     assert n_times > 3
     assert_same(classifier(**params | {"random_state": state_dict.generator(start)}).fit(X, Y), model)
@@ -146,7 +147,7 @@ def test_save_is_the_checkpoint_of_partial_fit(path, terms, sampler):
 def test_another_sampler_than_was_saved(path):
     params = SAMPLED | {"sampler": "learned_unigram"}
     classifier(**params).fit(X, Y).save(path)
-    model = SoftmaxClassifier.load(path).set_params(sampler="multi_index")
+    model = SoftmaxClassifier.load(path).set_params(loss__sampler="multi_index")
     model.save(path)  # with no state of a sampler
     assert_same(model.partial_fit(X, Y), SoftmaxClassifier.load(path).partial_fit(X, Y))
 
@@ -206,7 +207,7 @@ def test_command_line(tmp_path, path, monkeypatch):
         stop_after(patch, 9)
         cli.main(resumed)
     with monkeypatch.context() as patch:
-        patch.setattr(model_file, "save", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+        patch.setattr(saving, "save", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
         assert cli.main(resumed) == 1
     assert path.exists()
     assert cli.main(resumed) == 0

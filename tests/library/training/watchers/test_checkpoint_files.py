@@ -6,6 +6,7 @@ import scipy.sparse as sp
 from checkpoint_cases import N_CLASSES, SAMPLED, Killed, X, Y, assert_same, classifier, in_pieces, stop_after, stopped
 
 from fastsoftmax import samplers
+from fastsoftmax.estimators import Checkpoint
 from fastsoftmax.files import tensor_file
 from fastsoftmax.training.trainer import Trainer
 
@@ -96,7 +97,7 @@ def test_damaged_files(monkeypatch, path):
 
 def test_a_model_is_no_checkpoint(path):
     classifier(**SAMPLED).fit(X, Y).save(path)
-    with pytest.raises(ValueError, match=r"holds 'fastsoftmax.SoftmaxClassifier' version 1, but this version reads"):
+    with pytest.raises(ValueError, match=r"holds 'fastsoftmax.SoftmaxClassifier' version 2, but this version reads"):
         classifier(**SAMPLED, checkpoint=path).fit(X, Y)
 
 
@@ -170,8 +171,8 @@ def test_samplers_of_the_user(monkeypatch, path):
     [
         ({"checkpoint": 5}, TypeError, "checkpoint must be a path, got 5"),
         ({"checkpoint": "/nothing/there"}, FileNotFoundError, "/nothing is not a folder"),
-        ({"checkpoint_every": -1}, ValueError, "checkpoint_every must be at least 0"),
-        ({"checkpoint_every": "1h"}, TypeError, "checkpoint_every must be a real number, got '1h'"),
+        ({"checkpoint": Checkpoint("x", -1)}, ValueError, r"Checkpoint\.every must be at least 0"),
+        ({"checkpoint": Checkpoint("x", "1h")}, TypeError, r"Checkpoint\.every must be a real number, got '1h'"),
     ],
 )
 def test_wrong_parameters(params, error, message):

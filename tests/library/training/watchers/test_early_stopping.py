@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from flat_options import flat_classifier
 from numpy.testing import assert_allclose, assert_array_equal
-
-from fastsoftmax import SoftmaxClassifier
+from sklearn.base import clone
 
 COMMON = {"batch_size": 32, "random_state": 0, "calibration_fraction": 0, "n_negatives": 5}
 TERMS = {
@@ -13,7 +13,6 @@ TERMS = {
     "low rank": {"direct": None, "hidden_size": 4},
     "sparse": {"direct": "sparse"},
     "side by side": {"direct": "sparse", "hidden_size": 4},
-    "joint": {"direct": "sparse", "hidden_size": 4, "joint": True},
     "sampled": {"direct": None, "hidden_size": 4, "loss": "sampled_softmax"},
 }
 
@@ -28,7 +27,7 @@ def toy(n_rows=320, n_classes=20, seed=0):
 def test_early_stopping_keeps_the_best_epoch():
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((300, 30)), rng.integers(0, 5, 300)  # nothing to learn but by heart
-    classifier = SoftmaxClassifier(
+    classifier = flat_classifier(
         early_stopping=True,
         validation_fraction=0.3,
         n_iter_no_change=3,
@@ -41,14 +40,14 @@ def test_early_stopping_keeps_the_best_epoch():
     curve = classifier.validation_curve_
     best = int(np.argmin(curve))
     assert len(curve) == classifier.n_iter_ == best + 4 < 50
-    same_epochs = SoftmaxClassifier(**classifier.get_params() | {"max_iter": best + 1}).fit(X, y)
+    same_epochs = clone(classifier).set_params(max_iter=best + 1).fit(X, y)
     assert_array_equal(classifier.coef_, same_epochs.coef_)
 
 
 def test_early_stopping_begins_anew():
     X, y = toy()
     params = COMMON | {"direct": "dense", "early_stopping": True, "warm_start": True, "max_iter": 3}
-    model = SoftmaxClassifier(**params).fit(X, y)
+    model = flat_classifier(**params).fit(X, y)
     model.fit(X, y)
     assert len(model.validation_curve_) == 6
     assert model.validation_curve_[3] < model.validation_curve_[2]  # the same rows are held out, none was trained on
@@ -62,11 +61,11 @@ def test_given_rows_are_judged_by(terms):
     X, y = toy()
     X_val, y_val = toy(100, seed=1)
     weight = np.linspace(0, 2, 100)
-    model = SoftmaxClassifier(**COMMON, **terms, early_stopping=True, max_iter=3)
+    model = flat_classifier(**COMMON, **terms, early_stopping=True, max_iter=3)
     model.fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=weight)
     losses = -model.target_log_proba(X_val, y_val)
     assert_allclose(np.average(losses, weights=weight), min(model.validation_curve_), rtol=1e-5)
-    all_rows = SoftmaxClassifier(**COMMON, **terms, max_iter=3).fit(X, y)
+    all_rows = flat_classifier(**COMMON, **terms, max_iter=3).fit(X, y)
     assert model.loss_curve_[0] == all_rows.loss_curve_[0]  # none of X is held out
 
 
@@ -74,7 +73,7 @@ def test_they_calibrate_too():
     X, y = toy()
     X_val, y_val = toy(100, seed=1)
     params = COMMON | {"calibration_fraction": 0.1, "direct": "sparse", "early_stopping": True}
-    model = SoftmaxClassifier(**params).fit(X, y, X_val=X_val, y_val=y_val)
+    model = flat_classifier(**params).fit(X, y, X_val=X_val, y_val=y_val)
     assert model.calibration_
 
 
@@ -99,6 +98,6 @@ def test_they_calibrate_too():
 def test_errors_of_given_rows(change, params, message):
     X_val, y_val = toy(100, seed=1)
     with pytest.raises(ValueError, match=message):
-        SoftmaxClassifier(**COMMON | {"early_stopping": True} | params).fit(
+        flat_classifier(**COMMON | {"early_stopping": True} | params).fit(
             *toy(), **{"X_val": X_val, "y_val": y_val} | change
         )

@@ -1,34 +1,33 @@
-"""What a trained SoftmaxClassifier does: predictions and probabilities over all classes, and its weights as attributes."""
+"""What every fitted softmax model does: predictions and probabilities over all classes, and its weights as attributes."""
 
 import copy
 
 import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
 
 import fastsoftmax.validation as v
-from fastsoftmax.model.pairs_runner import SparseRunner
-from fastsoftmax.model.runner import Runner
+from fastsoftmax.functional import log_softmax, softmax
+from fastsoftmax.model.compact import STORAGES, CompactModel
+from fastsoftmax.model.runners import runner_for
 from fastsoftmax.passes.eligible import Eligible, labels_of
-from fastsoftmax.runtime import threads
+from fastsoftmax.runtime import threads, workspaces
 from fastsoftmax.training import targets
 
 
-class Prediction:
-    """Methods and attributes of a classifier that has `_model`, a Model, and `classes_`."""
+class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
+    """A classifier that has `_model`, a Model, `classes_` and `n_features_in_` once it is fitted.
+
+    A subclass has the parameter `n_threads`. It overrides what it knows better: `_working_memory`, `_ignored_label` and
+    `_forget_training`.
+    """
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
 
-    def _fitted_model(self):
-        from sklearn.utils.validation import check_is_fitted
-
-        check_is_fitted(self, "classes_")
-        return self._model
-
-    def _runner_for(self, X):
-        dtype = self._fitted_model().dtype
-        return self._runner(v.check_input(self, X, dtype=dtype))
+    # -- predictions --
 
     def predict_topk(self, X, k=5, *, classes=None, exclude=None, threshold=None):
         """The `k` most probable labels of each row and their log-probabilities, best first.
@@ -63,7 +62,7 @@ class Prediction:
         """
         runner = self._runner_for(X)
         n_classes = len(self.classes_)
-        subset = v.check_eligible("classes", classes, exclude, threshold, runner.X.shape[0], n_classes, self.classes_)
+        subset = v.check_eligible("classes", classes, exclude, threshold, runner.n_rows, n_classes, self.classes_)
         eligible = Eligible(*subset)
         codes, log_proba = runner.topk(v.check_k(k, n_classes, pads=not eligible.is_all), eligible)
         return (self.classes_[codes] if eligible.is_all else labels_of(codes, self.classes_)), log_proba
@@ -80,27 +79,13 @@ class Prediction:
         logits = self._logits(X)
         return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
 
-    def _logits(self, X):
-        runner = self._runner_for(X)
-        shape = (runner.X.shape[0], len(self.classes_))
-        v.check_memory(
-            "the (n_samples, n_classes) result",
-            shape[0] * shape[1] * self._model.dtype.itemsize,
-            f"{shape[0]:,} x {shape[1]:,} x {self._model.dtype.itemsize} bytes; predict_topk needs no such array",
-        )
-        return runner.logits(np.empty(shape, self._model.dtype))
-
     def predict_proba(self, X):
         """Probabilities of all classes (n_samples, n_classes), columns as in `classes_`."""
-        from fastsoftmax.functional import softmax
-
         logits = self._logits(X)
         return softmax(logits, axis=1, out=logits, n_threads=self.n_threads)
 
     def predict_log_proba(self, X):
         """Natural logarithms of the probabilities of all classes (n_samples, n_classes)."""
-        from fastsoftmax.functional import log_softmax
-
         logits = self._logits(X)
         return log_softmax(logits, axis=1, out=logits, n_threads=self.n_threads)
 
@@ -131,14 +116,6 @@ class Prediction:
         v.check_some_rows(runner.X)
         return float(np.average(target.hits(runner.topk(1)[0][:, 0]), weights=weight))
 
-    def _rows_that_count(self, X, y):
-        """A Runner over the rows of X that count, their targets, and which these are of all (None: all)."""
-        runner = self._runner_for(X)
-        y, counted = v.check_targets(y, runner.X.shape[0], self.ignore_label)
-        if counted is not None:
-            runner = self._runner(runner.X[counted])
-        return runner, targets.encode(y, self.classes_, unknown=-1), counted
-
     def compressed(self, storage="bfloat16"):
         """A copy for predictions alone, whose weights take a half or a quarter of the memory, and of the file.
 
@@ -165,8 +142,6 @@ class Prediction:
         ValueError
             If weights are too large for `storage`.
         """
-        from fastsoftmax.model.compact import STORAGES, CompactModel
-
         v.check_option("storage", storage, STORAGES)
         model = self._fitted_model()
         v.check_not_compact(model, "compressed")
@@ -177,52 +152,78 @@ class Prediction:
         other._forget_training()
         return other
 
-    def _forget_training(self):
-        """A copy for predictions alone drops and unshares what training keeps beside the model."""
+    # -- weights --
 
     @property
     def storage_(self):
         """Of the weights: "bfloat16", "float16" or "int8" once compressed, else None."""
         return self._fitted_model().storage
 
-    # -- weights --
-
     @property
     def intercept_(self):
-        return self._fitted("bias")
+        return self._weights("bias")
 
     @property
     def coef_(self):
         model = self.__dict__.get("_model")
-        if model is not None and model.W is not None and model.pattern is not None:
+        if model is not None and model.W is not None and model.pairs is not None:
             return model.sparse_matrix()
-        return self._fitted("W")
+        return self._weights("W")
 
-    @property
-    def embedding_(self):
-        return self._fitted("E")
+    def _weights(self, name):
+        """An array of the model, in full; AttributeError where there is none."""
+        a = getattr(self.__dict__.get("_model"), name, None)
+        if a is None:
+            raise AttributeError(f"this {type(self).__name__} is not fitted, or has no such term ({name})")
+        return a if isinstance(a, np.ndarray) else a.widened()
 
-    @property
-    def hidden_coef_(self):
-        return self._fitted("V")
+    # -- what subclasses know better --
+
+    def _working_memory(self):
+        """Bytes of scratch for predictions."""
+        return workspaces.WORKING_MEMORY
+
+    def _ignored_label(self):
+        """The label of rows that do not count, or None."""
+
+    def _forget_training(self):
+        """A copy for predictions alone drops and unshares what training keeps beside the model."""
+
+    # -- rows through the model --
+
+    def _fitted_model(self):
+        check_is_fitted(self, "classes_")
+        return self._model
+
+    def _runner(self, X):
+        """A runner of the model over checked X."""
+        n_threads = threads.resolve(v.check_n_threads(self.n_threads))
+        return runner_for(self._model, X, n_threads=n_threads, working_memory=self._working_memory())
+
+    def _runner_for(self, X):
+        dtype = self._fitted_model().dtype
+        return self._runner(v.check_input(self, X, dtype=dtype))
+
+    def _rows_that_count(self, X, y):
+        """A runner over the rows of X that count, their targets, and which these are of all (None: all)."""
+        runner = self._runner_for(X)
+        y, counted = v.check_targets(y, runner.n_rows, self._ignored_label())
+        if counted is not None:
+            runner = self._runner(runner.X[counted])
+        return runner, targets.encode(y, self.classes_, unknown=-1), counted
+
+    def _logits(self, X):
+        runner = self._runner_for(X)
+        shape = (runner.n_rows, len(self.classes_))
+        v.check_memory(
+            "the (n_samples, n_classes) result",
+            shape[0] * shape[1] * self._model.dtype.itemsize,
+            f"{shape[0]:,} x {shape[1]:,} x {self._model.dtype.itemsize} bytes; predict_topk needs no such array",
+        )
+        return runner.logits(np.empty(shape, self._model.dtype))
 
     def _name_features(self, names):
         """Keep the names of the columns of a DataFrame, or None."""
         self.__dict__.pop("feature_names_in_", None)
         if names is not None:
             self.feature_names_in_ = names
-
-    def _fitted(self, name):
-        a = getattr(self.__dict__.get("_model"), name, None)
-        if a is None:
-            raise AttributeError(f"this {type(self).__name__} is not fitted, or has no such term ({name})")
-        return a if isinstance(a, np.ndarray) else a.widened()
-
-    # -- rows through a model --
-
-    def _runner(self, X, model=None, kind=None, **kwargs):
-        """A Runner of the model, or of another one, over checked X; `kind` and kwargs: another class and what it takes."""
-        model = self._model if model is None else model
-        n_threads = threads.resolve(v.check_n_threads(self.n_threads))
-        kind = kind or (SparseRunner if model.pattern is not None and model.E is None else Runner)
-        return kind(model, X, n_threads=n_threads, working_memory=self.working_memory, **kwargs)

@@ -1,0 +1,124 @@
+"""A SoftmaxClassifier on its way into a file, and out of it."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+import fastsoftmax.validation as v
+from fastsoftmax.estimators.format_1 import converted
+from fastsoftmax.files import model_file, stored_labels
+from fastsoftmax.losses import LOSSES
+from fastsoftmax.optimizers import OPTIMIZERS
+from fastsoftmax.samplers import kind_of
+from fastsoftmax.terms import LowRank, SparseTerm
+from fastsoftmax.training.options import EarlyStopping, Options
+from fastsoftmax.training.state import TrainingState
+
+FORMAT = "fastsoftmax.SoftmaxClassifier"
+FITTED = (
+    "loss_", "direct_", "hidden_size_", "alpha_", "class_alpha_", "calibration_", "loss_curve_", "validation_curve_",
+    "n_features_in_",
+)  # fmt: skip
+# the classes of parameters that are objects: no other is ever made from a file
+KINDS = {kind.__name__: kind for kind in (*LOSSES.values(), *OPTIMIZERS.values(), SparseTerm, LowRank, EarlyStopping)}
+
+
+def save(classifier, path, extra=None):
+    """Write a fitted SoftmaxClassifier to file `path`.
+
+    The file is written beside and then renamed: a crash leaves the old one, never half a new one.
+
+    Parameters
+    ----------
+    classifier : SoftmaxClassifier
+        Its sampler and schedule must be names; a `random_state` that is a generator becomes None, and its state is kept.
+    path : str or path-like
+    extra : JSON-serialisable, optional
+        Kept beside the model, for example the description of a vectorizer.
+    """
+    check_is_fitted(classifier, "classes_")
+    v.check_writable("path", path)
+    params = classifier.get_params(deep=False)
+    sampler = _sampler(params["loss"], classifier.loss_)
+    if not (sampler is None or isinstance(sampler, str)):
+        raise TypeError(
+            f"only samplers given by name can be saved, got sampler={sampler!r}: set_params(loss__sampler='in_batch') "
+            "before, which changes no prediction"
+        )
+    if callable(params["schedule"]):
+        raise TypeError(
+            f"only schedules given by name can be saved, got schedule={params['schedule']!r}: set_params(schedule='auto') "
+            "before, which changes no prediction"
+        )
+    params["random_state"] = params["random_state"] if isinstance(params["random_state"], int) else None
+    params["dtype"] = np.dtype(params["dtype"]).name
+    params["class_weight"] = stored_labels.pack_weights(params["class_weight"])
+    params["ignore_label"] = stored_labels.to_json(params["ignore_label"])
+    params["checkpoint"] = params["weights_dir"] = None  # paths of this machine
+    saved = model_file.Saved(
+        {name: _pack(value) for name, value in params.items()},
+        {name: getattr(classifier, name) for name in FITTED},
+        classifier.classes_,
+        getattr(classifier, "feature_names_in_", ()),
+        classifier._model,
+        None if classifier._state is None else classifier._state.state(sampler),
+        extra,
+    )
+    model_file.write(path, FORMAT, saved)
+
+
+def load(kind, path, *, memory_map=False):
+    """The classifier of class `kind` in file `path`, and what was saved beside it; see fastsoftmax.load."""
+    saved = model_file.read(path, FORMAT, memory_map=memory_map, converters={1: converted})
+    try:
+        params = {name: _unpack(value) for name, value in saved.params.items()}
+        params["class_weight"] = stored_labels.unpack_weights(params["class_weight"])
+        params["ignore_label"] = stored_labels.from_json(params["ignore_label"])
+        classifier = kind(**params)
+        Options.of(params)
+        for name in FITTED:
+            setattr(classifier, name, saved.fitted[name])
+        v.check_option("the model's loss_", classifier.loss_, tuple(LOSSES))
+        classifier.classes_, classifier._model = saved.classes, saved.model
+        if saved.feature_names:
+            classifier._name_features(np.array(saved.feature_names, dtype=object))
+        classifier._state = _state(classifier, saved)
+        return classifier, saved.extra
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+        raise model_file.incomplete(path, error) from error
+
+
+def _state(classifier, saved):
+    """The TrainingState, or None where the model is compressed and never trains again."""
+    if saved.model.storage is not None:
+        return None
+    n_classes, state = len(saved.classes), saved.state
+    if state["class_counts"].shape != (n_classes,):
+        raise ValueError(f"the model has {n_classes} classes, but {len(state['class_counts'])} class counts")
+    sampler_counts = (state["sampler"] or {}).get("counts")
+    if sampler_counts is not None and sampler_counts.shape != (n_classes,):
+        raise ValueError(f"the model has {n_classes} classes, but {len(sampler_counts)} sampler counts")
+    sampler = _sampler(classifier.loss, classifier.loss_)
+    if sampler is not None:
+        kind_of(sampler)
+    return TrainingState.restored(state, sampler, lambda: v.check_rng("random_state", classifier.random_state))
+
+
+def _sampler(loss, name):
+    """What `loss`, a parameter, has its sampler made of, where `name` is what it stands for; None where it does not sample."""
+    loss = LOSSES[name]() if isinstance(loss, str) else loss
+    return loss.sampler if loss.is_sampled else None
+
+
+def _pack(value):
+    """A parameter as JSON has it: objects by their kind and parameters."""
+    kind = type(value).__name__
+    if kind not in KINDS:
+        return value
+    return {"kind": kind, "params": value.get_params(deep=False)}
+
+
+def _unpack(value):
+    """The parameter that `_pack` made `value` of."""
+    if isinstance(value, dict):
+        return KINDS[value["kind"]](**value["params"])
+    return value

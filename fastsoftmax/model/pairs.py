@@ -1,0 +1,32 @@
+"""The pairs of feature and class that a sparse W has weights for."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Pairs(NamedTuple):
+    """Those of feature j are from indptr[j] to indptr[j + 1]."""
+
+    indptr: np.ndarray  # (n_features + 1,) int32 or int64
+    class_ids: np.ndarray  # (n_pairs,) int32, ascending for each feature
+
+    @classmethod
+    def of(cls, W):
+        """The pairs of `W` (n_classes, n_features), a canonical CSC array."""
+        return cls(W.indptr, W.indices.astype(np.int32, copy=False))
+
+    def n_classes(self):
+        """(n_features,) how many classes each feature has."""
+        return np.diff(self.indptr)
+
+    def without(self, features):
+        """The pairs less all of these features, (n_features,) bool."""
+        keep = np.repeat(~features, self.n_classes())
+        before = np.concatenate([[0], np.cumsum(keep)]).astype(self.indptr.dtype)
+        return Pairs(before[self.indptr], self.class_ids[keep])
+
+    def keys(self, n_classes):
+        """Each pair as one number, ascending, where there are so many classes."""
+        features = np.repeat(np.arange(len(self.indptr) - 1, dtype=np.int64), np.diff(self.indptr))
+        return features * n_classes + self.class_ids

@@ -1,0 +1,72 @@
+"""The terms that the logits of a SoftmaxClassifier are the sum of, with their options."""
+
+from sklearn.base import BaseEstimator
+
+import fastsoftmax.validation as v
+
+__all__ = ["LowRank", "SparseTerm"]
+
+
+class SparseTerm(BaseEstimator):
+    """A direct term that has weights for pairs only: of each feature and each class that it occurs with in training.
+
+    Alone it is exact over all classes, at a cost that does not grow with their number. Beside a low-rank term it predicts
+    best where rows are sparse. docs/exact_on_the_support.md tells how it works, and why it is trained as it is.
+
+    Parameters
+    ----------
+    learning_rate : float or "auto"
+        Its steps go along the sum, not the mean, of a batch's gradients. "auto": such that a row by itself would move the
+        logit of its class by 1.5 log(n_classes). 0: the weights stay as `fit` was given them.
+    min_count : int
+        Pairs that occur in fewer rows are left out,
+    max_classes_per_feature : int or None
+        and so are all pairs of a feature that occurs with more classes: it tells little and costs the most. In
+        `partial_fit`, a feature that has more takes in no further ones.
+    """
+
+    def __init__(self, learning_rate="auto", min_count=1, max_classes_per_feature=1000):
+        self.learning_rate = learning_rate
+        self.min_count = min_count
+        self.max_classes_per_feature = max_classes_per_feature
+
+    @property
+    def learns(self):
+        """Whether its weights change in training."""
+        return self.learning_rate == "auto" or self.learning_rate != 0
+
+    def check(self):
+        """Raise where a parameter is not what it must be."""
+        if self.learning_rate != "auto":
+            v.check_real("SparseTerm.learning_rate", self.learning_rate, minimum=0)
+        v.check_int("SparseTerm.min_count", self.min_count, minimum=1)
+        if self.max_classes_per_feature is not None:
+            v.check_int("SparseTerm.max_classes_per_feature", self.max_classes_per_feature, minimum=1)
+
+
+class LowRank(BaseEstimator):
+    """The low-rank term ``(x E) . V_k``: a hidden layer that all features share, and weights of each class for it.
+
+    Parameters
+    ----------
+    size : int or "auto"
+        Width of the hidden layer. "auto": that of `embedding_init` where `fit` is given one, else 128.
+    n_features : int, optional
+        Beside a sparse term, the hidden layer takes only so many of the first columns of X, for example words but not their
+        conjunctions, which would make it large. None: all columns.
+    freeze : bool
+        The embedding E stays as it is: as `fit` is given it, or as it was.
+    """
+
+    def __init__(self, size=128, n_features=None, freeze=False):
+        self.size = size
+        self.n_features = n_features
+        self.freeze = freeze
+
+    def check(self):
+        """Raise where a parameter is not what it must be."""
+        if self.size != "auto":
+            v.check_int("LowRank.size", self.size, minimum=1)
+        if self.n_features is not None:
+            v.check_int("LowRank.n_features", self.n_features, minimum=1)
+        v.check_bool("LowRank.freeze", self.freeze)

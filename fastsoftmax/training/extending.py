@@ -1,0 +1,41 @@
+"""How a trained model is extended: by the pairs of further rows, and by further classes."""
+
+import numpy as np
+
+import fastsoftmax.validation as v
+from fastsoftmax.training import initial
+
+
+def add_pairs(options, model, state, X, target):
+    """The pairs of these rows get weights in the sparse term, if there is one."""
+    if model.pairs is None:
+        return
+    if state.damping is None:  # the term was dense, and pruned
+        state.damping = v.check_row_norms(X)
+    pairs, most = initial.pairs_of(options, X, target, model.n_classes), options.sparse.max_classes_per_feature
+    if most is not None:  # what such features keep tells little, and costs the most
+        pairs = pairs.without(model.pairs.n_classes() > most)
+    model.add_pairs(pairs, state.damping)
+
+
+def add_classes(model, state, n_classes, at):
+    """The model has `n_classes` classes from now on; those that there are stand at `at` (ascending) among them."""
+    v.check_not_compact(model, "add_classes")
+    n_bytes = sum(a.nbytes for a in model.arrays().values())
+    v.check_memory(
+        "the model with its new classes",
+        int(n_bytes * n_classes / model.n_classes),
+        f"{n_bytes / 2**20:,.1f} MiB with {model.n_classes:,} classes, now {n_classes:,}",
+    )
+    counts = np.zeros(n_classes, state.class_counts.dtype)
+    counts[at] = state.class_counts
+    frequency = initial.log_frequencies(counts)
+    unseen = frequency[counts == 0].min()
+    starts = (None if a is None else _slope(a, frequency[at]) * unseen for a in (model.bias, model.prior))
+    model.add_classes(at, n_classes, *starts)
+    state.restart(counts)
+
+
+def _slope(bias, frequency):
+    """How many times the log class frequencies a bias is: what it started at, calibration and training made of it."""
+    return max(float(bias.astype(np.float64) @ frequency) / float(frequency @ frequency), 0.0)

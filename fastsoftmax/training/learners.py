@@ -1,0 +1,55 @@
+"""What trains in a model: its terms, each on a loss of its own."""
+
+import numpy as np
+
+import fastsoftmax.validation as v
+from fastsoftmax.model.runners import runner_for
+from fastsoftmax.training import planning, schedules
+from fastsoftmax.training.learner import Learner
+from fastsoftmax.training.normaliser import RunningNormaliser
+from fastsoftmax.training.options import SPARSE_EPOCHS
+from fastsoftmax.training.step_losses import FullLoss, SampledLoss
+
+
+def make(options, choices, model, state, X, n_epochs=None, *, n_threads, multi_epoch=False):
+    """The Learners for steps on rows of the checked X, for which the model is ready.
+
+    Parameters
+    ----------
+    options, choices : training.options.Options and Choices
+    model : Model
+    state : TrainingState
+    n_epochs : of the schedule; None: the learning rates stay
+    multi_epoch : whether each row comes again, so that what is known of it after a step is of use in the next
+    """
+    common = {"n_threads": n_threads, "working_memory": options.working_memory}
+    learners = []
+    if choices.direct == "sparse" and options.sparse.learns:
+        runner = runner_for(model.sparse_term(), X, **common)
+        epochs = n_epochs and (n_epochs if model.E is None else min(n_epochs, SPARSE_EPOCHS))
+        rule = planning.sparse_rule(options, model.n_classes, np.sqrt(state.damping), state.damping)
+        schedule = schedules.make(options.schedule, is_sparse=True)
+        learners.append(
+            Learner(runner, FullLoss(), rule, schedule, epochs, sums=True, rate_name="SparseTerm.learning_rate")
+        )
+    if choices.direct != "sparse" or choices.hidden_size is not None:
+        trained = model.low_rank() if choices.direct == "sparse" else model
+        if trained.E is not None and len(trained.E) < X.shape[1]:
+            X = X[:, : len(trained.E)]
+        runner = runner_for(trained, X, trains_embedding=not options.is_frozen, **common)
+        rule = options.optimizer.rule(options.learning_rate, choices.alpha, choices.class_alpha)
+        loss = _loss(options, choices, state, runner, X.shape[0] if multi_epoch else None)
+        learners.append(Learner(runner, loss, rule, schedules.make(options.schedule), n_epochs))
+    return learners
+
+
+def _loss(options, choices, state, runner, n_rows):
+    """The loss of a low-rank or dense term; n_rows : those that come again, or None."""
+    loss = options.loss_named(choices.loss)
+    if not loss.is_sampled:
+        return FullLoss(loss.gradient_threshold)
+    sampler = state.sampler.for_loss(loss, state.class_counts)
+    v.check_followed(f"{type(loss).__name__}.sampler", sampler, runner.has_hidden)
+    rate = planning.normaliser_rate(loss, runner.model.n_classes)
+    normaliser = RunningNormaliser(n_rows, rate) if n_rows is not None and rate < 1 else None
+    return SampledLoss(sampler, loss.n_negatives, loss.name, normaliser)

@@ -1,0 +1,196 @@
+"""What a training is told: the parameters of a SoftmaxClassifier, with an object for each choice that a name stands for."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+import fastsoftmax.validation as v
+from fastsoftmax.losses import LOSSES
+from fastsoftmax.optimizers import OPTIMIZERS
+from fastsoftmax.samplers import kind_of
+from fastsoftmax.terms import LowRank, SparseTerm
+from fastsoftmax.training.schedules import SCHEDULES
+
+SPARSE_EPOCHS, EPOCHS = 3, 10  # "auto": of a sparse term alone, which learns no more in further ones, and of all others
+
+
+class EarlyStopping(BaseEstimator):
+    """Rows are held out, training stops when their loss has not fallen for some epochs, and the best epoch's weights stay.
+
+    Parameters
+    ----------
+    validation_fraction : float in (0, 1)
+        Share of the rows that `fit` holds out, unless it is given `X_val` and `y_val`.
+    n_iter_no_change : int
+        Epochs without a lower loss after which training stops.
+    """
+
+    def __init__(self, validation_fraction=0.1, n_iter_no_change=1):
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+
+    def check(self):
+        """Raise where a parameter is not what it must be."""
+        v.check_real("EarlyStopping.validation_fraction", self.validation_fraction, above=0, maximum=0.999)
+        v.check_int("EarlyStopping.n_iter_no_change", self.n_iter_no_change, minimum=1)
+
+
+class Checkpoint(BaseEstimator):
+    """A file that `fit` writes the state of its training to, from time to time.
+
+    Parameters
+    ----------
+    path : path
+        Where the file lies. Until a checkpoint is complete, the disk has the one before as well.
+    every : float
+        Seconds between two checkpoints, at least; 0: after each step. Each has the model and its optimiser's state.
+    """
+
+    def __init__(self, path, every=600):
+        self.path = path
+        self.every = every
+
+    def check(self):
+        """Raise where a parameter is not what it must be."""
+        v.check_writable("checkpoint", v.check_path("checkpoint", self.path))
+        v.check_real("Checkpoint.every", self.every, minimum=0)
+
+
+class Options(NamedTuple):
+    """The parameters of a SoftmaxClassifier, checked; `low_rank` is its `hidden_size`."""
+
+    loss: object  # of fastsoftmax.losses, or "auto"
+    low_rank: LowRank | str | None  # or "auto"
+    direct: SparseTerm | str | None  # or "auto", "dense"
+    optimizer: object  # of fastsoftmax.optimizers
+    learning_rate: float
+    schedule: object
+    average: object
+    batch_size: int
+    max_iter: int | str
+    early_stopping: EarlyStopping | None
+    warm_start: bool
+    random_state: object
+    n_threads: int | None
+    verbose: int
+    dtype: np.dtype
+    working_memory: int
+    calibration_fraction: float | str
+    class_weight: object
+    ignore_label: object
+    checkpoint: Checkpoint | None
+    weights_dir: object
+
+    @classmethod
+    def of(cls, params):
+        """Those of the constructor's parameters, a dict. TypeError or ValueError where one is not what it must be."""
+        params = dict(params)
+        v.check_training_params(params, tuple(SCHEDULES))
+        params["loss"] = v.check_choice("loss", params["loss"], LOSSES, ("auto",))
+        params["low_rank"] = _low_rank(params.pop("hidden_size"))
+        params["direct"] = v.check_choice("direct", params["direct"], {"sparse": SparseTerm}, ("auto", "dense", None))
+        params["optimizer"] = v.check_choice("optimizer", params["optimizer"], OPTIMIZERS)
+        params["early_stopping"] = _early_stopping(params["early_stopping"])
+        params["checkpoint"] = _checkpoint(params["checkpoint"])
+        params["dtype"] = np.dtype(params["dtype"])
+        options = cls(**params)
+        v.check_options(options)
+        if getattr(options.loss, "is_sampled", False):
+            kind_of(options.loss.sampler)
+        return options
+
+    def flat(self):
+        """By the constructor's names, objects by their kind and, as scikit-learn names them, their own parameters."""
+        flat = {}
+        for name, value in self._asdict().items():
+            name = "hidden_size" if name == "low_rank" else name
+            is_object = isinstance(value, BaseEstimator)
+            flat[name] = type(value).__name__ if is_object else value
+            if is_object:
+                flat |= {f"{name}__{key}": a for key, a in value.get_params(deep=False).items()}
+        return flat
+
+    @property
+    def sparse(self):
+        """The SparseTerm, or None."""
+        return self.direct if isinstance(self.direct, SparseTerm) else None
+
+    @property
+    def n_hidden_features(self):
+        """Of the first columns of X, those that the low-rank term takes; None: all."""
+        return self.low_rank.n_features if isinstance(self.low_rank, LowRank) else None
+
+    @property
+    def is_frozen(self):
+        """Whether the embedding stays as it is."""
+        return isinstance(self.low_rank, LowRank) and self.low_rank.freeze
+
+    def of_size(self, size):
+        """The same, with a low-rank term of this size where its size is "auto"."""
+        if self.low_rank == "auto":
+            return self._replace(low_rank=LowRank(size))
+        if self.low_rank is None or self.low_rank.size != "auto":
+            return self
+        return self._replace(low_rank=LowRank(size, self.low_rank.n_features, self.low_rank.freeze))
+
+    def resuming(self, choices):
+        """The same, with the terms of a model that there is already where these are "auto"."""
+        options = self
+        if choices.hidden_size is not None:
+            options = options.of_size(choices.hidden_size)
+        elif options.low_rank == "auto":
+            options = options._replace(low_rank=None)
+        if options.direct == "auto":
+            options = options._replace(direct=SparseTerm() if choices.direct == "sparse" else choices.direct)
+        return options
+
+    def loss_named(self, name):
+        """The loss of this name, with its options where they are given."""
+        return self.loss if getattr(self.loss, "name", None) == name else LOSSES[name]()
+
+    def n_epochs(self, choices):
+        """Epochs of `fit` for a model with these Choices."""
+        if self.max_iter != "auto":
+            return self.max_iter
+        return SPARSE_EPOCHS if choices.is_sparse_alone else EPOCHS
+
+
+class Choices(NamedTuple):
+    """What was chosen where options leave it open, as the fitted attributes of a classifier tell it."""
+
+    loss: str
+    direct: str | None
+    hidden_size: int | None
+    alpha: float
+    class_alpha: float | None
+
+    @property
+    def is_sparse_alone(self):
+        """Whether the model is a sparse term and nothing else."""
+        return self.direct == "sparse" and self.hidden_size is None
+
+
+def _low_rank(hidden_size):
+    """A LowRank, None or "auto"."""
+    if isinstance(hidden_size, LowRank):
+        hidden_size.check()
+        return hidden_size
+    if hidden_size in (None, "auto"):
+        return hidden_size
+    return LowRank(v.check_int("hidden_size", hidden_size, minimum=1))
+
+
+def _early_stopping(early_stopping):
+    if isinstance(early_stopping, EarlyStopping):
+        early_stopping.check()
+        return early_stopping
+    return EarlyStopping() if v.check_bool("early_stopping", early_stopping) else None
+
+
+def _checkpoint(checkpoint):
+    if checkpoint is None:
+        return None
+    checkpoint = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
+    checkpoint.check()
+    return checkpoint

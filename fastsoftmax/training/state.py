@@ -1,0 +1,124 @@
+"""What a training leaves for the next one, beside the model: the random generator, class counts, and the sampler."""
+
+import numpy as np
+
+import fastsoftmax.samplers as samplers
+from fastsoftmax.files.state_dict import BIT_GENERATORS, generator, generator_state
+from fastsoftmax.passes.candidates import KINDS
+
+# A sampler that draws by class counts is made anew once there are this many new rows a class, which pay for it, or
+# once their number has grown by that share.
+ROWS_A_CLASS = 1 / 64
+SHARE = 0.25
+
+
+class TrainingState:
+    """All that `partial_fit` goes on from, beside the model.
+
+    Attributes
+    ----------
+    rng : numpy Generator
+    class_counts : (n_classes,) how often each class was seen, by weight
+    damping : float or None
+        What Adagrad's sums of a sparse term start at; None where there is none.
+    sampler : KeptSampler
+    """
+
+    def __init__(self, rng, class_counts, damping=None, sampler=None):
+        self.rng, self.class_counts, self.damping = rng, class_counts, damping
+        self.sampler = KeptSampler() if sampler is None else sampler
+
+    def count(self, counts, loss):
+        """Add the class counts of further rows, which the sampler of `loss`, an object of losses, may have to be made for."""
+        unseen = self.class_counts == 0
+        self.class_counts = self.class_counts + counts
+        if loss.is_sampled:
+            self.sampler.take_counts(loss.sampler, self.class_counts, new=counts[unseen].any())
+
+    def restart(self, class_counts):
+        """The class counts are these from now on, and the next training makes its sampler by them."""
+        self.class_counts, self.sampler = class_counts, KeptSampler()
+
+    def state(self, sampler):
+        """A nested dict for files, with what the sampler learned where it was made of `sampler`; see files.state_dict."""
+        is_numpys = type(self.rng.bit_generator).__name__ in BIT_GENERATORS
+        state = {"class_counts": self.class_counts, "damping": self.damping}
+        state["rng"] = generator_state(self.rng) if is_numpys else None
+        return state | {"sampler": self.sampler.state(sampler, self.class_counts)}
+
+    @classmethod
+    def restored(cls, state, sampler, new_rng):
+        """That of a `state`.
+
+        sampler : what the sampler is made of; new_rng : function that makes a generator where none was kept
+        """
+        rng = new_rng() if state["rng"] is None else generator(state["rng"])
+        kept = KeptSampler.restored(state["sampler"], sampler, state["class_counts"])
+        return cls(rng, state["class_counts"], state["damping"], kept)
+
+
+class KeptSampler:
+    """The sampler of a training, and what it was made of.
+
+    Attributes
+    ----------
+    given : what the user asked for, a name or an object
+    sampler : fastsoftmax.samplers.Sampler made of it, or None: it is made when training begins,
+    counts : (n_classes,) by these class counts, or None: by those of the training,
+    saved : and set to this state, or None
+    """
+
+    def __init__(self, given=None, sampler=None, counts=None, saved=None):
+        self.given, self.sampler, self.counts, self.saved = given, sampler, counts, saved
+
+    def for_loss(self, loss, class_counts):
+        """The sampler of `loss`, which goes on from earlier calls if it is the same."""
+        if self.sampler is None or loss.sampler != self.given:
+            resumes = self.sampler is None and self.saved is not None and self.given == loss.sampler
+            if self.counts is None or not resumes:
+                self.counts = class_counts
+            # a sampler of a batch's own targets can do without the classes not seen yet, which make the others' shares wrong
+            draws_targets = samplers.kind_of(loss.sampler).draws_targets
+            counts = self.counts if draws_targets else at_least_one(self.counts)
+            logistic_loss = loss.name if KINDS[loss.name].is_logistic else None
+            self.sampler, self.given = samplers.make(loss.sampler, counts, logistic_loss=logistic_loss), loss.sampler
+            if resumes:
+                self.sampler.restore(self.saved)
+            self.saved = None
+        return self.sampler
+
+    def take_counts(self, given, class_counts, *, new):
+        """The class counts have become these; `new`: there are rows of classes that were not seen before."""
+        kind = samplers.kind_of(given)
+        before = 0 if self.counts is None else self.counts.sum()
+        n_new = class_counts.sum() - before
+        must = new and kind.draws_targets
+        if must or n_new >= min(ROWS_A_CLASS * len(class_counts), SHARE * before):
+            self.renew(given)
+
+    def renew(self, given):
+        """Make the sampler anew in the next training, if it depends on the class counts and on nothing else."""
+        if isinstance(given, str) and samplers.kind_of(given).depends_on_counts:
+            self.sampler = self.counts = None
+
+    def state(self, given, class_counts):
+        """What it has learned, and from which counts; None where there is none, or it is not made of `given` any more."""
+        if given is None or self.given != given:
+            return None
+        learned = self.saved if self.sampler is None else self.sampler.state()
+        if learned is None:
+            return None
+        counts = None if self.counts is class_counts else self.counts  # those of fewer rows
+        return {"learned": learned, "counts": counts}
+
+    @classmethod
+    def restored(cls, state, given, class_counts):
+        if state is None:
+            return cls()
+        counts = class_counts if state["counts"] is None else state["counts"]
+        return cls(given, counts=counts, saved=state["learned"])
+
+
+def at_least_one(class_counts):
+    """The counts, with one for zero, or less where other classes have less."""
+    return np.where(class_counts > 0, class_counts, min(1, class_counts[class_counts > 0].min(initial=1)))

@@ -1,0 +1,123 @@
+"""A training of a model: its epochs, what watches them, and the factors of its terms in the end."""
+
+import numpy as np
+
+from fastsoftmax.model.runners import runner_for
+from fastsoftmax.runtime import threads
+from fastsoftmax.runtime.row_subset import RowSubset
+from fastsoftmax.training import calibration, learners, planning
+from fastsoftmax.training.trainer import Trainer
+from fastsoftmax.training.watchers.averaging import SHARE, Averaging
+from fastsoftmax.training.watchers.callbacks import EpochTasks
+from fastsoftmax.training.watchers.early_stopping import EarlyStoppingWatcher
+from fastsoftmax.training.watchers.l1 import L1
+from fastsoftmax.training.watchers.progress import Progress
+
+
+class Training:
+    """Trains a model; all of it is the caller's, and changed in place.
+
+    Parameters
+    ----------
+    options, choices : training.options.Options and Choices
+    model : Model
+    state : TrainingState
+    loss_curve : list that the mean loss of each epoch is added to
+    """
+
+    def __init__(self, options, choices, model, state, loss_curve):
+        self.options, self.choices, self.model, self.state = options, choices, model, state
+        self.loss_curve = loss_curve
+        self.n_threads = threads.resolve(options.n_threads)
+
+    @property
+    def is_frozen(self):
+        """Whether nothing learns."""
+        return self.choices.is_sparse_alone and not self.options.sparse.learns
+
+    def runner(self, X, model=None):
+        """The runner of the model, or of another one, over checked X."""
+        common = {"n_threads": self.n_threads, "working_memory": self.options.working_memory}
+        return runner_for(self.model if model is None else model, X, **common)
+
+    def trainer(self, X, target, weight, n_epochs=None, *, multi_epoch=False):
+        """A Trainer with a schedule of `n_epochs`, or none; `multi_epoch`: it sees the rows several times."""
+        planning.check_sampling(self.options, self.choices.loss, self.model.n_classes)
+        model, state = self.model, self.state
+        is_new = model.pairs is not None and "W" not in model.state
+        model.prepare(self.options.optimizer)
+        if is_new and "W" in model.state:
+            model.state["W"].fill(state.damping)
+        common = {"n_threads": self.n_threads, "multi_epoch": multi_epoch}
+        trained = learners.make(self.options, self.choices, model, state, X, n_epochs, **common)
+        common = {"batch_size": self.options.batch_size, "rng": state.rng, "loss_curve": self.loss_curve}
+        return Trainer(trained, target, weight, **common)
+
+    def run(self, X, target, weight, n_epochs, *, task, valid=None, validation_curve=None, checkpoint=None, plan=None):
+        """All epochs of `fit`.
+
+        Parameters
+        ----------
+        X, target, weight : the training rows
+        task : watchers.callbacks.FitTask that each epoch is a task of
+        valid : (X, target, weight) of held-out rows, or None; the model of the epoch that suits them best stays
+        validation_curve : list that the loss of these after each epoch is added to
+        checkpoint : watchers.checkpoint.CheckpointWatcher, or None
+        plan : Plan
+        """
+        if self.is_frozen:
+            return
+        watchers, judged = self._watchers(X, n_epochs), lambda: self.model
+        if self.options.average:
+            share = SHARE if self.options.average is True else self.options.average
+            watchers.append(Averaging(self.model, share, n_epochs))
+            judged = watchers[-1].averaged
+        if valid is not None:
+            patience = self.options.early_stopping.n_iter_no_change
+            loss = lambda model: self._validation_loss(model, *valid)  # noqa: E731
+            watchers.append(EarlyStoppingWatcher(self.model, judged, loss, patience, validation_curve))
+        watchers.append(EpochTasks(task, list(watchers)))
+        trainer = self.trainer(X, target, weight, n_epochs, multi_epoch=n_epochs > 1)
+        if checkpoint is not None:
+            checkpoint.resume(trainer, watchers, self.model, plan)
+            watchers = [*watchers, checkpoint]
+        trainer.run(n_epochs, watchers)
+        trainer.check_finite()
+
+    def run_once(self, X, target, weight):
+        """The epoch of `partial_fit`."""
+        if not self.is_frozen:
+            self.trainer(X, target, weight).run(1, self._watchers(X, 1))
+
+    def calibrate(self, X, target, weight, model=None):
+        """Multiply the terms of the model, or of another one, by the factors that suit these rows. Returns the factors."""
+        runner = self.runner(X, model)
+        return calibration.calibrate(runner, target, weight, runner.model.prior)
+
+    def _validation_loss(self, model, X, target, weight):
+        return float(np.average(target.nll(self.runner(X, model)), weights=weight))
+
+    def _watchers(self, X, n_epochs):
+        watchers = [Progress(X.shape[0], n_epochs)] if self.options.verbose else []
+        l1_alpha = self.options.optimizer.l1_alpha
+        return [*watchers, L1(l1_alpha)] if l1_alpha else watchers
+
+
+def hold_out(X, target, weight, size, rng, *, copy):
+    """(X, target, weight) of the training rows, and of the held-out rows; `size` is their share or number.
+
+    copy : whether the rows of X are copied, else they are RowSubsets
+    """
+    from sklearn.model_selection import train_test_split
+
+    seed = int(rng.integers(np.iinfo(np.int32).max))
+    take = (lambda rows: X[rows]) if copy else (lambda rows: RowSubset(X, rows))
+    both = train_test_split(np.arange(X.shape[0]), test_size=size, random_state=seed)
+    return tuple((take(rows), target[rows], weight[rows]) for rows in both)
+
+
+def spread(n, X, target, weight):
+    """At most `n` of the rows, evenly spaced: they may be in some order."""
+    n_rows = X.shape[0]
+    at = np.arange(n_rows) if n_rows <= n else np.arange(n) * n_rows // n
+    return X[at], target[at], weight[at]
