@@ -40,7 +40,7 @@ def test_small_work_starts_no_threads(multiply_adds, expected):
 
 
 def test_the_default_is_what_openmp_is_told():
-    program = "from fastsoftmax import _threads; print(threads.resolve(None))"
+    program = "from fastsoftmax.runtime import threads; print(threads.resolve(None))"
     environment = os.environ | {"OMP_NUM_THREADS": "5"}
     n_threads = subprocess.check_output([sys.executable, "-c", program], env=environment, text=True)
     assert n_threads == ("5\n" if openmp.ENABLED else "1\n")
