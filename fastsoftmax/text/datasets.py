@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from fastsoftmax.text.lines import first_lines, line_error, open_lines, shown
+from fastsoftmax.text.lines import first_lines, line_error, open_lines, quoted
 from fastsoftmax.text.sparse_rows import SparseRows, is_sparse_row
 from fastsoftmax.validation import check_int, check_option
 
@@ -143,7 +143,7 @@ def _detect(name, first):
     for format in reversed(FORMATS):  # fastText's before svmlight's, in whose comments there can be anything
         if _READERS[format].fits(line):
             return format
-    raise line_error(name, number, f"none of the formats {', '.join(FORMATS)}: {shown(line)}")
+    raise line_error(name, number, f"none of the formats {', '.join(FORMATS)}: {quoted(line)}")
 
 
 def _fits_svmlight(line):
@@ -169,7 +169,7 @@ def _read_xmc(name, lines, n_features):
     number, line = next(lines)
     header = _HEADER.fullmatch(line)
     if not header:
-        raise line_error(name, number, f"expected n_samples n_features n_labels, got {shown(line)}")
+        raise line_error(name, number, f"expected n_samples n_features n_labels, got {quoted(line)}")
     n_samples, n_columns, n_labels = map(int, header.groups())
     if n_samples == 0:
         raise line_error(name, number, "no samples")

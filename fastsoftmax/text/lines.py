@@ -47,7 +47,7 @@ def line_error(name, number, fault):
     return ValueError(f"{name}, line {number}: {fault}")
 
 
-def shown(text):
+def quoted(text):
     """Bytes of a file as an error message quotes them."""
     text = text.decode("utf-8", "backslashreplace").strip()
     return repr(text if len(text) <= 60 else text[:60] + "...")

@@ -10,7 +10,7 @@ from array import array
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from fastsoftmax.text.lines import line_error, shown
+from fastsoftmax.text.lines import line_error, quoted
 
 _LABELS = re.compile(rb"[-+]?\d++(?:\.0*+)?(?:,[-+]?\d++(?:\.0*+)?)*+")
 _PAIR = re.compile(rb"\d++:[-+.\deE]++")
@@ -53,7 +53,7 @@ class SparseRows:
             self.indices.extend(map(int, numbers[::2]))
             self.values.extend(map(float, numbers[1::2]))
         except (ValueError, OverflowError) as error:
-            raise line_error(self.name, number, f"{error}: {shown(line)}") from None
+            raise line_error(self.name, number, f"{error}: {quoted(line)}") from None
         self.numbers.append(number)
         self.label_starts.append(len(self.labels))
         self.indptr.append(len(self.indices))
@@ -102,6 +102,6 @@ def _fault(line):
     if b":" in labels:
         pairs.insert(0, labels)
     elif not _LABELS.fullmatch(labels):
-        return f"expected an integer label, or several separated by commas, got {shown(labels)}"
+        return f"expected an integer label, or several separated by commas, got {quoted(labels)}"
     wrong = next(pair for pair in pairs if not _PAIR.fullmatch(pair))
-    return f"expected index:value, an index of at least 0 and a finite number, got {shown(wrong)}"
+    return f"expected index:value, an index of at least 0 and a finite number, got {quoted(wrong)}"
