@@ -125,12 +125,12 @@ def python(code, isa):
 
 @pytest.mark.parametrize("name", dispatch.available())
 def test_environment_selects(name):
-    result = python("from fastsoftmax import _rowops; print(dispatch.selected())", name)
+    result = python("from fastsoftmax.kernels import dispatch; print(dispatch.selected())", name)
     assert result.stdout.strip() == name, result.stderr
 
 
 def test_environment_with_unknown_name():
-    result = python("import fastsoftmax._rowops", "mmx")
+    result = python("import fastsoftmax.kernels.dispatch", "mmx")
     assert result.returncode != 0
     assert "ImportError: FASTSOFTMAX_ISA='mmx': this build has baseline" in result.stderr
 

@@ -1,9 +1,9 @@
 # The sparse term x . W of the logits, strip by strip of classes: see csr_impl.h.
 from libc.stdint cimport int32_t
 
-from _compact cimport COMPACT_NONE, Compact, compact_strip
-from _tileops cimport STRIP_BYTES, Block, Panels, Rule, csr_logits, csr_step, pack_strip, unpack_panels
-from _types cimport real
+from compact.compact cimport COMPACT_NONE, Compact, compact_strip
+from tiles.tileops cimport STRIP_BYTES, Block, Panels, Rule, csr_logits, csr_step, pack_strip, unpack_panels
+from shared.fused cimport real
 
 
 cdef struct SparseTerm:

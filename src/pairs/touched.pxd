@@ -2,11 +2,11 @@
 from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t
 from libc.string cimport memset
 
-from _tileops cimport Excluded, Rule
-from _types cimport real
+from tiles.tileops cimport Excluded, Rule
+from shared.fused cimport real
 
 
-cdef extern from "rowops.h":
+cdef extern from "shared/table.h":
     ctypedef struct SupportWeights:
         const Py_ssize_t *starts
         const Py_ssize_t *ends

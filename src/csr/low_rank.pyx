@@ -3,11 +3,11 @@ from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, int64_t
 cimport numpy as cnp
 
-from _compact cimport Compact, compact_spmm, read_compact
-from _logits cimport read_rule
-from _rowops cimport import_rowops
-from _tileops cimport Block, Rule, spmm, update_block
-from _types cimport real
+from compact.compact cimport Compact, compact_spmm, read_compact
+from tiles.logits cimport read_rule
+from shared.table cimport import_rowops
+from tiles.tileops cimport Block, Rule, spmm, update_block
+from shared.fused cimport real
 
 cnp.import_array()
 import_rowops()

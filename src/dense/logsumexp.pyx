@@ -5,11 +5,11 @@ from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange
 from libc.math cimport INFINITY, NAN, isnan
 
-from _lines cimport (
+from dense.lines cimport (
     MAX_LINES, SERIAL_SIZE, Layout, Unit, block_of, layout_of, shares_parts, states_by_parts, unit_of, unit_states,
 )
-from _rowops cimport LseState, import_rowops, lse_log_mass, lse_log_masses
-from _types cimport real
+from shared.table cimport LseState, import_rowops, lse_log_mass, lse_log_masses
+from shared.fused cimport real
 
 import_rowops()
 

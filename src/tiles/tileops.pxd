@@ -1,10 +1,10 @@
 # The C leaf loops over tiles of logits, CSR batches and parameter blocks, by fused type.
 from libc.stdint cimport int32_t, int64_t, uint32_t
 
-from _types cimport real
+from shared.fused cimport real
 
 
-cdef extern from "rowops.h":
+cdef extern from "shared/table.h":
     ctypedef struct Block:
         void *data
         const int64_t *row_ids

@@ -5,8 +5,8 @@ from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memset
 cimport numpy as cnp
 
-from _tileops cimport Block, Panels, gather_block, round_panels, spmm
-from _types cimport real
+from tiles.tileops cimport Block, Panels, gather_block, round_panels, spmm
+from shared.fused cimport real
 
 cdef enum:
     # with more than one entry in so many, dense products are faster: from 1 in 5 on with 128 features, 1 in 12 with 32

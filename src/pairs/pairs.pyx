@@ -15,15 +15,15 @@ cimport numpy as cnp
 
 import numpy as np
 
-from _compact cimport COMPACT_NONE, Compact, read_compact
-from _logits cimport read_excluded, read_rule
-from _rowops cimport import_rowops
-from _support cimport (
+from compact.compact cimport COMPACT_NONE, Compact, read_compact
+from tiles.logits cimport read_excluded, read_rule
+from shared.table cimport import_rowops
+from pairs.touched cimport (
     SUPPORT_PIECE, SupportPiece, SupportStep, SupportWeights, TouchTable, add_bias, exp_touched, row_table, scale_touched,
     support_step, table_slots, topk_touched, touch as touch_row,
 )
-from _tileops cimport Excluded, Rule
-from _types cimport real
+from tiles.tileops cimport Excluded, Rule
+from shared.fused cimport real
 
 cnp.import_array()
 import_rowops()

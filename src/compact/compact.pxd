@@ -2,11 +2,11 @@
 from libc.stdint cimport int32_t, int64_t
 cimport numpy as cnp
 
-from _tileops cimport Panels
-from _types cimport real
+from tiles.tileops cimport Panels
+from shared.fused cimport real
 
 
-cdef extern from "rowops.h":
+cdef extern from "shared/table.h":
     enum: COMPACT_NONE, COMPACT_FLOAT16, COMPACT_BFLOAT16, COMPACT_INT8
 
     ctypedef struct Compact:

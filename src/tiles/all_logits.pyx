@@ -3,11 +3,11 @@ from cython.parallel cimport prange, threadid
 from libc.string cimport memcpy, memset
 cimport numpy as cnp
 
-from _logits cimport Panels, Scratch, Terms, logits_tile, matrix_block, plan_scratch, read_rule, read_terms, tile_panels
-from _rowops cimport import_rowops
-from _sparse_terms cimport by_row_stride
-from _tileops cimport Block, Rule, csr_step, unpack_panels
-from _types cimport real
+from tiles.logits cimport Panels, Scratch, Terms, logits_tile, matrix_block, plan_scratch, read_rule, read_terms, tile_panels
+from shared.table cimport import_rowops
+from csr.strips cimport by_row_stride
+from tiles.tileops cimport Block, Rule, csr_step, unpack_panels
+from shared.fused cimport real
 
 cnp.import_array()
 import_rowops()

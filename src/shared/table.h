@@ -11,9 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "compact.h"
-#include "support.h"
-#include "tileops.h"
+#include "compact/structs.h"
+#include "pairs/structs.h"
+#include "tiles/structs.h"
 
 /* sum b exp(x) = exp(max) * (ties + rest), b = 1 without weights: `ties` is the share of the elements that equal the
  * maximum, `rest` that of all others. Kept apart so that log1p can keep the digits of `rest` when one element holds

@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "compact.h"
-#include "tileops.h"
+#include "compact/structs.h"
+#include "tiles/structs.h"
 
 /* The weights of a batch's features. Feature f of the batch has the elements starts[f] to ends[f] of class_ids, all
  * different, of data, and of base, unless that is NULL: (bias, exp(bias - shift)) of the class. These copies lie where the

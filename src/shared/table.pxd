@@ -4,10 +4,10 @@
 # module, and all of them point at the one table that _rowops.pyx selected.
 from cpython.pycapsule cimport PyCapsule_GetPointer
 
-from _types cimport real
+from shared.fused cimport real
 
 
-cdef extern from "rowops.h":
+cdef extern from "shared/table.h":
     ctypedef struct LseState:
         double max
         double ties

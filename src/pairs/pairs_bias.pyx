@@ -7,11 +7,11 @@ cimport numpy as cnp
 
 import numpy as np
 
-from _logits cimport read_rule
-from _rowops cimport import_rowops
-from _support cimport exp_wide, untouch_bias, write_base as write_base_of
-from _tileops cimport Block, Rule, update_block
-from _types cimport real
+from tiles.logits cimport read_rule
+from shared.table cimport import_rowops
+from pairs.touched cimport exp_wide, untouch_bias, write_base as write_base_of
+from tiles.tileops cimport Block, Rule, update_block
+from shared.fused cimport real
 
 cnp.import_array()
 import_rowops()

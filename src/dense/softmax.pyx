@@ -10,15 +10,15 @@ from cython.parallel cimport prange
 from libc.math cimport NAN, expm1, isfinite
 from libc.stdint cimport int64_t
 
-from _lines cimport (
+from dense.lines cimport (
     MAX_LINES, ROW_PART, SERIAL_SIZE, Layout, Unit, block_of, ceil_div, fold_of, layout_of, shares_parts,
     states_by_parts, unit_of, unit_states,
 )
-from _rowops cimport (
+from shared.table cimport (
     LseState, import_rowops, lse_log_masses, normalize_columns, normalize_rows, soft_target_loss, softmax_columns,
     softmax_rows, subtract_scaled,
 )
-from _types cimport real
+from shared.fused cimport real
 
 import_rowops()
 

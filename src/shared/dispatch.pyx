@@ -2,9 +2,9 @@
 import os
 
 from cpython.pycapsule cimport PyCapsule_New
-from _rowops cimport RowOps, rowops_supported, rowops_tables
-from _rowops cimport exp_array as _exp_array, import_rowops
-from _types cimport real
+from shared.table cimport RowOps, rowops_supported, rowops_tables
+from shared.table cimport exp_array as _exp_array, import_rowops
+from shared.fused cimport real
 
 cdef RowOps _selected
 table = PyCapsule_New(&_selected, b"fastsoftmax.rowops", NULL)

@@ -1,5 +1,5 @@
 /* The leaf loops of the *_impl.h, compiled for every instruction set and both real types. */
-#include "rowops.h"
+#include "shared/table.h"
 
 #include <math.h>
 #include <string.h>
@@ -17,7 +17,7 @@
 /* -- baseline: what the compiler targets by default (SSE2 on x86-64, NEON on arm64) -- */
 #define ISA_NAME baseline
 #define VBYTES 16
-#include "rowops_reals.h"
+#include "shared/isa.h"
 #undef ISA_NAME
 #undef VBYTES
 
@@ -32,7 +32,7 @@
 #define ISA_NAME avx2
 #define VBYTES 32
 #define ISA_AVX2 1
-#include "rowops_reals.h"
+#include "shared/isa.h"
 #undef ISA_NAME
 #undef VBYTES
 #undef ISA_AVX2
@@ -52,7 +52,7 @@
 #define ISA_NAME avx512
 #define VBYTES 64
 #define ISA_AVX512 1
-#include "rowops_reals.h"
+#include "shared/isa.h"
 #undef ISA_NAME
 #undef VBYTES
 #undef ISA_AVX512

@@ -18,21 +18,21 @@ from libc.stdint cimport int64_t
 from libc.string cimport memset
 cimport numpy as cnp
 
-from _additions cimport addition_gradients
-from _logits cimport (
+from tiles.additions cimport addition_gradients
+from tiles.logits cimport (
     Block, Factor, Panels, Scratch, Terms, array_panels, at_lane, cols_from, ids_or_null, logits_tile, matrix_block,
     plan_scratch, read_rule, read_terms, rows_from, tile_panels, tile_weights, vector_block,
 )
-from _rounding cimport (
+from tiles.rounding cimport (
     Lists, Rounding, add_to_hidden, group_by_class, lists_at, lists_bytes as lists_bytes_of, read_rounding,
     round_tile, sum_classes,
 )
-from _rowops cimport exp_array, import_rowops
-from _sparse_terms cimport sparse_step
-from _tileops cimport (
+from shared.table cimport exp_array, import_rowops
+from csr.strips cimport sparse_step
+from tiles.tileops cimport (
     RULE_ADD, Rule, exp_panels, logistic_panels, multiply, scale_panels, spmm, sum_panels, update_block,
 )
-from _types cimport real
+from shared.fused cimport real
 
 cnp.import_array()
 import_rowops()

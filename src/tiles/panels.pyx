@@ -2,11 +2,11 @@
 from cython.parallel cimport prange
 from libc.math cimport INFINITY, log
 
-from _rowops cimport exp_array, import_rowops
-from _tileops cimport (
+from shared.table cimport exp_array, import_rowops
+from tiles.tileops cimport (
     STRIP_BYTES as _STRIP_BYTES, Panels, pack_panels, panel_width as width_of_panels, sum_parts, unpack_panels,
 )
-from _types cimport real
+from shared.fused cimport real
 
 import_rowops()
 

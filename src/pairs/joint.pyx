@@ -7,9 +7,9 @@ from libc.math cimport INFINITY
 from libc.stdint cimport int32_t
 cimport numpy as cnp
 
-from _rowops cimport import_rowops
-from _support cimport add_dots
-from _types cimport real
+from shared.table cimport import_rowops
+from pairs.touched cimport add_dots
+from shared.fused cimport real
 
 cnp.import_array()
 import_rowops()

@@ -4,7 +4,7 @@ from typing import NamedTuple
 import numpy as np
 
 from libc.stdint cimport int32_t, int64_t
-from _types cimport index, real
+from shared.fused cimport index, real
 
 
 class Batch(NamedTuple):

@@ -7,8 +7,8 @@
 from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange
 
-from _rowops cimport EMPTY_LSE, LseState, lse_columns, lse_merge, lse_rows
-from _types cimport real
+from shared.table cimport EMPTY_LSE, LseState, lse_columns, lse_merge, lse_rows
+from shared.fused cimport real
 
 cdef enum:
     MAX_LINES = 256         # of a unit: their states are on the stack

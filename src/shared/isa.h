@@ -4,19 +4,19 @@
 #define REAL_NAME f64
 #define REAL_INT int64_t
 #define REAL_IS_DOUBLE 1
-#include "vec.h"
-#include "rowops_impl.h"
-#include "normalize_impl.h"
-#include "softmax_impl.h"
-#include "gemm_impl.h"
-#include "panels_impl.h"
-#include "tileops_impl.h"
-#include "csr_impl.h"
-#include "topk_impl.h"
-#include "rounding_impl.h"
-#include "compact_impl.h"
-#include "support_impl.h"
-#include "vec_end.h"
+#include "shared/vec.h"
+#include "dense/logsumexp.h"
+#include "dense/normalize.h"
+#include "dense/softmax.h"
+#include "tiles/gemm.h"
+#include "tiles/panels.h"
+#include "tiles/blocks.h"
+#include "csr/strips.h"
+#include "tiles/topk.h"
+#include "tiles/rounding.h"
+#include "compact/compact.h"
+#include "pairs/pairs.h"
+#include "shared/vec_end.h"
 #undef REAL
 #undef REAL_NAME
 #undef REAL_INT
@@ -25,19 +25,19 @@
 #define REAL float
 #define REAL_NAME f32
 #define REAL_INT int32_t
-#include "vec.h"
-#include "rowops_impl.h"
-#include "normalize_impl.h"
-#include "softmax_impl.h"
-#include "gemm_impl.h"
-#include "panels_impl.h"
-#include "tileops_impl.h"
-#include "csr_impl.h"
-#include "topk_impl.h"
-#include "rounding_impl.h"
-#include "compact_impl.h"
-#include "support_impl.h"
-#include "vec_end.h"
+#include "shared/vec.h"
+#include "dense/logsumexp.h"
+#include "dense/normalize.h"
+#include "dense/softmax.h"
+#include "tiles/gemm.h"
+#include "tiles/panels.h"
+#include "tiles/blocks.h"
+#include "csr/strips.h"
+#include "tiles/topk.h"
+#include "tiles/rounding.h"
+#include "compact/compact.h"
+#include "pairs/pairs.h"
+#include "shared/vec_end.h"
 #undef REAL
 #undef REAL_NAME
 #undef REAL_INT

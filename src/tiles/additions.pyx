@@ -10,7 +10,7 @@ import numpy as np
 from cython.parallel cimport prange
 from libc.stdint cimport int32_t, uint32_t
 
-from _types cimport real
+from shared.fused cimport real
 
 
 class Additions(NamedTuple):

@@ -10,13 +10,13 @@ from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 cimport numpy as cnp
 
-from _additions cimport Additions, add_to_tile, read_additions
-from _compact cimport COMPACT_NONE, Compact, compact_logits, compact_scratch, read_compact
-from _sparse_terms cimport SparseTerm, by_row_stride, packed_size, sparse_logits
-from _tileops cimport (
+from tiles.additions cimport Additions, add_to_tile, read_additions
+from compact.compact cimport COMPACT_NONE, Compact, compact_logits, compact_scratch, read_compact
+from csr.strips cimport SparseTerm, by_row_stride, packed_size, sparse_logits
+from tiles.tileops cimport (
     RULE_ADAGRAD, RULE_ADD, RULE_SGD, Block, Excluded, Factor, Panels, Rule, gather_block, multiply, panel_width,
 )
-from _types cimport real
+from shared.fused cimport real
 
 
 cdef struct Terms:

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "tileops.h"
+#include "tiles/structs.h"
 
 enum { COMPACT_NONE, COMPACT_FLOAT16, COMPACT_BFLOAT16, COMPACT_INT8 };
 

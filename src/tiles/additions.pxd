@@ -4,8 +4,8 @@ from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 cimport numpy as cnp
 
-from _tileops cimport Panels
-from _types cimport real
+from tiles.tileops cimport Panels
+from shared.fused cimport real
 
 
 cdef struct Additions:

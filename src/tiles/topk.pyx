@@ -4,10 +4,12 @@ from libc.stdint cimport int64_t
 from libc.math cimport INFINITY
 cimport numpy as cnp
 
-from _logits cimport Panels, Scratch, Terms, ids_or_null, logits_tile, plan_scratch, read_excluded, read_terms, tile_panels
-from _rowops cimport import_rowops
-from _tileops cimport Excluded, exp_panels, topk_merge, topk_panels
-from _types cimport real
+from tiles.logits cimport (
+    Panels, Scratch, Terms, ids_or_null, logits_tile, plan_scratch, read_excluded, read_terms, tile_panels,
+)
+from shared.table cimport import_rowops
+from tiles.tileops cimport Excluded, exp_panels, topk_merge, topk_panels
+from shared.fused cimport real
 
 cnp.import_array()
 import_rowops()
