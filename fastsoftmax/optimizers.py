@@ -18,6 +18,7 @@ class SGD:
         Bound of the norm of a row's gradient, by the output weights and by the embedding each; see _clipping.
     """
 
+    kind = "sgd"
     has_state = False
     epsilon = 0.0
 
@@ -49,6 +50,7 @@ class Adagrad:
         Bound of the norm of a row's gradient, by the output weights and by the embedding each; see _clipping.
     """
 
+    kind = "adagrad"
     has_state = True
 
     def __init__(self, learning_rate=0.1, *, epsilon=1e-10, alpha=0.0, class_alpha=None, clip_norm=None):

@@ -1,5 +1,5 @@
 /* Weights kept in 16 or 8 bits, for prediction: they are widened to REAL where they are used, in registers or a few rows at
- * a time in the nearest cache. Included once per (instruction set, real type), after csr_impl.h and gemm_impl.h.
+ * a time in the nearest cache. It is included for each (instruction set, real type), after tiles/gemm.h and csr/strips.h.
  *
  * All three types widen exactly. bfloat16 is the upper half of a float. float16 has its exponent and fraction in the lower
  * 15 bits: moved up by 13 they are a float 2^112 too small, subnormal or not. int8 has one scale a row of the matrix.
@@ -79,7 +79,7 @@ INLINE void FN(widen_row)(const int kind, const void *data, ptrdiff_t at, ptrdif
         out[j] = FN(one_float)(kind, data, at + j) * scale;
 }
 
-/* CALL(kind) with a constant */
+/* CALL(kind) with a constant, so that no loop in it has a branch on the kind */
 #define FOR_KIND(kind, CALL)                                                                                          \
     switch (kind) {                                                                                                   \
     case COMPACT_FLOAT16:                                                                                             \
@@ -156,14 +156,16 @@ INLINE void FN(compact_many)(const int kind, const Compact *a, ptrdiff_t first, 
     }
 }
 
-static ptrdiff_t FN(compact_scratch)(ptrdiff_t n_k)
+/* reals of scratch that compact_logits needs */
+LEAF ptrdiff_t FN(compact_scratch)(ptrdiff_t n_k)
 {
     const ptrdiff_t fitting = FN(GROUP_BYTES) / (ptrdiff_t)sizeof(REAL) / n_k / FN(ROWS) * FN(ROWS);
     return (fitting < FN(ROWS) ? FN(ROWS) : fitting) * n_k; /* and no less than DOT_ROWS rows */
 }
 
-static void FN(compact_logits)(const Compact *a, ptrdiff_t first, ptrdiff_t n_classes, ptrdiff_t n_k, const Panels *b,
-                               ptrdiff_t n_rows, const REAL *init, const Panels *z, REAL *scratch)
+/* z(c, i) <- init[c] + a(first + c) . b(i) for c < n_classes and n_rows rows in panels; init may be NULL */
+LEAF void FN(compact_logits)(const Compact *a, ptrdiff_t first, ptrdiff_t n_classes, ptrdiff_t n_k, const Panels *b,
+                             ptrdiff_t n_rows, const REAL *init, const Panels *z, REAL *scratch)
 {
     if (n_rows == 0)
         return;
@@ -217,8 +219,9 @@ INLINE void FN(compact_row)(const int kind, const int32_t *indices, const REAL *
     }
 }
 
-static void FN(compact_spmm)(const ptrdiff_t *indptr, const int32_t *indices, const REAL *data, ptrdiff_t n_rows,
-                             const Compact *a, const int64_t *ids, ptrdiff_t n_cols, REAL *out, ptrdiff_t out_stride)
+/* as spmm, of a compact matrix */
+LEAF void FN(compact_spmm)(const ptrdiff_t *indptr, const int32_t *indices, const REAL *data, ptrdiff_t n_rows,
+                           const Compact *a, const int64_t *ids, ptrdiff_t n_cols, REAL *out, ptrdiff_t out_stride)
 {
     for (ptrdiff_t i = 0; i < n_rows; i++) {
 #define ROW(kind)                                                                                                     \
@@ -246,8 +249,9 @@ INLINE void FN(compact_strip_rows)(const int kind, const Compact *a, const int64
     }
 }
 
-static void FN(compact_strip)(const Compact *a, const int64_t *row_ids, ptrdiff_t start, ptrdiff_t n_rows, ptrdiff_t n_cols,
-                              REAL *out)
+/* as pack_strip, of a compact matrix */
+LEAF void FN(compact_strip)(const Compact *a, const int64_t *row_ids, ptrdiff_t start, ptrdiff_t n_rows, ptrdiff_t n_cols,
+                            REAL *out)
 {
 #define STRIP_ROWS(kind) FN(compact_strip_rows)(kind, a, row_ids, start, n_rows, n_cols, out)
     FOR_KIND(a->kind, STRIP_ROWS)

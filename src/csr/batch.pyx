@@ -11,7 +11,8 @@ class Batch(NamedTuple):
     """A block of rows of a CSR matrix, complete for the kernels.
 
     The features that occur in it are numbered 0, 1, ... by falling number of entries, so that a kernel packs and updates
-    only those, and has those that it needs most side by side. Features with equally many entries: by first occurrence.
+    only those, and has those that it needs most side by side. Features with equally many entries come in order of
+    their first occurrence.
     """
 
     indptr: np.ndarray  # (n_rows + 1,) intp

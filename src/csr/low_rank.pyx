@@ -3,14 +3,14 @@ from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, int64_t
 cimport numpy as cnp
 
-from compact.compact cimport Compact, compact_spmm, read_compact
-from tiles.logits cimport read_rule
-from shared.table cimport import_rowops
-from tiles.tileops cimport Block, Rule, spmm, update_block
+from compact.compact cimport read_compact
+from leaves cimport Block, Compact, Rule, compact_spmm, spmm, update_block
+from rules.rule cimport read_rule
 from shared.fused cimport real
+from shared.table cimport import_leaves
 
 cnp.import_array()
-import_rowops()
+import_leaves()
 
 cdef enum:
     ROWS = 16        # rows of a batch that a thread takes at a time
@@ -25,6 +25,7 @@ def project(
     real[:, ::1] hidden_out,    # (n_rows, n_hidden)
     int n_threads,
 ):
+    """hidden_out <- X E, for the rows of a batch."""
     cdef Py_ssize_t i, n_rows = hidden_out.shape[0], d = E.shape[1]
     cdef const int64_t *ids = &feature_ids[0] if feature_ids.shape[0] else NULL
     cdef const int32_t *entries = &indices[0] if indices.shape[0] else NULL
@@ -39,10 +40,11 @@ def project(
 
 def project_compact(
     const Py_ssize_t[::1] indptr, const int32_t[::1] indices, const real[::1] data, const int64_t[::1] feature_ids,
-    E,                          # _compact.CompactMatrix (n_features, n_hidden)
+    E,                          # a CompactMatrix of fastsoftmax.model.compact, (n_features, n_hidden)
     real[:, ::1] hidden_out,    # (n_rows, n_hidden)
     int n_threads,
 ):
+    """The same where E is kept in few bits."""
     cdef Py_ssize_t i, n_rows = hidden_out.shape[0], d = hidden_out.shape[1]
     cdef const int64_t *ids = &feature_ids[0] if feature_ids.shape[0] else NULL
     cdef const int32_t *entries = &indices[0] if indices.shape[0] else NULL
@@ -65,7 +67,7 @@ def backproject(
     real[:, ::1] scratch,           # (n_threads, >= SCRATCH_ROWS * n_hidden)
     int n_threads,
 ):
-    """A thread owns features of the batch, and so rows of E."""
+    """The gradient of E, added to E_out, or the rule's step of it. A thread owns features of the batch, and so rows of E."""
     cdef Py_ssize_t f, n_local = feature_ids.shape[0], d = E_out.shape[1], n
     cdef Rule r = read_rule(rule, True)
     cdef real *state_data = NULL if state is None else <real *>cnp.PyArray_DATA(state)

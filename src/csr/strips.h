@@ -1,5 +1,5 @@
-/* Leaf loops of a CSR batch against weights (features, classes), a strip of STRIP_BYTES of classes at a time.
- * Included once per (instruction set, real type), after tileops_impl.h.
+/* Products of CSR rows and weights (features, classes), a strip of STRIP_BYTES of classes at a time.
+ * It is included for each (instruction set, real type), after rules/update.h.
  *
  * A batch numbers its features by falling frequency: the strip's packed weights are read over and over, and those of the
  * features that occur most lie side by side in the nearest cache. A wider strip pushes them out (256 bytes take 1.5 times
@@ -36,7 +36,8 @@ INLINE void FN(prefetch_strip)(const REAL *p, ptrdiff_t n_cols, const int to_wri
     __builtin_prefetch(p + n_cols - 1, to_write); /* where it starts amid a cache line */
 }
 
-static void FN(pack_strip)(const Block *weights, ptrdiff_t start, ptrdiff_t n_rows, ptrdiff_t n_cols, REAL *restrict out)
+/* out (n_rows, STRIP) <- columns start to start + n_cols <= STRIP of weights; zeros beyond */
+LEAF void FN(pack_strip)(const Block *weights, ptrdiff_t start, ptrdiff_t n_rows, ptrdiff_t n_cols, REAL *restrict out)
 {
     REAL *no_state = NULL;
     const Block block = FN(columns_from)(*weights, start, &no_state);
@@ -53,7 +54,7 @@ static void FN(pack_strip)(const Block *weights, ptrdiff_t start, ptrdiff_t n_ro
         }
         return;
     }
-    /* class-major weights: a row of them at a time, into as much of `out` as stays in cache */
+    /* Class-major weights are read row by row, into as much of `out` as stays in cache. */
     const ptrdiff_t step = block.row_stride < block.col_stride ? 128 : 1;
     for (ptrdiff_t begin = 0; begin < n_rows; begin += step)
         for (ptrdiff_t j = 0; j < n_cols; j++) {
@@ -101,9 +102,10 @@ INLINE void FN(add_transposed)(const REAL *rows, ptrdiff_t n_rows, ptrdiff_t n_c
             panel[c * width + l] += rows[l * FN(STRIP) + c];
 }
 
-/* A panel's worth of rows at a time, whose sums are added to z the other way round while they are in cache. */
-static void FN(csr_logits)(const ptrdiff_t *indptr, const int32_t *indices, const REAL *data, ptrdiff_t n_rows,
-                           const REAL *packed, ptrdiff_t n_cols, const Panels *z)
+/* z(c, i) += sum over entries e of row i of data[e] * packed[indices[e], c], for c < n_cols <= STRIP. A panel's worth of
+ * rows is summed at a time, and added to z the other way round while the sums are in cache. */
+LEAF void FN(csr_logits)(const ptrdiff_t *indptr, const int32_t *indices, const REAL *data, ptrdiff_t n_rows,
+                         const REAL *packed, ptrdiff_t n_cols, const Panels *z)
 {
     V sums[FN(PANEL_WIDTH)][STRIP_VECS];
     REAL *panel = (REAL *)z->data;
@@ -130,7 +132,7 @@ INLINE void FN(step_strips)(const int kind, const Rule *rule, const Block *weigh
             V sums[STRIP_VECS];
             if (next) {
                 FN(prefetch_strip)(next + j, FN(STRIP), 1);
-                if (kind == RULE_ADAGRAD)
+                if (RULE_HAS_STATE(kind))
                     FN(prefetch_strip)(state + (next - (REAL *)weights->data) + j, FN(STRIP), 1);
             }
             FN(strip_sums)(rows + indptr[f], data + indptr[f], indptr[f + 1] - indptr[f], dz + j, stride, sums);
@@ -142,21 +144,19 @@ INLINE void FN(step_strips)(const int kind, const Rule *rule, const Block *weigh
     }
 }
 
-static void FN(csr_step)(const Rule *rule, const Block *weights, REAL *state, ptrdiff_t start, const ptrdiff_t *indptr,
-                         const int32_t *rows, const REAL *data, ptrdiff_t n_features, const REAL *dz, ptrdiff_t stride,
-                         ptrdiff_t n_cols)
+/* Columns start to start + n_cols of weights, and their state, take the rule's step with the gradient
+ * [f, j] = sum over entries e of column f of data[e] * dz[rows[e], j]. stride: a multiple of STRIP, >= n_cols. */
+LEAF void FN(csr_step)(const Rule *rule, const Block *weights, REAL *state, ptrdiff_t start, const ptrdiff_t *indptr,
+                       const int32_t *rows, const REAL *data, ptrdiff_t n_features, const REAL *dz, ptrdiff_t stride,
+                       ptrdiff_t n_cols)
 {
     const ptrdiff_t n_strips = weights->col_stride == 1 && !weights->col_ids ? n_cols / FN(STRIP) : 0;
     REAL *block_state = state, grad[GRAD_FEATURES * FN(STRIP)];
     Block block = FN(columns_from)(*weights, start, &block_state);
 #define STEP(kind) \
     FN(step_strips)(kind, rule, &block, block_state, indptr, rows, data, n_features, dz, stride, n_strips)
-    if (n_strips && rule->kind == RULE_ADAGRAD)
-        STEP(RULE_ADAGRAD);
-    else if (n_strips && rule->kind == RULE_SGD)
-        STEP(RULE_SGD);
-    else if (n_strips)
-        STEP(RULE_ADD);
+    if (n_strips)
+        FOR_RULE(rule->kind, STEP)
 #undef STEP
     /* a part of a strip, or any other layout */
     for (ptrdiff_t j = n_strips * FN(STRIP); j < n_cols; j += FN(STRIP)) {

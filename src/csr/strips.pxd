@@ -1,13 +1,15 @@
-# The sparse term x . W of the logits, strip by strip of classes: see csr_impl.h.
+# The term x . W of the logits for CSR rows x, strip by strip of classes: see strips.h.
 from libc.stdint cimport int32_t
 
-from compact.compact cimport COMPACT_NONE, Compact, compact_strip
-from tiles.tileops cimport STRIP_BYTES, Block, Panels, Rule, csr_logits, csr_step, pack_strip, unpack_panels
+from leaves cimport (
+    COMPACT_NONE, STRIP_BYTES, Block, Compact, Panels, Rule, compact_strip, csr_logits, csr_step, pack_strip,
+    unpack_panels,
+)
 from shared.fused cimport real
 
 
-cdef struct SparseTerm:
-    Py_ssize_t n_features           # of the batch, by their numbers; 0: no sparse term
+cdef struct CsrTerm:
+    Py_ssize_t n_features           # of the batch, by their numbers; 0: there is no such term
     const Py_ssize_t *indptr        # entries by row
     const int32_t *indices
     const void *data
@@ -18,19 +20,19 @@ cdef struct SparseTerm:
     Compact compact                 # the same where it is kept in few bits; W has but the ids of its rows then
 
 
-cdef inline Py_ssize_t packed_size(const SparseTerm *x, Py_ssize_t itemsize) noexcept nogil:
-    """Reals of scratch that sparse_logits needs."""
+cdef inline Py_ssize_t packed_size(const CsrTerm *x, Py_ssize_t itemsize) noexcept nogil:
+    """Reals of scratch that add_csr_term needs."""
     return x.n_features * (STRIP_BYTES // itemsize)
 
 
 cdef inline Py_ssize_t by_row_stride(Py_ssize_t n_cols, Py_ssize_t itemsize) noexcept nogil:
-    """Classes, in whole strips: sparse_step needs scratch for this many of each row."""
+    """Classes, in whole strips: step_csr_term needs scratch for this many of each row."""
     cdef Py_ssize_t strip = STRIP_BYTES // itemsize
     return (n_cols + strip - 1) // strip * strip
 
 
-cdef inline void sparse_logits(
-    const SparseTerm *x, Py_ssize_t n_rows, Py_ssize_t start, Py_ssize_t n_cols, const Panels *z, real *packed
+cdef inline void add_csr_term(
+    const CsrTerm *x, Py_ssize_t n_rows, Py_ssize_t start, Py_ssize_t n_cols, const Panels *z, real *packed
 ) noexcept nogil:
     """z += x . W[start : start + n_cols]"""
     cdef Py_ssize_t j = 0, width, strip = STRIP_BYTES // sizeof(real)
@@ -46,8 +48,8 @@ cdef inline void sparse_logits(
         j += width
 
 
-cdef inline void sparse_step(
-    const SparseTerm *x, const Rule *rule, const Block *W, real *state, Py_ssize_t n_rows, Py_ssize_t start,
+cdef inline void step_csr_term(
+    const CsrTerm *x, const Rule *rule, const Block *W, real *state, Py_ssize_t n_rows, Py_ssize_t start,
     Py_ssize_t n_cols, const Panels *dz, real *by_row
 ) noexcept nogil:
     """The rule's step of W[start : start + n_cols] with the gradient dz^T x."""

@@ -7,8 +7,17 @@
 from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange
 
-from shared.table cimport EMPTY_LSE, LseState, lse_columns, lse_merge, lse_rows
+from leaves cimport LseState, lse_columns, lse_rows
 from shared.fused cimport real
+
+
+cdef extern from "shared/table.h":
+    const LseState EMPTY_LSE
+    void lse_merge(LseState *state, const LseState *other) noexcept nogil
+    double lse_log_mass(const LseState *state) noexcept nogil
+    # log(ties + rest) of states without weights, not empty
+    void lse_log_masses "leaves->lse_log_masses"(const LseState *states, Py_ssize_t n, double *log_masses_out) noexcept nogil
+
 
 cdef enum:
     MAX_LINES = 256         # of a unit: their states are on the stack

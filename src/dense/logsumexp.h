@@ -1,7 +1,7 @@
-/* Leaf loops over rows and columns of dense arrays. Included once per (instruction set, real type), after vec.h.
+/* Log-sum-exp of rows and columns of dense arrays. It is included for each (instruction set, real type).
  *
- * Log-sum-exp, as in Milakov & Gimelshein, "Online normalizer calculation for softmax" (arXiv:1805.02867), but by
- * blocks: the maximum of a block, then its sum with the block still in L1. Sums are REAL within a block and double
+ * It is computed as in Milakov & Gimelshein, "Online normalizer calculation for softmax" (arXiv:1805.02867), but by
+ * blocks: the maximum of a block comes first, then its sum with the block still in L1. Sums are REAL within a block and double
  * across blocks. Infinities and NaN need no branches: an element that equals the maximum is counted and not subtracted
  * from it (inf - inf), and the vector maximum passes over NaN, which the exponential then brings into the sum.
  */
@@ -15,21 +15,8 @@ enum {
     FN(FEW) = 8 * VBYTES / sizeof(REAL), /* a second look at so few elements costs as much as a first */
 };
 
-/* What is needed soon, into L2: into L1, the few fill buffers would bound the rate. */
+/* What is needed soon goes into L2: into L1, the few fill buffers would bound the rate. */
 INLINE void FN(prefetch)(const REAL *p) { __builtin_prefetch(p + 2 * FN(BLOCK), 0, 2); }
-
-INLINE V FN(load_upto)(const REAL *p, ptrdiff_t n, REAL fill)
-{
-    return n < LANES ? FN(load_part)(p, n, fill) : FN(load)(p);
-}
-
-INLINE void FN(store_upto)(REAL *p, ptrdiff_t n, V x)
-{
-    if (n < LANES)
-        FN(store_part)(p, n, x);
-    else
-        FN(store)(p, x);
-}
 
 /* The next vector of x, -inf where its weight is zero: such elements do not exist, even infinite or NaN. */
 INLINE V FN(load_logits)(const REAL *x, const REAL *b, ptrdiff_t n)
@@ -128,7 +115,7 @@ INLINE REAL FN(block_sum)(const REAL *x, ptrdiff_t n, REAL shift, REAL *y_out, R
     return FN(hsum)(sum0 + sum1);
 }
 
-/* The elements that equal the maximum apart from the others: with weights, or where the sum would lose digits. */
+/* Adds up the elements that equal the maximum apart from the others, for sums with weights or that would lose digits. */
 INLINE void FN(lse_block_apart)(const REAL *x, const REAL *b, ptrdiff_t n, REAL block_max, LseState *state)
 {
     V max = FN(splat)(block_max), shift = FN(shift)(max), one = FN(splat)(1);
@@ -161,7 +148,7 @@ INLINE void FN(lse_block)(const REAL *x, ptrdiff_t n, REAL max, LseState *state)
     FN(lse_block_apart)(x, NULL, n, max, state);
 }
 
-/* Where the last block has not raised the maximum, the next is taken not to, and looked at once if that holds. */
+/* Where the last block has not raised the maximum, the next is expected not to either, and is read only once if that holds. */
 static void FN(lse_row)(const REAL *x, ptrdiff_t n, LseState *state)
 {
     int steady = 0;
@@ -209,7 +196,8 @@ INLINE void FN(lse_band)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t stride, ptrd
         FN(lse_add)(&states[j], lane[j], ties_lane[j], rest_lane[j]);
 }
 
-static void FN(lse_columns)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t stride, ptrdiff_t n_columns, LseState *states)
+/* states[j] <- states[j] merged with column j of x, (n_rows, n_columns) with rows `stride` apart */
+LEAF void FN(lse_columns)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t stride, ptrdiff_t n_columns, LseState *states)
 {
     for (ptrdiff_t r = 0; r < n_rows; r += FN(BAND)) {
         ptrdiff_t n_band = n_rows - r < FN(BAND) ? n_rows - r : FN(BAND), j = 0;
@@ -238,8 +226,10 @@ static void FN(lse_short_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, Lse
     }
 }
 
-static void FN(lse_rows)(const REAL *x, const REAL *b, ptrdiff_t b_stride, ptrdiff_t n_rows, ptrdiff_t n,
-                         LseState *states)
+/* states[r] <- states[r] merged with row r of x, (n_rows, n), with weights b unless that is NULL; rows of b are b_stride
+ * apart */
+LEAF void FN(lse_rows)(const REAL *x, const REAL *b, ptrdiff_t b_stride, ptrdiff_t n_rows, ptrdiff_t n,
+                       LseState *states)
 {
     if (n <= FN(SHORT) && !b) {
         FN(lse_short_rows)(x, n_rows, n, states);
@@ -266,33 +256,8 @@ static void FN(lse_rows)(const REAL *x, const REAL *b, ptrdiff_t b_stride, ptrdi
     }
 }
 
-static double FN(soft_target_loss)(const REAL *x, const REAL *t, ptrdiff_t n, REAL shift)
-{
-    double loss = 0;
-    for (ptrdiff_t start = 0; start < n; start += FN(BLOCK)) {
-        ptrdiff_t end = n - start < FN(BLOCK) ? n : start + FN(BLOCK), i = start;
-        V shifts = FN(splat)(shift), sum0 = {0}, sum1 = {0};
-        for (; i + 2 * LANES <= end; i += 2 * LANES) {
-            sum0 += FN(load)(t + i) * (shifts - FN(load)(x + i));
-            sum1 += FN(load)(t + i + LANES) * (shifts - FN(load)(x + i + LANES));
-        }
-        for (; i < end; i += LANES)
-            sum0 += FN(load_upto)(t + i, end - i, 0) * (shifts - FN(load_upto)(x + i, end - i, shift));
-        loss += FN(hsum)(sum0 + sum1);
-    }
-    return loss;
-}
-
-static void FN(subtract_scaled)(const REAL *t, ptrdiff_t n, REAL scale, REAL *y_out)
-{
-    ptrdiff_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        FN(store)(y_out + i, FN(load)(y_out + i) - scale * FN(load)(t + i));
-    for (; i < n; i++)
-        y_out[i] -= scale * t[i];
-}
-
-static void FN(exp_array)(const REAL *x, ptrdiff_t n, REAL *y_out)
+/* y <- exp(x) */
+LEAF void FN(exp_array)(const REAL *x, ptrdiff_t n, REAL *y_out)
 {
     ptrdiff_t i = 0;
     for (; i + LANES <= n; i += LANES)

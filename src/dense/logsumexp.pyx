@@ -6,12 +6,14 @@ from cython.parallel cimport prange
 from libc.math cimport INFINITY, NAN, isnan
 
 from dense.lines cimport (
-    MAX_LINES, SERIAL_SIZE, Layout, Unit, block_of, layout_of, shares_parts, states_by_parts, unit_of, unit_states,
+    MAX_LINES, SERIAL_SIZE, Layout, Unit, block_of, layout_of, lse_log_mass, lse_log_masses, shares_parts,
+    states_by_parts, unit_of, unit_states,
 )
-from shared.table cimport LseState, import_rowops, lse_log_mass, lse_log_masses
+from leaves cimport LseState
 from shared.fused cimport real
+from shared.table cimport import_leaves
 
-import_rowops()
+import_leaves()
 
 
 cdef void lse_finish(const LseState *states, Py_ssize_t n_lines, bint weighted, real *values_out,

@@ -1,5 +1,5 @@
-/* exp(x - shift) * coef or (x - shift) - coef, by row or by column. Included after rowops_impl.h, once per (instruction
- * set, real type). */
+/* exp(x - shift) * coef or (x - shift) - coef, by row or by column. It is included for each (instruction set,
+ * real type), after logsumexp.h. */
 
 /* What is the same for all elements of a line. */
 typedef struct {
@@ -29,7 +29,7 @@ INLINE V FN(normalized)(const FN(Normal) *line, V x, int log)
     return FN(exp_polynomial)(r) * power * line->coef;
 }
 
-/* Past the caches if `past`. */
+/* One row; y is written past the caches if `past`. */
 INLINE void FN(normalize_row)(const REAL *x, ptrdiff_t n, V shift, V coef, int log, int past, REAL *y_out)
 {
     FN(Normal) line = FN(normal)(shift, coef, log);
@@ -60,9 +60,11 @@ INLINE void FN(normalize_row)(const REAL *x, ptrdiff_t n, V shift, V coef, int l
         FN(store_part)(y_out + i, n - i, FN(normalized)(&line, FN(load_part)(x + i, n - i, 0), log));
 }
 
-/* log and past as constants at each call */
-static void FN(normalize_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, const REAL *shift, const REAL *coef,
-                               int log, int past, REAL *y_out)
+/* y <- exp(x - shift) * coef, or (x - shift) - coef if `log`; shift and coef by row of x, (n_rows, n). Long rows are
+ * written past the caches if `past`: for a y that is larger than they are, and is not x. `log` and `past` are constants at
+ * each call of normalize_row. */
+LEAF void FN(normalize_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, const REAL *shift, const REAL *coef,
+                             int log, int past, REAL *y_out)
 {
     for (ptrdiff_t r = 0; r < n_rows; r++, x += n, y_out += n) {
         V s = FN(splat)(shift[r]), c = FN(splat)(coef[r]);
@@ -87,8 +89,9 @@ INLINE void FN(normalize_band)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t stride
     }
 }
 
-static void FN(normalize_columns)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t stride, ptrdiff_t n_columns,
-                                  const REAL *shift, const REAL *coef, int log, REAL *y_out)
+/* the same with shift and coef by column of x, (n_rows, n_columns) with rows `stride` apart */
+LEAF void FN(normalize_columns)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t stride, ptrdiff_t n_columns,
+                                const REAL *shift, const REAL *coef, int log, REAL *y_out)
 {
     for (ptrdiff_t start = 0; start < n_rows; start += FN(BAND)) {
         ptrdiff_t n_band = n_rows - start < FN(BAND) ? n_rows - start : FN(BAND);

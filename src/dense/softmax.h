@@ -1,4 +1,5 @@
-/* Softmax of whole lines that stay in cache, so that x comes from memory once. Included after rowops_impl.h.
+/* Softmax of whole lines that stay in cache, so that x comes from memory once. It is included for each
+ * (instruction set, real type), after logsumexp.h and normalize.h.
  *
  * Softmax needs no branch for a NaN, a +inf or nothing but -inf: x - max has a NaN then, and so has the sum.
  */
@@ -79,8 +80,9 @@ INLINE void FN(softmax_band)(const REAL *x, ptrdiff_t n, ptrdiff_t stride, ptrdi
     }
 }
 
-static void FN(softmax_columns)(const REAL *x, ptrdiff_t n, ptrdiff_t stride, ptrdiff_t n_columns, int log,
-                                REAL *y_out)
+/* the same of the columns of x, (n, n_columns) with rows `stride` apart */
+LEAF void FN(softmax_columns)(const REAL *x, ptrdiff_t n, ptrdiff_t stride, ptrdiff_t n_columns, int log,
+                              REAL *y_out)
 {
     ptrdiff_t j = 0;
     for (; j + LANES <= n_columns; j += LANES)
@@ -126,7 +128,8 @@ static void FN(softmax_short_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n,
     }
 }
 
-static void FN(softmax_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, int log, REAL *y_out)
+/* y <- softmax(x) of each row of x, (n_rows <= SOFTMAX_ROWS, n), or log_softmax if `log` */
+LEAF void FN(softmax_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, int log, REAL *y_out)
 {
     ptrdiff_t at_once = FN(GROUP) * n > FN(BLOCK) ? 1 : FN(GROUP);
     if (n <= FN(SHORT))

@@ -11,16 +11,16 @@ from libc.math cimport NAN, expm1, isfinite
 from libc.stdint cimport int64_t
 
 from dense.lines cimport (
-    MAX_LINES, ROW_PART, SERIAL_SIZE, Layout, Unit, block_of, ceil_div, fold_of, layout_of, shares_parts,
-    states_by_parts, unit_of, unit_states,
+    MAX_LINES, ROW_PART, SERIAL_SIZE, Layout, Unit, block_of, ceil_div, fold_of, layout_of, lse_log_masses,
+    shares_parts, states_by_parts, unit_of, unit_states,
 )
-from shared.table cimport (
-    LseState, import_rowops, lse_log_masses, normalize_columns, normalize_rows, soft_target_loss, softmax_columns,
-    softmax_rows, subtract_scaled,
+from leaves cimport (
+    LseState, normalize_columns, normalize_rows, soft_target_loss, softmax_columns, softmax_rows, subtract_scaled,
 )
 from shared.fused cimport real
+from shared.table cimport import_leaves
 
-import_rowops()
+import_leaves()
 
 cdef enum:
     CACHED_BYTES = 1 << 19  # of a row: its softmax is written, then scaled while it is in the second-level cache

@@ -7,12 +7,12 @@ from libc.math cimport INFINITY
 from libc.stdint cimport int32_t
 cimport numpy as cnp
 
-from shared.table cimport import_rowops
-from pairs.touched cimport add_dots
+from leaves cimport add_dots
 from shared.fused cimport real
+from shared.table cimport import_leaves
 
 cnp.import_array()
-import_rowops()
+import_leaves()
 
 cdef enum:
     ROWS = 2    # that a thread takes at a time: the heads differ in size

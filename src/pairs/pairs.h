@@ -1,15 +1,13 @@
-/* Leaf loops of a sparse direct term: rows touch the classes of their features and leave all others at their bias.
- * Included once per (instruction set, real type), double first, after vec.h and the loops on dense rows.
+/* Logits from pairs (feature, class): a row touches the classes of its features and leaves all others at their bias.
+ * It is included for each (instruction set, real type), after dense/logsumexp.h, tiles/topk.h, rules/update.h and
+ * compact/compact.h.
  *
  * `touch` has no branch that depends on whether a class is new, which would be mispredicted half of the time: a class is
  * always written behind the touched ones, and their number grows by 0 or 1. The only branch is for slots that another
  * class holds; in a direct map there are none.
  */
 
-enum {
-    FN(WIDE) = 64,                  /* elements that exp_wide and its like take at a time */
-    FN(PAIRS) = 64 / sizeof(REAL),  /* pairs (feature, class) whose weights fill a cache line */
-};
+enum { FN(PAIRS) = 64 / sizeof(REAL) }; /* pairs (feature, class) whose weights fill a cache line */
 
 /* The slot of class `id`, or the free one where it belongs; *at_out: where it stands among the touched ones, < 0 if free. */
 INLINE ptrdiff_t FN(find)(const int direct, const TouchTable *table, int32_t base, int32_t id, int32_t *at_out)
@@ -40,7 +38,7 @@ INLINE void FN(put)(const int direct, const TouchTable *table, ptrdiff_t slot, i
 }
 
 /* The features of a row lie anywhere in memory: the next one is fetched line by line while one is worked on. */
-INLINE void FN(prefetch_pairs)(const int kind, const SupportWeights *weights, ptrdiff_t at)
+INLINE void FN(prefetch_pairs)(const int kind, const PairWeights *weights, ptrdiff_t at)
 {
     const ptrdiff_t itemsize = kind == COMPACT_NONE ? (ptrdiff_t)sizeof(REAL) : kind == COMPACT_INT8 ? 1 : 2;
     __builtin_prefetch(weights->class_ids + at);
@@ -52,7 +50,7 @@ INLINE void FN(prefetch_pairs)(const int kind, const SupportWeights *weights, pt
 }
 
 INLINE ptrdiff_t FN(touch_row)(const int kind, const int direct, const int keep, const int paired,
-                               const SupportWeights *weights, const int32_t *features, const REAL *x, ptrdiff_t n_entries,
+                               const PairWeights *weights, const int32_t *features, const REAL *x, ptrdiff_t n_entries,
                                int32_t target, const REAL *base_of, TouchTable table, int32_t *touched, REAL *sums,
                                int32_t *positions, REAL *bases)
 {
@@ -105,14 +103,18 @@ INLINE ptrdiff_t FN(touch_row)(const int kind, const int direct, const int keep,
     return n;
 }
 
-static ptrdiff_t FN(touch)(const SupportWeights *weights, const int32_t *features, const REAL *x, ptrdiff_t n_entries,
-                           int32_t target, const REAL *base_of, const TouchTable *table, ptrdiff_t capacity,
-                           int32_t *touched_out, REAL *sums_out, int32_t *positions_out, REAL *bases_out)
+/* A row's touched classes in order of first touch, the target first unless it is < 0; sums_out[p] <- x . w of them;
+ * positions_out[...] <- p of every element of the row's features, unless NULL. There is room for `capacity` of them, one
+ * more than there can be. base_of holds bias and exp(bias - shift) of each class; bases_out <- the same of the touched ones,
+ * where `weights` has them; else they are fetched into a cache. Returns their number. */
+LEAF ptrdiff_t FN(touch)(const PairWeights *weights, const int32_t *features, const REAL *x, ptrdiff_t n_entries,
+                         int32_t target, const REAL *base_of, const TouchTable *table, ptrdiff_t capacity,
+                         int32_t *touched_out, REAL *sums_out, int32_t *positions_out, REAL *bases_out)
 {
     memset(sums_out, 0, capacity * sizeof(REAL));
 #define ROW(direct, keep, paired)                                                                                     \
-    FN(touch_row)(COMPACT_NONE, direct, keep, paired, weights, features, x, n_entries, target, base_of, *table, touched_out, sums_out, \
-                  positions_out, bases_out)
+    FN(touch_row)(COMPACT_NONE, direct, keep, paired, weights, features, x, n_entries, target, base_of, *table,       \
+                  touched_out, sums_out, positions_out, bases_out)
 #define COMPACT_ROW(kind)                                                                                             \
     return FN(touch_row)(kind, table->direct, 0, weights->base != NULL, weights, features, x, n_entries, target, base_of, \
                          *table, touched_out, sums_out, NULL, bases_out)
@@ -127,118 +129,8 @@ static ptrdiff_t FN(touch)(const SupportWeights *weights, const int32_t *feature
 #undef ROW
 }
 
-#ifdef REAL_IS_DOUBLE
-/* x <- exp(x); the sum. x <= EXP_MAX. */
-INLINE double FN(exp_some)(double *x, ptrdiff_t n)
-{
-    V sum = {0};
-    for (ptrdiff_t i = 0; i < n; i += LANES) {
-        V e = FN(exp_below)(FN(load_upto)(x + i, n - i, -INFINITY));
-        FN(store_upto)(x + i, n - i, e);
-        sum += e;
-    }
-    return FN(hsum)(sum);
-}
-#endif
-
-static double FN(exp_wide)(const REAL *x, ptrdiff_t n, double shift, double *out)
-{
-    double sum = 0, some[FN(WIDE)];
-    for (ptrdiff_t i = 0; i < n; i += FN(WIDE)) {
-        const ptrdiff_t n_some = n - i < FN(WIDE) ? n - i : FN(WIDE);
-        double *to = out ? out + i : some;
-        for (ptrdiff_t j = 0; j < n_some; j++)
-            to[j] = (double)x[i + j] - shift;
-        sum += PASTE(exp_some, f64, ISA_NAME)(to, n_some);
-    }
-    return sum;
-}
-
-INLINE double FN(add_bias_of)(const int32_t *touched, ptrdiff_t n, const REAL *base_of, REAL *z)
-{
-    double sums[4] = {0};
-    ptrdiff_t i = 0;
-#define ADD(i, sum)                                                                                                   \
-    {                                                                                                                 \
-        const REAL *base = base_of + 2 * (touched ? (ptrdiff_t)touched[i] : (i));                                      \
-        z[i] += base[0];                                                                                              \
-        sum += base[1];                                                                                               \
-    }
-    for (; i + 4 <= n; i += 4)
-        for (int l = 0; l < 4; l++)
-            ADD(i + l, sums[l]);
-    for (; i < n; i++)
-        ADD(i, sums[0]);
-#undef ADD
-    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
-}
-
-static double FN(add_bias)(const int32_t *touched, ptrdiff_t n, const REAL *base_of, REAL *z)
-{
-    return touched ? FN(add_bias_of)(touched, n, base_of, z) : FN(add_bias_of)(NULL, n, base_of, z);
-}
-
-/* (bias, exp(bias - shift)) side by side, for add_bias; the sum of the latter as they are rounded */
-static double FN(write_base)(const REAL *bias, ptrdiff_t n, double shift, REAL *base_out)
-{
-    double sum = 0, some[FN(WIDE)];
-    for (ptrdiff_t i = 0; i < n; i += FN(WIDE)) {
-        const ptrdiff_t n_some = n - i < FN(WIDE) ? n - i : FN(WIDE);
-        FN(exp_wide)(bias + i, n_some, shift, some);
-        for (ptrdiff_t j = 0; j < n_some; j++) {
-            base_out[2 * (i + j)] = bias[i + j];
-            base_out[2 * (i + j) + 1] = (REAL)some[j];
-            sum += (REAL)some[j];
-        }
-    }
-    return sum;
-}
-
-enum { FN(DOTS) = 8 }; /* at a time: as many independent sums as two multiply-add units need */
-
-/* z[e] += bias + dot of `n` <= DOTS rows of V; `n` is a constant at the call that counts. */
-INLINE void FN(add_some_dots)(const int32_t *ids, const ptrdiff_t n, const REAL *x, const REAL *V_, ptrdiff_t v_stride,
-                              ptrdiff_t n_hidden, const REAL *bias, REAL *z)
-{
-    const REAL *rows[FN(DOTS)];
-    V sums[FN(DOTS)];
-    ptrdiff_t j = 0;
-    for (ptrdiff_t u = 0; u < n; u++) {
-        rows[u] = V_ + ids[u] * v_stride;
-        sums[u] = FN(splat)(0);
-    }
-    for (; j + LANES <= n_hidden; j += LANES) {
-        V h = FN(load)(x + j);
-        for (ptrdiff_t u = 0; u < n; u++)
-            sums[u] += h * FN(load)(rows[u] + j);
-    }
-    if (j < n_hidden) {
-        V h = FN(load_part)(x + j, n_hidden - j, 0);
-        for (ptrdiff_t u = 0; u < n; u++)
-            sums[u] += h * FN(load_part)(rows[u] + j, n_hidden - j, 0);
-    }
-    for (ptrdiff_t u = 0; u < n; u++)
-        z[u] += bias[ids[u]] + FN(hsum)(sums[u]);
-}
-
-static void FN(add_dots)(const int32_t *ids, ptrdiff_t n, const REAL *x, const REAL *V_, ptrdiff_t v_stride,
-                         ptrdiff_t n_hidden, const REAL *bias, REAL *z)
-{
-    ptrdiff_t e = 0;
-    for (; e + FN(DOTS) <= n; e += FN(DOTS)) {
-        for (ptrdiff_t next = e + FN(DOTS); next < e + 2 * FN(DOTS) && next < n; next++) {
-            const char *row = (const char *)(V_ + ids[next] * v_stride);
-            for (ptrdiff_t byte = 0; byte < n_hidden * (ptrdiff_t)sizeof(REAL); byte += 64)
-                __builtin_prefetch(row + byte);
-            __builtin_prefetch(bias + ids[next]);
-        }
-        FN(add_some_dots)(ids + e, FN(DOTS), x, V_, v_stride, n_hidden, bias, z + e);
-    }
-    for (; e < n; e++)
-        FN(add_some_dots)(ids + e, 1, x, V_, v_stride, n_hidden, bias, z + e);
-}
-
-static double FN(exp_touched)(REAL *z, ptrdiff_t n, double *max_out)
+/* z <- exp(z - max); returns their sum, and in max_out the largest z, or 0 if that is -inf */
+LEAF double FN(exp_touched)(REAL *z, ptrdiff_t n, double *max_out)
 {
     const REAL max = FN(block_max)(z, NULL, n, -INFINITY), shift = max == -INFINITY ? 0 : max;
     double sum = 0;
@@ -248,8 +140,9 @@ static double FN(exp_touched)(REAL *z, ptrdiff_t n, double *max_out)
     return sum;
 }
 
-static void FN(scale_touched)(REAL *z, const int32_t *touched, ptrdiff_t n, double scale, double prior_scale,
-                              const REAL *prior)
+/* z <- scale z - prior_scale prior[touched]; prior may be NULL */
+LEAF void FN(scale_touched)(REAL *z, const int32_t *touched, ptrdiff_t n, double scale, double prior_scale,
+                            const REAL *prior)
 {
     const REAL factor = (REAL)scale, prior_factor = (REAL)prior_scale;
     for (ptrdiff_t i = 0; i < n; i++)
@@ -257,25 +150,6 @@ static void FN(scale_touched)(REAL *z, const int32_t *touched, ptrdiff_t n, doub
     if (prior)
         for (ptrdiff_t i = 0; i < n; i++)
             z[i] -= prior_factor * prior[touched[i]];
-}
-
-static void FN(untouch_bias)(const int32_t *touched, ptrdiff_t n, const REAL *bias, const REAL *dlogits, double scale,
-                             double lse, double prior_scale, const REAL *prior, double *out)
-{
-    double some[FN(WIDE)];
-    for (ptrdiff_t i = 0; i < n; i += FN(WIDE)) {
-        const ptrdiff_t n_some = n - i < FN(WIDE) ? n - i : FN(WIDE);
-        for (ptrdiff_t j = 0; j < n_some; j++) {
-            const double b = bias[touched[i + j]];
-            some[j] = lse >= b - 1.0 ? b - lse : -INFINITY;
-        }
-        PASTE(exp_some, f64, ISA_NAME)(some, n_some);
-        for (ptrdiff_t j = 0; j < n_some; j++)
-            out[i + j] = dlogits[i + j] - scale * some[j];
-        if (prior)
-            for (ptrdiff_t j = 0; j < n_some; j++)
-                out[i + j] += prior_scale * prior[touched[i + j]];
-    }
 }
 
 /* grad (+)= x dlogits[positions], for n classes */
@@ -286,12 +160,13 @@ INLINE void FN(gather_add)(const int first, const int32_t *positions, const REAL
         grad[q] = first ? x * dlogits[positions[q]] : grad[q] + x * dlogits[positions[q]];
 }
 
-static void FN(support_step)(const SupportStep *step, const SupportPiece *pieces, ptrdiff_t n_pieces, REAL *grad)
+/* The step of these pieces, whose gradient is written to `grad`: room for PIECE_CLASSES reals. */
+LEAF void FN(step_pairs)(const PairStep *step, const PairPiece *pieces, ptrdiff_t n_pieces, REAL *grad)
 {
     const Rule *rule = step->rule;
     const REAL learning_rate = (REAL)rule->learning_rate, epsilon = (REAL)rule->epsilon, alpha = (REAL)rule->alpha;
     for (ptrdiff_t i = 0; i < n_pieces; i++) {
-        const SupportPiece piece = pieces[i];
+        const PairPiece piece = pieces[i];
         const ptrdiff_t n = piece.length, at = step->starts[piece.feature] + piece.begin;
         const ptrdiff_t first = step->col_indptr[piece.feature], end = step->col_indptr[piece.feature + 1];
         REAL *w = (REAL *)step->data + at, *state = step->state ? (REAL *)step->state + at : w;
@@ -315,19 +190,17 @@ static void FN(support_step)(const SupportStep *step, const SupportPiece *pieces
             for (ptrdiff_t q = 0; q < n; q++)
                 grad[q] += alpha * w[q];
 #define UPDATE(kind) FN(update_row)(kind, w, 1, NULL, n, grad, state, learning_rate, epsilon)
-        if (rule->kind == RULE_ADAGRAD)
-            UPDATE(RULE_ADAGRAD);
-        else if (rule->kind == RULE_SGD)
-            UPDATE(RULE_SGD);
-        else
-            UPDATE(RULE_ADD);
+        FOR_RULE(rule->kind, UPDATE)
 #undef UPDATE
     }
 }
 
-static void FN(topk_touched)(const int32_t *touched, const REAL *z, ptrdiff_t n, const TouchTable *table,
-                             const int32_t *ranked, ptrdiff_t n_ranked, const REAL *bias, const uint8_t *is_listed,
-                             const Excluded *excluded, ptrdiff_t row, ptrdiff_t k, REAL *values, int64_t *ids)
+/* The heap (values, ids) of the k best of a row, best first. They are taken from its touched classes and from those of
+ * `ranked`, n_ranked classes by falling bias, that it has not touched, but for those excluded for `row`. is_listed tells of
+ * each class whether it may be taken where it is touched, or is NULL; `ranked` then holds no others. */
+LEAF void FN(topk_touched)(const int32_t *touched, const REAL *z, ptrdiff_t n, const TouchTable *table,
+                           const int32_t *ranked, ptrdiff_t n_ranked, const REAL *bias, const uint8_t *is_listed,
+                           const Excluded *excluded, ptrdiff_t row, ptrdiff_t k, REAL *values, int64_t *ids)
 {
     for (ptrdiff_t j = 0; j < k; j++) {
         values[j] = -INFINITY;

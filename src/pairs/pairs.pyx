@@ -1,4 +1,4 @@
-"""Softmax with a sparse direct term: z_k = bias_k + x . w_k, where w_jk exists only for some pairs of feature j and class k.
+"""Softmax over pairs: z_k = bias_k + x . w_k, where w_jk exists only for some pairs of feature j and class k.
 
 A row touches the classes of its features; all others have the logit bias_k, and together a mass that is known: that of all
 classes less that of the touched ones. So a row costs as much as it has pairs (feature, class), however many classes there
@@ -15,24 +15,25 @@ cimport numpy as cnp
 
 import numpy as np
 
-from compact.compact cimport COMPACT_NONE, Compact, read_compact
-from tiles.logits cimport read_excluded, read_rule
-from shared.table cimport import_rowops
-from pairs.touched cimport (
-    SUPPORT_PIECE, SupportPiece, SupportStep, SupportWeights, TouchTable, add_bias, exp_touched, row_table, scale_touched,
-    support_step, table_slots, topk_touched, touch as touch_row,
+from compact.compact cimport read_compact
+from leaves cimport (
+    COMPACT_NONE, PIECE_CLASSES, Compact, Excluded, PairPiece, PairStep, PairWeights, Rule, TouchTable, add_bias,
+    exp_touched, scale_touched, step_pairs, topk_touched, touch as touch_row,
 )
-from tiles.tileops cimport Excluded, Rule
+from pairs.touched cimport row_table, table_slots
+from rules.rule cimport read_rule
 from shared.fused cimport real
+from shared.table cimport import_leaves
+from tiles.excluded cimport read_excluded
 
 cnp.import_array()
-import_rowops()
+import_leaves()
 
 cdef enum:
     ROWS = 4                # that a thread takes at a time
     CHUNK = 16384           # elements of gradients that a thread takes at a time, or one piece
 
-PIECE = SUPPORT_PIECE       # reals of scratch that `step` needs for each thread
+PIECE = PIECE_CLASSES       # reals of scratch that `step` needs for each thread
 
 
 def plan(
@@ -40,7 +41,7 @@ def plan(
     const Py_ssize_t[::1] lengths,  # (n_local,) classes of each feature of the batch
     Py_ssize_t n_classes,
 ):
-    """Where everything of a batch goes.
+    """Plan where everything of a batch goes.
 
     Returns
     -------
@@ -65,14 +66,14 @@ def plan(
 
 
 def table_size(Py_ssize_t capacity, Py_ssize_t n_classes):
-    """Numbers of int64 that `touch` needs for each thread, for rows of up to `capacity` touched classes; zeros at first."""
+    """How many int64, zeros at first, `touch` needs for each thread and rows of up to `capacity` touched classes."""
     return table_slots(capacity, n_classes) + 1
 
 
 def touch(
-    batch, weights,                 # _batch.Batch; starts, ends, class_ids, data; base and, of compact data, scale; or None
+    batch, weights,                 # a Batch; starts, ends, class_ids, data; base and, of compact data, scale, or None
     const real[::1] bias,           # (n_classes,)
-    const real[:, ::1] base_of,     # (n_classes, 2) of _sparse_bias.write_base
+    const real[:, ::1] base_of,     # (n_classes, 2) of pairs_bias.write_base
     const int64_t[::1] target,      # (n_rows,), -1: none; or None
     const Py_ssize_t[::1] pos_ptr, const Py_ssize_t[::1] row_ptr,
     int32_t[::1] touched_out,       # the touched classes of row i, from row_ptr[i] on; its target, if it has one, comes first
@@ -85,8 +86,8 @@ def touch(
     int n_threads,
     topk=None,                      # None, or (ranked int32, values (n_rows, k), class_ids (n_rows, k), Eligible) to fill
 ):
-    """The classes that the rows touch, and their logits."""
-    cdef SupportWeights w
+    """Find the classes that the rows touch, and their logits."""
+    cdef PairWeights w
     w.starts = <const Py_ssize_t *>cnp.PyArray_DATA(weights[0])
     w.ends = <const Py_ssize_t *>cnp.PyArray_DATA(weights[1])
     w.class_ids = <const int32_t *>cnp.PyArray_DATA(weights[2])
@@ -130,7 +131,7 @@ def touch(
 
 
 cdef Py_ssize_t touch_one(
-    const SupportWeights *w, const int32_t *features, const real *x, Py_ssize_t n_entries, int32_t target,
+    const PairWeights *w, const int32_t *features, const real *x, Py_ssize_t n_entries, int32_t target,
     const real *bias, const real *base_of, Py_ssize_t n_classes, int64_t *memory, Py_ssize_t size, Py_ssize_t capacity,
     int32_t *touched, real *logits, int32_t *positions, real *bases, double *mass_out, const int32_t *ranked,
     Py_ssize_t n_ranked, const uint8_t *is_listed, const Excluded *excluded, Py_ssize_t row, Py_ssize_t k, real *values,
@@ -157,7 +158,7 @@ def exponentiate(
     double[::1] target_logit_out,   # (n_rows,), -inf without a target
     int n_threads,
 ):
-    """Exponentials of the touched classes' logits, and their sums."""
+    """Turn the touched classes' logits into exponentials, and sum these up."""
     cdef Py_ssize_t i, n_rows = n_touched.shape[0]
     for i in prange(n_rows, schedule='dynamic', chunksize=ROWS, num_threads=n_threads, nogil=True):
         target_logit_out[i] = -INFINITY
@@ -190,18 +191,18 @@ def pieces_of(const Py_ssize_t[::1] lengths, const Py_ssize_t[::1] col_indptr):
     """(pieces, chunk_ptr): the lists of the features cut into pieces, and chunks of pieces of about the same work."""
     cdef Py_ssize_t f, begin, n = 0, work = 0, n_chunks = 0, n_pieces = 0
     for f in range(lengths.shape[0]):
-        n_pieces += (lengths[f] + SUPPORT_PIECE - 1) // SUPPORT_PIECE
+        n_pieces += (lengths[f] + PIECE_CLASSES - 1) // PIECE_CLASSES
     pieces, chunks = np.empty((n_pieces, 2), np.int64), np.empty(n_pieces + 1, np.intp)
-    cdef SupportPiece *out = <SupportPiece *>cnp.PyArray_DATA(pieces)
+    cdef PairPiece *out = <PairPiece *>cnp.PyArray_DATA(pieces)
     cdef Py_ssize_t[::1] chunk_ptr = chunks
     chunk_ptr[0] = 0
     for f in range(lengths.shape[0]):
         begin = 0
         while begin < lengths[f]:
             out[n].feature, out[n].begin = <int32_t>f, begin
-            out[n].length = <int32_t>min(<Py_ssize_t>SUPPORT_PIECE, lengths[f] - begin)
+            out[n].length = <int32_t>min(<Py_ssize_t>PIECE_CLASSES, lengths[f] - begin)
             work += out[n].length * (col_indptr[f + 1] - col_indptr[f] + 1) + 8
-            begin += SUPPORT_PIECE
+            begin += PIECE_CLASSES
             n += 1
             if work >= CHUNK or n == n_pieces:
                 n_chunks += 1
@@ -216,17 +217,17 @@ def step(
     const real[::1] dlogits,        # of the touched classes
     real[::1] data_out,             # one number a pair: added to, or stepped
     real[::1] state,                # laid out alike, or None
-    rule,                           # None, or of fastsoftmax.optimizers
+    rule,                           # of fastsoftmax.optimizers, or None
     real[:, ::1] scratch,           # (n_threads, PIECE)
     int n_threads,
 ):
     """Gradient of the weights of the batch's features: added to data_out (rule None), or the rule's step of them."""
     pieces, chunks = pieces_of(lengths, batch.col_indptr)
     cdef const Py_ssize_t[::1] chunk_ptr = chunks
-    cdef const SupportPiece *all_pieces = <const SupportPiece *>cnp.PyArray_DATA(pieces)
+    cdef const PairPiece *all_pieces = <const PairPiece *>cnp.PyArray_DATA(pieces)
     cdef Py_ssize_t c, n_chunks = chunk_ptr.shape[0] - 1
     cdef Rule r = read_rule(rule, False)
-    cdef SupportStep s
+    cdef PairStep s
     if n_chunks == 0:
         return
     s.rule = &r
@@ -237,4 +238,4 @@ def step(
     s.rows = <const int32_t *>cnp.PyArray_DATA(batch.rows)
     s.x = cnp.PyArray_DATA(batch.col_data)
     for c in prange(n_chunks, schedule='dynamic', chunksize=1, num_threads=n_threads, nogil=True):
-        support_step(&s, &all_pieces[chunk_ptr[c]], chunk_ptr[c + 1] - chunk_ptr[c], &scratch[threadid(), 0])
+        step_pairs(&s, &all_pieces[chunk_ptr[c]], chunk_ptr[c + 1] - chunk_ptr[c], &scratch[threadid(), 0])

@@ -1,4 +1,4 @@
-"""The bias of a model with a sparse direct term: the mass of all classes, what the touched ones leave of it, its gradient."""
+"""The bias of a model of pairs: the mass of all classes, what the touched ones leave of it, and its gradient."""
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY, exp, log
 from libc.stdint cimport int32_t
@@ -7,14 +7,13 @@ cimport numpy as cnp
 
 import numpy as np
 
-from tiles.logits cimport read_rule
-from shared.table cimport import_rowops
-from pairs.touched cimport exp_wide, untouch_bias, write_base as write_base_of
-from tiles.tileops cimport Block, Rule, update_block
+from leaves cimport Block, Rule, exp_wide, untouch_bias, update_block, write_base as write_base_of
+from rules.rule cimport read_rule
 from shared.fused cimport real
+from shared.table cimport import_leaves
 
 cnp.import_array()
-import_rowops()
+import_leaves()
 
 cdef enum:
     BLOCK = 4096            # classes that a thread takes at a time

@@ -2,27 +2,27 @@
 import os
 
 from cpython.pycapsule cimport PyCapsule_New
-from shared.table cimport RowOps, rowops_supported, rowops_tables
-from shared.table cimport exp_array as _exp_array, import_rowops
+from leaves cimport exp_array as _exp_array
 from shared.fused cimport real
+from shared.table cimport LeafTable, import_leaves, leaf_table_supported, leaf_tables
 
-cdef RowOps _selected
-table = PyCapsule_New(&_selected, b"fastsoftmax.rowops", NULL)
+cdef LeafTable _selected
+table = PyCapsule_New(&_selected, b"fastsoftmax.leaves", NULL)
 
 
 def compiled():
     """Names of the instruction sets compiled in, worst first."""
     cdef Py_ssize_t i = 0
     names = []
-    while rowops_tables[i] != NULL:
-        names.append(rowops_tables[i].name.decode())
+    while leaf_tables[i] != NULL:
+        names.append(leaf_tables[i].name.decode())
         i += 1
     return names
 
 
 def available():
     """Names of the instruction sets that this CPU runs, worst first."""
-    return [name for i, name in enumerate(compiled()) if rowops_supported(rowops_tables[i])]
+    return [name for i, name in enumerate(compiled()) if leaf_table_supported(leaf_tables[i])]
 
 
 def selected():
@@ -31,13 +31,13 @@ def selected():
 
 
 def select(name):
-    """Use instruction set `name` from now on, in every module. Not while kernels run in other threads."""
+    """Use instruction set `name` from now on, in every module. No kernel may be running in another thread."""
     global _selected
     if name not in available():
         raise ImportError(
             f"FASTSOFTMAX_ISA={name!r}: this build has {', '.join(compiled())} and this CPU runs {', '.join(available())}"
         )
-    _selected = rowops_tables[compiled().index(name)][0]
+    _selected = leaf_tables[compiled().index(name)][0]
 
 
 def exp(const real[::1] x, real[::1] y_out):
@@ -48,4 +48,4 @@ def exp(const real[::1] x, real[::1] y_out):
 
 *_, _best = available()
 select(os.environ.get("FASTSOFTMAX_ISA") or _best)
-import_rowops()
+import_leaves()

@@ -1,4 +1,4 @@
-/* The leaf loops of the *_impl.h, compiled for every instruction set and both real types. */
+/* The leaf loops, compiled for every instruction set and both real types. */
 #include "shared/table.h"
 
 #include <math.h>
@@ -68,9 +68,9 @@
 #else
 #define ALL_TABLES &table_baseline
 #endif
-const RowOps *const rowops_tables[] = {ALL_TABLES, NULL};
+const LeafTable *const leaf_tables[] = {ALL_TABLES, NULL};
 
-int rowops_supported(const RowOps *table)
+int leaf_table_supported(const LeafTable *table)
 {
 #ifdef X86
     unsigned a, b, c, d;

@@ -1,8 +1,8 @@
 /* Vectors of VBYTES bytes of REAL: the few operations that the leaf loops need, and exp.
  *
  * GCC's and clang's vector extensions give arithmetic, comparison and shifts on every target; only max, 2^n scaling
- * and partial loads have a faster instruction worth naming. Included once per (instruction set, real type): FN() makes
- * the names. Comparisons give masks of all ones or all zeros.
+ * and partial loads have a faster instruction worth naming. It is included for each (instruction set, real type), whose names
+ * FN() makes. Comparisons give masks of all ones or all zeros.
  */
 #define V FN(vec)
 #define VI FN(veci)
@@ -10,6 +10,7 @@ typedef REAL V __attribute__((vector_size(VBYTES), aligned(1), may_alias));
 typedef REAL_INT VI __attribute__((vector_size(VBYTES), aligned(1), may_alias));
 #define LANES ((ptrdiff_t)(VBYTES / sizeof(REAL)))
 #define INLINE static inline __attribute__((always_inline, unused))
+#define LEAF static /* generate.py looks for it */
 
 INLINE V FN(splat)(REAL x) { return x - (V){0}; } /* x - 0, not x + 0: keeps -0.0 */
 
@@ -86,6 +87,20 @@ INLINE void FN(store_part)(REAL *p, ptrdiff_t n, V x)
 #endif
 }
 
+/* The same for any n > 0: a whole vector from LANES on. */
+INLINE V FN(load_upto)(const REAL *p, ptrdiff_t n, REAL fill)
+{
+    return n < LANES ? FN(load_part)(p, n, fill) : FN(load)(p);
+}
+
+INLINE void FN(store_upto)(REAL *p, ptrdiff_t n, V x)
+{
+    if (n < LANES)
+        FN(store_part)(p, n, x);
+    else
+        FN(store)(p, x);
+}
+
 /* Stores x where p is aligned to VBYTES, past the caches: then the line is not read before it is written. A fence must
  * follow before another thread reads it. */
 INLINE void FN(store_past)(REAL *p, V x)
@@ -104,7 +119,7 @@ INLINE void FN(fence)(void)
 #endif
 }
 
-/* Across the lanes, pairwise: log2(LANES) dependent steps, the same tree whatever the caller. */
+/* Maxima and sums across the lanes are taken pairwise: in log2(LANES) dependent steps, by the same tree for every caller. */
 #ifdef ISA_AVX2
 #ifdef REAL_IS_DOUBLE
 #define HREDUCE(op, x)                                                                                                \
@@ -156,7 +171,7 @@ enum { FN(BIAS) = 127, FN(MANTISSA) = 23 };
 #define LN2 ((REAL)0x1.62e42fefa39efp-1)
 
 /* What exp_reduce multiplies by, 2^exponent, as the number that rounds to integers when added, and the x below which
- * all is 0. Lane by lane; exponents from 1 - BIAS to BIAS. */
+ * all is 0. Both are by lane; exponents run from 1 - BIAS to BIAS. */
 typedef struct {
     V magic, least;
 } FN(Exp2);
@@ -174,13 +189,13 @@ INLINE FN(Exp2) FN(exp2_of)(VI exponent)
 
 /* 2^exponent * exp(x) = exp_polynomial(the result) * *power, for -inf <= x <= EXP_MAX. It is 0 where it would be below
  * sqrt(2) * REAL_TINY, so that nothing is subnormal: on x86, arithmetic that makes such numbers takes 50 times as long.
- * A NaN stays. Error at most 1.2 ULP (tests/test_rowops.py).
+ * A NaN stays. The error is at most 1.2 ULP (tests/library/kernels/test_dispatch.py).
  *
  * Cody-Waite: x = n ln2 + r, |r| <= ln2 / 2, exp(x) = 2^n exp(r). n ln2_hi is exact, with or without FMA.
  * The sum with `magic` has n + exponent + BIAS - 1 in its lowest bits; shifted up they are the power of two, with all
  * other bits shifted out, and 0 for the least x. The factor 2 that is missing is in the polynomial.
  *
- * Two steps, so that a loop can begin the next vector before it ends this one: as one chain of fifteen instructions,
+ * There are two steps, so that a loop can begin the next vector before it ends this one: as one chain of fifteen instructions,
  * too few of them fit into the registers that a CPU has for what is not finished. */
 INLINE V FN(exp_reduce)(FN(Exp2) scale, V x, V *power)
 {

@@ -1,8 +1,9 @@
-/* Takes back what vec.h defined, so that it can be included for the next type. */
+/* This takes back what vec.h defined, so that it can be included for the next type. */
 #undef V
 #undef VI
 #undef LANES
 #undef INLINE
+#undef LEAF
 #undef MM
 #undef MM_
 #undef MM__

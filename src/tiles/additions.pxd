@@ -1,10 +1,10 @@
-# Sparse additions to the logits of a batch, grouped by tile: what the tiles of _logits.pxd take and give back.
+# Sparse additions to the logits of a batch, grouped by tile: what the tiles of logits.pxd take and give back.
 from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 cimport numpy as cnp
 
-from tiles.tileops cimport Panels
+from leaves cimport Panels
 from shared.fused cimport real
 
 
@@ -16,7 +16,7 @@ cdef struct Additions:
 
 
 cdef inline Additions read_additions(grouped) except *:
-    """The C view of a fastsoftmax._additions.Grouped, whose arrays must outlive it, or of None."""
+    """The C view of a Grouped of additions.pyx, whose arrays must outlive it, or of None: no additions."""
     cdef Additions a
     memset(&a, 0, sizeof(Additions))
     if grouped is not None:
@@ -45,7 +45,7 @@ cdef inline void addition_gradients(
     const int64_t *target, const double *target_dlogit,     # by row: but for the target's
     real *out,                      # OUT: in the caller's order; 0 where masked
 ) noexcept nogil:
-    """To be called while the tile is in cache: memory would be slow in this order."""
+    """This must be called while the tile is in cache: memory would be slow in this order."""
     cdef Py_ssize_t e
     cdef int32_t i, panel, lane, stride = <int32_t>z.stride, width = <int32_t>z.width
     cdef const real *values = <const real *>a.values

@@ -30,7 +30,7 @@ class Grouped(NamedTuple):
     """The same by tile of classes, within a tile by row, within a row as they came."""
 
     tile_ptr: np.ndarray  # (n_tiles + 1,) intp
-    places: np.ndarray  # (n_entries,) int32: within the panels of a tile (panels_impl.h)
+    places: np.ndarray  # (n_entries,) int32: within the panels of a tile (panels.h)
     values: np.ndarray  # (n_entries,)
     sources: np.ndarray  # (n_entries,) int32: where each was in `Additions`
 
@@ -40,8 +40,10 @@ class Grouped(NamedTuple):
 
 
 def group(additions, Py_ssize_t n_tiles, Py_ssize_t tile, Py_ssize_t width, array, int n_threads):
-    """Grouped by tiles of `tile` classes in panels of `width` rows; array(name, shape, dtype) gives memory, as
-    fastsoftmax._workspace.Workspace does."""
+    """The additions as Grouped, by tiles of `tile` classes in panels of `width` rows.
+
+    array(name, shape, dtype) gives the memory, as a Workspace of fastsoftmax.runtime.workspaces does.
+    """
     largest = max(len(additions.values), (len(additions.begin) + width) * tile)
     if largest > np.iinfo(np.int32).max:  # small entries: what they take in cache is most of what additions cost
         raise ValueError(f"too many rows or additions in a batch: {largest:,} numbers")

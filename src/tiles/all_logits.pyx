@@ -3,14 +3,16 @@ from cython.parallel cimport prange, threadid
 from libc.string cimport memcpy, memset
 cimport numpy as cnp
 
-from tiles.logits cimport Panels, Scratch, Terms, logits_tile, matrix_block, plan_scratch, read_rule, read_terms, tile_panels
-from shared.table cimport import_rowops
 from csr.strips cimport by_row_stride
-from tiles.tileops cimport Block, Rule, csr_step, unpack_panels
+from leaves cimport Block, Panels, Rule, csr_step, unpack_panels
+from rules.rule cimport read_rule
 from shared.fused cimport real
+from shared.table cimport import_leaves
+from tiles.blocks cimport matrix_block
+from tiles.logits cimport Scratch, Terms, logits_tile, plan_scratch, read_terms, tile_panels
 
 cnp.import_array()
-import_rowops()
+import_leaves()
 
 
 cdef void write_tile(const Terms *t, const Scratch *s, Py_ssize_t k, real *out, real *mine) noexcept nogil:
@@ -72,7 +74,7 @@ def add_gradient(terms, work, cnp.ndarray dlogits, cnp.ndarray dW):
     cdef Terms t = read_terms(terms, work)
     cdef cnp.ndarray memory = work.scratch
     cdef Scratch s = plan_scratch(&t, work.tile, memory.itemsize)
-    if t.x.n_features == 0:  # no entries, so no gradient: and the scratch has no room for that of the logits
+    if t.x.n_features == 0:  # without entries there is no gradient, and no room in the scratch for that of the logits
         return
     cdef Rule rule = read_rule(None, False)
     cdef Block block = matrix_block(dW.T, t.x.W.row_ids, NULL)

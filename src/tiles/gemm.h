@@ -1,4 +1,5 @@
-/* The matrix products of linear softmax models, without BLAS. Included once per (instruction set, real type).
+/* The matrix products of linear softmax models, without BLAS. It is included for each (instruction set, real
+ * type).
  *
  * One side of every product (rows of the batch, or features) lies in *panels*: n_v vectors wide, one after the other, so
  * that a step of the inner loop reads n_v adjacent vectors. The other side is read where it is, element by element, and
@@ -66,8 +67,9 @@ INLINE void FN(multiply_panel)(const int n_v, const int adjacent, Factor a, ptrd
 #undef BLOCK_OF
 }
 
-static void FN(multiply)(const Factor *a, ptrdiff_t n_rows, ptrdiff_t n_k, const Panels *b, const REAL *init, const Panels *c,
-                         ptrdiff_t c_row_stride, int add)
+/* c[p][r, :] (+)= init[r] + sum_k a(r, k) b[p][k, :] for r < n_rows and all panels p; init may be NULL */
+LEAF void FN(multiply)(const Factor *a, ptrdiff_t n_rows, ptrdiff_t n_k, const Panels *b, const REAL *init, const Panels *c,
+                       ptrdiff_t c_row_stride, int add)
 {
     const int n_v = b->width == LANES ? 1 : 2, adjacent = a->row_stride == 1 && a->k_stride != 1;
     const REAL *b_panel = (const REAL *)b->data;

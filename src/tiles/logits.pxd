@@ -1,22 +1,24 @@
-# The logits of a batch, one tile of classes at a time: what all linear kernels (loss, gradient, step, top-k) share.
+# The logits of a batch, one tile of classes at a time: all linear kernels (loss, gradient, step, top-k) share them.
 #
 #     z[i, k] = bias[k] + hidden[i] . V[k] + x[i] . W[k] + s[i, k]
 #
-# A tile holds the logits of all rows of the batch for some classes, in panels of rows (panels_impl.h). hidden is dense, and
-# packed into panels once for all tiles; x is sparse, its product runs over the packed block W[tile, features of the batch];
-# s is sparse itself, some classes of each row. Any term may be absent, and the classes may be a chosen list (candidate
-# sampling) instead of all.
+# A tile holds the logits of all rows of the batch for some classes, in panels of rows (panels.h). hidden is dense, and
+# packed into panels once for all tiles; x is CSR rows, whose product runs over the packed block W[tile, features of the
+# batch]; s is sparse itself, some classes of each row. Any term may be absent, and the classes may be a chosen list
+# (candidate sampling) instead of all.
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 cimport numpy as cnp
 
-from tiles.additions cimport Additions, add_to_tile, read_additions
-from compact.compact cimport COMPACT_NONE, Compact, compact_logits, compact_scratch, read_compact
-from csr.strips cimport SparseTerm, by_row_stride, packed_size, sparse_logits
-from tiles.tileops cimport (
-    RULE_ADAGRAD, RULE_ADD, RULE_SGD, Block, Excluded, Factor, Panels, Rule, gather_block, multiply, panel_width,
+from compact.compact cimport read_compact
+from csr.strips cimport CsrTerm, add_csr_term, by_row_stride, packed_size
+from leaves cimport (
+    COMPACT_NONE, Block, Compact, Factor, Panels, compact_logits, compact_scratch, gather_block, multiply,
 )
 from shared.fused cimport real
+from tiles.additions cimport Additions, add_to_tile, read_additions
+from tiles.blocks cimport cols_from, ids_or_null, matrix_block, rows_from, vector_block
+from tiles.panels cimport array_panels, panel_width
 
 
 cdef struct Terms:
@@ -24,73 +26,19 @@ cdef struct Terms:
     Py_ssize_t n_classes            # candidates: all classes, or the length of class_ids
     const int64_t *class_ids        # NULL: class k is number k
     Block bias                      # one row; data NULL: none
-    Py_ssize_t n_hidden             # 0: no dense term
+    Py_ssize_t n_hidden             # 0: there is no dense term
     Panels hidden                   # (n_panels, n_hidden, width)
     Block V                         # (n_classes, n_hidden)
     Compact compact                 # the same where it is kept in few bits: of all classes, for predictions alone
-    SparseTerm x                    # n_features 0: no sparse term
+    CsrTerm x                    # n_features 0: there are no CSR rows
     Additions additions             # s
 
 
-cdef inline Block matrix_block(cnp.ndarray a, const int64_t *row_ids, const int64_t *col_ids) noexcept:
-    """Rows and columns of `a` (2-D, any strides), by ids where given."""
-    cdef Block block
-    block.data = cnp.PyArray_DATA(a)
-    block.row_ids = row_ids
-    block.col_ids = col_ids
-    block.row_stride = cnp.PyArray_STRIDE(a, 0) // cnp.PyArray_ITEMSIZE(a)
-    block.col_stride = cnp.PyArray_STRIDE(a, 1) // cnp.PyArray_ITEMSIZE(a)
-    return block
-
-
-cdef inline Block vector_block(cnp.ndarray a, const int64_t *ids) noexcept:
-    """The 1-D contiguous `a` as one row; data NULL where `a` is None."""
-    cdef Block block
-    block.data = NULL if a is None else cnp.PyArray_DATA(a)
-    block.row_ids = NULL
-    block.col_ids = ids
-    block.row_stride = 0
-    block.col_stride = 1
-    return block
-
-
-cdef inline const int64_t *ids_or_null(cnp.ndarray ids) noexcept:
-    return NULL if ids is None else <const int64_t *>cnp.PyArray_DATA(ids)
-
-
-cdef inline Excluded read_excluded(eligible) noexcept:
-    """The C view of what a fastsoftmax._eligible.Eligible, whose arrays must outlive it, excludes row by row."""
-    cdef Excluded excluded
-    excluded.indptr, excluded.class_ids = NULL, NULL
-    if eligible.indptr is not None:
-        excluded.indptr = <const Py_ssize_t *>cnp.PyArray_DATA(eligible.indptr)
-        excluded.class_ids = ids_or_null(eligible.excluded)
-    return excluded
-
-
-cdef inline Rule read_rule(rule, bint state_per_row) except *:
-    """The C view of a fastsoftmax.optimizers rule; None: gradients are added to what is there."""
-    cdef Rule r
-    r.kind = RULE_ADD if rule is None else (RULE_ADAGRAD if rule.has_state else RULE_SGD)
-    r.state_per_row = state_per_row
-    r.learning_rate = 0 if rule is None else rule.learning_rate
-    r.epsilon = 0 if rule is None else rule.epsilon
-    r.alpha = 0 if rule is None else rule.alpha
-    return r
-
-
-cdef inline Panels array_panels(cnp.ndarray a) noexcept:
-    """The C contiguous `a`, (n_panels, n, width)."""
-    cdef Panels panels
-    panels.data = cnp.PyArray_DATA(a)
-    panels.n_panels = a.shape[0]
-    panels.stride = a.shape[1] * a.shape[2]
-    panels.width = a.shape[2]
-    return panels
-
-
 cdef inline Terms read_terms(terms, work) except *:
-    """The C view of a fastsoftmax._head.Terms and the _Pass over it, whose arrays must outlive it; None: for sizes only."""
+    """The C view of a Terms of fastsoftmax.passes.tiles and of the pass over it, whose arrays must outlive it.
+
+    Where the pass is None, the view is good for sizes only.
+    """
     cdef Terms t
     cdef const int64_t *feature_ids
     V, W = terms.V, terms.W
@@ -123,24 +71,6 @@ cdef inline Terms read_terms(terms, work) except *:
             t.x.W.row_ids = feature_ids
     t.additions = read_additions(None if work is None else work.additions)
     return t
-
-
-cdef inline Block rows_from(Block block, Py_ssize_t start, Py_ssize_t itemsize) noexcept nogil:
-    """`block` without its first `start` rows."""
-    if block.row_ids != NULL:
-        block.row_ids += start
-    else:
-        block.data = <char *>block.data + start * block.row_stride * itemsize
-    return block
-
-
-cdef inline Block cols_from(Block block, Py_ssize_t start, Py_ssize_t itemsize) noexcept nogil:
-    """`block` without its first `start` columns."""
-    if block.col_ids != NULL:
-        block.col_ids += start
-    else:
-        block.data = <char *>block.data + start * block.col_stride * itemsize
-    return block
 
 
 cdef struct Scratch:
@@ -194,11 +124,6 @@ cdef inline Panels tile_panels(const Terms *t, Py_ssize_t tile, real *z) noexcep
     return panels
 
 
-cdef inline Py_ssize_t at_lane(const Panels *panels, Py_ssize_t k, Py_ssize_t i) noexcept nogil:
-    """Where class k of row i is."""
-    return i // panels.width * panels.stride + k * panels.width + i % panels.width
-
-
 cdef inline void logits_tile(
     const Terms *t, const Scratch *s, Py_ssize_t start, Py_ssize_t n_cols,
     const Panels *z,    # OUT
@@ -217,5 +142,5 @@ cdef inline void logits_tile(
         if t.n_hidden:
             V = tile_weights(t, start, n_cols, mine + s.weights)
         multiply(&V, n_cols, t.n_hidden, &t.hidden if t.n_hidden else z, bias_data, z, z.width, False)
-    sparse_logits(&t.x, t.n_rows, start, n_cols, z, mine + s.weights)
+    add_csr_term(&t.x, t.n_rows, start, n_cols, z, mine + s.weights)
     add_to_tile(&t.additions, start // s.tile, z, <const real *>mine)

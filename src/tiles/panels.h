@@ -1,4 +1,4 @@
-/* Tiles of logits in panels, and what fills and reads panels. Included once per (instruction set, real type).
+/* Tiles of logits in panels, and what fills and reads panels. It is included for each (instruction set, real type).
  *
  * A tile holds the logits of all rows of a batch for some classes, as panels of `width` rows: element (class c, row i) is
  * data[i / width * stride + c * width + i % width]. So one vector holds one class of several rows: maxima and sums over
@@ -8,9 +8,11 @@
 
 enum { FN(PANEL_WIDTH) = 2 * VBYTES / sizeof(REAL) }; /* half of it for batches of few rows */
 
-/* out[p][k][l] <- a(p * width + l, k), zero beyond n_rows */
-static void FN(pack_panels)(const REAL *a, ptrdiff_t row_stride, ptrdiff_t k_stride, ptrdiff_t n_rows, ptrdiff_t n_k,
-                            const Panels *out)
+LEAF ptrdiff_t FN(full_panel_width)(void) { return FN(PANEL_WIDTH); }
+
+/* out[p][k, l] <- a(p * width + l, k), zero beyond n_rows */
+LEAF void FN(pack_panels)(const REAL *a, ptrdiff_t row_stride, ptrdiff_t k_stride, ptrdiff_t n_rows, ptrdiff_t n_k,
+                          const Panels *out)
 {
     const ptrdiff_t width = out->width;
     for (ptrdiff_t p = 0; p < out->n_panels; p++) {
@@ -29,8 +31,8 @@ static void FN(pack_panels)(const REAL *a, ptrdiff_t row_stride, ptrdiff_t k_str
     }
 }
 
-/* The other way round: out[i, k] <- panels, rows of `out` out_stride apart. */
-static void FN(unpack_panels)(const Panels *panels, ptrdiff_t n_rows, ptrdiff_t n_k, REAL *out, ptrdiff_t out_stride)
+/* The other way round: out[i, k] <- panels[i / width][k, i % width] for i < n_rows; rows of `out` are out_stride apart. */
+LEAF void FN(unpack_panels)(const Panels *panels, ptrdiff_t n_rows, ptrdiff_t n_k, REAL *out, ptrdiff_t out_stride)
 {
     const ptrdiff_t width = panels->width;
     for (ptrdiff_t i = 0; i < n_rows; i++) {
@@ -84,8 +86,11 @@ INLINE void FN(exp_panel)(const int n_v, REAL *z, ptrdiff_t n_classes, const REA
     }
 }
 
-static void FN(exp_panels)(const Panels *z, ptrdiff_t n_classes, const REAL *offset, REAL *max_io, REAL *shift_out,
-                           double *sum_io)
+/* A step of a running log-sum-exp, for each row: max <- the largest so far, z <- exp(z + offset - shift), sum <- the sum of
+ * exp(. - shift) so far, where shift is max, or 0 while that is -inf. offset, by class, may be NULL, and so may
+ * shift_out. */
+LEAF void FN(exp_panels)(const Panels *z, ptrdiff_t n_classes, const REAL *offset, REAL *max_io, REAL *shift_out,
+                         double *sum_io)
 {
     REAL *panel = (REAL *)z->data;
     for (ptrdiff_t p = 0; p < z->n_panels; p++, panel += z->stride) {
@@ -160,8 +165,10 @@ INLINE void FN(logistic_panel)(const int n_v, REAL *z, ptrdiff_t n_classes, cons
 }
 #undef HALVES
 
-static void FN(logistic_panels)(const Panels *z, ptrdiff_t n_classes, const REAL *offset, const REAL *weight,
-                                double *sum_io)
+/* sum += the sum over classes of weight softplus(z + offset), by row; z <- weight sigmoid(z + offset). weight and offset
+ * are by class, and offset may be NULL. */
+LEAF void FN(logistic_panels)(const Panels *z, ptrdiff_t n_classes, const REAL *offset, const REAL *weight,
+                              double *sum_io)
 {
     REAL *panel = (REAL *)z->data;
     for (ptrdiff_t p = 0; p < z->n_panels; p++, panel += z->stride) {
@@ -172,8 +179,9 @@ static void FN(logistic_panels)(const Panels *z, ptrdiff_t n_classes, const REAL
     }
 }
 
-static void FN(scale_panels)(const Panels *z, ptrdiff_t n_classes, const REAL *scale, const REAL *prior_scale,
-                             const REAL *prior)
+/* z <- scale z - prior_scale prior, or 0 where scale is 0; the scales are by row, and prior is by class or NULL */
+LEAF void FN(scale_panels)(const Panels *z, ptrdiff_t n_classes, const REAL *scale, const REAL *prior_scale,
+                           const REAL *prior)
 {
     REAL *panel = (REAL *)z->data;
     for (ptrdiff_t p = 0; p < z->n_panels; p++, panel += z->stride)
@@ -191,7 +199,7 @@ static void FN(scale_panels)(const Panels *z, ptrdiff_t n_classes, const REAL *s
 }
 
 /* sums_out[c] <- sum over rows i < n_rows of z(c, i) */
-static void FN(sum_panels)(const Panels *z, ptrdiff_t n_classes, ptrdiff_t n_rows, REAL *sums_out)
+LEAF void FN(sum_panels)(const Panels *z, ptrdiff_t n_classes, ptrdiff_t n_rows, REAL *sums_out)
 {
     for (ptrdiff_t c = 0; c < n_classes; c++) {
         const REAL *at = (const REAL *)z->data + c * z->width;

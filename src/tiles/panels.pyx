@@ -1,16 +1,15 @@
-"""What goes into panels and comes out of them around the passes of _linear.pyx: see panels_impl.h."""
+"""What goes into panels and comes out of them around the passes of tiles.pyx: see panels.h."""
 from cython.parallel cimport prange
 from libc.math cimport INFINITY, log
 
-from shared.table cimport exp_array, import_rowops
-from tiles.tileops cimport (
-    STRIP_BYTES as _STRIP_BYTES, Panels, pack_panels, panel_width as width_of_panels, sum_parts, unpack_panels,
-)
+from leaves cimport STRIP_BYTES as _STRIP_BYTES, Panels, exp_array, pack_panels, sum_parts, unpack_panels
 from shared.fused cimport real
+from shared.table cimport import_leaves
+from tiles.panels cimport panel_width as width_of_panels
 
-import_rowops()
+import_leaves()
 
-STRIP_BYTES = _STRIP_BYTES  # of adjacent classes that the kernels of sparse terms take at a time
+STRIP_BYTES = _STRIP_BYTES  # of adjacent classes that the kernels of CSR rows take at a time
 
 cdef enum:
     MERGED = 64         # rows of a batch that a thread merges at a time

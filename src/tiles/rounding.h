@@ -1,7 +1,7 @@
 /* The softmax of a tile with its small probabilities rounded at random, as a list of the few that are left.
- * Included once per (instruction set, real type), after panels_impl.h.
+ * It is included for each (instruction set, real type), after panels.h.
  *
- * p >= threshold stays; a smaller p becomes the threshold with probability p / threshold, else 0: its expectation is p.
+ * A p >= threshold stays; a smaller p becomes the threshold with probability p / threshold, else 0: its expectation is p.
  * The draw is a hash of (key of the row, number of the class) alone, so it does not depend on tiles or threads.
  */
 #ifdef REAL_IS_DOUBLE
@@ -29,7 +29,7 @@ INLINE V FN(draw)(VU row_keys, int64_t class_number)
 #endif
 }
 
-/* One bit a lane of a mask. */
+/* One bit for each lane of a mask. */
 INLINE unsigned FN(lane_bits)(VI mask)
 {
 #if defined(ISA_AVX512) && defined(REAL_IS_DOUBLE)
@@ -89,9 +89,12 @@ INLINE double FN(round_panel)(const int n_v, const REAL *z, ptrdiff_t n_classes,
     return FN(hsum)(sum[0] + sum[1]);
 }
 
-static ptrdiff_t FN(round_panels)(const Panels *z, ptrdiff_t n_classes, int64_t first_class, const uint32_t *row_keys,
-                                  const REAL *ratio, const REAL *scale, const REAL *unit, ptrdiff_t most,
-                                  ptrdiff_t capacity, int32_t *classes_out, int32_t *rows_out, REAL *values_out)
+/* The entries (class, row, value) of a tile z whose rounded probability is not zero. ratio z is 2^31 p / threshold, and the
+ * value is scale z where p >= threshold, else unit; row_keys, ratio, scale and unit are by row. Returns their number; or -1
+ * where more than `most` are expected, there is no room for them, or something is NaN. */
+LEAF ptrdiff_t FN(round_panels)(const Panels *z, ptrdiff_t n_classes, int64_t first_class, const uint32_t *row_keys,
+                                const REAL *ratio, const REAL *scale, const REAL *unit, ptrdiff_t most,
+                                ptrdiff_t capacity, int32_t *classes_out, int32_t *rows_out, REAL *values_out)
 {
     const double most_expected = most * 0x1p31;
     FN(Entries) entries = {0, capacity, classes_out, rows_out, values_out};

@@ -1,11 +1,11 @@
 # The gradient of a tile's logits as lists of entries, where rounding left few: products that cost what the entries cost.
 #
-# round_tile makes the entries (rounding_impl.h); add_to_hidden and, after group_by_class, spmm are the two products.
+# round_tile makes the entries (rounding.h); add_to_hidden and, after group_by_class, spmm are the two products.
 from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memset
 cimport numpy as cnp
 
-from tiles.tileops cimport Block, Panels, gather_block, round_panels, spmm
+from leaves cimport Block, Panels, gather_block, round_panels, spmm
 from shared.fused cimport real
 
 cdef enum:
@@ -34,7 +34,7 @@ cdef struct Lists:
 
 
 cdef inline Rounding read_rounding(terms, rounding) except *:
-    """The C view of a fastsoftmax._head.Rounding, whose arrays must outlive it."""
+    """The C view of a Rounding of fastsoftmax.passes.tiles, whose arrays must outlive it."""
     cdef Rounding r
     cdef cnp.ndarray memory = rounding.memory
     r.threshold = rounding.threshold

@@ -1,10 +1,10 @@
 """Loss, gradient and optimiser step of linear logits, tile by tile: the (n_rows, n_classes) logits never exist whole.
 
-Two passes over the tiles. `forward` turns each tile into exp(z - m), where m is the largest logit of each row so far, and
-sums it up: a running log-sum-exp. The target's own logit is kept apart (it is masked in its tile, so that a candidate that
-happens to be the target is never counted twice, and so that 1 - p_target keeps its digits). `backward` turns each tile into
-the gradient of its logits, and that at once into the gradients of the parameters, which the rule adds up or applies. Tiles
-of exp(z - m) are kept between the passes as far as the given memory goes; those beyond it are computed again.
+There are two passes over the tiles. `forward` turns each tile into exp(z - m), where m is the largest logit of each row so
+far, and sums it up: a running log-sum-exp. The target's own logit is kept apart (it is masked in its tile, so that a
+candidate that happens to be the target is never counted twice, and so that 1 - p_target keeps its digits). `backward` turns
+each tile into the gradient of its logits, and that at once into the gradients of the parameters, which the rule adds up or
+applies. Tiles of exp(z - m) are kept between the passes as far as the given memory goes; those beyond it are computed again.
 
 The loss is softmax or, with weights of the classes, a sum of logistic ones: then `forward` turns a tile into weight
 sigmoid(z), which is all that its gradient needs, and sums weight softplus(z); a target's own logistic loss is the caller's.
@@ -18,67 +18,25 @@ from libc.stdint cimport int64_t
 from libc.string cimport memset
 cimport numpy as cnp
 
-from tiles.additions cimport addition_gradients
-from tiles.logits cimport (
-    Block, Factor, Panels, Scratch, Terms, array_panels, at_lane, cols_from, ids_or_null, logits_tile, matrix_block,
-    plan_scratch, read_rule, read_terms, rows_from, tile_panels, tile_weights, vector_block,
-)
-from tiles.rounding cimport (
-    Lists, Rounding, add_to_hidden, group_by_class, lists_at, lists_bytes as lists_bytes_of, read_rounding,
-    round_tile, sum_classes,
-)
-from shared.table cimport exp_array, import_rowops
-from csr.strips cimport sparse_step
-from tiles.tileops cimport (
-    RULE_ADD, Rule, exp_panels, logistic_panels, multiply, scale_panels, spmm, sum_panels, update_block,
+from csr.strips cimport step_csr_term
+from leaves cimport (
+    RULE_ADD, Block, Factor, Panels, exp_array, exp_panels, logistic_panels, multiply, scale_panels, spmm,
+    sum_panels, update_block,
 )
 from shared.fused cimport real
+from shared.table cimport import_leaves
+from tiles.additions cimport addition_gradients
+from tiles.blocks cimport cols_from, rows_from
+from tiles.logits cimport Terms, logits_tile, plan_scratch, read_terms, tile_panels, tile_weights
+from tiles.panels cimport array_panels, at_lane
+from tiles.passes cimport Gradients, Pass, read_gradients, read_pass
+from tiles.rounding cimport (
+    Lists, add_to_hidden, group_by_class, lists_at, lists_bytes as lists_bytes_of, read_rounding, round_tile,
+    sum_classes,
+)
 
 cnp.import_array()
-import_rowops()
-
-cdef struct Pass:
-    # what both passes share
-    Scratch scratch
-    Py_ssize_t n_tiles
-    Py_ssize_t n_lanes              # rows, and those that fill up the last panel
-    Py_ssize_t n_kept               # the first tiles are kept
-    void *kept                      # (n_kept, n_lanes * tile)
-    void *shift                     # (n_tiles, n_lanes): what is subtracted in each tile
-    void *memory                    # one row of memory_stride reals a thread
-    Py_ssize_t memory_stride
-    const void *offset              # (n_classes,) added to the logits of all but the target, or NULL
-    const void *weight              # (n_classes,) of logistic losses, or NULL: softmax
-    const int64_t *target           # (n_rows,) candidate number of the target, -1: none; or NULL
-    void *max                       # (n_parts, n_lanes)
-    double *sum
-    double *target_logit            # (n_rows,)
-    int n_threads
-
-
-cdef struct Gradients:
-    const double *scale             # (n_rows,) dloss / dlogit = scale p - prior_scale prior, but for the target's
-    const double *lse               # (n_rows,), of softmax
-    const double *target_dlogit     # (n_rows,) the whole gradient of the target's logit
-    const double *prior_scale
-    const void *prior               # (n_classes,) or NULL
-    const int64_t *class_ids        # of bias, V and W, or NULL
-    Block bias
-    Block V
-    Block W
-    void *bias_state
-    void *V_state
-    void *W_state
-    Rule bias_rule                  # not regularised
-    Rule V_rule                     # one state a row
-    double class_alpha              # penalty on the rows of V that are targets,
-    const double *row_scale         # (n_rows,) times this
-    Rule W_rule
-    Panels hidden_columns           # (n_panels of features, n_rows, width): hidden, the other way round
-    void *parts                     # (n_parts, n_panels, n_hidden, width) partial gradients of hidden, or NULL
-    Py_ssize_t n_parts
-    void *additions                 # gradient of each, in the caller's order, or NULL
-    Rounding rounding
+import_leaves()
 
 
 cdef inline Py_ssize_t tile_cols(const Terms *t, const Pass *p, Py_ssize_t k) noexcept nogil:
@@ -96,8 +54,8 @@ cdef void read_tile(
     double *sum,    # IN, OUT: and the sums
     real *mine,
 ) noexcept nogil:
-    """z of tile k <- exp(logits - shift), or weight sigmoid(logits). The targets' logits are noted, unless it is done `again`,
-    and masked."""
+    """z of tile k <- exp(logits - shift), or weight sigmoid(logits). The targets' logits are noted, unless the tile is
+    read `again`, and masked."""
     cdef Py_ssize_t i, at, start = k * p.scratch.tile, n_cols = tile_cols(t, p, k)
     cdef const real *offset = <const real *>NULL if p.offset == NULL else <const real *>p.offset + start
     cdef real *logits = <real *>z.data
@@ -254,7 +212,7 @@ cdef void backward_tile(
         if g.V.data != NULL:
             update_V(t, p, g, start, n_cols, &z, grad)
     if t.x.n_features and g.W.data != NULL:
-        sparse_step(&t.x, &g.W_rule, &g.W, <real *>g.W_state, t.n_rows, start, n_cols, &z, mine + p.scratch.by_row)
+        step_csr_term(&t.x, &g.W_rule, &g.W, <real *>g.W_state, t.n_rows, start, n_cols, &z, mine + p.scratch.by_row)
 
 
 cdef void hidden_gradient(
@@ -341,28 +299,6 @@ cdef void backward_parts(
         backward_part(t, p, g, q, begin, end, threadid(), memory + threadid() * p.memory_stride)
 
 
-cdef Pass read_pass(const Terms *t, work) except *:
-    """The C view of a fastsoftmax._head.Forward, whose arrays must outlive it."""
-    cdef Pass p
-    cdef cnp.ndarray memory = work.scratch, max = work.max
-    p.scratch = plan_scratch(t, work.tile, memory.itemsize)
-    p.n_tiles = work.n_tiles
-    p.n_lanes = max.shape[1]
-    p.n_kept = (<cnp.ndarray>work.kept).shape[0]
-    p.kept = cnp.PyArray_DATA(work.kept)
-    p.shift = cnp.PyArray_DATA(work.shift)
-    p.memory = cnp.PyArray_DATA(memory)
-    p.memory_stride = memory.shape[1]
-    p.offset = NULL if work.offset is None else cnp.PyArray_DATA(work.offset)
-    p.weight = NULL if work.weight is None else cnp.PyArray_DATA(work.weight)
-    p.target = ids_or_null(work.target)
-    p.max = cnp.PyArray_DATA(max)
-    p.sum = <double *>cnp.PyArray_DATA(work.sum)
-    p.target_logit = <double *>cnp.PyArray_DATA(work.target_logit)
-    p.n_threads = work.n_threads
-    return p
-
-
 def thread_scratch(terms, Py_ssize_t tile):
     """Reals of scratch that each thread needs for tiles of `tile` classes."""
     cdef Terms t = read_terms(terms, None)
@@ -391,13 +327,17 @@ def backward(
     Parameters
     ----------
     terms, work : as given to `forward`
-    dlogits : fastsoftmax._head.LogitGradient
-    out : fastsoftmax._head.Destination, what the gradients are added to or the parameters that they step
+    dlogits : LogitGradient of fastsoftmax.passes.tiles
+    out : Destination of fastsoftmax.passes.tiles, what the gradients are added to or the parameters that they step
     hidden_columns : (n_panels, n_rows, width) array, the transpose of `terms.hidden` packed into panels, or None
     parts : (n_parts, n_panels, n_hidden, width) array to fill with partial sums of the gradient of `hidden`, or None;
         zeros where there is rounding
-    rounding : fastsoftmax._head.Rounding, or None
+    rounding : Rounding of fastsoftmax.passes.tiles, or None
     dadditions : as terms.additions.values, to fill with their gradients, or None
+    n_parts : int
+        How many parts the tiles are in.
+    begin, end : int
+        Which tiles of each part to take.
     """
     cdef Terms t = read_terms(terms, work)
     cdef Pass p = read_pass(&t, work)
@@ -420,33 +360,3 @@ def backward(
 def lists_bytes(Py_ssize_t n_rows, Py_ssize_t tile):
     """Bytes of Rounding.memory that each thread needs."""
     return lists_bytes_of(n_rows, tile)
-
-
-cdef Gradients read_gradients(const Terms *t, dlogits, out) except *:
-    cdef Gradients g
-    cdef cnp.ndarray V_state = out.V_state
-    cdef const int64_t *class_ids = NULL if out.by_position else t.class_ids
-    memset(&g, 0, sizeof(Gradients))
-    g.scale = <const double *>cnp.PyArray_DATA(dlogits.scale)
-    g.row_scale = <const double *>cnp.PyArray_DATA(dlogits.row_scale)
-    g.lse = NULL if dlogits.lse is None else <const double *>cnp.PyArray_DATA(dlogits.lse)
-    g.target_dlogit = <const double *>cnp.PyArray_DATA(dlogits.target)
-    if dlogits.prior is not None:
-        g.prior = cnp.PyArray_DATA(dlogits.prior)
-        g.prior_scale = <const double *>cnp.PyArray_DATA(dlogits.prior_scale)
-    g.class_ids = class_ids
-    g.bias = vector_block(out.bias, class_ids)
-    if out.V is not None:
-        g.V = matrix_block(out.V, class_ids, NULL)
-    if out.W is not None:
-        g.W = matrix_block(out.W.T, t.x.W.row_ids, class_ids)
-    g.bias_state = NULL if out.bias_state is None else cnp.PyArray_DATA(out.bias_state)
-    g.V_state = NULL if V_state is None else cnp.PyArray_DATA(V_state)
-    g.W_state = NULL if out.W_state is None else cnp.PyArray_DATA(out.W_state)
-    g.bias_rule = read_rule(out.rule, False)
-    g.bias_rule.alpha = 0
-    g.V_rule = read_rule(out.rule, V_state is not None and V_state.ndim == 1)
-    if out.class_alpha is not None:
-        g.V_rule.alpha, g.class_alpha = 0, out.class_alpha
-    g.W_rule = read_rule(out.rule, False)
-    return g

@@ -1,5 +1,6 @@
-/* The k largest of each row: a heap of k per row, worst at the root. Included once per (instruction set, real type).
- * Order: larger value first, then smaller id; so the answer does not depend on how the classes were split. */
+/* The k largest of each row: a heap of k per row, with the worst at the root. It is included for each (instruction set, real
+ * type). A larger value comes first, and of equal values the smaller id; so the answer does not depend on how the classes
+ * were split. */
 
 INLINE int FN(heap_worse)(REAL value_a, int64_t id_a, REAL value_b, int64_t id_b)
 {
@@ -81,10 +82,11 @@ INLINE void FN(topk_lanes)(const int is_listed, const int excludes, const REAL *
     }
 }
 
-/* Offers z(c, i), whose id is first_id + c, to the heap of row i, (n_rows, k), with classes in ascending order: of equal
- * logits the first stays. Empty places hold (-inf, INT64_MAX), worse than all. */
-static void FN(topk_panels)(const Panels *z, ptrdiff_t n_classes, ptrdiff_t n_rows, int64_t first_id, const int64_t *listed,
-                            const Excluded *excluded, ptrdiff_t k, REAL *values, int64_t *ids)
+/* Offers z(c, i), whose id is first_id + c, to the heap of row i, (n_rows, k), for c < n_classes, or for these n_classes of
+ * `listed` unless that is NULL. Classes come in ascending order: of equal logits the first stays. Empty places hold
+ * (-inf, INT64_MAX), which is worse than all. */
+LEAF void FN(topk_panels)(const Panels *z, ptrdiff_t n_classes, ptrdiff_t n_rows, int64_t first_id, const int64_t *listed,
+                          const Excluded *excluded, ptrdiff_t k, REAL *values, int64_t *ids)
 {
     for (ptrdiff_t i = 0; i < n_rows; i += LANES) {
         const REAL *lanes = (const REAL *)z->data + i / z->width * z->stride + i % z->width;
@@ -104,7 +106,7 @@ static void FN(topk_panels)(const Panels *z, ptrdiff_t n_classes, ptrdiff_t n_ro
 }
 
 /* Merges the heaps of all parts, each (n_rows, k), into that of the first part, and sorts it: best first. */
-static void FN(topk_merge)(REAL *values, int64_t *ids, ptrdiff_t n_parts, ptrdiff_t part_stride, ptrdiff_t k)
+LEAF void FN(topk_merge)(REAL *values, int64_t *ids, ptrdiff_t n_parts, ptrdiff_t part_stride, ptrdiff_t k)
 {
     for (ptrdiff_t p = 1; p < n_parts; p++)
         for (ptrdiff_t j = 0; j < k; j++)

@@ -4,19 +4,19 @@ from libc.stdint cimport int64_t
 from libc.math cimport INFINITY
 cimport numpy as cnp
 
-from tiles.logits cimport (
-    Panels, Scratch, Terms, ids_or_null, logits_tile, plan_scratch, read_excluded, read_terms, tile_panels,
-)
-from shared.table cimport import_rowops
-from tiles.tileops cimport Excluded, exp_panels, topk_merge, topk_panels
+from leaves cimport Excluded, Panels, exp_panels, topk_merge, topk_panels
 from shared.fused cimport real
+from shared.table cimport import_leaves
+from tiles.blocks cimport ids_or_null
+from tiles.excluded cimport read_excluded
+from tiles.logits cimport Scratch, Terms, logits_tile, plan_scratch, read_terms, tile_panels
 
 cnp.import_array()
-import_rowops()
+import_leaves()
 
 
 cdef struct Eligible:
-    # the C view of a fastsoftmax._eligible.Eligible
+    # the C view of an Eligible of fastsoftmax.passes.eligible
     const int64_t *listed           # ascending, or NULL: all classes
     const Py_ssize_t *tile_ptr      # (n_tiles + 1,) where those of each tile begin
     Excluded excluded
@@ -50,9 +50,10 @@ def scan(
     eligible, cnp.ndarray tile_ptr,  # an Eligible for these rows, and its tile_ptr
     Py_ssize_t begin, Py_ssize_t end,
 ):
-    """Parts begin to end of the tiles. Also fills work.max and work.sum, from which the log-sum-exp follows.
+    """Scan parts begin to end of the tiles. This also fills work.max and work.sum, from which the log-sum-exp follows.
 
-    A thread has one heap a row for all parts that it takes, in ascending order: which those are does not change the k best.
+    A thread has one heap a row for all parts that it takes, in ascending order: which parts those are does not change the
+    k best.
     """
     cdef Terms t = read_terms(terms, work)
     cdef real[:, ::1] max = work.max, memory = work.scratch
