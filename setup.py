@@ -17,7 +17,12 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError, LinkError
 
+sys.path.insert(0, str(Path(__file__).parent / "src"))
+from generate import generate
+
 SRC = Path("src")
+GENERATED = Path("build/leaves")
+TABLES = SRC / "shared" / "tables.c"  # the leaf loops of all instruction sets
 OPTIMISE = ["-O3", "-fno-math-errno", "-fno-trapping-math"]
 OPENMP_PROGRAM = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
 OPENMP_CANDIDATES = [  # compile arguments, link arguments
@@ -62,40 +67,33 @@ class BuildExt(build_ext):
         )
 
 
-NAMES = {
-    "_linear": "tiles",
-    "_lowrank": "low_rank",
-    "_rowops": "dispatch",
-    "_sparse_bias": "pairs_bias",
-    "_sparse_direct": "pairs",
-}
-
-
 def module_of(pyx):
-    """fastsoftmax.runtime.openmp, and all others in fastsoftmax.kernels."""
-    if pyx.stem == "_openmp":
-        return "fastsoftmax.runtime.openmp"
-    return f"fastsoftmax.kernels.{NAMES.get(pyx.stem, pyx.stem.removeprefix('_'))}"
+    """src/runtime/x.pyx is fastsoftmax.runtime.x, and all others are kernels."""
+    package = "runtime" if pyx.parent.name == "runtime" else "kernels"
+    return f"fastsoftmax.{package}.{pyx.stem}"
 
 
 def extensions():
-    headers = [str(p) for p in sorted(SRC.glob("*.h")) + sorted(SRC.glob("*.pxd"))]
-    for pyx in sorted(SRC.glob("_*.pyx")):
+    headers = [str(p) for p in sorted(SRC.glob("*/*.h"))]
+    shared = [str(GENERATED / "leaves.h"), str(SRC / "shared" / "table.h"), *map(str, sorted(SRC.glob("*/structs.h")))]
+    for pyx in sorted(SRC.glob("*/*.pyx")):
+        has_leaves = pyx.stem == "dispatch"
         yield Extension(
             module_of(pyx),
-            sources=[str(pyx)] + ([str(SRC / "rowops.c")] if pyx.stem == "_rowops" else []),
-            include_dirs=[str(SRC), numpy.get_include()],
+            sources=[str(pyx), str(TABLES)] if has_leaves else [str(pyx)],
+            include_dirs=[str(SRC), str(GENERATED), numpy.get_include()],
             define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-            depends=headers,
+            depends=shared + headers if has_leaves else shared,
         )
 
 
 checks = os.environ.get("FASTSOFTMAX_BOUNDSCHECK") == "1"
+generate(GENERATED)
 setup(
     cmdclass={"build_ext": BuildExt},
     ext_modules=cythonize(
         list(extensions()),
-        include_path=[str(SRC)],
+        include_path=[str(SRC), str(GENERATED)],
         build_dir="build/cython",
         compiler_directives={
             "language_level": 3,

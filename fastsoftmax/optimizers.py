@@ -75,10 +75,11 @@ class SGD(_Optimizer):
         The gradients by the output weights (W, V, bias) and by the embedding E are each bounded by it. None: no bound.
     """
 
+    kind = "sgd"
     has_state = False
 
     def _rule(self, learning_rate):
-        return Rule("sgd", float(learning_rate), self.has_state, clip_norm=self.clip_norm)
+        return Rule(self.kind, float(learning_rate), self.has_state, clip_norm=self.clip_norm)
 
     def damped_rule(self, learning_rate, damping):
         """The Rule of a sparse term: it steps as `Adagrad` does whose sum of squares is and stays `damping`."""
@@ -112,6 +113,7 @@ class Adagrad(_Optimizer):
         The gradients by the output weights (W, V, bias) and by the embedding E are each bounded by it. None: no bound.
     """
 
+    kind = "adagrad"
     has_state = True
 
     def __init__(self, epsilon=1e-10, alpha="auto", class_alpha="auto", l1_alpha=0.0, clip_norm=None):
@@ -123,7 +125,7 @@ class Adagrad(_Optimizer):
         super().check()
 
     def _rule(self, learning_rate):
-        return Rule("adagrad", float(learning_rate), self.has_state, self.epsilon, clip_norm=self.clip_norm)
+        return Rule(self.kind, float(learning_rate), self.has_state, self.epsilon, clip_norm=self.clip_norm)
 
     def damped_rule(self, learning_rate, damping):
         """The Rule of a sparse term, whose sums of squares start at `damping`."""

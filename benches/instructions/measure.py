@@ -95,7 +95,7 @@ def ours(name, by_object, folder=OURS):
 def made_with():
     """What counts depend on beside the source."""
     compilers = set()
-    for path in OURS.glob("_*.so"):  # they tell it themselves, which the compiler of this machine need not be
+    for path in OURS.rglob("*.so"):  # they tell it themselves, which the compiler of this machine need not be
         compilers.update(COMPILER.findall(path.read_bytes()))
     return {
         "compiler": b", ".join(sorted(compilers)).decode() or "unknown",

@@ -1,0 +1,241 @@
+"""Softmax over pairs: z_k = bias_k + x . w_k, where w_jk exists only for some pairs of feature j and class k.
+
+A row touches the classes of its features; all others have the logit bias_k, and together a mass that is known: that of all
+classes less that of the touched ones. So a row costs as much as it has pairs (feature, class), however many classes there
+are. `touch` finds the touched classes and their logits, `exponentiate` sums up their exponentials, `gradient` turns these
+into the gradient of the logits, and `step` that into gradients or optimiser steps of the weights.
+
+The first three take rows, each whole, in any order. `step` takes pieces of the features' lists of classes: what belongs to
+a piece no other thread writes, and it adds up its rows in their order. So results are the same for any number of threads.
+"""
+from cython.parallel cimport prange, threadid
+from libc.math cimport INFINITY, exp
+from libc.stdint cimport int32_t, int64_t, uint8_t
+cimport numpy as cnp
+
+import numpy as np
+
+from compact.compact cimport read_compact
+from leaves cimport (
+    COMPACT_NONE, PIECE_CLASSES, Compact, Excluded, PairPiece, PairStep, PairWeights, Rule, TouchTable, add_bias,
+    exp_touched, scale_touched, step_pairs, topk_touched, touch as touch_row,
+)
+from pairs.touched cimport row_table, table_slots
+from rules.rule cimport read_rule
+from shared.fused cimport real
+from shared.table cimport import_leaves
+from tiles.excluded cimport read_excluded
+
+cnp.import_array()
+import_leaves()
+
+cdef enum:
+    ROWS = 4                # that a thread takes at a time
+    CHUNK = 16384           # elements of gradients that a thread takes at a time, or one piece
+
+PIECE = PIECE_CLASSES       # reals of scratch that `step` needs for each thread
+
+
+def plan(
+    const Py_ssize_t[::1] indptr, const int32_t[::1] indices, const Py_ssize_t[::1] col_indptr,     # of a Batch
+    const Py_ssize_t[::1] lengths,  # (n_local,) classes of each feature of the batch
+    Py_ssize_t n_classes,
+):
+    """Plan where everything of a batch goes.
+
+    Returns
+    -------
+    pos_ptr : (n_rows + 1,) where the pairs (entry, class) of each row begin
+    row_ptr : (n_rows + 1,) where there is room for the touched classes of each row, and one more
+    offsets : (n_entries,) where the pairs of an entry begin, entries by feature as in `col_indptr`
+    """
+    cdef Py_ssize_t i, e, to, at = 0, n_rows = indptr.shape[0] - 1
+    pos, rows, offsets = np.empty(n_rows + 1, np.intp), np.empty(n_rows + 1, np.intp), np.empty(indices.shape[0], np.intp)
+    cdef Py_ssize_t[::1] pos_ptr = pos, row_ptr = rows, out = offsets, next = np.array(col_indptr)
+    pos_ptr[0] = row_ptr[0] = 0
+    with nogil:
+        for i in range(n_rows):
+            for e in range(indptr[i], indptr[i + 1]):
+                to = next[indices[e]]
+                next[indices[e]] = to + 1
+                out[to] = at
+                at += lengths[indices[e]]
+            pos_ptr[i + 1] = at
+            row_ptr[i + 1] = row_ptr[i] + min(at - pos_ptr[i] + 1, n_classes) + 1
+    return pos, rows, offsets
+
+
+def table_size(Py_ssize_t capacity, Py_ssize_t n_classes):
+    """How many int64, zeros at first, `touch` needs for each thread and rows of up to `capacity` touched classes."""
+    return table_slots(capacity, n_classes) + 1
+
+
+def touch(
+    batch, weights,                 # a Batch; starts, ends, class_ids, data; base and, of compact data, scale, or None
+    const real[::1] bias,           # (n_classes,)
+    const real[:, ::1] base_of,     # (n_classes, 2) of pairs_bias.write_base
+    const int64_t[::1] target,      # (n_rows,), -1: none; or None
+    const Py_ssize_t[::1] pos_ptr, const Py_ssize_t[::1] row_ptr,
+    int32_t[::1] touched_out,       # the touched classes of row i, from row_ptr[i] on; its target, if it has one, comes first
+    real[::1] logits_out,           # their logits
+    int32_t[::1] positions_out,     # of each pair (entry, class): which of the row's touched classes; or None
+    Py_ssize_t[::1] n_touched_out,
+    double[::1] mass_out,           # (n_rows,) sum over the touched classes of exp(bias - shift)
+    int64_t[:, ::1] tables,         # (n_threads, table_size): zeros
+    real[:, ::1] bases,             # (n_threads, 2 * the largest room of a row): scratch where `weights` has base
+    int n_threads,
+    topk=None,                      # None, or (ranked int32, values (n_rows, k), class_ids (n_rows, k), Eligible) to fill
+):
+    """Find the classes that the rows touch, and their logits."""
+    cdef PairWeights w
+    w.starts = <const Py_ssize_t *>cnp.PyArray_DATA(weights[0])
+    w.ends = <const Py_ssize_t *>cnp.PyArray_DATA(weights[1])
+    w.class_ids = <const int32_t *>cnp.PyArray_DATA(weights[2])
+    cdef Compact compact = read_compact(weights[3])
+    w.kind, w.scale = compact.kind, NULL if weights[5] is None else cnp.PyArray_DATA(weights[5])
+    w.data = cnp.PyArray_DATA(weights[3]) if compact.kind == COMPACT_NONE else compact.data
+    w.base = NULL if weights[4] is None else cnp.PyArray_DATA(weights[4])
+    cdef const Py_ssize_t[::1] indptr = batch.indptr
+    cdef const int32_t *indices = <const int32_t *>cnp.PyArray_DATA(batch.indices)
+    cdef const real *data = <const real *>cnp.PyArray_DATA(batch.data)
+    cdef int32_t *positions = NULL
+    cdef Py_ssize_t i, j, k = 0, n_ranked = 0, n_rows = row_ptr.shape[0] - 1, n_classes = bias.shape[0]
+    cdef const int32_t *ranked = NULL
+    cdef real[:, ::1] values
+    cdef int64_t[:, ::1] class_ids
+    cdef real *values_data = NULL
+    cdef int64_t *ids_data = NULL
+    cdef cnp.ndarray mask = None
+    cdef const uint8_t *is_listed = NULL
+    cdef Excluded excluded
+    excluded.indptr = NULL
+    if n_rows == 0:
+        return
+    if positions_out is not None and positions_out.shape[0]:
+        positions = &positions_out[0]
+    if topk is not None:
+        values, class_ids = topk[1], topk[2]
+        k, n_ranked = values.shape[1], len(topk[0])
+        ranked = <const int32_t *>cnp.PyArray_DATA(topk[0])
+        values_data, ids_data = &values[0, 0], &class_ids[0, 0]
+        mask, excluded = topk[3].mask(n_classes), read_excluded(topk[3])
+        is_listed = NULL if mask is None else <const uint8_t *>cnp.PyArray_DATA(mask)
+    for i in prange(0, n_rows, ROWS, schedule='dynamic', chunksize=1, num_threads=n_threads, nogil=True):
+        for j in range(i, min(i + ROWS, n_rows)):
+            n_touched_out[j] = touch_one(
+                &w, indices + indptr[j], data + indptr[j], indptr[j + 1] - indptr[j],
+                <int32_t>target[j] if target is not None else -1, &bias[0], &base_of[0, 0], n_classes, &tables[threadid(), 0],
+                tables.shape[1] - 1, row_ptr[j + 1] - row_ptr[j], &touched_out[row_ptr[j]], &logits_out[row_ptr[j]],
+                positions + pos_ptr[j] if positions != NULL else NULL, &bases[threadid(), 0], &mass_out[j], ranked,
+                n_ranked, is_listed, &excluded, j, k, values_data + j * k, ids_data + j * k)
+
+
+cdef Py_ssize_t touch_one(
+    const PairWeights *w, const int32_t *features, const real *x, Py_ssize_t n_entries, int32_t target,
+    const real *bias, const real *base_of, Py_ssize_t n_classes, int64_t *memory, Py_ssize_t size, Py_ssize_t capacity,
+    int32_t *touched, real *logits, int32_t *positions, real *bases, double *mass_out, const int32_t *ranked,
+    Py_ssize_t n_ranked, const uint8_t *is_listed, const Excluded *excluded, Py_ssize_t row, Py_ssize_t k, real *values,
+    int64_t *ids
+) noexcept nogil:
+    cdef TouchTable table = row_table(memory, size, capacity, n_classes)
+    cdef Py_ssize_t n = touch_row(w, features, x, n_entries, target, base_of, &table, capacity, touched, logits,
+                                  positions, bases)
+    if w.base != NULL:
+        mass_out[0] = add_bias(<const int32_t *>NULL, n, <const real *>bases, logits)
+    else:
+        mass_out[0] = add_bias(touched, n, base_of, logits)
+    if k:
+        topk_touched(touched, logits, n, &table, ranked, n_ranked, bias, is_listed, excluded, row, k, values, ids)
+    table.base[0] += n
+    return n
+
+
+def exponentiate(
+    const Py_ssize_t[::1] row_ptr, const Py_ssize_t[::1] n_touched,
+    real[::1] logits,               # IN. OUT: exp(logits - max), 0 for the target
+    const int64_t[::1] target,      # or None
+    double[::1] max_out, double[::1] sum_out,   # (n_rows,) of all but the target
+    double[::1] target_logit_out,   # (n_rows,), -inf without a target
+    int n_threads,
+):
+    """Turn the touched classes' logits into exponentials, and sum these up."""
+    cdef Py_ssize_t i, n_rows = n_touched.shape[0]
+    for i in prange(n_rows, schedule='dynamic', chunksize=ROWS, num_threads=n_threads, nogil=True):
+        target_logit_out[i] = -INFINITY
+        if target is not None and target[i] >= 0:
+            target_logit_out[i] = logits[row_ptr[i]]
+            logits[row_ptr[i]] = -INFINITY
+        sum_out[i] = exp_touched(&logits[row_ptr[i]], n_touched[i], &max_out[i])
+
+
+def gradient(
+    const Py_ssize_t[::1] row_ptr, const Py_ssize_t[::1] n_touched, const int32_t[::1] touched,
+    real[::1] logits,               # IN: as `exponentiate` leaves them. OUT: the gradient of the logits
+    const int64_t[::1] target, const double[::1] target_dlogit,     # (n_rows,) the target's gradient in full
+    const double[::1] max, const double[::1] scale, const double[::1] lse,
+    const double[::1] prior_scale, const real[::1] prior,           # or None
+    int n_threads,
+):
+    """dloss / dz = scale p - prior_scale prior of the touched classes, and `target_dlogit` of the target."""
+    cdef Py_ssize_t i, n_rows = n_touched.shape[0]
+    cdef const real *priors = NULL if prior is None else &prior[0]
+    for i in prange(n_rows, schedule='dynamic', chunksize=ROWS, num_threads=n_threads, nogil=True):
+        scale_touched(&logits[row_ptr[i]], &touched[row_ptr[i]], n_touched[i],
+                      scale[i] * exp(max[i] - lse[i]) if scale[i] else 0.0,
+                      prior_scale[i] if priors != NULL else 0.0, priors)
+        if target is not None and target[i] >= 0:
+            logits[row_ptr[i]] = <real>target_dlogit[i]
+
+
+def pieces_of(const Py_ssize_t[::1] lengths, const Py_ssize_t[::1] col_indptr):
+    """(pieces, chunk_ptr): the lists of the features cut into pieces, and chunks of pieces of about the same work."""
+    cdef Py_ssize_t f, begin, n = 0, work = 0, n_chunks = 0, n_pieces = 0
+    for f in range(lengths.shape[0]):
+        n_pieces += (lengths[f] + PIECE_CLASSES - 1) // PIECE_CLASSES
+    pieces, chunks = np.empty((n_pieces, 2), np.int64), np.empty(n_pieces + 1, np.intp)
+    cdef PairPiece *out = <PairPiece *>cnp.PyArray_DATA(pieces)
+    cdef Py_ssize_t[::1] chunk_ptr = chunks
+    chunk_ptr[0] = 0
+    for f in range(lengths.shape[0]):
+        begin = 0
+        while begin < lengths[f]:
+            out[n].feature, out[n].begin = <int32_t>f, begin
+            out[n].length = <int32_t>min(<Py_ssize_t>PIECE_CLASSES, lengths[f] - begin)
+            work += out[n].length * (col_indptr[f + 1] - col_indptr[f] + 1) + 8
+            begin += PIECE_CLASSES
+            n += 1
+            if work >= CHUNK or n == n_pieces:
+                n_chunks += 1
+                chunk_ptr[n_chunks] = n
+                work = 0
+    return pieces, chunks[:n_chunks + 1]
+
+
+def step(
+    batch, const Py_ssize_t[::1] starts, const Py_ssize_t[::1] lengths, const Py_ssize_t[::1] offsets,
+    const int32_t[::1] positions, const Py_ssize_t[::1] row_ptr,
+    const real[::1] dlogits,        # of the touched classes
+    real[::1] data_out,             # one number a pair: added to, or stepped
+    real[::1] state,                # laid out alike, or None
+    rule,                           # of fastsoftmax.optimizers, or None
+    real[:, ::1] scratch,           # (n_threads, PIECE)
+    int n_threads,
+):
+    """Gradient of the weights of the batch's features: added to data_out (rule None), or the rule's step of them."""
+    pieces, chunks = pieces_of(lengths, batch.col_indptr)
+    cdef const Py_ssize_t[::1] chunk_ptr = chunks
+    cdef const PairPiece *all_pieces = <const PairPiece *>cnp.PyArray_DATA(pieces)
+    cdef Py_ssize_t c, n_chunks = chunk_ptr.shape[0] - 1
+    cdef Rule r = read_rule(rule, False)
+    cdef PairStep s
+    if n_chunks == 0:
+        return
+    s.rule = &r
+    s.starts, s.offsets, s.row_ptr = &starts[0], &offsets[0], &row_ptr[0]
+    s.positions, s.dlogits = &positions[0], &dlogits[0]
+    s.data, s.state = &data_out[0], NULL if state is None else &state[0]
+    s.col_indptr = <const Py_ssize_t *>cnp.PyArray_DATA(batch.col_indptr)
+    s.rows = <const int32_t *>cnp.PyArray_DATA(batch.rows)
+    s.x = cnp.PyArray_DATA(batch.col_data)
+    for c in prange(n_chunks, schedule='dynamic', chunksize=1, num_threads=n_threads, nogil=True):
+        step_pairs(&s, &all_pieces[chunk_ptr[c]], chunk_ptr[c + 1] - chunk_ptr[c], &scratch[threadid(), 0])

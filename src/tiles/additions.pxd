@@ -1,0 +1,63 @@
+# Sparse additions to the logits of a batch, grouped by tile: what the tiles of logits.pxd take and give back.
+from libc.math cimport INFINITY
+from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memset
+cimport numpy as cnp
+
+from leaves cimport Panels
+from shared.fused cimport real
+
+
+cdef struct Additions:
+    const Py_ssize_t *tile_ptr      # (n_tiles + 1,) where the entries of each tile begin; NULL: there are none
+    const int32_t *places           # within the tile's panels
+    const void *values
+    const int32_t *sources          # number of each entry in the caller's arrays
+
+
+cdef inline Additions read_additions(grouped) except *:
+    """The C view of a Grouped of additions.pyx, whose arrays must outlive it, or of None: no additions."""
+    cdef Additions a
+    memset(&a, 0, sizeof(Additions))
+    if grouped is not None:
+        a.tile_ptr = <const Py_ssize_t *>cnp.PyArray_DATA(grouped.tile_ptr)
+        a.places = <const int32_t *>cnp.PyArray_DATA(grouped.places)
+        a.values = cnp.PyArray_DATA(grouped.values)
+        a.sources = <const int32_t *>cnp.PyArray_DATA(grouped.sources)
+    return a
+
+
+cdef inline void add_to_tile(const Additions *a, Py_ssize_t k, const Panels *z, const real *unused) noexcept nogil:
+    """z of tile k += the additions. `unused` tells the type."""
+    cdef Py_ssize_t e
+    cdef const real *values = <const real *>a.values
+    cdef real *logits = <real *>z.data
+    if a.tile_ptr == NULL:
+        return
+    for e in range(a.tile_ptr[k], a.tile_ptr[k + 1]):
+        logits[a.places[e]] += values[e]
+
+
+cdef inline void addition_gradients(
+    const Additions *a, Py_ssize_t k, Py_ssize_t start,
+    const Panels *z,                # of tile k, whose first class is `start`: the gradient of the logits where scale is NULL
+    const real *scale,              # by row: else scale z is, 0 where scale is
+    const int64_t *target, const double *target_dlogit,     # by row: but for the target's
+    real *out,                      # OUT: in the caller's order; 0 where masked
+) noexcept nogil:
+    """This must be called while the tile is in cache: memory would be slow in this order."""
+    cdef Py_ssize_t e
+    cdef int32_t i, panel, lane, stride = <int32_t>z.stride, width = <int32_t>z.width
+    cdef const real *values = <const real *>a.values
+    cdef real gradient
+    for e in range(a.tile_ptr[k], a.tile_ptr[k + 1]):
+        gradient = (<const real *>z.data)[a.places[e]]
+        if scale != NULL:
+            panel = a.places[e] // stride
+            lane = a.places[e] & (width - 1)        # widths are powers of two
+            i = panel * width + lane
+            if a.places[e] - panel * stride - lane == (target[i] - start) * width:
+                gradient = <real>target_dlogit[i]
+            else:
+                gradient = 0 if scale[i] == 0 else scale[i] * gradient  # z of a row that does not count may hold NaN
+        out[a.sources[e]] = 0 if values[e] == -INFINITY else gradient

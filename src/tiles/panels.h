@@ -1,0 +1,214 @@
+/* Tiles of logits in panels, and what fills and reads panels. It is included for each (instruction set, real type).
+ *
+ * A tile holds the logits of all rows of a batch for some classes, as panels of `width` rows: element (class c, row i) is
+ * data[i / width * stride + c * width + i % width]. So one vector holds one class of several rows: maxima and sums over
+ * classes need nothing across a vector, and there are no tails. The rows that fill up the last panel are worked on and
+ * ignored.
+ */
+
+enum { FN(PANEL_WIDTH) = 2 * VBYTES / sizeof(REAL) }; /* half of it for batches of few rows */
+
+LEAF ptrdiff_t FN(full_panel_width)(void) { return FN(PANEL_WIDTH); }
+
+/* out[p][k, l] <- a(p * width + l, k), zero beyond n_rows */
+LEAF void FN(pack_panels)(const REAL *a, ptrdiff_t row_stride, ptrdiff_t k_stride, ptrdiff_t n_rows, ptrdiff_t n_k,
+                          const Panels *out)
+{
+    const ptrdiff_t width = out->width;
+    for (ptrdiff_t p = 0; p < out->n_panels; p++) {
+        REAL *panel = (REAL *)out->data + p * out->stride;
+        const REAL *first = a + p * width * row_stride;
+        ptrdiff_t n = n_rows - p * width < width ? n_rows - p * width : width;
+        if (row_stride == 1)
+            for (ptrdiff_t k = 0; k < n_k; k++) {
+                memcpy(panel + k * width, first + k * k_stride, n * sizeof(REAL));
+                memset(panel + k * width + n, 0, (width - n) * sizeof(REAL));
+            }
+        else
+            for (ptrdiff_t k = 0; k < n_k; k++)
+                for (ptrdiff_t l = 0; l < width; l++)
+                    panel[k * width + l] = l < n ? first[l * row_stride + k * k_stride] : 0;
+    }
+}
+
+/* The other way round: out[i, k] <- panels[i / width][k, i % width] for i < n_rows; rows of `out` are out_stride apart. */
+LEAF void FN(unpack_panels)(const Panels *panels, ptrdiff_t n_rows, ptrdiff_t n_k, REAL *out, ptrdiff_t out_stride)
+{
+    const ptrdiff_t width = panels->width;
+    for (ptrdiff_t i = 0; i < n_rows; i++) {
+        const REAL *lane = (const REAL *)panels->data + i / width * panels->stride + i % width;
+        for (ptrdiff_t k = 0; k < n_k; k++)
+            out[i * out_stride + k] = lane[k * width];
+    }
+}
+
+/* One panel, n_v vectors wide, of exp_panels. */
+INLINE void FN(exp_panel)(const int n_v, REAL *z, ptrdiff_t n_classes, const REAL *offset, REAL *max_io, REAL *shift_out,
+                          double *sum_io)
+{
+    const ptrdiff_t width = n_v * LANES;
+    V max[2], shift[2], sum[2] = {{0}, {0}}, before[2];
+    for (int v = 0; v < n_v; v++)
+        before[v] = max[v] = FN(load)(max_io + v * LANES);
+    for (ptrdiff_t c = 0; c < n_classes; c++)
+        for (int v = 0; v < n_v; v++) {
+            V x = FN(load)(z + c * width + v * LANES);
+            if (offset) {
+                x += FN(splat)(offset[c]);
+                FN(store)(z + c * width + v * LANES, x);
+            }
+            max[v] = FN(max)(x, max[v]); /* passes over NaN, which the exponential brings into the sum */
+        }
+    for (int v = 0; v < n_v; v++) /* exp(-inf - 0) = 0: nothing but -inf has the sum 0 */
+        shift[v] = FN(select)((VI)(max[v] == FN(splat)(-INFINITY)), FN(splat)(0), max[v]);
+    V r[2], power[2]; /* of the next class: begun before this one's is ended, see exp_reduce */
+    FN(Exp2) unit = FN(exp2_of)((VI){0});
+    for (int v = 0; v < n_v && n_classes > 0; v++)
+        r[v] = FN(exp_reduce)(unit, FN(load)(z + v * LANES) - shift[v], &power[v]);
+    for (ptrdiff_t c = 0; c < n_classes; c++, z += width)
+        for (int v = 0; v < n_v; v++) {
+            V this_r = r[v], this_power = power[v];
+            if (c + 1 < n_classes)
+                r[v] = FN(exp_reduce)(unit, FN(load)(z + width + v * LANES) - shift[v], &power[v]);
+            V e = FN(exp_polynomial)(this_r) * this_power;
+            FN(store)(z + v * LANES, e);
+            sum[v] += e;
+        }
+    for (int v = 0; v < n_v; v++) {
+        REAL factor[VBYTES / sizeof(REAL)], sum_lane[VBYTES / sizeof(REAL)];
+        FN(store)(factor, FN(exp)(before[v] - shift[v]));
+        FN(store)(sum_lane, sum[v]);
+        FN(store)(max_io + v * LANES, max[v]);
+        if (shift_out)
+            FN(store)(shift_out + v * LANES, shift[v]);
+        for (ptrdiff_t l = 0; l < LANES; l++)
+            sum_io[v * LANES + l] = sum_io[v * LANES + l] * factor[l] + sum_lane[l];
+    }
+}
+
+/* A step of a running log-sum-exp, for each row: max <- the largest so far, z <- exp(z + offset - shift), sum <- the sum of
+ * exp(. - shift) so far, where shift is max, or 0 while that is -inf. offset, by class, may be NULL, and so may
+ * shift_out. */
+LEAF void FN(exp_panels)(const Panels *z, ptrdiff_t n_classes, const REAL *offset, REAL *max_io, REAL *shift_out,
+                         double *sum_io)
+{
+    REAL *panel = (REAL *)z->data;
+    for (ptrdiff_t p = 0; p < z->n_panels; p++, panel += z->stride) {
+        REAL *shift = shift_out ? shift_out + p * z->width : shift_out;
+        if (z->width == LANES)
+            FN(exp_panel)(1, panel, n_classes, offset, max_io + p * z->width, shift, sum_io + p * z->width);
+        else
+            FN(exp_panel)(2, panel, n_classes, offset, max_io + p * z->width, shift, sum_io + p * z->width);
+    }
+}
+
+/* sum[0:LANES] += a x, in double: one vector of it for one of doubles, two for one of floats. */
+typedef double FN(wide) __attribute__((vector_size(VBYTES), aligned(1), may_alias));
+#ifdef REAL_IS_DOUBLE
+#define HALVES 1
+INLINE void FN(add_wide)(FN(wide) *sum, double a, V x) { sum[0] += a * x; }
+#else
+#define HALVES 2
+INLINE FN(wide) FN(widen)(const float *p)
+{
+#if defined(ISA_AVX512)
+    return _mm512_cvtps_pd(_mm256_loadu_ps(p));
+#elif defined(ISA_AVX2)
+    return _mm256_cvtps_pd(_mm_loadu_ps(p));
+#else
+    return (FN(wide)){p[0], p[1]};
+#endif
+}
+INLINE void FN(add_wide)(FN(wide) *sum, double a, V x)
+{
+    REAL lane[VBYTES / sizeof(REAL)];
+    FN(store)(lane, x);
+    sum[0] += a * FN(widen)(lane);
+    sum[1] += a * FN(widen)(lane + LANES / 2);
+}
+#endif
+
+/* One panel, n_v vectors wide, of logistic_panels. With t = z + offset and u = exp(-|t|) <= 1, softplus(t) = max(t, 0) +
+ * log(1 + u) and sigmoid(t) = 1 / (1 + u) or u / (1 + u): nothing overflows, and neither loses digits. The sums are
+ * double since they may: a softplus is as large as its logit.
+ *
+ * Two loops over a few classes at a time: exp and log as one chain of instructions are so long that a CPU has the next
+ * ones in hand too late; that takes half as long again. */
+INLINE void FN(logistic_panel)(const int n_v, REAL *z, ptrdiff_t n_classes, const REAL *offset, const REAL *weight,
+                               double *sum_io)
+{
+    enum { FEW = 8 };
+    V u[2 * FEW];
+    FN(wide) sum[2 * HALVES] = {{0}};
+    for (ptrdiff_t c = 0; c < n_classes; c += FEW) {
+        const ptrdiff_t n = n_classes - c < FEW ? n_classes - c : FEW;
+        for (ptrdiff_t k = 0; k < n; k++)
+            for (int v = 0; v < n_v; v++) {
+                REAL *at = z + ((c + k) * n_v + v) * LANES;
+                V t = FN(load)(at);
+                if (offset)
+                    FN(store)(at, t += FN(splat)(offset[c + k]));
+                u[k * n_v + v] = FN(exp_below)((V)((VI)t | (VI)FN(splat)((REAL)-0.0)));
+            }
+        for (ptrdiff_t k = 0; k < n; k++)
+            for (int v = 0; v < n_v; v++) {
+                REAL *at = z + ((c + k) * n_v + v) * LANES;
+                V t = FN(load)(at), e = u[k * n_v + v];
+                V loss = FN(max)(FN(splat)(0), t) + FN(log1p_unit)(e); /* max: a NaN in t stays */
+                FN(store)(at, FN(select)((VI)(t < 0), e, FN(splat)(1)) * weight[c + k] / (1 + e));
+                FN(add_wide)(sum + v * HALVES, (double)weight[c + k], loss);
+            }
+    }
+    for (int v = 0; v < n_v; v++)
+        for (ptrdiff_t l = 0; l < LANES; l++)
+            sum_io[v * LANES + l] += ((double *)(sum + v * HALVES))[l];
+}
+#undef HALVES
+
+/* sum += the sum over classes of weight softplus(z + offset), by row; z <- weight sigmoid(z + offset). weight and offset
+ * are by class, and offset may be NULL. */
+LEAF void FN(logistic_panels)(const Panels *z, ptrdiff_t n_classes, const REAL *offset, const REAL *weight,
+                              double *sum_io)
+{
+    REAL *panel = (REAL *)z->data;
+    for (ptrdiff_t p = 0; p < z->n_panels; p++, panel += z->stride) {
+        if (z->width == LANES)
+            FN(logistic_panel)(1, panel, n_classes, offset, weight, sum_io + p * z->width);
+        else
+            FN(logistic_panel)(2, panel, n_classes, offset, weight, sum_io + p * z->width);
+    }
+}
+
+/* z <- scale z - prior_scale prior, or 0 where scale is 0; the scales are by row, and prior is by class or NULL */
+LEAF void FN(scale_panels)(const Panels *z, ptrdiff_t n_classes, const REAL *scale, const REAL *prior_scale,
+                           const REAL *prior)
+{
+    REAL *panel = (REAL *)z->data;
+    for (ptrdiff_t p = 0; p < z->n_panels; p++, panel += z->stride)
+        for (ptrdiff_t v = 0; v < z->width; v += LANES) {
+            V a = FN(load)(scale + p * z->width + v), r = prior ? FN(load)(prior_scale + p * z->width + v) : a;
+            VI counts = (VI)(a != 0); /* a row that does not may hold NaN */
+            for (ptrdiff_t c = 0; c < n_classes; c++) {
+                REAL *at = panel + c * z->width + v;
+                V dz = a * FN(load)(at);
+                if (prior)
+                    dz -= r * FN(splat)(prior[c]);
+                FN(store)(at, (V)((VI)dz & counts));
+            }
+        }
+}
+
+/* sums_out[c] <- sum over rows i < n_rows of z(c, i) */
+LEAF void FN(sum_panels)(const Panels *z, ptrdiff_t n_classes, ptrdiff_t n_rows, REAL *sums_out)
+{
+    for (ptrdiff_t c = 0; c < n_classes; c++) {
+        const REAL *at = (const REAL *)z->data + c * z->width;
+        V sum0 = {0}, sum1 = {0};
+        for (ptrdiff_t left = n_rows; left > 0; left -= z->width, at += z->stride) {
+            sum0 += left < LANES ? FN(load_part)(at, left, 0) : FN(load)(at);
+            if (z->width > LANES && left > LANES)
+                sum1 += left < 2 * LANES ? FN(load_part)(at + LANES, left - LANES, 0) : FN(load)(at + LANES);
+        }
+        sums_out[c] = FN(hsum)(sum0 + sum1);
+    }
+}
