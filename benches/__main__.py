@@ -16,15 +16,16 @@ except ImportError:  # Windows
     fcntl = None
 
 DEFAULT = "all"
-OWN_PARSERS = {"cost-model": "cost_model", "instructions": "instructions"}  # command -> package, whose `main` it is
 OUTPUT = Path("fastsoftmax-bench")
 
 
 def main(arguments=None, prog="python -m benches"):
     """Run the command line `arguments` (default: sys.argv). Returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    if arguments and arguments[0] in OWN_PARSERS:
-        return importlib.import_module(f"{__package__}.{OWN_PARSERS[arguments[0]]}").main(arguments[1:])
+    if arguments and arguments[0] == "instructions":  # which has options of its own
+        from . import instructions
+
+        return instructions.main(arguments[1:])
     parser = _parser(prog)
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
         arguments.insert(0, DEFAULT)
@@ -92,11 +93,9 @@ def _parser(prog):
     peers.add_argument(
         "--install", nargs="*", metavar="NAME", help="make their environments; all of them without a name"
     )
-    for name, help in (
-        ("cost-model", "bytes and flops on paper; what they say of 10^8 classes on 64 machines"),
-        ("instructions", "count the kernels' instructions under valgrind: check or record"),
-    ):
-        commands.add_parser(name, help=help, add_help=False)
+    commands.add_parser(
+        "instructions", help="count the kernels' instructions under valgrind: check or record", add_help=False
+    )
     return parser
 
 
