@@ -1,8 +1,9 @@
 """Results as pictures, one HTML page and Markdown, all from the same parts, so that they cannot disagree."""
 
+from functools import partial
 from pathlib import Path
 
-from . import curves, kernels, quality, to_html, to_markdown
+from . import curves, kernels, quality, style, to_html, to_markdown
 from .document import Bullets, Heading, Paragraph, Picture, Table
 
 TITLE = "Benchmarks: results"
@@ -14,7 +15,7 @@ SECTIONS = (  # key of the results, section, what it is called where it was not 
 
 
 def write(results, folder):
-    """Writes report.html, RESULTS.md and pictures/ (.svg and .png) of results to `folder`.
+    """Write report.html, RESULTS.md and pictures/ of results to `folder`.
 
     Parameters
     ----------
@@ -25,12 +26,21 @@ def write(results, folder):
     """
     folder = Path(folder)
     (folder / "pictures").mkdir(parents=True, exist_ok=True)
-    blocks = list(parts(results))
+    blocks, pictures = list(parts(results)), {}
     for block in blocks:
         if isinstance(block, Picture):
-            block.draw(folder / block.file)
+            block.draw(partial(_save, block, folder / block.file, pictures))
     (folder / "RESULTS.md").write_text(to_markdown.markdown(TITLE, blocks), encoding="utf-8")
-    (folder / "report.html").write_text(to_html.page(TITLE, blocks, folder), encoding="utf-8")
+    (folder / "report.html").write_text(to_html.page(TITLE, blocks, pictures), encoding="utf-8")
+
+
+def _save(picture, path, pictures, figure):
+    """Write the picture's file, and add its SVG text, which the HTML page takes in, to `pictures`."""
+    pictures[picture.name] = text = style.svg(figure)
+    if picture.suffix == "svg":
+        path.write_text(text, encoding="utf-8")
+    else:
+        style.save_png(figure, path)
 
 
 def parts(results):

@@ -80,14 +80,18 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """Files `name`.svg and `name`.png in the report's folder of pictures, by the function `draw` of a path without suffix."""
+    """A file in the report's folder of pictures. `draw(save)` makes a figure and hands it to the function `save`.
+
+    The file is an SVG, unless the README shows it: PyPI renders no SVG.
+    """
 
     name: str
     alt: str
     caption: str
     draw: object
+    suffix: str = "svg"
 
     @property
     def file(self):
-        """Path below the report's folder, without suffix."""
-        return f"pictures/{self.name}"
+        """Path below the report's folder."""
+        return f"pictures/{self.name}.{self.suffix}"

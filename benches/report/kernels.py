@@ -98,7 +98,8 @@ def section(kernels):
         "speedups",
         "Bars: how many times faster than the best peer fastsoftmax is, problem by problem",
         "How many times faster than the best peer, problem by problem (float32), beside what the measured limits would give.",
-        lambda path: speedups.draw(families, path),
+        lambda save: speedups.draw(families, save),
+        suffix="png",
     )
     for family, records in families.items():
         yield Heading(TITLES[family], 3)

@@ -132,13 +132,13 @@ def picture(number, problem, curves, colors):
         "mark the one to compare by; medians over repetitions. A system without a large mark got no result there: the table "
         "says why."
     )
-    return Picture(name, alt, caption, lambda path: draw(path, problem["title"], curves, colors))
+    return Picture(name, alt, caption, lambda save: draw(save, problem["title"], curves, colors))
 
 
-def draw(path, title, curves, colors):
+def draw(save, title, curves, colors):
     """P@1 and, where there is any, NLL over training seconds."""
     measures = [m for m in (P_AT_1, NLL) if any(_points(points, m) for _, points in curves)]
-    with style.panels(path, len(measures), height=max(3.6, 1.3 + 0.2 * len(curves))) as (figure, panels):
+    with style.panels(save, len(measures), height=max(3.6, 1.3 + 0.2 * len(curves))) as (figure, panels):
         figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
         ends = [_panel(axes, measure, curves, colors) for axes, measure in zip(panels, measures, strict=True)]
         style.label_ends(panels, ends)

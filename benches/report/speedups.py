@@ -23,7 +23,7 @@ def _bars(families):
                 yield family, f"{problem}  {shape}", seconds / r["seconds"][OURS], bound, name.split(",")[0]
 
 
-def draw(families, path):
+def draw(families, save):
     bars = list(_bars(families))
     titles = [family for family in TITLES if any(bar[0] == family for bar in bars)]
     columns = [names for names in (titles[:1], titles[1:]) if names]
@@ -41,7 +41,7 @@ def draw(families, path):
                 axes.set_title(TITLES[family])
         axes.set_xlabel("times faster than the best peer")
         _legend(figure, n_columns=2 * len(columns) - 1)
-        style.save(figure, path)
+        save(figure)
 
 
 def _legend(figure, n_columns):

@@ -1,5 +1,6 @@
 """How pictures look: one ink, which a page replaces by its own, colours by family, labels beside the lines."""
 
+import io
 import re
 from contextlib import contextmanager
 
@@ -8,6 +9,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.ticker import FuncFormatter, NullFormatter
+from PIL import Image
 
 INK, PAPER = "#1c1c22", "#fffffe"  # nothing else in a picture has these colours
 # Of middle lightness, to be read on light and on dark paper.
@@ -52,17 +54,26 @@ def settings():
 
 
 @contextmanager
-def panels(path, n, width=6.4, height=3.8):
-    """So many axes side by side, saved as path.svg and path.png."""
+def panels(save, n, width=6.4, height=3.8):
+    """So many axes side by side, of a figure that `save` is called with at the end."""
     with settings():
         figure, axes = plt.subplots(1, n, figsize=(width * n, height), layout="constrained", squeeze=False)
         yield figure, axes[0]
-        save(figure, path)
+        save(figure)
 
 
-def save(figure, path):
-    figure.savefig(f"{path}.svg", metadata={"Date": None})
-    figure.savefig(f"{path}.png", dpi=150)
+def svg(figure):
+    """The figure as text."""
+    file = io.StringIO()
+    figure.savefig(file, format="svg", metadata={"Date": None})
+    return file.getvalue()
+
+
+def save_png(figure, path):
+    """With a palette: its few colours take a third of the bytes that way."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=150)
+    Image.open(file).convert("RGB").quantize(64).save(path, optimize=True)
 
 
 def colors(names, is_ours):

@@ -10,12 +10,12 @@ from .style import INK, PAPER
 _MANNERS = {"strong": "<strong>{}</strong>", "code": "<code>{}</code>", "small": "<small>{}</small>", "break": "<br>"}
 
 
-def page(title, blocks, folder):
-    """The page; pictures are read from their SVG files in `folder`."""
+def page(title, blocks, pictures):
+    """The page; `pictures` are SVG texts by name."""
     here = files(__package__)
     headings = [block for block in blocks if isinstance(block, Heading)]
     anchors = {id(heading): f"part-{number}" for number, heading in enumerate(headings)}
-    parts = [_render(block, anchors, folder) for block in blocks]
+    parts = [_render(block, anchors, pictures) for block in blocks]
     contents = [f'<li><a href="#{anchors[id(h)]}">{inline(h.text)}</a></li>' for h in headings if h.level == 2]
     return "\n".join(
         [
@@ -37,7 +37,7 @@ def inline(text):
     )
 
 
-def _render(block, anchors, folder):
+def _render(block, anchors, pictures):
     match block:
         case Heading():
             return f'<h{block.level} id="{anchors[id(block)]}">{inline(block.text)}</h{block.level}>'
@@ -48,7 +48,7 @@ def _render(block, anchors, folder):
         case Table():
             return _table(block)
         case Picture():
-            svg = inlined((folder / f"{block.file}.svg").read_text(), block.name, block.alt)
+            svg = inlined(pictures[block.name], block.name, block.alt)
             return f"<figure>{svg}<figcaption>{inline(block.caption)}</figcaption></figure>"
     raise TypeError(f"no part of a report: {block!r}")
 

@@ -46,5 +46,5 @@ _RENDERERS = {
     Paragraph: lambda block: inline(block.text),
     Bullets: lambda block: "\n".join(f"- {inline(item)}" for item in block.items),
     Table: _table,
-    Picture: lambda block: f"![{inline(block.alt)}]({block.file}.svg)\n\n{inline(block.caption)}",
+    Picture: lambda block: f"![{inline(block.alt)}]({block.file})\n\n{inline(block.caption)}",
 }

@@ -238,8 +238,7 @@ def draw(paths):
 
 
 def save(figure, name):
-    for suffix in ("png", "svg"):
-        figure.savefig(DOCS / f"{name}.{suffix}", dpi=130)
+    figure.savefig(DOCS / f"{name}.svg", metadata={"Date": None})
 
 
 def main():
