@@ -3,12 +3,13 @@
 import argparse
 import contextlib
 import importlib.util
-import json
 import os
 import signal
 import sys
 import threading
 from pathlib import Path
+
+from . import stored
 
 try:
     import fcntl
@@ -162,8 +163,8 @@ def _kernels(options):
     if not any(options.problem in case.label for family in options.family or CASES for case in CASES[family]()):
         raise ValueError(f"problem: none of these families contains {options.problem!r}")
     path = _results_path(options, "kernels")
-    results = table.measure_all(options, _stored(path) or {})
-    _store(path, {"machine": machine.describe()} | results)
+    results = table.measure_all(options, stored.load(path) or {})
+    stored.save(path, {"machine": machine.describe()} | results)
     shown = [tables.table(family, records) for family, records in results["families"].items()]
     print(to_markdown.markdown("Kernels", shown))
     return _report(options)
@@ -194,18 +195,18 @@ def _measure_quality(options):
     if not makers:
         raise ValueError("only-data is given, but no data")
     path = _results_path(options, "quality")
-    earlier = _stored(path) if options.resume else None
+    earlier = stored.load(path) if options.resume else None
 
     about = {"machine": machine.describe()}
 
     def on_run(results, run):
-        _store(path, about | results)
+        stored.save(path, about | results)
         if run["status"] == "ok" or (run["is_main"] and run["repetition"] == 0):  # what cannot be, once
             print(_line(run), file=sys.stderr, flush=True)
 
     with _ended_in_order():
         results = compare.compare(makers.values(), systems, limits, earlier, on_run)
-    _store(path, about | results)
+    stored.save(path, about | results)
 
 
 @contextlib.contextmanager
@@ -257,7 +258,7 @@ def _measure_curves(options):
     from . import curves, machine
 
     measured = curves.measure(options.quick, lambda text: print(text, file=sys.stderr))
-    _store(_results_path(options, "curves"), {"machine": machine.describe()} | measured)
+    stored.save(_results_path(options, "curves"), {"machine": machine.describe()} | measured)
 
 
 def _report(options):
@@ -265,7 +266,7 @@ def _report(options):
 
     names = ("quality", "curves", "kernels")
     paths = {name: _results_path(options, name) for name in names}
-    results = {name: _stored(path) for name, path in paths.items()}
+    results = {name: stored.load(path) for name, path in paths.items()}
     if not any(results.values()):
         raise ValueError(f"output: no results in {options.output}")
     try:
@@ -290,24 +291,6 @@ def _peers(options):
 
 def _results_path(options, name):
     return options.output / "results" / f"{name}.json"
-
-
-def _stored(path):
-    """The results in a file; None if there is none."""
-    if not path.exists():
-        return None
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
-
-
-def _store(path, results):
-    """All or nothing: a run that is stopped while writing loses none of the earlier results."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps(results, indent=1) + "\n")
-    os.replace(fresh, path)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ docs/sampling_bias.
 """
 
 import argparse
-import json
 import time
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,8 @@ from scipy import sparse
 
 from fastsoftmax import SoftmaxClassifier, linear_cross_entropy, sampled_cross_entropy, samplers
 from fastsoftmax.training.part import FullSoftmax, Sampled
+
+from .. import stored
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 TOP = 20
@@ -228,7 +229,7 @@ def draw(paths):
 
     figure, panels = plt.subplots(1, len(paths), figsize=(3.4 * len(paths), 3.2), layout="constrained", squeeze=False)
     for axes, path in zip(panels[0], paths, strict=True):
-        draw_over_time(axes, path.stem, json.loads(path.read_text()))
+        draw_over_time(axes, path.stem, stored.load(path))
     panels[0, 0].set_ylabel("NLL of test rows")
     panels[0, 0].legend(frameon=False, fontsize=8)
     save(figure, "sampling_over_time")
@@ -253,7 +254,7 @@ def main():
     if options.figures:
         draw(options.figures)
         return
-    records = json.loads(options.output.read_text()) if options.output and options.output.exists() else []
+    records = (options.output and stored.load(options.output)) or []
     data = unpack(options.data)
     chosen = [m for m in methods() if any(text in m.name for text in options.methods) and m.fits(data)]
     for method in chosen:
@@ -262,7 +263,7 @@ def main():
             records = [r for r in records if (r["method"], r["epochs"]) != (method.name, epochs)] + [record]
             print(record, flush=True)
             if options.output:
-                options.output.write_text(json.dumps(records, indent=1) + "\n")
+                stored.save(options.output, records)
     print(table(records))
 
 

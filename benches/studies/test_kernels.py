@@ -1,9 +1,9 @@
-"""The benchmarks under pytest-benchmark: ``pytest benches --benchmark-only``."""
+"""The kernels' benchmarks under pytest-benchmark: ``pytest benches --benchmark-only``."""
 
 import pytest
 
-from . import CASES
-from .case import OURS
+from ..kernels import CASES
+from ..kernels.case import OURS
 
 
 def parameters():
