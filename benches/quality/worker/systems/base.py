@@ -106,6 +106,39 @@ def blocks(n_rows, n_classes, max_elements=1 << 25):
         yield slice(start, min(start + size, n_rows))
 
 
+def best_classes(scores_of, rows, k, classes):
+    """The k best classes of each row, best first, and their scores.
+
+    Parameters
+    ----------
+    scores_of : function of some rows; its columns are the scores of `classes`, in that order
+    """
+    found = [top_of_dense(scores_of(rows[b]), k) for b in blocks(rows.shape[0], len(classes))]
+    columns, values = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return classes[columns], values
+
+
+def scores_at(scores_of, rows, class_ids, classes):
+    """The score of one given class of each row; parameters are those of `best_classes`."""
+    columns, found = columns_of(classes)[class_ids], []
+    for b in blocks(len(class_ids), len(classes)):
+        scores = scores_of(rows[b])
+        found.append(scores[np.arange(len(scores)), columns[b]])
+    return np.concatenate(found)
+
+
+def columns_of(classes):
+    """Where each class id stands in `classes`, which has all of them in some order."""
+    columns = np.empty(len(classes), np.int64)
+    columns[classes] = np.arange(len(classes))
+    return columns
+
+
+def log_softmax(scores):
+    scores = scores - scores.max(axis=1, keepdims=True)
+    return scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+
+
 def inverse_penalty(problem):
     """C of the linear models with an L2 penalty: weaker for sparse rows, whose entries are many and small."""
     return 1.0 if problem.kind == "dense" else 10.0

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from .base import System, blocks, top_of_dense
+from .base import System, best_classes, columns_of, log_softmax, scores_at
 
 WINDOW = 4
 SIZE = 128
@@ -49,32 +49,19 @@ class _Word2Vec(System):
 
     def _hidden(self, X):
         """The mean of the vectors of the tokens before, at whatever place; those that it has not seen are left out."""
-        places = np.full(self.problem.n_classes, -1)
-        places[self.classes] = np.arange(len(self.classes))
-        tokens = X.copy()
-        tokens.data = np.ones(X.nnz, np.float32)
-        vectors = self.model.wv.vectors[places]
-        tokens.indices = X.indices % self.problem.n_classes
-        tokens = type(X)((tokens.data, tokens.indices, tokens.indptr), shape=(X.shape[0], self.problem.n_classes))
-        return tokens @ vectors / np.maximum(1, np.diff(X.indptr))[:, None]
+        n_classes, ones = self.problem.n_classes, np.ones(X.nnz, np.float32)
+        tokens = type(X)((ones, X.indices % n_classes, X.indptr), shape=(X.shape[0], n_classes))
+        return tokens @ self.model.wv.vectors[columns_of(self.classes)] / np.maximum(1, np.diff(X.indptr))[:, None]
 
     def _log_proba(self, hidden):
         raise NotImplementedError
 
     def predict_topk(self, rows, k):
-        hidden = self._hidden(rows)
-        found = [top_of_dense(self._log_proba(hidden[b]), k) for b in blocks(rows.shape[0], self.problem.n_classes)]
-        class_ids, log_proba = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return self.classes[class_ids], np.exp(log_proba)
+        class_ids, log_proba = best_classes(self._log_proba, self._hidden(rows), k, self.classes)
+        return class_ids, np.exp(log_proba)
 
     def target_log_proba(self, X, class_ids):
-        places = np.empty(self.problem.n_classes, np.int64)
-        places[self.classes] = np.arange(len(self.classes))
-        hidden, out = self._hidden(X), np.empty(len(class_ids))
-        for b in blocks(len(class_ids), self.problem.n_classes):
-            log_proba = self._log_proba(hidden[b])
-            out[b] = log_proba[np.arange(len(log_proba)), places[class_ids[b]]]
-        return out
+        return scores_at(self._log_proba, self._hidden(X), class_ids, self.classes)
 
     def save(self, path):
         path.mkdir()
@@ -90,9 +77,7 @@ class Negative(_Word2Vec):
     )
 
     def _log_proba(self, hidden):
-        scores = hidden @ self.model.syn1neg.T
-        scores -= scores.max(axis=1, keepdims=True)
-        return scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+        return log_softmax(hidden @ self.model.syn1neg.T)
 
 
 class Hierarchical(_Word2Vec):

@@ -6,7 +6,7 @@ many times faster. Probabilities are those of its option -b 1: the logistic ones
 
 import numpy as np
 
-from .base import System, blocks, inverse_penalty, is_multi_label, top_of_dense
+from .base import System, best_classes, inverse_penalty, is_multi_label, scores_at
 
 MAX_WEIGHTS = 5e8  # float64
 # Entries times classes: a one-versus-rest problem passes over all entries for each class. Measured on a 2-core AVX-512
@@ -56,9 +56,7 @@ class _Liblinear(System):
         return self._scores(X)
 
     def predict_topk(self, rows, k):
-        found = [top_of_dense(self._ranked(rows[b]), k) for b in blocks(rows.shape[0], self.problem.n_classes)]
-        class_ids, values = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return self.classes[class_ids], values
+        return best_classes(self._ranked, rows, k, self.classes)
 
     def save(self, path):
         self.library.save_model(str(path), self.model)
@@ -75,14 +73,8 @@ class Logistic(_Liblinear):
         return proba / proba.sum(axis=1, keepdims=True)
 
     def target_log_proba(self, X, class_ids):
-        places = np.empty(self.problem.n_classes, np.int64)
-        places[self.classes] = np.arange(len(self.classes))
-        out = np.empty(len(class_ids))
-        for b in blocks(len(class_ids), self.problem.n_classes):
-            proba = self._ranked(X[b])
-            with np.errstate(divide="ignore"):
-                out[b] = np.log(proba[np.arange(len(proba)), places[class_ids[b]]])
-        return out
+        with np.errstate(divide="ignore"):
+            return np.log(scores_at(self._ranked, X, class_ids, self.classes))
 
 
 class CrammerSinger(_Liblinear):

@@ -145,21 +145,38 @@ class Sampled(_Torch):
         self.rng = np.random.default_rng(self.seed + 1)
 
     def loss(self, hidden, y):
-        torch = self.torch
         drawn = np.searchsorted(self.cumulative, self.rng.random(N_NEGATIVES), side="right")
-        drawn = torch.from_numpy(np.minimum(drawn, self.problem.n_classes - 1))
-        # one look-up for targets and negatives, so that there is one sparse gradient
-        both = torch.cat([y, drawn])
-        rows, bias = self.rows(both), self.bias(both).squeeze(1)
-        n = len(y)
-        of_target = (hidden * rows[:n]).sum(dim=1, keepdim=True) + bias[:n, None]
-        of_drawn = hidden @ rows[n:].T + (bias[n:] - self.log_expected[drawn])
-        of_drawn = of_drawn.masked_fill(drawn == y[:, None], -torch.inf)
-        logits = torch.cat([of_target, of_drawn], dim=1)
-        return torch.nn.functional.cross_entropy(logits, torch.zeros(n, dtype=torch.int64))
+        drawn = self.torch.from_numpy(np.minimum(drawn, self.problem.n_classes - 1))
+        return sampled_loss(hidden, y, drawn, self.log_expected[drawn], self.rows, self.bias)
 
     def logits(self, hidden):
         return self.torch.nn.functional.linear(hidden, self.rows.weight, self.bias.weight[:, 0])
+
+
+def sampled_loss(hidden, y, drawn, log_expected, rows, biases):
+    """Cross-entropy over each row's target and the negatives that the batch shares.
+
+    The log expected counts are taken off the negatives' logits, and a row's own class among the negatives is masked.
+
+    Parameters
+    ----------
+    hidden : tensor (n, hidden size)
+    y : tensor of int64 (n,), the targets
+    drawn, log_expected : tensors (n_negatives,), the negatives and their log expected counts
+    rows, biases : torch.nn.Embedding (n_classes, hidden size) and (n_classes, 1), the class weights
+    """
+    import torch
+
+    both, n = (
+        torch.cat([y, drawn]),
+        len(y),
+    )  # one look-up for targets and negatives, so that there is one sparse gradient
+    v, b = rows(both), biases(both).squeeze(1)
+    of_target = (hidden * v[:n]).sum(dim=1, keepdim=True) + b[:n, None]
+    of_drawn = torch.addmm(b[n:] - log_expected, hidden, v[n:].T)
+    of_drawn = of_drawn.masked_fill(drawn == y[:, None], -torch.inf)
+    logits = torch.cat([of_target, of_drawn], dim=1)
+    return torch.nn.functional.cross_entropy(logits, torch.zeros(n, dtype=torch.int64))
 
 
 SYSTEMS = (Full, Sampled)
