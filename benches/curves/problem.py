@@ -10,7 +10,7 @@ import numpy as np
 
 from fastsoftmax.model.model import Model, Pattern
 
-from ..kernels.problems import zipf_rows
+from ..kernels.problems import classes_of_features, zipf_classes, zipf_rows
 
 N_ROWS, N_FEATURES, N_ENTRIES, HIDDEN_SIZE, BATCH_SIZE = 8192, 50_000, 15, 128, 256
 N_NEGATIVES, CLASSES_PER_FEATURE, TOP_K = 1024, 50, 20
@@ -38,10 +38,7 @@ def rows():
 
 def classes(n_classes):
     """Counts of Zipf's law, classes numbered at random, and a class for each row."""
-    rng = np.random.default_rng(1)
-    counts = 1e9 / (1 + rng.permutation(n_classes))
-    cumulative = np.cumsum(counts)
-    target = np.searchsorted(cumulative, rng.random(N_ROWS) * cumulative[-1])
+    counts, target = zipf_classes(np.random.default_rng(1), n_classes, N_ROWS)
     return SimpleNamespace(counts=counts, target=target)
 
 
@@ -74,10 +71,9 @@ def low_rank(n_classes):
 
 def support(n_classes):
     """Each feature has CLASSES_PER_FEATURE classes, anywhere."""
-    rng, per = np.random.default_rng(3), CLASSES_PER_FEATURE
-    stretch = n_classes // per
-    class_ids = np.arange(per, dtype=np.int32) * stretch + rng.integers(0, stretch, (N_FEATURES, per), dtype=np.int32)
-    pattern = Pattern(np.arange(N_FEATURES + 1, dtype=np.int32) * per, class_ids.ravel())
+    rng = np.random.default_rng(3)
+    class_ids = classes_of_features(rng, n_classes, N_FEATURES, CLASSES_PER_FEATURE)
+    pattern = Pattern(np.arange(N_FEATURES + 1, dtype=np.int32) * CLASSES_PER_FEATURE, class_ids.ravel())
     W = 0.1 * rng.standard_normal(class_ids.size, dtype=np.float32)
     bias = rng.standard_normal(n_classes, dtype=np.float32)
     return Model(W=W, bias=bias, state=_states({"W": class_ids.size}), pattern=pattern)

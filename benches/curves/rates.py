@@ -12,23 +12,16 @@ from fastsoftmax.optimizers import Adagrad
 from fastsoftmax.runtime import memory, threads
 from fastsoftmax.training.part import FullSoftmax, Part
 
-from ..kernels import limits, timing
-
-SIDE = 2048  # of the matrices
+from ..kernels import limits
 
 
 def measure(budget=2.0):
     """Products by NumPy's or torch's GEMM, whichever is faster, a copy (read and write counted), the smallest step."""
-    n_threads = threads.resolve(None)
-    a, A, B = np.ones(1 << 26, "f"), np.ones((SIDE, SIDE), "f"), np.ones((SIDE, SIDE), "f")
-    calls = {"copy": limits.copy(a), "gemm": limits.products(A, B)}
-    for call in calls.values():
-        call()
-    fastest = {name: min(s) for name, s in timing.interleaved(calls, budget, pause=timing.BLAS_PAUSE).items()}
+    n_threads, rates = threads.resolve(None), limits.machine_rates(budget)
     return {
         "cores": n_threads,
-        "flops_per_second": 2 * SIDE**3 / fastest["gemm"],
-        "bytes_per_second": 2 * a.nbytes / fastest["copy"],
+        "flops_per_second": rates["gemm"],
+        "bytes_per_second": rates["copy"],
         "available_bytes": memory.available(),
         "smallest_step_seconds": _smallest_step(n_threads),
     }

@@ -8,6 +8,9 @@ import numpy as np
 
 from fastsoftmax.runtime import threads
 
+from . import timing
+
+SIDE = 3072  # of the matrices of `machine_rates`
 MAX_PRODUCT = 1 << 27  # elements of the largest product: larger ones are made in blocks of classes
 
 
@@ -59,6 +62,17 @@ def products(X, W, *, gradients=""):
     tensors = [torch.from_numpy(a) for a in (X, W, P, dX, dW)]
     ways.append(lambda: run(torch.mm, *tensors))
     return min(ways, key=_second_time)
+
+
+def machine_rates(budget):
+    """The machine's best in about `budget` seconds: bytes read and bytes copied (read and written) a second, flops of float32
+    products a second."""
+    a, A, B = np.ones(1 << 26, "f"), np.ones((SIDE, SIDE), "f"), np.ones((SIDE, SIDE), "f")
+    calls = {"read": read(a), "copy": copy(a), "gemm": products(A, B)}
+    for call in calls.values():
+        call()
+    least = {name: min(s) for name, s in timing.interleaved(calls, budget, pause=timing.BLAS_PAUSE).items()}
+    return {"read": a.nbytes / least["read"], "copy": 2 * a.nbytes / least["copy"], "gemm": 2 * SIDE**3 / least["gemm"]}
 
 
 def _second_time(call):

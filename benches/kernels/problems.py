@@ -127,6 +127,20 @@ def zipf_rows(rng, n_rows, n_features, n_entries, dtype):
     return sp.csr_matrix((data.reshape(-1), indices.reshape(-1), indptr), shape=(n_rows, n_features))
 
 
+def zipf_classes(rng, n_classes, n_rows):
+    """Counts of Zipf's law of classes numbered at random, and a class for each row."""
+    counts = 1e9 / (1 + rng.permutation(n_classes))
+    cumulative = np.cumsum(counts)
+    return counts, np.searchsorted(cumulative, rng.random(n_rows) * cumulative[-1])
+
+
+def classes_of_features(rng, n_classes, n_features, per_feature):
+    """Distinct class ids of each feature, ascending, anywhere: int32 (n_features, per_feature)."""
+    stretch = n_classes // per_feature
+    first = np.arange(per_feature, dtype=np.int32) * stretch
+    return first + rng.integers(0, stretch, (n_features, per_feature), dtype=np.int32)
+
+
 @lru_cache(maxsize=1)
 def csr(shape, dtype):
     """A linear model on sparse rows. W (K, features) is feature-major; only features that occur have memory behind them."""
@@ -151,9 +165,7 @@ def sampled(n_classes):
     s = SAMPLED
     rng = np.random.default_rng(4)
     X = zipf_rows(rng, 32 * s.batch, s.n_features, s.entries, "f")
-    counts = 1e9 / (1 + rng.permutation(n_classes))
-    cumulative = np.cumsum(counts)
-    target = np.searchsorted(cumulative, rng.random(X.shape[0]) * cumulative[-1])
+    counts, target = zipf_classes(rng, n_classes, X.shape[0])
     E = _normal(rng, 0.2, (s.n_features, s.hidden_size), "f")
     V = np.resize(_normal(rng, 0.2, (9973, s.hidden_size), "f"), (n_classes, s.hidden_size))
     state = {"E": np.empty(s.n_features, "f"), "V": np.empty(n_classes, "f"), "bias": np.empty(n_classes, "f")}
@@ -167,10 +179,10 @@ def support(n_classes):
     """A sparse W: every feature has as many classes, anywhere; so a row touches as many of few as of many classes."""
     s = SUPPORT
     rng = np.random.default_rng(6)
-    stretch, per = n_classes // s.classes_per_feature, s.classes_per_feature
-    classes = np.arange(per, dtype=np.int32) * stretch + rng.integers(0, stretch, (s.n_features, per), dtype=np.int32)
-    data = _normal(rng, 0.1, s.n_features * per, "f")
-    W = sp.csc_array((data, classes.ravel(), np.arange(s.n_features + 1) * per), shape=(n_classes, s.n_features))
+    classes = classes_of_features(rng, n_classes, s.n_features, s.classes_per_feature)
+    data = _normal(rng, 0.1, classes.size, "f")
+    indptr = np.arange(s.n_features + 1) * s.classes_per_feature
+    W = sp.csc_array((data, classes.ravel(), indptr), shape=(n_classes, s.n_features))
     W.indices = W.indices.astype(np.int32)
     X = zipf_rows(rng, s.batch, s.n_features, s.entries, "f")
     bias = _normal(rng, 1.0, n_classes, "f")
