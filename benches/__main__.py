@@ -1,4 +1,4 @@
-"""The command ``fastsoftmax bench``; in a clone also ``python -m benches``."""
+"""The command ``fastsoftmax bench``, which is ``python -m benches`` in a clone."""
 
 import argparse
 import contextlib
@@ -21,7 +21,7 @@ OUTPUT = Path("fastsoftmax-bench")
 
 
 def main(arguments=None, prog="python -m benches"):
-    """Run the command line `arguments` (default: sys.argv). Returns the exit status."""
+    """Run the command line `arguments` (default: sys.argv) and return the exit status."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if arguments and arguments[0] == "instructions":  # which has options of its own
         from . import instructions
@@ -33,7 +33,9 @@ def main(arguments=None, prog="python -m benches"):
     options = parser.parse_args(arguments)
     if hasattr(options, "output") and options.output.exists() and not options.output.is_dir():
         raise ValueError(f"output must be a folder, got the file {options.output}")
-    if hasattr(options, "output") and importlib.util.find_spec("matplotlib") is None:  # before an hour of measuring
+    if (
+        hasattr(options, "output") and importlib.util.find_spec("matplotlib") is None
+    ):  # say so before an hour of measuring
         parser.error("the report needs matplotlib: pip install matplotlib")
     with _alone(options):
         return options.run(options)
@@ -41,7 +43,7 @@ def main(arguments=None, prog="python -m benches"):
 
 @contextlib.contextmanager
 def _alone(options):
-    """No two commands write into one folder at once: the later would undo what the earlier has stored."""
+    """Lock the output folder: of two commands that write into it at once, one would undo what the other has stored."""
     if not hasattr(options, "output") or fcntl is None:
         yield
         return
@@ -57,9 +59,9 @@ def _alone(options):
             yield
         finally:
             os.unlink(lock.name)
-            if is_new and not any(folder.iterdir()):  # an error before any result
+            if is_new and not any(folder.iterdir()):  # there was an error before any result
                 folder.rmdir()
-                with contextlib.suppress(OSError):  # it was there before, with other files
+                with contextlib.suppress(OSError):  # fails if there are other files
                     options.output.rmdir()
 
 
@@ -67,7 +69,7 @@ def _parser(prog):
     parser = argparse.ArgumentParser(
         prog=prog,
         description="Compare fastsoftmax with other systems on this machine. Without a command, as in --quick or --data FILE: "
-        f"quality and curves, within five minutes with --quick. The options of each command: {prog} COMMAND --help",
+        f"it measures quality and curves; five minutes with --quick. The options of each command: {prog} COMMAND --help",
     )
     commands = parser.add_subparsers(metavar="COMMAND")
 
@@ -201,7 +203,7 @@ def _measure_quality(options):
 
     def on_run(results, run):
         stored.save(path, about | results)
-        if run["status"] == "ok" or (run["is_main"] and run["repetition"] == 0):  # what cannot be, once
+        if run["status"] == "ok" or (run["is_main"] and run["repetition"] == 0):  # tell only once what cannot be run
             print(_line(run), file=sys.stderr, flush=True)
 
     with _ended_in_order():
@@ -211,13 +213,13 @@ def _measure_quality(options):
 
 @contextlib.contextmanager
 def _ended_in_order():
-    """A terminal that closes, or `kill`, ends this process as Ctrl-C does: with its worker, whose folder is removed."""
+    """Let `kill`, or a terminal that closes, end this process as Ctrl-C does: it ends its worker and removes its files."""
 
     def end(number, frame):
         raise SystemExit(128 + number)
 
     numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    is_main = threading.current_thread() is threading.main_thread()  # no other may set them
+    is_main = threading.current_thread() is threading.main_thread()  # only this one may set handlers
     before = {number: signal.signal(number, end) for number in numbers if is_main}
     try:
         yield

@@ -11,7 +11,7 @@ from fastsoftmax.runtime import threads
 
 from .kernels import limits
 
-PACKAGES = ["fastsoftmax", "numpy", "scipy", "scikit-learn", "torch"]  # those of this environment
+PACKAGES = ["fastsoftmax", "numpy", "scipy", "scikit-learn", "torch"]  # whose versions in this environment are told
 
 
 def _cpu():
@@ -41,7 +41,7 @@ def _version(package):
 
 
 def describe():
-    """What the results were measured on, as (name, value) pairs."""
+    """Describe the machine as (name, value) pairs."""
     load = os.getloadavg()[0]
     rates = limits.machine_rates(2.0)
     versions = [f"{name} {fastsoftmax.__version__ if name == 'fastsoftmax' else _version(name)}" for name in PACKAGES]

@@ -1,4 +1,4 @@
-"""The same in torch, as its users write it. torch is imported inside functions: it may not be installed."""
+"""The same in torch, as its users write it. Functions import torch, which need not be installed."""
 
 from importlib.util import find_spec
 
@@ -14,7 +14,7 @@ INSTALLED = find_spec("torch") is not None
 
 
 def expected_bytes(series, n_classes):
-    """Class weights with gradient and sums of squares; logits, their logarithms and gradients of a batch."""
+    """Count class weights, their gradients and sums of squares; and a batch's logits, log-probabilities and gradients."""
     weights, logits = 4 * n_classes * (problem.HIDDEN_SIZE + 1), 4 * problem.BATCH_SIZE * n_classes
     return {FULL: 3 * weights + 3 * logits, SAMPLED: 2 * weights, TOP: weights + 2 * logits}[series]
 
@@ -23,12 +23,12 @@ def call(series, model, classes):
     import torch
 
     torch.set_num_threads(threads.resolve(None))
-    torch.sparse.check_sparse_tensor_invariants.disable()  # the default, without a warning that it is
+    torch.sparse.check_sparse_tensor_invariants.disable()  # the default, set to silence a warning
     return {FULL: _full, SAMPLED: _sampled, TOP: _top}[series](torch, model, classes)
 
 
 def _rows(torch):
-    """Features and values (n_rows, entries): all rows have as many."""
+    """Return features and values as (n_rows, entries): all rows have the same number of entries."""
     X = problem.rows()
     shape = X.shape[0], problem.N_ENTRIES
     return torch.from_numpy(X.indices.reshape(shape).astype(np.int64)), torch.from_numpy(X.data.reshape(shape))

@@ -1,4 +1,4 @@
-"""Results as pictures, one HTML page and Markdown, all from the same parts, so that they cannot disagree."""
+"""Results as pictures, an HTML page and Markdown, which are all made of the same parts so that they cannot disagree."""
 
 from functools import partial
 from pathlib import Path
@@ -7,7 +7,7 @@ from . import curves, kernels, quality, style, to_html, to_markdown
 from .document import Bullets, Heading, Paragraph, Picture, Table
 
 TITLE = "Benchmarks: results"
-SECTIONS = (  # key of the results, section, what it is called where it was not measured
+SECTIONS = (  # key of the results, section, its title if it was not measured
     ("quality", quality.section, "Quality and cost of whole systems"),
     ("curves", curves.section, "Cost over classes, negatives and threads"),
     ("kernels", kernels.section, "Kernels"),
@@ -35,7 +35,7 @@ def write(results, folder):
 
 
 def _save(picture, path, pictures, figure):
-    """Write the picture's file, and add its SVG text, which the HTML page takes in, to `pictures`."""
+    """Write the picture's file, and add its SVG text to `pictures`, for the HTML page."""
     pictures[picture.name] = text = style.svg(figure)
     if picture.suffix == "svg":
         path.write_text(text, encoding="utf-8")
@@ -44,7 +44,7 @@ def _save(picture, path, pictures, figure):
 
 
 def parts(results):
-    """The blocks of the report."""
+    """Yield the blocks of the report."""
     yield Paragraph("Written by the benchmark command from the numbers in results/.")
     yield _machines(results)
     for key, section, title in SECTIONS:
@@ -57,7 +57,7 @@ def parts(results):
 
 
 def _machines(results):
-    """A column for each part: one may have been measured on another day, or machine, than the others."""
+    """Make a table with a column for each part, since they may have been measured on different days or machines."""
     machines = {key: dict(results[key]["machine"]) for key, _, _ in SECTIONS if results[key] is not None}
     names = dict.fromkeys(name for machine in machines.values() for name in machine)
     rows = [[name, *(machine.get(name, "-") for machine in machines.values())] for name in names]

@@ -1,4 +1,4 @@
-"""What a row costs over the numbers of classes, negatives and threads, and memory over classes: tables and pictures."""
+"""Tables and pictures of the cost of a row over classes, negatives and threads, and of memory over classes."""
 
 from . import style
 from .document import Bullets, Cell, Heading, Paragraph, Picture, Table, small
@@ -15,7 +15,7 @@ CLASSES, NEGATIVES, THREADS, MEMORY = (
 
 
 def section(curves):
-    """The parts of the report about what `benches.curves.measure` returns."""
+    """Yield the parts of the report about what `benches.curves.measure` returns."""
     yield Heading("Cost over classes, negatives and threads")
     size = curves["problem"]
     yield Paragraph(
@@ -43,7 +43,7 @@ def is_ours(series):
 
 
 def by_series(records):
-    """series -> its records by ascending x."""
+    """Return {series: its records by ascending x}."""
     out = {}
     for record in sorted(records, key=lambda r: r["x"]):
         out.setdefault(record["series"], []).append(record)
@@ -55,7 +55,7 @@ def of_task(records, task):
 
 
 def pivot(caption, records, what, cell):
-    """A table with a row a series and a column an x."""
+    """Make a table with a row for each series and a column for each x."""
     places = sorted({r["x"] for r in records})
     rows = []
     for series, own in by_series(records).items():
@@ -112,7 +112,7 @@ def _over_negatives(records, colors):
 
 
 def speed_up(record, own):
-    """How many times as fast as with the fewest threads of its series."""
+    """Return how many times as fast it is as with the fewest threads of its series."""
     return own[0]["y"] / record["y"]
 
 
@@ -206,7 +206,7 @@ def draw_memory(save, records, colors):
 
 
 def _lines(axes, records, colors, y):
-    """A line a series of y(record, its series); returns their ends for the labels."""
+    """Draw y(record, its series) as a line for each series; return the ends of the lines, for labels."""
     ends = []
     for series, own in by_series(records).items():
         color, values = colors[series], [y(r, own) for r in own]

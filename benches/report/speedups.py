@@ -1,4 +1,4 @@
-"""The picture of the micro-benchmarks: how many times faster than the best peer, beside what the limits allow."""
+"""The picture of the kernels: how many times faster than the best peer they are, beside what the limits allow."""
 
 import matplotlib.pyplot as plt
 
@@ -12,7 +12,7 @@ TITLES = {"rowwise": "Row-wise", "dense": "Dense head", "csr": "CSR, linear", "s
 
 
 def _bars(families):
-    """(family, label, speed-up, speed-up at the limit or None, name of the peer), of float32 and along rows."""
+    """Yield (family, label, speed-up, speed-up at the limit or None, name of the peer), for float32 and along rows."""
     for family, records in families.items():
         for r in records:
             if r["dtype"] == "float32" and "axis" not in r["shape"] and best(r):

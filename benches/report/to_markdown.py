@@ -1,10 +1,10 @@
-"""A report as Markdown (GitHub's)."""
+"""A report as Markdown, in GitHub's dialect."""
 
 import re
 
 from .document import Bullets, Heading, Paragraph, Picture, Table, spans
 
-_SPECIAL = re.compile(r"([\\`*<|\[\]~]|(?<!\w)_|_(?!\w)|^[>#])")  # an underscore within a word is none
+_SPECIAL = re.compile(r"([\\`*<|\[\]~]|(?<!\w)_|_(?!\w)|^[>#])")  # an underscore within a word needs no escape
 _MANNERS = {"strong": "**{}**", "small": "{}", "break": "<br>"}
 
 

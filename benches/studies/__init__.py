@@ -1,2 +1,4 @@
-"""What is run in a clone alone, and is no part of the wheel: measurements behind single pages of docs/
-(`python -m benches.studies.regression` and so on), and the kernels' benchmarks under pytest-benchmark."""
+"""Measurements behind single pages of docs/, and the kernels' benchmarks under pytest-benchmark.
+
+They run in a clone, `python -m benches.studies.regression` and so on; the wheel does not have them.
+"""

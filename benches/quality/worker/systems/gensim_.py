@@ -1,7 +1,7 @@
-"""gensim's Word2Vec, CBOW, as a model of the next token: what `predict_output_word` gives for the tokens before it.
+"""gensim's Word2Vec (CBOW) as a model of the next token: what `predict_output_word` gives for the tokens before it.
 
-It is trained on sentences, with the words on both sides as context and whatever the place, and is meant to make vectors of
-words; here it is asked for the next token of the tokens on the left, which it was not made for.
+It was not made for that. It is meant to make vectors of words, and trains on sentences with the words on both sides as
+context, whatever their places.
 """
 
 from itertools import pairwise
@@ -12,7 +12,7 @@ from .base import System, best_classes, columns_of, log_softmax, scores_at
 
 WINDOW = 4
 SIZE = 128
-MAX_SENTENCE = 10_000  # words: gensim leaves out what is beyond, without a word
+MAX_SENTENCE = 10_000  # words; gensim silently drops what exceeds it
 
 
 class _Word2Vec(System):
@@ -26,7 +26,7 @@ class _Word2Vec(System):
         return "" if problem["kind"] == "tokens" else "for running text only"
 
     def prepare(self):
-        """The labels of the rows in turn are the text; a row without a token before it starts a new sentence."""
+        """Make sentences of the rows' labels in turn; a row without a token before it starts a new sentence."""
         import gensim.models  # noqa: F401
 
         train = self.problem.train
@@ -48,7 +48,7 @@ class _Word2Vec(System):
         self.classes = np.array([int(word) for word in self.model.wv.index_to_key])
 
     def _hidden(self, X):
-        """The mean of the vectors of the tokens before, at whatever place; those that it has not seen are left out."""
+        """Return the mean of the vectors of the tokens before, whatever their places."""
         n_classes, ones = self.problem.n_classes, np.ones(X.nnz, np.float32)
         tokens = type(X)((ones, X.indices % n_classes, X.indptr), shape=(X.shape[0], n_classes))
         return tokens @ self.model.wv.vectors[columns_of(self.classes)] / np.maximum(1, np.diff(X.indptr))[:, None]
@@ -89,7 +89,7 @@ class Hierarchical(_Word2Vec):
     )
 
     def prepare_predictions(self, X):
-        """Paths of all classes as two sparse matrices: inner nodes where the code is 0, and where it is 1."""
+        """Make two sparse matrices of the paths of all classes: inner nodes where the code is 0, and where it is 1."""
         from scipy import sparse
 
         wv = self.model.wv
@@ -107,7 +107,7 @@ class Hierarchical(_Word2Vec):
         return X
 
     def _log_proba(self, hidden):
-        """P(code 0) = sigmoid(score) at each inner node, as in gensim's `score_cbow_pair`."""
+        """Use P(code 0) = sigmoid(score) at each inner node, as gensim's `score_cbow_pair` does."""
         scores = (hidden @ self.model.syn1.T).T
         negative_log = np.logaddexp(0.0, -scores)
         zeros, ones = self.paths

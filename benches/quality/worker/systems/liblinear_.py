@@ -1,7 +1,7 @@
 """LIBLINEAR: L2-regularised logistic regression, one-versus-rest, and Crammer and Singer's multi-class support vector machine.
 
-Its Python `predict` takes one row after another; here the same scores are one product with the model's own weights, which is
-many times faster. Probabilities are those of its option -b 1: the logistic ones of the classes, divided by their sum.
+Its Python `predict` takes one row after another; here a single product with the model's own weights gives the same scores many
+times faster. Probabilities are those of its option -b 1: the logistic ones of the classes, divided by their sum.
 """
 
 import numpy as np
@@ -9,8 +9,8 @@ import numpy as np
 from .base import System, best_classes, inverse_penalty, is_multi_label, scores_at
 
 MAX_WEIGHTS = 5e8  # float64
-# Entries times classes: a one-versus-rest problem passes over all entries for each class. Measured on a 2-core AVX-512
-# machine: 1.6e-7 s each in all iterations together, so 3e9 are eight minutes.
+# Entries times classes, since one-versus-rest passes over all entries for each class. On a 2-core AVX-512 machine each took
+# 1.6e-7 s in all iterations together, so that 3e9 take eight minutes.
 MAX_VISITS = 3e9
 
 
@@ -18,7 +18,7 @@ class _Liblinear(System):
     environment = "liblinear"
     packages = ("liblinear-official",)
     one_thread = stops_early = True
-    budgets = (1, 2, 3)  # tolerance (option -e) 10^-budget, which stands for iterations
+    budgets = (1, 2, 3)  # the tolerance (option -e) is 10^-budget, which stands for iterations
 
     @classmethod
     def why_not(cls, problem):
