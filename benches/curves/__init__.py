@@ -14,7 +14,7 @@ A record is a point of a series:
     unit              "microseconds a row", or "bytes" of memory beyond the model and the rows (measured once)
     rounds            how many measurements
 
-Records of cost_over_negatives also have `nll` (of held-out rows, in nats), `p_at_1_percent`, `epochs` and `n_classes`; those of
+Records of cost_over_negatives also have `nll` (held-out, in nats), `p_at_1_percent`, `epochs` and `n_classes`; those of
 memory_over_classes have `model_bytes`, of the weights and the optimiser's state. `left_out` has series, x and a `reason`.
 Calls of the same list and x took turns in one process (`kernels.timing.interleaved`), but each point of memory has a process
 of its own.
@@ -36,7 +36,7 @@ __all__ = ["measure"]
 
 
 def measure(quick=False, progress=print, n_threads_list=None):
-    """Measure all curves; `progress` is called with a line of text about each point. `n_threads_list` is for cost_over_threads."""
+    """Measure all curves; `progress` takes a line of text about each point. `n_threads_list` is for cost_over_threads."""
     left_out, before = [], rates.measure()
     curves = {
         "cost_over_classes": classes.measure(quick, progress, left_out),

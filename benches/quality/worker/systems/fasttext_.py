@@ -125,7 +125,7 @@ class HierarchicalSoftmax(_FastText):
     settings = "loss hs, lr 0.5, dim 100, epoch 25, wordNgrams 1, minCount 1, 10 threads at least; values dropped"
 
     def target_log_proba(self, X, class_ids):
-        """Multiply along the class's path in the Huffman tree, because `predict` leaves out improbable classes (below 1e-5)."""
+        """Multiply along the class's path in the Huffman tree, because `predict` leaves out classes below 1e-5."""
         classes, counts = self._classes()
         hidden, output = self._hidden(X).astype(np.float64), self.model.get_output_matrix().astype(np.float64)
         parents, is_right = _huffman_tree(counts)
