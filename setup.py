@@ -1,4 +1,4 @@
-"""Builds the Cython kernels with OpenMP. Everything else about the project stands in pyproject.toml.
+"""Builds the Cython kernels with OpenMP, and finds the packages. Everything else about the project stands in pyproject.toml.
 
 Environment switches:
     FASTSOFTMAX_NO_OPENMP=1     build without threads
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy
 from Cython.Build import cythonize
-from setuptools import Extension, setup
+from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError, LinkError
 
@@ -87,9 +87,21 @@ def extensions():
         )
 
 
+def packages():
+    """The library, and benches/ as fastsoftmax.benches, without what only a clone needs.
+
+    `fastsoftmax bench quality` lists all systems that it knows and runs those that are installed, so the wheel carries the
+    adapters to other systems, too.
+    """
+    library = find_packages(include=["fastsoftmax*"], exclude=["fastsoftmax.benches*"])
+    benches = find_packages(include=["benches*"], exclude=["benches.studies"])
+    return library + [f"fastsoftmax.{name}" for name in benches]
+
+
 checks = os.environ.get("FASTSOFTMAX_BOUNDSCHECK") == "1"
 generate(GENERATED)
 setup(
+    packages=packages(),
     cmdclass={"build_ext": BuildExt},
     ext_modules=cythonize(
         list(extensions()),

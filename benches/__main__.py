@@ -1,14 +1,15 @@
-"""The command ``fastsoftmax bench``; in a clone also ``python -m benches``."""
+"""The command ``fastsoftmax bench``, which is ``python -m benches`` in a clone."""
 
 import argparse
 import contextlib
 import importlib.util
-import json
 import os
 import signal
 import sys
 import threading
 from pathlib import Path
+
+from . import stored
 
 try:
     import fcntl
@@ -16,22 +17,25 @@ except ImportError:  # Windows
     fcntl = None
 
 DEFAULT = "all"
-OWN_PARSERS = {"cost-model": "cost_model", "instructions": "instructions"}  # command -> package, whose `main` it is
 OUTPUT = Path("fastsoftmax-bench")
 
 
 def main(arguments=None, prog="python -m benches"):
-    """Run the command line `arguments` (default: sys.argv). Returns the exit status."""
+    """Run the command line `arguments` (default: sys.argv) and return the exit status."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    if arguments and arguments[0] in OWN_PARSERS:
-        return importlib.import_module(f"{__package__}.{OWN_PARSERS[arguments[0]]}").main(arguments[1:])
+    if arguments and arguments[0] == "instructions":  # which has options of its own
+        from . import instructions
+
+        return instructions.main(arguments[1:])
     parser = _parser(prog)
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
         arguments.insert(0, DEFAULT)
     options = parser.parse_args(arguments)
     if hasattr(options, "output") and options.output.exists() and not options.output.is_dir():
         raise ValueError(f"output must be a folder, got the file {options.output}")
-    if hasattr(options, "output") and importlib.util.find_spec("matplotlib") is None:  # before an hour of measuring
+    if (
+        hasattr(options, "output") and importlib.util.find_spec("matplotlib") is None
+    ):  # say so before an hour of measuring
         parser.error("the report needs matplotlib: pip install matplotlib")
     with _alone(options):
         return options.run(options)
@@ -39,7 +43,7 @@ def main(arguments=None, prog="python -m benches"):
 
 @contextlib.contextmanager
 def _alone(options):
-    """No two commands write into one folder at once: the later would undo what the earlier has stored."""
+    """Lock the output folder: of two commands that write into it at once, one would undo what the other has stored."""
     if not hasattr(options, "output") or fcntl is None:
         yield
         return
@@ -55,9 +59,9 @@ def _alone(options):
             yield
         finally:
             os.unlink(lock.name)
-            if is_new and not any(folder.iterdir()):  # an error before any result
+            if is_new and not any(folder.iterdir()):  # there was an error before any result
                 folder.rmdir()
-                with contextlib.suppress(OSError):  # it was there before, with other files
+                with contextlib.suppress(OSError):  # fails if there are other files
                     options.output.rmdir()
 
 
@@ -65,7 +69,7 @@ def _parser(prog):
     parser = argparse.ArgumentParser(
         prog=prog,
         description="Compare fastsoftmax with other systems on this machine. Without a command, as in --quick or --data FILE: "
-        f"quality and curves, within five minutes with --quick. The options of each command: {prog} COMMAND --help",
+        f"it measures quality and curves; five minutes with --quick. The options of each command: {prog} COMMAND --help",
     )
     commands = parser.add_subparsers(metavar="COMMAND")
 
@@ -92,11 +96,9 @@ def _parser(prog):
     peers.add_argument(
         "--install", nargs="*", metavar="NAME", help="make their environments; all of them without a name"
     )
-    for name, help in (
-        ("cost-model", "bytes and flops on paper; what they say of 10^8 classes on 64 machines"),
-        ("instructions", "count the kernels' instructions under valgrind: check or record"),
-    ):
-        commands.add_parser(name, help=help, add_help=False)
+    commands.add_parser(
+        "instructions", help="count the kernels' instructions under valgrind: check or record", add_help=False
+    )
     return parser
 
 
@@ -163,8 +165,8 @@ def _kernels(options):
     if not any(options.problem in case.label for family in options.family or CASES for case in CASES[family]()):
         raise ValueError(f"problem: none of these families contains {options.problem!r}")
     path = _results_path(options, "kernels")
-    results = table.measure_all(options, _stored(path) or {})
-    _store(path, {"machine": machine.describe()} | results)
+    results = table.measure_all(options, stored.load(path) or {})
+    stored.save(path, {"machine": machine.describe()} | results)
     shown = [tables.table(family, records) for family, records in results["families"].items()]
     print(to_markdown.markdown("Kernels", shown))
     return _report(options)
@@ -195,29 +197,29 @@ def _measure_quality(options):
     if not makers:
         raise ValueError("only-data is given, but no data")
     path = _results_path(options, "quality")
-    earlier = _stored(path) if options.resume else None
+    earlier = stored.load(path) if options.resume else None
 
     about = {"machine": machine.describe()}
 
     def on_run(results, run):
-        _store(path, about | results)
-        if run["status"] == "ok" or (run["is_main"] and run["repetition"] == 0):  # what cannot be, once
+        stored.save(path, about | results)
+        if run["status"] == "ok" or (run["is_main"] and run["repetition"] == 0):  # tell only once what cannot be run
             print(_line(run), file=sys.stderr, flush=True)
 
     with _ended_in_order():
         results = compare.compare(makers.values(), systems, limits, earlier, on_run)
-    _store(path, about | results)
+    stored.save(path, about | results)
 
 
 @contextlib.contextmanager
 def _ended_in_order():
-    """A terminal that closes, or `kill`, ends this process as Ctrl-C does: with its worker, whose folder is removed."""
+    """Let `kill`, or a terminal that closes, end this process as Ctrl-C does: it ends its worker and removes its files."""
 
     def end(number, frame):
         raise SystemExit(128 + number)
 
     numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    is_main = threading.current_thread() is threading.main_thread()  # no other may set them
+    is_main = threading.current_thread() is threading.main_thread()  # only this one may set handlers
     before = {number: signal.signal(number, end) for number in numbers if is_main}
     try:
         yield
@@ -258,7 +260,7 @@ def _measure_curves(options):
     from . import curves, machine
 
     measured = curves.measure(options.quick, lambda text: print(text, file=sys.stderr))
-    _store(_results_path(options, "curves"), {"machine": machine.describe()} | measured)
+    stored.save(_results_path(options, "curves"), {"machine": machine.describe()} | measured)
 
 
 def _report(options):
@@ -266,7 +268,7 @@ def _report(options):
 
     names = ("quality", "curves", "kernels")
     paths = {name: _results_path(options, name) for name in names}
-    results = {name: _stored(path) for name, path in paths.items()}
+    results = {name: stored.load(path) for name, path in paths.items()}
     if not any(results.values()):
         raise ValueError(f"output: no results in {options.output}")
     try:
@@ -291,24 +293,6 @@ def _peers(options):
 
 def _results_path(options, name):
     return options.output / "results" / f"{name}.json"
-
-
-def _stored(path):
-    """The results in a file; None if there is none."""
-    if not path.exists():
-        return None
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
-
-
-def _store(path, results):
-    """All or nothing: a run that is stopped while writing loses none of the earlier results."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps(results, indent=1) + "\n")
-    os.replace(fresh, path)
 
 
 if __name__ == "__main__":

@@ -5,15 +5,13 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import numpy as np
-
 import fastsoftmax
 from fastsoftmax.kernels import dispatch
 from fastsoftmax.runtime import threads
 
-from .kernels import limits, timing
+from .kernels import limits
 
-PACKAGES = ["fastsoftmax", "numpy", "scipy", "scikit-learn", "torch"]  # those of this environment
+PACKAGES = ["fastsoftmax", "numpy", "scipy", "scikit-learn", "torch"]  # whose versions in this environment are told
 
 
 def _cpu():
@@ -43,20 +41,18 @@ def _version(package):
 
 
 def describe():
-    """What the results were measured on, as (name, value) pairs."""
+    """Describe the machine as (name, value) pairs."""
     load = os.getloadavg()[0]
-    a, A, B = np.ones(1 << 26, "f"), np.ones((3072, 3072), "f"), np.ones((3072, 3072), "f")
-    calls = {"read": limits.read(a), "copy": limits.copy(a), "gemm": limits.products(A, B)}
-    fastest = {name: min(s) for name, s in timing.interleaved(calls, 2.0).items()}
+    rates = limits.machine_rates(2.0)
     versions = [f"{name} {fastsoftmax.__version__ if name == 'fastsoftmax' else _version(name)}" for name in PACKAGES]
     return [
         ("CPU", _cpu()),
         ("instruction set in use", dispatch.selected()),
         ("threads", str(threads.resolve(None))),
         ("caches of a core (L3 shared)", _caches()),
-        ("reading memory", f"{a.nbytes / fastest['read'] / 1e9:.1f} GB/s"),
-        ("copying memory, read and write counted", f"{2 * a.nbytes / fastest['copy'] / 1e9:.1f} GB/s"),
-        ("float32 GEMM", f"{2 * 3072**3 / fastest['gemm'] / 1e9:.0f} GFLOP/s"),
+        ("reading memory", f"{rates['read'] / 1e9:.1f} GB/s"),
+        ("copying memory, read and write counted", f"{rates['copy'] / 1e9:.1f} GB/s"),
+        ("float32 GEMM", f"{rates['gemm'] / 1e9:.0f} GFLOP/s"),
         ("load average of the last minute, before", f"{load:.1f}"),
         ("Python", platform.python_version()),
         ("packages", ", ".join(versions)),

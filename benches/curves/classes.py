@@ -10,10 +10,10 @@ from .record import PREDICTION, TRAINING, line, of_seconds
 
 N_CLASSES = (10**3, 10**4, 10**5, 10**6, 10**7)
 QUICK_CLASSES = (10**3, 10**4, 10**5)
-BUDGET, QUICK_BUDGET = 4.0, 0.8  # seconds of a group of calls; calls that take longer have MIN_ROUNDS
-LONG = 5.0  # seconds: such a call, of which what comes first is a small part, is measured once
-MAX_BYTES, QUICK_BYTES = 8 << 30, 1 << 30  # of a series
-SHARE = 0.7  # of the memory that is left
+BUDGET, QUICK_BUDGET = 4.0, 0.8  # seconds for a group of calls; there are at least MIN_ROUNDS
+LONG = 5.0  # seconds; a call that takes longer is measured once: warming up is a small part of it
+MAX_BYTES, QUICK_BYTES = 8 << 30, 1 << 30  # the most that a series may take
+SHARE = 0.7  # of the free memory that is used
 GROUPS = (
     (TRAINING, (ours.FULL, ours.ROUNDED, ours.SAMPLED, ours.SUPPORT, ours.LINEAR), (torchs.FULL, torchs.SAMPLED)),
     (PREDICTION, (ours.TOP, ours.TOP_SUPPORT), (torchs.TOP,)),
@@ -25,7 +25,7 @@ def measure(quick, progress, left_out):
     for n_classes in QUICK_CLASSES if quick else N_CLASSES:
         classes = problem.classes(n_classes)
         for task, our_series, torch_series in GROUPS:
-            models, calls, rounds = {}, {}, {}  # of this group: a full step of torch leaves little room
+            models, calls, rounds = {}, {}, {}  # made anew for each group: a full step of torch leaves little room
             for series in _fitting(n_classes, our_series, torch_series, QUICK_BYTES if quick else MAX_BYTES, left_out):
                 call = _call(series, n_classes, models, classes)
                 start = time.perf_counter()
@@ -54,7 +54,7 @@ def _call(series, n_classes, models, classes):
 
 
 def _fitting(n_classes, our_series, torch_series, max_bytes, left_out):
-    """The series whose memory is there; the others go to `left_out`, each with its reason."""
+    """Yield the series that fit into memory; add the others to `left_out`, each with its reason."""
     left = memory.available()
     left = float("inf") if left is None else SHARE * left
     models = set()

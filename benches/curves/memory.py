@@ -26,7 +26,7 @@ def measure(quick, progress, left_out):
                 continue
             try:
                 peak, model_bytes = _in_own_process(series, n_classes)
-            except RuntimeError as error:  # such as killed for want of memory: the other points are worth having
+            except RuntimeError as error:  # it may have been killed for lack of memory: keep the other points
                 left_out.append({"series": series, "x": n_classes, "reason": f"memory: {error}"})
                 continue
             if peak is None:

@@ -8,9 +8,10 @@ from . import ours, problem
 
 
 def peak_bytes(series, n_classes):
-    """Of a step or a prediction, with all that it needs beside the model, the rows and the classes' counts.
+    """Return the peak of a step or a prediction and the size of the model, in bytes.
 
-    Sampled softmax steps twice: other candidates.
+    The peak counts all that is needed beside the model, the rows and the class counts. Sampled softmax makes two steps, whose
+    candidates differ.
     """
     model, classes = ours.MODELS[series](n_classes), problem.classes(n_classes)
     _warm_up(series)
@@ -22,7 +23,7 @@ def peak_bytes(series, n_classes):
 
 
 def _warm_up(series):
-    """On a small model: threads, the rows, and code that is loaded when it is first used."""
+    """Start the threads, make the rows and load all code, by a call with a small model."""
     ours.call(series, ours.MODELS[series](1000), problem.classes(1000))()
 
 

@@ -1,4 +1,4 @@
-"""Cost and quality over the number of negatives: tokens of Python's standard library from the six before each."""
+"""Cost and quality over the number of negatives: predicting a token of Python's standard library from the six before it."""
 
 import time
 from types import SimpleNamespace
@@ -24,7 +24,9 @@ def measure(quick, progress):
     n_classes, epochs = len(np.unique(data.y)), QUICK_EPOCHS if quick else EPOCHS
     runs = [(UNIGRAM, n, {"sampler": "unigram", "n_negatives": n}) for n in (QUICK_NEGATIVES if quick else N_NEGATIVES)]
     runs = [run for run in runs if run[1] < n_classes]
-    runs.append((IN_BATCH, 255, {"sampler": "in_batch"}))  # of the batch's 256 targets
+    runs.append(
+        (IN_BATCH, 255, {"sampler": "in_batch"})
+    )  # each of the batch's 256 rows has the targets of the other 255
     runs.append((FULL, n_classes, {"loss": "softmax"}))
     for series, n, parameters in runs:
         seconds, quality = _run(data, epochs, {"loss": "sampled_softmax"} | parameters)
@@ -35,7 +37,7 @@ def measure(quick, progress):
 
 
 def _tokens(n_train):
-    """Of all files the same share of tokens, so that there are more classes than negatives."""
+    """Take the same share of tokens from all files, so that there are more classes than negatives."""
     corpus = read_corpus()
 
     def rows(ids, starts, n):
@@ -48,7 +50,7 @@ def _tokens(n_train):
 
 
 class _Clock(Watcher):
-    """Seconds of each epoch."""
+    """Measures the seconds of each epoch."""
 
     matters = False
 
@@ -63,7 +65,7 @@ class _Clock(Watcher):
 
 
 class _Timed(SoftmaxClassifier):
-    """With a clock among its watchers: `fit` does more than epochs."""
+    """A classifier that times its epochs alone, since `fit` does more than that."""
 
     def _watchers(self, X, n_epochs):
         self.clock_ = _Clock()
@@ -71,7 +73,7 @@ class _Timed(SoftmaxClassifier):
 
 
 def _run(data, epochs, parameters):
-    """Seconds of the epochs, and quality on the test rows. Labels of no training row count as errors, not in the NLL."""
+    """Return the seconds of each epoch and the quality on test rows. The NLL leaves out labels that no training row has."""
     common = {"direct": None, "hidden_size": 128, "calibration_fraction": 0.0, "max_iter": epochs, "random_state": 0}
     model = _Timed(**common, **parameters).fit(data.X, data.y)
     log_proba = model.target_log_proba(data.X_test, data.y_test)

@@ -1,4 +1,4 @@
-"""What is timed of fastsoftmax: functions without arguments that step or predict one batch."""
+"""The calls of fastsoftmax that are timed: functions without arguments that train on one batch or predict it."""
 
 import numpy as np
 
@@ -32,7 +32,7 @@ def is_prediction(series):
 
 
 def expected_bytes(series, n_classes):
-    """Of its model, before there is one."""
+    """Return the bytes that the model of a series will take."""
     n_features, d, pairs = problem.N_FEATURES, problem.HIDDEN_SIZE, problem.N_FEATURES * problem.CLASSES_PER_FEATURE
     if MODELS[series] is problem.low_rank:
         return 4 * ((n_classes + n_features) * (d + 1) + 2 * n_classes)
@@ -42,7 +42,7 @@ def expected_bytes(series, n_classes):
 
 
 def call(series, model, classes, n_threads=None):
-    """One training step on the next batch, or the best classes of the first one."""
+    """Return a function that makes a training step on the next batch, or predicts the best classes of the first one."""
     n_threads = threads.resolve(n_threads)
     if is_prediction(series):
         return _prediction(series, model, n_threads)

@@ -1,6 +1,6 @@
 """The problem whose size the curves vary: Zipf-distributed sparse rows and classes, and models ready to be stepped.
 
-All numbers of a model are written before anything is timed: pages that nobody has touched cost nothing to read.
+All weights are written before anything is timed: memory pages that were never written to cost nothing to read.
 """
 
 from functools import lru_cache
@@ -11,16 +11,16 @@ import numpy as np
 from fastsoftmax.model.model import Model
 from fastsoftmax.model.pairs import Pairs
 
-from ..kernels.problems import zipf_rows
+from ..kernels.problems import classes_of_features, zipf_classes, zipf_rows
 
 N_ROWS, N_FEATURES, N_ENTRIES, HIDDEN_SIZE, BATCH_SIZE = 8192, 50_000, 15, 128, 256
 N_NEGATIVES, CLASSES_PER_FEATURE, TOP_K = 1024, 50, 20
-LEARNING_RATE, INITIAL_STATE = 1e-3, 1e-10  # steps so small that repeating them leaves the problem as it is
-BLOCK_ROWS = 9973  # of random class weights, repeated: a prime, so that few repeats share a tile
+LEARNING_RATE, INITIAL_STATE = 1e-3, 1e-10  # so small that repeated steps leave the problem as it is
+BLOCK_ROWS = 9973  # so many random rows of V are repeated; a prime, so that a tile rarely has a row twice
 
 
 def summary():
-    """What reports say of it."""
+    """Return the sizes, for reports."""
     return {
         "n_features": N_FEATURES,
         "entries_a_row": N_ENTRIES,
@@ -38,23 +38,20 @@ def rows():
 
 
 def classes(n_classes):
-    """Counts of Zipf's law, classes numbered at random, and a class for each row."""
-    rng = np.random.default_rng(1)
-    counts = 1e9 / (1 + rng.permutation(n_classes))
-    cumulative = np.cumsum(counts)
-    target = np.searchsorted(cumulative, rng.random(N_ROWS) * cumulative[-1])
+    """Return class counts by Zipf's law, the classes numbered at random, and a class for each row."""
+    counts, target = zipf_classes(np.random.default_rng(1), n_classes, N_ROWS)
     return SimpleNamespace(counts=counts, target=target)
 
 
 def batches():
-    """Rows of one batch after the other, again and again."""
+    """Yield the rows of one batch after the other, again and again."""
     while True:
         for start in range(0, N_ROWS, BATCH_SIZE):
             yield np.arange(start, start + BATCH_SIZE)
 
 
 def _filled(a, block):
-    """`a`, with `block` written to it as often as it goes."""
+    """Fill `a` with repeats of `block`."""
     for start in range(0, len(a), len(block)):
         a[start : start + len(block)] = block[: len(a) - start]
     return a
@@ -74,18 +71,17 @@ def low_rank(n_classes):
 
 
 def support(n_classes):
-    """Each feature has CLASSES_PER_FEATURE classes, anywhere."""
-    rng, per = np.random.default_rng(3), CLASSES_PER_FEATURE
-    stretch = n_classes // per
-    class_ids = np.arange(per, dtype=np.int32) * stretch + rng.integers(0, stretch, (N_FEATURES, per), dtype=np.int32)
-    pattern = Pairs(np.arange(N_FEATURES + 1, dtype=np.int32) * per, class_ids.ravel())
+    """Make a sparse term in which each feature has CLASSES_PER_FEATURE classes, drawn from all."""
+    rng = np.random.default_rng(3)
+    class_ids = classes_of_features(rng, n_classes, N_FEATURES, CLASSES_PER_FEATURE)
+    pairs = Pairs(np.arange(N_FEATURES + 1, dtype=np.int32) * CLASSES_PER_FEATURE, class_ids.ravel())
     W = 0.1 * rng.standard_normal(class_ids.size, dtype=np.float32)
     bias = rng.standard_normal(n_classes, dtype=np.float32)
-    return Model(W=W, bias=bias, state=_states({"W": class_ids.size}), pairs=pattern)
+    return Model(W=W, bias=bias, state=_states({"W": class_ids.size}), pairs=pairs)
 
 
 def linear(n_classes):
-    """Feature-major, as SoftmaxClassifier has it for sparse rows."""
+    """Make a dense direct term, feature-major as SoftmaxClassifier has it for sparse rows."""
     rng = np.random.default_rng(4)
     block = 0.1 * rng.standard_normal((97, n_classes), dtype=np.float32)
     W = _filled(np.empty((N_FEATURES, n_classes), "f"), block).T
@@ -94,6 +90,6 @@ def linear(n_classes):
 
 
 def model_bytes(model):
-    """Of parameters, the optimiser's state and the pattern of a sparse term."""
+    """Return the bytes of the weights, the optimiser's state and the pairs of a sparse term."""
     n_bytes = sum(a.nbytes for a in model.arrays().values())
     return n_bytes + (0 if model.pairs is None else sum(a.nbytes for a in model.pairs))

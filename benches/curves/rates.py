@@ -1,4 +1,4 @@
-"""What the machine gives at the time of the curves: rates that the cost model divides by."""
+"""The rates of the machine while the curves are measured, by which `studies.cost_model` divides."""
 
 import statistics
 import time
@@ -13,37 +13,30 @@ from fastsoftmax.runtime import memory, threads
 from fastsoftmax.training.learner import Learner
 from fastsoftmax.training.step_losses import FullLoss
 
-from ..kernels import limits, timing
-
-SIDE = 2048  # of the matrices
+from ..kernels import limits
 
 
 def measure(budget=2.0):
-    """Products by NumPy's or torch's GEMM, whichever is faster, a copy (read and write counted), the smallest step."""
-    n_threads = threads.resolve(None)
-    a, A, B = np.ones(1 << 26, "f"), np.ones((SIDE, SIDE), "f"), np.ones((SIDE, SIDE), "f")
-    calls = {"copy": limits.copy(a), "gemm": limits.products(A, B)}
-    for call in calls.values():
-        call()
-    fastest = {name: min(s) for name, s in timing.interleaved(calls, budget, pause=timing.BLAS_PAUSE).items()}
+    """Measure matrix products, a copy (read and write counted) and the smallest training step."""
+    n_threads, rates = threads.resolve(None), limits.machine_rates(budget)
     return {
         "cores": n_threads,
-        "flops_per_second": 2 * SIDE**3 / fastest["gemm"],
-        "bytes_per_second": 2 * a.nbytes / fastest["copy"],
+        "flops_per_second": rates["gemm"],
+        "bytes_per_second": rates["copy"],
         "available_bytes": memory.available(),
         "smallest_step_seconds": _smallest_step(n_threads),
     }
 
 
 def best(*measured):
-    """Of several measurements: what else the machine did meanwhile can only have made it slower."""
+    """Return the best of several measurements: other work on the machine can only have made it slower."""
     values = {name: [m[name] for m in measured] for name in measured[0]}
     choose = {name: min if name == "smallest_step_seconds" else max for name in values}
     return {name: values[name][0] if None in values[name] else choose[name](values[name]) for name in values}
 
 
 def _smallest_step(n_threads, n_rows=256, repetitions=100):
-    """Seconds of a training step of two classes: what Python and NumPy take around the kernels."""
+    """Return the seconds of a training step with two classes, which Python and NumPy spend around the kernels."""
     X, optimizer, rng = sparse.csr_matrix(np.ones((n_rows, 1), "f")), Adagrad().rule(1e-3), np.random.default_rng(0)
     model = Model.initialise(2, 1, 8, None, optimizer=optimizer, dense_input=False, rng=rng, dtype=np.dtype("f"))
     part = Learner(Runner(model, X, n_threads=n_threads), FullLoss(), optimizer)

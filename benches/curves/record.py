@@ -6,7 +6,7 @@ TRAINING, PREDICTION = "training", "prediction"
 
 
 def of_seconds(series, task, x, seconds, n_rows, **more):
-    """The record of the rounds' seconds for `n_rows` rows."""
+    """Make the record of rounds that took `seconds` for `n_rows` rows each."""
     costs = [1e6 * s / n_rows for s in seconds]
     values = {"y": statistics.median(costs), "low": min(costs), "high": max(costs)}
     values = {name: float(value) for name, value in values.items()}
@@ -22,6 +22,6 @@ def _record(series, task, x, values, unit, rounds, more):
 
 
 def line(record, what):
-    """A record as a line of text; what : x is a number of."""
+    """Write a record as a line of text; `what` names what x counts."""
     value = f"{record['y'] / 2**20:12,.1f} MiB" if record["unit"] == "bytes" else f"{record['y']:12,.1f} µs a row"
     return f"{record['series']:48}{record['x']:>12,} {what} {value}"

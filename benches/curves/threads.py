@@ -1,4 +1,4 @@
-"""Cost over the number of threads, of what takes all of them. The results are the same to the bit."""
+"""Cost over the number of threads. (What is computed is the same to the bit.)"""
 
 from fastsoftmax.runtime import threads
 
@@ -8,7 +8,7 @@ from .record import PREDICTION, TRAINING, line, of_seconds
 
 N_CLASSES = {ours.FULL: 10**5, ours.SAMPLED: 10**6, ours.SUPPORT: 10**6, ours.TOP: 10**5}
 QUICK_DIVISOR = 10
-BUDGET, QUICK_BUDGET = 6.0, 0.5  # seconds of a series
+BUDGET, QUICK_BUDGET = 6.0, 0.5  # seconds for a series
 
 
 def measure(quick, progress, n_threads_list=None):
@@ -27,7 +27,7 @@ def measure(quick, progress, n_threads_list=None):
 
 
 def default_list():
-    """1, 2, 4 ... and as many as there are CPUs."""
+    """Return the powers of two below the number of CPUs, and that number."""
     n_cpus, n, out = threads.n_cpus(), 1, []
     while n < n_cpus:
         out.append(n)

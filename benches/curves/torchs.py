@@ -1,4 +1,4 @@
-"""The same in torch, as its users write it. torch is imported inside functions: it may not be installed."""
+"""The same in torch, as its users write it. Functions import torch, which need not be installed."""
 
 from importlib.util import find_spec
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from fastsoftmax.runtime import threads
 
+from ..quality.worker.systems.torch_ import sampled_loss
 from . import problem
 
 FULL, SAMPLED, TOP = "torch, full softmax", "torch, sampled softmax", "torch, top 20"
@@ -13,7 +14,7 @@ INSTALLED = find_spec("torch") is not None
 
 
 def expected_bytes(series, n_classes):
-    """Class weights with gradient and sums of squares; logits, their logarithms and gradients of a batch."""
+    """Count class weights, their gradients and sums of squares; and a batch's logits, log-probabilities and gradients."""
     weights, logits = 4 * n_classes * (problem.HIDDEN_SIZE + 1), 4 * problem.BATCH_SIZE * n_classes
     return {FULL: 3 * weights + 3 * logits, SAMPLED: 2 * weights, TOP: weights + 2 * logits}[series]
 
@@ -22,12 +23,12 @@ def call(series, model, classes):
     import torch
 
     torch.set_num_threads(threads.resolve(None))
-    torch.sparse.check_sparse_tensor_invariants.disable()  # the default, without a warning that it is
+    torch.sparse.check_sparse_tensor_invariants.disable()  # the default, set to silence a warning
     return {FULL: _full, SAMPLED: _sampled, TOP: _top}[series](torch, model, classes)
 
 
 def _rows(torch):
-    """Features and values (n_rows, entries): all rows have as many."""
+    """Return features and values as (n_rows, entries): all rows have the same number of entries."""
     X = problem.rows()
     shape = X.shape[0], problem.N_ENTRIES
     return torch.from_numpy(X.indices.reshape(shape).astype(np.int64)), torch.from_numpy(X.data.reshape(shape))
@@ -60,7 +61,6 @@ def _full(torch, model, classes):
 
 
 def _sampled(torch, model, classes):
-    """Targets and shared negatives of a batch, log expected counts taken off, hits of a row's own class masked."""
     embedding = _embedding_bag(torch, model, sparse=True)
     V, bias = (
         torch.nn.Embedding.from_pretrained(torch.from_numpy(a.copy()), freeze=False, sparse=True)
@@ -72,21 +72,13 @@ def _sampled(torch, model, classes):
     weights = classes.counts**0.75
     cumulative = torch.from_numpy(np.cumsum(weights))
     log_expected = torch.from_numpy(np.log(problem.N_NEGATIVES * weights / weights.sum()).astype("f"))
-    first = torch.zeros(problem.BATCH_SIZE, dtype=torch.int64)
 
     def step():
         rows = torch.from_numpy(next(batches))
-        y, n_rows = target[rows], len(rows)
-        negatives = torch.searchsorted(
-            cumulative, torch.rand(problem.N_NEGATIVES, dtype=torch.float64) * cumulative[-1]
-        )
-        candidates = torch.cat([y, negatives])
-        h = embedding(indices[rows], per_sample_weights=data[rows])
-        v, b = V(candidates), bias(candidates)[:, 0]
-        positive = (h * v[:n_rows]).sum(1) + b[:n_rows]
-        negative = torch.addmm(b[n_rows:] - log_expected[negatives], h, v[n_rows:].T)
-        negative = negative.masked_fill(y[:, None] == negatives, -torch.inf)
-        loss = torch.nn.functional.cross_entropy(torch.cat([positive[:, None], negative], 1), first)
+        uniform = torch.rand(problem.N_NEGATIVES, dtype=torch.float64)
+        drawn = torch.searchsorted(cumulative, uniform * cumulative[-1])
+        hidden = embedding(indices[rows], per_sample_weights=data[rows])
+        loss = sampled_loss(hidden, target[rows], drawn, log_expected[drawn], V, bias)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -1,4 +1,4 @@
-"""Instruction counts of the hot kernels against those on record: a rise of a kernel fails, whatever else the machine does."""
+"""Instruction counts of the hot kernels against those on record. They are the same however busy the machine is."""
 
 import argparse
 import sys
@@ -11,7 +11,7 @@ FAILED, CANNOT_COUNT = 1, 2
 
 
 def main(arguments=None):
-    """The command; returns its exit status."""
+    """Run the command and return its exit status."""
     options = _parser().parse_args(arguments)
     try:
         if options.command == "check" and not options.counts.exists():

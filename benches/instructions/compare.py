@@ -1,4 +1,4 @@
-"""Counts against those on record."""
+"""Comparison of counts with those on record."""
 
 import json
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ TOLERANCE = 0.05  # counts of the same build differ by less than 0.001
 
 @dataclass(frozen=True)
 class Line:
-    """One kernel on one instruction set; None: there is no such count."""
+    """One kernel on one instruction set; a count is None where there is none."""
 
     isa: str
     kernel: str
@@ -35,7 +35,7 @@ class Line:
 
 
 def lines(recorded, measured):
-    """A Line for each kernel of either; both are {isa: {kernel: count}}."""
+    """Return a Line for each kernel of either; both are {isa: {kernel: count}}."""
     of = {(isa, kernel): None for counts in (recorded, measured) for isa in counts for kernel in counts[isa]}
     return [
         Line(isa, kernel, recorded.get(isa, {}).get(kernel), measured.get(isa, {}).get(kernel)) for isa, kernel in of
@@ -43,7 +43,7 @@ def lines(recorded, measured):
 
 
 def report(lines, recorded_with, measured_with):
-    """A table, and what is to be done."""
+    """Write a table, and what is to be done."""
     failed = [line for line in lines if line.fails]
     less = [line for line in lines if line.verdict == "less"]
     text = table(lines)
@@ -72,7 +72,7 @@ def table(lines):
 
 
 def load(path):
-    """Counts, and what they were measured with."""
+    """Return the counts of a record, and what they were measured with."""
     record = json.loads(path.read_text())
     return record["instructions"], record["made with"]
 

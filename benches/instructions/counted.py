@@ -8,13 +8,13 @@ from .kernels import KERNELS
 
 
 def main(shim):
-    """`shim`: the path of measure.REQUESTS, compiled. Outside valgrind its requests do nothing."""
+    """Run and count all kernels; `shim` is the path of the compiled measure.REQUESTS, which do nothing outside valgrind."""
     requests = ctypes.CDLL(shim)
     calls = {name: prepare() for name, prepare in KERNELS.items()}
     for call in calls.values():
         call()
     gc.disable()
-    requests.start()  # once: each start makes valgrind translate all code anew
+    requests.start()  # once, since each start makes valgrind translate all code again
     for name, call in calls.items():
         requests.zero()
         call()

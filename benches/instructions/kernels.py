@@ -1,7 +1,7 @@
 """The hot kernels on fixed inputs: each is a function that makes its inputs and returns the call to be counted.
 
-Only what runs in fastsoftmax's own shared objects is counted, so Python's share needs no large inputs to vanish. They are as
-small as the kernels' tiles allow: callgrind takes fifty times as long as the CPU.
+Only what runs in fastsoftmax's own shared objects is counted, so inputs need not be large to drown what Python executes. They
+are as small as the tiles of the kernels allow, because callgrind takes fifty times as long as the CPU.
 """
 
 import numpy as np
@@ -19,9 +19,9 @@ from fastsoftmax import (
 from fastsoftmax.samplers import Unigram
 
 LOGITS = 128, 5000  # rows, classes
-LONG_ROW = 1, 400_000  # longer than the caches that softmax reckons with
+LONG_ROW = 1, 400_000  # larger than the cache that softmax assumes
 ROWS, CLASSES, FEATURES, HIDDEN = 128, 2000, 2000, 32
-CSR_CLASSES = 600  # of a dense W of sparse rows
+CSR_CLASSES = 600  # of a dense W, on sparse rows
 ENTRIES_A_ROW, CLASSES_A_FEATURE = 20, 60
 NEGATIVES, DRAWS, TOP_K = 512, 100_000, 10
 
@@ -29,7 +29,7 @@ KERNELS = {}  # name -> function without arguments that returns a call
 
 
 def kernel(name, *arguments):
-    """Enters a function, with these arguments, under a name."""
+    """Register a function, with these arguments, under a name."""
 
     def enter(function):
         KERNELS[name] = lambda: function(*arguments)
@@ -43,7 +43,7 @@ def _normal(seed, *shape, dtype="f"):
 
 
 def _zipf(seed, n, shape):
-    """Whole numbers below n; the smaller, the more frequent."""
+    """Draw integers below n, small ones more often than large ones."""
     return (n ** np.random.default_rng(seed).random(shape)).astype(np.int64) - 1
 
 
@@ -64,7 +64,7 @@ def _dense_head(dtype="f"):
 
 
 def _csr_head():
-    """W feature-major, as sparse rows read it."""
+    """Make sparse rows, and W feature-major as they read it."""
     return _sparse_rows(), _normal(6, FEATURES, CSR_CLASSES).T
 
 
@@ -132,7 +132,7 @@ SAMPLED = {"loss": "sampled_softmax", "hidden_size": HIDDEN, "sampler": "unigram
 
 
 def _classifier(parameters):
-    """Trained for an epoch, after which all that it keeps is there; and the rows."""
+    """Return a classifier after its first epoch, when it has made all that it keeps, and its rows."""
     model = SoftmaxClassifier(batch_size=ROWS // 2, random_state=0, n_threads=1, **parameters)
     X, y = _sparse_rows(), _target()
     return model.partial_fit(X, y, n_classes=CLASSES), X, y

@@ -1,6 +1,6 @@
-"""Counts the instructions that fastsoftmax's own shared objects execute, by valgrind's callgrind.
+"""Count the instructions that fastsoftmax's own shared objects execute, by valgrind's callgrind.
 
-What Python, NumPy, BLAS and the C library execute is left out: it is not ours, and differs from machine to machine.
+What Python, NumPy, BLAS and the C library execute is left out: it differs from machine to machine.
 """
 
 import os
@@ -37,16 +37,16 @@ TAIL = 2000  # characters of a failed process's output that are shown
 
 
 class CannotCount(Exception):
-    """Why there are no counts."""
+    """Says why there are no counts."""
 
 
 def count(isa, dumps=None):
-    """Instructions of each kernel, by name, on one instruction set; `dumps`: a folder for callgrind's files."""
+    """Count the instructions of each kernel on one instruction set; `dumps` is a folder to keep callgrind's files in."""
     with tempfile.TemporaryDirectory() as folder:
         dumps = Path(folder if dumps is None else dumps).resolve()
         dumps.mkdir(parents=True, exist_ok=True)
         out = dumps / f"callgrind.out.{isa}"
-        for path in _parts(out):  # of a run before
+        for path in _parts(out):  # from an earlier run
             path.unlink()
         _run([*CALLGRIND, f"--callgrind-out-file={out}", *_process(_shim(folder))], _environment(isa), folder)
         counted = [parse(path.read_text()) for path in _parts(out)]
@@ -54,12 +54,12 @@ def count(isa, dumps=None):
 
 
 def _parts(out):
-    """Callgrind's files, one for each kernel, in their order."""
+    """Return callgrind's files, one for each kernel, in the order of the kernels."""
     return sorted(out.parent.glob(f"{out.name}.*"), key=lambda path: int(path.suffix.removeprefix(".")))
 
 
 def parse(dump):
-    """The name under which counts were written down, and the instructions of each object file.
+    """Return the name that a file of callgrind has counts for, and the instructions of each object file.
 
     https://valgrind.org/docs/manual/cl-format.html tells the format; names and positions are not compressed.
     """
@@ -71,7 +71,7 @@ def parse(dump):
         elif line.startswith("ob="):
             object_file = line.removeprefix("ob=")
         elif line.startswith("calls="):
-            # The line after it has what the called function took, which stands under that function as well.
+            # The next line has what the called function took, which stands under that function as well.
             is_inclusive = True
         elif line.startswith("totals:"):
             total = int(line.split()[1])
@@ -85,7 +85,7 @@ def parse(dump):
 
 
 def ours(name, by_object, folder=OURS):
-    """The instructions of object files in fastsoftmax's folder."""
+    """Return the instructions of the object files in fastsoftmax's folder."""
     n = sum(instructions for path, instructions in by_object.items() if folder in Path(path).parents)
     if not n:
         raise CannotCount(f"{name!r} ran nothing of {folder}; it ran {sorted(by_object)}")
@@ -93,9 +93,9 @@ def ours(name, by_object, folder=OURS):
 
 
 def made_with():
-    """What counts depend on beside the source."""
+    """Return what the counts depend on beside the source."""
     compilers = set()
-    for path in OURS.rglob("*.so"):  # they tell it themselves, which the compiler of this machine need not be
+    for path in OURS.rglob("*.so"):  # they name the compiler that built them, which need not be this machine's
         compilers.update(COMPILER.findall(path.read_bytes()))
     return {
         "compiler": b", ".join(sorted(compilers)).decode() or "unknown",
@@ -105,7 +105,7 @@ def made_with():
 
 
 def check_tools():
-    """Raises CannotCount where anything is missing."""
+    """Raise CannotCount if anything is missing."""
     if platform.machine() not in MACHINES:
         raise CannotCount(f"the counts are of x86-64, this machine is {platform.machine()}")
     if shutil.which("valgrind") is None:
@@ -117,12 +117,12 @@ def check_tools():
 
 
 def _compiler():
-    """The command, which may have arguments."""
+    """Return the compiler's command, which may have arguments."""
     return shlex.split(os.environ.get("CC", "cc"))
 
 
 def _shim(folder):
-    """The library through which Python makes requests of callgrind."""
+    """Compile the library through which Python makes requests of callgrind."""
     source, shim = Path(folder, "requests.c"), Path(folder, "requests.so")
     source.write_text(REQUESTS)
     _run([*_compiler(), "-shared", "-fPIC", "-o", str(shim), str(source)])
@@ -134,7 +134,7 @@ def _process(shim):
 
 
 def _environment(isa):
-    """With the modules of this process, wherever it found them."""
+    """Return an environment in which Python finds the modules of this process."""
     path = os.pathsep.join(os.path.abspath(folder) for folder in sys.path)
     return os.environ | ONE_THREAD | {"FASTSOFTMAX_ISA": isa, "PYTHONHASHSEED": "0", "PYTHONPATH": path}
 

@@ -1,4 +1,4 @@
-"""A benchmark: one problem, our way and the peers' ways of solving it, and what the machine allows."""
+"""A benchmark: a problem, how fastsoftmax and its peers solve it, and what the machine allows."""
 
 import gc
 from collections.abc import Callable
@@ -16,16 +16,19 @@ MAX_BYTES = 8 << 30  # peers that need more are left out
 
 @dataclass
 class Case:
-    """What `python -m benches` and pytest both run.
+    """A benchmark, which `fastsoftmax bench kernels` and pytest run.
 
     Attributes
     ----------
-    implementations, limits : name -> function of the inputs that returns the call to be timed
-        The first implementation is OURS. A name begins with its package; ImportError where that is not installed.
-    probe : (inputs, result of a call) -> list of arrays in which all implementations have to agree
-    agree_call : (inputs, call) -> result; how to call where random draws have to be the same ones
-    reset : of the inputs, for calls that change them
-    skipped : name -> why it is not run
+    implementations, limits : dict of name to function of the inputs that returns the call to be timed
+        The first implementation is OURS. A name begins with its package, and its function raises ImportError where that is
+        not installed.
+    probe : function of the inputs and the result of a call
+        It returns arrays, in which all implementations have to agree.
+    agree_call : function of the inputs and the call that returns the result
+        It makes the call with the same random draws for all implementations.
+    reset : function that restores the inputs which calls have changed
+    skipped : dict of name to the reason why it is not run
     """
 
     family: str
@@ -36,8 +39,8 @@ class Case:
     probe: Callable
     dtype: str = "f"
     limits: dict = field(default_factory=dict)
-    tolerance: float = 1e-3  # relative to a value and to the mean of all
-    rounding: float = 0.0  # of changed weights, absolute
+    tolerance: float = 1e-3  # relative to each value and to their mean
+    rounding: float = 0.0  # absolute, of weights that a step has changed
     agree_call: Callable = lambda inputs, call: call()
     reset: Callable = lambda inputs: None
     skipped: dict = field(default_factory=dict)
@@ -68,9 +71,9 @@ class Case:
         return problems.asked(self.problem, self.shape, self.dtype)
 
     def prepare(self, name, inputs, expected=None):
-        """The call of implementation `name`, run once: (call, what the probe saw, peak memory beyond the result).
+        """Run implementation `name` once and return its call, what the probe saw, and the peak of memory beyond the result.
 
-        AssertionError where the probe sees something else than `expected`.
+        Raises AssertionError if the probe saw something else than `expected`.
         """
         self.reset(inputs)
         gc.collect()

@@ -91,7 +91,7 @@ def torch_step(sparse, rule, p):
     else:
         optimizer = torch.optim.SGD([W, bias], rate)
 
-    def sparse_adagrad():  # of the rows that occur, as torch.optim.Adagrad does it, without its masks and copies
+    def sparse_adagrad():  # steps the rows that occur, like torch.optim.Adagrad but without its masks and copies
         gradient = W.grad.coalesce()
         rows, g = gradient.indices()[0], gradient.values()
         s = state.index_select(0, rows).addcmul_(g, g)
@@ -113,7 +113,7 @@ def torch_step(sparse, rule, p):
 
 
 def same_products(p):
-    """Dense products of as many multiply-adds: (rows, entries a row) by (entries a row, classes), and back to the latter."""
+    """Time dense products with as many multiply-adds: (rows, entries a row) by (entries a row, classes), and back."""
     n_entries = p.X.nnz // p.X.shape[0]
     rng = np.random.default_rng(5)
     X = rng.random((p.X.shape[0], n_entries)).astype(p.W.dtype)
@@ -122,7 +122,7 @@ def same_products(p):
 
 
 def touched_copy(p):
-    """The least traffic: the weights of features that occur are read and their gradients, or they again, are written."""
+    """Time the least traffic: the weights of the features that occur are read, and as many numbers are written."""
     return limits.copy(np.ones((len(p.touched), len(p.W)), p.W.dtype))
 
 
@@ -163,7 +163,7 @@ def reset(rule, p):
 
 
 def _fits(implementations, n_arrays, shape, dtype):
-    """Those whose K x features arrays fit, and why the others are skipped."""
+    """Return those whose arrays of K x features fit into memory, and why the others are skipped."""
     array = shape[1] * shape[2] * np.dtype(dtype).itemsize
     skipped = {name: f"needs {n * array / 2**30:.0f} GiB" for name, n in n_arrays.items() if n * array > MAX_BYTES}
     return {name: make for name, make in implementations.items() if name not in skipped}, skipped
@@ -180,7 +180,7 @@ def cases():
                 "torch, dense gradient": partial(torch_gradient, False),
                 "torch, sparse gradient": partial(torch_gradient, True),
             }
-            # arrays of K x features that are written in full
+            # arrays of K x features that each writes in full
             n_arrays = {OURS: 1, "scikit-learn": 3, "torch, dense gradient": 1}
             implementations, skipped = _fits(implementations, n_arrays, shape, dtype)
             yield Case(

@@ -13,9 +13,9 @@ from fastsoftmax.runtime import threads
 from . import limits, problems
 from .case import MAX_BYTES, OURS, Case
 
-N_CHUNKS = 4  # of rows, for the peers that take them in chunks
-TORCH_ROUNDING = {problems.DENSE_SHAPES[3]: 5e-5}  # cross_entropy adds 10M exponentials in float32; ours has 2e-8 there
-COPIES = {"torch cross_entropy": 3, "torch topk": 1}  # of the logits that exist at a time
+N_CHUNKS = 4  # of rows, in the peers that go by chunks
+TORCH_ROUNDING = {problems.DENSE_SHAPES[3]: 5e-5}  # cross_entropy adds 10M exponentials in float32; our error is 2e-8
+COPIES = {"torch cross_entropy": 3, "torch topk": 1}  # of the logits, which exist at the same time
 
 
 def ours_gradients(p):
@@ -40,7 +40,7 @@ def ours_topk(p):
     return lambda: linear_topk(p.X, p.W, problems.TOP_K)
 
 
-# -- torch: ways to compute the loss, backward included; X, W and bias are leaves --
+# -- ways to compute the loss and run backward in torch; X, W and bias are leaves --
 
 
 def torch_whole(X, W, bias, target):
@@ -63,7 +63,7 @@ def torch_chunks(X, W, bias, target):
 
 
 def torch_linear_cross_entropy(X, W, bias, target):
-    """Its mode without options is cross_entropy(linear(X, W, bias)), `torch_whole`; this is the other."""
+    """Use its chunked mode: without options it is cross_entropy(linear(X, W, bias)), which `torch_whole` is."""
     import torch
 
     options = torch.nn.LinearCrossEntropyOptions(batch_chunk_size=len(X) // N_CHUNKS)
@@ -144,7 +144,7 @@ def probe_step(p, loss):
 
 
 def probe_topk(p, result):
-    return [result[1]]  # class ids of equal logits may differ
+    return [result[1]]  # not the class ids, which may differ where logits are equal
 
 
 def step_inputs(shape):
@@ -156,7 +156,7 @@ def step_inputs(shape):
 
 
 def _fits(ways, shape):
-    """The ways whose arrays fit, and why the others are skipped."""
+    """Return the ways whose arrays fit into memory, and why the others are skipped."""
     n_rows, n_classes, d = shape
     skipped = {}
     for name in ways:

@@ -8,7 +8,10 @@ import numpy as np
 
 from fastsoftmax.runtime import threads
 
-MAX_PRODUCT = 1 << 27  # elements of the largest product: larger ones are made in blocks of classes
+from . import timing
+
+SIDE = 3072  # of the matrices of `machine_rates`
+MAX_PRODUCT = 1 << 27  # elements of a product; larger ones are computed in blocks of classes
 
 
 @cache
@@ -21,21 +24,21 @@ def _parts(a):
 
 
 def read(a):
-    """The largest element: one read."""
+    """Return a call that finds the largest element, which reads all once."""
     parts = _parts(a)
     return lambda: list(_pool().map(np.max, parts))
 
 
 def copy(a):
-    """One read and one write."""
+    """Return a call that copies the array, which reads and writes all once."""
     parts, outs = _parts(a), _parts(np.ones(a.size, a.dtype))
     return lambda: list(_pool().map(np.copyto, outs, parts))
 
 
 def products(X, W, *, gradients=""):
-    """X W^T and, where `gradients` names them, the products of that size that they take (X: P W, W: P^T X).
+    """Return a call that computes P = X W^T and, if `gradients` contains "X" or "W", the products P W and P^T X.
 
-    By the faster of NumPy and torch.
+    It uses NumPy or torch, whichever is faster at this size.
     """
     block = max(1, MAX_PRODUCT // len(X))
     P = np.empty((len(X), min(block, len(W))), X.dtype)
@@ -59,6 +62,16 @@ def products(X, W, *, gradients=""):
     tensors = [torch.from_numpy(a) for a in (X, W, P, dX, dW)]
     ways.append(lambda: run(torch.mm, *tensors))
     return min(ways, key=_second_time)
+
+
+def machine_rates(budget):
+    """Measure, for about `budget` seconds, bytes read a second, bytes copied (read and written), flops of float32 products."""
+    a, A, B = np.ones(1 << 26, "f"), np.ones((SIDE, SIDE), "f"), np.ones((SIDE, SIDE), "f")
+    calls = {"read": read(a), "copy": copy(a), "gemm": products(A, B)}
+    for call in calls.values():
+        call()
+    least = {name: min(s) for name, s in timing.interleaved(calls, budget, pause=timing.BLAS_PAUSE).items()}
+    return {"read": a.nbytes / least["read"], "copy": 2 * a.nbytes / least["copy"], "gemm": 2 * SIDE**3 / least["gemm"]}
 
 
 def _second_time(call):

@@ -1,4 +1,4 @@
-"""Runs a case and turns it into a record: plain numbers, as they are kept in results.json."""
+"""Run a case and make a record of it: plain numbers, as results/kernels.json has them."""
 
 import statistics
 
@@ -9,7 +9,7 @@ from .case import OURS
 
 
 def measure(case, budget):
-    """The record of a case: median seconds of everything, peak memory, and what was asked of it."""
+    """Return the record of a case: median seconds of all calls, peaks of memory, and what was asked of it."""
     inputs = case.inputs()
     calls, peaks, expected, skipped = {}, {}, None, dict(case.skipped)
     for name in case.implementations:
@@ -21,7 +21,7 @@ def measure(case, budget):
         expected = seen if expected is None else expected
     case.reset(inputs)
     limits = {name: make(inputs) for name, make in case.limits.items()}
-    pause = timing.PAUSE if case.family == "rowwise" else timing.BLAS_PAUSE  # whose limits are matrix products
+    pause = timing.PAUSE if case.family == "rowwise" else timing.BLAS_PAUSE  # where others use BLAS
     rounds = timing.interleaved(calls | limits, budget, [name for name in calls if name != OURS], pause)
     seconds = {name: statistics.median(s) / case.steps_per_call for name, s in rounds.items()}
     return {
@@ -39,18 +39,18 @@ def measure(case, budget):
 
 
 def best(record, package=""):
-    """(name, seconds) of the fastest peer, of those whose name begins with `package`; None where there is none."""
+    """Return (name, seconds) of the fastest peer whose name begins with `package`, or None."""
     peers = {name: s for name, s in record["seconds"].items() if name != OURS and name.startswith(package)}
     return min(peers.items(), key=lambda item: item[1], default=None)
 
 
 def limit(record):
-    """(name, seconds) of the limit that allows the least; None where there is none."""
+    """Return (name, seconds) of the limit that allows the least, or None."""
     return max(record["limits"].items(), key=lambda item: item[1], default=None)
 
 
 def judge(record, records):
-    """(what was asked, what was measured, whether that is enough) of each asked figure that could be measured."""
+    """Return (what was asked, what was measured, whether that is enough) for each figure that could be measured."""
     ours, out = record["seconds"][OURS], []
     for what, bound in record["asked"].items():
         if what == "limit" and limit(record):

@@ -1,4 +1,4 @@
-"""The shapes, the inputs and the asked figures that all benchmarks share: each is written here once.
+"""The shapes, inputs and goals of all benchmarks of kernels.
 
 Inputs are deterministic. The last of each kind is kept, since several benchmarks in a row use it.
 """
@@ -28,11 +28,11 @@ SUPPORT = SimpleNamespace(n_features=10_000, classes_per_feature=100, batch=256,
 TOP_K = 20
 QUICK = {(1024, 33_000), (65_536, 100), (8, 7), (512, 100_000, 128), (8000, 20_000, 1000, 50), 10_000, 1_000_000}
 
-LEARNING_RATE, INITIAL_STATE = 1e-3, 1e-10  # of Adagrad: steps so small that repeating them leaves the problem as it is
-SGD_LEARNING_RATE = 1000.0  # of the mean over thousands of rows: large enough to be seen beside rounding
+LEARNING_RATE, INITIAL_STATE = 1e-3, 1e-10  # of Adagrad: so small that repeated steps leave the problem as it is
+SGD_LEARNING_RATE = 1000.0  # for a mean over thousands of rows: large enough for a step to exceed rounding
 
-# What is asked: at least so many times faster than a package's best, at most so many times a limit,
-# at most so many microseconds, at most so many times the time at the smallest K.
+# The goals. "torch", "scipy" and "scikit-learn" say how many times faster than the package's best way we are at least; "limit"
+# and "growth", how many times a limit, or the time at the smallest K, we take at most; "microseconds" and "MiB", what at most.
 ASKED = {
     "logsumexp": {"torch": 5, "scipy": 8, "limit": 1 / 0.8},
     "softmax": {"torch": 2.5, "limit": 1 / 0.7},
@@ -60,7 +60,7 @@ ASKED = {
 
 
 def asked(problem, shape, dtype):
-    """The figures asked of a problem; float64 has none, nor have sums over columns."""
+    """Return the goals of a problem; there are none for float64 and for sums over columns."""
     if dtype != "f" or shape in COLUMNWISE_SHAPES:
         return {}
     return ASKED.get((problem, shape), ASKED.get(problem, {}))
@@ -68,7 +68,7 @@ def asked(problem, shape, dtype):
 
 @lru_cache(maxsize=1)
 def rowwise(shape, dtype):
-    """Logits x and, for rows, targets."""
+    """Make logits x, and targets for the rows."""
     x = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
     x *= 3
     target = np.random.default_rng(1).integers(0, shape[1], shape[0])
@@ -82,9 +82,9 @@ def _normal(rng, deviation, shape, dtype):
 
 
 class Parameters(SimpleNamespace):
-    """Arrays that a step changes in place, with Adagrad's state; `keep` lets `reset` bring them back.
+    """Arrays that a step changes in place, with Adagrad's state; after `keep`, `reset` restores them.
 
-    Problems are cached: only the first `keep` finds them unchanged.
+    Problems are cached, so that only the first `keep` finds the arrays unchanged.
     """
 
     def keep(self):
@@ -101,7 +101,7 @@ class Parameters(SimpleNamespace):
 
 @lru_cache(maxsize=1)
 def dense(shape):
-    """A head: X (rows, d), W (K, d), bias, targets; logits have a deviation of 2."""
+    """Make a dense head: X (rows, d), W (K, d), bias, targets; the standard deviation of its logits is 2."""
     n_rows, n_classes, d = shape
     rng = np.random.default_rng(2)
     X = _normal(rng, 1, (n_rows, d), "f")
@@ -113,12 +113,12 @@ def dense(shape):
 
 
 def zipf_rows(rng, n_rows, n_features, n_entries, dtype):
-    """CSR rows of distinct features with frequencies of Zipf's law (exponent 1), numbered at random; of unit length."""
+    """Make CSR rows of unit length, whose features are distinct, Zipf-distributed (exponent 1) and numbered at random."""
     cumulative = np.cumsum(1 / np.arange(1, n_features + 1))
     draws = np.searchsorted(cumulative, rng.random((n_rows, 8 * n_entries)) * cumulative[-1])
     number = rng.permutation(n_features)
     indices = np.empty((n_rows, n_entries), np.int32)
-    for row, drawn in zip(indices, draws, strict=True):  # the first distinct ones: drawing without replacement
+    for row, drawn in zip(indices, draws, strict=True):  # the first distinct ones are a draw without replacement
         features, first = np.unique(drawn, return_index=True)
         row[:] = np.sort(number[features[np.argsort(first)[:n_entries]]])
     data = 0.1 + np.abs(_normal(rng, 1, indices.shape, dtype))
@@ -127,9 +127,23 @@ def zipf_rows(rng, n_rows, n_features, n_entries, dtype):
     return sp.csr_matrix((data.reshape(-1), indices.reshape(-1), indptr), shape=(n_rows, n_features))
 
 
+def zipf_classes(rng, n_classes, n_rows):
+    """Return Zipf-distributed counts of classes, which are numbered at random, and a class for each row."""
+    counts = 1e9 / (1 + rng.permutation(n_classes))
+    cumulative = np.cumsum(counts)
+    return counts, np.searchsorted(cumulative, rng.random(n_rows) * cumulative[-1])
+
+
+def classes_of_features(rng, n_classes, n_features, per_feature):
+    """Draw distinct class ids for each feature, ascending: int32 (n_features, per_feature)."""
+    stretch = n_classes // per_feature
+    first = np.arange(per_feature, dtype=np.int32) * stretch
+    return first + rng.integers(0, stretch, (n_features, per_feature), dtype=np.int32)
+
+
 @lru_cache(maxsize=1)
 def csr(shape, dtype):
-    """A linear model on sparse rows. W (K, features) is feature-major; only features that occur have memory behind them."""
+    """Make a linear model on sparse rows. W (K, features) is feature-major, and only the features that occur take memory."""
     n_rows, n_features, n_classes, n_entries = shape
     rng = np.random.default_rng(3)
     X = zipf_rows(rng, n_rows, n_features, n_entries, dtype)
@@ -147,13 +161,11 @@ def csr(shape, dtype):
 
 @lru_cache(maxsize=1)
 def sampled(n_classes):
-    """A low-rank model x -> x E -> classes, Zipf-distributed classes in random order, 32 batches of rows."""
+    """Make a low-rank model x -> x E -> classes, and 32 batches of rows with Zipf-distributed classes."""
     s = SAMPLED
     rng = np.random.default_rng(4)
     X = zipf_rows(rng, 32 * s.batch, s.n_features, s.entries, "f")
-    counts = 1e9 / (1 + rng.permutation(n_classes))
-    cumulative = np.cumsum(counts)
-    target = np.searchsorted(cumulative, rng.random(X.shape[0]) * cumulative[-1])
+    counts, target = zipf_classes(rng, n_classes, X.shape[0])
     E = _normal(rng, 0.2, (s.n_features, s.hidden_size), "f")
     V = np.resize(_normal(rng, 0.2, (9973, s.hidden_size), "f"), (n_classes, s.hidden_size))
     state = {"E": np.empty(s.n_features, "f"), "V": np.empty(n_classes, "f"), "bias": np.empty(n_classes, "f")}
@@ -164,13 +176,13 @@ def sampled(n_classes):
 
 @lru_cache(maxsize=1)
 def support(n_classes):
-    """A sparse W: every feature has as many classes, anywhere; so a row touches as many of few as of many classes."""
+    """Make a sparse W. All features have equally many classes: what a row touches does not depend on the number of classes."""
     s = SUPPORT
     rng = np.random.default_rng(6)
-    stretch, per = n_classes // s.classes_per_feature, s.classes_per_feature
-    classes = np.arange(per, dtype=np.int32) * stretch + rng.integers(0, stretch, (s.n_features, per), dtype=np.int32)
-    data = _normal(rng, 0.1, s.n_features * per, "f")
-    W = sp.csc_array((data, classes.ravel(), np.arange(s.n_features + 1) * per), shape=(n_classes, s.n_features))
+    classes = classes_of_features(rng, n_classes, s.n_features, s.classes_per_feature)
+    data = _normal(rng, 0.1, classes.size, "f")
+    indptr = np.arange(s.n_features + 1) * s.classes_per_feature
+    W = sp.csc_array((data, classes.ravel(), indptr), shape=(n_classes, s.n_features))
     W.indices = W.indices.astype(np.int32)
     X = zipf_rows(rng, s.batch, s.n_features, s.entries, "f")
     bias = _normal(rng, 1.0, n_classes, "f")

@@ -58,12 +58,12 @@ def limit(function, p):
 
 
 def probe(p, result):
-    """Up to a million elements of each output."""
+    """Return up to a million elements of each output."""
     flat = [np.asarray(a).reshape(-1) for a in (result if isinstance(result, tuple) else (result,))]
     return [a[:: 1 + a.size // 1_000_000 * 7] for a in flat]
 
 
-# torch adds ten million exponentials in float32: its softmax is off by 2e-3 there, ours by rounding
+# torch adds ten million exponentials in float32: the error of its softmax is 2e-3 there, and that of ours is rounding
 TOLERANCE = {(10_000_000, "f"): 5e-3}
 
 
@@ -72,7 +72,7 @@ def cases():
     columns = [(shape, 0, "f") for shape in problems.COLUMNWISE_SHAPES]
     for shape, axis, dtype in rows + columns:
         for function in FUNCTIONS if axis else FUNCTIONS[:3]:
-            is_large = np.prod(shape) >= 1_000_000  # else threads cost more than the work
+            is_large = np.prod(shape) >= 1_000_000  # for less, threads cost more than the work
             yield Case(
                 family="rowwise",
                 problem="cross_entropy, gradient" if function == "cross_entropy" else function,

@@ -15,7 +15,7 @@ from fastsoftmax.training.step_losses import SampledLoss
 from . import limits, problems
 from .case import OURS, Case
 
-STEPS = 8  # a call
+STEPS = 8  # in a call
 EPSILON = 1e-10
 
 
@@ -41,20 +41,20 @@ def ours(p):
 
 
 def torchs(p):
-    """The same step in torch, gradients by hand."""
+    """Make the same step in torch, with gradients written by hand."""
     import torch
 
     s = problems.SAMPLED
     E, V, bias = (torch.from_numpy(a) for a in (p.E, p.V, p.bias))
     E_state, V_state, bias_state = (torch.from_numpy(p.state[name]) for name in ("E", "V", "bias"))
-    shape = (p.X.shape[0], s.entries)  # every row has as many
+    shape = (p.X.shape[0], s.entries)  # all rows have the same number of entries
     indices = torch.from_numpy(p.X.indices.reshape(shape).astype(np.int64))
     data = torch.from_numpy(p.X.data.reshape(shape))
     target = torch.from_numpy(p.target)
     cumulative = torch.from_numpy(np.cumsum(p.counts**0.75))
     log_counts = torch.from_numpy(np.log(s.n_negatives * p.counts**0.75 / cumulative[-1].item()).astype("f"))
 
-    def adagrad(weights, state, rows, gradient):  # one number a row
+    def adagrad(weights, state, rows, gradient):  # the state is a number a row
         sums = state.index_select(0, rows).add_(torch.linalg.vector_norm(gradient, dim=1).square_().div_(s.hidden_size))
         state.index_copy_(0, rows, sums)
         rate = sums.sqrt_().add_(EPSILON).reciprocal_().mul_(-problems.LEARNING_RATE)
@@ -109,7 +109,7 @@ def torchs(p):
 
 
 def gemms(p):
-    """Three products of (batch, d) by (d, drawn and true classes): as many times as a call has steps."""
+    """Time the three products of (batch, d) by (d, drawn and true classes), as many times as a call has steps."""
     s = problems.SAMPLED
     rng = np.random.default_rng(0)
     h = rng.random((s.batch, s.hidden_size)).astype("f")
@@ -123,7 +123,7 @@ def gemms(p):
 
 
 def agree_call(p, call):
-    """One step on the first rows with the same draw for everyone."""
+    """Make one step on the first rows, with the same draw for all implementations."""
     return call(Unigram(p.counts).draw(problems.SAMPLED.n_negatives, 0))
 
 

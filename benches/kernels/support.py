@@ -14,7 +14,7 @@ from . import problems
 from .case import OURS, Case
 
 RATES = {SGD: problems.LEARNING_RATE, Adagrad: problems.LEARNING_RATE}
-DENSE_CLASSES = 10_000  # a dense W of more does not fit
+DENSE_CLASSES = 10_000  # a dense W of more does not fit into memory
 
 
 def ours(rule, n_threads, p):
@@ -35,7 +35,7 @@ def ours(rule, n_threads, p):
 
 
 def dense(p):
-    """linear_cross_entropy with the same W as an array: its loss and gradient, without the step."""
+    """Compute loss and gradient with the same W as a dense array, without the step."""
     W = np.asfortranarray(p.W.toarray())
     return lambda: linear_cross_entropy(p.X, W, p.target, p.bias, return_grad=True)[0]
 

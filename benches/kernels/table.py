@@ -1,14 +1,14 @@
-"""The table of all kernels: each measured beside its peers, or as stored."""
+"""All kernels, measured beside their peers or as stored."""
 
 import sys
 
 from . import CASES, measure
 
-BUDGET, QUICK_BUDGET = 2.5, 1.0  # seconds for the rounds of a case
+BUDGET, QUICK_BUDGET = 2.5, 1.0  # seconds for all rounds of a case
 
 
 def measure_all(options, stored):
-    """Records of all families: measured as the options say (`family`, `problem`, `quick`), or else as stored."""
+    """Return the records of all families: measured if the options `family`, `problem` and `quick` choose them, else stored."""
     families = {}
     for family in CASES:
         known = stored.get("families", {}).get(family, [])

@@ -1,13 +1,15 @@
-"""Times of several calls side by side: in rounds, so that what else the machine does meets them all alike."""
+"""Times of several calls, measured in turns, so that other work on the machine affects all of them alike."""
 
 import time
 
 MAX_ROUNDS, MIN_ROUNDS = 15, 3
-SLOT = 0.02  # seconds: shorter calls are repeated within a round
-LONG = 0.5  # seconds: of such calls the first round counts too, and slow rivals get no other
-HOPELESS = 1.5  # a slow rival takes so many times the fastest one's time
-PAUSE = 0.005  # for the last call's worker threads to go to sleep: a spinning one would take a core from the next call
-BLAS_PAUSE = 0.15  # OpenBLAS has them spin for a tenth of a second
+SLOT = 0.02  # seconds; shorter calls are repeated within a round
+LONG = 0.5  # seconds; of longer calls the first round counts too, and slow rivals get no other
+HOPELESS = 1.5  # a rival is slow if it takes so many times as long as the fastest
+PAUSE = (
+    0.005  # seconds in which the last call's threads go to sleep: spinning, they would take a core from the next call
+)
+BLAS_PAUSE = 0.15  # seconds; threads of OpenBLAS spin for a tenth of a second
 
 
 def _seconds(call, repeat=1):
@@ -18,9 +20,9 @@ def _seconds(call, repeat=1):
 
 
 def interleaved(calls, budget, rivals=(), pause=PAUSE):
-    """name -> seconds of each round. The calls have run once before.
+    """Return {name: seconds of each round} of calls that have run once before.
 
-    Rounds go on for about `budget` seconds in all, but there are at least MIN_ROUNDS.
+    The rounds take about `budget` seconds together, and there are at least MIN_ROUNDS.
     """
     first = {name: _seconds(call) for name, call in calls.items()}
     is_long = max(first.values()) > LONG

@@ -1,4 +1,4 @@
-"""The comparison: every system on every problem, at every amount of training, and the main one several times."""
+"""The comparison: every system on every problem, at every amount of training, several times at the main amount."""
 
 import tempfile
 from pathlib import Path
@@ -7,13 +7,13 @@ from . import runs
 from .worker.problem import Problem
 from .worker.systems import SYSTEMS
 
-KEPT = ("ok", "too slow")  # the others may be otherwise by now: what was missing is installed
-SAME = ("n_threads", "limit_seconds")  # or runs cannot stand in one table
-HOPELESS = 1.5  # a run that would take so many times the limit, by a run of less training, is not tried
+KEPT = ("ok", "too slow")  # not the others, which may change: what was missing may be installed by now
+SAME = ("n_threads", "limit_seconds")  # runs that differ in these cannot stand in one table
+HOPELESS = 1.5  # times the limit: a run that would take longer, judging by one of less training, is not tried
 
 
 def compare(problems, systems, options, earlier=None, on_run=lambda results, run: None):
-    """The results: what was compared and all runs, as plain numbers.
+    """Run the comparison and return its results: what was compared, and all runs, as plain numbers.
 
     Parameters
     ----------
@@ -23,8 +23,8 @@ def compare(problems, systems, options, earlier=None, on_run=lambda results, run
     options : dict
         "quick", "repetitions", "n_threads", "limit_seconds", "max_bytes".
     earlier : dict or None
-        Results of an earlier comparison. Its runs are not run again, but for those of problems that have changed since; those
-        of other problems and systems stay in the results.
+        Results of an earlier comparison. Its runs are not repeated, unless their problem has changed since; runs of other
+        problems and systems stay in the results.
     on_run : function of the results and the run
         Called after each new run, so that nothing is lost.
 
@@ -42,7 +42,7 @@ def compare(problems, systems, options, earlier=None, on_run=lambda results, run
     known = {_key(r): r for r in earlier["runs"] if r["status"] in KEPT}
     with tempfile.TemporaryDirectory(prefix="fastsoftmax-bench-") as folder:
         folders = [_saved(make(), Path(folder, f"problem-{number}")) for number, make in enumerate(problems)]
-        for problem_folder in folders:  # all of which could be read
+        for problem_folder in folders:  # after all of them could be read
             problem = Problem.load(problem_folder)
             results["problems"].append(problem.summary())
             if results["problems"][-1] not in earlier["problems"]:
@@ -68,7 +68,7 @@ def _saved(problem, folder):
 
 
 def _joined(results, earlier, known):
-    """The results and, of the earlier ones, what is not among them (yet)."""
+    """Add to the results what only the earlier ones have (yet)."""
     both = {}
     for part in ("problems", "systems"):
         names = {entry["name"] for entry in results[part]}
@@ -96,7 +96,7 @@ def _key(run):
 
 
 def _plan(systems, options):
-    """(system, budget, repetition) in the order of the runs: systems take turns, small budgets come first."""
+    """Yield (system, budget, repetition) in the order of the runs: systems take turns, small budgets come first."""
     for repetition in range(options["repetitions"]):
         for name in systems:
             system = SYSTEMS[name]
@@ -125,7 +125,7 @@ def _run(problem, problem_folder, folder, key, done, options):
 
 
 def _foreseen(key, done, options):
-    """The outcome of a run that is not worth trying, by the earlier ones of the same system; None if it is."""
+    """Return the outcome of a run that is not worth trying, judging by earlier runs of its system; None if it is worth it."""
     problem, system, budget, _ = key
     mine = [r for (p, s, *_), r in done.items() if (p, s) == (problem, system)]
     same = [r for r in mine if r["budget"] == budget]

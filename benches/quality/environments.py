@@ -1,4 +1,4 @@
-"""Environments of the peers: a virtual environment for each, since some need an old NumPy or bring a great deal with them."""
+"""Virtual environments, one for each peer, since some of them need an old NumPy or many other packages."""
 
 import json
 import os
@@ -9,9 +9,9 @@ import venv
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-# Versions found to work together. fastText's Python `predict` breaks with NumPy 2.
+# These versions work together. fastText's Python `predict` breaks with NumPy 2.
 REQUIREMENTS = {
-    "fastsoftmax": [],  # the running interpreter itself
+    "fastsoftmax": [],  # it runs in the running interpreter
     "torch": ["torch>=2.4", "numpy", "scipy"],
     "fasttext": ["fasttext==0.9.3", "numpy<2", "scipy"],
     "pecos": ["libpecos==1.2.8"],
@@ -20,16 +20,16 @@ REQUIREMENTS = {
     "liblinear": ["liblinear-official==2.50.0", "numpy", "scipy"],
     "gensim": ["gensim==4.4.0", "numpy", "scipy"],
 }
-_COMPLETE = "complete.json"  # written last: a folder without it is half-made, and does not count
+_COMPLETE = "complete.json"  # written last, so that a folder without it does not count
 
 
 def root():
-    """The folder of all environments."""
+    """Return the folder of all environments."""
     return Path(os.environ.get("FASTSOFTMAX_PEERS") or Path.home() / ".cache" / "fastsoftmax" / "peers")
 
 
 def python_of(environment):
-    """Path of the interpreter that runs an environment's systems; None if it is not installed."""
+    """Return the path of the interpreter that runs an environment's systems, or None if it is not installed."""
     requirements = REQUIREMENTS[environment]
     if not requirements:
         return sys.executable
@@ -40,7 +40,7 @@ def python_of(environment):
 
 
 def install(names):
-    """Make the environments named; those that fail are reported, and the others made.
+    """Make the environments of these names, and report those that fail.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def install(names):
 
 
 def listing():
-    """A line for each environment: where it is, and with which versions."""
+    """Return a line for each environment: where it is, and its versions."""
     lines = []
     for name, requirements in REQUIREMENTS.items():
         python = python_of(name)
@@ -84,7 +84,7 @@ def listing():
 
 
 def _make(folder, requirements):
-    """Why it failed; "" if it did not."""
+    """Make an environment; return why it failed, or "" if it did not."""
     (folder / _COMPLETE).unlink(missing_ok=True)
     if folder.exists():
         shutil.rmtree(folder)

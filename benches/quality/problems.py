@@ -11,15 +11,15 @@ from fastsoftmax.text.features import TextVectorizer, context_features
 
 from .worker.problem import Part, Problem
 
-MAX_TEST_ROWS = 10_000  # some systems predict a hundred rows a second
-TEST_SHARE = 0.1  # of a data file that comes without test rows
+MAX_TEST_ROWS = 10_000  # more would take hours: some systems predict a hundred rows a second
+TEST_SHARE = 0.1  # of the rows are held out where there is no file of test rows
 N_TRAIN, N_TRAIN_QUICK, N_TEST_QUICK = 100_000, 40_000, 2000  # tokens
-CONTEXT = 4  # tokens before the one to predict
-DENSE_SHARE, DENSE_FEATURES = 0.2, 4096  # more nonzeros than this share, of not more features: a dense array
+CONTEXT = 4  # so many tokens before it predict a token
+DENSE_SHARE, DENSE_FEATURES = 0.2, 4096  # a problem is dense above this share of nonzeros, up to so many features
 
 
 def digits():
-    """scikit-learn's 8 x 8 images of digits, each pixel from 0 to 1."""
+    """Make a problem of scikit-learn's 8 x 8 images of digits, with pixels from 0 to 1."""
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
@@ -29,7 +29,7 @@ def digits():
 
 
 def tokens(quick=False):
-    """Python's standard library, of files drawn at random: which token comes next? Rare ones are one class, "<unk>"."""
+    """Make a problem of files of Python's standard library: which token comes next? Rare tokens are one class, "<unk>"."""
     corpus = read_corpus()
     rng = np.random.default_rng(0)
     parts = (
@@ -42,7 +42,7 @@ def tokens(quick=False):
 
 
 def _some_files(ids, starts, n_tokens, rng):
-    """Whole files in a random order, the last one cut: about so many tokens."""
+    """Return the tokens of files in a random order, of which the last one is cut, and where files start."""
     files = np.split(ids, starts[1:])
     order = rng.permutation(len(files))
     lengths = np.array([len(files[i]) for i in order])
@@ -53,7 +53,7 @@ def _some_files(ids, starts, n_tokens, rng):
 
 
 def _common_tokens(train_ids, unknown, n_tokens):
-    """New codes of all tokens, by falling count in the training part; those seen there once at most are one class."""
+    """Number the tokens by falling count in the training part; those that occur there once at most are one class."""
     counts = np.bincount(train_ids, minlength=n_tokens)
     rare = counts < 2
     counts[unknown] = counts[rare].sum() + counts[unknown]
@@ -66,12 +66,14 @@ def _common_tokens(train_ids, unknown, n_tokens):
 
 
 def from_files(train_path, test_path=None):
-    """A data file in svmlight, extreme-classification or fastText format; without test rows, a tenth of it is held out.
+    """Read a problem from files in svmlight, extreme-classification or fastText format.
+
+    Without a file of test rows, a tenth of the rows is held out.
 
     Raises
     ------
     ValueError, OSError
-        As `datasets.read`; or if the two files are of different formats, or no row has a label.
+        As `datasets.read`, if the two files are of different formats, or if no row has a label.
     """
     train = datasets.read(train_path)
     if test_path is None and train.n_samples < 2:
@@ -85,7 +87,7 @@ def from_files(train_path, test_path=None):
         X_train = _features(train)
         test = datasets.read(test_path, train.format)
         X_test = _features(test)
-        width = max(X_train.shape[1], X_test.shape[1])  # svmlight does not say how many there are
+        width = max(X_train.shape[1], X_test.shape[1])  # svmlight files do not say how many features there are
         X_train.resize(X_train.shape[0], width)
         X_test.resize(X_test.shape[0], width)
     classes = np.unique(train.labels)
@@ -106,7 +108,7 @@ def from_files(train_path, test_path=None):
 
 
 def name_of(path):
-    """What a problem is called by its file of training rows, or by the folder of a file that is just called "train"."""
+    """Name a problem after its file of training rows, or after its folder if the file is just called "train"."""
     name = Path(Path(path).name.removesuffix(".gz")).stem
     name = name.removesuffix(".train").removesuffix("_train")
     return Path(path).resolve().parent.name if name in ("", "train", "trn") else name
@@ -124,7 +126,7 @@ def _features(data):
 
 
 def _labelled(X, labels, label_starts, classes, max_rows=None):
-    """The rows that have labels, of which those that `classes` does not know become -1."""
+    """Return the rows that have labels; a label that is not in `classes` becomes -1."""
     places = np.searchsorted(classes, labels)
     known = places < len(classes)
     known[known] = classes[places[known]] == labels[known]

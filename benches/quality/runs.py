@@ -18,18 +18,18 @@ OUT_OF_MEMORY = ("bad_alloc", "MemoryError", "Cannot allocate memory", "can't al
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
 )  # fmt: skip
-OURS_ONLY = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")  # must not lead a peer's Python to our packages
+OURS_ONLY = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")  # would lead a peer's Python to our packages
 
 
 def run(problem, problem_folder, system, budget, seed, *, limits, folder):
-    """The outcome of a run: {"status", "reason"}, and the figures if the status is "ok".
+    """Run a system once; return {"status", "reason"}, and the figures if the status is "ok".
 
     Parameters
     ----------
     limits : dict
         "n_threads", "limit_seconds" (of the whole process) and "max_bytes".
     folder : Path
-        For the run's files; made anew and removed.
+        A folder for the run's files, which is made and removed.
     """
     why_not = SYSTEMS[system].why_not(problem.summary())
     if why_not:
@@ -58,7 +58,7 @@ def run(problem, problem_folder, system, budget, seed, *, limits, folder):
 
 
 def _execute(command, limits, log, python):
-    """The exit status of the worker, or None if its time was over."""
+    """Run the worker and return its exit status, or None if it took too long."""
     n_threads = limits["n_threads"]
     environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(n_threads))
     if Path(python) != Path(sys.executable):
@@ -72,14 +72,14 @@ def _execute(command, limits, log, python):
     except subprocess.TimeoutExpired:
         return None
     finally:
-        with contextlib.suppress(ProcessLookupError):  # what is left of it and of processes that it started
+        with contextlib.suppress(ProcessLookupError):  # end it and all processes that it started
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
 @contextlib.contextmanager
 def _only_cpus(n_threads):
-    """Processes started inside have so many CPUs, whatever number of threads they start."""
+    """Give processes that are started inside only so many CPUs, however many threads they start."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return

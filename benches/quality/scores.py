@@ -1,15 +1,15 @@
-"""How good predictions are: the same functions of the same files for every system."""
+"""Metrics of predictions, computed in the same way for every system."""
 
 import numpy as np
 
 from fastsoftmax import metrics
 
-LEAST_PROBA = 1e-12  # a smaller probability of a true class counts as this, for every system: else one row decides
-N_BINS = 15  # of the calibration error
+LEAST_PROBA = 1e-12  # a smaller probability of a true class counts as this: otherwise a single row could decide
+N_BINS = 15  # in the calibration error
 
 
 def of_predictions(problem, folder):
-    """Metrics of what a worker wrote: a dict. Log-loss and calibration error are None where it gives no probabilities."""
+    """Return {metric: value} of what a worker wrote; log-loss and calibration error are None without probabilities."""
     test = problem.test
     class_ids = np.load(folder / "class_ids.npy")
     y = _true_labels(problem)
@@ -20,7 +20,7 @@ def of_predictions(problem, folder):
     if (folder / "log_proba.npy").exists():
         out["log_loss"] = log_loss(np.load(folder / "log_proba.npy"), test)
     if (folder / "best_proba.npy").exists():
-        # -1 is a class unknown in training here, and no prediction there
+        # -1 is an unknown class among the labels, but no prediction among the class ids
         first = _keys(np.arange(test.n_rows), class_ids[:, 0])
         hits = (test.labels >= 0) & np.isin(_keys(test.label_rows, test.labels), first)
         correct = np.zeros(test.n_rows, bool)
@@ -34,10 +34,10 @@ def _keys(rows, class_ids):
 
 
 def _true_labels(problem):
-    """As metrics take them: one label a row, or an indicator; labels unknown in training are misses."""
+    """Return labels as metrics take them, one a row or an indicator matrix. Labels unknown in training count as misses."""
     test = problem.test
     if np.all(np.diff(test.label_starts) == 1):
-        return np.where(test.labels < 0, problem.n_classes, test.labels)  # a class that nothing predicts
+        return np.where(test.labels < 0, problem.n_classes, test.labels)  # this class is never predicted
     known = test.labels >= 0
     columns = np.where(known, test.labels, problem.n_classes)
     indicator = type(test)(test.X, columns, test.label_starts).indicator(problem.n_classes + 1)
@@ -46,7 +46,7 @@ def _true_labels(problem):
 
 
 def log_loss(log_proba, part):
-    """Mean over the rows, in nats, of the mean over their labels known in training; None if there are none."""
+    """Return the mean over rows, in nats, of the mean over their labels known in training; None if there are none."""
     known = part.labels >= 0
     if not known.any():
         return None
@@ -58,7 +58,7 @@ def log_loss(log_proba, part):
 
 
 def calibration_error(confidence, correct):
-    """Expected calibration error of the first prediction, in bins of equal numbers of rows.
+    """Return the expected calibration error of the first prediction, in bins of equally many rows.
 
     References
     ----------

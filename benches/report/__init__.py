@@ -1,12 +1,13 @@
-"""Results as pictures, one HTML page and Markdown, all from the same parts, so that they cannot disagree."""
+"""Results as pictures, an HTML page and Markdown, which are all made of the same parts so that they cannot disagree."""
 
+from functools import partial
 from pathlib import Path
 
-from . import curves, kernels, quality, to_html, to_markdown
+from . import curves, kernels, quality, style, to_html, to_markdown
 from .document import Bullets, Heading, Paragraph, Picture, Table
 
 TITLE = "Benchmarks: results"
-SECTIONS = (  # key of the results, section, what it is called where it was not measured
+SECTIONS = (  # key of the results, section, its title if it was not measured
     ("quality", quality.section, "Quality and cost of whole systems"),
     ("curves", curves.section, "Cost over classes, negatives and threads"),
     ("kernels", kernels.section, "Kernels"),
@@ -14,7 +15,7 @@ SECTIONS = (  # key of the results, section, what it is called where it was not 
 
 
 def write(results, folder):
-    """Writes report.html, RESULTS.md and pictures/ (.svg and .png) of results to `folder`.
+    """Write report.html, RESULTS.md and pictures/ of results to `folder`.
 
     Parameters
     ----------
@@ -25,16 +26,25 @@ def write(results, folder):
     """
     folder = Path(folder)
     (folder / "pictures").mkdir(parents=True, exist_ok=True)
-    blocks = list(parts(results))
+    blocks, pictures = list(parts(results)), {}
     for block in blocks:
         if isinstance(block, Picture):
-            block.draw(folder / block.file)
+            block.draw(partial(_save, block, folder / block.file, pictures))
     (folder / "RESULTS.md").write_text(to_markdown.markdown(TITLE, blocks), encoding="utf-8")
-    (folder / "report.html").write_text(to_html.page(TITLE, blocks, folder), encoding="utf-8")
+    (folder / "report.html").write_text(to_html.page(TITLE, blocks, pictures), encoding="utf-8")
+
+
+def _save(picture, path, pictures, figure):
+    """Write the picture's file, and add its SVG text to `pictures`, for the HTML page."""
+    pictures[picture.name] = text = style.svg(figure)
+    if picture.suffix == "svg":
+        path.write_text(text, encoding="utf-8")
+    else:
+        style.save_png(figure, path)
 
 
 def parts(results):
-    """The blocks of the report."""
+    """Yield the blocks of the report."""
     yield Paragraph("Written by the benchmark command from the numbers in results/.")
     yield _machines(results)
     for key, section, title in SECTIONS:
@@ -47,7 +57,7 @@ def parts(results):
 
 
 def _machines(results):
-    """A column for each part: one may have been measured on another day, or machine, than the others."""
+    """Make a table with a column for each part, since they may have been measured on different days or machines."""
     machines = {key: dict(results[key]["machine"]) for key, _, _ in SECTIONS if results[key] is not None}
     names = dict.fromkeys(name for machine in machines.values() for name in machine)
     rows = [[name, *(machine.get(name, "-") for machine in machines.values())] for name in names]

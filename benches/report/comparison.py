@@ -1,4 +1,4 @@
-"""What the numbers say: where peers are better than the best of ours, and whom nobody beats."""
+"""Where peers are better than the best variant of fastsoftmax, and which systems nobody beats."""
 
 import math
 
@@ -6,7 +6,7 @@ from .measures import MEASURES, NLL, P_AT_1, TRAINING
 
 
 def losses(outcomes):
-    """Of each measure in which peers are better: (measure, the best Outcome of ours, the peers' Outcomes, best first)."""
+    """Yield (measure, the best Outcome of ours, the better Outcomes of peers, best first), if there are any."""
     for measure in MEASURES:
         known = [o for o in outcomes if o.median(measure) is not None]
         ours = [o for o in known if o.is_ours]
@@ -34,7 +34,7 @@ def loss_sentence(measure, best, peers):
 
 
 def _factor(a, b):
-    """By how much the better one is better, as a ratio above 1."""
+    """Write the ratio of the larger to the smaller."""
     low, high = sorted((a, b))
     if low <= 0 or math.isinf(high):
         return ""
@@ -43,7 +43,7 @@ def _factor(a, b):
 
 
 def losing(outcomes):
-    """Sentences: what fastsoftmax loses at on a problem, or why none can be told."""
+    """Return sentences that tell what fastsoftmax loses at on a problem, or why that cannot be told."""
     good = [o for o in outcomes if o.spreads]
     if not any(o.is_ours for o in good):
         return ["No variant of fastsoftmax has a result here: nothing to compare."]
@@ -55,7 +55,7 @@ def losing(outcomes):
 
 
 def front(outcomes, quality_measure, cost=TRAINING):
-    """The Outcomes that no other beats in both (as good in one and better in the other), cheapest first."""
+    """Return the Outcomes, cheapest first, that no other beats by being better in one measure and as good in the other."""
     known = [o for o in outcomes if o.median(cost) is not None and o.median(quality_measure) is not None]
 
     def beats(a, b):

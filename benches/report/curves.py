@@ -1,4 +1,4 @@
-"""What a row costs over the numbers of classes, negatives and threads, and memory over classes: tables and pictures."""
+"""Tables and pictures of the cost of a row over classes, negatives and threads, and of memory over classes."""
 
 from . import style
 from .document import Bullets, Cell, Heading, Paragraph, Picture, Table, small
@@ -15,7 +15,7 @@ CLASSES, NEGATIVES, THREADS, MEMORY = (
 
 
 def section(curves):
-    """The parts of the report about what `benches.curves.measure` returns."""
+    """Yield the parts of the report about what `benches.curves.measure` returns."""
     yield Heading("Cost over classes, negatives and threads")
     size = curves["problem"]
     yield Paragraph(
@@ -43,7 +43,7 @@ def is_ours(series):
 
 
 def by_series(records):
-    """series -> its records by ascending x."""
+    """Return {series: its records by ascending x}."""
     out = {}
     for record in sorted(records, key=lambda r: r["x"]):
         out.setdefault(record["series"], []).append(record)
@@ -55,7 +55,7 @@ def of_task(records, task):
 
 
 def pivot(caption, records, what, cell):
-    """A table with a row a series and a column an x."""
+    """Make a table with a row for each series and a column for each x."""
     places = sorted({r["x"] for r in records})
     rows = []
     for series, own in by_series(records).items():
@@ -74,7 +74,8 @@ def _over_classes(records, colors):
         CLASSES,
         "Lines: microseconds a row of training and of prediction over the number of classes, both axes logarithmic",
         "Cost of a row over the number of classes. Bands are the least and the greatest round.",
-        lambda path: draw_cost(path, records, colors),
+        lambda save: draw_cost(save, records, colors),
+        suffix="png",
     )
     for task in TASKS:
         own = of_task(records, task)
@@ -93,7 +94,7 @@ def _over_negatives(records, colors):
         NEGATIVES,
         "Lines: microseconds a row of training, and the NLL of held-out rows, over the number of negatives",
         "Cost of a training row and what quality it buys, over the number of negatives.",
-        lambda path: draw_negatives(path, records, colors),
+        lambda save: draw_negatives(save, records, colors),
     )
     rows = [
         [
@@ -111,7 +112,7 @@ def _over_negatives(records, colors):
 
 
 def speed_up(record, own):
-    """How many times as fast as with the fewest threads of its series."""
+    """Return how many times as fast it is as with the fewest threads of its series."""
     return own[0]["y"] / record["y"]
 
 
@@ -121,7 +122,7 @@ def _over_threads(records, colors):
         THREADS,
         "Lines: speed-up over the number of threads, beside the ideal one",
         "Speed-up over the number of threads; dashed, the ideal one.",
-        lambda path: draw_threads(path, records, colors),
+        lambda save: draw_threads(save, records, colors),
     )
 
     def cell(record, own):
@@ -137,7 +138,7 @@ def _memory(records, colors):
         "Lines: peak memory beyond the model and the size of the model over the number of classes, both axes logarithmic",
         "Peak memory beyond the model and the rows, over the number of classes; dotted, the model's own size with the "
         "optimiser's state.",
-        lambda path: draw_memory(path, records, colors),
+        lambda save: draw_memory(save, records, colors),
     )
 
     def cell(record, own):
@@ -154,9 +155,9 @@ def _colors(records):
     return style.colors(list(by_series(records)), is_ours)
 
 
-def draw_cost(path, records, colors):
+def draw_cost(save, records, colors):
     tasks = [task for task in TASKS if of_task(records, task)]
-    with style.panels(path, len(tasks)) as (_, panels):
+    with style.panels(save, len(tasks)) as (_, panels):
         ends = []
         for axes, task in zip(panels, tasks, strict=True):
             own = of_task(records, task)
@@ -168,8 +169,8 @@ def draw_cost(path, records, colors):
         style.label_ends(panels, ends)
 
 
-def draw_negatives(path, records, colors):
-    with style.panels(path, 2) as (_, panels):
+def draw_negatives(save, records, colors):
+    with style.panels(save, 2) as (_, panels):
         ends = [
             _lines(panels[0], records, colors, lambda r, _: r["y"]),
             _lines(panels[1], records, colors, lambda r, _: r["nll"]),
@@ -182,8 +183,8 @@ def draw_negatives(path, records, colors):
         style.label_ends(panels, ends)
 
 
-def draw_threads(path, records, colors):
-    with style.panels(path, 1) as (_, panels):
+def draw_threads(save, records, colors):
+    with style.panels(save, 1) as (_, panels):
         axes = panels[0]
         places = sorted({r["x"] for r in records})
         axes.plot(places, [x / places[0] for x in places], color=style.INK, linestyle="--", linewidth=1, zorder=1)
@@ -194,8 +195,8 @@ def draw_threads(path, records, colors):
         style.label_ends(panels, [[*ends, ("ideal", places[-1], places[-1] / places[0], style.INK, False)]])
 
 
-def draw_memory(path, records, colors):
-    with style.panels(path, 1, width=7) as (_, panels):
+def draw_memory(save, records, colors):
+    with style.panels(save, 1, width=7) as (_, panels):
         ends = _lines(panels[0], records, colors, lambda r, _: r["y"] / MIB)
         for series, points in by_series(records).items():
             xs, sizes = [r["x"] for r in points], [r["model_bytes"] / MIB for r in points]
@@ -205,7 +206,7 @@ def draw_memory(path, records, colors):
 
 
 def _lines(axes, records, colors, y):
-    """A line a series of y(record, its series); returns their ends for the labels."""
+    """Draw y(record, its series) as a line for each series; return the ends of the lines, for labels."""
     ends = []
     for series, own in by_series(records).items():
         color, values = colors[series], [y(r, own) for r in own]

@@ -1,7 +1,7 @@
-"""What a report consists of, told once for all its forms: text, tables, pictures, as plain data.
+"""The parts of a report, text, tables and pictures, as plain data from which all of its forms are made.
 
-Text is a string or a list of strings and spans. Strings come from anywhere (reasons of failures, names): whoever renders them
-escapes them, and a line's end in them is a space.
+Text is a string or a list of strings and spans. Strings come from anywhere (names, reasons of failures), so that whoever
+renders them escapes them and writes the end of a line as a space.
 """
 
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Span:
-    """Text in a manner: "strong", "code", "small", or "break", which ends a line."""
+    """Text that is "strong", "code" or "small"; the manner "break" ends a line."""
 
     manner: str
     text: str = ""
@@ -27,7 +27,7 @@ def small(text):
 
 
 def prose(text):
-    """Our own sentences, with code between backticks."""
+    """Turn our own sentences, with code between backticks, into text."""
     parts = text.split("`")
     return [Span("code", part) if i % 2 else part for i, part in enumerate(parts) if part]
 
@@ -38,7 +38,7 @@ def spans(text):
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table over `width` columns; `value` is what to sort by, where that is not the text."""
+    """A cell of a table, `width` columns wide; tables are sorted by `value`, or by the text if that is None."""
 
     text: object
     value: float | None = None
@@ -63,14 +63,14 @@ class Bullets:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells, of which the first names the row; what is not a Cell is the text of one."""
+    """Rows of cells, of which the first names the row. What is not a Cell is the text of one."""
 
     caption: str
     header: list
     rows: list = field(default_factory=list)
 
     def cells(self):
-        """Rows of Cells as wide as the header."""
+        """Yield rows of Cells that are as wide as the header."""
         for row in self.rows:
             cells = [cell if isinstance(cell, Cell) else Cell(cell) for cell in row]
             if sum(cell.width for cell in cells) != len(self.header):
@@ -80,14 +80,18 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """Files `name`.svg and `name`.png in the report's folder of pictures, by the function `draw` of a path without suffix."""
+    """A file in the report's folder of pictures. `draw(save)` makes a figure and hands it to the function `save`.
+
+    The file is an SVG, unless the README shows it: PyPI renders no SVG.
+    """
 
     name: str
     alt: str
     caption: str
     draw: object
+    suffix: str = "svg"
 
     @property
     def file(self):
-        """Path below the report's folder, without suffix."""
-        return f"pictures/{self.name}"
+        """The path below the report's folder."""
+        return f"pictures/{self.name}.{self.suffix}"

@@ -1,4 +1,4 @@
-"""The micro-benchmarks: a table a family, the picture of speed-ups, and what of the asked figures was not reached."""
+"""The kernels: a table for each family, the picture of speed-ups, and the goals that were not reached."""
 
 from ..kernels.case import OURS
 from ..kernels.measure import best, judge
@@ -76,7 +76,7 @@ def _asked(record, records):
 
 
 def table(family, records):
-    """The table of the records of one family."""
+    """Make the table of a family's records."""
     peers = list(dict.fromkeys(n for r in records for n in [*r["seconds"], *r["skipped"]] if n != OURS))
     header = ["problem", "shape", "dtype", OURS, *peers, "limit (ours over it)", "peak MiB, ours / best peer", "asked"]
     rows = []
@@ -90,7 +90,7 @@ def table(family, records):
 
 
 def section(kernels):
-    """The parts of the report about {"families": name -> records}."""
+    """Yield the parts of the report about {"families": {name: records}}."""
     families = kernels["families"]
     yield Heading("Kernels")
     yield Paragraph(prose(NOTE))
@@ -98,7 +98,8 @@ def section(kernels):
         "speedups",
         "Bars: how many times faster than the best peer fastsoftmax is, problem by problem",
         "How many times faster than the best peer, problem by problem (float32), beside what the measured limits would give.",
-        lambda path: speedups.draw(families, path),
+        lambda save: speedups.draw(families, save),
+        suffix="png",
     )
     for family, records in families.items():
         yield Heading(TITLES[family], 3)
@@ -107,7 +108,7 @@ def section(kernels):
 
 
 def misses(kernels):
-    """A sentence for each asked figure that was not reached."""
+    """Yield a sentence for each goal that was not reached."""
     for records in kernels["families"].values():
         for r in records:
             for asked, value, met in judge(r, records):

@@ -1,4 +1,4 @@
-"""What is measured of a run, how it is written, and which way it is better; medians and ranges over repetitions."""
+"""The measures of a run: how they are written, and whether more is better; medians and ranges over repetitions."""
 
 import math
 import statistics
@@ -13,7 +13,7 @@ def is_ours(system):
 
 
 def number(value):
-    """Three digits, or all before the point."""
+    """Write three digits, or all that are before the point."""
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "∞" if value > 0 else "-∞"
     size = abs(value)
@@ -34,8 +34,8 @@ class Measure:
 
     Attributes
     ----------
-    of : run -> number or None
-    title : head of the column; `words` is what sentences call it, with `unit` after the number
+    of : function of a run that returns a number or None
+    title : head of the column; sentences say `words`, and `unit` after the number
     """
 
     of: Callable
@@ -94,7 +94,7 @@ class Spread:
 
     @classmethod
     def of(cls, values):
-        """Of those that are not None; None where there are none, NaN where one is."""
+        """Summarise the values that are not None: None if there are none, NaN if one is."""
         values = [value for value in values if value is not None]
         if any(math.isnan(value) for value in values):
             return cls(math.nan, math.nan, math.nan)
@@ -103,13 +103,13 @@ class Spread:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a system on a problem at one budget: its repetitions that went well, and why others did not.
+    """The result of a system on a problem at one budget: its successful repetitions, and why others failed.
 
     Attributes
     ----------
-    spreads : Measure -> Spread or None; empty where no repetition went well
+    spreads : dict of Measure to Spread or None; empty if no repetition was successful
     complaint : str
-        Status and reason of the first repetition that did not go well; "" if there is none.
+        Status and reason of the first repetition that failed; "" if none did.
     n_good, n_runs : int
     """
 
@@ -130,7 +130,7 @@ class Outcome:
         return cls(system, budget, spreads, complaint, len(good), len(runs))
 
     def median(self, measure):
-        """A number to compare by, or None."""
+        """Return the median, or None if it cannot be compared."""
         spread = self.spreads.get(measure)
         return None if spread is None or math.isnan(spread.median) else spread.median
 
@@ -144,7 +144,7 @@ _REASONS = {"missing": "not installed"}
 
 
 def complaint_of(run, limit_seconds):
-    """Status and reason, as in "missing: not installed" and "too slow: > 120 s"."""
+    """Write status and reason, as in "missing: not installed" and "too slow: > 120 s"."""
     status = run["status"]
     default = f"> {limit_seconds:g} s" if status == "too slow" and limit_seconds else _REASONS.get(status, "")
     reason = (run.get("reason") or "").strip() or default
@@ -152,7 +152,7 @@ def complaint_of(run, limit_seconds):
 
 
 def outcomes(quality, problem):
-    """The Outcome at the main budget of every system, in the systems' order."""
+    """Yield the Outcome of every system at its main budget, in the systems' order."""
     runs = [run for run in quality["runs"] if run["problem"] == problem and run["is_main"]]
     limit = quality["options"].get("limit_seconds")
     for system in quality["systems"]:
@@ -161,7 +161,7 @@ def outcomes(quality, problem):
 
 
 def over_budgets(quality, problem, system):
-    """The Outcomes that went well of a system, by ascending budget, and whether each is the main one."""
+    """Yield the successful Outcomes of a system by ascending budget, and whether each is at the main one."""
     runs = [r for r in quality["runs"] if (r["problem"], r["system"]) == (problem, system) and r["status"] == "ok"]
     budgets = sorted({run["budget"] for run in runs}, key=lambda budget: -math.inf if budget is None else budget)
     for budget in budgets:

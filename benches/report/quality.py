@@ -1,4 +1,4 @@
-"""The comparison of whole systems, problem by problem: tables, pictures of quality over time, and what they say."""
+"""The comparison of whole systems, problem by problem: tables, pictures of quality over time, and conclusions."""
 
 import re
 
@@ -19,7 +19,7 @@ NOTE = (
 
 
 def section(quality):
-    """The parts of the report about `quality`."""
+    """Yield the parts of the report about `quality`."""
     yield Heading("Quality and cost of whole systems")
     yield Paragraph(prose(NOTE))
     yield Paragraph(_options(quality["options"]))
@@ -82,7 +82,7 @@ def _problem(quality, problem, number, colors):
 
 
 def table(caption, found):
-    """One row a system; those without a result last."""
+    """Make a table with a row for each system; those without a result come last."""
     found = sorted(found, key=lambda o: (not o.spreads, -(o.median(P_AT_1) or 0.0)))
     bests = {}
     for measure in MEASURES:
@@ -132,20 +132,20 @@ def picture(number, problem, curves, colors):
         "mark the one to compare by; medians over repetitions. A system without a large mark got no result there: the table "
         "says why."
     )
-    return Picture(name, alt, caption, lambda path: draw(path, problem["title"], curves, colors))
+    return Picture(name, alt, caption, lambda save: draw(save, problem["title"], curves, colors))
 
 
-def draw(path, title, curves, colors):
-    """P@1 and, where there is any, NLL over training seconds."""
+def draw(save, title, curves, colors):
+    """Draw P@1 and, if there is any, NLL over training seconds."""
     measures = [m for m in (P_AT_1, NLL) if any(_points(points, m) for _, points in curves)]
-    with style.panels(path, len(measures), height=max(3.6, 1.3 + 0.2 * len(curves))) as (figure, panels):
+    with style.panels(save, len(measures), height=max(3.6, 1.3 + 0.2 * len(curves))) as (figure, panels):
         figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
         ends = [_panel(axes, measure, curves, colors) for axes, measure in zip(panels, measures, strict=True)]
         style.label_ends(panels, ends)
 
 
 def _points(points, measure):
-    """(seconds, value, whether it is the main one) of the points that can be drawn."""
+    """Return (seconds, value, whether it is the main one) of the points that can be drawn."""
     out = []
     for outcome, is_main in points:
         seconds, value = outcome.median(TRAINING), outcome.median(measure)

@@ -1,4 +1,4 @@
-"""The picture of the micro-benchmarks: how many times faster than the best peer, beside what the limits allow."""
+"""The picture of the kernels: how many times faster than the best peer they are, beside what the limits allow."""
 
 import matplotlib.pyplot as plt
 
@@ -12,7 +12,7 @@ TITLES = {"rowwise": "Row-wise", "dense": "Dense head", "csr": "CSR, linear", "s
 
 
 def _bars(families):
-    """(family, label, speed-up, speed-up at the limit or None, name of the peer), of float32 and along rows."""
+    """Yield (family, label, speed-up, speed-up at the limit or None, name of the peer), for float32 and along rows."""
     for family, records in families.items():
         for r in records:
             if r["dtype"] == "float32" and "axis" not in r["shape"] and best(r):
@@ -23,7 +23,7 @@ def _bars(families):
                 yield family, f"{problem}  {shape}", seconds / r["seconds"][OURS], bound, name.split(",")[0]
 
 
-def draw(families, path):
+def draw(families, save):
     bars = list(_bars(families))
     titles = [family for family in TITLES if any(bar[0] == family for bar in bars)]
     columns = [names for names in (titles[:1], titles[1:]) if names]
@@ -41,7 +41,7 @@ def draw(families, path):
                 axes.set_title(TITLES[family])
         axes.set_xlabel("times faster than the best peer")
         _legend(figure, n_columns=2 * len(columns) - 1)
-        style.save(figure, path)
+        save(figure)
 
 
 def _legend(figure, n_columns):

@@ -1,5 +1,6 @@
-"""How pictures look: one ink, which a page replaces by its own, colours by family, labels beside the lines."""
+"""The look of pictures: one ink, which a page replaces by its own, colours by family, and labels beside lines."""
 
+import io
 import re
 from contextlib import contextmanager
 
@@ -8,13 +9,14 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.ticker import FuncFormatter, NullFormatter
+from PIL import Image
 
 INK, PAPER = "#1c1c22", "#fffffe"  # nothing else in a picture has these colours
-# Of middle lightness, to be read on light and on dark paper.
+# These are of middle lightness, so that they can be read on light and on dark paper.
 SHADES_OF_OURS = ("#1f6feb", "#0aa2c0", "#7a6ff0", "#3d7ea6", "#5aa9e6", "#a25be0")
 SHADES_OF_PEERS = ("#d9822b", "#2f9e5b", "#c2487d", "#a3762f", "#7d8f2a", "#c0504d", "#8a63b8", "#6b8794")
 _SETTINGS = {
-    "svg.fonttype": "none",  # text stays text
+    "svg.fonttype": "none",  # text stays text, not outlines
     "text.parse_math": False,
     "svg.hashsalt": "fastsoftmax",
     "font.family": "DejaVu Sans",
@@ -41,7 +43,7 @@ _LEADER = {"arrowstyle": "-", "alpha": 0.5, "linewidth": 0.7, "shrinkA": 0, "shr
 
 @contextmanager
 def settings():
-    """Figures made within look as above, and are closed at the end."""
+    """Give figures that are made inside this look, and close them at the end."""
     before = set(plt.get_fignums())
     with plt.rc_context(_SETTINGS):
         try:
@@ -52,21 +54,30 @@ def settings():
 
 
 @contextmanager
-def panels(path, n, width=6.4, height=3.8):
-    """So many axes side by side, saved as path.svg and path.png."""
+def panels(save, n, width=6.4, height=3.8):
+    """Make n axes side by side; at the end call `save` with their figure."""
     with settings():
         figure, axes = plt.subplots(1, n, figsize=(width * n, height), layout="constrained", squeeze=False)
         yield figure, axes[0]
-        save(figure, path)
+        save(figure)
 
 
-def save(figure, path):
-    figure.savefig(f"{path}.svg", metadata={"Date": None})
-    figure.savefig(f"{path}.png", dpi=150)
+def svg(figure):
+    """Return the figure as SVG text."""
+    file = io.StringIO()
+    figure.savefig(file, format="svg", metadata={"Date": None})
+    return file.getvalue()
+
+
+def save_png(figure, path):
+    """Write the figure with a palette, which takes a third of the bytes: its colours are few."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=150)
+    Image.open(file).convert("RGB").quantize(64).save(path, optimize=True)
 
 
 def colors(names, is_ours):
-    """name -> colour: ours each of its own, peers by the package that their names begin with."""
+    """Return {name: colour}. Each of ours has its own; peers have one for the package that their names begin with."""
     ours = [name for name in names if is_ours(name)]
     package = {name: re.split(r"[ ,]", name)[0] for name in names if name not in ours}
     packages = list(dict.fromkeys(package.values()))
@@ -75,7 +86,7 @@ def colors(names, is_ours):
 
 
 def plain_numbers(axis):
-    """Powers of ten as people write them; labels between them where there is hardly a decade, the fewer decades the more."""
+    """Write powers of ten as people do, and label ticks between them if the axis has hardly a decade."""
     axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
     low, high = axis.get_view_interval()
     if high > 20 * low:
@@ -93,15 +104,15 @@ def short(value):
 
 
 def label_ends(panels, ends, size=7.5):
-    """Writes each series' name right of its axes at the height of its end, apart from the others, with a thin line to it.
+    """Write the name of each series right of its axes, near the height of its end but apart from others, with a line to it.
 
     Parameters
     ----------
     panels : axes
-    ends : of each axes a list of (name, x, y, color, whether it is bold); x and y in data coordinates
+    ends : for each axes a list of (name, x, y, color, whether it is bold), with x and y in data coordinates
     """
     figure = panels[0].figure
-    figure.canvas.draw()  # lays the figure out: heights are known
+    figure.canvas.draw()  # lays the figure out, so that heights are known
     for axes, own in zip(panels, ends, strict=True):
         gap = 1.35 * size * figure.dpi / 72 / axes.get_window_extent().height
         places = [axes.transAxes.inverted().transform(axes.transData.transform(end[1:3])) for end in own]
@@ -123,8 +134,8 @@ def label_ends(panels, ends, size=7.5):
 
 
 def spread_apart(places, gap):
-    """Ascending places moved as little as needs be (least squares) to be `gap` apart."""
-    groups = []  # [sum of (place - its offset in the group), number]: a group's places touch one another
+    """Move ascending places as little as possible (in least squares), so that they are `gap` apart."""
+    groups = []  # [sum of (place - its offset in the group), number of places], which are `gap` apart
     for place in places:
         groups.append([place, 1])
         while len(groups) > 1 and _end(groups[-2], gap) + gap > _start(groups[-1], gap):

@@ -1,4 +1,4 @@
-"""A report as one HTML page that needs nothing beside itself."""
+"""A report as an HTML page that needs no other file."""
 
 import re
 from html import escape
@@ -10,12 +10,12 @@ from .style import INK, PAPER
 _MANNERS = {"strong": "<strong>{}</strong>", "code": "<code>{}</code>", "small": "<small>{}</small>", "break": "<br>"}
 
 
-def page(title, blocks, folder):
-    """The page; pictures are read from their SVG files in `folder`."""
+def page(title, blocks, pictures):
+    """Return the page; `pictures` are SVG texts by name."""
     here = files(__package__)
     headings = [block for block in blocks if isinstance(block, Heading)]
     anchors = {id(heading): f"part-{number}" for number, heading in enumerate(headings)}
-    parts = [_render(block, anchors, folder) for block in blocks]
+    parts = [_render(block, anchors, pictures) for block in blocks]
     contents = [f'<li><a href="#{anchors[id(h)]}">{inline(h.text)}</a></li>' for h in headings if h.level == 2]
     return "\n".join(
         [
@@ -37,7 +37,7 @@ def inline(text):
     )
 
 
-def _render(block, anchors, folder):
+def _render(block, anchors, pictures):
     match block:
         case Heading():
             return f'<h{block.level} id="{anchors[id(block)]}">{inline(block.text)}</h{block.level}>'
@@ -48,7 +48,7 @@ def _render(block, anchors, folder):
         case Table():
             return _table(block)
         case Picture():
-            svg = inlined((folder / f"{block.file}.svg").read_text(), block.name, block.alt)
+            svg = inlined(pictures[block.name], block.name, block.alt)
             return f"<figure>{svg}<figcaption>{inline(block.caption)}</figcaption></figure>"
     raise TypeError(f"no part of a report: {block!r}")
 
@@ -75,14 +75,16 @@ def _cell(cell, names_row):
 
 
 def inlined(svg, name, alt):
-    """An SVG of matplotlib as a part of the page: with names of its own, a title, and the page's colours of ink and paper."""
+    """Make an SVG a part of the page: give it ids of its own, a title, and the page's colours of ink and paper."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     svg = re.sub(r'href="#', f'href="#{name}-', svg)
     svg = svg.replace("url(#", f"url(#{name}-").replace(INK, "currentColor").replace(PAPER, "none")
     head, rest = svg.split(">", 1)
-    width = 1.4 * float(re.search(r'viewBox="\S+ \S+ (\S+)', head)[1])  # letters as large as the page's small ones
+    width = 1.4 * float(
+        re.search(r'viewBox="\S+ \S+ (\S+)', head)[1]
+    )  # so that letters are as large as the page's small ones
     head = re.sub(r'\s(width|height|xmlns(:\w+)?|version)="[^"]*"', "", head)
     head += f' style="max-width: {width:.0f}px" role="img" aria-labelledby="{name}-alt"'
     return f'{head}><title id="{name}-alt">{escape(alt)}</title>{rest}'

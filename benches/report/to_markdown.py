@@ -1,10 +1,10 @@
-"""A report as Markdown (GitHub's)."""
+"""A report as Markdown, in GitHub's dialect."""
 
 import re
 
 from .document import Bullets, Heading, Paragraph, Picture, Table, spans
 
-_SPECIAL = re.compile(r"([\\`*<|\[\]~]|(?<!\w)_|_(?!\w)|^[>#])")  # an underscore within a word is none
+_SPECIAL = re.compile(r"([\\`*<|\[\]~]|(?<!\w)_|_(?!\w)|^[>#])")  # an underscore within a word needs no escape
 _MANNERS = {"strong": "**{}**", "small": "{}", "break": "<br>"}
 
 
@@ -46,5 +46,5 @@ _RENDERERS = {
     Paragraph: lambda block: inline(block.text),
     Bullets: lambda block: "\n".join(f"- {inline(item)}" for item in block.items),
     Table: _table,
-    Picture: lambda block: f"![{inline(block.alt)}]({block.file}.svg)\n\n{inline(block.caption)}",
+    Picture: lambda block: f"![{inline(block.alt)}]({block.file})\n\n{inline(block.caption)}",
 }

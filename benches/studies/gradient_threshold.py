@@ -1,10 +1,12 @@
-"""What `gradient_threshold` costs and saves on weights trained on real data.
+"""What `gradient_threshold` costs and saves on weights that are trained on real data.
 
-Run `python -m benches.studies.gradient_threshold [data.svm] [--epochs 5]`: a low-rank SoftmaxClassifier is trained on
-the svmlight file (on synthetic data without one), and prints, after each epoch and for each threshold: elements of the
-gradient of the logits that are left a row, the gradients' error, and the time of loss and gradients over that of one
-product of the same size. Then it trains with each threshold: seconds, and loss and accuracy on a tenth of the rows held
-out."""
+    python -m benches.studies.gradient_threshold [data.svm] [--epochs 5]
+
+It trains a low-rank SoftmaxClassifier on the svmlight file, or on synthetic data. After each epoch and for each threshold it
+prints how many elements a row are left of the gradient of the logits, the error of the gradients, and the time of loss and
+gradients over that of one product of the same size. Then it trains with each threshold, and prints seconds, and loss and
+accuracy on a tenth of the rows, which are held out.
+"""
 
 import argparse
 import time
@@ -25,7 +27,7 @@ BATCH_SIZE = 256
 
 
 def synthetic(n_rows=60_000, n_classes=12_000, n_features=20_000, n_entries=12, seed=0):
-    """Zipf-distributed classes, and of each row two thirds of the entries among few features of its class."""
+    """Make rows of Zipf-distributed classes, with two thirds of the entries among few features of their class."""
     rng = np.random.default_rng(seed)
     weights = 1 / np.arange(10, n_classes + 10)
     y = rng.choice(n_classes, n_rows, p=weights / weights.sum())
@@ -47,20 +49,20 @@ def classifier(max_iter, threshold):
 
 
 def steady(calls):
-    """name -> median seconds, each call repeated as training repeats it, all in turns."""
+    """Return {name: median seconds} of calls that take turns, each repeated as training repeats it."""
     seconds = {name: [] for name in calls}
     for _ in range(4):
         for name, call in calls.items():
             for i in range(8):
                 start = time.perf_counter()
                 call()
-                if i >= 3:  # the threads of the call before have gone to sleep
+                if i >= 3:  # by then the threads of the previous call sleep
                     seconds[name].append(time.perf_counter() - start)
     return {name: median(of_call) for name, of_call in seconds.items()}
 
 
 def measure(model, X, target):
-    """One line a threshold, for a batch of these rows."""
+    """Print a line for each threshold, for a batch of these rows."""
     rows = np.random.default_rng(0).permutation(len(target))[:BATCH_SIZE]
     hidden, target = np.asarray(X[rows] @ model.E, np.float32), target[rows]
     V, bias = model.V, model.bias
@@ -96,7 +98,7 @@ def measure(model, X, target):
 
 
 def measure_epochs(X, y, n_epochs):
-    """`measure` after each epoch of one training with exact gradients."""
+    """Train with exact gradients, and `measure` after each epoch."""
 
     class Measure(Watcher):
         def after_epoch(self, trainer):

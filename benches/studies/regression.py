@@ -2,8 +2,8 @@
 
     python -m benches.studies.regression [DATA.npz ...] [--only TEXT] [--rounds N] [--threads N] [--max-iter N]
 
-scikit-learn's own small data sets, and DATA.npz as for `sampling`. Both at their defaults but for `max_iter`. Rounds of
-one and the other; the medians are given. With --threads 1 it is the CPU time of the process, else wall time.
+The data are scikit-learn's own small data sets, and DATA.npz as for `sampling`. Both models have their defaults but for
+`max_iter`, and take turns; medians are given. Times are CPU time of the process with --threads 1, else wall time.
 """
 
 import argparse
@@ -26,7 +26,7 @@ SMALL = {"iris": load_iris, "wine": load_wine, "breast_cancer": load_breast_canc
 
 
 def problems(paths):
-    """name -> (X, y)"""
+    """Yield (name, X, y)."""
     rng = np.random.default_rng(0)
     for n_rows, n_features, n_classes in ((20, 5, 3), (20, 20, 2), (100, 20, 8)):
         y = np.arange(n_rows) % n_classes
@@ -41,7 +41,7 @@ def problems(paths):
 
 
 def loss(model, X, y):
-    """C sum_i loss_i + ||W||^2 / 2 in float64, whatever the model computes in."""
+    """Return C sum_i loss_i + ||W||^2 / 2 in float64, whatever the model computes in."""
     W, bias = model.coef_.astype(np.float64), model.intercept_
     total = (W**2).sum() / 2
     codes = np.searchsorted(model.classes_, y)
@@ -53,7 +53,7 @@ def loss(model, X, y):
 
 
 def compare(X, y, *, rounds, n_threads, max_iter):
-    """For each: loss, seconds, iterations."""
+    """Return {name: (loss, seconds, iterations)}."""
     models = {
         "fastsoftmax": SoftmaxRegression(n_threads=n_threads, max_iter=max_iter),
         "scikit-learn": LogisticRegression(max_iter=max_iter),

@@ -3,13 +3,12 @@
     python -m benches.studies.sampling DATA.npz [--methods TEXT ...] [--epochs N] [--output RECORDS.json]
     python -m benches.studies.sampling --figures RECORDS.json ...
 
-DATA.npz holds `X_data`, `X_indices`, `X_indptr` and `X_shape` of a CSR matrix, its labels `y`, and the same as `X_test_...`
-and `y_test` (`pack` writes it). Records are added to those of earlier runs; the figures are docs/sampling_over_time and
-docs/sampling_bias.
+DATA.npz, which `pack` writes, holds `X_data`, `X_indices`, `X_indptr` and `X_shape` of a CSR matrix, its labels `y`, and the
+same of test rows as `X_test_...` and `y_test`. Records are added to those of earlier runs. The figures are
+docs/sampling_over_time.svg and docs/sampling_bias.svg.
 """
 
 import argparse
-import json
 import time
 from functools import partial
 from pathlib import Path
@@ -22,17 +21,19 @@ from scipy import sparse
 from fastsoftmax import SoftmaxClassifier, linear_cross_entropy, sampled_cross_entropy, samplers
 from fastsoftmax.training.step_losses import FullLoss
 
+from .. import stored
+
 DOCS = Path(__file__).parent.parent.parent / "docs"
 TOP = 20
 DEFAULT = "in_batch, running normaliser"
-SERIES = ("full softmax", DEFAULT, "unigram 1024")  # of the figure over time
+SERIES = ("full softmax", DEFAULT, "unigram 1024")  # in the figure over time
 
 
-# -- a method that is no part of the library: what it would need is here --
+# -- a method that the library does not have --
 
 
 class EndsFull:
-    """The full softmax in the last part of the steps."""
+    """Candidate sampling that becomes the full softmax in the last part of the steps."""
 
     follows_model = False
 
@@ -105,7 +106,7 @@ def mixed(make):
 
 
 def fit(method, X, y, **options):
-    """The trained model, and the seconds it took by the clock and of the CPUs."""
+    """Return the trained model, and the wall and CPU seconds that it took."""
     parameters = method.parameters | options
     if method.sampler is not None:
         counts = np.unique(y, return_counts=True)[1]
@@ -126,7 +127,7 @@ def fit(method, X, y, **options):
 
 
 def measure(method, data, **options):
-    """A record of quality on the test rows. A label of no training row counts as an error; the NLL leaves it out."""
+    """Return a record of quality on the test rows. A label that no training row has is an error, and in no NLL."""
     X, y, X_test, y_test = data
     model, seconds = fit(method, X, y, **options)
     top = model.predict_topk(X_test, TOP)[0] == y_test[:, None]
@@ -136,7 +137,7 @@ def measure(method, data, **options):
         "method": method.name,
         "epochs": model.max_iter,
         "seconds": round(float(seconds[0]), 2),
-        "CPU seconds": round(float(seconds[1]), 2),  # what counts where other processes compete
+        "CPU seconds": round(float(seconds[1]), 2),  # what to compare by if other processes compete
         "P@1": round(100 * float(top[:, 0].mean()), 2),
         f"hit@{TOP}": round(100 * float(top.any(axis=1).mean()), 2),
         "NLL": round(nll, 4),
@@ -162,7 +163,7 @@ def unpack(path):
 
 
 def table(records):
-    """Markdown, by method."""
+    """Return a Markdown table with a row for each record."""
     columns = [name for name in records[0] if name not in ("method", "threads")]
     lines = ["| method | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for r in records:
@@ -174,7 +175,7 @@ def table(records):
 
 
 def draw_over_time(axes, title, records):
-    """NLL of runs of different lengths over their training time."""
+    """Draw the NLL of runs of different lengths over their training time."""
     for color, name in zip(("tab:blue", "tab:orange", "tab:green"), SERIES, strict=True):
         runs = sorted((r["CPU seconds"], r["NLL"]) for r in records if r["method"] == name)
         if runs:
@@ -187,7 +188,7 @@ def draw_over_time(axes, title, records):
 
 
 def bias(n_negatives, sampler, problem, n_draws=4000):
-    """The mean over draws of the sampled softmax loss less the full one, and its standard error."""
+    """Return the mean over draws of the sampled softmax loss less the full one, and its standard error."""
     rng = np.random.default_rng(0)
     losses = []
     for _ in range(n_draws):
@@ -228,7 +229,7 @@ def draw(paths):
 
     figure, panels = plt.subplots(1, len(paths), figsize=(3.4 * len(paths), 3.2), layout="constrained", squeeze=False)
     for axes, path in zip(panels[0], paths, strict=True):
-        draw_over_time(axes, path.stem, json.loads(path.read_text()))
+        draw_over_time(axes, path.stem, stored.load(path))
     panels[0, 0].set_ylabel("NLL of test rows")
     panels[0, 0].legend(frameon=False, fontsize=8)
     save(figure, "sampling_over_time")
@@ -238,8 +239,7 @@ def draw(paths):
 
 
 def save(figure, name):
-    for suffix in ("png", "svg"):
-        figure.savefig(DOCS / f"{name}.{suffix}", dpi=130)
+    figure.savefig(DOCS / f"{name}.svg", metadata={"Date": None})
 
 
 def main():
@@ -254,7 +254,7 @@ def main():
     if options.figures:
         draw(options.figures)
         return
-    records = json.loads(options.output.read_text()) if options.output and options.output.exists() else []
+    records = (options.output and stored.load(options.output)) or []
     data = unpack(options.data)
     chosen = [m for m in methods() if any(text in m.name for text in options.methods) and m.fits(data)]
     for method in chosen:
@@ -263,7 +263,7 @@ def main():
             records = [r for r in records if (r["method"], r["epochs"]) != (method.name, epochs)] + [record]
             print(record, flush=True)
             if options.output:
-                options.output.write_text(json.dumps(records, indent=1) + "\n")
+                stored.save(options.output, records)
     print(table(records))
 
 

@@ -1,1 +1,1 @@
-"""What runs in the environment of a system: imports nothing of ours but by `systems.fastsoftmax_`."""
+"""What runs in the environment of a system. Only `systems.fastsoftmax_` imports fastsoftmax."""

@@ -1,6 +1,6 @@
-"""Runs one system on one problem, once, in its own process: ``python worker JOB``; JOB is a JSON file.
+"""Run one system on one problem, once, in its own process: ``python worker JOB``; JOB is a JSON file.
 
-This folder is run as a script by the Python of the system's own environment, where fastsoftmax need not be installed: it
+The Python of the system's own environment runs this folder as a script. fastsoftmax need not be installed there: the worker
 imports only NumPy, SciPy and the system.
 """
 
@@ -22,13 +22,13 @@ from statuses import GIVEN_UP, NO_MEMORY
 from systems import SYSTEMS
 from systems.base import bytes_of
 
-DEPTH = 20  # of the predictions
+DEPTH = 20  # classes that are predicted for each row
 PREDICTION_SECONDS = 0.5
-SPARE = 5  # seconds beyond the limit, after which the run ends itself if the process that started it could not
+SPARE = 5  # seconds beyond the limit: then the run ends itself, in case the process that started it is gone
 
 
 def run(job):
-    """The result of a job, and predictions in files beside it."""
+    """Do a job and return its result; predictions are written to files."""
     problem = Problem.load(job["problem"])
     folder = Path(job["folder"])
     system = SYSTEMS[job["system"]](
@@ -64,7 +64,7 @@ def run(job):
 
 
 def _timed_predictions(system, rows):
-    """The predictions, and the median seconds of calls that take PREDICTION_SECONDS together, or of one that takes more."""
+    """Return predictions, and the median seconds of calls that take PREDICTION_SECONDS together."""
     seconds = []
     while sum(seconds) < PREDICTION_SECONDS:
         start = time.perf_counter()
@@ -76,17 +76,17 @@ def _timed_predictions(system, rows):
 def _version(package):
     try:
         return version(package)
-    except PackageNotFoundError:  # of a clone that was built in place
+    except PackageNotFoundError:  # it is a clone that was built in place
         return "not installed"
 
 
 def _cpu_seconds():
-    """Of this process and of the ended ones that it started."""
+    """Return the CPU seconds of this process and of the processes that it started and that have ended."""
     return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
 def _limit_memory(n_bytes):
-    """But for a lower limit that there is already."""
+    """Limit the data of this process to `n_bytes`, or to a lower limit that there is already."""
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     n_bytes = n_bytes if hard == resource.RLIM_INFINITY else min(n_bytes, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (n_bytes, n_bytes))
@@ -107,14 +107,14 @@ def main(path):
         outcome, status = run(job), 0
     except MemoryError as error:
         outcome, status = {"reason": str(error) or "out of memory"}, NO_MEMORY
-    except Exception as error:  # a peer may raise anything: it is reported, and the comparison goes on
+    except Exception as error:  # a peer may raise anything, which is reported
         import traceback
 
         traceback.print_exc()
         outcome, status = {"reason": f"{type(error).__name__}: {error}"}, GIVEN_UP
     result.write_text(json.dumps(outcome))
     sys.stdout.flush()
-    os._exit(status)  # without destructors of packages, which can hang or crash after the result is written
+    os._exit(status)  # skips destructors of packages, which can hang or crash
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Peak resident memory of a piece of code, where Linux lets a process reset its own high-water mark."""
+"""The peak of resident memory of a piece of code. Only Linux lets a process reset its own high-water mark."""
 
 import contextlib
 import ctypes
@@ -15,15 +15,15 @@ def _status(name):
 
 
 class Peak:
-    """`with Peak() as peak`: afterwards `peak.beyond(result)` is the highest memory inside, less before and the result's."""
+    """After `with Peak() as peak`, `peak.beyond(result)` is the highest memory inside, less that before and the result's."""
 
     def __enter__(self):
         self.bytes = None
         self.before = None
         if AVAILABLE:
-            # Without glibc there is no malloc_trim, in some containers no clear_refs
+            # There is no malloc_trim without glibc, and no clear_refs in some containers.
             with contextlib.suppress(AttributeError, OSError):
-                ctypes.CDLL(None).malloc_trim(0)  # what was freed before must not be reused unseen
+                ctypes.CDLL(None).malloc_trim(0)  # freed memory would be used again, which would not be seen
                 with open("/proc/self/clear_refs", "w") as reset:
                     reset.write("5")
                 self.before = _status("VmRSS")

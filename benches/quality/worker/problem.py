@@ -30,7 +30,7 @@ class Part:
         return self.X.shape[0]
 
     def indicator(self, n_classes):
-        """The labels as a CSR matrix of ones, shape (n_rows, n_classes)."""
+        """Return the labels as a CSR matrix of ones, shape (n_rows, n_classes)."""
         ones = np.ones(len(self.labels), np.float32)
         return sparse.csr_matrix((ones, self.labels, self.label_starts), shape=(self.n_rows, n_classes))
 
@@ -40,7 +40,7 @@ class Part:
         return np.repeat(np.arange(self.n_rows), np.diff(self.label_starts))
 
     def one_label_a_row(self):
-        """X and y with a row for each label: the way of systems that know only one class a row."""
+        """Return X and y with a row for each label, for systems that know only one class a row."""
         if len(self.labels) == self.n_rows and np.all(np.diff(self.label_starts) == 1):
             return self.X, self.labels
         return self.X[self.label_rows], self.labels
@@ -62,14 +62,14 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Labels are 0 to n_classes - 1, and each occurs in the training part; a test label that does not is -1.
+    """A classification problem. Labels are 0 to n_classes - 1, and each occurs in the training part; other test labels are -1.
 
     Attributes
     ----------
     name, title : str
     kind : str
-        "tokens": row i's features are the tokens before it by place, ``place * n_classes + token``, and its label is the
-        token; "dense": few features, hardly any of them zero; "sparse".
+        "tokens", if a row's label is a token and its features, ``place * n_classes + token``, are the tokens before it;
+        "dense", if there are few features and hardly any of them are zero; else "sparse".
     """
 
     name: str
@@ -89,7 +89,7 @@ class Problem:
 
     @cached_property
     def _checksum(self):
-        """Tells one problem from another that has its name and sizes."""
+        """A number that tells the problem from others of the same name and sizes."""
         value = 0
         for part in (self.train, self.test):
             for array in (part.X.data, part.X.indices, part.X.indptr, part.labels, part.label_starts):
@@ -97,7 +97,7 @@ class Problem:
         return value
 
     def summary(self):
-        """What reports and systems know of it."""
+        """Return what reports and `System.why_not` know about the problem."""
         return {
             "name": self.name,
             "title": self.title,

@@ -1,4 +1,4 @@
-"""fastsoftmax, in the ways that it can be used. Defaults but for what the name says."""
+"""fastsoftmax, in the ways that it can be used: by its defaults, but for what the name says."""
 
 import pickle
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from .base import System, fit_quietly, inverse_penalty
 
-MAX_FULL = 3e13  # multiply-adds of ten epochs of full softmax through 128 hidden units: some minutes
+MAX_FULL = 3e13  # multiply-adds of logits in ten epochs of full softmax with hidden size 128: some minutes
 MAX_DENSE_WEIGHTS = 1e9
 
 

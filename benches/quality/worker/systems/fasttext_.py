@@ -1,7 +1,7 @@
 """fastText, supervised: its four losses, with the settings of its tutorial (fasttext.cc/docs/en/supervised-tutorial.html).
 
-A row's features are words, "f" and the feature's number; fastText knows no values of features, which are dropped. Of a row
-with several labels each step of softmax, hs and ns takes one at random; ova takes all.
+The words of a row are its features, "f" and the feature's number; their values are dropped, since fastText knows none. Each
+step of softmax, hs and ns takes one label of a row with several at random; ova takes all.
 """
 
 import heapq
@@ -10,15 +10,15 @@ from itertools import pairwise
 import numpy as np
 from scipy import sparse
 
-from .base import System, blocks, rectangle
+from .base import System, columns_of, log_softmax, rectangle, scores_at
 
 LABEL = "__label__"
-# Multiply-adds of the scores alone. A step, scores and gradients, took 1.3 ns for each on a 2-core AVX-512 machine, so that
-# 1e12 are 22 minutes of one thread.
+# Multiply-adds of the scores alone. A step, with scores and gradients, took 1.3 ns for each on a 2-core AVX-512 machine, so
+# that 1e12 take 22 minutes of one thread.
 MAX_SCORES = 1e12
-# Each of its threads sets a tenth of the input matrix to random numbers before training, whatever their number: with fewer
-# than ten the rest is what the memory held before, zeros at best, and at worst it ends in "Encountered NaN". They share the
-# run's CPUs.
+# Before training, each of its threads sets a tenth of the input matrix to random numbers, however many threads there are.
+# With fewer than ten the rest keeps what the memory held before: zeros at best, and at worst the error "Encountered NaN".
+# They share the run's CPUs.
 MIN_THREADS = 10
 
 
@@ -52,7 +52,7 @@ class _FastText(System):
             file.writelines(f"{y} {x}\n" for y, x in zip(labels, _texts(train.X), strict=True) if y)
 
     def fit(self):
-        """It reads its file of text and makes its dictionary here: there is no other way to give it data."""
+        """Train; fastText reads its file of text and makes its dictionary here, since it takes no other data."""
         import fasttext
 
         self.model = fasttext.train_supervised(
@@ -66,7 +66,7 @@ class _FastText(System):
 
     def predict_topk(self, rows, k):
         labels, proba = self.model.predict(rows, k)
-        # hs leaves out what is less probable than 1e-5, so that rows can differ in length
+        # hs leaves out classes less probable than 1e-5, so that rows can differ in length.
         class_ids = rectangle([[self.label_numbers[label] for label in found] for found in labels], k)
         if not self.is_distribution:
             return class_ids, None
@@ -79,7 +79,7 @@ class _FastText(System):
         self.model.save_model(str(path))
 
     def _hidden(self, X):
-        """The mean of the vectors of each row's words and of the end of the line, which is a word too."""
+        """Return the mean of the vectors of each row's words and of the end of the line, which is a word too."""
         rows_of_words = np.full(X.shape[1], -1)
         for row, word in enumerate(self.model.get_words()):
             if word == "</s>":
@@ -93,12 +93,10 @@ class _FastText(System):
         counts = sparse.csr_matrix((ones, rows_of_words[X.indices[known]], starts), shape=(X.shape[0], len(words)))
         return (counts @ words + words[end]) / (1 + np.diff(starts))[:, None]
 
-    def _places(self, class_ids):
-        """Where the classes stand among fastText's labels, which are sorted by their counts."""
+    def _classes(self):
+        """Return the classes in the order of fastText's labels, which is by falling counts, and the counts."""
         labels, counts = self.model.get_labels(include_freq=True)
-        places = np.empty(self.problem.n_classes, np.int64)
-        places[[int(label[len(LABEL) :]) for label in labels]] = np.arange(len(labels))
-        return places[class_ids], counts
+        return np.array([int(label[len(LABEL) :]) for label in labels]), counts
 
 
 class Softmax(_FastText):
@@ -112,15 +110,9 @@ class Softmax(_FastText):
         return super().why_not(problem) or cls._too_many_scores(problem)
 
     def target_log_proba(self, X, class_ids):
-        """The product of its matrices in float64: `predict` adds 1e-5 to each probability."""
-        places, _ = self._places(class_ids)
+        """Multiply its matrices in float64, because `predict` adds 1e-5 to each probability."""
         hidden, output = self._hidden(X).astype(np.float64), self.model.get_output_matrix().astype(np.float64)
-        out = np.empty(len(class_ids))
-        for b in blocks(len(class_ids), len(output)):
-            logits = hidden[b] @ output.T
-            logits -= logits.max(axis=1, keepdims=True)
-            out[b] = logits[np.arange(len(logits)), places[b]] - np.log(np.exp(logits).sum(axis=1))
-        return out
+        return scores_at(lambda h: log_softmax(h @ output.T), hidden, class_ids, self._classes()[0])
 
 
 class HierarchicalSoftmax(_FastText):
@@ -133,12 +125,12 @@ class HierarchicalSoftmax(_FastText):
     settings = "loss hs, lr 0.5, dim 100, epoch 25, wordNgrams 1, minCount 1, 10 threads at least; values dropped"
 
     def target_log_proba(self, X, class_ids):
-        """The product over the class's path in the Huffman tree: `predict` leaves out what is less probable than 1e-5."""
-        places, counts = self._places(class_ids)
+        """Multiply along the class's path in the Huffman tree, because `predict` leaves out classes below 1e-5."""
+        classes, counts = self._classes()
         hidden, output = self._hidden(X).astype(np.float64), self.model.get_output_matrix().astype(np.float64)
         parents, is_right = _huffman_tree(counts)
         root = len(parents) - 1
-        out, nodes = np.zeros(len(class_ids)), places.copy()
+        out, nodes = np.zeros(len(class_ids)), columns_of(classes)[class_ids]
         while np.any(nodes != root):
             rows = np.flatnonzero(nodes != root)
             at = nodes[rows]
@@ -158,8 +150,8 @@ class NegativeSampling(_FastText):
 
 class OneVersusAll(_FastText):
     name = "fastText ova"
-    # "It is a good idea to decrease the learning rate", says the tutorial, which takes 0.5 and 50 dimensions: that and 0.25
-    # ended in its error "Encountered NaN"; 0.1 is its default
+    # "It is a good idea to decrease the learning rate", says the tutorial, which takes 0.5 and 50 dimensions. Both 0.5 and
+    # 0.25 ended in the error "Encountered NaN"; 0.1 is the default.
     loss, learning_rate, dim = "ova", 0.1, 50
     settings = (
         "loss one-vs-all, lr 0.1, dim 50, epoch 25, wordNgrams 1, minCount 1, 10 threads at least; values dropped"
@@ -177,9 +169,10 @@ def _texts(X):
 
 
 def _huffman_tree(counts):
-    """Parent of each node and whether it is the right child; leaves first, in falling counts; the last node is the root.
+    """Return the parent of each node and whether it is the right child.
 
-    fastText joins the two of least count, leaf before inner node only where its count is smaller, later leaves first.
+    Leaves come first, by falling counts, and the root last. fastText joins the two nodes of the least counts; of equal counts
+    it takes inner nodes before leaves, and later leaves first.
     """
     n = len(counts)
     parents, is_right = np.full(2 * n - 1, -1), np.zeros(2 * n - 1, bool)

@@ -1,18 +1,18 @@
-"""gensim's Word2Vec, CBOW, as a model of the next token: what `predict_output_word` gives for the tokens before it.
+"""gensim's Word2Vec (CBOW) as a model of the next token: what `predict_output_word` gives for the tokens before it.
 
-It is trained on sentences, with the words on both sides as context and whatever the place, and is meant to make vectors of
-words; here it is asked for the next token of the tokens on the left, which it was not made for.
+It was not made for that. It is meant to make vectors of words, and trains on sentences with the words on both sides as
+context, whatever their places.
 """
 
 from itertools import pairwise
 
 import numpy as np
 
-from .base import System, blocks, top_of_dense
+from .base import System, best_classes, columns_of, log_softmax, scores_at
 
 WINDOW = 4
 SIZE = 128
-MAX_SENTENCE = 10_000  # words: gensim leaves out what is beyond, without a word
+MAX_SENTENCE = 10_000  # words; gensim silently drops what exceeds it
 
 
 class _Word2Vec(System):
@@ -26,7 +26,7 @@ class _Word2Vec(System):
         return "" if problem["kind"] == "tokens" else "for running text only"
 
     def prepare(self):
-        """The labels of the rows in turn are the text; a row without a token before it starts a new sentence."""
+        """Make sentences of the rows' labels in turn; a row without a token before it starts a new sentence."""
         import gensim.models  # noqa: F401
 
         train = self.problem.train
@@ -48,33 +48,20 @@ class _Word2Vec(System):
         self.classes = np.array([int(word) for word in self.model.wv.index_to_key])
 
     def _hidden(self, X):
-        """The mean of the vectors of the tokens before, at whatever place; those that it has not seen are left out."""
-        places = np.full(self.problem.n_classes, -1)
-        places[self.classes] = np.arange(len(self.classes))
-        tokens = X.copy()
-        tokens.data = np.ones(X.nnz, np.float32)
-        vectors = self.model.wv.vectors[places]
-        tokens.indices = X.indices % self.problem.n_classes
-        tokens = type(X)((tokens.data, tokens.indices, tokens.indptr), shape=(X.shape[0], self.problem.n_classes))
-        return tokens @ vectors / np.maximum(1, np.diff(X.indptr))[:, None]
+        """Return the mean of the vectors of the tokens before, whatever their places."""
+        n_classes, ones = self.problem.n_classes, np.ones(X.nnz, np.float32)
+        tokens = type(X)((ones, X.indices % n_classes, X.indptr), shape=(X.shape[0], n_classes))
+        return tokens @ self.model.wv.vectors[columns_of(self.classes)] / np.maximum(1, np.diff(X.indptr))[:, None]
 
     def _log_proba(self, hidden):
         raise NotImplementedError
 
     def predict_topk(self, rows, k):
-        hidden = self._hidden(rows)
-        found = [top_of_dense(self._log_proba(hidden[b]), k) for b in blocks(rows.shape[0], self.problem.n_classes)]
-        class_ids, log_proba = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return self.classes[class_ids], np.exp(log_proba)
+        class_ids, log_proba = best_classes(self._log_proba, self._hidden(rows), k, self.classes)
+        return class_ids, np.exp(log_proba)
 
     def target_log_proba(self, X, class_ids):
-        places = np.empty(self.problem.n_classes, np.int64)
-        places[self.classes] = np.arange(len(self.classes))
-        hidden, out = self._hidden(X), np.empty(len(class_ids))
-        for b in blocks(len(class_ids), self.problem.n_classes):
-            log_proba = self._log_proba(hidden[b])
-            out[b] = log_proba[np.arange(len(log_proba)), places[class_ids[b]]]
-        return out
+        return scores_at(self._log_proba, self._hidden(X), class_ids, self.classes)
 
     def save(self, path):
         path.mkdir()
@@ -90,9 +77,7 @@ class Negative(_Word2Vec):
     )
 
     def _log_proba(self, hidden):
-        scores = hidden @ self.model.syn1neg.T
-        scores -= scores.max(axis=1, keepdims=True)
-        return scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+        return log_softmax(hidden @ self.model.syn1neg.T)
 
 
 class Hierarchical(_Word2Vec):
@@ -104,7 +89,7 @@ class Hierarchical(_Word2Vec):
     )
 
     def prepare_predictions(self, X):
-        """Paths of all classes as two sparse matrices: inner nodes where the code is 0, and where it is 1."""
+        """Make two sparse matrices of the paths of all classes: inner nodes where the code is 0, and where it is 1."""
         from scipy import sparse
 
         wv = self.model.wv
@@ -122,7 +107,7 @@ class Hierarchical(_Word2Vec):
         return X
 
     def _log_proba(self, hidden):
-        """P(code 0) = sigmoid(score) at each inner node, as in gensim's `score_cbow_pair`."""
+        """Use P(code 0) = sigmoid(score) at each inner node, as gensim's `score_cbow_pair` does."""
         scores = (hidden @ self.model.syn1.T).T
         negative_log = np.logaddexp(0.0, -scores)
         zeros, ones = self.paths

@@ -1,16 +1,16 @@
 """LIBLINEAR: L2-regularised logistic regression, one-versus-rest, and Crammer and Singer's multi-class support vector machine.
 
-Its Python `predict` takes one row after another; here the same scores are one product with the model's own weights, which is
-many times faster. Probabilities are those of its option -b 1: the logistic ones of the classes, divided by their sum.
+Its Python `predict` takes one row after another; here a single product with the model's own weights gives the same scores many
+times faster. Probabilities are those of its option -b 1: the logistic ones of the classes, divided by their sum.
 """
 
 import numpy as np
 
-from .base import System, blocks, inverse_penalty, is_multi_label, top_of_dense
+from .base import System, best_classes, inverse_penalty, is_multi_label, scores_at
 
 MAX_WEIGHTS = 5e8  # float64
-# Entries times classes: a one-versus-rest problem passes over all entries for each class. Measured on a 2-core AVX-512
-# machine: 1.6e-7 s each in all iterations together, so 3e9 are eight minutes.
+# Entries times classes, since one-versus-rest passes over all entries for each class. On a 2-core AVX-512 machine each took
+# 1.6e-7 s in all iterations together, so that 3e9 take eight minutes.
 MAX_VISITS = 3e9
 
 
@@ -18,7 +18,7 @@ class _Liblinear(System):
     environment = "liblinear"
     packages = ("liblinear-official",)
     one_thread = stops_early = True
-    budgets = (1, 2, 3)  # tolerance (option -e) 10^-budget, which stands for iterations
+    budgets = (1, 2, 3)  # the tolerance (option -e) is 10^-budget, which stands for iterations
 
     @classmethod
     def why_not(cls, problem):
@@ -56,9 +56,7 @@ class _Liblinear(System):
         return self._scores(X)
 
     def predict_topk(self, rows, k):
-        found = [top_of_dense(self._ranked(rows[b]), k) for b in blocks(rows.shape[0], self.problem.n_classes)]
-        class_ids, values = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return self.classes[class_ids], values
+        return best_classes(self._ranked, rows, k, self.classes)
 
     def save(self, path):
         self.library.save_model(str(path), self.model)
@@ -75,14 +73,8 @@ class Logistic(_Liblinear):
         return proba / proba.sum(axis=1, keepdims=True)
 
     def target_log_proba(self, X, class_ids):
-        places = np.empty(self.problem.n_classes, np.int64)
-        places[self.classes] = np.arange(len(self.classes))
-        out = np.empty(len(class_ids))
-        for b in blocks(len(class_ids), self.problem.n_classes):
-            proba = self._ranked(X[b])
-            with np.errstate(divide="ignore"):
-                out[b] = np.log(proba[np.arange(len(proba)), places[class_ids[b]]])
-        return out
+        with np.errstate(divide="ignore"):
+            return np.log(scores_at(self._ranked, X, class_ids, self.classes))
 
 
 class CrammerSinger(_Liblinear):

@@ -6,7 +6,8 @@ import numpy as np
 
 from .base import System, is_multi_label, rectangle
 
-# It lists all classes of a row with their probabilities, as Python tuples, some 2 million a second (2-core AVX-512 machine)
+# It lists all classes of a row with their probabilities as Python tuples, some 2 million a second (on a 2-core AVX-512
+# machine).
 MAX_LISTED = 3e7
 BLOCK = 1 << 22
 

@@ -1,9 +1,9 @@
 """PECOS XLinear: a tree of labels by hierarchical k-means, a linear classifier for each child of each node, beam search.
 
-Its README's way (pecos/xmc/xlinear): labels embedded by the mean of their instances (PIFA), `Indexer.gen`,
-`XLinearModel.train`, and for prediction the model loaded with `is_predict_only=True`, which is the faster.
-All else is its default; negatives "tfn+man" in place of "tfn" gave, at 19,424 classes, P@1 0.42 in place of 0.40, but hit@20
-0.56 in place of 0.62, for some ten times the time of training.
+It is used as its README (pecos/xmc/xlinear) says: labels embedded by the mean of their instances (PIFA), `Indexer.gen`,
+`XLinearModel.train`, and the model loaded with `is_predict_only=True`, which predicts faster. All else is its default. At
+19,424 classes, negatives "tfn+man" in place of "tfn" gave P@1 0.42 in place of 0.40 but hit@20 0.56 in place of 0.62, and
+took some ten times as long to train.
 """
 
 import numpy as np
@@ -56,7 +56,7 @@ class XLinear(System):
         return class_ids, None  # its scores are those of single labels
 
     def save(self, path):
-        if not path.exists():  # as it does after `prepare_predictions`, which writes it there
+        if not path.exists():  # `prepare_predictions` writes it there
             self.model.save(str(path))
 
 

@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 
-from .base import System, blocks, fit_quietly, inverse_penalty, top_of_dense
+from .base import System, best_classes, fit_quietly, inverse_penalty, scores_at
 
 MAX_WEIGHTS_LOGISTIC = 2e8  # float64 weights times L-BFGS's twenty copies of them
 MAX_WEIGHTS_SGD = 1e9
@@ -22,21 +22,11 @@ class _Linear(System):
             self.X = self.X.toarray()
 
     def predict_topk(self, rows, k):
-        found = [top_of_dense(self._proba(rows[b]), k) for b in blocks(rows.shape[0], self.problem.n_classes)]
-        class_ids, proba = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return self.model.classes_[class_ids], proba
+        return best_classes(self.model.predict_proba, rows, k, self.model.classes_)
 
     def target_log_proba(self, X, class_ids):
-        places = np.searchsorted(self.model.classes_, class_ids)
-        out = np.empty(len(class_ids))
-        for b in blocks(len(class_ids), self.problem.n_classes):
-            proba = self._proba(X[b])
-            with np.errstate(divide="ignore"):
-                out[b] = np.log(proba[np.arange(len(proba)), places[b]])
-        return out
-
-    def _proba(self, X):
-        return self.model.predict_proba(X)
+        with np.errstate(divide="ignore"):
+            return np.log(scores_at(self.model.predict_proba, X, class_ids, self.model.classes_))
 
     def save(self, path):
         path.write_bytes(pickle.dumps(self.model))

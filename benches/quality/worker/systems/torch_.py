@@ -5,7 +5,8 @@ import numpy as np
 from .base import System, blocks
 
 HIDDEN, BATCH, LEARNING_RATE, N_NEGATIVES = 128, 256, 0.1, 1024
-# Multiply-adds of the logits alone: some 2e10 a second with their gradients on a 2-core AVX-512 machine, 2e13 in 17 minutes
+# Multiply-adds of the logits alone. With their gradients, a 2-core AVX-512 machine makes some 2e10 a second, 2e13 in 17
+# minutes.
 MAX_FULL = 2e13
 EMBEDDING_SCALE = HIDDEN**-0.5
 
@@ -24,7 +25,7 @@ class _Torch(System):
         self.X, self.y = self.problem.train.one_label_a_row()
         self.y = torch.from_numpy(np.ascontiguousarray(self.y, dtype=np.int64))
         n_features, n_classes = self.problem.n_features, self.problem.n_classes
-        # sparse gradients leave the rows of features that a batch lacks untouched; dense rows have all features
+        # Sparse gradients leave the rows of features that a batch lacks untouched; dense rows have all features.
         self.embedding = torch.nn.EmbeddingBag(
             n_features, HIDDEN, mode="sum", sparse=self.problem.kind != "dense", include_last_offset=True
         )
@@ -36,7 +37,7 @@ class _Torch(System):
         self._warm_up()
 
     def _warm_up(self):
-        """PyTorch imports a second's worth of itself in the first step of an optimiser."""
+        """Make a first step: in it PyTorch imports parts of itself, which takes a second."""
         weight = self.torch.nn.Parameter(self.torch.zeros(1))
         optimizer = self.torch.optim.Adagrad([weight], fused=True)
         (weight * 1.0).sum().backward()
@@ -57,7 +58,7 @@ class _Torch(System):
                     optimizer.step()
 
     def optimizers(self):
-        """The fused one, which is faster, where gradients are dense: it takes no sparse ones."""
+        """Return a fused optimiser, which is faster, for dense gradients, and a plain one for sparse gradients."""
         modules = [self.embedding, *self.output.modules()]
         with_sparse = {id(p) for m in modules if getattr(m, "sparse", False) for p in m.parameters()}
         parameters = [*self.embedding.parameters(), *self.output.parameters()]
@@ -145,21 +146,38 @@ class Sampled(_Torch):
         self.rng = np.random.default_rng(self.seed + 1)
 
     def loss(self, hidden, y):
-        torch = self.torch
         drawn = np.searchsorted(self.cumulative, self.rng.random(N_NEGATIVES), side="right")
-        drawn = torch.from_numpy(np.minimum(drawn, self.problem.n_classes - 1))
-        # one look-up for targets and negatives, so that there is one sparse gradient
-        both = torch.cat([y, drawn])
-        rows, bias = self.rows(both), self.bias(both).squeeze(1)
-        n = len(y)
-        of_target = (hidden * rows[:n]).sum(dim=1, keepdim=True) + bias[:n, None]
-        of_drawn = hidden @ rows[n:].T + (bias[n:] - self.log_expected[drawn])
-        of_drawn = of_drawn.masked_fill(drawn == y[:, None], -torch.inf)
-        logits = torch.cat([of_target, of_drawn], dim=1)
-        return torch.nn.functional.cross_entropy(logits, torch.zeros(n, dtype=torch.int64))
+        drawn = self.torch.from_numpy(np.minimum(drawn, self.problem.n_classes - 1))
+        return sampled_loss(hidden, y, drawn, self.log_expected[drawn], self.rows, self.bias)
 
     def logits(self, hidden):
         return self.torch.nn.functional.linear(hidden, self.rows.weight, self.bias.weight[:, 0])
+
+
+def sampled_loss(hidden, y, drawn, log_expected, rows, biases):
+    """Return the cross-entropy over each row's target and the negatives that the batch shares.
+
+    The log expected counts are taken off the negatives' logits, and a row's own class among the negatives is masked.
+
+    Parameters
+    ----------
+    hidden : tensor (n, hidden size)
+    y : tensor of int64 (n,), the targets
+    drawn, log_expected : tensors (n_negatives,), the negatives and their log expected counts
+    rows, biases : torch.nn.Embedding (n_classes, hidden size) and (n_classes, 1), the class weights
+    """
+    import torch
+
+    both, n = (
+        torch.cat([y, drawn]),
+        len(y),
+    )  # one look-up for targets and negatives, so that there is one sparse gradient
+    v, b = rows(both), biases(both).squeeze(1)
+    of_target = (hidden * v[:n]).sum(dim=1, keepdim=True) + b[:n, None]
+    of_drawn = torch.addmm(b[n:] - log_expected, hidden, v[n:].T)
+    of_drawn = of_drawn.masked_fill(drawn == y[:, None], -torch.inf)
+    logits = torch.cat([of_target, of_drawn], dim=1)
+    return torch.nn.functional.cross_entropy(logits, torch.zeros(n, dtype=torch.int64))
 
 
 SYSTEMS = (Full, Sampled)

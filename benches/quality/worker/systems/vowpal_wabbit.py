@@ -1,7 +1,7 @@
-"""Vowpal Wabbit: one against all, and probabilistic label trees; by its files of text, cache and predictions, as its command.
+"""Vowpal Wabbit: one against all, and probabilistic label trees, by way of files, as its command uses them.
 
-Its README on trees (demo/plt) says: below 10,000 classes use oaa; as many bits as can be afforded; --holdout_off where labels
-are rare. Its demo has --kary_tree 16, -l 0.5 and 5 passes.
+Its README on trees (demo/plt) says: use oaa below 10,000 classes, as many bits as you can afford, and --holdout_off where
+labels are rare. Its demo has --kary_tree 16, -l 0.5 and 5 passes.
 """
 
 import math
@@ -12,7 +12,7 @@ import numpy as np
 from .base import System, is_multi_label, rectangle, top_of_dense
 
 MAX_BITS = 26  # four float32 a weight: 1 GiB
-# Updates of weights in training; measured on a 2-core AVX-512 machine: some 4e7 a second, so 3e10 are 13 minutes
+# Updates of weights in training. A 2-core AVX-512 machine makes some 4e7 a second, so that 3e10 take 13 minutes.
 MAX_UPDATES = 3e10
 ARITY = 16
 MAX_LISTED = 1e8  # classes' probabilities that oaa writes as text for the test rows
@@ -41,7 +41,7 @@ class _VowpalWabbit(System):
         self.bits = min(MAX_BITS, max(18, math.ceil(math.log2(weights))))
 
     def fit(self):
-        """It reads its file of text here, and later passes from a cache."""
+        """Train; the first pass reads the file of text, and later ones a cache."""
         self._run(
             f"--{self.reduction} {self.problem.n_classes} {self.options} -b {self.bits} --passes {self.budget} --holdout_off "
             f"--random_seed {self.seed + 1} -k -c",
@@ -87,7 +87,7 @@ class OneAgainstAll(_VowpalWabbit):
         return str(labels[0] + 1)
 
     def _proba(self, rows):
-        """All classes' logistic probabilities, which it has divided by their sum, read from "1:p 2:p ..."."""
+        """Read all classes' probabilities from "1:p 2:p ...": logistic ones, which it has divided by their sum."""
         lines = self._predictions(rows, "--probabilities")
         found = [np.fromstring(line.replace(":", " "), sep=" ")[1::2] for line in lines]
         return np.array(found)
@@ -110,7 +110,7 @@ class PLT(_VowpalWabbit):
         return ",".join(map(str, labels))
 
     def predict_topk(self, rows, k):
-        """Its tree may have more leaves than there are classes, and it predicts those as well: they are left out."""
+        """Predict, and leave out what is no class: the tree may have further leaves, which it predicts as well."""
         lines = self._predictions(rows, f"--top_k {k + ARITY}")
         found = [[int(label) for label in line.split(",") if label.strip()] for line in lines]
         real = [[label for label in labels if label < self.problem.n_classes][:k] for labels in found]
@@ -119,7 +119,7 @@ class PLT(_VowpalWabbit):
 
 
 def _rows(X):
-    """Each row in Vowpal Wabbit's format, features by their numbers."""
+    """Yield each row in Vowpal Wabbit's format, with features by their numbers."""
     ids, values = X.indices.tolist(), X.data.tolist()
     for a, b in pairwise(X.indptr.tolist()):
         yield "|f " + " ".join([f"{i}:{v:.6g}" for i, v in zip(ids[a:b], values[a:b], strict=True)])

@@ -1,9 +1,9 @@
-"""The benchmarks under pytest-benchmark: ``pytest benches --benchmark-only``."""
+"""The kernels' benchmarks under pytest-benchmark: ``pytest benches --benchmark-only``."""
 
 import pytest
 
-from . import CASES
-from .case import OURS
+from ..kernels import CASES
+from ..kernels.case import OURS
 
 
 def parameters():
@@ -15,11 +15,11 @@ def parameters():
                 yield pytest.param(case, name, id=f"{case.label}-limit: {name}")
 
 
-_expected = {}  # of the last case: the tests of one case follow one another
+_expected = {}  # of the last case, since the tests of a case follow each other
 
 
 def _agreeing_call(case, name, inputs):
-    """The call of an implementation whose result is the same as ours."""
+    """Return the call of an implementation, after checking that its result agrees with ours."""
     if name == OURS or case.label not in _expected:
         _expected.clear()
         call, _expected[case.label], _ = case.prepare(OURS, inputs)
