@@ -17,6 +17,5 @@
 #include "compact/compact.h"
 #include "pairs/pairs_bias.h"
 #include "pairs/pairs.h"
-#include "pairs/joint.h"
 
 #include "shared/vec_end.h"
