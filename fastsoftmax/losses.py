@@ -5,7 +5,11 @@
 
 from sklearn.base import BaseEstimator
 
-import fastsoftmax.validation as v
+from fastsoftmax.validation import (
+    check_gradient_threshold,
+    check_int,
+    check_real,
+)
 
 __all__ = ["NCE", "NegativeSampling", "SampledLogistic", "SampledSoftmax", "Softmax"]
 
@@ -29,7 +33,7 @@ class Softmax(BaseEstimator):
 
     def check(self):
         """Raise where a parameter is not what it must be."""
-        v.check_gradient_threshold(self.gradient_threshold, name="Softmax.gradient_threshold")
+        check_gradient_threshold(self.gradient_threshold, name="Softmax.gradient_threshold")
 
 
 class _Sampled(BaseEstimator):
@@ -43,7 +47,7 @@ class _Sampled(BaseEstimator):
 
     def check(self):
         """Raise where a parameter is not what it must be. The sampler is checked where it is made."""
-        v.check_int(f"{type(self).__name__}.n_negatives", self.n_negatives, minimum=1)
+        check_int(f"{type(self).__name__}.n_negatives", self.n_negatives, minimum=1)
 
 
 class SampledSoftmax(_Sampled):
@@ -76,7 +80,7 @@ class SampledSoftmax(_Sampled):
     def check(self):
         super().check()
         if self.normaliser_rate != "auto":
-            v.check_real("SampledSoftmax.normaliser_rate", self.normaliser_rate, above=0, maximum=1)
+            check_real("SampledSoftmax.normaliser_rate", self.normaliser_rate, above=0, maximum=1)
 
 
 class NCE(_Sampled):

@@ -5,7 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.base import BaseEstimator
 
-import fastsoftmax.validation as v
+from fastsoftmax.validation import (
+    check_real,
+)
 
 __all__ = ["SGD", "Adagrad"]
 
@@ -39,12 +41,12 @@ class _Optimizer(BaseEstimator):
         """Raise where a parameter is not what it must be."""
         kind = type(self).__name__
         if self.alpha != "auto":
-            v.check_real(f"{kind}.alpha", self.alpha, minimum=0)
+            check_real(f"{kind}.alpha", self.alpha, minimum=0)
         if self.class_alpha is not None and self.class_alpha != "auto":
-            v.check_real(f"{kind}.class_alpha", self.class_alpha, minimum=0)
-        v.check_real(f"{kind}.l1_alpha", self.l1_alpha, minimum=0)
+            check_real(f"{kind}.class_alpha", self.class_alpha, minimum=0)
+        check_real(f"{kind}.l1_alpha", self.l1_alpha, minimum=0)
         if self.clip_norm is not None:
-            v.check_real(f"{kind}.clip_norm", self.clip_norm, above=0)
+            check_real(f"{kind}.clip_norm", self.clip_norm, above=0)
 
     def rule(self, learning_rate, alpha=0.0, class_alpha=None):
         """The Rule of this optimiser, with these penalties where its own are "auto"."""
@@ -121,7 +123,7 @@ class Adagrad(_Optimizer):
         self.epsilon = epsilon
 
     def check(self):
-        v.check_real("Adagrad.epsilon", self.epsilon, above=0)
+        check_real("Adagrad.epsilon", self.epsilon, above=0)
         super().check()
 
     def _rule(self, learning_rate):

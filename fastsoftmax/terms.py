@@ -2,7 +2,11 @@
 
 from sklearn.base import BaseEstimator
 
-import fastsoftmax.validation as v
+from fastsoftmax.validation import (
+    check_bool,
+    check_int,
+    check_real,
+)
 
 __all__ = ["LowRank", "SparseTerm"]
 
@@ -38,10 +42,10 @@ class SparseTerm(BaseEstimator):
     def check(self):
         """Raise where a parameter is not what it must be."""
         if self.learning_rate != "auto":
-            v.check_real("SparseTerm.learning_rate", self.learning_rate, minimum=0)
-        v.check_int("SparseTerm.min_count", self.min_count, minimum=1)
+            check_real("SparseTerm.learning_rate", self.learning_rate, minimum=0)
+        check_int("SparseTerm.min_count", self.min_count, minimum=1)
         if self.max_classes_per_feature is not None:
-            v.check_int("SparseTerm.max_classes_per_feature", self.max_classes_per_feature, minimum=1)
+            check_int("SparseTerm.max_classes_per_feature", self.max_classes_per_feature, minimum=1)
 
 
 class LowRank(BaseEstimator):
@@ -66,7 +70,7 @@ class LowRank(BaseEstimator):
     def check(self):
         """Raise where a parameter is not what it must be."""
         if self.size != "auto":
-            v.check_int("LowRank.size", self.size, minimum=1)
+            check_int("LowRank.size", self.size, minimum=1)
         if self.n_features is not None:
-            v.check_int("LowRank.n_features", self.n_features, minimum=1)
-        v.check_bool("LowRank.freeze", self.freeze)
+            check_int("LowRank.n_features", self.n_features, minimum=1)
+        check_bool("LowRank.freeze", self.freeze)

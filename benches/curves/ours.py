@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from fastsoftmax.model.pairs_runner import PairsRunner
-from fastsoftmax.model.runner import Runner
+from fastsoftmax.model.runners import runner_for
 from fastsoftmax.optimizers import Adagrad
 from fastsoftmax.runtime import threads
 from fastsoftmax.samplers import Unigram
@@ -46,14 +45,14 @@ def call(series, model, classes, n_threads=None):
     n_threads = threads.resolve(n_threads)
     if is_prediction(series):
         return _prediction(series, model, n_threads)
-    kind = PairsRunner if series == SUPPORT else Runner
-    runner = kind(model, problem.rows(), n_threads=n_threads)
-    part = Learner(runner, _loss(series, classes), Adagrad().rule(problem.LEARNING_RATE))
+    runner = runner_for(model, problem.rows(), n_threads=n_threads)
+    rule = Adagrad().rule(problem.LEARNING_RATE)
+    learner = Learner(runner, _loss(series, classes), rule, sums=series == SUPPORT)
     rng, batches, weight = np.random.default_rng(0), problem.batches(), np.ones(problem.BATCH_SIZE)
 
     def step():
         rows = next(batches)
-        part.step(rows, classes.target[rows], weight, rng, 1.0)
+        learner.step(rows, classes.target[rows], weight, rng, 1.0)
 
     return step
 
@@ -65,6 +64,5 @@ def _loss(series, classes):
 
 
 def _prediction(series, model, n_threads):
-    kind = PairsRunner if series == TOP_SUPPORT else Runner
-    runner = kind(model, problem.rows()[: problem.BATCH_SIZE], n_threads=n_threads)
+    runner = runner_for(model, problem.rows()[: problem.BATCH_SIZE], n_threads=n_threads)
     return lambda: runner.topk(problem.TOP_K)

@@ -39,10 +39,10 @@ def _smallest_step(n_threads, n_rows=256, repetitions=100):
     """Return the seconds of a training step with two classes, which Python and NumPy spend around the kernels."""
     X, optimizer, rng = sparse.csr_matrix(np.ones((n_rows, 1), "f")), Adagrad().rule(1e-3), np.random.default_rng(0)
     model = Model.initialise(2, 1, 8, None, optimizer=optimizer, dense_input=False, rng=rng, dtype=np.dtype("f"))
-    part = Learner(Runner(model, X, n_threads=n_threads), FullLoss(), optimizer)
+    learner = Learner(Runner(model, X, n_threads=n_threads), FullLoss(), optimizer)
     rows, seconds = np.arange(n_rows), []
     for _ in range(repetitions):
         start = time.perf_counter()
-        part.step(rows, rows % 2, np.ones(n_rows), rng, 1.0)
+        learner.step(rows, rows % 2, np.ones(n_rows), rng, 1.0)
         seconds.append(time.perf_counter() - start)
     return statistics.median(seconds)

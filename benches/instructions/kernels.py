@@ -16,6 +16,7 @@ from fastsoftmax import (
     sampled_cross_entropy,
     softmax,
 )
+from fastsoftmax.losses import SampledSoftmax, Softmax
 from fastsoftmax.samplers import Unigram
 
 LOGITS = 128, 5000  # rows, classes
@@ -127,8 +128,8 @@ def _sampled_loss():
     return lambda: sampled_cross_entropy(X, W, _target(), **drawn, return_grad=True, n_threads=1)
 
 
-LOW_RANK = {"loss": "softmax", "hidden_size": HIDDEN, "gradient_threshold": 0.0}
-SAMPLED = {"loss": "sampled_softmax", "hidden_size": HIDDEN, "sampler": "unigram", "n_negatives": NEGATIVES}
+LOW_RANK = {"loss": Softmax(gradient_threshold=0.0), "hidden_size": HIDDEN}
+SAMPLED = {"loss": SampledSoftmax("unigram", n_negatives=NEGATIVES), "hidden_size": HIDDEN}
 
 
 def _classifier(parameters):
@@ -139,11 +140,10 @@ def _classifier(parameters):
 
 
 @kernel("epoch, low rank", LOW_RANK)
-@kernel("epoch, low rank, rounded gradient", LOW_RANK | {"gradient_threshold": 3e-4})
+@kernel("epoch, low rank, rounded gradient", LOW_RANK | {"loss": Softmax(gradient_threshold=3e-4)})
 @kernel("epoch, low rank, sampled", SAMPLED)
 @kernel("epoch, dense direct", {"loss": "softmax", "direct": "dense", "hidden_size": None})
 @kernel("epoch, sparse direct", {"direct": "sparse", "hidden_size": None})
-@kernel("epoch, sparse direct and low rank, joint", LOW_RANK | {"direct": "sparse", "joint": True})
 def _epoch(parameters):
     model, X, y = _classifier(parameters)
     return lambda: model.partial_fit(X, y)

@@ -27,10 +27,10 @@ def ours_gradient(p):
 def ours_step(rule, p):
     rows, state = np.arange(p.X.shape[0]), p.state if rule is Adagrad else {}
     runner = Runner(Model(W=p.W, bias=p.bias, state=state), p.X, n_threads=threads.resolve(None))
-    rule = rule(RATES[rule])
+    rule, scale = rule().rule(RATES[rule]), np.full(len(rows), 1 / len(rows))
 
     def call():
-        return runner.step(rows, p.target, rule)
+        return runner.step(rows, p.target, scale, rule)
 
     return call
 

@@ -28,10 +28,11 @@ def ours_gradients(p):
 
 def ours_step(p):
     rows, rule = np.arange(len(p.X)), Adagrad().rule(problems.LEARNING_RATE)
+    scale = np.full(len(rows), 1 / len(rows))
     runner = Runner(Model(W=p.W, bias=p.bias, state=p.state), p.X, n_threads=threads.resolve(None))
 
     def call():
-        return runner.step(rows, p.target, rule)
+        return runner.step(rows, p.target, scale, rule)
 
     return call
 

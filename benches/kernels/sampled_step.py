@@ -7,7 +7,7 @@ import numpy as np
 from fastsoftmax.model.model import Model
 from fastsoftmax.model.runner import Runner
 from fastsoftmax.optimizers import Adagrad
-from fastsoftmax.passes.candidates import Candidates
+from fastsoftmax.passes.candidates import Candidates, Estimate
 from fastsoftmax.runtime import threads
 from fastsoftmax.samplers import Unigram
 from fastsoftmax.training.step_losses import SampledLoss
@@ -27,8 +27,8 @@ def ours(p):
 
     def step(rows, drawn=None):
         target = p.target[rows]
-        candidates = sampling.candidates(target, rng) if drawn is None else {"candidates": Candidates(target, *drawn)}
-        return runner.step(rows, target, rule, **candidates)
+        estimate = sampling.estimate(target, rng) if drawn is None else Estimate(Candidates(target, *drawn))
+        return runner.step(rows, target, np.full(len(rows), 1 / len(rows)), rule, estimate)
 
     def call(drawn=None):
         if drawn is not None:

@@ -23,7 +23,7 @@ def ours(rule, n_threads, p):
     base, workspace = pairs.Base(p.bias, n_threads), workspaces.Workspace()
     weights = pairs.PairWeights(p.W.shape[0], p.W.indptr, p.W.indices, p.W.data).with_base(base, p.X)
     scale = np.full(p.X.shape[0], 1.0 / p.X.shape[0])
-    rule = rule(RATES[rule])
+    rule = rule().rule(RATES[rule])
 
     def call():
         forward = pairs.PairsForward(batch, weights, base, p.target, n_threads=n_threads, workspace=workspace)

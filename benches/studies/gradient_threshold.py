@@ -18,9 +18,12 @@ import scipy.sparse as sp
 
 from fastsoftmax import SoftmaxClassifier
 from fastsoftmax.linear import linear_cross_entropy
+from fastsoftmax.losses import Softmax
 from fastsoftmax.passes import tiles
 from fastsoftmax.runtime import threads
 from fastsoftmax.training.watchers.base import Watcher
+
+from ..watching import watching
 
 THRESHOLDS = (1e-4, 3e-4, 1e-3, 3e-3)
 BATCH_SIZE = 256
@@ -43,8 +46,8 @@ def synthetic(n_rows=60_000, n_classes=12_000, n_features=20_000, n_entries=12, 
 
 def classifier(max_iter, threshold):
     return SoftmaxClassifier(
-        loss="softmax", hidden_size=128, direct=None, max_iter=max_iter, learning_rate=0.15, batch_size=BATCH_SIZE,
-        random_state=0, gradient_threshold=threshold,
+        loss=Softmax(gradient_threshold=threshold), hidden_size=128, direct=None, max_iter=max_iter, learning_rate=0.15,
+        batch_size=BATCH_SIZE, random_state=0,
     )  # fmt: skip
 
 
@@ -103,11 +106,10 @@ def measure_epochs(X, y, n_epochs):
     class Measure(Watcher):
         def after_epoch(self, trainer):
             print(f"after epoch {trainer.epoch}, mean loss {trainer.loss_curve[-1]:.3f}")
-            measure(trainer.parts[0].runner.model, X, trainer.target)
+            measure(trainer.learners[0].runner.model, X, trainer.target)
 
-    model = classifier(n_epochs, 0.0)
-    model._watchers = lambda *args: [Measure()]
-    model.fit(X, y)
+    with watching(Measure()):
+        classifier(n_epochs, 0.0).fit(X, y)
 
 
 def main():

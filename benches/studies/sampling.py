@@ -10,18 +10,21 @@ docs/sampling_over_time.svg and docs/sampling_bias.svg.
 
 import argparse
 import time
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from types import MethodType
 from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 
 from fastsoftmax import SoftmaxClassifier, linear_cross_entropy, sampled_cross_entropy, samplers
-from fastsoftmax.training.step_losses import FullLoss
+from fastsoftmax.losses import NCE, NegativeSampling, SampledLogistic, SampledSoftmax, Softmax
+from fastsoftmax.training.step_losses import FullLoss, SampledLoss
+from fastsoftmax.training.watchers.base import Watcher
 
 from .. import stored
+from ..watching import watching
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 TOP = 20
@@ -40,18 +43,24 @@ class EndsFull:
     def __init__(self, sampled, n_steps, share):
         self.sampled, self.full, self.left = sampled, FullLoss(3e-4), int((1 - share) * n_steps)
 
-    def candidates(self, target, rng, hidden=None):
+    def estimate(self, target, rng, hidden=None):
         self.left -= 1
-        return (self.full if self.left < 0 else self.sampled).candidates(target, rng, hidden)
+        return (self.full if self.left < 0 else self.sampled).estimate(target, rng, hidden)
 
     def observe(self, target):
         self.sampled.observe(target)
 
 
-def end_full(share, trainer, n_epochs):
-    for part in trainer.parts:
-        if isinstance(part.loss, Sampled):
-            part.loss = EndsFull(part.loss, n_epochs * trainer.steps_per_epoch, share)
+class EndFull(Watcher):
+    """Lets a training end with the full softmax in the last `share` of its steps."""
+
+    def __init__(self, share):
+        self.share = share
+
+    def begin(self, trainer):
+        for learner in trainer.learners:
+            if isinstance(learner.loss, SampledLoss):
+                learner.loss = EndsFull(learner.loss, learner.n_epochs * trainer.steps_per_epoch, self.share)
 
 
 # -- what is measured --
@@ -61,44 +70,48 @@ class Method(NamedTuple):
     name: str
     parameters: dict
     sampler: object = None  # function of the class counts
-    change: object = None  # function of the Trainer and the number of epochs
+    watcher: object = None
 
     def fits(self, data):
         """Whether it draws fewer classes than there are."""
-        return self.parameters.get("n_negatives", 1024) < len(np.unique(data[1]))
+        return getattr(self.parameters["loss"], "n_negatives", 0) < len(np.unique(data[1]))
 
 
 def methods():
     by_default = {"direct": None, "hidden_size": 128}
     low_rank = by_default | {"schedule": "linear"}
     yield Method("full softmax", low_rank | {"loss": "softmax"})
-    yield Method("full softmax, exact gradient", low_rank | {"loss": "softmax", "gradient_threshold": 0.0})
-    sampled = low_rank | {"loss": "sampled_softmax", "normaliser_rate": 1.0}
-    yield Method("in_batch", sampled)
-    normalised = low_rank | {"loss": "sampled_softmax", "normaliser_rate": 0.5}
-    yield Method(DEFAULT, by_default | {"loss": "sampled_softmax", "normaliser_rate": 0.5})
+    yield Method("full softmax, exact gradient", low_rank | {"loss": Softmax(gradient_threshold=0.0)})
+    normalised = SampledSoftmax(normaliser_rate=0.5)
+    yield Method("in_batch", low_rank | {"loss": _plain()})
+    yield Method(DEFAULT, by_default | {"loss": normalised})
     yield Method("full softmax, default schedule", by_default | {"loss": "softmax"})
-    yield Method(f"{DEFAULT}, linear rate", normalised)
-    yield Method("unigram 1024, running normaliser", normalised | {"sampler": "unigram"})
+    yield Method(f"{DEFAULT}, linear rate", low_rank | {"loss": normalised})
+    unigram = SampledSoftmax("unigram", normaliser_rate=0.5)
+    yield Method("unigram 1024, running normaliser", low_rank | {"loss": unigram})
     for n in (64, 256, 1024, 4096):
-        yield Method(f"unigram {n}", sampled | {"sampler": "unigram", "n_negatives": n})
+        yield Method(f"unigram {n}", low_rank | {"loss": _plain("unigram", n)})
     for name in ("uniform", "learned_unigram"):
-        yield Method(f"{name} 1024", sampled | {"sampler": name})
+        yield Method(f"{name} 1024", low_rank | {"loss": _plain(name)})
     for power in (0.5, 1.0):
-        yield Method(f"unigram^{power:g} 1024", sampled, partial(samplers.Unigram, power=power))
+        yield Method(f"unigram^{power:g} 1024", low_rank | {"loss": _plain()}, partial(samplers.Unigram, power=power))
     for n in (256, 1024):
-        parameters = sampled | {"n_negatives": n}
-        yield Method(f"in_batch + uniform {n}", parameters, mixed(lambda counts: samplers.Uniform(len(counts))))
-        yield Method(f"in_batch + multi_index {n}", parameters, mixed(lambda counts: samplers.MultiIndex(len(counts))))
-    yield Method("in_batch, last tenth full", sampled, change=partial(end_full, 0.1))
-    yield Method("in_batch, constant rate", sampled | {"schedule": "constant"})
-    for loss in ("nce", "sampled_logistic", "negative_sampling"):
-        yield Method(f"{loss}, in_batch", sampled | {"loss": loss})
-        yield Method(f"{loss}, unigram 1024", sampled | {"loss": loss, "sampler": "unigram"})
-    hybrid = {"schedule": "linear", "direct": "sparse", "hidden_size": 128}
-    yield Method("support and in_batch, side by side", hybrid | {"loss": "sampled_softmax"})
-    yield Method("support exact + sampled tail", hybrid | {"loss": "sampled_softmax", "joint": True})
-    yield Method("support and full softmax, side by side", hybrid | {"loss": "softmax"})
+        sampled = low_rank | {"loss": _plain(n_negatives=n)}
+        yield Method(f"in_batch + uniform {n}", sampled, mixed(lambda counts: samplers.Uniform(len(counts))))
+        yield Method(f"in_batch + multi_index {n}", sampled, mixed(lambda counts: samplers.MultiIndex(len(counts))))
+    yield Method("in_batch, last tenth full", low_rank | {"loss": _plain()}, watcher=EndFull(0.1))
+    yield Method("in_batch, constant rate", by_default | {"schedule": "constant", "loss": _plain()})
+    for loss in (NCE, SampledLogistic, NegativeSampling):
+        yield Method(f"{loss.name}, in_batch", low_rank | {"loss": loss()})
+        yield Method(f"{loss.name}, unigram 1024", low_rank | {"loss": loss("unigram")})
+    both = {"schedule": "linear", "direct": "sparse", "hidden_size": 128}
+    yield Method("support and in_batch, side by side", both | {"loss": "sampled_softmax"})
+    yield Method("support and full softmax, side by side", both | {"loss": "softmax"})
+
+
+def _plain(sampler="in_batch", n_negatives=1024):
+    """Return sampled softmax without a running normaliser."""
+    return SampledSoftmax(sampler, n_negatives, normaliser_rate=1.0)
 
 
 def mixed(make):
@@ -107,22 +120,12 @@ def mixed(make):
 
 def fit(method, X, y, **options):
     """Return the trained model, and the wall and CPU seconds that it took."""
-    parameters = method.parameters | options
+    model = SoftmaxClassifier(**method.parameters | options)
     if method.sampler is not None:
-        counts = np.unique(y, return_counts=True)[1]
-        parameters = parameters | {"sampler": method.sampler(counts)}
-    model = SoftmaxClassifier(**parameters)
-    if method.change is not None:
-        make = model._trainer
-
-        def changed(self, *args, **options):
-            trainer = make(*args, **options)
-            method.change(trainer, self.max_iter)
-            return trainer
-
-        model._trainer = MethodType(changed, model)
+        model.set_params(loss__sampler=method.sampler(np.unique(y, return_counts=True)[1]))
     start = np.array([time.perf_counter(), time.process_time()])
-    model.fit(X, y)
+    with nullcontext() if method.watcher is None else watching(method.watcher):
+        model.fit(X, y)
     return model, np.array([time.perf_counter(), time.process_time()]) - start
 
 
@@ -135,7 +138,7 @@ def measure(method, data, **options):
     nll = float(-log_proba[np.isfinite(log_proba)].mean())
     return {
         "method": method.name,
-        "epochs": model.max_iter,
+        "epochs": model.n_iter_,
         "seconds": round(float(seconds[0]), 2),
         "CPU seconds": round(float(seconds[1]), 2),  # what to compare by if other processes compete
         "P@1": round(100 * float(top[:, 0].mean()), 2),

@@ -6,13 +6,25 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-import fastsoftmax.validation as v
 from fastsoftmax.functional import log_softmax, softmax
 from fastsoftmax.model.compact import STORAGES, CompactModel
 from fastsoftmax.model.runners import runner_for
 from fastsoftmax.passes.eligible import Eligible, labels_of
 from fastsoftmax.runtime import threads, workspaces
 from fastsoftmax.training import targets
+from fastsoftmax.validation import (
+    check_compact,
+    check_eligible,
+    check_input,
+    check_k,
+    check_memory,
+    check_n_threads,
+    check_not_compact,
+    check_option,
+    check_sample_weight,
+    check_some_rows,
+    check_targets,
+)
 
 
 class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
@@ -62,9 +74,9 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
         """
         runner = self._runner_for(X)
         n_classes = len(self.classes_)
-        subset = v.check_eligible("classes", classes, exclude, threshold, runner.n_rows, n_classes, self.classes_)
+        subset = check_eligible("classes", classes, exclude, threshold, runner.n_rows, n_classes, self.classes_)
         eligible = Eligible(*subset)
-        codes, log_proba = runner.topk(v.check_k(k, n_classes, pads=not eligible.is_all), eligible)
+        codes, log_proba = runner.topk(check_k(k, n_classes, pads=not eligible.is_all), eligible)
         return (self.classes_[codes] if eligible.is_all else labels_of(codes, self.classes_)), log_proba
 
     def predict(self, X):
@@ -112,8 +124,8 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
         """
         runner, target, counted = self._rows_that_count(X, y)
         n_rows = len(target) if counted is None else len(counted)
-        weight = v.check_sample_weight(sample_weight, n_rows, counted)
-        v.check_some_rows(runner.X)
+        weight = check_sample_weight(sample_weight, n_rows, counted)
+        check_some_rows(runner.X)
         return float(np.average(target.hits(runner.topk(1)[0][:, 0]), weights=weight))
 
     def compressed(self, storage="bfloat16"):
@@ -142,11 +154,11 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
         ValueError
             If weights are too large for `storage`.
         """
-        v.check_option("storage", storage, STORAGES)
+        check_option("storage", storage, STORAGES)
         model = self._fitted_model()
-        v.check_not_compact(model, "compressed")
+        check_not_compact(model, "compressed")
         compact = CompactModel.of(model, storage)
-        v.check_compact(compact)
+        check_compact(compact)
         other = copy.copy(self)
         other._model = compact
         other._forget_training()
@@ -197,17 +209,17 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
 
     def _runner(self, X):
         """A runner of the model over checked X."""
-        n_threads = threads.resolve(v.check_n_threads(self.n_threads))
+        n_threads = threads.resolve(check_n_threads(self.n_threads))
         return runner_for(self._model, X, n_threads=n_threads, working_memory=self._working_memory())
 
     def _runner_for(self, X):
         dtype = self._fitted_model().dtype
-        return self._runner(v.check_input(self, X, dtype=dtype))
+        return self._runner(check_input(self, X, dtype=dtype))
 
     def _rows_that_count(self, X, y):
         """A runner over the rows of X that count, their targets, and which these are of all (None: all)."""
         runner = self._runner_for(X)
-        y, counted = v.check_targets(y, runner.n_rows, self._ignored_label())
+        y, counted = check_targets(y, runner.n_rows, self._ignored_label())
         if counted is not None:
             runner = self._runner(runner.X[counted])
         return runner, targets.encode(y, self.classes_, unknown=-1), counted
@@ -215,7 +227,7 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
     def _logits(self, X):
         runner = self._runner_for(X)
         shape = (runner.n_rows, len(self.classes_))
-        v.check_memory(
+        check_memory(
             "the (n_samples, n_classes) result",
             shape[0] * shape[1] * self._model.dtype.itemsize,
             f"{shape[0]:,} x {shape[1]:,} x {self._model.dtype.itemsize} bytes; predict_topk needs no such array",

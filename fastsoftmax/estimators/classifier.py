@@ -5,13 +5,18 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.metaestimators import available_if
 
-import fastsoftmax.validation as v
 from fastsoftmax.estimators import saving
 from fastsoftmax.estimators.base import SoftmaxEstimator
 from fastsoftmax.estimators.fitting import Fitting
 from fastsoftmax.model import pruning
 from fastsoftmax.runtime import workspaces
 from fastsoftmax.training import extending
+from fastsoftmax.validation import (
+    check_new_classes,
+    check_not_compact,
+    check_not_ignored,
+    check_real,
+)
 
 __all__ = ["SoftmaxClassifier"]
 
@@ -299,8 +304,8 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         self
         """
         self._fitted_model()
-        classes, at = v.check_new_classes(labels, self.classes_)
-        v.check_not_ignored("labels", classes, self.ignore_label)
+        classes, at = check_new_classes(labels, self.classes_)
+        check_not_ignored("labels", classes, self.ignore_label)
         extending.add_classes(self._model, self._state, len(classes), at)
         self.classes_ = classes
         return self
@@ -316,9 +321,9 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         -------
         self
         """
-        v.check_not_compact(self._fitted_model(), "prune")
+        check_not_compact(self._fitted_model(), "prune")
         self._weights("W")
-        pruning.prune(self._model, v.check_real("threshold", threshold, minimum=0))
+        pruning.prune(self._model, check_real("threshold", threshold, minimum=0))
         if self.direct_ == "dense":
             self.direct_, self._state.damping = "sparse", None
         return self

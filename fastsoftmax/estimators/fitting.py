@@ -2,7 +2,6 @@
 
 from scipy import sparse
 
-import fastsoftmax.validation as v
 from fastsoftmax.runtime import allocation
 from fastsoftmax.training import calibration, extending, initial, planning, targets
 from fastsoftmax.training.options import Choices, Options
@@ -10,6 +9,25 @@ from fastsoftmax.training.state import TrainingState
 from fastsoftmax.training.training import Training, hold_out, spread
 from fastsoftmax.training.watchers.callbacks import FitTask
 from fastsoftmax.training.watchers.checkpoint import CheckpointWatcher, identity
+from fastsoftmax.validation import (
+    check_all_labels,
+    check_calibration_rows,
+    check_can_calibrate,
+    check_can_resume,
+    check_class_counts,
+    check_column_labels,
+    check_initial_weights,
+    check_not_balanced,
+    check_not_ignored,
+    check_resumes,
+    check_rng,
+    check_rows,
+    check_same_plan,
+    check_same_terms,
+    check_some_rows,
+    check_validation,
+    feature_names,
+)
 
 NO_INITIAL_WEIGHTS = {"coef_init": None, "intercept_init": None, "embedding_init": None}
 
@@ -44,25 +62,25 @@ class Fitting:
     def fit(self, X, y, sample_weight=None, initial_weights=NO_INITIAL_WEIGHTS, valid=(None, None, None)):
         """As `SoftmaxClassifier.fit`. Returns the CheckpointWatcher, whose file is left, or None."""
         c, options, given = self.classifier, self.options, (X, y, sample_weight)
-        names = v.feature_names(X)
-        X, y, weight, _ = v.check_rows(c, options, X, y, sample_weight)
-        v.check_some_rows(X)
+        names = feature_names(X)
+        X, y, weight, _ = check_rows(c, options, X, y, sample_weight)
+        check_some_rows(X)
         classes, target = targets.learn(y)
         target, weight, class_weight = targets.weigh(options.class_weight, target, weight, classes)
         shape, resumed = (len(classes), X.shape[1]), None
         if options.warm_start and self.model is not None:
             resumed = self.choices
-            v.check_resumes(c, options, resumed, self.model, classes, shape[1], initial_weights, names)
-        start = planning.Start(*v.check_initial_weights(options, shape, **initial_weights))
-        valid = v.check_validation(c, options, *valid, shape[1], names)
+            check_resumes(c, options, resumed, self.model, classes, shape[1], initial_weights, names)
+        start = planning.Start(*check_initial_weights(options, shape, **initial_weights))
+        valid = check_validation(c, options, *valid, shape[1], names)
         valid = targets.validation(valid, classes, class_weight)
-        rng = v.check_rng("random_state", options.random_state)
+        rng = check_rng("random_state", options.random_state)
         checkpoint = self._checkpoint(X, target, weight, classes, valid, rng)
         plan = planning.plan(options, len(classes), X, start, targets_per_row=target.per_row, resumed=resumed)
         if checkpoint is not None:
             plan = checkpoint.plan_before(plan)
         if resumed is not None:
-            v.check_same_plan(resumed, plan)
+            check_same_plan(resumed, plan)
         rows, valid, calibration_rows = self._split((X, target, weight), valid, plan, rng)
         n_epochs = options.n_epochs(plan.choices)
         calibrate = calibration_rows and (lambda model: self.training().calibrate(*calibration_rows, model))
@@ -84,18 +102,18 @@ class Fitting:
     def partial_fit(self, X, y, classes=None, sample_weight=None, n_classes=None, class_counts=None):
         """As `SoftmaxClassifier.partial_fit`."""
         c, options, model = self.classifier, self.options, self.model
-        names = v.feature_names(X)
-        X, y, weight, counted = v.check_rows(c, options, X, y, sample_weight, model)
-        v.check_not_balanced(options.class_weight)
+        names = feature_names(X)
+        X, y, weight, counted = check_rows(c, options, X, y, sample_weight, model)
+        check_not_balanced(options.class_weight)
         if model is None:
-            v.check_some_rows(X)
-            given, classes = classes, v.check_all_labels(classes, n_classes)
-            v.check_not_ignored("classes", classes, options.ignore_label)
+            check_some_rows(X)
+            given, classes = classes, check_all_labels(classes, n_classes)
+            check_not_ignored("classes", classes, options.ignore_label)
             if sparse.issparse(y) and given is not None:
-                v.check_column_labels(given, classes)
+                check_column_labels(given, classes)
         else:
             classes = c.classes_
-            v.check_same_terms(options, self.choices, model, c.n_features_in_)
+            check_same_terms(options, self.choices, model, c.n_features_in_)
         if X.shape[0] == 0:  # none counts
             return
         target = targets.encode(y, classes, counted)
@@ -103,9 +121,9 @@ class Fitting:
         counts = target.counts(len(classes))
         if model is None:
             if class_counts is not None:
-                counts = counts + v.check_class_counts(class_counts, len(classes))
+                counts = counts + check_class_counts(class_counts, len(classes))
             plan = planning.plan(options, len(classes), X, targets_per_row=target.per_row, calibrates=False)
-            rng = v.check_rng("random_state", options.random_state)
+            rng = check_rng("random_state", options.random_state)
             self._start(plan, classes, X, target, rng, planning.NO_START, counts, class_weight)
             c._name_features(names)
         else:
@@ -116,9 +134,9 @@ class Fitting:
     def calibrate(self, X, y, sample_weight=None):
         """As `SoftmaxClassifier.calibrate`."""
         c = self.classifier
-        v.check_can_calibrate(self.model)
-        X, y, weight, counted = v.check_rows(c, self.options, X, y, sample_weight, self.model)
-        v.check_calibration_rows(X.shape[0], calibration.MIN_ROWS)
+        check_can_calibrate(self.model)
+        X, y, weight, counted = check_rows(c, self.options, X, y, sample_weight, self.model)
+        check_calibration_rows(X.shape[0], calibration.MIN_ROWS)
         target = targets.encode(y, c.classes_, counted)
         target, weight, _ = targets.weigh(c.class_weight, target, weight, c.classes_)
         c.calibration_ = self.training().calibrate(X, target, weight)
@@ -159,7 +177,7 @@ class Fitting:
         if checkpoint is None:
             return None
         if getattr(loss, "is_sampled", False):
-            v.check_can_resume(f"{type(loss).__name__}.sampler", loss.sampler)
+            check_can_resume(f"{type(loss).__name__}.sampler", loss.sampler)
         what = identity(self.options.flat(), X, target, weight, classes, valid)
         seeded = self.options.random_state is not None
         return CheckpointWatcher(checkpoint.path, checkpoint.every, what, rng, seeded=seeded)

@@ -5,7 +5,6 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-import fastsoftmax.validation as v
 from fastsoftmax.estimators.base import SoftmaxEstimator
 from fastsoftmax.model.model import Model
 from fastsoftmax.newton import solvers
@@ -13,6 +12,15 @@ from fastsoftmax.newton.loss import FEW_CLASSES, DenseProducts, RegressionLoss, 
 from fastsoftmax.newton.scaling import scaling_for
 from fastsoftmax.runtime import threads
 from fastsoftmax.training.watchers.progress import shown_iterations
+from fastsoftmax.validation import (
+    check_memory,
+    check_n_threads,
+    check_not_compact,
+    check_regression_params,
+    check_regression_rows,
+    check_same_problem,
+    feature_names,
+)
 
 __all__ = ["SoftmaxRegression"]
 
@@ -120,11 +128,11 @@ class SoftmaxRegression(SoftmaxEstimator):
         sklearn.exceptions.ConvergenceWarning
             Where `max_iter` iterations did not reach `tol`.
         """
-        v.check_regression_params(self)
-        names = v.feature_names(X)
-        X, classes, codes, weight = v.check_regression_rows(self, X, y, sample_weight)
+        check_regression_params(self)
+        names = feature_names(X)
+        X, classes, codes, weight = check_regression_rows(self, X, y, sample_weight)
         total = weight.sum()
-        n_threads = threads.resolve(v.check_n_threads(self.n_threads))
+        n_threads = threads.resolve(check_n_threads(self.n_threads))
         alpha = 0.0 if np.isinf(self.C) else 1 / (self.C * total)
         alpha *= 2 if len(classes) == 2 else 1  # two vectors of half the length each
         weight /= total
@@ -181,8 +189,8 @@ class SoftmaxRegression(SoftmaxEstimator):
         theta = np.zeros(shape, dtype)
         if self.warm_start and hasattr(self, "_model"):
             W, bias = self._model.W, self._model.bias
-            v.check_not_compact(self._model, "warm_start")
-            v.check_same_problem(self, classes, shape[0] - 1)
+            check_not_compact(self._model, "warm_start")
+            check_same_problem(self, classes, shape[0] - 1)
             theta[:-1] = W.T
             if self.fit_intercept:
                 theta[-1] = bias
@@ -206,7 +214,7 @@ class SoftmaxRegression(SoftmaxEstimator):
             parts["copies of X"] = X.nnz * (8 + 2 * (sizes[0] + (sizes[1] if sizes[1] != sizes[0] else 0)))
         if isinstance(X, np.ndarray) or shape[1] < FEW_CLASSES:
             parts["gradients of chunks of rows"] = (2 * n_threads + 1) * n_params * sizes[0]
-        v.check_memory(f"training with solver={solver!r}", sum(parts.values()), "; ".join(parts))
+        check_memory(f"training with solver={solver!r}", sum(parts.values()), "; ".join(parts))
 
     @property
     def coef_(self):

@@ -3,7 +3,6 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-import fastsoftmax.validation as v
 from fastsoftmax.estimators.format_1 import converted
 from fastsoftmax.files import model_file, stored_labels
 from fastsoftmax.losses import LOSSES
@@ -12,6 +11,11 @@ from fastsoftmax.samplers import kind_of
 from fastsoftmax.terms import LowRank, SparseTerm
 from fastsoftmax.training.options import EarlyStopping, Options
 from fastsoftmax.training.state import TrainingState
+from fastsoftmax.validation import (
+    check_option,
+    check_rng,
+    check_writable,
+)
 
 FORMAT = "fastsoftmax.SoftmaxClassifier"
 FITTED = (
@@ -36,7 +40,7 @@ def save(classifier, path, extra=None):
         Kept beside the model, for example the description of a vectorizer.
     """
     check_is_fitted(classifier, "classes_")
-    v.check_writable("path", path)
+    check_writable("path", path)
     params = classifier.get_params(deep=False)
     sampler = _sampler(params["loss"], classifier.loss_)
     if not (sampler is None or isinstance(sampler, str)):
@@ -77,7 +81,7 @@ def load(kind, path, *, memory_map=False):
         Options.of(params)
         for name in FITTED:
             setattr(classifier, name, saved.fitted[name])
-        v.check_option("the model's loss_", classifier.loss_, tuple(LOSSES))
+        check_option("the model's loss_", classifier.loss_, tuple(LOSSES))
         classifier.classes_, classifier._model = saved.classes, saved.model
         if saved.feature_names:
             classifier._name_features(np.array(saved.feature_names, dtype=object))
@@ -100,7 +104,7 @@ def _state(classifier, saved):
     sampler = _sampler(classifier.loss, classifier.loss_)
     if sampler is not None:
         kind_of(sampler)
-    return TrainingState.restored(state, sampler, lambda: v.check_rng("random_state", classifier.random_state))
+    return TrainingState.restored(state, sampler, lambda: check_rng("random_state", classifier.random_state))
 
 
 def _sampler(loss, name):

@@ -4,11 +4,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-import fastsoftmax.validation as v
 from fastsoftmax.files import state_dict, stored_labels, tensor_file
 from fastsoftmax.model.compact import DTYPES, STORAGES, CompactModel
 from fastsoftmax.model.model import Model
 from fastsoftmax.model.pairs import Pairs
+from fastsoftmax.validation import (
+    REAL_DTYPES,
+    check_compact,
+    check_option,
+    check_sparse_W,
+    check_stored_classes,
+)
 
 FORMAT_VERSION = 2
 
@@ -71,7 +77,7 @@ def read(path, format, *, memory_map=False, converters=None):
             raise ValueError("a checksum is wrong")
         if header["format_version"] != FORMAT_VERSION:
             header, tensors = converters[header["format_version"]](header, tensors)
-        storage = v.check_option("the model's storage", header["storage"], (None, *STORAGES))
+        storage = check_option("the model's storage", header["storage"], (None, *STORAGES))
         classes = stored_labels.unpack(tensors, header["classes"])
         for name in header["fortran"]:
             tensors[name] = tensors[name].T
@@ -117,9 +123,9 @@ def check_consistent(saved):
     """Shapes and dtypes that the kernels rely on."""
     model, n_classes, n_features = saved.model, len(saved.classes), saved.fitted["n_features_in_"]
     hidden_size = 0 if model.V is None else model.V.shape[1]
-    if model.bias.dtype not in v.REAL_DTYPES:
+    if model.bias.dtype not in REAL_DTYPES:
         raise ValueError(f"the model's bias has dtype {model.bias.dtype}")
-    v.check_stored_classes(saved.classes)
+    check_stored_classes(saved.classes)
     if model.storage is not None:
         _check_compact(model)
     expected = {
@@ -154,7 +160,7 @@ def _check_compact(model):
         found = a.data.dtype, None if a.scale is None else a.scale.shape
         if found != (DTYPES[model.storage], scale_shape) or (a.scale is not None and a.scale.dtype != a.dtype):
             raise ValueError(f"the model's {name} is not {model.storage}: {found[0]} with scales of shape {found[1]}")
-    v.check_compact(model)
+    check_compact(model)
 
 
 def _check_pairs(model, n_features):
@@ -164,6 +170,6 @@ def _check_pairs(model, n_features):
     if len(model.pairs.indptr) != n_features + 1 or (model.E is not None and len(model.E) > n_features):
         raise ValueError(f"the model's pairs are not those of {n_features} features")
     W = model.sparse_matrix()
-    v.check_sparse_W(W, name="the model's W")
+    check_sparse_W(W, name="the model's W")
     if not W.has_canonical_format:
         raise ValueError("the model's pairs are not in ascending order")

@@ -32,7 +32,7 @@ class Runner:
     def __init__(self, model, X, *, n_threads, working_memory=workspaces.WORKING_MEMORY, trains_embedding=True):
         self.model, self.X, self.trains_embedding = model, X, trains_embedding
         self.n_rows = X.shape[0]
-        self._X, self._ids = row_subset.parts(X)
+        self._X, self._ids = row_subset.unwrapped(X)
         self.n_threads, self.working_memory = n_threads, working_memory
         self.workspace = workspaces.Workspace()
         self.dense_input = isinstance(self._X, np.ndarray)

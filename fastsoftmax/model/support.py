@@ -3,7 +3,13 @@
 import numpy as np
 from scipy import sparse
 
-import fastsoftmax.validation as v
+from fastsoftmax.validation import (
+    check_codes,
+    check_indicator,
+    check_int,
+    check_memory,
+    check_X,
+)
 
 __all__ = ["support"]
 
@@ -53,20 +59,20 @@ def support(X, y, min_count=1, max_classes_per_feature=None, n_classes=None):
     array([[2., 0., 1.],
            [0., 1., 1.]], dtype=float32)
     """
-    X = v.check_X(X)
-    min_count = v.check_int("min_count", min_count, minimum=1)
+    X = check_X(X)
+    min_count = check_int("min_count", min_count, minimum=1)
     if max_classes_per_feature is not None:
-        max_classes_per_feature = v.check_int("max_classes_per_feature", max_classes_per_feature, minimum=1)
+        max_classes_per_feature = check_int("max_classes_per_feature", max_classes_per_feature, minimum=1)
     n_samples, n_features = X.shape
     if sparse.issparse(y):
-        one_hot = v.check_indicator("y", y, n_samples, n_classes)
+        one_hot = check_indicator("y", y, n_samples, n_classes)
     else:
-        y = v.check_codes("y", y, n_samples, n_classes)
+        y = check_codes("y", y, n_samples, n_classes)
         shape = n_samples, n_classes or int(y.max(initial=-1)) + 1
         one_hot = sparse.csr_array((np.ones(n_samples, np.float32), y, np.arange(n_samples + 1)), shape=shape)
     n_classes = one_hot.shape[1]
     n_entries = _n_pairs(X, one_hot)
-    v.check_memory(
+    check_memory(
         "the support",
         ENTRY_BYTES * n_entries + 8 * (n_features + n_samples) + CLASS_BYTES * n_classes,
         f"{ENTRY_BYTES} bytes for each of {n_entries:,} entries, 8 for each of {n_features:,} features and {n_samples:,} "

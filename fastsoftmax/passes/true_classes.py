@@ -86,11 +86,11 @@ class _SeveralForward:
 
 
 def _logits(inputs, rows, class_ids):
-    logits = pair_logits(inputs.X, inputs.W, rows, class_ids)
+    logits = logits_of_classes(inputs.X, inputs.W, rows, class_ids)
     return logits if inputs.bias is None else logits + inputs.bias[class_ids]
 
 
-def pair_logits(X, W, rows, class_ids):
+def logits_of_classes(X, W, rows, class_ids):
     """x_i . w_k of each row i and class k of two arrays, float64; X is CSR rows or dense, W dense."""
     is_sparse = sparse.issparse(X)
     dots = _sparse_dots if is_sparse else _dense_dots

@@ -31,7 +31,7 @@ class RowSubset:
         return self.X[self.ids]
 
 
-def parts(X):
+def unwrapped(X):
     """The X that rows are taken from, and the ids of the rows; None stands for all of them."""
     return (X.X, X.ids) if isinstance(X, RowSubset) else (X, None)
 

@@ -2,8 +2,12 @@
 
 import numpy as np
 
-import fastsoftmax.validation as v
 from fastsoftmax.training import initial
+from fastsoftmax.validation import (
+    check_memory,
+    check_not_compact,
+    check_row_norms,
+)
 
 
 def add_pairs(options, model, state, X, target):
@@ -11,7 +15,7 @@ def add_pairs(options, model, state, X, target):
     if model.pairs is None:
         return
     if state.damping is None:  # the term was dense, and pruned
-        state.damping = v.check_row_norms(X)
+        state.damping = check_row_norms(X)
     pairs, most = initial.pairs_of(options, X, target, model.n_classes), options.sparse.max_classes_per_feature
     if most is not None:  # what such features keep tells little, and costs the most
         pairs = pairs.without(model.pairs.n_classes() > most)
@@ -20,9 +24,9 @@ def add_pairs(options, model, state, X, target):
 
 def add_classes(model, state, n_classes, at):
     """The model has `n_classes` classes from now on; those that there are stand at `at` (ascending) among them."""
-    v.check_not_compact(model, "add_classes")
+    check_not_compact(model, "add_classes")
     n_bytes = sum(a.nbytes for a in model.arrays().values())
-    v.check_memory(
+    check_memory(
         "the model with its new classes",
         int(n_bytes * n_classes / model.n_classes),
         f"{n_bytes / 2**20:,.1f} MiB with {model.n_classes:,} classes, now {n_classes:,}",

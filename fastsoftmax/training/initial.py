@@ -2,13 +2,16 @@
 
 import numpy as np
 
-import fastsoftmax.validation as v
 from fastsoftmax.model.model import Model
 from fastsoftmax.model.pairs import Pairs
 from fastsoftmax.model.support import support
 from fastsoftmax.passes.pairs import step_bytes
 from fastsoftmax.runtime import allocation, row_subset
 from fastsoftmax.training.state import at_least_one
+from fastsoftmax.validation import (
+    check_memory,
+    check_row_norms,
+)
 
 SPARSE_PRIOR = 0.5  # the sparse term learns beside a bias of this times the log class frequencies (0.3 to 1 do as well)
 
@@ -28,7 +31,7 @@ def make(options, plan, X, target, class_counts, rng, start):
         plan.hidden_size,
         plan.direct,
         optimizer=options.optimizer,
-        dense_input=isinstance(row_subset.parts(X)[0], np.ndarray) and plan.hidden_size is None,
+        dense_input=isinstance(row_subset.unwrapped(X)[0], np.ndarray) and plan.hidden_size is None,
         rng=rng,
         dtype=options.dtype,
         pairs=pairs,
@@ -40,7 +43,7 @@ def make(options, plan, X, target, class_counts, rng, start):
     model.bias[:] = log_frequencies(class_counts)
     if pairs is None:
         return model, None
-    damping = v.check_row_norms(X)
+    damping = check_row_norms(X)
     _check_step_memory(options, model, X)
     if "W" in model.state:
         model.state["W"].fill(damping)
@@ -65,7 +68,7 @@ def pairs_of(options, X, target, n_classes):
 def _check_step_memory(options, model, X):
     n_bytes, n_pairs = step_bytes(X, model.pairs.n_classes(), options.batch_size, model.dtype.itemsize)
     formula = f"{n_pairs:,} pairs of a feature and a class; a lower batch_size or max_classes_per_feature needs less"
-    v.check_memory("a training step", n_bytes, formula)
+    check_memory("a training step", n_bytes, formula)
 
 
 def _set_prior(model, bias):

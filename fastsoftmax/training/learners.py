@@ -2,13 +2,15 @@
 
 import numpy as np
 
-import fastsoftmax.validation as v
 from fastsoftmax.model.runners import runner_for
 from fastsoftmax.training import planning, schedules
 from fastsoftmax.training.learner import Learner
 from fastsoftmax.training.normaliser import RunningNormaliser
 from fastsoftmax.training.options import SPARSE_EPOCHS
 from fastsoftmax.training.step_losses import FullLoss, SampledLoss
+from fastsoftmax.validation import (
+    check_followed,
+)
 
 
 def make(options, choices, model, state, X, n_epochs=None, *, n_threads, multi_epoch=False):
@@ -49,7 +51,7 @@ def _loss(options, choices, state, runner, n_rows):
     if not loss.is_sampled:
         return FullLoss(loss.gradient_threshold)
     sampler = state.sampler.for_loss(loss, state.class_counts)
-    v.check_followed(f"{type(loss).__name__}.sampler", sampler, runner.has_hidden)
+    check_followed(f"{type(loss).__name__}.sampler", sampler, runner.has_hidden)
     rate = planning.normaliser_rate(loss, runner.model.n_classes)
     normaliser = RunningNormaliser(n_rows, rate) if n_rows is not None and rate < 1 else None
     return SampledLoss(sampler, loss.n_negatives, loss.name, normaliser)

@@ -5,12 +5,21 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.base import BaseEstimator
 
-import fastsoftmax.validation as v
 from fastsoftmax.losses import LOSSES
 from fastsoftmax.optimizers import OPTIMIZERS
 from fastsoftmax.samplers import kind_of
 from fastsoftmax.terms import LowRank, SparseTerm
 from fastsoftmax.training.schedules import SCHEDULES
+from fastsoftmax.validation import (
+    check_bool,
+    check_choice,
+    check_int,
+    check_options,
+    check_path,
+    check_real,
+    check_training_params,
+    check_writable,
+)
 
 SPARSE_EPOCHS, EPOCHS = 3, 10  # "auto": of a sparse term alone, which learns no more in further ones, and of all others
 
@@ -32,8 +41,8 @@ class EarlyStopping(BaseEstimator):
 
     def check(self):
         """Raise where a parameter is not what it must be."""
-        v.check_real("EarlyStopping.validation_fraction", self.validation_fraction, above=0, maximum=0.999)
-        v.check_int("EarlyStopping.n_iter_no_change", self.n_iter_no_change, minimum=1)
+        check_real("EarlyStopping.validation_fraction", self.validation_fraction, above=0, maximum=0.999)
+        check_int("EarlyStopping.n_iter_no_change", self.n_iter_no_change, minimum=1)
 
 
 class Checkpoint(BaseEstimator):
@@ -53,8 +62,8 @@ class Checkpoint(BaseEstimator):
 
     def check(self):
         """Raise where a parameter is not what it must be."""
-        v.check_writable("checkpoint", v.check_path("checkpoint", self.path))
-        v.check_real("Checkpoint.every", self.every, minimum=0)
+        check_writable("checkpoint", check_path("checkpoint", self.path))
+        check_real("Checkpoint.every", self.every, minimum=0)
 
 
 class Options(NamedTuple):
@@ -86,16 +95,16 @@ class Options(NamedTuple):
     def of(cls, params):
         """Those of the constructor's parameters, a dict. TypeError or ValueError where one is not what it must be."""
         params = dict(params)
-        v.check_training_params(params, tuple(SCHEDULES))
-        params["loss"] = v.check_choice("loss", params["loss"], LOSSES, ("auto",))
+        check_training_params(params, tuple(SCHEDULES))
+        params["loss"] = check_choice("loss", params["loss"], LOSSES, ("auto",))
         params["low_rank"] = _low_rank(params.pop("hidden_size"))
-        params["direct"] = v.check_choice("direct", params["direct"], {"sparse": SparseTerm}, ("auto", "dense", None))
-        params["optimizer"] = v.check_choice("optimizer", params["optimizer"], OPTIMIZERS)
+        params["direct"] = check_choice("direct", params["direct"], {"sparse": SparseTerm}, ("auto", "dense", None))
+        params["optimizer"] = check_choice("optimizer", params["optimizer"], OPTIMIZERS)
         params["early_stopping"] = _early_stopping(params["early_stopping"])
         params["checkpoint"] = _checkpoint(params["checkpoint"])
         params["dtype"] = np.dtype(params["dtype"])
         options = cls(**params)
-        v.check_options(options)
+        check_options(options)
         if getattr(options.loss, "is_sampled", False):
             kind_of(options.loss.sampler)
         return options
@@ -178,14 +187,14 @@ def _low_rank(hidden_size):
         return hidden_size
     if hidden_size in (None, "auto"):
         return hidden_size
-    return LowRank(v.check_int("hidden_size", hidden_size, minimum=1))
+    return LowRank(check_int("hidden_size", hidden_size, minimum=1))
 
 
 def _early_stopping(early_stopping):
     if isinstance(early_stopping, EarlyStopping):
         early_stopping.check()
         return early_stopping
-    return EarlyStopping() if v.check_bool("early_stopping", early_stopping) else None
+    return EarlyStopping() if check_bool("early_stopping", early_stopping) else None
 
 
 def _checkpoint(checkpoint):

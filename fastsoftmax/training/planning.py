@@ -6,13 +6,19 @@ from typing import NamedTuple
 import numpy as np
 
 import fastsoftmax.samplers as samplers
-import fastsoftmax.validation as v
 from fastsoftmax.losses import SampledSoftmax, Softmax
 from fastsoftmax.model.model import Model
 from fastsoftmax.optimizers import SGD
 from fastsoftmax.runtime import memory
 from fastsoftmax.training import calibration
 from fastsoftmax.training.options import Choices
+from fastsoftmax.validation import (
+    check_calibration,
+    check_disk,
+    check_l1,
+    check_memory,
+    check_n_negatives,
+)
 
 AUTO_HIDDEN_SIZE = 128
 AUTO_SAMPLED_CLASSES = 8192  # "auto" samples candidates from this many classes on
@@ -80,9 +86,9 @@ def plan(options, n_classes, X, start=NO_START, *, targets_per_row=1.0, calibrat
     check_sampling(options, chosen.loss, n_classes)
     if options.verbose:
         print(chosen)
-    v.check_memory("training", *memory_needed(chosen, options, n_classes, resumes=resumed is not None))
+    check_memory("training", *memory_needed(chosen, options, n_classes, resumes=resumed is not None))
     if options.weights_dir is not None:
-        v.check_disk("weights_dir", options.weights_dir, *disk_needed(chosen, options, resumes=resumed is not None))
+        check_disk("weights_dir", options.weights_dir, *disk_needed(chosen, options, resumes=resumed is not None))
     return chosen
 
 
@@ -105,8 +111,8 @@ def choose(options, n_samples, n_classes, n_features, *, n_entries, dense_input)
     fraction = options.calibration_fraction
     if fraction == "auto":
         fraction = calibration.FRACTION if direct != "dense" else 0.0
-    v.check_calibration(fraction, direct)
-    v.check_l1(options.optimizer.l1_alpha, direct)
+    check_calibration(fraction, direct)
+    check_l1(options.optimizer.l1_alpha, direct)
     n_rows = calibration.n_rows(n_samples, n_classes, hidden_size, fraction)
     alpha, class_alpha = options.optimizer.alpha, options.optimizer.class_alpha
     calibrated = n_rows and hidden_size
@@ -141,7 +147,7 @@ def check_sampling(options, loss_name, n_classes):
     """Raise where more negatives are to be drawn than there are classes."""
     loss = options.loss_named(loss_name)
     if loss.is_sampled and samplers.kind_of(loss.sampler).uses_n_negatives:
-        v.check_n_negatives(loss.n_negatives, n_classes)
+        check_n_negatives(loss.n_negatives, n_classes)
 
 
 def normaliser_rate(loss, n_classes):

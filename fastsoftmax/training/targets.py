@@ -8,9 +8,17 @@ class. Where nothing is learned (calibration, validation, `target_log_proba`), t
 import numpy as np
 from scipy import sparse
 
-import fastsoftmax.validation as v
 from fastsoftmax.passes import true_classes
 from fastsoftmax.runtime import row_subset
+from fastsoftmax.validation import (
+    balanced_weights,
+    check_classes,
+    check_columns,
+    check_sample_weight,
+    class_weights,
+    encode_labels,
+    learn_classes,
+)
 
 CHUNK_ROWS = 1024
 
@@ -152,7 +160,7 @@ def _row_dots(D, W, X):
     if sparse.issparse(W):
         return np.asarray((D @ W).multiply(sparse.csr_array(X)).sum(axis=1)).reshape(-1)
     pair_rows = np.repeat(np.arange(D.shape[0]), np.diff(D.indptr))
-    logits = true_classes.pair_logits(X, W, pair_rows, D.indices.astype(np.int64))
+    logits = true_classes.logits_of_classes(X, W, pair_rows, D.indices.astype(np.int64))
     return np.bincount(pair_rows, weights=D.data * logits, minlength=D.shape[0])
 
 
@@ -160,17 +168,17 @@ def learn(y):
     """The classes of checked labels or masses, and the targets."""
     if sparse.issparse(y):
         return np.arange(y.shape[1]), SoftTargets(y)
-    classes, codes = v.learn_classes(y)
-    v.check_classes(classes)
+    classes, codes = learn_classes(y)
+    check_classes(classes)
     return classes, HardTargets(codes)
 
 
 def encode(y, classes, counted=None, *, unknown=None, name="y"):
     """Targets from checked labels or masses, all among `classes`, or else `unknown`; `counted` : as of `check_rows`."""
     if sparse.issparse(y):
-        v.check_columns(y, classes)
+        check_columns(y, classes)
         return SoftTargets(y)
-    return HardTargets(v.encode_labels(y, classes, unknown=unknown, name=name, counted=counted))
+    return HardTargets(encode_labels(y, classes, unknown=unknown, name=name, counted=counted))
 
 
 def validation(rows, classes, class_weight):
@@ -181,7 +189,7 @@ def validation(rows, classes, class_weight):
     target = encode(y, classes, counted, name="y_val")
     if class_weight is not None:
         target, factor = target.weighted(class_weight)
-        weight = v.check_sample_weight(weight * factor, len(target), name="sample_weight_val with class_weight")
+        weight = check_sample_weight(weight * factor, len(target), name="sample_weight_val with class_weight")
     return X, target, weight
 
 
@@ -196,8 +204,8 @@ def weigh(class_weight, target, weight, classes):
     if class_weight is None:
         return target, weight, None
     if isinstance(class_weight, str):
-        weights = v.balanced_weights(*target.pairs(weight), len(classes))
+        weights = balanced_weights(*target.pairs(weight), len(classes))
     else:
-        weights = v.class_weights(class_weight, classes)
+        weights = class_weights(class_weight, classes)
     target, factor = target.weighted(weights)
-    return target, v.check_sample_weight(weight * factor, len(target), name="sample_weight with class_weight"), weights
+    return target, check_sample_weight(weight * factor, len(target), name="sample_weight with class_weight"), weights

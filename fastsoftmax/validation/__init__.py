@@ -1,6 +1,6 @@
 """The only place that checks and converts what users pass, one module a subject. Kernels trust what comes out of here.
 
-Used as ``import fastsoftmax.validation as v; v.check_int("k", k, minimum=1)``, whichever module a check stands in.
+Others import a check from here by its name, whichever module it stands in. May import: `kernels`, `runtime`.
 """
 
 # ruff: noqa: F401  (all that is imported here is for others)

@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
-import fastsoftmax.validation as v
 from fastsoftmax.files import tensor_file
 from fastsoftmax.files.state_dict import generator_state, joined, restore_generator, split
 from fastsoftmax.samplers.base import Sampler
 from fastsoftmax.training.watchers.base import Watcher
+from fastsoftmax.validation import (
+    check_unchanged,
+)
 
 FORMAT = "fastsoftmax.checkpoint"
 FORMAT_VERSION = 2
@@ -106,7 +108,7 @@ class CheckpointWatcher(Watcher):
         values, tensors = split(state)
         header = {"format": FORMAT, "format_version": FORMAT_VERSION, "identity": self.identity, "start": self.start}
         header |= {"initial": self.initial, "plan": list(self.plan), "state": values}
-        v.check_unchanged("checkpoint", self.path, self.seen, _file_id(self.path))
+        check_unchanged("checkpoint", self.path, self.seen, _file_id(self.path))
         beside = self.path.parent / f".{self.path.name}.part"  # of one name: what is killed leaves no more than that
         tensor_file.write(self.path, tensors, header, beside=beside)
         self.seen, self.last = _file_id(self.path), time.monotonic()
