@@ -27,7 +27,13 @@ def add_options(parser):
     parser.add_argument("--optimizer", choices=("adagrad", "sgd"), default="adagrad")
     parser.add_argument("--learning-rate", type=float, default=0.1)
     parser.add_argument("--batch-size", type=int, default=256)
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument(
+        "--epochs",
+        type=_auto_or_int,
+        default="auto",
+        metavar="N|auto",
+        help="auto: 3 for --direct sparse alone, else 10",
+    )
     parser.add_argument("--alpha", type=_auto_or_float, default="auto", metavar="X|auto", help="L2 penalty")
     parser.add_argument("--early-stopping", action="store_true", help="hold out a tenth and stop when its loss rises")
     parser.add_argument("--seed", type=int, default=0)
@@ -41,6 +47,10 @@ def add_options(parser):
 
 def _auto_or_float(text):
     return text if text == "auto" else float(text)
+
+
+def _auto_or_int(text):
+    return text if text == "auto" else int(text)
 
 
 def _none_or_int(text):
