@@ -29,12 +29,10 @@ def measure(quick, progress):
         for n in (QUICK_NEGATIVES if quick else N_NEGATIVES)
     ]
     runs = [run for run in runs if run[1] < n_classes]
-    runs.append(
-        (IN_BATCH, 255, {"sampler": "in_batch"})
-    )  # each of the batch's 256 rows has the targets of the other 255
+    runs.append((IN_BATCH, 255, {"loss": "sampled_softmax"}))  # each row has the targets of the batch's 255 others
     runs.append((FULL, n_classes, {"loss": "softmax"}))
     for series, n, parameters in runs:
-        seconds, quality = _run(data, epochs, {"loss": "sampled_softmax"} | parameters)
+        seconds, quality = _run(data, epochs, parameters)
         more = quality | {"epochs": epochs, "n_classes": n_classes}
         records.append(of_seconds(series, TRAINING, n, seconds, len(data.y), **more))
         progress(line(records[-1], "negatives") + f"  NLL {quality['nll']:.3f}, P@1 {quality['p_at_1_percent']:.1f} %")

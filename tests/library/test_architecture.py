@@ -32,7 +32,7 @@ def name_of(path):
 
 def test_all_source_is_seen():
     """Were the folders elsewhere, the tests below would have nothing to look at."""
-    for expected in ("fastsoftmax/linear.py", "src/_softmax.pyx", "tests/conftest.py", "benches/__main__.py"):
+    for expected in ("fastsoftmax/linear.py", "src/dense/softmax.pyx", "tests/conftest.py", "benches/__main__.py"):
         assert ROOT / expected in FILES
     assert ROOT / "fastsoftmax" / "validation" in PACKAGES
 

@@ -69,7 +69,7 @@ def draws_for(loss, target, seed):
     draws = dict(zip(("class_ids", "log_expected_counts", "target_log_expected_counts"), drawn, strict=True))
     if loss.name == "sampled_softmax":
         del draws["target_log_expected_counts"]  # the positive is certain
-    return draws | {"loss": loss.loss}
+    return draws | {"loss": loss.name}
 
 
 def twin_step(model, X, target, rule, loss, seed, **options):
