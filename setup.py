@@ -75,7 +75,8 @@ def module_of(pyx):
 
 def extensions():
     headers = [str(p) for p in sorted(SRC.glob("*/*.h"))]
-    shared = [str(GENERATED / "leaves.h"), str(SRC / "shared" / "table.h"), *map(str, sorted(SRC.glob("*/structs.h")))]
+    leaves = str(GENERATED / "leaves.h")
+    shared = [leaves, str(SRC / "shared" / "table.h"), *map(str, sorted(SRC.glob("*/structs.h")))]
     for pyx in sorted(SRC.glob("*/*.pyx")):
         has_leaves = pyx.stem == "dispatch"
         yield Extension(
@@ -83,7 +84,7 @@ def extensions():
             sources=[str(pyx), str(TABLES)] if has_leaves else [str(pyx)],
             include_dirs=[str(SRC), str(GENERATED), numpy.get_include()],
             define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-            depends=shared + headers if has_leaves else shared,
+            depends=[leaves, *headers] if has_leaves else shared,
         )
 
 

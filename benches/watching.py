@@ -8,9 +8,9 @@ from fastsoftmax.training.training import Training
 @contextmanager
 def watching(watcher):
     """Every training in this context has `watcher` among its watchers."""
-    own = Training._watchers
-    Training._watchers = lambda *args: [*own(*args), watcher]
+    own = Training.watchers
+    Training.watchers = lambda *args: [*own(*args), watcher]
     try:
         yield watcher
     finally:
-        Training._watchers = own
+        Training.watchers = own

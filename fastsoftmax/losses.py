@@ -40,6 +40,12 @@ class _Sampled(BaseEstimator):
     """What all losses by candidate sampling have: a sampler, and how many negatives it draws for a batch."""
 
     is_sampled = True
+    normaliser_rate = 1.0  # there is no running estimate
+
+    @property
+    def trains_as(self):
+        """The loss of candidate sampling that a classifier trains by, as sampled_cross_entropy calls it."""
+        return self.name
 
     def __init__(self, sampler="in_batch", n_negatives=1024):
         self.sampler = sampler
@@ -140,6 +146,8 @@ class NegativeSampling(_Sampled):
     """
 
     name = "negative_sampling"
+    # the model's bias is word2vec's and the log expected count, which changes no other gradient
+    trains_as = "sampled_logistic"
 
 
 LOSSES = {loss.name: loss for loss in (Softmax, SampledSoftmax, NCE, SampledLogistic, NegativeSampling)}

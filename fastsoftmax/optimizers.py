@@ -97,8 +97,6 @@ class Adagrad(_Optimizer):
 
     Parameters
     ----------
-    epsilon : float
-        It is added to the root, so that a zero gradient divides by something.
     alpha : float or "auto"
         L2 penalty, ``alpha / 2`` times the squared weights that a step touches; not on the bias or a sparse term.
         "auto": 3e-5 for a low-rank term that `fit` calibrates, else 0.
@@ -113,12 +111,14 @@ class Adagrad(_Optimizer):
     clip_norm : float, optional
         Bound of the norm of the gradient of each row's loss: no row, however long or however wrong, moves the model further.
         The gradients by the output weights (W, V, bias) and by the embedding E are each bounded by it. None: no bound.
+    epsilon : float
+        It is added to the root, so that a zero gradient divides by something.
     """
 
     kind = "adagrad"
     has_state = True
 
-    def __init__(self, epsilon=1e-10, alpha="auto", class_alpha="auto", l1_alpha=0.0, clip_norm=None):
+    def __init__(self, alpha="auto", class_alpha="auto", l1_alpha=0.0, clip_norm=None, epsilon=1e-10):
         super().__init__(alpha, class_alpha, l1_alpha, clip_norm)
         self.epsilon = epsilon
 

@@ -21,7 +21,7 @@ OF_STOPPING = {name: name for name in ("validation_fraction", "n_iter_no_change"
 
 
 def constructor_params(**flat):
-    """The constructor's parameters. Options of sampling apply where the loss is one that samples, or is not said."""
+    """The constructor's parameters. Options of sampling are left out where the loss is not one that samples, by name."""
 
     def take(names):
         return {new: flat.pop(old) for old, new in names.items() if old in flat}

@@ -237,9 +237,9 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         return self
 
     @with_callbacks
-    def _fit(self, X, y, *args):
-        """As `fit`. Returns the CheckpointWatcher, whose file is left, or None."""
-        return Fitting(self).fit(X, y, *args)
+    def _fit(self, *args):
+        """As `Fitting.fit`."""
+        return Fitting(self).fit(*args)
 
     def partial_fit(self, X, y, classes=None, sample_weight=None, *, n_classes=None, class_counts=None):
         """One epoch on (X, y), going on from the model so far.

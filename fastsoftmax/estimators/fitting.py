@@ -29,13 +29,14 @@ from fastsoftmax.validation import (
     feature_names,
 )
 
-NO_INITIAL_WEIGHTS = {"coef_init": None, "intercept_init": None, "embedding_init": None}
+
+NO_WEIGHTS = {"coef_init": None, "intercept_init": None, "embedding_init": None}
 
 
 class Fitting:
     """One call of `fit`, `partial_fit` or `calibrate`: it reads the classifier's parameters and sets its fitted attributes.
 
-    Whatever it raises before training begins, all that was fitted before stays.
+    Whatever the checks raise, all that was fitted before stays.
 
     Parameters
     ----------
@@ -59,7 +60,7 @@ class Fitting:
         c = self.classifier
         return Training(self.options, self.choices, c._model, c._state, c.loss_curve_)
 
-    def fit(self, X, y, sample_weight=None, initial_weights=NO_INITIAL_WEIGHTS, valid=(None, None, None)):
+    def fit(self, X, y, sample_weight=None, initial_weights=NO_WEIGHTS, valid=(None, None, None)):
         """As `SoftmaxClassifier.fit`. Returns the CheckpointWatcher, whose file is left, or None."""
         c, options, given = self.classifier, self.options, (X, y, sample_weight)
         names = feature_names(X)
@@ -83,7 +84,7 @@ class Fitting:
             check_same_plan(resumed, plan)
         rows, valid, calibration_rows = self._split((X, target, weight), valid, plan, rng)
         n_epochs = options.n_epochs(plan.choices)
-        calibrate = calibration_rows and (lambda model: self.training().calibrate(*calibration_rows, model))
+        calibrate = None if calibration_rows is None else lambda model: training.calibrate(*calibration_rows, model)
         task = FitTask(c, n_epochs, *given, calibrate)
         class_counts = rows[1].known_counts(len(classes))
         if resumed is None:
@@ -114,6 +115,7 @@ class Fitting:
         else:
             classes = c.classes_
             check_same_terms(options, self.choices, model, c.n_features_in_)
+            planning.check_sampling(options, c.loss_, len(classes))
         if X.shape[0] == 0:  # none counts
             return
         target = targets.encode(y, classes, counted)
@@ -127,8 +129,8 @@ class Fitting:
             self._start(plan, classes, X, target, rng, planning.NO_START, counts, class_weight)
             c._name_features(names)
         else:
-            c._state.count(counts, options.loss_named(c.loss_))
             extending.add_pairs(options, model, c._state, X, target)
+            c._state.count(counts, options.loss_named(c.loss_))
         self.training().run_once(X, target, weight)
 
     def calibrate(self, X, y, sample_weight=None):
@@ -157,27 +159,26 @@ class Fitting:
         """A model before its first step, as `plan` has it; it begins at `start`."""
         c = self.classifier
         start_counts = class_counts if class_weight is None else class_counts * class_weight
-        c._model, damping = initial.make(self.options, plan, X, target, start_counts, rng, start)
-        c._state = TrainingState(rng, class_counts, damping)
-        for name, value in plan.choices._asdict().items():
-            setattr(c, f"{name}_", value)
-        c.classes_, c.n_features_in_ = classes, X.shape[1]
-        c.loss_curve_, c.validation_curve_, c.calibration_ = [], [], {}
+        model, damping = initial.make(self.options, plan, X, target, start_counts, rng, start)
+        fitted = {"_model": model, "_state": TrainingState(rng, class_counts, damping)}
+        fitted |= {f"{name}_": value for name, value in plan.choices._asdict().items()}
+        fitted |= {"classes_": classes, "n_features_in_": X.shape[1]}
+        vars(c).update(fitted, loss_curve_=[], validation_curve_=[], calibration_={})
 
     def _resume(self, plan, X, target, rng, class_counts):
         """The training of the model so far goes on with these rows and the parameters that are set now."""
         c = self.classifier
+        extending.add_pairs(self.options, c._model, c._state, X, target)
         c.loss_, c.alpha_, c.class_alpha_, c._state.rng = plan.loss, plan.alpha, plan.class_alpha, rng
         c._state.restart(class_counts)
-        extending.add_pairs(self.options, c._model, c._state, X, target)
 
     def _checkpoint(self, X, target, weight, classes, valid, rng):
         """The CheckpointWatcher of these checked rows, or None; where there is a file, `rng` begins as it did there."""
-        checkpoint, loss = self.options.checkpoint, self.options.loss
+        checkpoint, sampler = self.options.checkpoint, self.options.given_sampler
         if checkpoint is None:
             return None
-        if getattr(loss, "is_sampled", False):
-            check_can_resume(f"{type(loss).__name__}.sampler", loss.sampler)
+        if sampler is not None:
+            check_can_resume(f"{type(self.options.loss).__name__}.sampler", sampler)
         what = identity(self.options.flat(), X, target, weight, classes, valid)
         seeded = self.options.random_state is not None
         return CheckpointWatcher(checkpoint.path, checkpoint.every, what, rng, seeded=seeded)

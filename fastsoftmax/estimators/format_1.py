@@ -5,6 +5,7 @@ Version 1 had one flat list of parameters, and named the parts of what training 
 
 from fastsoftmax.files.state_dict import ARRAY
 from fastsoftmax.losses import LOSSES
+from fastsoftmax.optimizers import OPTIMIZERS
 
 SPARSE = {
     "direct_learning_rate": "learning_rate",
@@ -49,16 +50,17 @@ def _params(params, loss_name):
     options = {"gradient_threshold": threshold} if not kind.is_sampled else sampling
     if loss_name == "sampled_softmax":
         options = options | {"normaliser_rate": rate}
-    params["loss"] = _object(kind.__name__, options)
+    if params["loss"] != "auto" or kind(**options).get_params() != kind().get_params():
+        params["loss"] = _object(kind.__name__, options)
     sparse = {new: params.pop(old) for old, new in SPARSE.items()}
     if params["direct"] == "sparse":
         params["direct"] = _object("SparseTerm", sparse)
     n_features, freeze = params.pop("n_hidden_features"), params.pop("freeze_embedding")
-    if params["hidden_size"] not in (None, "auto") or freeze:
+    if params["hidden_size"] is not None and (params["hidden_size"] != "auto" or freeze):
         params["hidden_size"] = _object(
             "LowRank", {"size": params["hidden_size"], "n_features": n_features, "freeze": freeze}
         )
-    kind = {"adagrad": "Adagrad", "sgd": "SGD"}[params["optimizer"]]
+    kind = OPTIMIZERS[params["optimizer"]].__name__
     params["optimizer"] = _object(kind, {name: params.pop(name) for name in PENALTIES})
     stopping = {name: params.pop(name) for name in STOPPING}
     if params["early_stopping"]:

@@ -7,9 +7,8 @@ from fastsoftmax.estimators.format_1 import converted
 from fastsoftmax.files import model_file, stored_labels
 from fastsoftmax.losses import LOSSES
 from fastsoftmax.optimizers import OPTIMIZERS
-from fastsoftmax.samplers import kind_of
 from fastsoftmax.terms import LowRank, SparseTerm
-from fastsoftmax.training.options import EarlyStopping, Options
+from fastsoftmax.training.options import Choices, EarlyStopping, Options
 from fastsoftmax.training.state import TrainingState
 from fastsoftmax.validation import (
     check_option,
@@ -18,10 +17,8 @@ from fastsoftmax.validation import (
 )
 
 FORMAT = "fastsoftmax.SoftmaxClassifier"
-FITTED = (
-    "loss_", "direct_", "hidden_size_", "alpha_", "class_alpha_", "calibration_", "loss_curve_", "validation_curve_",
-    "n_features_in_",
-)  # fmt: skip
+CHOSEN = tuple(f"{name}_" for name in Choices._fields)
+FITTED = (*CHOSEN, "calibration_", "loss_curve_", "validation_curve_", "n_features_in_")
 # the classes of parameters that are objects: no other is ever made from a file
 KINDS = {kind.__name__: kind for kind in (*LOSSES.values(), *OPTIMIZERS.values(), SparseTerm, LowRank, EarlyStopping)}
 
@@ -102,8 +99,6 @@ def _state(classifier, saved):
     if sampler_counts is not None and sampler_counts.shape != (n_classes,):
         raise ValueError(f"the model has {n_classes} classes, but {len(sampler_counts)} sampler counts")
     sampler = _sampler(classifier.loss, classifier.loss_)
-    if sampler is not None:
-        kind_of(sampler)
     return TrainingState.restored(state, sampler, lambda: check_rng("random_state", classifier.random_state))
 
 
@@ -116,7 +111,7 @@ def _sampler(loss, name):
 def _pack(value):
     """A parameter as JSON has it: objects by their kind and parameters."""
     kind = type(value).__name__
-    if kind not in KINDS:
+    if KINDS.get(kind) is not type(value):
         return value
     return {"kind": kind, "params": value.get_params(deep=False)}
 

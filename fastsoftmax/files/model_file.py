@@ -25,7 +25,7 @@ class Saved(NamedTuple):
     params: dict  # of the estimator, as JSON has them
     fitted: dict  # fitted attributes, as JSON has them
     classes: np.ndarray
-    feature_names: list
+    feature_names: list | np.ndarray | tuple
     model: Model
     state: dict | None  # what further training goes on from, a nested dict; see state_dict
     extra: object  # whatever else JSON can hold
@@ -86,7 +86,7 @@ def read(path, format, *, memory_map=False, converters=None):
         saved = Saved(
             header["params"], header["fitted"], classes, header["feature_names"], model, state, header["extra"]
         )
-        check_consistent(saved)
+        _check_consistent(saved)
         return saved
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         raise incomplete(path, error) from error
@@ -119,7 +119,7 @@ def _model(storage, tensors):
     return Model(**arrays, state=state, pairs=pairs)
 
 
-def check_consistent(saved):
+def _check_consistent(saved):
     """Shapes and dtypes that the kernels rely on."""
     model, n_classes, n_features = saved.model, len(saved.classes), saved.fitted["n_features_in_"]
     hidden_size = 0 if model.V is None else model.V.shape[1]

@@ -164,30 +164,35 @@ class Model:
         both.sort_indices()
         old = self.pairs.keys(self.n_classes)
         at = np.searchsorted(Pairs.of(both).keys(self.n_classes), old)
+        grown = []  # all are made before any is assigned: a full disk leaves the model as it was
         for arrays, start in ((self.__dict__, 0), (self.state, state)):
             if "W" in arrays:
-                grown = self.allocator.zeros(both.nnz, self.dtype)
-                grown.fill(start)
-                grown[at] = arrays["W"]
-                arrays["W"] = grown
+                a = self.allocator.zeros(both.nnz, self.dtype)
+                a.fill(start)
+                a[at] = arrays["W"]
+                grown.append((arrays, a))
+        for arrays, a in grown:
+            arrays["W"] = a
         self.pairs = Pairs.of(both)
 
     def add_classes(self, at, n_classes, bias, prior):
         """Add classes with this bias and prior, and weights and states of zero; the old ones are at `at`, ascending."""
         arrays = self.arrays() | ({} if self.prior is None else {"prior": self.prior})
         starts = {"bias": bias, "prior": prior}
+        grown = {}  # all are made before any is assigned: a full disk leaves the model as it was
         for name, a in arrays.items():
             if name.endswith("E") or (name.endswith("W") and self.pairs is not None):
                 continue
             shape, order = (n_classes, *a.shape[1:]), "C" if a.flags.c_contiguous else "F"
-            grown = self.allocator.zeros(shape, a.dtype, order)
+            grown[name] = self.allocator.zeros(shape, a.dtype, order)
             if name in starts:
-                grown[...] = starts[name]
-            grown[at] = a
+                grown[name][...] = starts[name]
+            grown[name][at] = a
+        for name, a in grown.items():
             if name.startswith("state."):
-                self.state[name.removeprefix("state.")] = grown
+                self.state[name.removeprefix("state.")] = a
             else:
-                setattr(self, name, grown)
+                setattr(self, name, a)
         if self.pairs is not None:
             self.pairs = self.pairs._replace(class_ids=at.astype(np.int32)[self.pairs.class_ids])
 

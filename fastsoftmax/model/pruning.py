@@ -16,9 +16,9 @@ def prune(model, threshold):
     if model.pairs is not None:
         keep = np.abs(model.W) > threshold
         indptr = np.concatenate([[0], np.cumsum(keep)])[model.pairs.indptr].astype(model.pairs.indptr.dtype)
-        model.pairs, model.W = Pairs(indptr, model.pairs.class_ids[keep]), model.W[keep]
-        if "W" in model.state:
-            model.state["W"] = model.state["W"][keep]
+        state = {name: a[keep] if name == "W" else a for name, a in model.state.items()}
+        pairs, W = Pairs(indptr, model.pairs.class_ids[keep]), model.W[keep]
+        model.pairs, model.W, model.state = pairs, W, state
         return
     n_classes, n_features = model.W.shape
     counts, class_ids, weights = [], [], []

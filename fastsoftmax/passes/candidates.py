@@ -73,7 +73,7 @@ class Estimate(NamedTuple):
     candidates: Candidates | None = None  # that stand for all classes
     rounding: Rounding | None = None  # of small probabilities in the gradient
     normaliser: object | None = (
-        None  # training.step_losses.RunningNormaliser: what stands for the log-sum-exps in the gradient
+        None  # training.normaliser.RunningNormaliser: what stands for the log-sum-exps in the gradient
     )
 
 

@@ -30,7 +30,7 @@ class NegativeSource:
     draws_targets = False
     uses_n_negatives = True
     bytes_per_class = 0
-    _n_batches = 0  # how many times `draw_for` gives the batch's own targets as negatives
+    n_batches = 0  # how many times `draw_for` gives the batch's own targets as negatives
 
     def observe(self, target):
         """Learn from the classes just trained on, (n_rows,) integers. Most sources learn nothing."""
@@ -143,7 +143,7 @@ class Sampler(NegativeSource, ABC):
             How often each row's own class was expected in the same draw, as a logarithm too; -inf if it is never drawn.
         """
         if unique:
-            check_unique("unique", self, self._n_batches)
+            check_unique("unique", self, self.n_batches)
             class_ids, n_tries = self._draw_unique(n, rng)
             return class_ids, self._log_inclusion(class_ids, n_tries), self._log_inclusion(target, n_tries)
         class_ids, expected_counts = self._propose(n, rng, target, hidden)

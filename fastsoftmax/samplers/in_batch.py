@@ -48,7 +48,7 @@ class InBatch(AliasSampler):
     draws_targets = True
     uses_n_negatives = False
     bytes_per_class = 24
-    _n_batches = 1
+    n_batches = 1
 
     def __init__(self, counts, least=64):
         self.least = check_int("least", least, minimum=0)

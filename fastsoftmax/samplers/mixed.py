@@ -43,7 +43,7 @@ class Mixed(Sampler):
         self.shares = check_shares("shares", shares, len(self.samplers))
         self.n_classes = self.samplers[0].n_classes
         self.follows_model = any(sampler.follows_model for sampler in self.samplers)
-        self._n_batches = sum(sampler._n_batches for sampler in self.samplers)
+        self.n_batches = sum(sampler.n_batches for sampler in self.samplers)
         # In `draw_for`, the n draws are shared by those whose number of draws the caller chooses.
         self._shares_of_batch = tuple(
             share if sampler.uses_n_negatives else 0.0
@@ -84,7 +84,7 @@ class Mixed(Sampler):
         drawn, expected_counts = [], []
         shares = self.shares if target is None else self._shares_of_batch
         for sampler, n_draws in zip(self.samplers, split(n, shares), strict=True):
-            if n_draws or (target is not None and sampler._n_batches):  # the batch itself takes part whatever n is
+            if n_draws or (target is not None and sampler.n_batches):  # the batch itself takes part whatever n is
                 class_ids, expected = sampler._propose(n_draws, rng, target, hidden)
                 drawn.append(class_ids)
                 expected_counts.append(expected)

@@ -20,13 +20,13 @@ NAMED = {
 }
 
 
-def kind_of(sampler):
+def kind_of(sampler, *, name="sampler"):
     """What has the attributes of NegativeSource that say how a sampler works.
 
     For a name it is the class, for a sampler of ours the object itself, and for any other object `Foreign`.
     """
     if isinstance(sampler, str):
-        return NAMED[check_option("sampler", sampler, tuple(NAMED))]
+        return NAMED[check_option(name, sampler, tuple(NAMED))]
     return sampler if isinstance(sampler, Sampler) else Foreign
 
 

@@ -38,7 +38,7 @@ def make(options, choices, model, state, X, n_epochs=None, *, n_threads, multi_e
         trained = model.low_rank() if choices.direct == "sparse" else model
         if trained.E is not None and len(trained.E) < X.shape[1]:
             X = X[:, : len(trained.E)]
-        runner = runner_for(trained, X, trains_embedding=not options.is_frozen, **common)
+        runner = runner_for(trained, X, trains_embedding=not options.freezes_embedding, **common)
         rule = options.optimizer.rule(options.learning_rate, choices.alpha, choices.class_alpha)
         loss = _loss(options, choices, state, runner, X.shape[0] if multi_epoch else None)
         learners.append(Learner(runner, loss, rule, schedules.make(options.schedule), n_epochs))
@@ -54,4 +54,4 @@ def _loss(options, choices, state, runner, n_rows):
     check_followed(f"{type(loss).__name__}.sampler", sampler, runner.has_hidden)
     rate = planning.normaliser_rate(loss, runner.model.n_classes)
     normaliser = RunningNormaliser(n_rows, rate) if n_rows is not None and rate < 1 else None
-    return SampledLoss(sampler, loss.n_negatives, loss.name, normaliser)
+    return SampledLoss(sampler, loss.n_negatives, loss.trains_as, normaliser)

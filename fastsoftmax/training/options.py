@@ -94,7 +94,8 @@ class Options(NamedTuple):
     @classmethod
     def of(cls, params):
         """Those of the constructor's parameters, a dict. TypeError or ValueError where one is not what it must be."""
-        params = dict(params)
+        names = ("hidden_size" if name == "low_rank" else name for name in cls._fields)
+        params = {name: params[name] for name in names}  # a subclass of the classifier may have more
         check_training_params(params, tuple(SCHEDULES))
         params["loss"] = check_choice("loss", params["loss"], LOSSES, ("auto",))
         params["low_rank"] = _low_rank(params.pop("hidden_size"))
@@ -105,8 +106,8 @@ class Options(NamedTuple):
         params["dtype"] = np.dtype(params["dtype"])
         options = cls(**params)
         check_options(options)
-        if getattr(options.loss, "is_sampled", False):
-            kind_of(options.loss.sampler)
+        if options.given_sampler is not None:
+            kind_of(options.given_sampler, name=f"{type(options.loss).__name__}.sampler")
         return options
 
     def flat(self):
@@ -126,12 +127,27 @@ class Options(NamedTuple):
         return self.direct if isinstance(self.direct, SparseTerm) else None
 
     @property
+    def direct_name(self):
+        """What `direct` is called: "auto", "dense", "sparse" or None."""
+        return "sparse" if self.sparse else self.direct
+
+    @property
+    def hidden_size(self):
+        """The size of the low-rank term, "auto", or None where there is no such term."""
+        return self.low_rank.size if isinstance(self.low_rank, LowRank) else self.low_rank
+
+    @property
+    def given_sampler(self):
+        """What the user has samplers made of; None where the loss is "auto" or does not sample."""
+        return self.loss.sampler if self.loss != "auto" and self.loss.is_sampled else None
+
+    @property
     def n_hidden_features(self):
         """Of the first columns of X, those that the low-rank term takes; None: all."""
         return self.low_rank.n_features if isinstance(self.low_rank, LowRank) else None
 
     @property
-    def is_frozen(self):
+    def freezes_embedding(self):
         """Whether the embedding stays as it is."""
         return isinstance(self.low_rank, LowRank) and self.low_rank.freeze
 
@@ -151,7 +167,7 @@ class Options(NamedTuple):
         elif options.low_rank == "auto":
             options = options._replace(low_rank=None)
         if options.direct == "auto":
-            options = options._replace(direct=SparseTerm() if choices.direct == "sparse" else choices.direct)
+            options = options._replace(direct=choices.direct)
         return options
 
     def loss_named(self, name):

@@ -9,6 +9,7 @@ import fastsoftmax.samplers as samplers
 from fastsoftmax.losses import SampledSoftmax, Softmax
 from fastsoftmax.model.model import Model
 from fastsoftmax.optimizers import SGD
+from fastsoftmax.passes.candidates import KINDS
 from fastsoftmax.runtime import memory
 from fastsoftmax.training import calibration
 from fastsoftmax.training.options import Choices
@@ -18,6 +19,7 @@ from fastsoftmax.validation import (
     check_l1,
     check_memory,
     check_n_negatives,
+    check_sampler,
 )
 
 AUTO_HIDDEN_SIZE = 128
@@ -112,7 +114,7 @@ def choose(options, n_samples, n_classes, n_features, *, n_entries, dense_input)
     if fraction == "auto":
         fraction = calibration.FRACTION if direct != "dense" else 0.0
     check_calibration(fraction, direct)
-    check_l1(options.optimizer.l1_alpha, direct)
+    check_l1(options.optimizer, direct)
     n_rows = calibration.n_rows(n_samples, n_classes, hidden_size, fraction)
     alpha, class_alpha = options.optimizer.alpha, options.optimizer.class_alpha
     calibrated = n_rows and hidden_size
@@ -126,8 +128,7 @@ def choose(options, n_samples, n_classes, n_features, *, n_entries, dense_input)
 
 def _terms(options, forecast, dense_input):
     """The kind of direct term, and the size of the low-rank one."""
-    direct = "sparse" if options.sparse else options.direct
-    hidden_size = getattr(options.low_rank, "size", options.low_rank)
+    direct, hidden_size = options.direct_name, options.hidden_size
     if direct == "auto" and options.low_rank == "auto":
         direct_bytes, low_rank_bytes = forecast(None, "dense")[0], forecast(AUTO_HIDDEN_SIZE, None)[0]
         folder = options.weights_dir
@@ -144,17 +145,22 @@ def _terms(options, forecast, dense_input):
 
 
 def check_sampling(options, loss_name, n_classes):
-    """Raise where more negatives are to be drawn than there are classes."""
+    """Raise where the sampler is one of other classes, or more negatives are to be drawn than there are classes."""
     loss = options.loss_named(loss_name)
-    if loss.is_sampled and samplers.kind_of(loss.sampler).uses_n_negatives:
-        check_n_negatives(loss.n_negatives, n_classes)
+    if not loss.is_sampled:
+        return
+    name = type(loss).__name__
+    if not isinstance(loss.sampler, str):
+        logistic_loss = loss.name if KINDS[loss.name].is_logistic else None
+        check_sampler(f"{name}.sampler", loss.sampler, n_classes, logistic_loss)
+    if samplers.kind_of(loss.sampler).uses_n_negatives:
+        check_n_negatives(f"{name}.n_negatives", loss.n_negatives, n_classes)
 
 
 def normaliser_rate(loss, n_classes):
     """That of a RunningNormaliser for an object of losses; 1: there is none."""
-    rate = getattr(loss, "normaliser_rate", 1.0)
-    if rate != "auto":
-        return rate
+    if loss.normaliser_rate != "auto":
+        return loss.normaliser_rate
     return NORMALISER_RATE if n_classes >= AUTO_SAMPLED_CLASSES else 1.0
 
 

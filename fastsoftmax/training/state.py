@@ -1,5 +1,7 @@
 """What a training leaves for the next one, beside the model: the random generator, class counts, and the sampler."""
 
+import copy
+
 import numpy as np
 
 import fastsoftmax.samplers as samplers
@@ -27,6 +29,12 @@ class TrainingState:
     def __init__(self, rng, class_counts, damping=None, sampler=None):
         self.rng, self.class_counts, self.damping = rng, class_counts, damping
         self.sampler = KeptSampler() if sampler is None else sampler
+
+    def copy(self):
+        """A copy that further training leaves alone; it shares what is replaced, and never changed in place."""
+        kept = self.sampler
+        sampler = KeptSampler(kept.given, copy.deepcopy(kept.sampler), kept.counts, kept.saved)
+        return TrainingState(copy.deepcopy(self.rng), self.class_counts, self.damping, sampler)
 
     def count(self, counts, loss):
         """Add the class counts of further rows, which the sampler of `loss`, an object of losses, may have to be made for."""
@@ -75,16 +83,16 @@ class KeptSampler:
         """The sampler of `loss`, which goes on from earlier calls if it is the same."""
         if self.sampler is None or loss.sampler != self.given:
             resumes = self.sampler is None and self.saved is not None and self.given == loss.sampler
-            if self.counts is None or not resumes:
-                self.counts = class_counts
+            counts = self.counts if resumes and self.counts is not None else class_counts
             # a sampler of a batch's own targets can do without the classes not seen yet, which make the others' shares wrong
             draws_targets = samplers.kind_of(loss.sampler).draws_targets
-            counts = self.counts if draws_targets else at_least_one(self.counts)
             logistic_loss = loss.name if KINDS[loss.name].is_logistic else None
-            self.sampler, self.given = samplers.make(loss.sampler, counts, logistic_loss=logistic_loss), loss.sampler
+            sampler = samplers.make(
+                loss.sampler, counts if draws_targets else at_least_one(counts), logistic_loss=logistic_loss
+            )
             if resumes:
-                self.sampler.restore(self.saved)
-            self.saved = None
+                sampler.restore(self.saved)
+            self.given, self.sampler, self.counts, self.saved = loss.sampler, sampler, counts, None
         return self.sampler
 
     def take_counts(self, given, class_counts, *, new):

@@ -38,21 +38,18 @@ class SampledLoss:
     ----------
     sampler : fastsoftmax.samplers.Sampler
     n_negatives : int
-    name : of one of losses.LOSSES
-        "negative_sampling" is "sampled_logistic": word2vec's bias is the model's less the log expected count, which changes
-        no other gradient, and the model's own logits are those of probabilities.
+    name : one of passes.candidates.KINDS
     normaliser : RunningNormaliser, or None
     """
 
     def __init__(self, sampler, n_negatives, name="sampled_softmax", normaliser=None):
         self.sampler, self.n_negatives, self.normaliser = sampler, n_negatives, normaliser
-        self.name = "sampled_logistic" if name == "negative_sampling" else name
-        self.follows_model = sampler.follows_model
+        self.name, self.follows_model = name, sampler.follows_model
 
     def estimate(self, target, rng, hidden=None):
         class_ids, log_expected, log_expected_targets = self.sampler.draw_for(self.n_negatives, rng, target, hidden)
         # where a batch's own targets are negatives, a row's is none of its draws: only what other rows have counts
-        n_own = self.sampler._n_batches if len(target) > 1 else 0
+        n_own = self.sampler.n_batches if len(target) > 1 else 0
         candidates = Candidates(target, class_ids, log_expected, loss=self.name)
         if candidates.weight is not None:
             candidates.n_own, candidates.target_shift = n_own, -log_expected_targets

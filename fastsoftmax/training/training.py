@@ -5,7 +5,7 @@ import numpy as np
 from fastsoftmax.model.runners import runner_for
 from fastsoftmax.runtime import threads
 from fastsoftmax.runtime.row_subset import RowSubset
-from fastsoftmax.training import calibration, learners, planning
+from fastsoftmax.training import calibration, learners
 from fastsoftmax.training.trainer import Trainer
 from fastsoftmax.training.watchers.averaging import SHARE, Averaging
 from fastsoftmax.training.watchers.callbacks import EpochTasks
@@ -31,7 +31,7 @@ class Training:
         self.n_threads = threads.resolve(options.n_threads)
 
     @property
-    def is_frozen(self):
+    def learns_nothing(self):
         """Whether nothing learns."""
         return self.choices.is_sparse_alone and not self.options.sparse.learns
 
@@ -42,7 +42,6 @@ class Training:
 
     def trainer(self, X, target, weight, n_epochs=None, *, multi_epoch=False):
         """A Trainer with a schedule of `n_epochs`, or none; `multi_epoch`: it sees the rows several times."""
-        planning.check_sampling(self.options, self.choices.loss, self.model.n_classes)
         model, state = self.model, self.state
         is_new = model.pairs is not None and "W" not in model.state
         model.prepare(self.options.optimizer)
@@ -53,7 +52,7 @@ class Training:
         common = {"batch_size": self.options.batch_size, "rng": state.rng, "loss_curve": self.loss_curve}
         return Trainer(trained, target, weight, **common)
 
-    def run(self, X, target, weight, n_epochs, *, task, valid=None, validation_curve=None, checkpoint=None, plan=None):
+    def run(self, X, target, weight, n_epochs, *, task, valid, validation_curve, checkpoint, plan):
         """All epochs of `fit`.
 
         Parameters
@@ -65,9 +64,9 @@ class Training:
         checkpoint : watchers.checkpoint.CheckpointWatcher, or None
         plan : Plan
         """
-        if self.is_frozen:
+        if self.learns_nothing:
             return
-        watchers, judged = self._watchers(X, n_epochs), lambda: self.model
+        watchers, judged = self.watchers(X, n_epochs), lambda: self.model
         if self.options.average:
             share = SHARE if self.options.average is True else self.options.average
             watchers.append(Averaging(self.model, share, n_epochs))
@@ -86,8 +85,8 @@ class Training:
 
     def run_once(self, X, target, weight):
         """The epoch of `partial_fit`."""
-        if not self.is_frozen:
-            self.trainer(X, target, weight).run(1, self._watchers(X, 1))
+        if not self.learns_nothing:
+            self.trainer(X, target, weight).run(1, self.watchers(X, 1))
 
     def calibrate(self, X, target, weight, model=None):
         """Multiply the terms of the model, or of another one, by the factors that suit these rows. Returns the factors."""
@@ -97,7 +96,8 @@ class Training:
     def _validation_loss(self, model, X, target, weight):
         return float(np.average(target.nll(self.runner(X, model)), weights=weight))
 
-    def _watchers(self, X, n_epochs):
+    def watchers(self, X, n_epochs):
+        """What watches any training: the progress bar, and the L1 penalty."""
         watchers = [Progress(X.shape[0], n_epochs)] if self.options.verbose else []
         l1_alpha = self.options.optimizer.l1_alpha
         return [*watchers, L1(l1_alpha)] if l1_alpha else watchers

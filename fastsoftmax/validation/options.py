@@ -52,17 +52,20 @@ def check_options(options):
         raise ValueError("direct and hidden_size are both None: the model would have no weights")
     if options.calibration_fraction != "auto":
         check_calibration(options.calibration_fraction, options.direct)
-    check_l1(options.optimizer.l1_alpha, options.direct)
+    check_l1(options.optimizer, options.direct)
     if options.n_hidden_features is not None and options.sparse is None:
         raise ValueError(
             f"LowRank.n_features needs direct='sparse', whose weights take all columns, got direct={options.direct!r}"
         )
 
 
-def check_l1(l1_alpha, direct):
-    """Raise where there is nothing that it penalises; `direct` is what "auto" stands for."""
-    if l1_alpha and direct is None:
-        raise ValueError(f"l1_alpha must be 0 with direct=None, got {l1_alpha}: it is on the direct term alone")
+def check_l1(optimizer, direct):
+    """Raise where there is nothing that the L1 penalty penalises; `direct` is what "auto" stands for."""
+    if optimizer.l1_alpha and direct is None:
+        raise ValueError(
+            f"{type(optimizer).__name__}.l1_alpha must be 0 with direct=None, got {optimizer.l1_alpha}: it is on the direct "
+            "term alone"
+        )
 
 
 def check_calibration(fraction, direct):

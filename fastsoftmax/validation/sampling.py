@@ -72,11 +72,11 @@ def check_given(name, value, loss):
     return value
 
 
-def check_n_negatives(n_negatives, n_classes):
+def check_n_negatives(name, n_negatives, n_classes):
     """Sampling must be cheaper than the full softmax that it stands for."""
     if n_negatives >= n_classes:
         raise ValueError(
-            f"n_negatives must be below the number of classes ({n_classes}), got {n_negatives}: "
+            f"{name} must be below the number of classes ({n_classes}), got {n_negatives}: "
             "loss='softmax' is exact and costs no more"
         )
 

@@ -25,37 +25,38 @@ def check_row_norms(X):
 def check_same_terms(options, choices, model, n_features):
     """Raise where the model so far cannot be trained on with these Options."""
     check_not_compact(model, "partial_fit")
+    is_given = options.low_rank not in (None, "auto")
+    if options.hidden_size not in ("auto", choices.hidden_size) or (is_given and choices.hidden_size is None):
+        given = options.low_rank if options.hidden_size == "auto" else options.hidden_size
+        raise ValueError(
+            f"hidden_size must stay as it was in the first training, {choices.hidden_size!r}, got {given!r}"
+        )
+    if choices.direct != "sparse" and options.direct_name not in ("auto", choices.direct):
+        raise ValueError(
+            f"direct must stay as it was in the first training, {choices.direct!r}, got {options.direct_name!r}"
+        )
+    loss = getattr(options.loss, "name", options.loss)
+    if loss not in ("auto", choices.loss):
+        raise ValueError(f"loss must stay as it was in the first training, {choices.loss!r}, got {loss!r}")
+    check_trainable(options, choices, model, n_features)
+
+
+def check_trainable(options, choices, model, n_features):
+    """Raise where the terms of the model so far would be trained as they were not meant to be."""
     n_columns = None if model.E is None else len(model.E)
     wanted = options.n_hidden_features or n_features
     if n_columns not in (None, wanted):
         raise ValueError(
             f"LowRank.n_features must stay as it was in the first training, {n_columns} columns, got {wanted}"
         )
-    size = getattr(options.low_rank, "size", options.low_rank)
-    if size not in ("auto", choices.hidden_size):
-        raise ValueError(
-            f"hidden_size must stay as it was in the first training, {choices.hidden_size!r}, got {size!r}"
-        )
-    if choices.direct != "sparse":
-        direct = "sparse" if options.sparse else options.direct
-        if direct not in ("auto", choices.direct):
-            raise ValueError(f"direct must stay as it was in the first training, {choices.direct!r}, got {direct!r}")
-    loss = getattr(options.loss, "name", options.loss)
-    if loss not in ("auto", choices.loss):
-        raise ValueError(f"loss must stay as it was in the first training, {choices.loss!r}, got {loss!r}")
-    check_trainable(options, choices, model)
-
-
-def check_trainable(options, choices, model):
-    """Raise where the sparse term of the model so far would be trained as it was not meant to be."""
-    if choices.direct == "sparse" and options.sparse is None:
-        raise ValueError(
-            f"direct must be 'sparse' to train a pruned model, got {options.direct!r}: its direct term is sparse now"
-        )
     if model.pairs is not None and model.E is not None and model.prior is None:
         raise ValueError(
             "the two terms of this model were trained on the loss of their sum, and its direct term is sparse now: it can "
             "predict, but not be trained further"
+        )
+    if choices.direct == "sparse" and options.sparse is None:
+        raise ValueError(
+            f"direct must be 'sparse' to train a pruned model, got {options.direct!r}: its direct term is sparse now"
         )
 
 
@@ -80,7 +81,7 @@ def check_embedding(embedding_init, options, n_features):
     n_rows = options.n_hidden_features or n_features
     if E.ndim != 2 or E.shape[0] != n_rows or E.shape[1] == 0:
         raise ValueError(f"embedding_init must have shape ({n_rows}, hidden_size), a row a feature, got {E.shape}")
-    size = getattr(options.low_rank, "size", options.low_rank)
+    size = options.hidden_size
     if size not in ("auto", E.shape[1]):
         raise ValueError(f"hidden_size must be 'auto' or the width of embedding_init, {E.shape[1]}, got {size!r}")
     with np.errstate(over="ignore"):
@@ -133,7 +134,7 @@ def check_resumes(c, options, choices, model, classes, n_features, initial_weigh
     if options.dtype != model.dtype:
         raise ValueError(f"warm_start needs the same dtype: {model.dtype} so far, got {options.dtype}")
     check_not_compact(model, "warm_start")
-    check_trainable(options, choices, model)
+    check_trainable(options, choices, model, n_features)
 
 
 def _missing(classes, others):
@@ -163,8 +164,7 @@ def check_start(coef_init, intercept_init, direct, shape, dtype):
 
 def check_initial_weights(options, shape, *, coef_init, intercept_init, embedding_init):
     """W, bias and E to begin training with, each None where it is not given; `shape` : (n_classes, n_features)."""
-    direct = "sparse" if options.sparse else options.direct
-    W, bias = check_start(coef_init, intercept_init, direct, shape, options.dtype)
+    W, bias = check_start(coef_init, intercept_init, options.direct_name, shape, options.dtype)
     return W, bias, check_embedding(embedding_init, options, shape[1])
 
 

@@ -57,8 +57,10 @@ class EpochTasks(Watcher):
         """What `fit` would leave if it stopped now, sharing nothing that further steps change."""
         classifier = self.task.classifier
         model = self._chosen_model(trainer)
-        names = ("_state", "loss_curve_", "validation_curve_", "calibration_")
-        attributes = {"_model": model} | {name: copy.deepcopy(getattr(classifier, name)) for name in names}
+        names = ("loss_curve_", "validation_curve_", "calibration_")
+        attributes = {"_model": model, "_state": classifier._state.copy()} | {
+            name: copy.deepcopy(getattr(classifier, name)) for name in names
+        }
         if self.task.calibrate is not None:
             attributes["calibration_"] = self.task.calibrate(model)
         return attributes

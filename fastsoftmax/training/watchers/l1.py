@@ -35,7 +35,7 @@ class L1(Watcher):
         if learner is None:
             return
         if learner.rate((trainer.steps_done - 1) / trainer.steps_per_epoch) is not None:  # it made this step
-            self.pending += learner.step_rule.learning_rate * self.l1_alpha * (n_rows if learner.sums else 1)
+            self.pending += float(learner.step_rule.learning_rate * self.l1_alpha * (n_rows if learner.sums else 1))
         ends = trainer.position == len(trainer.order)
         if self.pending and (ends or trainer.steps_done % EVERY == 0):
             model = learner.runner.model

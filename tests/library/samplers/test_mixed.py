@@ -128,7 +128,7 @@ def test_the_batch_takes_part_however_small_the_share_of_a_mixture_with_it():
     inner = Mixed([InBatch(COUNTS, least=0), Uniform(10)])
     mixed = Mixed([inner, Uniform(10)], shares=[1e-6, 1])
     class_ids, log_expected, _ = mixed.draw_for(9, np.random.default_rng(0), target)
-    assert mixed._n_batches == 1  # a loss counts on it
+    assert mixed.n_batches == 1  # a loss counts on it
     np.testing.assert_array_equal(class_ids[:4], target)
     np.testing.assert_allclose(np.exp(log_expected), (3 * COUNTS / COUNTS.sum() + 0.9)[class_ids], rtol=1e-14)
 

@@ -198,7 +198,7 @@ def test_documented_example_of_expected_counts():
 # Draws for a batch
 
 
-@pytest.mark.parametrize("sampler", [s for s in SAMPLERS if not s._n_batches], ids=repr)
+@pytest.mark.parametrize("sampler", [s for s in SAMPLERS if not s.n_batches], ids=repr)
 @pytest.mark.parametrize("unique", [False, True])
 def test_draw_for_is_draw_with_the_expected_counts_of_targets(sampler, unique):
     target = np.array([6, 2, 0, 6])

@@ -31,14 +31,14 @@ class Recorder(Watcher):
 def recorded(**params):
     """A trained classifier, and its model after each step."""
     classifier, recorders = flat_classifier(**COMMON | params), []
-    watchers = Training._watchers
+    watchers = Training.watchers
 
     def more(*args):
         recorders.append(Recorder(classifier._model))
         return [*watchers(*args), recorders[0]]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Training, "_watchers", more)
+        patch.setattr(Training, "watchers", more)
         return classifier.fit(*rows()), recorders[0].models
 
 
