@@ -101,7 +101,7 @@ def draw_row_keys(rng, n_rows):
 def tile_classes(n_classes, n_rows, itemsize):
     """The number of classes in a tile, a multiple of what the products take at a time.
 
-    A tile is as large as a second-level cache allows. Few classes are cut into about eight tiles, one for each thread.
+    A tile is as large as a second-level cache allows. Few classes are cut into about eight tiles, for the threads to share.
     """
     fitting = TILE_BYTES // (itemsize * max(1, n_rows)) // (4 * ROWS) * (4 * ROWS)
     return min(max(8 * ROWS, min(fitting, 64 * ROWS)), max(2 * ROWS, -(-n_classes // (8 * ROWS)) * ROWS))
@@ -110,8 +110,8 @@ def tile_classes(n_classes, n_rows, itemsize):
 def tile_of(terms):
     """The number of classes in a tile for these terms.
 
-    Where x is sparse, it is a multiple of a strip, and the tile still fits into a second-level cache, since the entries of a
-    feature jump between the rows of the tile.
+    With a W, whose x is sparse, it is a multiple of a strip, and the tile still fits into a second-level cache, since the
+    entries of a feature jump between the rows of the tile.
     """
     itemsize = terms.dtype.itemsize
     tile = tile_classes(terms.n_candidates, terms.n_rows, itemsize)
@@ -263,7 +263,7 @@ class Forward(_Pass):
         smoothing : None, or (scale_p, prior_scale, prior)
             The gradient of the logits is scale_p p - scale [target] - prior_scale prior. It is for softmax only.
         rounding : None, or Rounding
-            It cannot go together with `smoothing`. Nothing is rounded with a sparse x, or for logistic losses.
+            It cannot go together with `smoothing`. Nothing is rounded with a W of sparse x, or for logistic losses.
         lse : (n_rows,) float64, or None
             Log-sum-exps over these classes and others. `rest` and `target_logit` are not used then, so no row may have a
             target. It is for softmax only.
