@@ -67,7 +67,7 @@ class Base:
         return self._ranked
 
     def ranked_of(self, eligible, n):
-        """As `ranked`, for the `eligible` classes, and with as many more as any row excludes."""
+        """The `n` best of the `eligible` classes as `ranked` has them, and as many more as any row excludes."""
         n += eligible.most_excluded
         if eligible.class_ids is None:
             return self.ranked(n)

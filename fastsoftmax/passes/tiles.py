@@ -141,7 +141,7 @@ class _Pass:
         self.n_threads = max(1, min(self.n_threads, (memory or workspaces.WORKING_MEMORY) // (2 * size * itemsize)))
         self.scratch = self.array("scratch", (self.n_threads, size))
         self.hidden_panels = None if terms.hidden is None else self.pack("hidden_panels", terms.hidden)
-        self.additions = None  # by tile
+        self.additions = None  # the additions of the terms, grouped by tile
         if terms.additions is not None:
             shape = self.n_tiles, self.tile, self.width
             self.additions = additions_kernel.group(terms.additions, *shape, self.array, self.n_threads)

@@ -63,7 +63,7 @@ class HardTargets:
         return self.codes
 
     def excess(self, runner):
-        """By how much the mean logit of a row's targets exceeds the logit of its class in `codes`.
+        """The mean logit of each row's targets less the logit of its class in `codes`.
 
         The result is a dict of (n_rows,) float64 arrays, one for each term of the runner's model, and for `prior`.
         """
