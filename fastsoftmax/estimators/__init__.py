@@ -1,4 +1,4 @@
-"""What users fit: SoftmaxClassifier and SoftmaxRegression, on one base that does what both do once fitted.
+"""The estimators: SoftmaxClassifier and SoftmaxRegression, on a base class that does what both do once they are fitted.
 
 May import: `training` and what lies below.
 """

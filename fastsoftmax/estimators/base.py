@@ -1,4 +1,4 @@
-"""What every fitted softmax model does: predictions and probabilities over all classes, and its weights as attributes."""
+"""The base class of fitted softmax models: predictions and probabilities over all classes, and the weights as attributes."""
 
 import copy
 
@@ -28,10 +28,9 @@ from fastsoftmax.validation import (
 
 
 class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
-    """A classifier that has `_model`, a Model, `classes_` and `n_features_in_` once it is fitted.
+    """A classifier that has a `_model` (a Model), `classes_` and `n_features_in_` once it is fitted.
 
-    A subclass has the parameter `n_threads`. It overrides what it knows better: `_working_memory`, `_ignored_label` and
-    `_forget_training`.
+    A subclass has the parameter `n_threads`, and may override `_working_memory`, `_ignored_label` and `_forget_training`.
     """
 
     def __sklearn_tags__(self):
@@ -48,25 +47,25 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
         ----------
         X : (n_samples, n_features) array or scipy.sparse matrix
         k : int
-            In [1, n_classes]; with `classes`, `exclude` or `threshold` it may be larger.
+            How many labels to return, in [1, n_classes]; with `classes`, `exclude` or `threshold` it may be larger.
         classes : 1-D array of labels, optional
-            The labels to choose among, all of `classes_`; repeats count once.
+            The labels to choose among, all in `classes_`; repeated labels count once.
         exclude : (n_samples, n_classes) scipy.sparse matrix, or sequence of n_samples arrays of labels, optional
-            Labels that row i may not get, as those of the items that a user has already: those with a stored element in
-            its row, whatever its value, columns as in `classes_`; or those in its array, in any order. Padding in these
-            arrays is passed over, so that earlier results can be passed as they are.
+            Labels that row i must not get, for example the items that a user has already. In a matrix, with columns as in
+            `classes_`, they are those with a stored element in row i, whatever its value. In a sequence, they are those in
+            array i, in any order; padding in it is ignored, so earlier results can be passed as they are.
         threshold : float in (0, 1), optional
-            The least probability of a label.
+            The least probability that a label must have.
 
         Returns
         -------
         labels : (n_samples, k) array
-            Of equal probabilities the first in `classes_` comes first. With `classes`, `exclude` or `threshold`, padded
-            where fewer than `k` are left: with -1, or "" where labels are strings, b"" of bytes, NaT of dates, None of other
-            objects; labels that are bools or unsigned integers are then returned as int64.
+            Among equal probabilities, the first in `classes_` comes first. With `classes`, `exclude` or `threshold`, rows
+            with fewer than `k` labels left are padded: with -1, or with "" for strings, b"" for bytes, NaT for dates and
+            None for other objects. Labels that are bools or unsigned integers are then returned as int64.
         log_proba : (n_samples, k) array
-            Natural logarithms of the probabilities among all classes, whichever are left; -inf where there is none, which
-            tells padding even where -1 or "" is a label.
+            Natural logarithms of the probabilities over all classes, whichever are left. Padding has -inf, which tells it
+            from labels even where -1 or "" is a label.
 
         Notes
         -----
@@ -80,32 +79,33 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
         return (self.classes_[codes] if eligible.is_all else labels_of(codes, self.classes_)), log_proba
 
     def predict(self, X):
-        """The most probable label of each row (n_samples,)."""
+        """The most probable label of each row, (n_samples,)."""
         return self.predict_topk(X, 1)[0][:, 0]
 
     def decision_function(self, X):
-        """All logits (n_samples, n_classes); of two classes, as in scikit-learn, second less first (n_samples,).
+        """All logits, (n_samples, n_classes).
 
-        MemoryError, before any work, where they do not fit.
+        With two classes it is, as in scikit-learn, the logit of the second less that of the first, (n_samples,). It raises
+        MemoryError before any work if the logits do not fit into memory.
         """
         logits = self._logits(X)
         return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
 
     def predict_proba(self, X):
-        """Probabilities of all classes (n_samples, n_classes), columns as in `classes_`."""
+        """Probabilities of all classes, (n_samples, n_classes), with columns as in `classes_`."""
         logits = self._logits(X)
         return softmax(logits, axis=1, out=logits, n_threads=self.n_threads)
 
     def predict_log_proba(self, X):
-        """Natural logarithms of the probabilities of all classes (n_samples, n_classes)."""
+        """Natural logarithms of the probabilities of all classes, (n_samples, n_classes), with columns as in `classes_`."""
         logits = self._logits(X)
         return log_softmax(logits, axis=1, out=logits, n_threads=self.n_threads)
 
     def target_log_proba(self, X, y):
-        """Natural logarithm of the probability of each row's own label (n_samples,); -inf for labels not in `classes_`.
+        """Natural logarithm of the probability of each row's own label, (n_samples,); -inf for labels not in `classes_`.
 
-        Of masses of classes as `fit` takes them, the mean over a row's classes; nan for rows without any, and for those
-        whose label is `ignore_label`.
+        If `y` holds masses of classes, as `fit` takes them, it is the mean over a row's classes by mass. It is nan for rows
+        without any mass, and for rows whose label is `ignore_label`.
         """
         runner, target, counted = self._rows_that_count(X, y)
         log_proba = np.where(target.codes < 0, -np.inf, -target.nll(runner))
@@ -116,11 +116,11 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
         return out
 
     def score(self, X, y, sample_weight=None):
-        """The accuracy: the share of rows, by weight, whose most probable label is theirs.
+        """The accuracy: the share of rows, by weight, whose most probable label is their own.
 
-        Of masses of classes, the mean of the predicted class's mass over the largest of its row: of an indicator that is
-        precision at 1, the share of rows whose most probable class is one of theirs. Rows that are ignored in training do
-        not count.
+        If `y` holds masses of classes, it is the mean of the predicted class's mass over the largest mass of its row. For an
+        indicator matrix, that is precision at 1: the share of rows whose most probable class is one of theirs. Rows that
+        training ignores do not count.
         """
         runner, target, counted = self._rows_that_count(X, y)
         n_rows = len(target) if counted is None else len(counted)
@@ -129,28 +129,29 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
         return float(np.average(target.hits(runner.topk(1)[0][:, 0]), weights=weight))
 
     def compressed(self, storage="bfloat16"):
-        """A copy for predictions alone, whose weights take a half or a quarter of the memory, and of the file.
+        """A copy that only predicts, and whose weights take a half or a quarter of the memory and of the file.
 
-        They are widened where they are used, a few at a time. `fastsoftmax.metrics.compare` tells what it costs in accuracy
-        on given rows, docs/prediction.md what it did on some data sets.
+        The weights are widened a few at a time, where they are used. `fastsoftmax.metrics.compare` says what this costs in
+        accuracy on given rows; docs/prediction.md says what it cost on some data sets.
 
         Parameters
         ----------
         storage : {"bfloat16", "float16", "int8"}
-            "bfloat16": 2 bytes a weight, a relative error up to 2^-9. "float16": 2 bytes, 2^-12, for weights up to 65,504;
-            below 6e-5 an absolute error up to 3e-8. "int8": one byte, an error up to 1/254 of the largest weight of the
-            same row: one class, or one feature in `embedding_` and in a direct term.
+            "bfloat16" takes 2 bytes a weight, with a relative error up to 2^-9. "float16" takes 2 bytes, with a relative
+            error up to 2^-12, or an absolute error up to 3e-8 below 6e-5; weights may be up to 65,504. "int8" takes one byte,
+            with an error up to 1/254 of the largest weight of the same row: a row is one class, or one feature in
+            `embedding_` and in a direct term.
 
         Returns
         -------
-        classifier : like this one, with the attribute `storage_`
-            All predictions, `save`, `load` and pickle work; `coef_`, `embedding_` and `hidden_coef_` are computed in full
-            at each access; `partial_fit` and `calibrate` raise TypeError, `fit` begins from scratch.
+        classifier : a copy of this one, with the attribute `storage_`
+            All predictions, `save`, `load` and pickle work. `coef_`, `embedding_` and `hidden_coef_` are computed in full
+            at each access. `partial_fit` and `calibrate` raise TypeError; `fit` begins from scratch.
 
         Raises
         ------
         TypeError
-            If this one is compressed itself.
+            If this classifier is compressed itself.
         ValueError
             If weights are too large for `storage`.
         """
@@ -168,7 +169,7 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
 
     @property
     def storage_(self):
-        """Of the weights: "bfloat16", "float16" or "int8" once compressed, else None."""
+        """The type of compressed weights, "bfloat16", "float16" or "int8"; None if they are not compressed."""
         return self._fitted_model().storage
 
     @property
@@ -183,23 +184,23 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
         return self._weights("W")
 
     def _weights(self, name):
-        """An array of the model, in full; AttributeError where there is none."""
+        """An array of the model, widened if it is compressed; AttributeError where there is none."""
         a = getattr(self.__dict__.get("_model"), name, None)
         if a is None:
             raise AttributeError(f"this {type(self).__name__} is not fitted, or has no such term ({name})")
         return a if isinstance(a, np.ndarray) else a.widened()
 
-    # -- what subclasses know better --
+    # -- what subclasses may override --
 
     def _working_memory(self):
-        """Bytes of scratch for predictions."""
+        """The bytes of scratch for predictions."""
         return workspaces.WORKING_MEMORY
 
     def _ignored_label(self):
-        """The label of rows that do not count, or None."""
+        """The label of the rows that do not count, or None."""
 
     def _forget_training(self):
-        """A copy for predictions alone drops and unshares what training keeps beside the model."""
+        """Drop what training keeps beside the model, and share none of it; `compressed` calls this on its copy."""
 
     # -- rows through the model --
 
@@ -217,7 +218,7 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
         return self._runner(check_input(self, X, dtype=dtype))
 
     def _rows_that_count(self, X, y):
-        """A runner over the rows of X that count, their targets, and which these are of all (None: all)."""
+        """A runner over the rows of X that count, their targets, and which rows count (None: all)."""
         runner = self._runner_for(X)
         y, counted = check_targets(y, runner.n_rows, self._ignored_label())
         if counted is not None:
@@ -235,7 +236,7 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
         return runner.logits(np.empty(shape, self._model.dtype))
 
     def _name_features(self, names):
-        """Keep the names of the columns of a DataFrame, or None."""
+        """Set `feature_names_in_` to the names of a DataFrame's columns, or remove it if there are none."""
         self.__dict__.pop("feature_names_in_", None)
         if names is not None:
             self.feature_names_in_ = names

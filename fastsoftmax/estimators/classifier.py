@@ -1,4 +1,4 @@
-"""SoftmaxClassifier: the parameters and methods of softmax models with very many classes, trained by mini-batches."""
+"""SoftmaxClassifier: softmax models with very many classes, trained by mini-batches."""
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -22,7 +22,7 @@ __all__ = ["SoftmaxClassifier"]
 
 
 def _has_hidden_layer(classifier):
-    """Whether it has one or, before `fit`, surely will."""
+    """Whether the classifier has a hidden layer or, before `fit`, is sure to get one."""
     model = classifier.__dict__.get("_model")
     if model is not None:
         return model.E is not None
@@ -36,106 +36,105 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
     Training uses all classes in every step (`loss="softmax"`) or the true classes and random negatives that the rows of a
     batch share (`loss="sampled_softmax"` and others). Predictions and probabilities are always over all classes.
 
-    Names and numbers are shorthand for objects, which have the options of one choice: ``direct="sparse"`` is
-    ``direct=SparseTerm()``, ``hidden_size=128`` is ``hidden_size=LowRank(128)``.
+    Names and numbers stand for objects, which hold the options of a choice: ``direct="sparse"`` is
+    ``direct=SparseTerm()``, and ``hidden_size=128`` is ``hidden_size=LowRank(128)``.
 
     Parameters
     ----------
     loss : {"auto", "softmax", "sampled_softmax", "nce", "sampled_logistic", "negative_sampling"} or of fastsoftmax.losses
-        What a low-rank or dense direct term learns by; a sparse one always learns by the exact softmax. All but "softmax"
-        sample. "auto": "sampled_softmax" from 8,192 classes on. It is as good as the full softmax, the logistic losses are
-        not (docs/candidate_sampling.md). `Softmax`, `SampledSoftmax` and others have the options.
+        The loss of a low-rank or dense direct term; a sparse term always learns by the exact softmax. All losses but
+        "softmax" sample classes. "auto" is "sampled_softmax" from 8,192 classes on, else "softmax". Sampled softmax is as
+        good as the full one; the logistic losses are not (docs/candidate_sampling.md). The objects have the options.
     hidden_size : int, None, "auto" or LowRank
-        Size of the low-rank term; None: no such term. "auto": 128 where there is no direct term, else None.
+        Size of the low-rank term; with None there is no such term. "auto" is 128 where there is no direct term, else None.
         `fastsoftmax.terms.LowRank` has the options.
     direct : {"dense", "sparse", None, "auto"} or SparseTerm
-        "dense": a weight for each (class, feature). "sparse": for each such pair that occurs together in training; alone it
-        is exact over all classes at a cost that does not grow with their number, with a low-rank term it predicts best
-        where rows are sparse; `fastsoftmax.terms.SparseTerm` has the options. None: no such term. "auto": "dense" where
-        `hidden_size` is None; where it is "auto" too, "dense" if that takes less memory than a low-rank term of size 128,
-        or if X is dense and half of the memory is enough for it; else None.
+        "dense" has a weight for each (feature, class) pair; "sparse" has one for each pair that occurs in training. Alone,
+        a sparse term is exact over all classes at a cost that does not grow with their number; with a low-rank term it
+        predicts best where rows are sparse. `fastsoftmax.terms.SparseTerm` has the options. With None there is no such term.
+        "auto" is "dense" where `hidden_size` is None. Where that is "auto" too, it is "dense" if this takes less memory than
+        a low-rank term of size 128, or if X is dense and half of the memory is enough for it; else it is None.
     optimizer : {"adagrad", "sgd"} or of fastsoftmax.optimizers
-        `Adagrad` and `SGD` have the penalties (L2, L1) and a bound for the gradient of a row.
+        The optimiser. `Adagrad` and `SGD` have the penalties (L2, L1) and a bound for the gradient of a row.
     learning_rate : float
         0.1 suits the low-rank term; a dense direct term alone, on sparse rows of unit length, learns faster with 0.3 to 1.
-        The sparse term has its own.
+        The sparse term has a learning rate of its own.
     schedule : {"auto", "trapezoidal", "linear", "constant", "cosine"} or function
         How the learning rate changes in `fit` over all steps of `max_iter` epochs. "trapezoidal" stays for 70 % of the steps,
-        then falls to zero; "linear" falls all the time; "cosine" as a cosine does (docs/training.md compares them). "auto":
-        "linear" for a sparse term, else "trapezoidal". A function gets the progress, from 0 to below 1, and returns the
-        factor of the learning rate. `partial_fit` knows no end: its rate stays.
+        then falls to zero; "linear" falls all the time; "cosine" falls as a cosine does (docs/training.md compares them).
+        "auto" is "linear" for a sparse term, else "trapezoidal". A function is given the progress, from 0 to below 1, and
+        returns the factor of the learning rate. In `partial_fit`, which knows no end, the learning rate is constant.
     average : bool or float in (0, 1]
-        `fit` ends with the mean of the weights over the last half of the steps, or over that share of them. With early
-        stopping it is the mean that is judged, as soon as there is one.
+        Whether `fit` ends with the mean of the weights over the last half of the steps, or over the given share of them.
+        Early stopping then judges this mean, as soon as there is one.
     batch_size : int
     max_iter : int or "auto"
-        Epochs. "auto": 3 for a sparse term alone, which learns no more in further ones, else 10. Beside a low-rank term, a
-        sparse one learns in the first 3 only.
+        Number of epochs. "auto" is 3 for a sparse term alone, which learns no more in further ones, else 10. Beside a
+        low-rank term, a sparse term learns in the first 3 only.
     early_stopping : bool or EarlyStopping
-        Hold out a tenth of the rows, stop when their loss has not fallen for an epoch, and keep the weights of the best
-        epoch. `fastsoftmax.estimators.EarlyStopping` has the options.
+        Whether to hold out a tenth of the rows, stop when their loss has not fallen for an epoch, and keep the weights of the
+        best epoch. `fastsoftmax.estimators.EarlyStopping` has the options.
     warm_start : bool
-        `fit` resumes the training of the model so far, for `max_iter` further epochs with a schedule of their own. Classes,
-        features and terms must be the same. With a `random_state` that is an int, the rows held out are the same again, too.
+        Whether `fit` resumes the training of the model so far, for `max_iter` more epochs with a schedule of their own.
+        Classes, features and terms must be the same. If `random_state` is an int, so are the rows held out.
     random_state : int, numpy random generator or None
-        Initial weights, order of rows, negatives. The same seed gives the same model to the bit for any `n_threads`.
+        It sets initial weights, order of rows and negatives. A seed gives the same model to the bit for any `n_threads`.
     n_threads : int, optional
         None: OpenMP's default; -1: all CPUs of the process.
     verbose : int
         1 prints what "auto" chose and shows a progress bar with loss, rows per second and time left.
     dtype : {"float32", "float64"}
-        Of the weights and of all computation.
+        The type of the weights and of all computation.
     working_memory : int
-        Bytes for probabilities kept within a step.
+        Bytes for the probabilities that a step keeps.
     calibration_fraction : float in [0, 0.5] or "auto"
-        Of the rows, at most 2,000, that `fit` holds out from training to find the factors by which bias, sparse and low-rank
-        term are multiplied in the end. "auto": 0.03, without a dense direct term. With early stopping the rows held out for
-        that serve. Nothing is calibrated on fewer than 30 rows.
+        The share of the rows, at most 2,000, that `fit` holds out to find the factors by which it multiplies bias, sparse and
+        low-rank term in the end. "auto" is 0.03 without a dense direct term, else 0. Early stopping and calibration share
+        their held-out rows. Nothing is calibrated on fewer than 30 rows.
     class_weight : dict, "balanced" or None
-        Weights of classes by label, 1 for those that it does not name: factors of the rows' weights, also where they are
-        calibrated or held out. "balanced": such that all classes count alike, by n_samples / (n_classes * count); not in
-        `partial_fit`. The starting bias is that of the weighted counts.
+        Weights of classes by label; classes that it does not name have 1. They are factors of the rows' weights, also of
+        rows held out or calibrated on, and of the counts that the bias starts from. "balanced" makes all classes count
+        alike, by n_samples / (n_classes * count); `partial_fit` does not take it.
     ignore_label : label, optional
-        Rows with this label do not count, as if they were not there, in `fit`, `partial_fit`, `calibrate` and `score`; it is
-        no class. nan stands for all labels that are missing: None, NaN, NaT, pandas.NA. None: all rows count.
+        `fit`, `partial_fit`, `calibrate` and `score` ignore rows with this label, which is no class. nan stands for all
+        missing labels: None, NaN, NaT, pandas.NA. With None, all rows count.
     checkpoint : path or Checkpoint, optional
-        A file that `fit` writes the state of its training to, every ten minutes. Killed and called again with the same
-        parameters and data, it resumes there and ends in the very model it would have become; `n_threads`, `verbose` and
-        where things are stored may differ. A file of anything else, or a damaged one, is a ValueError. The file is removed
-        when `fit` returns; Ctrl-C leaves the last one. `save` is the checkpoint of `partial_fit`.
+        A file to which `fit` writes the state of its training every ten minutes. If `fit` is killed and called again with the
+        same parameters and data, it resumes from the file and ends with the same model to the bit; `n_threads`, `verbose` and
+        where things are stored may differ. It raises ValueError if the file is damaged or holds something else. The file is
+        removed when `fit` returns; Ctrl-C leaves the last one. For `partial_fit`, `save` does the same.
         `fastsoftmax.estimators.Checkpoint` has the options.
     weights_dir : path of a folder, optional
-        The weights and the optimiser's state lie in memory-mapped files there, for models larger than memory. The files
-        have no name: the space is allocated at the start, and free again when the model, or the process, is gone. `save`
+        The folder of memory-mapped files with the weights and the optimiser's state, for models larger than memory. The files
+        have no name: their space is allocated at the start, and free again when the model or the process is gone. `save`
         keeps the model; pickling reads it into memory. docs/large_models.md has more.
 
     Attributes
     ----------
-    classes_ : (n_classes,) array of the labels, sorted; in the order of their first appearance where they have none
-    coef_ : (n_classes, n_features) array, sparse for direct="sparse", the direct term's weights; absent without one
+    classes_ : (n_classes,) array of the labels, sorted; labels that have no order are in that of their first appearance
+    coef_ : (n_classes, n_features) array, sparse for a sparse term, the weights of the direct term; absent without one
     intercept_ : (n_classes,) array
     embedding_ : (n_features, hidden_size) array E; absent without a low-rank term
     hidden_coef_ : (n_classes, hidden_size) array V; absent without a low-rank term
-    loss_, direct_, hidden_size_, alpha_, class_alpha_ : what was used
+    loss_, direct_, hidden_size_, alpha_, class_alpha_ : the choices that were used
     calibration_ : dict of str to float, the factors that "bias", "W" and "V" were last multiplied by, and that "prior", the
-        bias that a sparse term learned beside, was added with; empty where nothing was calibrated
-    loss_curve_ : list of float, mean training loss of each epoch; of terms that train by themselves the mean
-    validation_curve_ : list of float, mean loss of the held-out rows, with early stopping
-    n_iter_ : int, epochs done
+        bias that a sparse term learned with, had when it was added; empty where nothing was calibrated
+    loss_curve_ : list of float, mean training loss of each epoch, and the mean over the learners if there are two
+    validation_curve_ : list of float, mean loss of the held-out rows after each epoch, with early stopping
+    n_iter_ : int, number of epochs done
     n_features_in_ : int
-    feature_names_in_ : (n_features,) array of the names of a DataFrame's columns; absent where these are not all strings
+    feature_names_in_ : (n_features,) array of the names of a DataFrame's columns; absent unless all of them are strings
 
     Notes
     -----
     Sampled losses subtract log(expected count) from the logits of the negatives (Bengio and Senecal 2008; Jean et al.
-    2015), merge repeated draws, and, but for "nce", never take a row's own class as its negative. The progress bar shows the
-    sampled loss.
-    docs/scikit_learn.md tells what of scikit-learn it works with: `set_callbacks` (each epoch of `fit` is a task), metadata
-    routing, `set_output` of `transform`.
-    Adagrad keeps one accumulator a row of E and V and one an element of W and the bias. The bias starts at the log class
-    frequencies and is trained. Where a sparse term is the only one, it is not: it stays at half of them (of the first
-    call of `partial_fit`) until it is calibrated. docs/exact_on_the_support.md tells how direct="sparse" works and why it is
-    trained as it is.
+    2015), merge repeated draws and, except for "nce", never take a row's own class as its negative. The progress bar shows
+    the sampled loss. docs/scikit_learn.md says which parts of scikit-learn the classifier works with: `set_callbacks` (each
+    epoch of `fit` is a task), metadata routing, and `set_output` of `transform`.
+
+    Adagrad keeps one accumulator a row of E and V, and one an element of W and the bias. The bias starts at the log class
+    frequencies and is trained. Where a sparse term is the only term, the bias is not trained: it stays at half the log class
+    frequencies (of the first call of `partial_fit`) until it is calibrated. docs/exact_on_the_support.md explains such terms.
 
     Examples
     --------
@@ -198,33 +197,33 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         self, X, y, sample_weight=None, *, coef_init=None, intercept_init=None, embedding_init=None, X_val=None, y_val=None,
         sample_weight_val=None,
     ):  # fmt: skip
-        """Train from scratch, or with `warm_start` resume.
+        """Train from scratch, or resume with `warm_start`.
 
-        Interrupting it (Ctrl-C) leaves a usable model of what was learned so far.
+        If it is interrupted (Ctrl-C), it leaves a usable model with what was learned so far.
 
         Parameters
         ----------
         X : (n_samples, n_features) scipy.sparse matrix or array
         y : (n_samples,) array of labels, or (n_samples, n_classes) scipy.sparse matrix or array of masses
-            Integers, strings, bools, bytes, dates, or any hashable objects. Or, with several classes a row, an indicator or
-            masses that are not negative: the classes are 0, 1, 2, ..., and each row's masses are normalised to a sum of 1
-            (`sample_weight=Y.sum(axis=1)` undoes that). Training draws a class of the row at each visit by its masses,
-            which is the mean of the classes' losses by mass, as calibration and validation are. Rows without any mass do
-            not count. docs/labels_and_streams.md has more.
+            Labels are integers, strings, bools, bytes, dates or any hashable objects. If rows have several classes, y is an
+            indicator matrix or masses of at least 0: the classes are 0, 1, 2, ..., and each row's masses are normalised to a
+            sum of 1 (`sample_weight=Y.sum(axis=1)` undoes that). Training draws one of the row's classes by mass at each
+            visit; in expectation this is the mean of their losses by mass, which calibration and validation compute. Rows
+            without any mass do not count. docs/labels_and_streams.md has more.
         sample_weight : (n_samples,) array, optional
-            Weights of the rows' losses, not negative; only their ratios matter.
+            Weights of the rows' losses, at least 0; only their ratios matter.
         coef_init : (n_classes, n_features) scipy.sparse matrix, optional
-            With a sparse term: the pairs that have weights, and where these begin, as `NGramFeatures.kneser_ney` makes them;
-            with ``SparseTerm(learning_rate=0)`` they stay there. `min_count` and `max_classes_per_feature` do not apply.
-            Rows that these weights were made from cannot calibrate them: "auto" holds none out, `calibrate` takes others. It
-            has to, where there is a low-rank term too. Weights from counts of the rows get worse by training on them.
+            The pairs of a sparse term and their initial weights, for example from `NGramFeatures.kneser_ney`. They do not
+            change with ``SparseTerm(learning_rate=0)``; `min_count` and `max_classes_per_feature` do not apply. The rows that
+            such weights were made from cannot calibrate them, so "auto" holds none out; call `calibrate` with other rows,
+            which a low-rank term makes necessary. Weights from counts of the rows get worse by training on these rows.
         intercept_init : (n_classes,) array, optional
-            With `coef_init`: the bias that belongs to it.
+            The bias that belongs to `coef_init`.
         embedding_init : (n_features, hidden_size) array, optional
-            Where the embedding E of the low-rank term begins, for example at word vectors trained elsewhere; of the first
-            features alone where LowRank.n_features is set. ``hidden_size="auto"`` is its width.
+            The initial embedding E of the low-rank term, for example word vectors trained elsewhere. It has the first
+            features only where LowRank.n_features is set. ``hidden_size="auto"`` takes its width.
         X_val, y_val, sample_weight_val : as X, y and sample_weight, optional
-            With early stopping, rows to judge by, in place of a part of X. All their labels must be in y.
+            The rows that early stopping judges by, instead of a part of X. All their labels must be in y.
 
         Returns
         -------
@@ -238,26 +237,26 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
 
     @with_callbacks
     def _fit(self, *args):
-        """As `Fitting.fit`."""
+        """Do what `fit` does; return the CheckpointWatcher, whose file is still there, or None."""
         return Fitting(self).fit(*args)
 
     def partial_fit(self, X, y, classes=None, sample_weight=None, *, n_classes=None, class_counts=None):
-        """One epoch on (X, y), going on from the model so far.
+        """Train for one epoch on (X, y), starting from the model so far.
 
-        A sparse term adds the pairs of these rows, with `min_count` for them alone. Samplers draw by the counts of all rows
-        so far. Calibrate when the stream is at its end: further training undoes it, and may leave the model worse than
-        before. What `fit` does beside that, and how to have it here, is told in docs/labels_and_streams.md.
+        A sparse term adds the pairs of these rows; `min_count` applies to these rows alone. Samplers draw by the counts of
+        all rows so far. Calibrate at the end of the stream: further training undoes it, and may leave the model worse than
+        before. docs/labels_and_streams.md says what else `fit` does, and how to have it here.
 
         Parameters
         ----------
         X, y, sample_weight : as for `fit`
             Masses of classes have a column for each of `classes_`.
-        classes : array of all labels there will be, until `add_classes`; it or `n_classes` is needed by the first call
+        classes : array of all labels until `add_classes` adds more; the first call needs it or `n_classes`
         n_classes : int
-            The labels are 0 to n_classes - 1. This, `classes` and `class_counts` are ignored by later calls.
+            The labels are 0 to n_classes - 1. Later calls ignore `classes`, `n_classes` and `class_counts`.
         class_counts : (n_classes,) array, optional
-            How often each class, in ascending order, occurs in rows like those to come, where that is known: the starting
-            bias and samplers begin with it, and the counts of the rows are added.
+            How often each class, in ascending order, occurs in rows like those to come, if that is known. The initial bias
+            and the samplers start from these counts, to which those of the rows are added.
 
         Returns
         -------
@@ -269,12 +268,12 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
     def calibrate(self, X, y, sample_weight=None):
         """Multiply bias, sparse and low-rank term by the factors that suit these rows best.
 
-        `fit` does it by itself with rows that it holds out; see `calibration_fraction`.
+        `fit` does this on its own with rows that it holds out; see `calibration_fraction`.
 
         Parameters
         ----------
         X, y, sample_weight : as for `fit`
-            Rows that the model was not trained on: at least 30, some thousand are enough.
+            Rows that the model was not trained on. At least 30 are needed; a few thousand are enough.
 
         Returns
         -------
@@ -289,15 +288,15 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
     def add_classes(self, labels):
         """Add new classes, for `partial_fit` to learn.
 
-        They begin as classes without examples would have: with weights of zero, the starting bias of a class not seen, and
-        a new state of the optimiser. All other classes keep their weights, so their logits stay what they are. `classes_`
-        stays in ascending order, so the numbers of classes behind a new one change. A sampler that is given by its name is
-        made anew by the next training; another has to be set, over all classes.
+        They begin as classes without examples would have begun: with weights of zero, the initial bias of an unseen class,
+        and a new optimiser's state. All other classes keep their weights and so their logits. `classes_` stays in ascending
+        order, so the codes of classes behind a new one change. The next training makes a sampler given by name anew; any
+        other sampler must be replaced by one over all classes.
 
         Parameters
         ----------
-        labels : array of labels, of the kind that the model has
-            None of them is a class already; those given twice count once.
+        labels : array of labels, of the same kind as those of the model
+            None of them may be a class already; repeated labels count once.
 
         Returns
         -------
@@ -311,11 +310,11 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         return self
 
     def prune(self, threshold=0.0):
-        """Take direct weights of an absolute value of `threshold` or less out of the model, which gets smaller and faster.
+        """Remove direct weights with an absolute value up to `threshold`, which makes the model smaller and faster.
 
-        A dense direct term becomes a sparse one: predictions then cost what a row's own weights do. They are the same as
-        before where only zeros are taken out (`l1_alpha` makes such). After ``set_params(direct="sparse")``, training goes on
-        from there with the rules of sparse terms; where there is a low-rank term as well, the model can only predict.
+        A dense direct term becomes a sparse term, whose predictions cost what a row's own weights do. They do not change if
+        only zeros are removed, as `l1_alpha` makes them. After ``set_params(direct="sparse")``, training continues with the
+        rules of sparse terms; where there is a low-rank term as well, the model can only predict.
 
         Returns
         -------
@@ -331,19 +330,19 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
     # -- files --
 
     def save(self, path):
-        """Write the model to one file (safetensors with JSON inside; nothing in it is executed by `load`).
+        """Write the model to one file (safetensors with JSON inside; `load` executes nothing in it).
 
-        With the state of the optimiser, of the sampler and of the random generator (but for one that is not NumPy's own):
-        `partial_fit` goes on from the file as from this model, to the bit.
+        The file holds the state of the optimiser, of the sampler and of the random generator (if it is one of NumPy's own),
+        so `partial_fit` continues from the file as from this model, to the bit.
         """
         saving.save(self, path)
 
     @classmethod
     def load(cls, path, *, memory_map=False):
-        """The model that `save` wrote. ValueError where the file is not one, or is damaged.
+        """The model that `save` wrote; ValueError where the file holds no model or is damaged.
 
-        memory_map : True: the weights stay in the file and are read when they are needed, so that models larger than
-            memory predict. Their checksums are not verified. Training copies them, to `weights_dir` if that is set.
+        memory_map : whether the weights stay in the file and are read when they are needed, so that models larger than
+            memory can predict. Their checksums are not verified. Training copies them, to `weights_dir` if that is set.
         """
         return saving.load(cls, path, memory_map=memory_map)[0]
 
@@ -351,7 +350,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
 
     @property
     def n_iter_(self):
-        """Epochs done."""
+        """The number of epochs done."""
         if "loss_curve_" not in self.__dict__:
             raise AttributeError(f"this {type(self).__name__} is not fitted")
         return len(self.loss_curve_)
@@ -365,9 +364,9 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         return self._weights("V")
 
     def transform(self, X):
-        """The hidden layer ``x E`` of the low-rank term, (n_samples, hidden_size); there only where there is such a term.
+        """The hidden layer ``x E``, (n_samples, hidden_size); the method exists only where there is a low-rank term.
 
-        `set_output` chooses what it comes in, and `get_feature_names_out` names its columns.
+        `set_output` chooses the container of the result, and `get_feature_names_out` names its columns.
         """
         runner = self._runner_for(X)
         out = np.empty((runner.n_rows, self._n_features_out), self._model.dtype)
@@ -381,7 +380,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = []  # it is that of the model
+        tags.transformer_tags.preserves_dtype = []  # the result has the dtype of the model
         return tags
 
     def _working_memory(self):
@@ -395,6 +394,6 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         self.loss_curve_, self.validation_curve_ = [*self.loss_curve_], [*self.validation_curve_]
 
 
-# not as decorators: set_output's wrappers, which the class has put around them by now, would always be there
+# not as decorators: set_output, whose wrappers the class has put around these methods by now, would make them always exist
 for name in ("transform", "fit_transform"):
     setattr(SoftmaxClassifier, name, available_if(_has_hidden_layer)(getattr(SoftmaxClassifier, name)))

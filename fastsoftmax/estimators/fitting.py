@@ -1,4 +1,4 @@
-"""How a SoftmaxClassifier is trained on the rows that it is given: checked, planned, held out, trained, calibrated."""
+"""How a SoftmaxClassifier is trained on given rows: these are checked, planned for, split, trained on, calibrated on."""
 
 from scipy import sparse
 
@@ -29,14 +29,13 @@ from fastsoftmax.validation import (
     feature_names,
 )
 
-
 NO_WEIGHTS = {"coef_init": None, "intercept_init": None, "embedding_init": None}
 
 
 class Fitting:
     """One call of `fit`, `partial_fit` or `calibrate`: it reads the classifier's parameters and sets its fitted attributes.
 
-    Whatever the checks raise, all that was fitted before stays.
+    If it raises anything before training begins, everything that was fitted before stays as it is.
 
     Parameters
     ----------
@@ -46,13 +45,13 @@ class Fitting:
     def __init__(self, classifier):
         self.classifier = classifier
         self.options = Options.of(classifier.get_params(deep=False))
-        self.model = classifier.__dict__.get("_model")  # the one so far
+        self.model = classifier.__dict__.get("_model")  # the model so far, or None
         if self.model is not None and self.model.storage is None:  # it may have been loaded, or trained elsewhere
             self.model.allocator = allocation.of(self.options.weights_dir)
 
     @property
     def choices(self):
-        """What was chosen for the model so far."""
+        """The Choices of the model so far."""
         return Choices(*(getattr(self.classifier, f"{name}_") for name in Choices._fields))
 
     def training(self):
@@ -61,7 +60,7 @@ class Fitting:
         return Training(self.options, self.choices, c._model, c._state, c.loss_curve_)
 
     def fit(self, X, y, sample_weight=None, initial_weights=NO_WEIGHTS, valid=(None, None, None)):
-        """As `SoftmaxClassifier.fit`. Returns the CheckpointWatcher, whose file is left, or None."""
+        """Do what `SoftmaxClassifier.fit` does; return the CheckpointWatcher, whose file is still there, or None."""
         c, options, given = self.classifier, self.options, (X, y, sample_weight)
         names = feature_names(X)
         X, y, weight, _ = check_rows(c, options, X, y, sample_weight)
@@ -101,7 +100,7 @@ class Fitting:
         return checkpoint
 
     def partial_fit(self, X, y, classes=None, sample_weight=None, n_classes=None, class_counts=None):
-        """As `SoftmaxClassifier.partial_fit`."""
+        """Do what `SoftmaxClassifier.partial_fit` does."""
         c, options, model = self.classifier, self.options, self.model
         names = feature_names(X)
         X, y, weight, counted = check_rows(c, options, X, y, sample_weight, model)
@@ -116,7 +115,7 @@ class Fitting:
             classes = c.classes_
             check_same_terms(options, self.choices, model, c.n_features_in_)
             planning.check_sampling(options, c.loss_, len(classes))
-        if X.shape[0] == 0:  # none counts
+        if X.shape[0] == 0:  # no row counts
             return
         target = targets.encode(y, classes, counted)
         target, weight, class_weight = targets.weigh(options.class_weight, target, weight, classes)
@@ -134,7 +133,7 @@ class Fitting:
         self.training().run_once(X, target, weight)
 
     def calibrate(self, X, y, sample_weight=None):
-        """As `SoftmaxClassifier.calibrate`."""
+        """Do what `SoftmaxClassifier.calibrate` does."""
         c = self.classifier
         check_can_calibrate(self.model)
         X, y, weight, counted = check_rows(c, self.options, X, y, sample_weight, self.model)
@@ -144,7 +143,7 @@ class Fitting:
         c.calibration_ = self.training().calibrate(X, target, weight)
 
     def _split(self, rows, valid, plan, rng):
-        """The rows to train on, those to judge by and those to calibrate on, each (X, target, weight) or None."""
+        """The rows to train on, to validate on and to calibrate on, each as (X, target, weight) or None."""
         stopping, copy, calibration_rows = self.options.early_stopping, plan.direct == "sparse", None
         if stopping is not None and valid is None:
             rows, valid = hold_out(*rows, stopping.validation_fraction, rng, copy=copy)
@@ -156,7 +155,7 @@ class Fitting:
         return rows, valid, calibration_rows
 
     def _start(self, plan, classes, X, target, rng, start, class_counts, class_weight):
-        """A model before its first step, as `plan` has it; it begins at `start`."""
+        """Set the initial model of `plan`, which begins at `start`, and all fitted attributes."""
         c = self.classifier
         start_counts = class_counts if class_weight is None else class_counts * class_weight
         model, damping = initial.make(self.options, plan, X, target, start_counts, rng, start)
@@ -166,14 +165,14 @@ class Fitting:
         vars(c).update(fitted, loss_curve_=[], validation_curve_=[], calibration_={})
 
     def _resume(self, plan, X, target, rng, class_counts):
-        """The training of the model so far goes on with these rows and the parameters that are set now."""
+        """Have the training of the model so far go on with these rows and the present parameters."""
         c = self.classifier
         extending.add_pairs(self.options, c._model, c._state, X, target)
         c.loss_, c.alpha_, c.class_alpha_, c._state.rng = plan.loss, plan.alpha, plan.class_alpha, rng
         c._state.restart(class_counts)
 
     def _checkpoint(self, X, target, weight, classes, valid, rng):
-        """The CheckpointWatcher of these checked rows, or None; where there is a file, `rng` begins as it did there."""
+        """The CheckpointWatcher for these checked rows, or None; where there is a file, it sets `rng` to the state there."""
         checkpoint, sampler = self.options.checkpoint, self.options.given_sampler
         if checkpoint is None:
             return None

@@ -1,6 +1,6 @@
-"""Model files of format version 1, turned into version 2.
+"""The conversion of model files from format version 1 to version 2.
 
-Version 1 had one flat list of parameters, and named the parts of what training goes on from one by one.
+Version 1 had one flat list of parameters, and named the parts of the training state one by one.
 """
 
 from fastsoftmax.files.state_dict import ARRAY
@@ -17,7 +17,7 @@ STOPPING = ("validation_fraction", "n_iter_no_change")
 
 
 def converted(header, tensors):
-    """The header and tensors of version 2 for those of version 1."""
+    """The header and tensors of version 2 that correspond to those of version 1."""
     header, tensors = dict(header), {_renamed(name): a for name, a in tensors.items()}
     fitted = dict(header["fitted"])
     damping, rng, sampler = fitted.pop("_damping"), header.pop("rng"), header.pop("sampler")
@@ -40,7 +40,7 @@ def _array(name):
 
 
 def _params(params, loss_name):
-    """The constructor's parameters, as JSON has them."""
+    """The parameters of the present constructor, as JSON holds them."""
     params = dict(params)
     params.pop("joint")
     params.pop("checkpoint_every")

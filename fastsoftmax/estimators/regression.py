@@ -24,35 +24,36 @@ from fastsoftmax.validation import (
 
 __all__ = ["SoftmaxRegression"]
 
-LARGE = 1 << 20  # parameters: from here on Newton's method solves in float32 for its steps, whose gradients stay exact
-LBFGS_ARRAYS = 28  # of float64, like the parameters: ten pairs of L-BFGS, and what it works with
-NEWTON_ARRAYS, STEP_ARRAYS = 5, 7  # of Newton's method, like the parameters: their type, and that of the steps
+LARGE = 1 << 20  # from this many parameters on, Newton's steps are solved for in float32; gradients stay exact
+LBFGS_ARRAYS = 28  # float64 arrays like the parameters that L-BFGS takes: ten pairs, and its workspace
+NEWTON_ARRAYS, STEP_ARRAYS = 5, 7  # arrays like the parameters that Newton's method takes, in their type and the steps'
 
 
 class SoftmaxRegression(SoftmaxEstimator):
     """Multinomial logistic regression with an L2 penalty, dense or sparse, solved to its optimum.
 
     It minimises ``C sum_i s_i nll_i + 1/2 ||coef||^2`` over weights and intercept, as
-    sklearn.linear_model.LogisticRegression does: deterministic, the same to the bit for any `n_threads`. "newton-cg"
-    holds an array of n_samples x n_classes; what it takes in all is forecast before anything is allocated.
+    sklearn.linear_model.LogisticRegression does. The result is deterministic, the same to the bit for any `n_threads`.
+    "newton-cg" holds an array of n_samples x n_classes; all memory is forecast before anything is allocated.
 
     Parameters
     ----------
     C : float
-        Inverse strength of the penalty; ``inf``: none.
+        Inverse strength of the penalty; with ``inf`` there is none.
     tol : float
-        It stops when no element of the gradient of the mean loss (the above divided by ``C sum_i s_i``) is larger, or where
-        the loss cannot fall by more than rounding.
+        `fit` stops when no element of the gradient of the mean loss (the above divided by ``C sum_i s_i``) is larger, or
+        when the loss cannot fall by more than its rounding errors.
     max_iter : int
+        The most iterations of the solver.
     solver : {"auto", "lbfgs", "newton-cg"}
-        "lbfgs": L-BFGS of SciPy. "newton-cg": Newton's method with conjugate gradients, which needs a fraction of the memory
-        where there are many parameters. "auto": the faster one, "newton-cg" for sparse X, else "lbfgs".
+        "lbfgs" is SciPy's L-BFGS. "newton-cg" is Newton's method with conjugate gradients, which needs a fraction of the
+        memory where there are many parameters. "auto" takes the faster one: "newton-cg" for sparse X, else "lbfgs".
     fit_intercept : bool
-        The intercept is not penalised.
+        Whether there is an intercept. It is not penalised.
     class_weight : dict, "balanced" or None
-        Factors of the rows' weights by label; "balanced": n_samples / (n_classes count), as in scikit-learn.
+        Factors of the rows' weights by label. "balanced" stands for n_samples / (n_classes count), as in scikit-learn.
     warm_start : bool
-        Start at the solution of the last `fit`, which must have had the same classes and features.
+        Whether `fit` starts at the solution of the last `fit`, which must have had the same classes and features.
     n_threads : int, optional
         None: OpenMP's default; -1: all CPUs of the process.
     verbose : int
@@ -61,18 +62,18 @@ class SoftmaxRegression(SoftmaxEstimator):
     Attributes
     ----------
     classes_ : (n_classes,) array of the labels, sorted
-    coef_ : (n_classes, n_features) array; of two classes (1, n_features), the weights of the second less those of the first
-    intercept_ : (n_classes,) array, or (1,); zeros without `fit_intercept`
+    coef_ : (n_classes, n_features) array; for two classes (1, n_features), the weights of the second less the first's
+    intercept_ : (n_classes,) array, or (1,) for two classes; zeros without `fit_intercept`
     n_iter_ : (1,) int array, iterations done
     n_features_in_, feature_names_in_ : as in scikit-learn
 
     Notes
     -----
-    Softmax does not change if the same vector is added to the weights of all classes. The penalty chooses the weights that
-    sum to zero over the classes; without one (``C=inf``) those are returned, too, and the intercepts always sum to zero.
-    Without a penalty there is no optimum where classes can be separated, or where a label has weight zero: the weights grow
-    until `tol` or `max_iter` is reached. Two classes are penalised as in logistic regression, whose one weight vector is
-    ``coef_``.
+    The softmax does not change if the same vector is added to the weights of all classes. The penalty makes the weights sum
+    to zero over the classes. Without a penalty (``C=inf``), weights that do so are returned as well, and the intercepts
+    always sum to zero. Without a penalty there is no optimum where classes can be separated, or where a label has weight
+    zero: the weights grow until `tol` or `max_iter` is reached. Two classes are penalised as in logistic regression, whose
+    only weight vector is ``coef_``.
 
     L-BFGS and conjugate gradients work in variables in which the Hessian at the class frequencies is nearly the identity, so
     features need no scaling. float32 input is computed in float32, and can then reach a `tol` of about 1e-6.
@@ -109,15 +110,15 @@ class SoftmaxRegression(SoftmaxEstimator):
         self.verbose = verbose
 
     def fit(self, X, y, sample_weight=None):
-        """Find the optimum. Interrupting it (Ctrl-C) leaves what was fitted before.
+        """Find the optimum. If it is interrupted (Ctrl-C), what was fitted before stays.
 
         Parameters
         ----------
         X : (n_samples, n_features) array or scipy.sparse matrix
-            float32 or float64; others become float64.
+            float32 or float64; other types become float64.
         y : (n_samples,) array of labels of any kind that SoftmaxClassifier takes, one a row
         sample_weight : (n_samples,) array, optional
-            Weights of the rows' losses, not negative.
+            Weights of the rows' losses, at least 0.
 
         Returns
         -------
@@ -126,7 +127,7 @@ class SoftmaxRegression(SoftmaxEstimator):
         Warns
         -----
         sklearn.exceptions.ConvergenceWarning
-            Where `max_iter` iterations did not reach `tol`.
+            If `max_iter` iterations did not reach `tol`.
         """
         check_regression_params(self)
         names = feature_names(X)
@@ -134,7 +135,7 @@ class SoftmaxRegression(SoftmaxEstimator):
         total = weight.sum()
         n_threads = threads.resolve(check_n_threads(self.n_threads))
         alpha = 0.0 if np.isinf(self.C) else 1 / (self.C * total)
-        alpha *= 2 if len(classes) == 2 else 1  # two vectors of half the length each
+        alpha *= 2 if len(classes) == 2 else 1  # the weights are two vectors, each of half the length
         weight /= total
         with threads.one_blas_thread():
             theta, n_iter = self._solve(X, codes, weight, alpha, classes, n_threads)
@@ -185,7 +186,7 @@ class SoftmaxRegression(SoftmaxEstimator):
         return theta, n_iter
 
     def _start(self, classes, shape, log_frequencies, dtype):
-        """Zero weights and the log class frequencies, or the model so far."""
+        """The parameters to start at: zero weights and the log class frequencies, or the model so far."""
         theta = np.zeros(shape, dtype)
         if self.warm_start and hasattr(self, "_model"):
             W, bias = self._model.W, self._model.bias
@@ -199,7 +200,7 @@ class SoftmaxRegression(SoftmaxEstimator):
         return theta
 
     def _check_memory(self, solver, X, shape, dtype, product_dtype, n_threads):
-        """MemoryError where what `_solve` will allocate is not there."""
+        """Raise MemoryError where there is too little memory for what `_solve` will allocate."""
         sizes, n_params = (dtype.itemsize, product_dtype.itemsize), shape[0] * shape[1]
         arrays = f"of ({X.shape[1]:,} features + 1) x {shape[1]:,} classes"
         if solver == "newton-cg":

@@ -1,4 +1,4 @@
-"""A SoftmaxClassifier on its way into a file, and out of it."""
+"""Saving a SoftmaxClassifier to a file, and loading it."""
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -19,22 +19,22 @@ from fastsoftmax.validation import (
 FORMAT = "fastsoftmax.SoftmaxClassifier"
 CHOSEN = tuple(f"{name}_" for name in Choices._fields)
 FITTED = (*CHOSEN, "calibration_", "loss_curve_", "validation_curve_", "n_features_in_")
-# the classes of parameters that are objects: no other is ever made from a file
+# the classes of parameters that are objects; a file can make objects of no other class
 KINDS = {kind.__name__: kind for kind in (*LOSSES.values(), *OPTIMIZERS.values(), SparseTerm, LowRank, EarlyStopping)}
 
 
 def save(classifier, path, extra=None):
     """Write a fitted SoftmaxClassifier to file `path`.
 
-    The file is written beside and then renamed: a crash leaves the old one, never half a new one.
+    The file is written under another name and then renamed, so a crash leaves the old file and never half of a new one.
 
     Parameters
     ----------
     classifier : SoftmaxClassifier
-        Its sampler and schedule must be names; a `random_state` that is a generator becomes None, and its state is kept.
+        Its sampler and schedule must be names. A `random_state` that is a generator becomes None; its state is kept.
     path : str or path-like
     extra : JSON-serialisable, optional
-        Kept beside the model, for example the description of a vectorizer.
+        Something to keep beside the model, for example the description of a vectorizer.
     """
     check_is_fitted(classifier, "classes_")
     check_writable("path", path)
@@ -68,7 +68,7 @@ def save(classifier, path, extra=None):
 
 
 def load(kind, path, *, memory_map=False):
-    """The classifier of class `kind` in file `path`, and what was saved beside it; see fastsoftmax.load."""
+    """The classifier of class `kind` in file `path`, and the extra that was saved beside it; see fastsoftmax.load."""
     saved = model_file.read(path, FORMAT, memory_map=memory_map, converters={1: converted})
     try:
         params = {name: _unpack(value) for name, value in saved.params.items()}
@@ -89,7 +89,7 @@ def load(kind, path, *, memory_map=False):
 
 
 def _state(classifier, saved):
-    """The TrainingState, or None where the model is compressed and never trains again."""
+    """The TrainingState of a Saved; None where the model is compressed, and so never trains again."""
     if saved.model.storage is not None:
         return None
     n_classes, state = len(saved.classes), saved.state
@@ -103,13 +103,17 @@ def _state(classifier, saved):
 
 
 def _sampler(loss, name):
-    """What `loss`, a parameter, has its sampler made of, where `name` is what it stands for; None where it does not sample."""
+    """The name or object that the sampler is made from; None where the loss does not sample.
+
+    loss : the parameter, a name or an object
+    name : name of the loss that was used, which a string stands for ("auto")
+    """
     loss = LOSSES[name]() if isinstance(loss, str) else loss
     return loss.sampler if loss.is_sampled else None
 
 
 def _pack(value):
-    """A parameter as JSON has it: objects by their kind and parameters."""
+    """A parameter as JSON holds it; an object becomes a dict of its class name and its parameters."""
     kind = type(value).__name__
     if KINDS.get(kind) is not type(value):
         return value
@@ -117,7 +121,7 @@ def _pack(value):
 
 
 def _unpack(value):
-    """The parameter that `_pack` made `value` of."""
+    """The parameter that `_pack` turned into `value`."""
     if isinstance(value, dict):
         return KINDS[value["kind"]](**value["params"])
     return value

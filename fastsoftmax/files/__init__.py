@@ -1,4 +1,4 @@
-"""Models and states in files: tensors, labels, nested states. It knows no estimator by name.
+"""Models and states in files: tensors, labels and nested states. This package knows no estimator by name.
 
 May import: `model` and what lies below.
 """

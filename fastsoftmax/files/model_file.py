@@ -22,19 +22,19 @@ FORMAT_VERSION = 2
 class Saved(NamedTuple):
     """What a file holds."""
 
-    params: dict  # of the estimator, as JSON has them
-    fitted: dict  # fitted attributes, as JSON has them
+    params: dict  # parameters of the estimator, as JSON holds them
+    fitted: dict  # fitted attributes, as JSON holds them
     classes: np.ndarray
     feature_names: list | np.ndarray | tuple
     model: Model
-    state: dict | None  # what further training goes on from, a nested dict; see state_dict
-    extra: object  # whatever else JSON can hold
+    state: dict | None  # a nested dict that further training continues from; see state_dict
+    extra: object  # anything else that JSON can hold
 
 
 def write(path, format, saved):
-    """Write a Saved to file `path`, which then has this `format`, a name.
+    """Write a Saved to file `path`, and `format`, a name, into its header.
 
-    The file is written beside and then renamed: a crash leaves the old one, never half a new one.
+    The file is written under another name and then renamed, so a crash leaves the old file and never half of a new one.
     """
     header = {
         "format": format,
@@ -62,9 +62,10 @@ def write(path, format, saved):
 
 
 def read(path, format, *, memory_map=False, converters=None):
-    """The Saved in file `path`; memory_map : whether the weights stay there, unverified.
+    """The Saved in file `path`.
 
-    converters : dict of a former format version to the function that turns header and tensors of it into those of this one
+    memory_map : whether the weights stay in the file, without a check of their checksums
+    converters : dict from an older format version to a function that turns its header and tensors into those of this version
     """
     versions = (FORMAT_VERSION, *(converters or ()))
     header, tensors = tensor_file.read(path, format, versions, memory_map=memory_map)
@@ -93,19 +94,19 @@ def read(path, format, *, memory_map=False, converters=None):
 
 
 def incomplete(path, error):
-    """The ValueError of a file that lacks something, or has something else in its place."""
+    """The ValueError for a file that lacks something or holds something else in its place."""
     return ValueError(f"{path}: not a complete fastsoftmax model ({type(error).__name__}: {error})")
 
 
 def _as_python(value):
-    """NumPy's numbers, which parameter searches set, as Python's."""
+    """A NumPy number, which a parameter search may have set, as a Python number."""
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{value!r} cannot be saved")
 
 
 def _model_names():
-    """What the arrays of a model may be called in a file."""
+    """The names that the arrays of a model may have in a file."""
     return {*Model.NAMES, "W.T", *(f"state.{name}" for name in Model.NAMES)}
 
 
@@ -120,7 +121,7 @@ def _model(storage, tensors):
 
 
 def _check_consistent(saved):
-    """Shapes and dtypes that the kernels rely on."""
+    """Raise ValueError unless shapes and dtypes are those that the kernels rely on."""
     model, n_classes, n_features = saved.model, len(saved.classes), saved.fitted["n_features_in_"]
     hidden_size = 0 if model.V is None else model.V.shape[1]
     if model.bias.dtype not in REAL_DTYPES:
@@ -151,7 +152,7 @@ def _check_consistent(saved):
 
 
 def _check_compact(model):
-    """Types and scales of weights in few bits; shapes are those of other models."""
+    """Check the types and scales of compact weights; their shapes are checked as those of other models."""
     for name, a in model.parameters().items():
         if name == "bias":
             continue
@@ -164,7 +165,7 @@ def _check_compact(model):
 
 
 def _check_pairs(model, n_features):
-    """The pairs of a sparse term, whose weights have the right shape."""
+    """Check the pairs of a sparse term; the shape of its weights has been checked before."""
     if model.pairs.class_ids.dtype != np.int32 or model.W is None:
         raise ValueError(f"the model's class numbers have dtype {model.pairs.class_ids.dtype}, or have no weights")
     if len(model.pairs.indptr) != n_features + 1 or (model.E is not None and len(model.E) > n_features):

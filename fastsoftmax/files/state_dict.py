@@ -1,27 +1,27 @@
-"""What changes in training, as nested dicts of arrays and of what JSON can hold: for files.
+"""State dicts for files: what changes in training, as nested dicts of arrays and of values that JSON can hold.
 
 Whatever keeps something from step to step has ``state()``, which returns such a dict, and ``restore(state)``, which takes
-one, with arrays that may be read-only and have to be copied.
+one. The arrays that `restore` is given may be read-only, so it has to copy them.
 """
 
 import numpy as np
 
 BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
-ARRAY = "\0array"  # marks a tensor's place among what JSON holds; no state has such a key
+ARRAY = "\0array"  # key that marks the place of a tensor in JSON; no state has such a key
 
 
 def generator_state(rng):
-    """The state of a numpy Generator as JSON can hold it; a Generator of one of numpy's own kinds can be made of it."""
+    """The state of a numpy Generator as JSON can hold it; `generator` makes one of NumPy's own kinds from it."""
     return _as_json(rng.bit_generator.state)
 
 
 def restore_generator(rng, state):
-    """Set a Generator, of the same kind, to a `generator_state`."""
+    """Set a Generator to a `generator_state` of a Generator of the same kind."""
     rng.bit_generator.state = _from_json(state)
 
 
 def generator(state):
-    """A Generator in this `generator_state`."""
+    """A new Generator in this `generator_state`."""
     if state["bit_generator"] not in BIT_GENERATORS:
         raise ValueError(f"no bit generator of NumPy is called {state['bit_generator']!r}")
     rng = np.random.Generator(getattr(np.random, state["bit_generator"])())
@@ -46,7 +46,7 @@ def _from_json(value):
 
 
 def split(state, prefix="state"):
-    """A nested state as what JSON can hold, and its arrays by name."""
+    """A nested state as values that JSON can hold, and its arrays by name."""
     arrays = {}
 
     def walk(value, name):
@@ -61,7 +61,7 @@ def split(state, prefix="state"):
 
 
 def joined(values, arrays):
-    """What `split` took apart."""
+    """The nested state that `split` took apart into `values` and `arrays`."""
     if not isinstance(values, dict):
         return values
     if values.keys() == {ARRAY}:

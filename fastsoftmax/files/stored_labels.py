@@ -1,4 +1,4 @@
-"""Labels in files: arrays of numbers, text, or JSON. Nothing that would have to be executed."""
+"""Labels in files, as arrays of numbers, text or JSON: nothing in them is ever executed."""
 
 import json
 
@@ -8,7 +8,7 @@ PLAIN = (str, int, float, bool, type(None))
 
 
 def pack(classes):
-    """Tensors that hold the labels, and what kind of them these are."""
+    """A dict of tensors that hold the labels, and the name of their kind."""
     kind = classes.dtype.kind
     if kind in "mM":
         return {"classes": classes.view(np.int64)}, f"{'date' if kind == 'M' else 'duration'} {classes.dtype.str}"
@@ -24,7 +24,7 @@ def pack(classes):
 
 
 def unpack(tensors, kind):
-    """The labels that `pack` made `tensors` of; these are taken out."""
+    """The labels that `pack` turned into `tensors`; they are removed from this dict."""
     if kind == "numbers":
         return tensors.pop("classes")
     if kind == "objects":
@@ -41,7 +41,7 @@ def unpack(tensors, kind):
 
 
 def to_json(label):
-    """A label of text, numbers, bools, None and tuples of these as JSON has it: tuples as lists."""
+    """A label, which is text, a number, a bool, None or a tuple of these, as JSON holds it: tuples become lists."""
     if isinstance(label, np.generic):
         label = label.item()
     if type(label) in PLAIN:
@@ -55,17 +55,17 @@ def to_json(label):
 
 
 def from_json(value):
-    """The label that `to_json` made `value` of."""
+    """The label that `to_json` turned into `value`."""
     return tuple(from_json(part) for part in value) if isinstance(value, list) else value
 
 
 def pack_weights(class_weight):
-    """A dict of labels and weights as JSON has it, a list of pairs; None and "balanced" as they are."""
+    """A dict of weights by label as JSON holds it, a list of pairs; None and "balanced" stay as they are."""
     if not isinstance(class_weight, dict):
         return class_weight
     return [[to_json(label), float(weight)] for label, weight in class_weight.items()]
 
 
 def unpack_weights(value):
-    """The dict that `pack_weights` made `value` of, or `value`."""
+    """The dict that `pack_weights` turned into the list `value`; other values stay as they are."""
     return {from_json(label): weight for label, weight in value} if isinstance(value, list) else value

@@ -1,6 +1,6 @@
-"""Files in the safetensors format that need no memory for the tensors: streamed when written, mapped when read.
+"""Files in the safetensors format. Tensors are streamed when written and mapped when read, so they need no memory.
 
-The safetensors package makes bytes of all tensors before it writes any, which doubles the memory of a model.
+The safetensors package turns all tensors into bytes before it writes any of them, which doubles the memory of a model.
 """
 
 import json
@@ -24,9 +24,8 @@ _LARGEST_CRC = 2**32 - 1
 def write(path, tensors, header, *, default=None, beside=None):
     """Write `tensors` to file `path`, with `header` and their CRC-32 sums (as header["crc32"]) as its metadata.
 
-    The metadata has a CRC-32 sum too.
-
-    The file is written beside, synced and then renamed: whatever ends the process leaves the old one or the new one.
+    The metadata have a CRC-32 sum too. The file is written under another name, synced and then renamed: whatever ends the
+    process, either the old file or the new one is there.
 
     Parameters
     ----------
@@ -35,7 +34,7 @@ def write(path, tensors, header, *, default=None, beside=None):
     header : dict that JSON can hold
     default : as for json.dumps
     beside : path-like, optional
-        What the file is called until it is complete; by default a name that no other has.
+        The name of the file until it is complete; by default one that no other file has.
     """
     path = Path(path)
     if beside is None:
@@ -48,7 +47,7 @@ def write(path, tensors, header, *, default=None, beside=None):
             os.fsync(file.fileno())
         umask = os.umask(0)
         os.umask(umask)
-        os.chmod(beside, 0o666 & ~umask)  # mkstemp's files are private
+        os.chmod(beside, 0o666 & ~umask)  # mkstemp makes private files
         os.replace(beside, path)
     except BaseException:
         Path(beside).unlink(missing_ok=True)
@@ -57,7 +56,7 @@ def write(path, tensors, header, *, default=None, beside=None):
 
 
 def _write(file, tensors, header, default):
-    names = sorted(tensors, key=lambda name: (-tensors[name].dtype.itemsize, name))  # so that all are aligned
+    names = sorted(tensors, key=lambda name: (-tensors[name].dtype.itemsize, name))  # in this order all are aligned
     entries, at = {}, 0
     for name in names:
         a = tensors[name]
@@ -78,7 +77,7 @@ def _write(file, tensors, header, default):
 
 
 def _write_tensor(file, a):
-    """Returns its CRC-32."""
+    """Write the tensor `a`, and return its CRC-32."""
     crc = 0
     for chunk in _chunks(a):
         crc = zlib.crc32(chunk, crc)
@@ -100,7 +99,7 @@ def checksum(a):
 
 
 def _sync_folder(folder):
-    """So that the new name survives a crash of the machine; not everywhere can folders be opened."""
+    """Sync the folder, so that the new name survives a crash of the machine. Some systems cannot open folders."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:
@@ -114,7 +113,7 @@ def _sync_folder(folder):
 
 
 def header_of(metadata):
-    """The header in the metadata of a file. ValueError where it is damaged."""
+    """The header in the metadata of a file; ValueError where it is damaged."""
     text = metadata["fastsoftmax"]
     if metadata.get("fastsoftmax.crc32", found := f"{zlib.crc32(text.encode()):08x}") != found:
         raise ValueError("a checksum is wrong")
@@ -122,7 +121,7 @@ def header_of(metadata):
 
 
 def mapped(path):
-    """The tensors of a file that the safetensors package has found to be well-formed, read-only and mapped."""
+    """The tensors of a file as read-only memory maps; the safetensors package has already checked that it is well-formed."""
     with open(path, "rb") as file:
         start = 8 + int.from_bytes(file.read(8), "little")
         entries = json.loads(file.read(start - 8))
@@ -140,14 +139,14 @@ def _tensor(buffer, start, entry):
 
 
 def read(path, format, versions, *, memory_map=False):
-    """The header and the tensors of a file of this format, in one of these versions, the newest first.
+    """The header and the tensors of a file of this format and of one of these versions, which have the newest first.
 
-    memory_map : whether the tensors stay there, read-only
+    memory_map : whether the tensors stay in the file, read-only
     """
     from safetensors import SafetensorError, safe_open
 
     with open(path, "rb"):
-        pass  # so that a missing or unreadable file is an OSError that names it
+        pass  # a missing or unreadable file raises an OSError that names it
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
@@ -170,5 +169,5 @@ def read(path, format, versions, *, memory_map=False):
 
 
 def checksums(tensors):
-    """CRC-32 of each tensor."""
+    """The CRC-32 of each tensor, by name."""
     return {name: checksum(a) for name, a in tensors.items()}

@@ -1,4 +1,4 @@
-"""Weights in 16 or 8 bits, and a model that has them: for prediction alone, widened where they are used."""
+"""Weights in 16 or 8 bits, and a model that has them. It only predicts, and widens the weights where it uses them."""
 
 import numpy as np
 
@@ -6,21 +6,22 @@ from fastsoftmax.model.model import Model
 
 DTYPES = {"float16": np.float16, "bfloat16": np.uint16, "int8": np.int8}  # NumPy has no bfloat16
 STORAGES = tuple(DTYPES)
-BLOCK = 1 << 20  # elements rounded or widened at a time, so that little memory is taken
+BLOCK = 1 << 20  # elements that are rounded at a time, so that the work takes little memory
 
 
 def to_bfloat16(a):
-    """The upper halves of float32 `a`, rounded to the nearest, of two equally near ones to the even one."""
+    """The upper halves of float32 `a` as uint16, rounded to the nearest, with ties to even."""
     bits = np.asarray(a, np.float32).view(np.uint32)
     return ((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)).astype(np.uint16)
 
 
 def from_bfloat16(a):
+    """float32 from the upper halves in uint16 `a`."""
     return (a.astype(np.uint32) << np.uint32(16)).view(np.float32)
 
 
 def _rounded(a, scale, storage):
-    """`a` in the small type; int8: over `scale`."""
+    """`a` in the small type; for int8, it is divided by `scale` first."""
     if storage == "bfloat16":
         return to_bfloat16(a)
     if storage == "float16":
@@ -37,20 +38,20 @@ def _widened(data, scale, storage, dtype):
 
 
 def _scales(largest, dtype):
-    """Of int8, from the largest absolute value of each row: it becomes 127."""
+    """The scales of int8 rows with these `largest` absolute values, which become 127."""
     return (largest / 127).astype(dtype)
 
 
 class CompactMatrix:
-    """Rows of small numbers, with a scale each for int8.
+    """A matrix whose rows are stored in a small type; int8 rows each have a scale.
 
     Attributes
     ----------
     storage : str, one of STORAGES
     data : (n_rows, n_columns) array of DTYPES[storage], C contiguous
     scale : (n_rows,) array of `dtype`, for int8; else None
-    dtype : float32 or float64, of what they are widened to
-    feature_major : whether the rows are features, and the matrix the transpose of `data`
+    dtype : float32 or float64, the type that rows are widened to
+    feature_major : whether the rows are features, so that the matrix is the transpose of `data`
     """
 
     ndim = 2
@@ -81,7 +82,7 @@ class CompactMatrix:
         return self.shape[0]
 
     def __getitem__(self, at):
-        """Rows, or the elements at two arrays of places, widened."""
+        """Rows, or the elements at two arrays of indices, widened."""
         rows, columns = at if isinstance(at, tuple) else (at, None)
         if not self.feature_major:
             data, of = self.data[at], rows
@@ -93,13 +94,13 @@ class CompactMatrix:
         return _widened(data, scale, self.storage, self.dtype)
 
     def widened(self):
-        """As an array of `dtype`, in full."""
+        """The whole matrix as an array of `dtype`."""
         rows = _widened(self.data, None if self.scale is None else self.scale[:, None], self.storage, self.dtype)
         return rows.T if self.feature_major else rows
 
 
 class CompactPairs:
-    """The weights of a sparse direct term, (n_pairs,), with a scale for the pairs of each feature for int8."""
+    """The weights of a sparse term, (n_pairs,); for int8, the pairs of each feature share a scale."""
 
     def __init__(self, storage, data, scale, dtype):
         self.storage, self.data, self.scale, self.dtype = storage, data, scale, np.dtype(dtype)
@@ -128,9 +129,10 @@ class CompactPairs:
 
 
 class CompactModel(Model):
-    """A Model whose W, E and V are kept in few bits; no optimiser's state, no prior.
+    """A Model whose W, E and V are stored in 16 or 8 bits. It has no optimiser's state and no prior.
 
-    A dense W alone, of rows of X that were dense, has a row a class, like V; any other a row a feature.
+    A dense W that is the only term, trained on a dense X, has one row a class, like V. Any other dense W has one row a
+    feature.
     """
 
     def __init__(self, storage, **kwargs):
@@ -149,7 +151,7 @@ class CompactModel(Model):
 
     @classmethod
     def from_arrays(cls, storage, arrays, pairs):
-        """From what `arrays` gave."""
+        """The model whose `arrays` these are."""
         bias = arrays["bias"]
         terms = dict.fromkeys("WEV")
         for name, data in arrays.items():
@@ -164,7 +166,7 @@ class CompactModel(Model):
         return cls(storage, **terms, bias=bias, pairs=pairs)
 
     def arrays(self):
-        """By name; a feature-major W is "W.T"."""
+        """All arrays by name; a feature-major W is called "W.T"."""
         arrays = {"bias": self.bias}
         for name in ("W", "E", "V"):
             a = getattr(self, name)
@@ -177,7 +179,7 @@ class CompactModel(Model):
         return arrays
 
     def is_finite(self):
-        """Whether all was within the range of the small type."""
+        """Whether all weights were within the range of the small type."""
         return all(np.isfinite(a).all() for a in self.arrays().values() if a.dtype.kind == "f") and not any(
             (a & 0x7F80 == 0x7F80).any() for a in self.arrays().values() if a.dtype == np.uint16
         )

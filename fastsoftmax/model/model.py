@@ -1,6 +1,6 @@
 """The parameters of a softmax model:  z_k = bias_k + x . W_k  +  (x E) . V_k.
 
-W (direct term, dense or sparse) and E, V (low rank) may each be absent.
+W (the direct term, dense or sparse) and E, V (the low-rank term) may each be absent.
 """
 
 import numpy as np
@@ -10,31 +10,32 @@ from fastsoftmax.model.pairs import Pairs
 from fastsoftmax.passes.pairs import PAIRED_FROM, PairWeights
 from fastsoftmax.runtime import allocation
 
-ROWS_AT_A_TIME = 1 << 14  # of E, when it begins
+ROWS_AT_A_TIME = 1 << 14  # rows of E that are drawn at a time when it is initialised
 
 
 class Model:
-    """Parameters with their optimiser's state.
+    """The parameters of a softmax model, with their optimiser's state.
 
     Attributes
     ----------
     W : (n_classes, n_features), (n_pairs,) or None
-        Dense: feature-major (Fortran order) for sparse input, class-major for dense input. Sparse: a weight for each pair
-        of `pairs`.
+        A dense W is feature-major (Fortran order) for sparse X and class-major for dense X. A sparse W has one weight for
+        each of `pairs`.
     pairs : Pairs or None
     prior : (n_classes,) or None
-        The bias that a sparse W learns beside, where it learns by itself and V beside `bias`. Not part of the logits.
+        The bias that the sparse term learns with where a low-rank term learns with `bias`: each has a loss of its own. It is
+        not part of the logits.
     E : (n_features, hidden_size) or None
-        With a sparse W it may have rows for the first features only.
+        Beside a sparse W, it may have rows for the first features only.
     V : (n_classes, hidden_size) or None
     bias : (n_classes,)
     state : dict of str to array
-        Adagrad's sums of squares: one number a row of E and V, one an element of W and bias. Empty for SGD.
-    allocator : allocation.InMemory or InFiles, where arrays to come will lie
+        Adagrad's sums of squares: one number a row of E and V, one an element of W and bias. It is empty for SGD.
+    allocator : allocation.InMemory or InFiles, which makes new arrays
     """
 
     NAMES = ("W", "E", "V", "bias")
-    storage = None  # of weights in few bits: compact.CompactModel
+    storage = None  # the small type of the weights, which only a compact.CompactModel has
 
     def __init__(
         self, W=None, E=None, V=None, bias=None, state=None, pairs=None, prior=None,
@@ -50,7 +51,10 @@ class Model:
         cls, n_classes, n_features, hidden_size, direct, *, optimizer, dense_input, rng, dtype, pairs=None,
         n_hidden_features=None, allocator=allocation.IN_MEMORY,
     ):  # fmt: skip
-        """Zeros, but for E: normal with deviation 0.2 (0.1 to 0.3 do equally well on WordNet; 1 does badly)."""
+        """A model of zeros, except for E: it is normal with standard deviation 0.2.
+
+        On WordNet, 0.1 to 0.3 do equally well; 1 does badly.
+        """
         W = E = V = None
         if direct == "dense":
             W = allocator.zeros((n_classes, n_features), dtype, order="C" if dense_input else "F")
@@ -68,7 +72,10 @@ class Model:
         return model
 
     def prepare(self, optimizer):
-        """Make it ready for steps of `optimizer`, which may be another than before: it gets state, and can be written."""
+        """Make the model ready for steps of `optimizer`, which may differ from the one before.
+
+        It gets the state that this optimiser keeps, and read-only arrays become writable copies.
+        """
         for name, a in self.parameters().items():
             if optimizer.has_state and name not in self.state:
                 shape = len(a) if name in "EV" else a.shape
@@ -81,13 +88,16 @@ class Model:
     def forecast(
         n_classes, n_features, hidden_size, direct, *, optimizer, itemsize, n_pairs=0, n_hidden_features=None
     ):  # fmt: skip
-        """Bytes of a model to be, and the formula that gives them, with its figures; `n_pairs` of a sparse term."""
+        """The bytes that a model will take, and the formula that gives them, with its figures.
+
+        n_pairs : how many pairs a sparse term has
+        """
         terms, n_values = [f"bias {n_classes:,}"], n_classes
         if direct == "dense":
             terms.append(f"direct {n_classes:,} classes x {n_features:,} features")
             n_values += n_classes * n_features
         elif direct == "sparse":
-            beside = 2 * (n_classes > PAIRED_FROM)  # copies of the bias
+            beside = 2 * (n_classes > PAIRED_FROM)  # Base.pairs of its class, copied beside the weight
             terms.append(f"direct {n_pairs:,} pairs x {2 + beside}")  # its weight and class
             n_values += (2 + beside) * n_pairs
         n_states = n_values - (1 + beside) * n_pairs if direct == "sparse" else n_values
@@ -107,20 +117,20 @@ class Model:
         return {name: getattr(self, name) for name in self.NAMES if getattr(self, name) is not None}
 
     def arrays(self):
-        """All arrays of numbers by name, states as `state.NAME`."""
+        """All arrays by name; the optimiser's state is `state.NAME`."""
         return self.parameters() | {f"state.{name}": a for name, a in self.state.items()}
 
     def arrays_in_c_order(self):
-        """`arrays`, transposed where they are feature-major: as files have them."""
+        """`arrays`, transposed where they are feature-major, as files hold them."""
         return {name: in_c_order(a) for name, a in self.arrays().items()}
 
     def set_arrays(self, arrays):
-        """Take over the numbers of `arrays_in_c_order` of such a model, in place."""
+        """Copy in place the values of `arrays`, the `arrays_in_c_order` of a model of the same shapes."""
         for name, a in self.arrays_in_c_order().items():
             a[...] = arrays[name]
 
     def is_finite(self):
-        """Whether no parameter, nor the optimiser's state, is infinite or NaN."""
+        """Whether neither the parameters nor the optimiser's state hold infinity or NaN."""
         with np.errstate(over="ignore", invalid="ignore"):
             return all(np.isfinite(a.sum(dtype=np.float64)) for a in self.arrays().values())
 
@@ -140,14 +150,14 @@ class Model:
         return PairWeights(self.n_classes, *self.pairs, self.W)
 
     def sparse_matrix(self, data=None):
-        """`data` (default: the weights), one number a pair, as a CSC array (n_classes, n_features)."""
+        """`data`, one number a pair (by default the weights), as a CSC array (n_classes, n_features)."""
         data = self.W if data is None else data
         return sparse.csc_array(
             (data, self.pairs.class_ids, self.pairs.indptr), shape=(self.n_classes, self.n_features)
         )
 
     def sparse_term(self):
-        """The sparse term beside its prior; it shares all arrays."""
+        """A model of the sparse term alone, with its prior as the bias; it shares all arrays."""
         state = {name: a for name, a in self.state.items() if name == "W"}
         bias = self.bias if self.prior is None else self.prior
         return Model(W=self.W, bias=bias, state=state, pairs=self.pairs)
@@ -157,7 +167,7 @@ class Model:
         return Model(E=self.E, V=self.V, bias=self.bias, state={k: a for k, a in self.state.items() if k != "W"})
 
     def add_pairs(self, pairs, state):
-        """Add these pairs to those that there are, with weights of zero and the number `state` as their optimiser's state."""
+        """Add `pairs` to the model's own; the new ones have weights of zero and `state`, a number, as optimiser's state."""
         ones = np.ones(len(pairs.class_ids), np.int8)
         other = sparse.csc_array((ones, pairs.class_ids, pairs.indptr), shape=(self.n_classes, self.n_features))
         both = (self.sparse_matrix(np.ones(len(self.W), np.int8)) + other).tocsc()
@@ -176,7 +186,7 @@ class Model:
         self.pairs = Pairs.of(both)
 
     def add_classes(self, at, n_classes, bias, prior):
-        """Add classes with this bias and prior, and weights and states of zero; the old ones are at `at`, ascending."""
+        """Add classes with this bias and prior, and weights and states of zero; `at`, ascending, are the old ones' codes."""
         arrays = self.arrays() | ({} if self.prior is None else {"prior": self.prior})
         starts = {"bias": bias, "prior": prior}
         grown = {}  # all are made before any is assigned: a full disk leaves the model as it was
@@ -207,7 +217,7 @@ class Model:
         return Model(**copies, state=state, pairs=self.pairs, prior=self.prior, allocator=self.allocator)
 
     def assign(self, other):
-        """Take over the numbers of a copy, in place: who shares the arrays has them too."""
+        """Copy the values of `other`, a copy of this model, in place, so that whoever shares the arrays sees them too."""
         for name, a in self.arrays().items():
             a[...] = other.arrays()[name]
 

@@ -1,4 +1,4 @@
-"""The pairs of feature and class that a sparse W has weights for."""
+"""The (feature, class) pairs that a sparse W has weights for."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Pairs(NamedTuple):
-    """Those of feature j are from indptr[j] to indptr[j + 1]."""
+    """(feature, class) pairs by feature: those of feature j are at indptr[j] to indptr[j + 1]."""
 
     indptr: np.ndarray  # (n_features + 1,) int32 or int64
     class_ids: np.ndarray  # (n_pairs,) int32, ascending for each feature
@@ -17,16 +17,16 @@ class Pairs(NamedTuple):
         return cls(W.indptr, W.indices.astype(np.int32, copy=False))
 
     def n_classes(self):
-        """(n_features,) how many classes each feature has."""
+        """The number of classes of each feature, (n_features,)."""
         return np.diff(self.indptr)
 
     def without(self, features):
-        """The pairs less all of these features, (n_features,) bool."""
+        """The pairs without those of `features`, a mask (n_features,) bool."""
         keep = np.repeat(~features, self.n_classes())
         before = np.concatenate([[0], np.cumsum(keep)]).astype(self.indptr.dtype)
         return Pairs(before[self.indptr], self.class_ids[keep])
 
     def keys(self, n_classes):
-        """Each pair as one number, ascending, where there are so many classes."""
+        """Each pair as one number, feature * n_classes + class, ascending."""
         features = np.repeat(np.arange(len(self.indptr) - 1, dtype=np.int64), np.diff(self.indptr))
         return features * n_classes + self.class_ids

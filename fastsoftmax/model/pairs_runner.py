@@ -1,4 +1,4 @@
-"""Runs a model that is a sparse term alone: a row costs what its pairs do, whatever the number of classes."""
+"""The runner of a model whose only term is sparse: a row costs what its pairs do, however many classes there are."""
 
 import numpy as np
 from scipy import sparse
@@ -7,11 +7,11 @@ from fastsoftmax.model.runner import Runner
 from fastsoftmax.passes import clipping, pairs
 from fastsoftmax.passes.candidates import EXACT
 
-CHUNK_PAIRS = 1 << 24  # of a row's features and classes: a fraction of a second
+CHUNK_PAIRS = 1 << 24  # pairs of a row's feature and a class that take a fraction of a second
 
 
 class PairsRunner(Runner):
-    """As Runner, for a Model with pairs and without low rank, whose bias stays as it is while the runner lives."""
+    """A Runner for a Model with pairs and no low-rank term. The bias must not change while the runner lives."""
 
     def __init__(self, model, X, **kwargs):
         super().__init__(model, X if sparse.issparse(X) else sparse.csr_array(X), **kwargs)

@@ -1,17 +1,18 @@
-"""Direct weights that are zero, or nearly, taken out of a model: what is left is a sparse direct term."""
+"""Pruning: it removes direct weights that are zero or nearly so, and what is left is a sparse term."""
 
 import numpy as np
 from scipy import sparse
 
 from fastsoftmax.model.pairs import Pairs
 
-BLOCK = 1 << 24  # weights looked at at a time
+BLOCK = 1 << 24  # weights that are read at a time
 
 
 def prune(model, threshold):
-    """Keep only direct weights of a larger absolute value than `threshold`; the model's direct term is sparse afterwards.
+    """Keep only the direct weights whose absolute value is above `threshold`; the direct term is sparse afterwards.
 
-    Adagrad's sums of a sparse term stay with their weights. Those of a dense one go: the two rules differ.
+    Adagrad's sums of a sparse term stay with their weights. Those of a dense term are dropped, since its rule differs from
+    the one of a sparse term.
     """
     if model.pairs is not None:
         keep = np.abs(model.W) > threshold

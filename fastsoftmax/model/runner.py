@@ -1,4 +1,4 @@
-"""Runs a Model over the rows of X, batch by batch: log-likelihoods, the best classes, all logits, and optimiser steps."""
+"""The runner of a Model over the rows of X: losses, the best classes, all logits, and optimiser steps, batch by batch."""
 
 from functools import cached_property
 
@@ -15,17 +15,18 @@ from fastsoftmax.runtime import row_subset, threads, workspaces
 
 
 class Runner:
-    """Runs a Model over the rows of one checked X, or of a RowSubset: threads, scratch and row reader are held ready.
+    """Runs a Model over the rows of one checked X, or of a RowSubset, and keeps threads, scratch and row reader for them.
 
-    A dense X stays dense where the model is a dense direct term alone; else its rows become CSR rows batch by batch. The
-    passes go through all classes (or the candidates) in tiles; a sparse term adds to the logits of those that a row touches.
+    A dense X stays dense where a dense direct term is the only term; else its rows become CSR rows, batch by batch. The
+    passes go through all classes (or the candidates) in tiles. A sparse term adds to the logits of the classes that a row
+    touches.
 
     Parameters
     ----------
     model : Model
-    X : as validation.check_X returns it, or a RowSubset
+    X : array or CSR matrix as validation.check_X returns it, or a RowSubset
     n_threads : resolved number of threads
-    working_memory : bytes for what a step keeps between its two passes
+    working_memory : bytes for the exponentials that a step keeps between its two passes
     trains_embedding : whether `step` changes E
     """
 
@@ -39,19 +40,19 @@ class Runner:
         self.dense_direct = self._has_dense_direct()
         if not self.dense_direct:
             self.reader = RowReader(X.shape[1])
-        self.hidden_runner = None  # where the low-rank term has but the first columns of X
+        self.hidden_runner = None  # there is one where the low-rank term takes only the first columns of X
         if model.E is not None and len(model.E) < X.shape[1]:
             self.hidden_runner = Runner(model.low_rank(), self._first_columns(len(model.E)), n_threads=n_threads)
 
     def _has_dense_direct(self):
-        """Whether the model is a direct term alone that takes dense rows; weights in few bits leave no choice."""
+        """Whether the only term is a direct term that takes dense rows; the layout of compact weights leaves no choice."""
         if self.model.E is not None or self.model.pairs is not None:
             return False
         return self.dense_input if self.model.storage is None else not self.model.W.feature_major
 
     @cached_property
     def no_bias(self):
-        """The base of a sparse term where the tiles have the bias."""
+        """The Base of a sparse term, of zeros, where the tiles add the bias."""
         return Base(np.zeros_like(self.model.bias), self.n_threads)
 
     def _first_columns(self, n):
@@ -69,7 +70,7 @@ class Runner:
         return self.reader.take(block.indptr, block.indices, block.data, np.arange(len(rows)))
 
     def terms(self, rows, class_ids=None):
-        """The logits of rows `rows` (int64 array)."""
+        """The Terms of the logits of `rows`, (n,) int64, for all classes or for `class_ids`."""
         model, n_rows = self.model, len(rows)
         n_candidates = model.n_classes if class_ids is None else len(class_ids)
         common = {"bias": model.bias, "class_ids": class_ids}
@@ -83,11 +84,11 @@ class Runner:
         return tiles.Terms(n_rows, n_candidates, hidden=hidden, V=model.V, batch=batch, additions=additions, **common)
 
     def _hidden_batch(self, batch, rows):
-        """The features of the low-rank term."""
+        """The rows of the batch with the features of the low-rank term only."""
         return batch if self.hidden_runner is None else self.hidden_runner._batch(rows)
 
     def _project(self, batch, rows, name):
-        """(n_rows, n_hidden) sums of `rows`, one a feature, times the entries of the batch; in the workspace as `name`."""
+        """The batch times `rows`, one row a feature: (n_rows, n_hidden), in the workspace under `name`."""
         out = self.workspace.array(name, (len(batch.indptr) - 1, rows.shape[1]), self.model.dtype)
         n_threads = threads.for_work(self.n_threads, len(batch.indices) * rows.shape[1])
         project = low_rank.project if isinstance(rows, np.ndarray) else low_rank.project_compact
@@ -95,7 +96,7 @@ class Runner:
         return out
 
     def _backproject(self, batch, dhidden, rows, state, rule):
-        """`rows`, one a feature, step along their gradient from `dhidden`, the one of what `_project` makes of them."""
+        """A step of `rows`, one row a feature; `dhidden` is the gradient with respect to what `_project` computes."""
         scratch = self.workspace.array("dE", (self.n_threads, low_rank.SCRATCH_ROWS * rows.shape[1]), self.model.dtype)
         low_rank.backproject(
             batch.col_indptr, batch.rows, batch.col_data, batch.feature_ids, dhidden, rows, state, rule, scratch,
@@ -103,7 +104,7 @@ class Runner:
         )  # fmt: skip
 
     def _additions(self, batch):
-        """x . W of the classes that a sparse term touches."""
+        """x . W for the classes that a sparse term touches."""
         common = {"n_threads": self.n_threads, "workspace": self.workspace}
         return PairsForward(
             batch, self.model.pair_weights, self.no_bias, keep=False, normalise=False, **common
@@ -111,7 +112,7 @@ class Runner:
 
     @property
     def has_hidden(self):
-        """Whether output weights have dense inputs."""
+        """Whether dense inputs are multiplied by output weights: a hidden layer, or dense rows of X."""
         return self.dense_direct or self.model.E is not None
 
     def hidden(self, rows):
@@ -122,7 +123,7 @@ class Runner:
         return self._project(self._hidden_batch(self._batch(rows), rows), self.model.E, "hidden")
 
     def forward(self, rows, target=None, *, candidates=None, memory=0):
-        """The first pass, over all classes and their softmax, or over Candidates and their loss."""
+        """The first pass: over all classes with the softmax loss, or over Candidates with theirs."""
         class_ids, options = None, {}
         if candidates is not None:
             class_ids, target, options = candidates.class_ids, candidates.target, candidates.options()
@@ -136,15 +137,15 @@ class Runner:
         )
 
     def step(self, rows, target, scale, rule, estimate=EXACT):
-        """One step along the gradient of sum_i scale[i] loss[i] over a batch. Returns that sum, from before it.
+        """Take one step along the gradient of sum_i scale[i] loss[i] over a batch, and return that sum from before the step.
 
-        Nothing is changed where it is not finite.
+        Where the sum is not finite, nothing changes.
 
         Parameters
         ----------
         rows : (n,) int64
         target : (n,) int64 class codes
-        scale : (n,) float64, of the rows' losses: 1 / n, times their weights, for a step along the mean
+        scale : (n,) float64 factors of the rows' losses: their weights over n, for a step along the mean
         rule : optimizers.Rule
         estimate : Estimate
         """
@@ -161,7 +162,7 @@ class Runner:
         return loss
 
     def _squared_inputs(self, terms):
-        """Squared norms of what goes into the output weights of each row: 1 for the bias, x, and the hidden layer."""
+        """The squared norm of what each row multiplies the output weights by: 1 for the bias, x, and the hidden layer."""
         squared = np.ones(terms.n_rows)
         if terms.hidden is not None:
             squared += clipping.squared_rows(terms.hidden)
@@ -170,7 +171,7 @@ class Runner:
         return squared
 
     def _backward(self, forward, full_scale, scale, rule, **options):
-        """The second pass; full_scale, scale : of the rows' losses, before and after they were clipped."""
+        """The second pass; `full_scale` and `scale` are the factors of the rows' losses before and after clipping."""
         model, terms = self.model, forward.terms
         state = {f"{name}_state": a for name, a in model.state.items() if name != "E"}
         if self.dense_direct:
@@ -189,19 +190,22 @@ class Runner:
         self._step_embedding(terms.batch, dhidden, full_scale, rule)
 
     def _step_embedding(self, batch, dhidden, scale, rule):
-        """One step of E; `dhidden` : gradients of scale times loss, which may be changed."""
+        """One step of E; `dhidden` holds the gradients of scale times loss, and may be overwritten."""
         if rule.clip_norm is not None:
             clipping.clip_hidden(rule.clip_norm, dhidden, clipping.squared_rows(batch), scale)
         self._backproject(batch, dhidden, self.model.E, self.model.state.get("E"), rule)
 
     def chunks(self):
-        """Consecutive rows, a moment's work at a time."""
+        """Ranges of consecutive rows, each of which takes a fraction of a second."""
         step = int(np.clip((1 << 29) // self.model.n_classes, 64, 1024))
         for start in range(0, self.n_rows, step):
             yield np.arange(start, min(start + step, self.n_rows))
 
     def topk(self, k, eligible=ALL):
-        """Class codes and log-probabilities (n_samples, k) of all rows, best first; padded where fewer are `eligible`."""
+        """The k best class codes of each row and their log-probabilities, (n_samples, k) each, best first.
+
+        They are padded where fewer than k classes are `eligible`.
+        """
         class_ids = np.empty((self.n_rows, k), np.int64)
         log_proba = np.empty((self.n_rows, k), self.model.dtype)
         for rows in self.chunks():
@@ -212,22 +216,23 @@ class Runner:
         return tiles.topk(self.terms(rows), k, self.n_threads, self.workspace, eligible)
 
     def nll(self, target):
-        """(n_samples,) negative log-probabilities of class codes `target` (-1: nan) among all classes."""
+        """Negative log-probabilities of class codes `target`, over all classes: (n_samples,) float64, nan for -1."""
         out = np.empty(self.n_rows)
         for rows in self.chunks():
             out[rows] = self.forward(rows, target[rows]).nll
         return np.where(target < 0, np.nan, out)
 
     def logits(self, out):
-        """out (n_samples, n_classes) <- all logits."""
+        """Write all logits to `out`, (n_samples, n_classes), and return it."""
         for rows in self.chunks():
             tiles.write_logits(self.terms(rows), out[rows[0] : rows[-1] + 1], self.n_threads, self.workspace)
         return out
 
     def term_derivatives(self, target, weight):
-        """The weighted loss of all rows, its gradient by the bias, and by each other term the sum over gradient times weights.
+        """The weighted loss of all rows, its gradient with respect to the bias, and a derivative for each other term.
 
-        Such a sum is the derivative by a factor of the term, at 1.
+        That is the derivative with respect to a factor of the term, at 1: the sum of gradient times weights. The derivatives
+        are a dict by the names "W" and "V".
         """
         model, loss = self.model, 0.0
         dbias, sums = np.zeros_like(model.bias), {"V": 0.0}

@@ -1,4 +1,4 @@
-"""The support of a sparse direct term: the pairs of feature and class that occur together."""
+"""The pairs for a sparse W: each feature with the classes that it occurs with."""
 
 import numpy as np
 from scipy import sparse
@@ -13,38 +13,40 @@ from fastsoftmax.validation import (
 
 __all__ = ["support"]
 
-CLASS_BYTES = 16  # of SciPy's product
-ENTRY_BYTES = 3 * 8  # of X's pattern by feature, of the counts, and of a copy of these without what is pruned
+CLASS_BYTES = 16  # what SciPy's product takes for each class
+ENTRY_BYTES = 3 * 8  # index and value in X by feature, in the counts, and in a copy of the counts that are kept
 
 
 def support(X, y, min_count=1, max_classes_per_feature=None, n_classes=None):
-    """Pairs of class and feature that occur together in `X` and `y`, counted and pruned: the pattern of a sparse W.
+    """Count the pairs of a class and a feature that occur together in `X` and `y`, and choose those of a sparse W.
 
     Parameters
     ----------
     X : (n_samples, n_features) scipy.sparse matrix or array
         A feature occurs in a row where its value is not zero.
     y : (n_samples,) integer array, or scipy.sparse (n_samples, n_classes)
-        Class codes from 0 on, or an indicator of the classes of each row.
+        Class codes from 0 on, or an indicator matrix of the classes of each row.
     min_count : int
         Pairs that occur in fewer rows are left out.
     max_classes_per_feature : int, optional
-        Features that keep more classes than that lose all of them: they tell little of the class and would cost the most.
+        A feature that is left with more classes than this loses all of them: it says little about the class and would cost
+        the most.
     n_classes : int, optional
-        By default one more than the largest code.
+        The number of classes; by default one more than the largest code.
 
     Returns
     -------
     counts : (n_classes, n_features) scipy.sparse.csc_array, float32
-        How many rows each pair occurs in, with int32 indices where these suffice. For a W that begins at zero:
-        ``W = counts.copy(); W.data.fill(0)``. Where rows have one class, there are never more pairs than X has entries.
+        The number of rows that each pair occurs in, with int32 indices where these suffice. A W of zeros for these pairs is
+        ``W = counts.copy(); W.data.fill(0)``. Where each row has one class, there are never more pairs than X has entries.
 
     Raises
     ------
     MemoryError
-        Before the work, where 24 bytes an entry of X, 8 a feature and a row and 16 a class are not available.
+        Before the work, if 24 bytes for each entry of X, 8 for each feature and row and 16 for each class are not
+        available.
     ValueError, TypeError
-        If shapes do not fit, X is not finite, or codes are out of range.
+        If shapes do not match, X is not finite, or codes are out of range.
 
     See Also
     --------
@@ -82,7 +84,7 @@ def support(X, y, min_count=1, max_classes_per_feature=None, n_classes=None):
     occurrences.sum_duplicates()
     occurrences.eliminate_zeros()
     occurrences.data.fill(1)
-    by_feature = occurrences.T @ one_hot  # CSR: a feature's classes side by side
+    by_feature = occurrences.T @ one_hot  # CSR, in which the classes of a feature lie side by side
     keep = by_feature.data >= min_count
     if max_classes_per_feature is not None:
         before = np.concatenate([[0], np.cumsum(keep)])[by_feature.indptr]
@@ -92,12 +94,12 @@ def support(X, y, min_count=1, max_classes_per_feature=None, n_classes=None):
         by_feature.data[~keep] = 0
         by_feature.eliminate_zeros()
     by_feature.sort_indices()
-    index_dtype = sparse.get_index_dtype(maxval=max(by_feature.nnz, n_classes))  # X's may be wider
+    index_dtype = sparse.get_index_dtype(maxval=max(by_feature.nnz, n_classes))  # the indices of X may be wider
     indices, indptr = (a.astype(index_dtype, copy=False) for a in (by_feature.indices, by_feature.indptr))
     return sparse.csc_array((by_feature.data, indices, indptr), shape=(n_classes, n_features))
 
 
 def _n_pairs(X, one_hot):
-    """Of an entry of X and a class of its row: there are no more different ones."""
+    """The number of (entry of X, class of its row) pairs: there are at most as many different (feature, class) pairs."""
     per_row = np.diff(X.indptr) if sparse.issparse(X) else np.count_nonzero(X, axis=1)
     return int(per_row.astype(np.int64) @ np.diff(one_hot.indptr).astype(np.int64))

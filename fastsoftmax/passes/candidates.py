@@ -10,9 +10,9 @@ from fastsoftmax.passes.tiles import Rounding
 class Kind(NamedTuple):
     """What makes one loss of candidate sampling differ from another."""
 
-    is_logistic: bool  # a sum of logistic losses, else one softmax
-    is_corrected: bool  # logits less log expected counts in the draw: of the negatives and, if logistic, the targets
-    removes_hits: bool  # by default: a row's own target is not among its negatives
+    is_logistic: bool  # the loss is a sum of logistic losses, else one softmax
+    is_corrected: bool  # log expected counts are subtracted from the logits of negatives and, if logistic, of targets
+    removes_hits: bool  # by default, a row's own target is not among its negatives
 
 
 KINDS = {
@@ -24,19 +24,19 @@ KINDS = {
 
 
 class Candidates:
-    """The classes that take part in a sampled loss, each once: columns of the logits.
+    """The classes that take part in a sampled loss; each is one column of the logits.
 
-    A column's `offset` is added to its logit as a negative. A target that was not drawn has the offset -inf: no row sees it
-    but its own. A class drawn c times has the weight c, which the softmax has in its offset, as log c.
+    Where a column is a negative, its `offset` is added to its logit. A target that was not drawn has the offset -inf, so it is
+    no row's negative. A class that was drawn c times has the weight c; for softmax, log c is part of its offset instead.
 
     Parameters
     ----------
     target : (n_rows,) int64
     class_ids : (n,) int64
-        The drawn classes, shared by all rows.
+        The drawn classes, which all rows share.
     log_expected_counts : (n,) float, or None where the loss is not corrected
     remove_accidental_hits : bool or None
-        Whether a row's own target is left out of its negatives; None: as the loss has it.
+        Whether a row's own target is left out of its negatives; None: as `loss` does by default.
     loss : one of KINDS
 
     Attributes
@@ -63,18 +63,16 @@ class Candidates:
             self.offset[repeated] += np.log(counts[repeated])
 
     def options(self):
-        """What `tiles.Forward` takes beside terms and targets."""
+        """The arguments that `tiles.Forward` takes beside terms and targets."""
         return {name: getattr(self, name) for name in ("offset", "weight", "keeps_hits", "n_own", "target_shift")}
 
 
 class Estimate(NamedTuple):
     """What a training step estimates where it does not compute it exactly."""
 
-    candidates: Candidates | None = None  # that stand for all classes
-    rounding: Rounding | None = None  # of small probabilities in the gradient
-    normaliser: object | None = (
-        None  # training.normaliser.RunningNormaliser: what stands for the log-sum-exps in the gradient
-    )
+    candidates: Candidates | None = None  # they stand for all classes
+    rounding: Rounding | None = None  # it rounds small probabilities in the gradient
+    normaliser: object | None = None  # training.normaliser.RunningNormaliser, in place of the gradient's log-sum-exps
 
 
 EXACT = Estimate()

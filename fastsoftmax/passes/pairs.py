@@ -1,6 +1,6 @@
-"""The passes of a softmax with a sparse direct term over a batch, around the kernels of pairs_kernel.pyx.
+"""The two passes over the logits of a sparse term for a batch, around the kernels of src/pairs.
 
-`PairsForward` finds the classes that the rows touch, and their logits; then log-sum-exp and losses; and `backward` turns row
+`PairsForward` finds the classes that the rows touch and their logits, then log-sum-exps and losses. Its `backward` turns row
 weights into gradients or optimiser steps. What all rows share, the mass of the classes at their biases, is a `Base`.
 """
 
@@ -17,7 +17,7 @@ from fastsoftmax.runtime import threads
 from fastsoftmax.runtime.workspaces import Workspace
 
 PAIRED_FROM = 1 << 15  # classes whose (bias, exponential) a second-level cache holds
-PAIR_WORK = 16  # multiply-adds that a pair of a row's feature and a class stands for
+PAIR_WORK = 16  # multiply-adds that a pair of a row's feature and a class costs
 EXACT_BELOW = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-3}  # share of the base's mass; see PairsForward
 
 
@@ -27,14 +27,14 @@ class PairWeights(NamedTuple):
     n_classes: int
     indptr: np.ndarray  # (n_features + 1,) int32 or int64
     class_ids: np.ndarray  # int32
-    data: np.ndarray  # float32 or float64; or _compact.CompactPairs, which no gradient is taken of
-    base: np.ndarray | None = None  # (n_pairs, 2): `Base.pairs` of each pair's class, or none
+    data: np.ndarray  # float32 or float64; or model.compact.CompactPairs, which have no gradient
+    base: np.ndarray | None = None  # (n_pairs, 2): `Base.pairs` of each pair's class
 
     def with_base(self, base, X):
-        """With the biases of the classes beside the weights, where there are so many classes that no cache holds them.
+        """These weights, with copies of the class biases beside them where a cache cannot hold the biases of all classes.
 
-        Half of the time of a row with ten million classes goes into reading the biases of its own, one here, one there. For
-        few rows of the CSR `X`, the copies would cost more than they save.
+        With ten million classes, half of the time of a row goes into reading the biases of its classes, which lie far apart.
+        For few CSR rows `X`, the copies would cost more than they save, and there are none.
         """
         if self.n_classes <= PAIRED_FROM or pairs_before(X, np.diff(self.indptr))[-1] <= len(self.data):
             return self
@@ -42,9 +42,9 @@ class PairWeights(NamedTuple):
 
 
 class Base:
-    """The mass of all classes at their biases, exp(max) * mass; and the classes by falling bias, once they are asked for.
+    """The mass of all classes at their biases, exp(shift) * mass, and the classes by falling bias once they are needed.
 
-    It holds for as long as `bias` is not changed.
+    It is valid as long as `bias` does not change.
     """
 
     def __init__(self, bias, n_threads=1):
@@ -58,7 +58,7 @@ class Base:
         self._ranked = np.empty(0, np.int32)
 
     def ranked(self, n):
-        """The `n` or more classes with the largest biases, best first, of equal ones the smaller id."""
+        """The `n` or more classes with the largest biases, in falling order; of equal ones, the smaller id comes first."""
         n_classes = len(self.bias)
         if len(self._ranked) < min(n, n_classes):
             n = min(n_classes, max(n, 2 * len(self._ranked)))
@@ -67,7 +67,7 @@ class Base:
         return self._ranked
 
     def ranked_of(self, eligible, n):
-        """The same of the classes that are `eligible`, in numbers that suffice for any row's exclusions too."""
+        """The `n` best of the `eligible` classes as `ranked` has them, and as many more as any row excludes."""
         n += eligible.most_excluded
         if eligible.class_ids is None:
             return self.ranked(n)
@@ -75,7 +75,7 @@ class Base:
 
     @cached_property
     def beyond(self):
-        """(rank_of, mass, shift): the rank of each class among the ranked ones, and the mass of all others."""
+        """(rank_of, mass, shift): the rank of each class among the ranked ones, and exp(shift) * mass of all others."""
         n_ranked = len(self._ranked)
         rank_of = np.full(len(self.bias), n_ranked, np.int32)
         rank_of[self._ranked] = np.arange(n_ranked)
@@ -87,7 +87,7 @@ class Base:
 
 
 def _best(values, n):
-    """Positions of the `n` largest values, or of all, best first, of equal ones the first."""
+    """Positions of the `n` largest values, or of all, in falling order; of equal ones, the first comes first."""
     least = np.partition(values, len(values) - n)[len(values) - n] if 0 < n < len(values) else -np.inf
     best = np.flatnonzero(values > least)
     best = np.append(best, np.flatnonzero(values == least)[: n - len(best)])
@@ -95,12 +95,12 @@ def _best(values, n):
 
 
 def pairs_before(X, lengths):
-    """(n_rows + 1,) pairs (entry, class of its feature) before each row of the CSR `X`, and in all."""
+    """The number of pairs (entry, class of its feature) before each of the CSR rows `X`, and in all: (n_rows + 1,)."""
     return np.concatenate([[0], np.cumsum(lengths.astype(np.int64)[X.indices])])[X.indptr]
 
 
 def step_bytes(X, lengths, batch_size, itemsize):
-    """Bytes that a step on the `batch_size` rows of `X` with the most pairs takes beside the weights, and these pairs."""
+    """The bytes that the largest step on `batch_size` rows of `X` takes beside the weights, and how many pairs it has."""
     if isinstance(X, np.ndarray):
         pairs = np.full(X.shape[0], lengths.sum(dtype=np.int64))
     else:
@@ -110,9 +110,11 @@ def step_bytes(X, lengths, batch_size, itemsize):
 
 
 def row_chunks(X, lengths, n_pairs, max_rows=8192):
-    """(start, stop) of consecutive rows of the CSR `X` with up to `n_pairs` pairs (entry, class of its feature) each.
+    """Yield (start, stop) of chunks of the CSR rows `X` with up to `n_pairs` pairs (entry, class of its feature) each.
 
-    At least one row, at most `max_rows`: larger chunks gain nothing. lengths : (n_features,) classes of each feature
+    A chunk has at least one row, and at most `max_rows`, since larger chunks gain nothing.
+
+    lengths : (n_features,) how many classes each feature has
     """
     before = pairs_before(X, lengths)
     start, n_rows = 0, X.shape[0]
@@ -124,33 +126,35 @@ def row_chunks(X, lengths, n_pairs, max_rows=8192):
 
 
 class PairsForward:
-    """The first pass over a batch; `backward`, the second one, uses it up.
+    """The first pass over a batch; `backward`, the second pass, overwrites it and can run only once.
 
     Parameters
     ----------
-    batch : _batch.Batch
+    batch : kernels.batch.Batch
     weights : PairWeights
     base : Base
     target : (n_rows,) int64 class codes, -1 for rows without a target; or None
     n_threads : resolved number of threads
     workspace : Workspace or None
     keep : bool
-        Keep what `backward` needs.
-    topk : None, or (values, class_ids, eligible), the first two (n_rows, k), to fill with the k best that are eligible
+        Whether what `backward` needs is kept.
+    topk : None, or (values, class_ids, eligible)
+        The first two, (n_rows, k) each, are filled with the k best classes that are eligible.
     normalise : bool
-        False: stop at the logits of the touched classes, to be added to others.
+        False: the pass stops at the logits of the touched classes, which are to be added to others.
 
     Attributes
     ----------
     row_ptr : (n_rows + 1,) intp
-        Row i has its touched classes from row_ptr[i] on, its target first.
+        The touched classes of row i begin at row_ptr[i], its target first.
     n_touched : (n_rows,) intp
-        How many these are; row_ptr leaves room for more.
-    touched : int32
-        Their ids.
-    logits : array
-        Theirs, bias included. Normalising turns them into exponentials, `backward` into their gradients.
-    lse, nll : (n_rows,) float64
+        How many classes each row touches; row_ptr leaves room for more.
+    touched : (row_ptr[-1],) int32
+        The ids of the touched classes.
+    logits : (row_ptr[-1],) array
+        The logits of the touched classes, bias included. Normalising turns them into exponentials, and `backward` turns
+        these into gradients.
+    lse, nll : (n_rows,) float64 log-sum-exps and losses
     """
 
     def __init__(
@@ -174,7 +178,7 @@ class PairsForward:
         tables = self.array("tables", (self.n_threads, pairs_kernel.table_size(capacity, weights.n_classes)), np.int64)
         tables.fill(0)
         bases = self.array("bases", (self.n_threads, 1 if weights.base is None else 2 * capacity + 2))
-        scale = getattr(weights.data, "scale", None)  # of compact weights
+        scale = getattr(weights.data, "scale", None)  # only compact weights have one
         scale = None if scale is None else scale[batch.feature_ids]
         if topk is not None:
             topk = base.ranked_of(topk[2], topk[0].shape[1] + capacity), *topk
@@ -187,7 +191,7 @@ class PairsForward:
             self._normalise()
 
     def additions(self):
-        """The logits as _head.Terms takes them, to add to others."""
+        """The logits as passes.tiles.Terms takes them, to add to others."""
         begin = self.row_ptr[:-1]
         return Additions(begin, begin + self.n_touched, self.touched, self.logits)
 
@@ -195,23 +199,24 @@ class PairsForward:
         return self.workspace.array(f"sparse.{name}", shape, self.base.bias.dtype if dtype is None else dtype)
 
     def _normalise(self):
-        """Log-sum-exp and loss from the logits of the touched classes, and of all others at their biases."""
+        """Compute log-sum-exps and losses: untouched classes have their biases as logits."""
         n_rows = len(self.n_touched)
         self.max, total, self.target_logit = np.empty(n_rows), np.empty(n_rows), np.empty(n_rows)
         pairs_kernel.exponentiate(
             self.row_ptr, self.n_touched, self.logits, self.target, self.max, total, self.target_logit, self.n_threads
         )
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            self.rest = self._add_untouched(self.max + np.log(total))  # of all but the target
+            self.rest = self._add_untouched(self.max + np.log(total))  # over all classes but the target
             self.lse = np.logaddexp(self.rest, self.target_logit)
             self.nll = np.logaddexp(0.0, self.rest - self.target_logit)  # lse - target_logit, without cancellation
 
     def _add_untouched(self, log_touched):
         """log(exp(log_touched) + mass of the untouched classes)
 
-        That mass is the difference between the base's and the touched classes' at their biases. Its rounding errors, some
-        1e-15 of the base, are below those of everything else while the whole is above EXACT_BELOW of the base. Below it,
-        where the touched classes hold nearly all of the base and have been pushed down, it is added up the exact way.
+        That mass is the base's mass less the mass of the touched classes at their biases. The rounding errors of this
+        difference, about 1e-15 of the base, are smaller than all others while the sum is above EXACT_BELOW of the base. Where
+        it is below, because the touched classes hold nearly all of the base and their logits have fallen, the untouched
+        classes are added up one by one.
         """
         base, n_classes = self.base, self.weights.n_classes
         untouched = np.where(self.n_touched == n_classes, 0.0, np.maximum(base.mass - self.mass, 0.0))
@@ -220,7 +225,7 @@ class PairsForward:
         rows = np.flatnonzero((log_all < least) & (self.n_touched < n_classes))
         if rows.size:
             most = int(self.n_touched[rows].max())
-            ranked = base.ranked(2 * most + 2)  # `remainder` says why
+            ranked = base.ranked(2 * most + 2)  # pairs_bias.remainder says why
             marks = self.array("marks", (self.n_threads, len(ranked)), np.uint8)
             log_untouched = np.full(len(log_all), -np.inf)
             pairs_bias.remainder(
@@ -231,19 +236,19 @@ class PairsForward:
         return log_all
 
     def backward(self, scale, dW=None, *, state=None, rule=None, dbias=None, smoothing=None):
-        """Gradients of sum_i scale[i] nll[i].
+        """Compute the gradients of sum_i scale[i] nll[i], and add or apply them.
 
         Parameters
         ----------
         scale : (n_rows,) float64; 0 for rows that do not count
-        dW : array laid out as weights.data
-            With `rule` the weights themselves, which take its step; without, the gradient is added to it. None: only
-            `logits` become gradients.
-        state : array like dW
-            Of the rule, if it has one.
-        rule : optimizers.SGD, Adagrad or None
+        dW : (n_pairs,) array like weights.data, or None
+            With a `rule`, these are the weights themselves, which take its step; without, the gradient is added to dW.
+            None: only `logits` become gradients.
+        state : array like dW, or None
+            The state of the rule, if it has one.
+        rule : optimizers.Rule or None
         dbias : BiasGradient or None
-            Takes the gradient of the bias down.
+            It takes up this batch's part of the gradient of the bias.
         smoothing : None, or (scale_p, prior_scale, prior)
             The gradient of the logits is scale_p p - scale [target] - prior_scale prior.
         """
@@ -268,7 +273,7 @@ class PairsForward:
 
 
 class BiasGradient:
-    """The gradient of the bias over any number of batches, with one pass over all classes at the end."""
+    """The gradient of the bias over any number of batches; it takes one pass over all classes, at the end."""
 
     def __init__(self, base):
         self.base = base
@@ -276,7 +281,7 @@ class BiasGradient:
         self.lse, self.scale, self.prior_scale, self.prior = [], [], 0.0, None
 
     def add(self, forward, scale, prior_scale, prior):
-        """The rows of a PairsForward whose `logits` are their gradients."""
+        """Add the rows of a PairsForward whose `logits` have become gradients."""
         f = forward
         values = f.array("dbias", f.logits.shape, np.float64)
         pairs_bias.untouch(
@@ -299,7 +304,7 @@ class BiasGradient:
             self.prior, self.prior_scale = prior, self.prior_scale + prior_scale.sum()
 
     def finish(self, out, *, state=None, rule=None):
-        """Adds the gradient to `out`; with `rule`, `out` is the bias and takes its step."""
+        """Add the gradient to `out`; with a `rule`, `out` is the bias, which takes its step."""
         lse, scale = np.concatenate([[], *self.lse]), np.concatenate([[], *self.scale])
         lse, scale = lse[scale > 0], scale[scale > 0]
         order = np.argsort(lse, kind="stable")
@@ -314,9 +319,9 @@ class BiasGradient:
 
 
 def topk(batch, weights, base, k, n_threads, workspace, eligible=ALL):
-    """(n_rows, k) class ids and log-probabilities, best first, padded where fewer are `eligible`.
+    """The k best class ids of each row and their log-probabilities, (n_rows, k) each, best first.
 
-    ValueError where a row's logits hold NaN.
+    They are padded where fewer than k classes are `eligible`. It raises ValueError where a row's logits hold NaN.
     """
     n_rows = len(batch.indptr) - 1
     values, class_ids = np.empty((n_rows, k), base.bias.dtype), np.empty((n_rows, k), np.int64)

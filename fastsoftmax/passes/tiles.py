@@ -1,8 +1,8 @@
-"""The two passes of linear logits over a batch, around the kernels of tiles_kernel.pyx.
+"""The two passes over the linear logits of a batch, in tiles of classes, around the kernels of src/tiles.
 
-Every loss and every step runs them. `Terms` says how the logits come about, `Forward` holds the first pass and what follows
-from it (log-sum-exp, losses: softmax, or a sum of logistic ones), and `Forward.backward` turns row weights into gradients
-or optimiser steps.
+Every loss and every step runs them. `Terms` says what the logits are the sum of. `Forward` is the first pass, with what
+follows from it: log-sum-exps, and the losses of softmax or of a sum of logistic losses. `Forward.backward` turns row weights
+into gradients or optimiser steps.
 """
 
 from typing import NamedTuple
@@ -19,12 +19,12 @@ from fastsoftmax.runtime import threads, workspaces
 from fastsoftmax.runtime.workspaces import CACHE_LINE, Workspace
 
 ROWS = 12  # classes that a product takes at a time with AVX-512; others take 6
-TILE_BYTES = 256 << 10  # of a tile of logits: half of a second-level cache
-SPARSE_TILE_BYTES = 512 << 10  # the same with a sparse term
-MAX_PARTS = 32  # partial sums of the gradient of `hidden`: also the most threads that the backward pass can use
-MIN_PARTS = 4  # however little memory there is
-MAX_FORWARD_PARTS = 256  # running log-sum-exps of each row, merged at the end
-BLOCK_WORK = 5 << 30  # multiply-adds between two looks at signals: a tenth of a second or so
+TILE_BYTES = 256 << 10  # size of a tile of logits: half of a second-level cache
+SPARSE_TILE_BYTES = 512 << 10  # the same where x is sparse
+MAX_PARTS = 32  # partial sums of the gradient of `hidden`: the backward pass cannot use more threads than that
+MIN_PARTS = 4  # there are as many however little memory there is
+MAX_FORWARD_PARTS = 256  # running log-sum-exps of each row, which are merged at the end
+BLOCK_WORK = 5 << 30  # multiply-adds between two checks for signals: about a tenth of a second
 
 
 class Terms(NamedTuple):
@@ -34,7 +34,7 @@ class Terms(NamedTuple):
     n_candidates: int
     hidden: np.ndarray | None = None  # (n_rows, n_hidden), C contiguous
     V: np.ndarray | None = None  # (n_classes, n_hidden), any strides
-    batch: object | None = None  # _batch.Batch: x
+    batch: object | None = None  # kernels.batch.Batch: x
     W: np.ndarray | None = None  # (n_classes, n_features), any strides; feature-major is fast
     bias: np.ndarray | None = None  # (n_classes,)
     class_ids: np.ndarray | None = None  # (n_candidates,) int64
@@ -46,24 +46,24 @@ class Terms(NamedTuple):
 
     @property
     def multiply_adds(self):
-        """Of one pass; a logit by itself counts as eight."""
+        """The multiply-adds of one pass; each logit counts as eight more."""
         n_entries = self.batch.indices.size if self.batch is not None else 0
         n_hidden = self.hidden.shape[1] if self.hidden is not None else 0
         return (self.n_rows * (n_hidden + 8) + n_entries) * self.n_candidates
 
 
 class Destination(NamedTuple):
-    """Where gradients go: added to arrays (rule None), or applied to parameters with their optimiser's state.
+    """Where gradients go: they are added to arrays (rule None), or parameters and their optimiser's state take a step.
 
-    `by_position`: the arrays have one row a candidate, not one a class. `class_alpha`: L2 penalty on V instead of the
-    rule's, of scale class_alpha / 2 ||V[target]||^2 a row; it needs a rule.
+    With `by_position`, the arrays have one row a candidate instead of one a class. `class_alpha` is an L2 penalty on V that
+    replaces the rule's: scale times class_alpha / 2 ||V[target]||^2 for each row. It needs a rule.
     """
 
     V: np.ndarray | None = None
     W: np.ndarray | None = None
     bias: np.ndarray | None = None
-    V_state: np.ndarray | None = None  # (n_classes,), or laid out as V
-    W_state: np.ndarray | None = None  # laid out as W
+    V_state: np.ndarray | None = None  # (n_classes,), or the shape and strides of V
+    W_state: np.ndarray | None = None  # the shape and strides of W
     bias_state: np.ndarray | None = None
     rule: object | None = None
     class_alpha: float | None = None
@@ -71,21 +71,21 @@ class Destination(NamedTuple):
 
 
 class LogitGradient(NamedTuple):
-    """dloss / dz[i, k] = scale[i] p[i, k] - prior_scale[i] prior[k], and `target[i]` where k is the target.
+    """dloss / dz[i, k] = scale[i] p[i, k] - prior_scale[i] prior[k], or `target[i]` where k is the target.
 
-    p is softmax, or weight[k] sigmoid(z[i, k]) of logistic losses.
+    p is the softmax, or weight[k] sigmoid(z[i, k]) for logistic losses.
     """
 
     scale: np.ndarray  # (n_rows,) float64
-    lse: np.ndarray | None  # of softmax
-    target: np.ndarray
+    lse: np.ndarray | None  # (n_rows,) float64; None for logistic losses
+    target: np.ndarray  # (n_rows,) float64
     prior: np.ndarray | None = None  # (n_candidates,)
     prior_scale: np.ndarray | None = None
-    row_scale: np.ndarray | None = None  # (n_rows,) of the loss, for the penalty on the targets' weights
+    row_scale: np.ndarray | None = None  # (n_rows,) factors of the losses, for the penalty on the targets' weights
 
 
 class Rounding(NamedTuple):
-    """Small probabilities in the gradient are rounded at random, to 0 or the threshold; see rounding_impl.h."""
+    """How small probabilities in the gradient are rounded at random, to 0 or the threshold; see src/tiles/rounding.h."""
 
     threshold: float
     row_keys: np.ndarray  # (n_rows,) uint32, random
@@ -94,20 +94,25 @@ class Rounding(NamedTuple):
 
 
 def draw_row_keys(rng, n_rows):
-    """For Rounding: with them, the draws of a row depend on its key and the class alone."""
+    """The `row_keys` of a Rounding: the draws of a row depend only on its key and the class."""
     return rng.integers(1 << 32, size=n_rows, dtype=np.uint32)
 
 
 def tile_classes(n_classes, n_rows, itemsize):
-    """Classes a tile: a multiple of what the products take at a time, so many that the tile stays in a second-level cache;
-    few classes are cut into about eight tiles, for the threads."""
+    """The number of classes in a tile, a multiple of what the products take at a time.
+
+    A tile is as large as a second-level cache allows. Few classes are cut into about eight tiles, for the threads to share.
+    """
     fitting = TILE_BYTES // (itemsize * max(1, n_rows)) // (4 * ROWS) * (4 * ROWS)
     return min(max(8 * ROWS, min(fitting, 64 * ROWS)), max(2 * ROWS, -(-n_classes // (8 * ROWS)) * ROWS))
 
 
 def tile_of(terms):
-    """Classes a tile for these terms: with a sparse one a multiple of its strips, and still so few that the tile stays in a
-    second-level cache, since a feature's entries jump between its rows."""
+    """The number of classes in a tile for these terms.
+
+    With a W, whose x is sparse, it is a multiple of a strip, and the tile still fits into a second-level cache, since the
+    entries of a feature jump between the rows of the tile.
+    """
     itemsize = terms.dtype.itemsize
     tile = tile_classes(terms.n_candidates, terms.n_rows, itemsize)
     if terms.W is None:
@@ -120,7 +125,7 @@ def tile_of(terms):
 class _Pass:
     """What every pass over the tiles needs: their size, packed `hidden`, and scratch for the threads.
 
-    There are no more threads than half of `memory` (0: of WORKING_MEMORY) holds the scratch of.
+    The scratch takes at most half of `memory` (0 stands for WORKING_MEMORY), which limits the number of threads.
     """
 
     def __init__(self, terms, n_threads, workspace, memory=0):
@@ -136,7 +141,7 @@ class _Pass:
         self.n_threads = max(1, min(self.n_threads, (memory or workspaces.WORKING_MEMORY) // (2 * size * itemsize)))
         self.scratch = self.array("scratch", (self.n_threads, size))
         self.hidden_panels = None if terms.hidden is None else self.pack("hidden_panels", terms.hidden)
-        self.additions = None  # by tile
+        self.additions = None  # the additions of the terms, grouped by tile
         if terms.additions is not None:
             shape = self.n_tiles, self.tile, self.width
             self.additions = additions_kernel.group(terms.additions, *shape, self.array, self.n_threads)
@@ -145,18 +150,18 @@ class _Pass:
         return self.workspace.array(name, shape, self.terms.dtype if dtype is None else dtype)
 
     def pack(self, name, a):
-        """`a` in panels of its rows."""
+        """`a`, (n, n_columns), packed into panels of rows: (n_panels, n_columns, width)."""
         panels = self.array(name, (-(-a.shape[0] // self.width), a.shape[1], self.width))
         panels_kernel.pack(a, panels, self.n_threads)
         return panels
 
     def log_sum_exps(self, n_parts):
-        """Room for the running log-sum-exps of each part of the tiles."""
+        """Make room for the running log-sum-exps of each part of the tiles."""
         self.max = self.array("max", (n_parts, self.n_lanes))
         self.sum = self.array("sum", (n_parts, self.n_lanes), np.float64)
 
     def log_sum_exp(self):
-        """(n_rows,) over all parts."""
+        """The log-sum-exps over all parts, (n_rows,) float64."""
         if not self.n_tiles:  # no candidates
             return np.full(self.terms.n_rows, -np.inf)
         lse = np.empty(self.n_lanes)
@@ -164,26 +169,26 @@ class _Pass:
         return lse[: self.terms.n_rows]
 
     def blocks(self, n_items, least=None):
-        """Ranges of what a pass is divided into that take a fraction of a second: Python sees signals between them."""
+        """Ranges of the `n_items` of a pass that take a fraction of a second each, so that Python sees signals in between."""
         step = max(least or 2 * self.n_threads, BLOCK_WORK * n_items // max(1, self.terms.multiply_adds))
         return [(begin, min(begin + step, n_items)) for begin in range(0, n_items, step)]
 
 
 class Forward(_Pass):
-    """The first pass over all tiles; `backward`, the second one, uses it up.
+    """The first pass over all tiles; `backward`, the second pass, overwrites it and can run only once.
 
     Parameters
     ----------
     terms : Terms
     target : (n_rows,) int64 candidate numbers, -1 for rows without a target; or None
-    offset : (n_candidates,) added to the logits of all candidates but a row's own target, or None
+    offset : (n_candidates,) numbers added to the logits of all candidates except a row's own target, or None
     weight : (n_candidates,), or None
-        The loss of a row is a sum of logistic ones: weight softplus(logit) over all candidates but its own target, and
-        softplus(-logit) of that. None: it is that of softmax.
-    keeps_hits : whether a row's own target is one of those other candidates as well, with its offset and weight
-    n_own : how much of that weight does not count; of logistic losses
-    target_shift : (n_rows,) added to the logits of the targets
-    memory : bytes to keep exp(logits) in for `backward`, and for all else that both passes need
+        With weights, the loss of a row is a sum of logistic losses: weight softplus(logit) over all candidates except its
+        own target, plus softplus(-logit) of the target. None: the loss is that of softmax.
+    keeps_hits : whether a row's own target is one of its negatives as well, with its offset and weight
+    n_own : how much of that weight does not count; for logistic losses only
+    target_shift : (n_rows,) numbers added to the logits of the targets
+    memory : bytes for everything that both passes need; exp(logits) are kept for `backward` in what is left
     n_threads : resolved number of threads
     workspace : Workspace or None
 
@@ -191,10 +196,10 @@ class Forward(_Pass):
     ----------
     target_logit : (n_rows,) float64, shifted
     rest : (n_rows,) float64
-        Of all candidates but the target: log-sum-exps, or sums of logistic losses.
-    lse : (n_rows,) float64, of all candidates; of softmax
+        Log-sum-exps, or sums of logistic losses, over all candidates except the target.
+    lse : (n_rows,) float64 log-sum-exps over all candidates; None for logistic losses
     nll : (n_rows,) float64
-        The losses, whichever; inf without a target.
+        The losses, of softmax or logistic; inf for rows without a target.
     """
 
     def __init__(
@@ -220,7 +225,7 @@ class Forward(_Pass):
         self._reduce()
 
     def _n_kept(self, memory):
-        """Tiles that fit into `memory` beside all else. How many does not change the results."""
+        """The number of tiles that fit into `memory` beside everything else. It does not change the results."""
         self.n_parts = min(MAX_PARTS, self.n_tiles)
         if self.hidden_panels is not None:
             size = max(1, self.hidden_panels.nbytes)
@@ -247,7 +252,7 @@ class Forward(_Pass):
         self, scale, destination, *, dhidden=None, dadditions=None, smoothing=None, rounding=None, lse=None,
         log_normaliser=None,
     ):  # fmt: skip
-        """Gradients of sum_i scale[i] nll[i].
+        """Compute the gradients of sum_i scale[i] nll[i], and add or apply them as `destination` says.
 
         Parameters
         ----------
@@ -256,15 +261,15 @@ class Forward(_Pass):
         dhidden : (n_rows, n_hidden) array to fill, or None
         dadditions : array like `values` of the additions to fill at their entries, or None; never rounded, 0 where masked
         smoothing : None, or (scale_p, prior_scale, prior)
-            The gradient of the logits is scale_p p - scale [target] - prior_scale prior. For softmax alone.
+            The gradient of the logits is scale_p p - scale [target] - prior_scale prior. It is for softmax only.
         rounding : None, or Rounding
-            Not together with `smoothing`; nothing is rounded where there is a sparse term, nor of logistic losses.
+            It cannot go together with `smoothing`. Nothing is rounded with a W of sparse x, or for logistic losses.
         lse : (n_rows,) float64, or None
-            Log-sum-exps over these classes and others, where there are such; `rest` and `target_logit` are not used then,
-            so no row may have a target. For softmax alone.
+            Log-sum-exps over these classes and others. `rest` and `target_logit` are not used then, so no row may have a
+            target. It is for softmax only.
         log_normaliser : (n_rows,) float64, or None
-            What stands for the log-sum-exps in the gradients, where a better estimate is known; not together with
-            `smoothing` or `lse`. For softmax alone.
+            A better estimate that takes the place of the log-sum-exps in the gradients. It cannot go together with
+            `smoothing` or `lse`, and is for softmax only.
         """
         if not self.n_tiles:  # no candidates
             if dhidden is not None:
@@ -285,7 +290,7 @@ class Forward(_Pass):
         hidden_columns = None
         if self.hidden_panels is not None and destination.V is not None:
             hidden_columns = self.pack("hidden_columns", self.terms.hidden.T)
-        n_tiles = -(-self.n_tiles // n_parts)  # of a part at most
+        n_tiles = -(-self.n_tiles // n_parts)  # the most tiles that a part has
         for begin, end in self.blocks(n_tiles, least=1):
             tiles_kernel.backward(
                 self.terms, self, dlogits, destination, hidden_columns, parts, rounding, dadditions, n_parts, begin, end
@@ -314,7 +319,7 @@ class Forward(_Pass):
         return LogitGradient(scale, None, target)
 
     def _prepare(self, rounding, parts, dhidden):
-        """`rounding` with its scratch, and `parts` of zeros; None where it does not apply."""
+        """`rounding` with its scratch, after `parts` is filled with zeros; None where nothing is rounded."""
         if rounding is None or rounding.threshold == 0 or self.weight is not None:
             return None
         if self.terms.hidden is None or self.terms.W is not None:
@@ -335,7 +340,7 @@ class Forward(_Pass):
 
 
 def write_logits(terms, out, n_threads, workspace):
-    """out (n_rows, n_classes), C contiguous <- all logits."""
+    """Write all logits to `out`, (n_rows, n_classes), C contiguous."""
     all_logits.write(terms, _Pass(terms, n_threads, workspace), out)
 
 
@@ -345,13 +350,13 @@ def add_gradient(terms, dlogits, dW, n_threads, workspace):
 
 
 def topk(terms, k, n_threads, workspace, eligible=ALL):
-    """(n_rows, k) class ids and log-probabilities, best first, padded where fewer are `eligible`.
+    """The k best class ids of each row and their log-probabilities, (n_rows, k) each, best first.
 
-    ValueError where a row's logits hold NaN.
+    They are padded where fewer than k classes are `eligible`. It raises ValueError where a row's logits hold NaN.
     """
     work = _Pass(terms, n_threads, workspace)
     work.log_sum_exps(min(work.n_tiles, MAX_FORWARD_PARTS))
-    heap_bytes = terms.n_rows * k * (terms.dtype.itemsize + 8)  # of each thread
+    heap_bytes = terms.n_rows * k * (terms.dtype.itemsize + 8)  # what the heaps of a thread take
     n_heaps = int(np.clip(workspaces.WORKING_MEMORY // max(1, heap_bytes), 1, work.n_threads))
     values = np.full((n_heaps, terms.n_rows, k), -np.inf, terms.dtype)
     class_ids = np.full((n_heaps, terms.n_rows, k), EMPTY)

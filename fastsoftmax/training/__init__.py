@@ -1,4 +1,4 @@
-"""How a model is trained: what is planned, where it begins, its targets, the loop over epochs, and what follows.
+"""How a model is trained: the plan, the initial model, the targets, the learners, the loop over epochs, and calibration.
 
 May import: `files`, `model`, `samplers` and what lies below.
 """

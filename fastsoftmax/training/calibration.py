@@ -1,9 +1,9 @@
-"""Scales for the terms of a trained model, from rows that it was not trained on.
+"""Calibration: it scales the terms of a trained model to suit rows that the model was not trained on.
 
-A model with a weight for every (feature, class) seen in training explains its training rows by pairs that only they have.
-Its logits are too sure of themselves, and the log class frequencies in its bias, learned beside such pairs, are too strong:
-one factor for each term, fitted by maximum likelihood on other rows, mends that (temperature scaling, Guo et al. 2017,
-arXiv:1706.04599, with a temperature for each term). It is also how terms that were trained side by side are added up.
+A model with a weight for every (feature, class) pair seen in training explains its training rows by pairs that only they
+have. Its logits are overconfident, and the log class frequencies in its bias, learned beside such pairs, are too strong. One
+factor for each term, fitted by maximum likelihood on other rows, corrects that: it is temperature scaling (Guo et al. 2017,
+arXiv:1706.04599) with a temperature for each term. It also says how terms that had losses of their own are added up.
 """
 
 import numpy as np
@@ -11,17 +11,17 @@ from scipy.optimize import minimize
 
 from fastsoftmax.model.model import Model
 
-FRACTION = 0.03  # of the rows are held out by default,
-MIN_ROWS, MAX_ROWS = 30, 2000  # at least and at most so many,
-ROW_WORK = 3 << 29  # or, with a low-rank term, so many as this many multiply-adds a pass allow, but not below
-MIN_TILED_ROWS = 300
-START = {"bias": 0.2, "prior": 0.2, "W": 0.5, "V": 0.8}  # about what comes out for a sparse and a low-rank term
-SMALLEST = 1e-3  # factor
-TOLERANCE = 1e-5  # relative change of the loss that ends the search
+FRACTION = 0.03  # share of the rows that is held out by default
+MIN_ROWS, MAX_ROWS = 30, 2000  # the fewest and the most rows that are held out
+ROW_WORK = 3 << 29  # multiply-adds of a pass, which limit the rows further where there is a low-rank term,
+MIN_TILED_ROWS = 300  # but not below this number
+START = {"bias": 0.2, "prior": 0.2, "W": 0.5, "V": 0.8}  # close to what is found for a sparse and a low-rank term
+SMALLEST = 1e-3  # the smallest factor of a term
+TOLERANCE = 1e-5  # the search ends at a smaller relative change of the loss
 
 
 def n_rows(n_samples, n_classes, hidden_size, fraction):
-    """How many rows to hold out; 0 where they would be too few to tell anything."""
+    """The number of rows to hold out; 0 where they would be too few to be of use."""
     most = MAX_ROWS
     if hidden_size:
         most = int(np.clip(ROW_WORK // (n_classes * (hidden_size + 8)), MIN_TILED_ROWS, MAX_ROWS))
@@ -30,10 +30,16 @@ def n_rows(n_samples, n_classes, hidden_size, fraction):
 
 
 def calibrate(runner, targets, weight, prior=None):
-    """Multiply bias, W and V of the runner's model by the factors that suit its rows best. Returns the factors by name.
+    """Multiply bias, W and V of the runner's model by the factors that suit its rows best, and return these by name.
 
-    targets : _targets.HardTargets or SoftTargets
-    prior : (n_classes,) bias that the sparse term learned beside, if not the model's; it gets a factor too, and is added
+    Parameters
+    ----------
+    runner : model.runner.Runner over the rows
+    targets : targets.HardTargets or SoftTargets
+    weight : (n_rows,) float64
+    prior : (n_classes,) array, or None
+        The bias that the sparse term learned with, where it is not the model's. It gets a factor too, and is added to the
+        bias.
     """
     model = runner.model
     terms = {name: a for name in ("bias", "W", "V") if (a := getattr(model, name)) is not None}
@@ -42,7 +48,7 @@ def calibrate(runner, targets, weight, prior=None):
     if np.count_nonzero(weight) < MIN_ROWS:
         return {}
     names, weight = list(terms), weight / weight.sum()
-    excess = {name: weight @ a for name, a in targets.excess(runner).items()}  # of several targets: a number a term
+    excess = {name: weight @ a for name, a in targets.excess(runner).items()}  # one number a term, for soft targets
 
     def objective(values):
         factors = dict(zip(names, values, strict=True))
@@ -57,7 +63,7 @@ def calibrate(runner, targets, weight, prior=None):
         raise FloatingPointError(f"the loss of the rows to calibrate on is {found.fun}")
     factors = dict(zip(names, found.x.tolist(), strict=True))
     for name, a in _scaled(model, terms, factors).parameters().items():
-        setattr(model, name, a)  # new arrays: those of a memory map cannot be written
+        setattr(model, name, a)  # new arrays, since those of a memory map cannot be written
     return factors
 
 
@@ -68,12 +74,12 @@ def _scaled(model, terms, factors):
 
 
 def _loss(runner, terms, factors, target, weight):
-    """The weighted loss of the model with its terms scaled, and its derivative by each factor."""
+    """The weighted loss of the model with its terms scaled, and its derivative with respect to each factor."""
     model = _scaled(runner.model, terms, factors)
     common = {"n_threads": runner.n_threads, "working_memory": runner.working_memory}
     scaled = type(runner)(model, runner.X, **common)
     loss, dbias, sums = scaled.term_derivatives(target, weight)
-    gradient = {name: value / factors[name] for name, value in sums.items()}  # the sums are over scaled weights
+    gradient = {name: value / factors[name] for name, value in sums.items()}  # since the sums are over scaled weights
     for name in terms.keys() - sums.keys():
         gradient[name] = float(dbias.astype(np.float64) @ terms[name])
     return loss, gradient

@@ -1,4 +1,4 @@
-"""How a trained model is extended: by the pairs of further rows, and by further classes."""
+"""How a trained model is extended by the pairs of further rows, and by further classes."""
 
 import numpy as np
 
@@ -11,19 +11,19 @@ from fastsoftmax.validation import (
 
 
 def add_pairs(options, model, state, X, target):
-    """The pairs of these rows get weights in the sparse term, if there is one."""
+    """Give the pairs of these rows weights in the sparse term, if there is one."""
     if model.pairs is None:
         return
-    if state.damping is None:  # the term was dense, and pruned
+    if state.damping is None:  # the term was dense before it was pruned
         state.damping = check_row_norms(X)
     pairs, most = initial.pairs_of(options, X, target, model.n_classes), options.sparse.max_classes_per_feature
-    if most is not None:  # what such features keep tells little, and costs the most
+    if most is not None:  # such features say little about the class, and cost the most
         pairs = pairs.without(model.pairs.n_classes() > most)
     model.add_pairs(pairs, state.damping)
 
 
 def add_classes(model, state, n_classes, at):
-    """The model has `n_classes` classes from now on; those that there are stand at `at` (ascending) among them."""
+    """Extend the model to `n_classes` classes; `at`, ascending, are the codes of its old classes among them."""
     check_not_compact(model, "add_classes")
     n_bytes = sum(a.nbytes for a in model.arrays().values())
     check_memory(
@@ -41,5 +41,5 @@ def add_classes(model, state, n_classes, at):
 
 
 def _slope(bias, frequency):
-    """How many times the log class frequencies a bias is: what it started at, calibration and training made of it."""
+    """The factor between a bias and the log class frequencies that it started at, after training and calibration."""
     return max(float(bias.astype(np.float64) @ frequency) / float(frequency @ frequency), 0.0)

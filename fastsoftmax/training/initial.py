@@ -1,4 +1,4 @@
-"""A model before its first step."""
+"""The initial model: the parameters before the first step."""
 
 import numpy as np
 
@@ -13,13 +13,13 @@ from fastsoftmax.validation import (
     check_row_norms,
 )
 
-SPARSE_PRIOR = 0.5  # the sparse term learns beside a bias of this times the log class frequencies (0.3 to 1 do as well)
+SPARSE_PRIOR = 0.5  # the sparse term learns with a bias of this times the log class frequencies (0.3 to 1 do as well)
 
 
 def make(options, plan, X, target, class_counts, rng, start):
-    """The Model of a Plan for checked rows, and what Adagrad's sums of its sparse term start at (None: there is none).
+    """The Model of a Plan for checked rows, and what Adagrad's sums of its sparse term start at (None: no such term).
 
-    class_counts : how much each class counts in its starting bias
+    class_counts : (n_classes,) counts of the classes, from which the bias starts
     start : planning.Start
     """
     n_classes, pairs = len(class_counts), None
@@ -54,7 +54,10 @@ def make(options, plan, X, target, class_counts, rng, start):
 
 
 def log_frequencies(class_counts):
-    """Of classes that were seen so often; one that was not counts as one seen once, or as the rarest if that is less."""
+    """The log frequencies of classes with these counts, (n_classes,).
+
+    A class that was not seen counts as if it had been seen once, or as often as the rarest class if that is less.
+    """
     counts = at_least_one(class_counts)
     return np.log(counts / counts.sum())
 
@@ -72,7 +75,7 @@ def _check_step_memory(options, model, X):
 
 
 def _set_prior(model, bias):
-    """The bias beside which the sparse term learns: the given one, or a share of the log class frequencies."""
+    """Set the bias that the sparse term learns with: the given one, or a share of the log class frequencies."""
     prior = SPARSE_PRIOR * model.bias if bias is None else bias
     if model.E is None:
         model.bias[:] = prior

@@ -1,27 +1,28 @@
-"""Terms of a model that train on a loss of their own: what one training step does."""
+"""A learner trains some terms of a model on one loss. This is what one training step does."""
 
 import numpy as np
 
 
 class Learner:
-    """Steps some terms of a model along the gradient of their loss.
+    """Trains some terms of a model: it steps them along the gradient of their loss.
 
     Parameters
     ----------
     runner : model.runner.Runner over the training rows
     loss : step_losses.FullLoss or SampledLoss
     rule : optimizers.Rule
-    schedule : function of the progress, from 0 to 1, that gives the factor of the learning rate
+    schedule : function of the progress, from 0 to 1, that returns the factor of the learning rate
     n_epochs : int or None
-        Those of the progress; then the terms stay as they are. None: there is no end, and no schedule is needed.
+        The epochs over which the progress goes from 0 to 1; after them the terms stay as they are. None: there is no end,
+        and no schedule is needed.
     sums : bool
-        Whether it steps along the sum of a batch's losses, not the mean. Most of a row's pairs occur in no other row of the
-        batch: they should learn as fast as if the row were alone.
-    rate_name : what the user knows its learning rate as
+        Whether it steps along the sum of a batch's losses instead of the mean. Most pairs of a row occur in no other row of
+        the batch, and should learn as fast as if the row were alone.
+    rate_name : the user's name for its learning rate
 
     Attributes
     ----------
-    step_rule : the Rule of the last step
+    step_rule : optimizers.Rule of the last step
     """
 
     def __init__(self, runner, loss, rule, schedule=None, n_epochs=None, *, sums=False, rate_name="learning_rate"):
@@ -35,13 +36,13 @@ class Learner:
         return self.runner.model.W is not None
 
     def rate(self, epochs):
-        """The factor of the learning rate after so many epochs, whole ones and a part; None: the terms have learned."""
+        """The factor of the learning rate after so many epochs (a float); None once the terms learn no more."""
         if self.n_epochs is None:
             return 1.0
         return self.schedule(epochs / self.n_epochs) if epochs < self.n_epochs else None
 
     def step(self, rows, target, weight, rng, rate):
-        """One step on these rows, with `rate` times the learning rate. Returns the mean loss from before it."""
+        """Take one step on these rows with `rate` times the learning rate, and return the mean loss from before it."""
         self.step_rule = self.rule._replace(learning_rate=self.rule.learning_rate * rate)
         hidden = None
         if self.loss.follows_model:
@@ -54,7 +55,7 @@ class Learner:
         return loss / n if self.sums else loss
 
     def state(self):
-        """What it keeps from step to step beside the model, for checkpoints; see files.state_dict."""
+        """What the learner keeps from step to step beside the model, for checkpoints; see files.state_dict."""
         return {"loss": self.loss.state()}
 
     def restore(self, state):

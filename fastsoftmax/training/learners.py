@@ -1,4 +1,4 @@
-"""What trains in a model: its terms, each on a loss of its own."""
+"""The learners of a model: which of its terms train, and on which loss."""
 
 import numpy as np
 
@@ -14,15 +14,15 @@ from fastsoftmax.validation import (
 
 
 def make(options, choices, model, state, X, n_epochs=None, *, n_threads, multi_epoch=False):
-    """The Learners for steps on rows of the checked X, for which the model is ready.
+    """The Learners for steps on rows of the checked X, for which the model is prepared.
 
     Parameters
     ----------
     options, choices : training.options.Options and Choices
     model : Model
     state : TrainingState
-    n_epochs : of the schedule; None: the learning rates stay
-    multi_epoch : whether each row comes again, so that what is known of it after a step is of use in the next
+    n_epochs : epochs of the schedule; None: the learning rates stay as they are
+    multi_epoch : whether each row is visited again, so that what one step learns about it is of use in the next
     """
     common = {"n_threads": n_threads, "working_memory": options.working_memory}
     learners = []
@@ -46,7 +46,7 @@ def make(options, choices, model, state, X, n_epochs=None, *, n_threads, multi_e
 
 
 def _loss(options, choices, state, runner, n_rows):
-    """The loss of a low-rank or dense term; n_rows : those that come again, or None."""
+    """The loss of a low-rank or dense term; `n_rows` is the number of rows if they are visited again, else None."""
     loss = options.loss_named(choices.loss)
     if not loss.is_sampled:
         return FullLoss(loss.gradient_threshold)

@@ -1,4 +1,4 @@
-"""What a training is told: the parameters of a SoftmaxClassifier, with an object for each choice that a name stands for."""
+"""The options of a training: the parameters of a SoftmaxClassifier, with an object for each choice given by a name."""
 
 from typing import NamedTuple
 
@@ -21,18 +21,18 @@ from fastsoftmax.validation import (
     check_writable,
 )
 
-SPARSE_EPOCHS, EPOCHS = 3, 10  # "auto": of a sparse term alone, which learns no more in further ones, and of all others
+SPARSE_EPOCHS, EPOCHS = 3, 10  # "auto" epochs of a sparse term alone, which learns no more in further ones; of others
 
 
 class EarlyStopping(BaseEstimator):
-    """Rows are held out, training stops when their loss has not fallen for some epochs, and the best epoch's weights stay.
+    """`fit` holds out rows, stops when their loss has not fallen for some epochs, and keeps the weights of the best epoch.
 
     Parameters
     ----------
     validation_fraction : float in (0, 1)
-        Share of the rows that `fit` holds out, unless it is given `X_val` and `y_val`.
+        The share of the rows that `fit` holds out, unless it is given `X_val` and `y_val`.
     n_iter_no_change : int
-        Epochs without a lower loss after which training stops.
+        The number of epochs without a lower loss after which training stops.
     """
 
     def __init__(self, validation_fraction=0.1, n_iter_no_change=1):
@@ -51,9 +51,10 @@ class Checkpoint(BaseEstimator):
     Parameters
     ----------
     path : path
-        Where the file lies. Until a checkpoint is complete, the disk has the one before as well.
+        The path of the file. Until a checkpoint is complete, the one before takes disk space as well.
     every : float
-        Seconds between two checkpoints, at least; 0: after each step. Each has the model and its optimiser's state.
+        The least number of seconds between two checkpoints; with 0, there is one after each step. Each holds the model and
+        its optimiser's state.
     """
 
     def __init__(self, path, every=600):
@@ -69,10 +70,10 @@ class Checkpoint(BaseEstimator):
 class Options(NamedTuple):
     """The parameters of a SoftmaxClassifier, checked; `low_rank` is its `hidden_size`."""
 
-    loss: object  # of fastsoftmax.losses, or "auto"
-    low_rank: LowRank | str | None  # or "auto"
-    direct: SparseTerm | str | None  # or "auto", "dense"
-    optimizer: object  # of fastsoftmax.optimizers
+    loss: object  # one of fastsoftmax.losses, or "auto"
+    low_rank: LowRank | str | None  # the string is "auto"
+    direct: SparseTerm | str | None  # the string is "auto" or "dense"
+    optimizer: object  # one of fastsoftmax.optimizers
     learning_rate: float
     schedule: object
     average: object
@@ -93,7 +94,7 @@ class Options(NamedTuple):
 
     @classmethod
     def of(cls, params):
-        """Those of the constructor's parameters, a dict. TypeError or ValueError where one is not what it must be."""
+        """The Options for the constructor's parameters, a dict; TypeError or ValueError where one is invalid."""
         names = ("hidden_size" if name == "low_rank" else name for name in cls._fields)
         params = {name: params[name] for name in names}  # a subclass of the classifier may have more
         check_training_params(params, tuple(SCHEDULES))
@@ -111,7 +112,10 @@ class Options(NamedTuple):
         return options
 
     def flat(self):
-        """By the constructor's names, objects by their kind and, as scikit-learn names them, their own parameters."""
+        """All options as a flat dict by the constructor's names.
+
+        An object is represented by the name of its class and by its own parameters, which are named as in scikit-learn.
+        """
         flat = {}
         for name, value in self._asdict().items():
             name = "hidden_size" if name == "low_rank" else name
@@ -143,16 +147,16 @@ class Options(NamedTuple):
 
     @property
     def n_hidden_features(self):
-        """Of the first columns of X, those that the low-rank term takes; None: all."""
+        """The number of the first columns of X that the low-rank term takes; None: all."""
         return self.low_rank.n_features if isinstance(self.low_rank, LowRank) else None
 
     @property
     def freezes_embedding(self):
-        """Whether the embedding stays as it is."""
+        """Whether the embedding does not learn."""
         return isinstance(self.low_rank, LowRank) and self.low_rank.freeze
 
     def of_size(self, size):
-        """The same, with a low-rank term of this size where its size is "auto"."""
+        """The same options, with a low-rank term of this size where its size is "auto"."""
         if self.low_rank == "auto":
             return self._replace(low_rank=LowRank(size))
         if self.low_rank is None or self.low_rank.size != "auto":
@@ -160,7 +164,7 @@ class Options(NamedTuple):
         return self._replace(low_rank=LowRank(size, self.low_rank.n_features, self.low_rank.freeze))
 
     def resuming(self, choices):
-        """The same, with the terms of a model that there is already where these are "auto"."""
+        """The same options, with the terms of a model that was trained before where they are "auto"."""
         options = self
         if choices.hidden_size is not None:
             options = options.of_size(choices.hidden_size)
@@ -171,18 +175,18 @@ class Options(NamedTuple):
         return options
 
     def loss_named(self, name):
-        """The loss of this name, with its options where they are given."""
+        """The loss of this name: the given object if it has the name, else one with default options."""
         return self.loss if getattr(self.loss, "name", None) == name else LOSSES[name]()
 
     def n_epochs(self, choices):
-        """Epochs of `fit` for a model with these Choices."""
+        """The number of epochs of `fit` for a model with these Choices."""
         if self.max_iter != "auto":
             return self.max_iter
         return SPARSE_EPOCHS if choices.is_sparse_alone else EPOCHS
 
 
 class Choices(NamedTuple):
-    """What was chosen where options leave it open, as the fitted attributes of a classifier tell it."""
+    """The choices that options leave open, as the fitted attributes of a classifier report them."""
 
     loss: str
     direct: str | None
@@ -192,7 +196,7 @@ class Choices(NamedTuple):
 
     @property
     def is_sparse_alone(self):
-        """Whether the model is a sparse term and nothing else."""
+        """Whether the sparse term is the model's only term."""
         return self.direct == "sparse" and self.hidden_size is None
 
 

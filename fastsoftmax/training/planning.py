@@ -1,4 +1,4 @@
-"""What "auto" stands for, and how much memory a training will need: known before anything is allocated."""
+"""The plan of a training: what "auto" stands for, and how much memory it takes, before anything is allocated."""
 
 import shutil
 from typing import NamedTuple
@@ -24,14 +24,14 @@ from fastsoftmax.validation import (
 
 AUTO_HIDDEN_SIZE = 128
 AUTO_SAMPLED_CLASSES = 8192  # "auto" samples candidates from this many classes on
-NORMALISER_RATE = 0.5  # 0.2 to 0.7 do about as well with many classes, none at all with a thousand
-# "auto" of a low-rank term that is calibrated: its logits may be as weak as generalises best
+NORMALISER_RATE = 0.5  # with many classes, 0.2 to 0.7 do about as well; with a thousand classes, a normaliser does harm
+# "auto" penalties of a low-rank term that is calibrated: its logits may be as small as generalises best
 CALIBRATED_ALPHA = 3e-5
-CALIBRATED_CLASS_ALPHA = 2.0  # a class: as many rows as it has share it
+CALIBRATED_CLASS_ALPHA = 2.0  # the penalty of a class, which its rows share
 
 
 class Start(NamedTuple):
-    """Where training begins, as checked; None: where it begins by itself."""
+    """The checked arrays that training starts from; None: the defaults of `initial`."""
 
     W: object | None = None  # (n_classes, n_features), CSC
     bias: np.ndarray | None = None
@@ -42,7 +42,7 @@ NO_START = Start()
 
 
 class Plan(NamedTuple):
-    """A training's choices for one problem; the first ones are those of Choices."""
+    """The choices of a training for one problem; the first fields are those of Choices."""
 
     loss: str
     direct: str | None
@@ -52,7 +52,7 @@ class Plan(NamedTuple):
     n_calibration_rows: int
     model_bytes: int
     model_formula: str
-    weight_bytes: int  # of the model, without the optimiser's state
+    weight_bytes: int  # what the model takes without the optimiser's state
 
     @property
     def choices(self):
@@ -68,11 +68,11 @@ class Plan(NamedTuple):
 
 
 def plan(options, n_classes, X, start=NO_START, *, targets_per_row=1.0, calibrates=True, resumed=None):
-    """The Plan for checked rows, where training begins at `start`; MemoryError where the memory that it takes is not there.
+    """The Plan for checked rows, where training begins at `start`; MemoryError where there is too little memory for it.
 
-    targets_per_row : classes of a row, on the average
-    calibrates : False for the first rows of a stream: none are held out, and what is "auto" cannot depend on their number
-    resumed : Choices of the model where there is one already, or None
+    targets_per_row : average number of classes of a row
+    calibrates : False for the first rows of a stream: none is held out, and "auto" cannot depend on their number
+    resumed : Choices of a model that was trained before, or None
     """
     dense_input = isinstance(X, np.ndarray)
     n_entries = int((X.size if dense_input else X.nnz) * targets_per_row)
@@ -95,14 +95,14 @@ def plan(options, n_classes, X, start=NO_START, *, targets_per_row=1.0, calibrat
 
 
 def choose(options, n_samples, n_classes, n_features, *, n_entries, dense_input):
-    """The Plan for the size of a problem; `n_entries` are X's."""
+    """The Plan for a problem of this size; `n_entries` is the number of entries of X, or of pairs that are given."""
 
     def forecast(hidden_size, direct, optimizer=options.optimizer):
         size = {
             "optimizer": optimizer,
             "itemsize": options.dtype.itemsize,
             "n_pairs": n_entries,
-        }  # at most so many pairs
+        }  # there are at most that many pairs
         size["n_hidden_features"] = options.n_hidden_features
         return Model.forecast(n_classes, n_features, hidden_size, direct, **size)
 
@@ -127,7 +127,7 @@ def choose(options, n_samples, n_classes, n_features, *, n_entries, dense_input)
 
 
 def _terms(options, forecast, dense_input):
-    """The kind of direct term, and the size of the low-rank one."""
+    """The kind of the direct term, and the size of the low-rank term."""
     direct, hidden_size = options.direct_name, options.hidden_size
     if direct == "auto" and options.low_rank == "auto":
         direct_bytes, low_rank_bytes = forecast(None, "dense")[0], forecast(AUTO_HIDDEN_SIZE, None)[0]
@@ -145,7 +145,7 @@ def _terms(options, forecast, dense_input):
 
 
 def check_sampling(options, loss_name, n_classes):
-    """Raise where the sampler is one of other classes, or more negatives are to be drawn than there are classes."""
+    """Raise ValueError where the sampler is for other classes, or more negatives are to be drawn than there are classes."""
     loss = options.loss_named(loss_name)
     if not loss.is_sampled:
         return
@@ -158,18 +158,19 @@ def check_sampling(options, loss_name, n_classes):
 
 
 def normaliser_rate(loss, n_classes):
-    """That of a RunningNormaliser for an object of losses; 1: there is none."""
+    """The rate of the RunningNormaliser for `loss`, one of fastsoftmax.losses; 1: there is no normaliser."""
     if loss.normaliser_rate != "auto":
         return loss.normaliser_rate
     return NORMALISER_RATE if n_classes >= AUTO_SAMPLED_CLASSES else 1.0
 
 
 def sparse_rule(options, n_classes, row_norm, damping):
-    """The rule for a sparse term, on the sum of a batch's losses.
+    """The rule of a sparse term, which steps along the sum of a batch's losses.
 
-    A step for one row alone, before anything is learned, moves the logit of its class by 1.5 log(n_classes): from knowing
-    nothing to being nearly sure (half and double of that do about as well). AdaGrad's sum starts at `damping` and not at
-    zero, since otherwise the many tiny gradients of wrong classes would step as far as the few large ones of right classes.
+    Before anything is learned, a step for a single row moves the logit of its class by 1.5 log(n_classes), which takes the
+    row from knowing nothing to being nearly sure; half or twice of that do about as well. Adagrad's sum starts at `damping`
+    and not at zero: otherwise the many tiny gradients of wrong classes would lead to steps as large as the few large
+    gradients of right classes.
     """
     learning_rate = options.sparse.learning_rate
     if learning_rate == "auto":
@@ -178,7 +179,7 @@ def sparse_rule(options, n_classes, row_norm, damping):
 
 
 def _models(plan, options, resumes):
-    """Bytes of the model and its copies, by what they are."""
+    """The bytes of the model and of its copies, by a description of each."""
     parts = {} if resumes else {plan.model_formula: plan.model_bytes}
     if options.early_stopping is not None:
         parts["early stopping's copy of the model"] = plan.model_bytes
@@ -188,7 +189,7 @@ def _models(plan, options, resumes):
 
 
 def disk_needed(plan, options, *, resumes=False):
-    """Bytes that files in `weights_dir` will take, and the formula that gives them, with its figures."""
+    """The bytes that files in `weights_dir` will take, and the formula that gives them, with its figures."""
     parts = _models(plan, options, resumes)
     if plan.n_calibration_rows:
         parts["calibration's copy of the model"] = plan.model_bytes
@@ -196,7 +197,7 @@ def disk_needed(plan, options, *, resumes=False):
 
 
 def memory_needed(plan, options, n_classes, *, resumes=False):
-    """Bytes that training will allocate beside X and y, and the formula that gives them, with its figures."""
+    """The bytes that training will allocate beside X and y, and the formula that gives them, with its figures."""
     parts = {} if options.weights_dir is not None else _models(plan, options, resumes)
     parts["working_memory"] = options.working_memory
     loss = options.loss_named(plan.loss)

@@ -1,4 +1,4 @@
-"""What a training leaves for the next one, beside the model: the random generator, class counts, and the sampler."""
+"""What a training leaves to the next one beside the model: the random generator, the class counts, and the sampler."""
 
 import copy
 
@@ -8,21 +8,21 @@ import fastsoftmax.samplers as samplers
 from fastsoftmax.files.state_dict import BIT_GENERATORS, generator, generator_state
 from fastsoftmax.passes.candidates import KINDS
 
-# A sampler that draws by class counts is made anew once there are this many new rows a class, which pay for it, or
-# once their number has grown by that share.
+# A sampler that draws by class counts is made anew once there are ROWS_A_CLASS new rows for each class, which make it worth
+# the time, or once the number of rows has grown by SHARE.
 ROWS_A_CLASS = 1 / 64
 SHARE = 0.25
 
 
 class TrainingState:
-    """All that `partial_fit` goes on from, beside the model.
+    """Everything that `partial_fit` continues from, beside the model.
 
     Attributes
     ----------
     rng : numpy Generator
-    class_counts : (n_classes,) how often each class was seen, by weight
+    class_counts : (n_classes,) how often each class was seen; of soft targets, the sums of their masses
     damping : float or None
-        What Adagrad's sums of a sparse term start at; None where there is none.
+        What Adagrad's sums of a sparse term start at; None where there is no such term.
     sampler : KeptSampler
     """
 
@@ -37,18 +37,21 @@ class TrainingState:
         return TrainingState(copy.deepcopy(self.rng), self.class_counts, self.damping, sampler)
 
     def count(self, counts, loss):
-        """Add the class counts of further rows, which the sampler of `loss`, an object of losses, may have to be made for."""
+        """Add the class counts of further rows. The sampler of `loss` may have to be made anew because of them."""
         unseen = self.class_counts == 0
         self.class_counts = self.class_counts + counts
         if loss.is_sampled:
             self.sampler.take_counts(loss.sampler, self.class_counts, new=counts[unseen].any())
 
     def restart(self, class_counts):
-        """The class counts are these from now on, and the next training makes its sampler by them."""
+        """Replace the class counts; the next training makes its sampler from the new ones."""
         self.class_counts, self.sampler = class_counts, KeptSampler()
 
     def state(self, sampler):
-        """A nested dict for files, with what the sampler learned where it was made of `sampler`; see files.state_dict."""
+        """A nested dict for files; see files.state_dict.
+
+        It holds what the kept sampler has learned, if that was made from `sampler`.
+        """
         is_numpys = type(self.rng.bit_generator).__name__ in BIT_GENERATORS
         state = {"class_counts": self.class_counts, "damping": self.damping}
         state["rng"] = generator_state(self.rng) if is_numpys else None
@@ -56,9 +59,10 @@ class TrainingState:
 
     @classmethod
     def restored(cls, state, sampler, new_rng):
-        """That of a `state`.
+        """The TrainingState of a `state`.
 
-        sampler : what the sampler is made of; new_rng : function that makes a generator where none was kept
+        sampler : the name or object that the sampler is made from
+        new_rng : function that makes a generator where none was kept
         """
         rng = new_rng() if state["rng"] is None else generator(state["rng"])
         kept = KeptSampler.restored(state["sampler"], sampler, state["class_counts"])
@@ -66,25 +70,25 @@ class TrainingState:
 
 
 class KeptSampler:
-    """The sampler of a training, and what it was made of.
+    """The sampler of a training, and what it was made from.
 
     Attributes
     ----------
-    given : what the user asked for, a name or an object
-    sampler : fastsoftmax.samplers.Sampler made of it, or None: it is made when training begins,
-    counts : (n_classes,) by these class counts, or None: by those of the training,
-    saved : and set to this state, or None
+    given : the name or object that the user asked for
+    sampler : fastsoftmax.samplers.Sampler made from it; None: it will be made when training begins
+    counts : (n_classes,) class counts that it draws by; None: it will draw by those of the training
+    saved : state that the sampler will be restored to, or None
     """
 
     def __init__(self, given=None, sampler=None, counts=None, saved=None):
         self.given, self.sampler, self.counts, self.saved = given, sampler, counts, saved
 
     def for_loss(self, loss, class_counts):
-        """The sampler of `loss`, which goes on from earlier calls if it is the same."""
+        """The sampler of `loss`; if it is the same as in earlier calls, it keeps what it has learned."""
         if self.sampler is None or loss.sampler != self.given:
             resumes = self.sampler is None and self.saved is not None and self.given == loss.sampler
             counts = self.counts if resumes and self.counts is not None else class_counts
-            # a sampler of a batch's own targets can do without the classes not seen yet, which make the others' shares wrong
+            # a sampler of a batch's own targets never draws an unseen class: counting it would make the other shares wrong
             draws_targets = samplers.kind_of(loss.sampler).draws_targets
             logistic_loss = loss.name if KINDS[loss.name].is_logistic else None
             sampler = samplers.make(
@@ -96,7 +100,7 @@ class KeptSampler:
         return self.sampler
 
     def take_counts(self, given, class_counts, *, new):
-        """The class counts have become these; `new`: there are rows of classes that were not seen before."""
+        """Take note of grown class counts; `new` says whether there are rows of classes that were not seen before."""
         kind = samplers.kind_of(given)
         before = 0 if self.counts is None else self.counts.sum()
         n_new = class_counts.sum() - before
@@ -105,18 +109,18 @@ class KeptSampler:
             self.renew(given)
 
     def renew(self, given):
-        """Make the sampler anew in the next training, if it depends on the class counts and on nothing else."""
+        """Have the next training make the sampler anew, if it depends on the class counts and on nothing else."""
         if isinstance(given, str) and samplers.kind_of(given).depends_on_counts:
             self.sampler = self.counts = None
 
     def state(self, given, class_counts):
-        """What it has learned, and from which counts; None where there is none, or it is not made of `given` any more."""
+        """What the sampler has learned, and its counts; None where there is none, or where `given` has changed since."""
         if given is None or self.given != given:
             return None
         learned = self.saved if self.sampler is None else self.sampler.state()
         if learned is None:
             return None
-        counts = None if self.counts is class_counts else self.counts  # those of fewer rows
+        counts = None if self.counts is class_counts else self.counts  # the counts of fewer rows
         return {"learned": learned, "counts": counts}
 
     @classmethod
@@ -128,5 +132,5 @@ class KeptSampler:
 
 
 def at_least_one(class_counts):
-    """The counts, with one for zero, or less where other classes have less."""
+    """The counts, in which each zero becomes one, or the smallest other count if that is less than one."""
     return np.where(class_counts > 0, class_counts, min(1, class_counts[class_counts > 0].min(initial=1)))

@@ -1,4 +1,4 @@
-"""The losses as a training step takes them: what it estimates by, drawn anew for each batch."""
+"""The losses as a training step takes them: each makes the Estimate of a batch, with new draws every time."""
 
 from fastsoftmax.passes import tiles
 from fastsoftmax.passes.candidates import EXACT, Candidates, Estimate
@@ -7,7 +7,7 @@ from fastsoftmax.passes.candidates import EXACT, Candidates, Estimate
 class FullLoss:
     """Every class takes part in every step.
 
-    gradient_threshold : as of losses.Softmax
+    gradient_threshold : as for losses.Softmax
     """
 
     follows_model = False
@@ -16,23 +16,23 @@ class FullLoss:
         self.gradient_threshold = gradient_threshold
 
     def estimate(self, target, rng, hidden=None):
-        """The Estimate of a step on rows of these classes."""
+        """The Estimate for a step on rows of these classes."""
         if not self.gradient_threshold:
             return EXACT
         return Estimate(rounding=tiles.Rounding(self.gradient_threshold, tiles.draw_row_keys(rng, len(target))))
 
     def observe(self, target):
-        """What was just trained on makes no difference to later steps."""
+        """Do nothing: the rows of this step make no difference to the estimates of later ones."""
 
     def state(self):
         return {}
 
     def restore(self, state):
-        """There is nothing to restore."""
+        """Do nothing: there is no state."""
 
 
 class SampledLoss:
-    """The targets of a batch and classes drawn for it take part; see `passes.candidates.Candidates`.
+    """The targets of a batch and the classes drawn for it take part; see `passes.candidates.Candidates`.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class SampledLoss:
 
     def estimate(self, target, rng, hidden=None):
         class_ids, log_expected, log_expected_targets = self.sampler.draw_for(self.n_negatives, rng, target, hidden)
-        # where a batch's own targets are negatives, a row's is none of its draws: only what other rows have counts
+        # where a batch's own targets are negatives, a row's own target is not a draw for it: only those of other rows count
         n_own = self.sampler.n_batches if len(target) > 1 else 0
         candidates = Candidates(target, class_ids, log_expected, loss=self.name)
         if candidates.weight is not None:
@@ -56,7 +56,7 @@ class SampledLoss:
         return Estimate(candidates, normaliser=self.normaliser)
 
     def follow(self, model):
-        """Tell the sampler the weights that it is to follow."""
+        """Give the sampler the weights that it follows."""
         self.sampler.follow(model.W if model.V is None else model.V, model.bias)
 
     def observe(self, target):

@@ -1,8 +1,9 @@
-"""What rows are to be classified as: one class each, or masses of several.
+"""The targets of rows: one class each, or masses of several classes.
 
-Training on masses draws one class at each visit of a row, by its masses. The expectation of that loss is the mean of the
-losses of the row's classes by mass, whatever the loss and the terms of the model, and a row costs what it would with one
-class. Where nothing is learned (calibration, validation, `target_log_proba`), the mean is computed as it is.
+Training on masses draws one class at each visit of a row, by its masses. Whatever the loss and the terms of the model, the
+expectation of the drawn loss is the mean of the losses of the row's classes, weighted by mass, and a row costs no more than
+with one class. Where the result is not a training step (calibration, validation, `target_log_proba`), the mean is computed
+exactly.
 """
 
 import numpy as np
@@ -24,7 +25,7 @@ CHUNK_ROWS = 1024
 
 
 class HardTargets:
-    """One class a row: `codes`, (n_rows,) int64. `take` uses no randomness."""
+    """One class for each row: `codes`, (n_rows,) int64. `take` draws nothing."""
 
     def __init__(self, codes):
         self.codes = codes
@@ -35,52 +36,55 @@ class HardTargets:
     def __getitem__(self, rows):
         return HardTargets(self.codes[rows])
 
-    per_row = 1.0  # classes, on the average
+    per_row = 1.0  # average number of classes of a row
 
     def take(self, rows, rng):
-        """A class for each of these rows."""
+        """The class of each of these rows, (n,) int64."""
         return self.codes[rows]
 
     def pairs(self, weight):
-        """Classes, and how much each counts, where the rows have these weights."""
+        """The classes of all rows in one array, and how much each counts where the rows have these weights."""
         return self.codes, weight
 
     def counts(self, n_classes):
-        """(n_classes,) how many rows each class has."""
+        """The number of rows of each class, or the sum of its masses, (n_classes,)."""
         return np.bincount(self.codes, minlength=n_classes)
 
     def known_counts(self, n_classes):
-        """`counts` where each class has rows, held out or not."""
+        """`counts`, at least one for each class, where every class has rows but these may be held out."""
         return np.maximum(self.counts(n_classes), 1)
 
     def weighted(self, class_weight):
-        """These targets, and the weight of each row, where classes have the given ones."""
+        """The targets and a factor for the weight of each row, where the classes have weights (n_classes,)."""
         return self, class_weight[self.codes]
 
     def support(self):
-        """As `fastsoftmax.support` takes them."""
+        """The classes in the form that `fastsoftmax.support` takes."""
         return self.codes
 
     def excess(self, runner):
-        """By term of the runner's model (and `prior`): what the mean logit of a row's targets is above that of `codes`."""
+        """The mean logit of each row's targets less the logit of its class in `codes`.
+
+        The result is a dict of (n_rows,) float64 arrays, one for each term of the runner's model, and for `prior`.
+        """
         return {}
 
     def nll(self, runner):
-        """(n_rows,) the mean negative log-probability of each row's targets."""
+        """The mean negative log-probability of each row's targets, (n_rows,)."""
         return runner.nll(self.codes)
 
     def hits(self, predicted):
-        """(n_rows,) 1 where the predicted class is the target, or as likely as any is, less where it is less likely."""
+        """The mass of each row's predicted class over the largest mass of the row, (n_rows,): 1 for its only target."""
         return (predicted == self.codes).astype(np.float64)
 
 
 class SoftTargets:
-    """Masses of classes for each row: `masses`, (n_rows, n_classes) canonical CSR, all above 0, each row of sum 1."""
+    """Masses of classes for each row: `masses`, (n_rows, n_classes) canonical CSR, are positive, and each row adds up to 1."""
 
     def __init__(self, masses):
         self.masses = masses
         self._cumulative = np.cumsum(masses.data)
-        self.codes = masses.indices[masses.indptr[:-1]].astype(np.int64)  # the first of each row
+        self.codes = masses.indices[masses.indptr[:-1]].astype(np.int64)  # the first class of each row
 
     def __len__(self):
         return self.masses.shape[0]
@@ -93,7 +97,7 @@ class SoftTargets:
         return SoftTargets(self.masses[rows])
 
     def take(self, rows, rng):
-        """A class for each of these rows, drawn by its masses."""
+        """A class for each of these rows, (n,) int64, drawn by its masses."""
         begin, end = self.masses.indptr[rows], self.masses.indptr[rows + 1]
         before = np.where(begin > 0, self._cumulative[begin - 1], 0.0)
         at = np.searchsorted(
@@ -111,7 +115,7 @@ class SoftTargets:
     def counts(self, n_classes):
         return np.bincount(self.masses.indices, weights=self.masses.data, minlength=n_classes)
 
-    known_counts = counts  # a column may have no mass at all
+    known_counts = counts  # a class may have no mass at all
 
     def weighted(self, class_weight):
         masses = self.masses.copy()
@@ -156,7 +160,7 @@ class SoftTargets:
 
 
 def _row_dots(D, W, X):
-    """sum over k of D[i, k] W[k] . X[i], (n_rows,) float64, for CSR D."""
+    """The sums over k of D[i, k] W[k] . X[i], (n_rows,) float64, for a CSR D."""
     if sparse.issparse(W):
         return np.asarray((D @ W).multiply(sparse.csr_array(X)).sum(axis=1)).reshape(-1)
     pair_rows = np.repeat(np.arange(D.shape[0]), np.diff(D.indptr))
@@ -165,7 +169,7 @@ def _row_dots(D, W, X):
 
 
 def learn(y):
-    """The classes of checked labels or masses, and the targets."""
+    """The classes of checked labels or masses, and their targets."""
     if sparse.issparse(y):
         return np.arange(y.shape[1]), SoftTargets(y)
     classes, codes = learn_classes(y)
@@ -174,7 +178,10 @@ def learn(y):
 
 
 def encode(y, classes, counted=None, *, unknown=None, name="y"):
-    """Targets from checked labels or masses, all among `classes`, or else `unknown`; `counted` : as of `check_rows`."""
+    """The targets of checked labels or masses; labels that are not in `classes` get the code `unknown`, or raise if None.
+
+    counted : which rows count, as `check_rows` returns it
+    """
     if sparse.issparse(y):
         check_columns(y, classes)
         return SoftTargets(y)
@@ -182,7 +189,10 @@ def encode(y, classes, counted=None, *, unknown=None, name="y"):
 
 
 def validation(rows, classes, class_weight):
-    """Rows of `check_validation`, or None, as (X, target, weight), where classes have the weights of training, or None."""
+    """The rows that `check_validation` returned as (X, target, weight), or None where there are none.
+
+    class_weight : (n_classes,) weights of the classes in training, or None
+    """
     if rows is None:
         return None
     X, y, counted, weight = rows
@@ -194,12 +204,20 @@ def validation(rows, classes, class_weight):
 
 
 def weigh(class_weight, target, weight, classes):
-    """Targets and weights of rows, of mean 1, where classes have weights too: None, "balanced", or a dict.
+    """The targets and weights of rows where the classes have weights too.
+
+    Parameters
+    ----------
+    class_weight : None, "balanced", or dict of weights by label
+    target : HardTargets or SoftTargets
+    weight : (n_rows,) float64
+    classes : (n_classes,) array
 
     Returns
     -------
-    target, weight
-    weights : (n_classes,) of the classes; None where there are none
+    target : HardTargets or SoftTargets
+    weight : (n_rows,) float64, of mean 1
+    weights : (n_classes,) weights of the classes, or None
     """
     if class_weight is None:
         return target, weight, None

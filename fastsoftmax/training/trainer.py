@@ -1,4 +1,4 @@
-"""The training loop: epochs of mini-batches in random order, and what watches it."""
+"""The training loop: epochs of mini-batches in random order, with watchers."""
 
 import numpy as np
 
@@ -6,9 +6,9 @@ from fastsoftmax.files.state_dict import generator_state, restore_generator
 
 
 class Trainer:
-    """Steps a model through epochs.
+    """Runs the learners of a model through epochs.
 
-    All that the steps to come depend on, beside the model, is in its attributes: it can stop after any step and go on.
+    Everything that further steps depend on, beside the model, is in its attributes, so it can stop after any step and go on.
 
     Parameters
     ----------
@@ -21,13 +21,13 @@ class Trainer:
 
     Attributes
     ----------
-    epoch : epochs done
-    steps_done : in all epochs
-    order : rows of the epoch that was begun, in random order, or None
-    position : how many of these are done
-    total : sum of the losses of these
-    stopped : whether a watcher wants no further epoch
-    rng_at_order : generator_state that `order` was drawn in
+    epoch : number of complete epochs
+    steps_done : number of steps in all epochs
+    order : rows of the current epoch in random order, or None between epochs
+    position : number of rows of the current epoch that are done
+    total : sum of the losses of these rows
+    stopped : whether a watcher has asked for no further epoch
+    rng_at_order : generator_state from which `order` was drawn
     """
 
     def __init__(self, learners, target, weight, *, batch_size, rng, loss_curve):
@@ -39,7 +39,7 @@ class Trainer:
         self.rng_at_order = None
 
     def run(self, n_epochs, watchers=()):
-        """Epochs until there are `n_epochs`, or a watcher stops it."""
+        """Run epochs until `n_epochs` are complete or a watcher stops training."""
         try:
             for watcher in watchers:
                 watcher.begin(self)
@@ -52,7 +52,7 @@ class Trainer:
                 watcher.close()
 
     def _epoch(self, watchers):
-        """One pass over all rows in random order, or the rest of it."""
+        """Run one pass over all rows in random order, or the rest of a pass."""
         if self.order is None:
             self.rng_at_order = generator_state(self.rng)
             self.order, self.position, self.total = self.rng.permutation(len(self.target)), 0, 0.0
@@ -72,7 +72,7 @@ class Trainer:
             watcher.after_epoch(self)
 
     def _step(self, rows):
-        """The mean of the losses of the learners that still learn."""
+        """Take one step on these rows, and return the mean loss of the learners that still learn."""
         losses, target = [], self.target.take(rows, self.rng)
         for learner in self.learners:
             rate = learner.rate(self.steps_done / self.steps_per_epoch)
@@ -85,7 +85,7 @@ class Trainer:
         return loss
 
     def state(self):
-        """All that the steps to come depend on, beside the model, for checkpoints."""
+        """Everything that further steps depend on beside the model, for checkpoints."""
         return {
             "epoch": self.epoch,
             "steps_done": self.steps_done,
@@ -99,7 +99,7 @@ class Trainer:
         }
 
     def restore(self, state):
-        """Go on from a `state` of another Trainer of the same learners and rows."""
+        """Continue from a `state` of another Trainer with the same learners and rows."""
         for name in ("epoch", "steps_done", "position", "total", "stopped", "rng_at_order"):
             setattr(self, name, state[name])
         self.order = None
@@ -112,9 +112,9 @@ class Trainer:
             learner.restore(saved)
 
     def check_finite(self):
-        """FloatingPointError where the last steps, whose effect no loss has shown yet, left infinities or NaN.
+        """Raise FloatingPointError where the last steps, whose effect no loss has shown yet, left infinity or NaN.
 
-        It reads the whole model: once after training, not after each step.
+        It reads the whole model, so it is called once after training and not after each step.
         """
         if not all(learner.runner.model.is_finite() for learner in self.learners):
             raise FloatingPointError(self._diverged("weights or squared gradients became infinite or NaN"))

@@ -1,4 +1,4 @@
-"""A training of a model: its epochs, what watches them, and the factors of its terms in the end."""
+"""The training of a model: its epochs with their watchers, and the calibration of its terms in the end."""
 
 import numpy as np
 
@@ -15,14 +15,14 @@ from fastsoftmax.training.watchers.progress import Progress
 
 
 class Training:
-    """Trains a model; all of it is the caller's, and changed in place.
+    """Trains a model. The model, its state and the curves belong to the caller and are changed in place.
 
     Parameters
     ----------
     options, choices : training.options.Options and Choices
     model : Model
     state : TrainingState
-    loss_curve : list that the mean loss of each epoch is added to
+    loss_curve : list to which the mean loss of each epoch is added
     """
 
     def __init__(self, options, choices, model, state, loss_curve):
@@ -32,7 +32,7 @@ class Training:
 
     @property
     def learns_nothing(self):
-        """Whether nothing learns."""
+        """Whether no term learns."""
         return self.choices.is_sparse_alone and not self.options.sparse.learns
 
     def runner(self, X, model=None):
@@ -41,7 +41,10 @@ class Training:
         return runner_for(self.model if model is None else model, X, **common)
 
     def trainer(self, X, target, weight, n_epochs=None, *, multi_epoch=False):
-        """A Trainer with a schedule of `n_epochs`, or none; `multi_epoch`: it sees the rows several times."""
+        """A Trainer with a schedule over `n_epochs`, or without one (None).
+
+        multi_epoch : whether it visits each row several times
+        """
         model, state = self.model, self.state
         is_new = model.pairs is not None and "W" not in model.state
         model.prepare(self.options.optimizer)
@@ -53,14 +56,14 @@ class Training:
         return Trainer(trained, target, weight, **common)
 
     def run(self, X, target, weight, n_epochs, *, task, valid, validation_curve, checkpoint, plan):
-        """All epochs of `fit`.
+        """Run all epochs of `fit`.
 
         Parameters
         ----------
         X, target, weight : the training rows
-        task : watchers.callbacks.FitTask that each epoch is a task of
-        valid : (X, target, weight) of held-out rows, or None; the model of the epoch that suits them best stays
-        validation_curve : list that the loss of these after each epoch is added to
+        task : watchers.callbacks.FitTask, which has a task below it for each epoch
+        valid : (X, target, weight) of held-out rows, or None; the model of the epoch that suits them best is kept
+        validation_curve : list to which the loss of these rows after each epoch is added
         checkpoint : watchers.checkpoint.CheckpointWatcher, or None
         plan : Plan
         """
@@ -84,12 +87,12 @@ class Training:
         trainer.check_finite()
 
     def run_once(self, X, target, weight):
-        """The epoch of `partial_fit`."""
+        """Run the one epoch of `partial_fit`."""
         if not self.learns_nothing:
             self.trainer(X, target, weight).run(1, self.watchers(X, 1))
 
     def calibrate(self, X, target, weight, model=None):
-        """Multiply the terms of the model, or of another one, by the factors that suit these rows. Returns the factors."""
+        """Multiply the terms of the model, or of another one, by the factors that suit these rows, and return these."""
         runner = self.runner(X, model)
         return calibration.calibrate(runner, target, weight, runner.model.prior)
 
@@ -104,9 +107,10 @@ class Training:
 
 
 def hold_out(X, target, weight, size, rng, *, copy):
-    """(X, target, weight) of the training rows, and of the held-out rows; `size` is their share or number.
+    """Split rows at random: (X, target, weight) of the training rows, and of the held-out rows.
 
-    copy : whether the rows of X are copied, else they are RowSubsets
+    size : share or number of the held-out rows
+    copy : whether the rows of X are copied; else they are RowSubsets
     """
     from sklearn.model_selection import train_test_split
 
@@ -117,7 +121,7 @@ def hold_out(X, target, weight, size, rng, *, copy):
 
 
 def spread(n, X, target, weight):
-    """At most `n` of the rows, evenly spaced: they may be in some order."""
+    """At most `n` of the rows, evenly spaced, since the rows may be sorted by something."""
     n_rows = X.shape[0]
     at = np.arange(n_rows) if n_rows <= n else np.arange(n) * n_rows // n
     return X[at], target[at], weight[at]

@@ -1,4 +1,4 @@
-"""What happens between the steps of a training, one Watcher a file: progress, early stopping, averaging, checkpoints.
+"""Watchers, which act between the steps of a training: progress, early stopping, averaging, checkpoints and others.
 
 May import: `files`, `model`, `samplers` and what lies below.
 """

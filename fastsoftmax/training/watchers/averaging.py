@@ -1,7 +1,7 @@
 """The mean of the weights over the last part of training (Polyak and Juditsky 1992; Izmailov et al. 2018, arXiv:1803.05407).
 
-A sum over all steps would read all weights at each, where a step of sampled softmax touches few of them. Some weights along
-the way, evenly spaced, have nearly the same mean, since those of neighbouring steps hardly differ.
+A sum over all steps would read all weights at each step, although a step of sampled softmax touches few of them. The weights
+after a few evenly spaced steps have nearly the same mean, since the weights of neighbouring steps hardly differ.
 """
 
 import numpy as np
@@ -9,25 +9,25 @@ import numpy as np
 from fastsoftmax.model.model import Model, in_c_order
 from fastsoftmax.training.watchers.base import Watcher
 
-SHARE = 0.5  # of the steps, where averaging is merely asked for
-N_TAKEN = 16  # models along the way
-CHUNK = 1 << 16  # numbers at a time, which stay in a second-level cache
+SHARE = 0.5  # share of the steps that are averaged over where none is given
+N_TAKEN = 16  # number of steps whose weights are averaged
+CHUNK = 1 << 16  # numbers that are read at a time, which stay in a second-level cache
 
 
 class Averaging(Watcher):
-    """Leaves the model at the mean of its weights over the last steps; their optimiser's state is that of the last one.
+    """Leaves the model with the mean of its weights over the last steps, and with the optimiser's state of the last step.
 
     Parameters
     ----------
-    model : _model.Model that is trained
-    share : of the steps, in (0, 1]
+    model : model.model.Model that is trained
+    share : share of the steps to average over, in (0, 1]
     n_epochs : int
-        Of the whole training. Where it is stopped before, there may be no mean yet, or one of fewer steps.
+        Epochs of the whole training. Where training stops earlier, there may be no mean yet, or a mean of fewer steps.
 
     Attributes
     ----------
     mean : dict of arrays like the model's parameters; empty before the first weights are taken
-    n_taken : how many it is the mean of
+    n_taken : number of steps whose weights it is the mean of
     """
 
     chooses_model = True
@@ -49,12 +49,12 @@ class Averaging(Watcher):
                 add_to_mean(self.mean[name], a, self.n_taken)
 
     def averaged(self):
-        """The model as it would be if training ended here; it may share arrays with the one that is trained."""
+        """The model as it would be if training ended here; it may share arrays with the model that is trained."""
         if not self.n_taken:
             return self.model
         model, arrays = self.model, dict(self.mean)
         if "W" in arrays:
-            zeros = (model.W == 0) & (arrays["W"] != 0)  # those of an L1 penalty
+            zeros = (model.W == 0) & (arrays["W"] != 0)  # an L1 penalty made these zeros
             if zeros.any():
                 arrays["W"] = model.allocator.copy(arrays["W"])
                 arrays["W"][zeros] = 0
@@ -64,7 +64,7 @@ class Averaging(Watcher):
     def finish(self, trainer):
         for name, a in self.mean.items():
             trained = getattr(self.model, name)
-            # zeros of W are those of an L1 penalty, or where there never was a gradient
+            # an L1 penalty made the zeros of W, or there never was a gradient
             np.copyto(trained, a, where=trained != 0 if name == "W" else True)
 
     def state(self):
@@ -78,14 +78,14 @@ class Averaging(Watcher):
 
 
 def marks(n_steps, share):
-    """The numbers of the steps after which weights are taken: evenly spaced, the last one among them."""
+    """The numbers of the steps after which weights are taken; they are evenly spaced and include the last step."""
     span = max(1, round(share * n_steps))
     n = min(N_TAKEN, span)
     return range(n_steps - (n - 1) * (span // n), n_steps + 1, span // n)
 
 
 def add_to_mean(mean, a, n):
-    """`mean`, of n - 1 arrays, becomes that of these and `a`, which is laid out in the same way."""
+    """Update `mean` in place from the mean of n - 1 arrays to the mean of these and `a`, which has the same strides."""
     mean, a = mean.ravel(order="K"), a.ravel(order="K")  # views
     for start in range(0, len(a), CHUNK):
         chunk = slice(start, start + CHUNK)

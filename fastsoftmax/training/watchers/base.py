@@ -1,36 +1,36 @@
-"""What watches a training."""
+"""The base class of watchers."""
 
 
 class Watcher:
-    """Is told how training goes on. Progress bars, early stopping and the like each are one."""
+    """Is called between the steps of a training. Progress bars, early stopping and the like are watchers."""
 
     chooses_model = False
-    """Whether `finish` changes the model, and nothing else: EpochTasks calls it after any epoch to see what is left."""
+    """Whether `finish` changes the model. It must change nothing else: EpochTasks calls it after any epoch."""
 
     matters = True
-    """Whether training depends on it, so that checkpoints have its state."""
+    """Whether training depends on it, so that checkpoints hold its state."""
 
     def begin(self, trainer):
-        """Before the first step of a call, which may go on with an epoch that was begun before."""
+        """Called before the first step of a run, which may continue an epoch that was begun before."""
 
     def before_epoch(self, trainer):
-        """Before the first step of each epoch, or of the rest of one."""
+        """Called before the first step of each epoch, or of the rest of an epoch."""
 
     def after_step(self, trainer, n_rows, loss):
-        """After each step, of so many rows; `loss` is from before it."""
+        """Called after each step, on `n_rows` rows; `loss` is their mean loss from before it."""
 
     def after_epoch(self, trainer):
-        """After each epoch. It may set `trainer.stopped`."""
+        """Called after each epoch. It may set `trainer.stopped`."""
 
     def finish(self, trainer):
-        """After the last step, where nothing was raised. It may change the model: see `chooses_model`."""
+        """Called after the last step if nothing was raised. It may change the model; see `chooses_model`."""
 
     def close(self):
-        """In any case, at last."""
+        """Called last, whether or not something was raised."""
 
     def state(self):
-        """What it keeps from one call to the next, for checkpoints; see _state."""
+        """What the watcher keeps from one call to the next, for checkpoints; see files.state_dict."""
         return {}
 
     def restore(self, state):
-        """Go on from a `state`, which is told before `begin`."""
+        """Continue from a `state`. It is called before `begin`."""

@@ -1,4 +1,4 @@
-"""scikit-learn's callbacks (sklearn.callback): `fit` is the root of their tasks, each epoch a task below it."""
+"""scikit-learn's callbacks (sklearn.callback): `fit` is the root of their tasks, and each epoch is a task below it."""
 
 import copy
 
@@ -12,8 +12,8 @@ class FitTask:
     ----------
     classifier : estimator with sklearn.callback.CallbackSupportMixin
     n_epochs : int
-    X, y, sample_weight : as `fit` was given them, which is how callbacks see them
-    calibrate : function that calibrates a model as `fit` does in the end, and returns the factors; or None
+    X, y, sample_weight : the arguments of `fit`, which callbacks see as they are
+    calibrate : function that calibrates a model as `fit` does in the end and returns the factors, or None
     """
 
     def __init__(self, classifier, n_epochs, X, y, sample_weight, calibrate):
@@ -24,7 +24,7 @@ class FitTask:
         self.context.call_on_fit_task_begin(**self.data)
 
     def end(self):
-        """`fit` is done with everything."""
+        """End the task, when `fit` has done everything else."""
         self.context.call_on_fit_task_end(**self.data, reconstruction_attributes={})
 
 
@@ -34,7 +34,7 @@ class EpochTasks(Watcher):
     Parameters
     ----------
     task : FitTask
-    watchers : list of the other Watchers; those that choose the model choose the one that callbacks see, too
+    watchers : list of the other Watchers; those that choose the model also choose the model that callbacks see
     """
 
     matters = False
@@ -54,7 +54,7 @@ class EpochTasks(Watcher):
         return self.task.data | {"reconstruction_attributes": lambda: self._as_if_stopped(trainer)}
 
     def _as_if_stopped(self, trainer):
-        """What `fit` would leave if it stopped now, sharing nothing that further steps change."""
+        """The attributes that `fit` would leave if it stopped now; they share nothing that further steps change."""
         classifier = self.task.classifier
         model = self._chosen_model(trainer)
         names = ("loss_curve_", "validation_curve_", "calibration_")

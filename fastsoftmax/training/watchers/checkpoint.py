@@ -1,7 +1,7 @@
-"""Checkpoints: all that the rest of a training depends on, in a file. Whoever is killed goes on from it, to the bit.
+"""Checkpoints: everything that the rest of a training depends on, in a file from which a killed training resumes to the bit.
 
-What `fit` makes of its arguments before the first step, it makes again: the model as it begins, held-out rows, parts and
-watchers. The file has what changes from step to step, and by what to know that the training is the same one.
+What `fit` makes from its arguments before the first step, it makes again: the initial model, the held-out rows, the learners
+and the watchers. The file holds what changes from step to step, and an identity that tells whether the training is the same.
 """
 
 import json
@@ -22,27 +22,28 @@ from fastsoftmax.validation import (
 
 FORMAT = "fastsoftmax.checkpoint"
 FORMAT_VERSION = 2
-SAMPLED_PROGRESS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)  # by which schedules are told apart
-NO_MATTER = ("n_threads", "verbose", "checkpoint", "weights_dir", "random_state")  # to the result
+SAMPLED_PROGRESS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)  # values of schedules at these tell them apart
+# Parameters that do not matter to the result, or are compared in another way (random_state)
+NO_MATTER = ("n_threads", "verbose", "checkpoint", "weights_dir", "random_state")
 
 
 class CheckpointWatcher(Watcher):
-    """Writes the state of a training from time to time, and restores it; the last of its watchers.
+    """Writes the state of a training from time to time, and restores it. It is the last of the training's watchers.
 
     Parameters
     ----------
     path : path-like
     every : float
-        Seconds from the end of one checkpoint to the next one, at least.
-    identity : dict of str to what JSON can hold
-        What makes the training what it is, by the user's names of it.
-    rng : numpy Generator, before its first use; it is set back to where that of the file began
-    seeded : whether the user said where it begins
+        The least number of seconds from the end of one checkpoint to the next one.
+    identity : dict of str to values that JSON can hold
+        What tells this training from others, by the user's names.
+    rng : numpy Generator before its first use; it is set to the state that the training of the file began at
+    seeded : whether the user gave a `random_state`
 
     Raises
     ------
     ValueError
-        Where the file is there, but no checkpoint, damaged, or of another training.
+        If the file exists, but is not a checkpoint, is damaged, or is of another training.
     """
 
     def __init__(self, path, every, identity, rng, *, seeded):
@@ -69,12 +70,12 @@ class CheckpointWatcher(Watcher):
                 )
 
     def plan_before(self, plan):
-        """`plan`, with what was chosen when training began: "auto" may depend on the memory that is free."""
+        """The plan that training began with, if there is a file: "auto" may depend on the free memory. Else `plan`."""
         return plan if self.header is None else type(plan)(*self.header["plan"])
 
     def resume(self, trainer, watchers, model, plan):
-        """Set all to what the file says, if there is one; before the first step."""
-        self.watchers = [watcher for watcher in watchers if watcher.matters]  # others may come and go
+        """Restore everything from the file, if there is one. It is called before the first step."""
+        self.watchers = [watcher for watcher in watchers if watcher.matters]  # the others may differ between runs
         self.model, self.plan = model, plan
         crc32 = {name: tensor_file.checksum(a) for name, a in model.arrays_in_c_order().items()}
         self.initial = {"the model that training begins at": crc32}
@@ -90,7 +91,7 @@ class CheckpointWatcher(Watcher):
         except (KeyError, TypeError, ValueError, IndexError) as error:
             message = f"checkpoint {str(self.path)!r} does not fit its training ({type(error).__name__}: {error})"
             raise ValueError(message) from error
-        self.header = self.tensors = state = None  # the maps of the file
+        self.header = self.tensors = state = None  # they hold memory maps of the file
 
     def after_step(self, trainer, n_rows, loss):
         if time.monotonic() - self.last >= self.every:
@@ -109,24 +110,24 @@ class CheckpointWatcher(Watcher):
         header = {"format": FORMAT, "format_version": FORMAT_VERSION, "identity": self.identity, "start": self.start}
         header |= {"initial": self.initial, "plan": list(self.plan), "state": values}
         check_unchanged("checkpoint", self.path, self.seen, _file_id(self.path))
-        beside = self.path.parent / f".{self.path.name}.part"  # of one name: what is killed leaves no more than that
+        beside = self.path.parent / f".{self.path.name}.part"  # one name: killed processes leave one file at most
         tensor_file.write(self.path, tensors, header, beside=beside)
         self.seen, self.last = _file_id(self.path), time.monotonic()
 
     def remove(self):
-        """The training is done. A file that somebody else has written in the meantime stays."""
+        """Remove the file when training is done, unless somebody else has written it in the meantime."""
         if _file_id(self.path) == self.seen:
             self.path.unlink(missing_ok=True)
         (self.path.parent / f".{self.path.name}.part").unlink(missing_ok=True)
 
 
 def identity(params, X, target, weight, classes, valid=None):
-    """By what to know that a training is the same one: parameters, and sizes and checksums of the data.
+    """What tells one training from others, as a dict: parameters, and the sizes and checksums of the data.
 
-    params : of the classifier, a dict that has objects for the choices that names stand for, and their parameters
+    params : the options of the classifier as a flat dict, as Options.flat returns them
     """
     params = {name: value for name, value in sorted(params.items()) if name.partition("__")[0] not in NO_MATTER}
-    if callable(params["schedule"]):  # two lambdas have one name
+    if callable(params["schedule"]):  # two lambdas have the same name
         params["schedule"] = [params["schedule"], *(float(params["schedule"](t)) for t in SAMPLED_PROGRESS)]
     return {name: _describe(value) for name, value in params.items()} | {
         "X": _describe(X),
@@ -137,7 +138,7 @@ def identity(params, X, target, weight, classes, valid=None):
 
 
 def _describe(value):
-    """`value`, where JSON can hold it; else what tells it from others."""
+    """`value` if JSON can hold it, else something that JSON can hold and that tells it from other values."""
     if isinstance(value, np.generic):
         return _describe(value.item())
     if isinstance(value, float) and not np.isfinite(value):
@@ -164,7 +165,7 @@ def _describe(value):
     if isinstance(value, np.dtype):
         return value.name
     kind = type(value).__qualname__
-    if hasattr(value, "draw"):  # a user's sampler: what it has learned is in the file
+    if hasattr(value, "draw"):  # a user's sampler, of which the file holds what it has learned
         return kind
     return [kind, *([name, _describe(a)] for name, a in sorted(getattr(value, "__dict__", {}).items()))]
 
@@ -175,7 +176,7 @@ def _short(value):
 
 
 def _file_id(path):
-    """What changes whenever somebody else writes the file; None where there is none."""
+    """Numbers that change whenever somebody writes the file; None where there is no file."""
     try:
         stat = os.stat(path)
     except FileNotFoundError:
@@ -184,7 +185,7 @@ def _file_id(path):
 
 
 def _read(path):
-    """The header and the tensors, mapped, of a checkpoint whose checksums are right."""
+    """The header and the memory-mapped tensors of a checkpoint, whose checksums are verified."""
     header, tensors = tensor_file.read(path, FORMAT, (FORMAT_VERSION,), memory_map=True)
     if tensor_file.checksums(tensors) != header.get("crc32"):
         raise ValueError(f"{path}: a damaged checkpoint (a checksum is wrong)")

@@ -6,20 +6,20 @@ from fastsoftmax.training.watchers.base import Watcher
 
 
 class EarlyStoppingWatcher(Watcher):
-    """Stops when the loss of other rows has not fallen for some epochs; the model of the best one stays.
+    """Stops training when the loss of held-out rows has not fallen for some epochs, and keeps the model of the best epoch.
 
     Parameters
     ----------
-    model : _model.Model that is trained
-    judged : function that returns the model to judge: that one, or the mean of its weights
-    validation_loss : function of a model
+    model : model.model.Model that is trained
+    judged : function that returns the model to judge: `model`, or one with the mean of its weights
+    validation_loss : function of a model that returns its loss on the held-out rows
     n_iter_no_change : int
     curve : list to which the loss after each epoch is added
 
     Attributes
     ----------
     best, best_loss : a copy of the best model so far, and its loss
-    stale : epochs since then
+    stale : number of epochs since the best one
     """
 
     chooses_model = True

@@ -1,17 +1,17 @@
-"""L1 on the direct term: weights that the data do not hold up become exactly zero.
+"""The L1 penalty on the direct term: weights that the data do not support become exactly zero.
 
-The proximal step of composite mirror descent (Duchi, Shalev-Shwartz, Singer and Tewari 2010) for the penalty
+It takes the proximal step of composite mirror descent (Duchi, Shalev-Shwartz, Singer and Tewari 2010) for the penalty
 l1_alpha * sum |w|: after a gradient step, each weight moves towards zero by at most learning_rate * l1_alpha over what its
-gradient was divided by. It would read all weights at each step, where a step touches few of them; so the shrinkage of a number
-of steps is added up and done at once, as with truncated gradients (Langford, Li and Zhang 2009).
+gradient was divided by. Done at each step, that would read all weights, although a step touches few of them. So the shrinkage
+of several steps is added up and done at once, as with truncated gradients (Langford, Li and Zhang 2009).
 """
 
 import numpy as np
 
 from fastsoftmax.training.watchers.base import Watcher
 
-EVERY = 32  # steps
-CHUNK = 1 << 15  # numbers at a time, which stay in a second-level cache
+EVERY = 32  # steps between two shrinkages
+CHUNK = 1 << 15  # numbers that are read at a time, which stay in a second-level cache
 
 
 class L1(Watcher):
@@ -20,11 +20,11 @@ class L1(Watcher):
     Parameters
     ----------
     l1_alpha : float
-        Beside the mean of the rows' losses, whichever of sum and mean the term's steps are along.
+        The strength of the penalty relative to the mean of the rows' losses, even where the steps go along their sum.
 
     Attributes
     ----------
-    pending : float, shrinkage that is not done yet, but for Adagrad's divisor
+    pending : float, the shrinkage that is not done yet, before it is divided by the rule's divisor
     """
 
     def __init__(self, l1_alpha):
@@ -50,7 +50,7 @@ class L1(Watcher):
 
 
 def shrink(w, amount, state, rule):
-    """The array `w` <- the same, nearer to zero by at most `amount` over what `rule` divides gradients by."""
+    """Move the array `w` in place towards zero, by at most `amount` over what `rule` divides gradients by."""
     w = w.ravel(order="K")  # a view
     state = None if state is None else state.ravel(order="K")
     for start in range(0, len(w), CHUNK):

@@ -6,7 +6,7 @@ from fastsoftmax.training.watchers.base import Watcher
 
 
 class Progress(Watcher):
-    """A tqdm bar over rows of all epochs, with a running mean of the loss."""
+    """A tqdm bar over the rows of all epochs, with a running mean of the loss."""
 
     matters = False
 
@@ -34,7 +34,7 @@ class Progress(Watcher):
 
 @contextmanager
 def shown_iterations(max_iter, verbose):
-    """A function that shows iteration, loss and largest element of the gradient in a bar; nothing if not `verbose`."""
+    """Yield a function that shows iteration, loss and largest gradient element in a bar, or nothing if not `verbose`."""
     if not verbose:
         yield lambda iteration, loss, gradient: None
         return

@@ -13,6 +13,7 @@ from sklearn.base import clone
 
 from fastsoftmax import SoftmaxClassifier, samplers
 from fastsoftmax.estimators.fitting import Fitting
+from fastsoftmax.losses import LOSSES
 from fastsoftmax.model.model import Model
 from fastsoftmax.model.runner import Runner
 from fastsoftmax.optimizers import SGD
@@ -87,7 +88,7 @@ def test_a_rows_own_class_is_none_of_its_draws(loss_name, beside, n_rows):
     sampler, n_beside = samplers.InBatch(np.arange(1, 9)), 0
     if beside:
         sampler, n_beside = samplers.Mixed([samplers.Uniform(8), sampler]), 5
-    loss = SampledLoss(sampler, 5, loss_name)
+    loss = SampledLoss(sampler, 5, LOSSES[loss_name]().trains_as)
     class_ids, counts, target_counts = sampler.draw_for(5, np.random.default_rng(3), target)
     logits = reference.linear_logits(X, model.W, model.bias)
     losses, gradient = np.zeros(n_rows), np.zeros_like(logits)

@@ -6,6 +6,7 @@ import reference
 from flat_options import of_mean
 from numpy.testing import assert_allclose, assert_array_equal
 
+from fastsoftmax.losses import LOSSES
 from fastsoftmax.model.model import Model
 from fastsoftmax.model.runner import Runner
 from fastsoftmax.optimizers import SGD, Adagrad
@@ -97,7 +98,9 @@ def test_step_against_the_twin(isa, sparse_X, terms, is_sparse, loss_name, rule,
     """There are two steps: the second sees what the first left in the parameters and in the optimiser's state."""
     model = random_model(n_classes, TERMS[terms], rule, dense_input=not is_sparse, dtype=dtype)
     X, target = batch(is_sparse, sparse_X, dtype, n_classes, rule=rule)
-    loss = FullLoss() if loss_name == "softmax" else SampledLoss(LogUniform(n_classes), 40, loss_name)
+    loss = (
+        FullLoss() if loss_name == "softmax" else SampledLoss(LogUniform(n_classes), 40, LOSSES[loss_name]().trains_as)
+    )
     runner = Runner(model, X, n_threads=1, working_memory=4 * 30 * 128 * 3)  # some tiles are kept
     for rows in (np.arange(20), np.array([25, 3, 29, 8])):
         y, weight = target[rows], WEIGHT[rows]
@@ -117,7 +120,7 @@ def test_negatives_from_the_batch(isa, sparse_X, terms, is_sparse, sampler, loss
     rule, rows = RULES["adagrad, both"], np.arange(n_rows)
     model = random_model(300, TERMS[terms], rule, dense_input=not is_sparse, dtype=np.float64)
     X, target = batch(is_sparse, sparse_X, np.float64, 300)
-    loss = SampledLoss(sampler_of(sampler, 300), 40, loss_name)
+    loss = SampledLoss(sampler_of(sampler, 300), 40, LOSSES[loss_name]().trains_as)
     expected_loss, expected = twin_step(model, X[rows], target[rows], rule, loss, 3)
     estimate = loss.estimate(target[rows], np.random.default_rng(3))
     value = Runner(model, X, n_threads=2).step(rows, target[rows], of_mean(n_rows), rule, estimate)
@@ -154,7 +157,11 @@ def test_rounded_step_against_the_twin(isa, sparse_X, terms, is_sparse, rule, or
 def test_same_bits_for_any_number_of_threads(isa, sparse_X, terms, is_sparse, loss_name, threshold):
     rule = RULES["adagrad, both"]
     X, target = batch(is_sparse, sparse_X, np.float32, 5003)
-    loss = FullLoss(threshold) if loss_name == "softmax" else SampledLoss(LogUniform(5003), 900, loss_name)
+    loss = (
+        FullLoss(threshold)
+        if loss_name == "softmax"
+        else SampledLoss(LogUniform(5003), 900, LOSSES[loss_name]().trains_as)
+    )
     found = []
     for n_threads in (1, 2, 3):
         model = random_model(5003, TERMS[terms], rule, dense_input=not is_sparse, dtype=np.float32, spread=1.0)
@@ -176,7 +183,7 @@ def test_step_is_along_the_numerical_gradient(sparse_X, terms, is_sparse, loss_n
     """The gradient is that of mean loss + class_alpha / 2 sum_i scale_i ||V_y||^2."""
     rule, rows = SGD(class_alpha=0.7).rule(1.0), np.arange(30)
     X, target = batch(is_sparse, sparse_X, np.float64, 200)
-    loss = FullLoss() if loss_name == "softmax" else SampledLoss(LogUniform(200), 40, loss_name)
+    loss = FullLoss() if loss_name == "softmax" else SampledLoss(LogUniform(200), 40, LOSSES[loss_name]().trains_as)
     estimate = loss.estimate(target, np.random.default_rng(3))
 
     def moved(name=None, direction=0.0, h=0.0):
@@ -229,7 +236,7 @@ def test_step_on_more_features_than_a_cache_holds(isa, sparse_X):
 @pytest.mark.parametrize("terms", TERMS)
 def test_the_same_step_with_any_working_memory(sparse_X, terms, working_memory, loss_name):
     X, target = batch(True, sparse_X, np.float64, 5003)
-    loss = FullLoss() if loss_name == "softmax" else SampledLoss(LogUniform(5003), 3000, loss_name)
+    loss = FullLoss() if loss_name == "softmax" else SampledLoss(LogUniform(5003), 3000, LOSSES[loss_name]().trains_as)
     models, rule = [], RULES["adagrad, both"]
     for memory in (1 << 28, working_memory):
         models.append(random_model(5003, TERMS[terms], rule, dense_input=False, dtype=np.float64))
