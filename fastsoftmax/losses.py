@@ -28,7 +28,7 @@ class Softmax(BaseEstimator):
     name = "softmax"
     is_sampled = False
 
-    def __init__(self, gradient_threshold=3e-4):
+    def __init__(self, *, gradient_threshold=3e-4):
         self.gradient_threshold = gradient_threshold
 
     def check(self):
@@ -47,7 +47,7 @@ class _Sampled(BaseEstimator):
         """The loss of candidate sampling that a classifier trains by, as sampled_cross_entropy calls it."""
         return self.name
 
-    def __init__(self, sampler="in_batch", n_negatives=1024):
+    def __init__(self, sampler="in_batch", *, n_negatives=1024):
         self.sampler = sampler
         self.n_negatives = n_negatives
 
@@ -79,8 +79,8 @@ class SampledSoftmax(_Sampled):
 
     name = "sampled_softmax"
 
-    def __init__(self, sampler="in_batch", n_negatives=1024, normaliser_rate="auto"):
-        super().__init__(sampler, n_negatives)
+    def __init__(self, sampler="in_batch", *, n_negatives=1024, normaliser_rate="auto"):
+        super().__init__(sampler, n_negatives=n_negatives)
         self.normaliser_rate = normaliser_rate
 
     def check(self):

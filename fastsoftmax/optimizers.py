@@ -31,7 +31,7 @@ class Rule(NamedTuple):
 class _Optimizer(BaseEstimator):
     """What all optimisers have: penalties, and a bound for the gradient of a row."""
 
-    def __init__(self, alpha="auto", class_alpha="auto", l1_alpha=0.0, clip_norm=None):
+    def __init__(self, *, alpha="auto", class_alpha="auto", l1_alpha=0.0, clip_norm=None):
         self.alpha = alpha
         self.class_alpha = class_alpha
         self.l1_alpha = l1_alpha
@@ -118,8 +118,8 @@ class Adagrad(_Optimizer):
     kind = "adagrad"
     has_state = True
 
-    def __init__(self, alpha="auto", class_alpha="auto", l1_alpha=0.0, clip_norm=None, epsilon=1e-10):
-        super().__init__(alpha, class_alpha, l1_alpha, clip_norm)
+    def __init__(self, *, alpha="auto", class_alpha="auto", l1_alpha=0.0, clip_norm=None, epsilon=1e-10):
+        super().__init__(alpha=alpha, class_alpha=class_alpha, l1_alpha=l1_alpha, clip_norm=clip_norm)
         self.epsilon = epsilon
 
     def check(self):

@@ -29,7 +29,7 @@ class SparseTerm(BaseEstimator):
         `partial_fit`, a feature that has more takes in no further ones.
     """
 
-    def __init__(self, learning_rate="auto", min_count=1, max_classes_per_feature=1000):
+    def __init__(self, *, learning_rate="auto", min_count=1, max_classes_per_feature=1000):
         self.learning_rate = learning_rate
         self.min_count = min_count
         self.max_classes_per_feature = max_classes_per_feature
@@ -62,7 +62,7 @@ class LowRank(BaseEstimator):
         The embedding E stays as it is: as `fit` is given it, or as it was.
     """
 
-    def __init__(self, size=128, n_features=None, freeze=False):
+    def __init__(self, size=128, *, n_features=None, freeze=False):
         self.size = size
         self.n_features = n_features
         self.freeze = freeze

@@ -46,7 +46,7 @@ def constructor_params(**flat):
         flat["early_stopping"] = EarlyStopping(**stopping)
     if "checkpoint_every" in flat:
         every, path = flat.pop("checkpoint_every"), flat.get("checkpoint")
-        flat["checkpoint"] = None if path is None else Checkpoint(path, every)
+        flat["checkpoint"] = None if path is None else Checkpoint(path, every=every)
     return flat
 
 

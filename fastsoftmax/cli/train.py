@@ -109,7 +109,7 @@ def _classifier(options):
         max_iter=options.epochs,
         early_stopping=options.early_stopping,
         random_state=options.seed,
-        checkpoint=options.checkpoint and Checkpoint(options.checkpoint, options.checkpoint_every),
+        checkpoint=options.checkpoint and Checkpoint(options.checkpoint, every=options.checkpoint_every),
         n_threads=options.threads,
         verbose=0 if options.quiet else 1,
     )

@@ -19,6 +19,7 @@ from fastsoftmax.validation import (
     check_k,
     check_memory,
     check_n_threads,
+    check_nested_params,
     check_not_compact,
     check_option,
     check_sample_weight,
@@ -37,6 +38,11 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+    def set_params(self, **params):
+        """As in scikit-learn. ValueError for an option of a parameter that is a name or a number, and so has no options."""
+        check_nested_params(self.get_params(deep=False), params)
+        return super().set_params(**params)
 
     # -- predictions --
 

@@ -35,7 +35,7 @@ class EarlyStopping(BaseEstimator):
         The number of epochs without a lower loss after which training stops.
     """
 
-    def __init__(self, validation_fraction=0.1, n_iter_no_change=1):
+    def __init__(self, *, validation_fraction=0.1, n_iter_no_change=1):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
 
@@ -57,7 +57,7 @@ class Checkpoint(BaseEstimator):
         its optimiser's state.
     """
 
-    def __init__(self, path, every=600):
+    def __init__(self, path, *, every=600):
         self.path = path
         self.every = every
 
@@ -161,7 +161,7 @@ class Options(NamedTuple):
             return self._replace(low_rank=LowRank(size))
         if self.low_rank is None or self.low_rank.size != "auto":
             return self
-        return self._replace(low_rank=LowRank(size, self.low_rank.n_features, self.low_rank.freeze))
+        return self._replace(low_rank=LowRank(size, n_features=self.low_rank.n_features, freeze=self.low_rank.freeze))
 
     def resuming(self, choices):
         """The same options, with the terms of a model that was trained before where they are "auto"."""

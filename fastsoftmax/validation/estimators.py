@@ -42,3 +42,14 @@ def check_y_given(estimator, y):
     """Raise if `y` is None."""
     if y is None:
         raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
+
+
+def check_nested_params(params, changes):
+    """Raise where `changes` has an option, ``direct__min_count``, of a parameter that is no object and gets none."""
+    for name in changes:
+        outer, is_nested, _ = name.partition("__")
+        value = changes.get(outer, params.get(outer))
+        if is_nested and outer in params and not hasattr(value, "set_params"):
+            raise ValueError(
+                f"{name} is an option of an object, but {outer} is {value!r}: set {outer} to an object first"
+            )

@@ -49,14 +49,14 @@ def check_trainable(options, choices, model, n_features):
         raise ValueError(
             f"LowRank.n_features must stay as it was in the first training, {n_columns} columns, got {wanted}"
         )
+    if choices.direct == "sparse" and options.sparse is None:
+        raise ValueError(
+            f"direct must be 'sparse' to train a pruned model, got {options.direct!r}: its direct term is sparse now"
+        )
     if model.pairs is not None and model.E is not None and model.prior is None:
         raise ValueError(
             "the two terms of this model were trained on the loss of their sum, and its direct term is sparse now: it can "
             "predict, but not be trained further"
-        )
-    if choices.direct == "sparse" and options.sparse is None:
-        raise ValueError(
-            f"direct must be 'sparse' to train a pruned model, got {options.direct!r}: its direct term is sparse now"
         )
 
 

@@ -67,7 +67,7 @@ def test_options_reach_training():
     E = np.ones((10, 5), np.float32)
     frozen = SoftmaxClassifier(hidden_size=LowRank("auto", freeze=True), max_iter=1).fit(X, Y, embedding_init=E)
     np.testing.assert_array_equal(frozen.embedding_, E)
-    stopped = fitted(hidden_size=4, early_stopping=EarlyStopping(0.5), max_iter=2)
+    stopped = fitted(hidden_size=4, early_stopping=EarlyStopping(validation_fraction=0.5), max_iter=2)
     assert len(stopped.validation_curve_) == len(stopped.loss_curve_)
 
 
@@ -97,7 +97,7 @@ def test_scikit_learn_sees_the_options():
     "params",
     [
         {"loss": SampledSoftmax(n_negatives=3), "hidden_size": LowRank(4), "optimizer": Adagrad()},
-        {"direct": SparseTerm(), "early_stopping": EarlyStopping(0.4, 2)},
+        {"direct": SparseTerm(), "early_stopping": EarlyStopping(validation_fraction=0.4, n_iter_no_change=2)},
     ],
 )
 def test_training_changes_no_option(params):
@@ -120,7 +120,11 @@ def test_every_option_has_a_docstring():
     [
         ({"loss": "hinge"}, ValueError, "loss must be one of 'auto', 'softmax', 'sampled_softmax'.*got 'hinge'"),
         ({"loss": SGD()}, TypeError, "loss must be one of .* or an object of Softmax, SampledSoftmax.*got SGD"),
-        ({"loss": Softmax(1.5)}, ValueError, r"Softmax\.gradient_threshold must be below 1, got 1.5"),
+        (
+            {"loss": Softmax(gradient_threshold=1.5)},
+            ValueError,
+            r"Softmax\.gradient_threshold must be below 1, got 1.5",
+        ),
         ({"loss": NCE(n_negatives=0)}, ValueError, r"NCE\.n_negatives must be at least 1, got 0"),
         ({"loss": NCE(sampler="zipf")}, ValueError, "sampler must be one of 'uniform'.*got 'zipf'"),
         ({"loss": SampledSoftmax(normaliser_rate=2)}, ValueError, r"SampledSoftmax\.normaliser_rate must be at most 1"),
@@ -133,7 +137,11 @@ def test_every_option_has_a_docstring():
         ({"hidden_size": LowRank(0)}, ValueError, r"LowRank\.size must be at least 1, got 0"),
         ({"hidden_size": LowRank(freeze=1)}, TypeError, r"LowRank\.freeze must be True or False, got 1"),
         ({"hidden_size": LowRank(n_features=3)}, ValueError, r"LowRank\.n_features needs direct='sparse'"),
-        ({"direct": "sparse", "hidden_size": LowRank(2, 11)}, ValueError, r"LowRank\.n_features must be at most 10"),
+        (
+            {"direct": "sparse", "hidden_size": LowRank(2, n_features=11)},
+            ValueError,
+            r"LowRank\.n_features must be at most",
+        ),
         ({"optimizer": "adam"}, ValueError, "optimizer must be one of 'adagrad', 'sgd', got 'adam'"),
         ({"optimizer": Adagrad(epsilon=0)}, ValueError, r"Adagrad\.epsilon must be above 0"),
         ({"optimizer": SGD(alpha=-1)}, ValueError, r"SGD\.alpha must be at least 0"),
@@ -141,7 +149,11 @@ def test_every_option_has_a_docstring():
         ({"optimizer": SGD(l1_alpha=-1)}, ValueError, r"SGD\.l1_alpha must be at least 0"),
         ({"optimizer": SGD(clip_norm=0)}, ValueError, r"SGD\.clip_norm must be above 0"),
         ({"early_stopping": 3}, TypeError, "early_stopping must be True or False, got 3"),
-        ({"early_stopping": EarlyStopping(0)}, ValueError, r"EarlyStopping\.validation_fraction must be above 0"),
+        (
+            {"early_stopping": EarlyStopping(validation_fraction=0)},
+            ValueError,
+            r"EarlyStopping\.validation_fraction must be",
+        ),
         ({"early_stopping": EarlyStopping(n_iter_no_change=0)}, ValueError, r"EarlyStopping\.n_iter_no_change must be"),
         ({"checkpoint": 3}, TypeError, "checkpoint must be a path, got 3"),
         ({"checkpoint": Checkpoint("x", every=-1)}, ValueError, r"Checkpoint\.every must be at least 0"),
@@ -158,3 +170,23 @@ def test_another_loss_cannot_go_on_with_a_stream():
     model = SoftmaxClassifier(hidden_size=2, loss="softmax", random_state=0).partial_fit(X, Y, n_classes=10)
     with pytest.raises(ValueError, match="loss must stay as it was in the first training, 'softmax', got 'nce'"):
         model.set_params(loss="nce").partial_fit(X, Y)
+
+
+def test_an_option_of_a_name_is_refused():
+    with pytest.raises(ValueError, match="direct__min_count is an option of an object, but direct is 'sparse'"):
+        SoftmaxClassifier(direct="sparse").set_params(direct__min_count=2)
+    model = SoftmaxClassifier(direct="sparse").set_params(direct=SparseTerm(), direct__min_count=2)
+    assert model.direct.min_count == 2
+
+
+def test_a_subclass_may_have_more_parameters():
+    class Named(SoftmaxClassifier):
+        def __init__(self, name="", *, hidden_size="auto"):
+            super().__init__(hidden_size=hidden_size, max_iter=2, random_state=0, n_threads=1)
+            self.name = name
+
+        @classmethod
+        def _get_param_names(cls):
+            return sorted({*SoftmaxClassifier._get_param_names(), "name"})
+
+    assert_same(Named("a", hidden_size=4).fit(X, Y), fitted(hidden_size=4))

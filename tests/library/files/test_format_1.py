@@ -40,7 +40,7 @@ def test_flat_parameters_become_objects():
     )
     assert (stopping.early_stopping.validation_fraction, stopping.early_stopping.n_iter_no_change) == (0.3, 2)
     assert compact.hidden_size.freeze and compact.storage_ == "int8"
-    assert compact.get_params()["loss__gradient_threshold"] == 3e-4
+    assert compact.loss == "auto" and compact.loss_ == "softmax"
 
 
 def test_they_are_saved_in_the_format_of_now(tmp_path):

@@ -7,7 +7,6 @@ import scipy.sparse as sp
 from flat_options import flat_classifier, of_mean
 from numpy.testing import assert_allclose
 
-from fastsoftmax.losses import LOSSES
 from fastsoftmax.model.model import Model
 from fastsoftmax.model.pairs import Pairs
 from fastsoftmax.model.pairs_runner import PairsRunner
@@ -51,12 +50,8 @@ def test_no_row_has_a_longer_gradient(loss_name, clip_norm):
     for i in range(X.shape[0]):
         for rule in (SGD().rule(1.0), SGD(clip_norm=clip_norm).rule(1.0)):
             model, rows, target = make_model(), np.array([i]), np.array([i])
-            sampled = SampledLoss(LogUniform(N_CLASSES), 30, LOSSES[loss_name]().trains_as) if loss_name != "softmax" else None
-            loss = sampled or FullLoss()
-                FullLoss()
-                if loss_name == "softmax"
-                else SampledLoss(LogUniform(N_CLASSES), 30, LOSSES[loss_name]().trains_as)
-            )
+            sampled = SampledLoss(LogUniform(N_CLASSES), 30, loss_name)
+            loss = FullLoss() if loss_name == "softmax" else sampled
             arguments = rows, target, np.ones(1), rule, loss.estimate(target, np.random.default_rng(3))
             runner = Runner(model, X, n_threads=1)
             norms = gradient_norms(model, lambda r=runner, a=arguments: r.step(*a))

@@ -171,8 +171,8 @@ def test_samplers_of_the_user(monkeypatch, path):
     [
         ({"checkpoint": 5}, TypeError, "checkpoint must be a path, got 5"),
         ({"checkpoint": "/nothing/there"}, FileNotFoundError, "/nothing is not a folder"),
-        ({"checkpoint": Checkpoint("x", -1)}, ValueError, r"Checkpoint\.every must be at least 0"),
-        ({"checkpoint": Checkpoint("x", "1h")}, TypeError, r"Checkpoint\.every must be a real number, got '1h'"),
+        ({"checkpoint": Checkpoint("x", every=-1)}, ValueError, r"Checkpoint\.every must be at least 0"),
+        ({"checkpoint": Checkpoint("x", every="1h")}, TypeError, r"Checkpoint\.every must be a real number, got '1h'"),
     ],
 )
 def test_wrong_parameters(params, error, message):
