@@ -37,6 +37,7 @@ _LAZY = {
 }
 _MODULES = {
     "datasets": "text.datasets",
+    "estimators": "estimators",
     "features": "text.features",
     "losses": "losses",
     "metrics": "metrics",

@@ -1,4 +1,7 @@
-"""The optimisers of a SoftmaxClassifier, with their penalties, and the rules that they give the kernels."""
+"""The optimisers of a SoftmaxClassifier, with their penalties, and the rules that they give the kernels.
+
+The learning rate is the classifier's own parameter, `learning_rate`: a schedule changes it for any optimiser.
+"""
 
 from typing import NamedTuple
 

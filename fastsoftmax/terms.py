@@ -1,4 +1,7 @@
-"""The terms that the logits of a SoftmaxClassifier are the sum of, with their options."""
+"""The terms that the logits of a SoftmaxClassifier are the sum of, with their options.
+
+A dense direct term, ``direct="dense"``, has no options, and so no class here.
+"""
 
 from sklearn.base import BaseEstimator
 
