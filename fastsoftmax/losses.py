@@ -5,11 +5,7 @@
 
 from sklearn.base import BaseEstimator
 
-from fastsoftmax.validation import (
-    check_gradient_threshold,
-    check_int,
-    check_real,
-)
+from fastsoftmax.validation import check_gradient_threshold, check_int, check_real
 
 __all__ = ["NCE", "NegativeSampling", "SampledLogistic", "SampledSoftmax", "Softmax"]
 
@@ -62,14 +58,14 @@ class SampledSoftmax(_Sampled):
     Parameters
     ----------
     sampler : {"in_batch", "unigram", "uniform", "log_uniform", "learned_unigram", "multi_index"} or a sampler
-        Where the negatives come from. An object of `fastsoftmax.samplers` says it with options; training copies it, since
-        some samplers learn. "in_batch": the classes of the batch's other rows, which cost nothing and do as well as any.
+        Where the negatives come from. An object of `fastsoftmax.samplers` has options; training copies it, since some
+        samplers learn. "in_batch": the classes of the batch's other rows, which cost nothing and do as well as any.
         "unigram", "in_batch" and others that use counts take those of training (in `partial_fit`, of all rows so far).
     n_negatives : int
         Negatives drawn for each batch, with replacement. It must be below the number of classes. "in_batch" draws none.
     normaliser_rate : float in (0, 1] or "auto"
-        In `fit`, each row's estimate of the partition function moves so far, from epoch to epoch, from all its draws before
-        to those of the step. 1: it is that of the step. "auto": 0.5 from 8,192 classes on, else 1.
+        In `fit`, how far each row's running estimate of the partition function moves in an epoch from its value so far
+        to that of the step. With 1, it is that of the step. "auto" is 0.5 from 8,192 classes on, else 1.
 
     References
     ----------
@@ -95,8 +91,8 @@ class NCE(_Sampled):
     Parameters
     ----------
     sampler : {"in_batch", "unigram", "uniform", "log_uniform", "learned_unigram", "multi_index"} or a sampler
-        Where the negatives come from. An object of `fastsoftmax.samplers` says it with options; training copies it, since
-        some samplers learn. "in_batch": the classes of the batch's other rows, which cost nothing and do as well as any.
+        Where the negatives come from. An object of `fastsoftmax.samplers` has options; training copies it, since some
+        samplers learn. "in_batch": the classes of the batch's other rows, which cost nothing and do as well as any.
         "unigram", "in_batch" and others that use counts take those of training (in `partial_fit`, of all rows so far).
     n_negatives : int
         Negatives drawn for each batch, with replacement. It must be below the number of classes. "in_batch" draws none.
@@ -115,8 +111,8 @@ class SampledLogistic(_Sampled):
     Parameters
     ----------
     sampler : {"in_batch", "unigram", "uniform", "log_uniform", "learned_unigram", "multi_index"} or a sampler
-        Where the negatives come from. An object of `fastsoftmax.samplers` says it with options; training copies it, since
-        some samplers learn. "in_batch": the classes of the batch's other rows, which cost nothing and do as well as any.
+        Where the negatives come from. An object of `fastsoftmax.samplers` has options; training copies it, since some
+        samplers learn. "in_batch": the classes of the batch's other rows, which cost nothing and do as well as any.
         "unigram", "in_batch" and others that use counts take those of training (in `partial_fit`, of all rows so far).
     n_negatives : int
         Negatives drawn for each batch, with replacement. It must be below the number of classes. "in_batch" draws none.
@@ -134,8 +130,8 @@ class NegativeSampling(_Sampled):
     Parameters
     ----------
     sampler : {"in_batch", "unigram", "uniform", "log_uniform", "learned_unigram", "multi_index"} or a sampler
-        Where the negatives come from. An object of `fastsoftmax.samplers` says it with options; training copies it, since
-        some samplers learn. "in_batch": the classes of the batch's other rows, which cost nothing and do as well as any.
+        Where the negatives come from. An object of `fastsoftmax.samplers` has options; training copies it, since some
+        samplers learn. "in_batch": the classes of the batch's other rows, which cost nothing and do as well as any.
         "unigram", "in_batch" and others that use counts take those of training (in `partial_fit`, of all rows so far).
     n_negatives : int
         Negatives drawn for each batch, with replacement. It must be below the number of classes. "in_batch" draws none.

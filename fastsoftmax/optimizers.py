@@ -8,9 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from fastsoftmax.validation import (
-    check_real,
-)
+from fastsoftmax.validation import check_real
 
 __all__ = ["SGD", "Adagrad"]
 
@@ -74,7 +72,7 @@ class SGD(_Optimizer):
         None.
     l1_alpha : float
         L1 penalty, ``l1_alpha`` times the absolute weights of the direct term, dense or sparse, beside the mean loss. Weights
-        that the data do not hold up become exactly zero, and `prune` takes them out. With `alpha` it is an elastic net.
+        that the data do not support become exactly zero, and `prune` removes them. With `alpha` it is an elastic net.
     clip_norm : float, optional
         Bound of the norm of the gradient of each row's loss: no row, however long or however wrong, moves the model further.
         The gradients by the output weights (W, V, bias) and by the embedding E are each bounded by it. None: no bound.
@@ -110,7 +108,7 @@ class Adagrad(_Optimizer):
         None.
     l1_alpha : float
         L1 penalty, ``l1_alpha`` times the absolute weights of the direct term, dense or sparse, beside the mean loss. Weights
-        that the data do not hold up become exactly zero, and `prune` takes them out. With `alpha` it is an elastic net.
+        that the data do not support become exactly zero, and `prune` removes them. With `alpha` it is an elastic net.
     clip_norm : float, optional
         Bound of the norm of the gradient of each row's loss: no row, however long or however wrong, moves the model further.
         The gradients by the output weights (W, V, bias) and by the embedding E are each bounded by it. None: no bound.

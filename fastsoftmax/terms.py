@@ -5,11 +5,7 @@ A dense direct term, ``direct="dense"``, has no options, and so no class here.
 
 from sklearn.base import BaseEstimator
 
-from fastsoftmax.validation import (
-    check_bool,
-    check_int,
-    check_real,
-)
+from fastsoftmax.validation import check_bool, check_int, check_real
 
 __all__ = ["LowRank", "SparseTerm"]
 
@@ -23,13 +19,13 @@ class SparseTerm(BaseEstimator):
     Parameters
     ----------
     learning_rate : float or "auto"
-        Its steps go along the sum, not the mean, of a batch's gradients. "auto": such that a row by itself would move the
-        logit of its class by 1.5 log(n_classes). 0: the weights stay as `fit` was given them.
+        Steps go along the sum, not the mean, of a batch's gradients. With "auto", a row by itself would move the logit of
+        its class by 1.5 log(n_classes). With 0, the weights stay as `fit` was given them.
     min_count : int
-        Pairs that occur in fewer rows are left out,
+        Pairs that occur in fewer rows are left out.
     max_classes_per_feature : int or None
-        and so are all pairs of a feature that occurs with more classes: it tells little and costs the most. In
-        `partial_fit`, a feature that has more takes in no further ones.
+        All pairs of a feature that occurs with more classes are left out too: such features tell little and cost the most.
+        In `partial_fit`, a feature that already has more gets no further pairs.
     """
 
     def __init__(self, *, learning_rate="auto", min_count=1, max_classes_per_feature=1000):

@@ -98,11 +98,8 @@ def choose(options, n_samples, n_classes, n_features, *, n_entries, dense_input)
     """The Plan for a problem of this size; `n_entries` is the number of entries of X, or of pairs that are given."""
 
     def forecast(hidden_size, direct, optimizer=options.optimizer):
-        size = {
-            "optimizer": optimizer,
-            "itemsize": options.dtype.itemsize,
-            "n_pairs": n_entries,
-        }  # there are at most that many pairs
+        # a sparse term has at most one pair for each entry
+        size = {"optimizer": optimizer, "itemsize": options.dtype.itemsize, "n_pairs": n_entries}
         size["n_hidden_features"] = options.n_hidden_features
         return Model.forecast(n_classes, n_features, hidden_size, direct, **size)
 

@@ -89,11 +89,9 @@ class KeptSampler:
             resumes = self.sampler is None and self.saved is not None and self.given == loss.sampler
             counts = self.counts if resumes and self.counts is not None else class_counts
             # a sampler of a batch's own targets never draws an unseen class: counting it would make the other shares wrong
-            draws_targets = samplers.kind_of(loss.sampler).draws_targets
+            drawn_by = counts if samplers.kind_of(loss.sampler).draws_targets else at_least_one(counts)
             logistic_loss = loss.name if KINDS[loss.name].is_logistic else None
-            sampler = samplers.make(
-                loss.sampler, counts if draws_targets else at_least_one(counts), logistic_loss=logistic_loss
-            )
+            sampler = samplers.make(loss.sampler, drawn_by, logistic_loss=logistic_loss)
             if resumes:
                 sampler.restore(self.saved)
             self.given, self.sampler, self.counts, self.saved = loss.sampler, sampler, counts, None
