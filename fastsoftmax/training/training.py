@@ -1,7 +1,5 @@
 """The training of a model: its epochs with their watchers, and the calibration of its terms in the end."""
 
-from functools import partial
-
 import numpy as np
 
 from fastsoftmax.model.runners import runner_for
@@ -78,7 +76,10 @@ class Training:
             judged = watchers[-1].averaged
         if valid is not None:
             patience = self.options.early_stopping.n_iter_no_change
-            loss = partial(self._validation_loss, valid)
+
+            def loss(model):
+                return self._validation_loss(model, *valid)
+
             watchers.append(EarlyStoppingWatcher(self.model, judged, loss, patience, validation_curve))
         watchers.append(EpochTasks(task, list(watchers)))
         trainer = self.trainer(X, target, weight, n_epochs, multi_epoch=n_epochs > 1)
@@ -98,8 +99,7 @@ class Training:
         runner = self.runner(X, model)
         return calibration.calibrate(runner, target, weight, runner.model.prior)
 
-    def _validation_loss(self, valid, model):
-        X, target, weight = valid
+    def _validation_loss(self, model, X, target, weight):
         return float(np.average(target.nll(self.runner(X, model)), weights=weight))
 
     def watchers(self, X, n_epochs):
