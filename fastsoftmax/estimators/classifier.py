@@ -5,18 +5,11 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.metaestimators import available_if
 
-from fastsoftmax.estimators import saving
+from fastsoftmax.estimators import changes, saving
 from fastsoftmax.estimators.base import SoftmaxEstimator
 from fastsoftmax.estimators.fitting import Fitting
-from fastsoftmax.model import pruning
 from fastsoftmax.runtime import workspaces
-from fastsoftmax.training import extending
-from fastsoftmax.validation import (
-    check_new_classes,
-    check_not_compact,
-    check_not_ignored,
-    check_real,
-)
+from fastsoftmax.runtime.exclusive import exclusive
 
 __all__ = ["SoftmaxClassifier"]
 
@@ -193,6 +186,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
 
     # -- training --
 
+    @exclusive
     def fit(
         self, X, y, sample_weight=None, *, coef_init=None, intercept_init=None, embedding_init=None, X_val=None, y_val=None,
         sample_weight_val=None,
@@ -240,6 +234,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         """Do what `fit` does; return the CheckpointWatcher, whose file is still there, or None."""
         return Fitting(self).fit(*args)
 
+    @exclusive
     def partial_fit(self, X, y, classes=None, sample_weight=None, *, n_classes=None, class_counts=None):
         """Train for one epoch on (X, y), starting from the model so far.
 
@@ -265,6 +260,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         Fitting(self).partial_fit(X, y, classes, sample_weight, n_classes, class_counts)
         return self
 
+    @exclusive
     def calibrate(self, X, y, sample_weight=None):
         """Multiply bias, sparse and low-rank term by the factors that suit these rows best.
 
@@ -285,6 +281,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
 
     # -- changes without rows --
 
+    @exclusive
     def add_classes(self, labels):
         """Add new classes, for `partial_fit` to learn.
 
@@ -302,13 +299,10 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         -------
         self
         """
-        self._fitted_model()
-        classes, at = check_new_classes(labels, self.classes_)
-        check_not_ignored("labels", classes, self.ignore_label)
-        extending.add_classes(self._model, self._state, len(classes), at)
-        self.classes_ = classes
+        changes.add_classes(self, labels)
         return self
 
+    @exclusive
     def prune(self, threshold=0.0):
         """Remove direct weights with an absolute value up to `threshold`, which makes the model smaller and faster.
 
@@ -320,15 +314,12 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         -------
         self
         """
-        check_not_compact(self._fitted_model(), "prune")
-        self._weights("W")
-        pruning.prune(self._model, check_real("threshold", threshold, minimum=0))
-        if self.direct_ == "dense":
-            self.direct_, self._state.damping = "sparse", None
+        changes.prune(self, threshold)
         return self
 
     # -- files --
 
+    @exclusive
     def save(self, path):
         """Write the model to one file (safetensors with JSON inside; `load` executes nothing in it).
 
@@ -368,8 +359,8 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
 
         `set_output` chooses the container of the result, and `get_feature_names_out` names its columns.
         """
-        runner = self._runner_for(X)
-        out = np.empty((runner.n_rows, self._n_features_out), self._model.dtype)
+        runner = self._as_of_now()._runner_for(X)
+        out = np.empty((runner.n_rows, runner.model.E.shape[1]), runner.model.dtype)
         for rows in runner.chunks():
             out[rows] = runner.hidden(rows)
         return out

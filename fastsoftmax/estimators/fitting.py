@@ -128,7 +128,7 @@ class Fitting:
             self._start(plan, classes, X, target, rng, planning.NO_START, counts, class_weight)
             c._name_features(names)
         else:
-            extending.add_pairs(options, model, c._state, X, target)
+            self._add_pairs(X, target)
             c._state.count(counts, options.loss_named(c.loss_))
         self.training().run_once(X, target, weight)
 
@@ -140,7 +140,8 @@ class Fitting:
         check_calibration_rows(X.shape[0], calibration.MIN_ROWS)
         target = targets.encode(y, c.classes_, counted)
         target, weight, _ = targets.weigh(c.class_weight, target, weight, c.classes_)
-        c.calibration_ = self.training().calibrate(X, target, weight)
+        model = self.model.twin()
+        c._set_fitted(calibration_=self.training().calibrate(X, target, weight, model), _model=model)
 
     def _split(self, rows, valid, plan, rng):
         """The rows to train on, to validate on and to calibrate on, each as (X, target, weight) or None."""
@@ -162,14 +163,21 @@ class Fitting:
         fitted = {"_model": model, "_state": TrainingState(rng, class_counts, damping)}
         fitted |= {f"{name}_": value for name, value in plan.choices._asdict().items()}
         fitted |= {"classes_": classes, "n_features_in_": X.shape[1]}
-        vars(c).update(fitted, loss_curve_=[], validation_curve_=[], calibration_={})
+        c._set_fitted(**fitted, loss_curve_=[], validation_curve_=[], calibration_={})
 
     def _resume(self, plan, X, target, rng, class_counts):
         """Have the training of the model so far go on with these rows and the present parameters."""
         c = self.classifier
-        extending.add_pairs(self.options, c._model, c._state, X, target)
+        self._add_pairs(X, target)
         c.loss_, c.alpha_, c.class_alpha_, c._state.rng = plan.loss, plan.alpha, plan.class_alpha, rng
         c._state.restart(class_counts)
+
+    def _add_pairs(self, X, target):
+        """Give the pairs of these rows weights in the sparse term, if there is one."""
+        c = self.classifier
+        model = c._model.twin()
+        extending.add_pairs(self.options, model, c._state, X, target)
+        c._model = model
 
     def _checkpoint(self, X, target, weight, classes, valid, rng):
         """The CheckpointWatcher for these checked rows, or None; where there is a file, it sets `rng` to the state there."""

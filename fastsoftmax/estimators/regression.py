@@ -11,6 +11,7 @@ from fastsoftmax.newton import solvers
 from fastsoftmax.newton.loss import FEW_CLASSES, DenseProducts, RegressionLoss, SparseProducts
 from fastsoftmax.newton.scaling import scaling_for
 from fastsoftmax.runtime import threads
+from fastsoftmax.runtime.exclusive import exclusive
 from fastsoftmax.training.watchers.progress import shown_iterations
 from fastsoftmax.validation import (
     check_memory,
@@ -109,6 +110,7 @@ class SoftmaxRegression(SoftmaxEstimator):
         self.n_threads = n_threads
         self.verbose = verbose
 
+    @exclusive
     def fit(self, X, y, sample_weight=None):
         """Find the optimum. If it is interrupted (Ctrl-C), what was fitted before stays.
 
@@ -139,10 +141,10 @@ class SoftmaxRegression(SoftmaxEstimator):
         weight /= total
         with threads.one_blas_thread():
             theta, n_iter = self._solve(X, codes, weight, alpha, classes, n_threads)
-        self.classes_, self.n_features_in_ = classes, X.shape[1]
+        model = Model(W=theta[:-1].T, bias=theta[-1].copy())
+        n_iter = np.array([n_iter], np.int32)
+        self._set_fitted(_model=model, classes_=classes, n_features_in_=X.shape[1], n_iter_=n_iter)
         self._name_features(names)
-        self.n_iter_ = np.array([n_iter], np.int32)
-        self._model = Model(W=theta[:-1].T, bias=theta[-1].copy())
         return self
 
     def _solve(self, X, codes, weight, alpha, classes, n_threads):
@@ -220,9 +222,9 @@ class SoftmaxRegression(SoftmaxEstimator):
     @property
     def coef_(self):
         W = self._weights("W")
-        return W if len(self.classes_) > 2 else W[1:] - W[:1]
+        return W if len(W) > 2 else W[1:] - W[:1]
 
     @property
     def intercept_(self):
         bias = self._weights("bias")
-        return bias if len(self.classes_) > 2 else bias[1:] - bias[:1]
+        return bias if len(bias) > 2 else bias[1:] - bias[:1]

@@ -3,6 +3,8 @@
 W (the direct term, dense or sparse) and E, V (the low-rank term) may each be absent.
 """
 
+import copy
+
 import numpy as np
 from scipy import sparse
 
@@ -209,6 +211,15 @@ class Model:
     @property
     def dtype(self):
         return self.bias.dtype
+
+    def twin(self):
+        """A model of the same arrays, to be changed in the place of this one, which other threads may be reading.
+
+        Whatever replaces arrays is done to a twin; only steps and watchers of a training write to arrays in place.
+        """
+        twin = copy.copy(self)
+        twin.state = dict(self.state)
+        return twin
 
     def copy(self):
         """A copy that further steps leave alone."""

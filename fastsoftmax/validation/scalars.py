@@ -6,8 +6,9 @@ import os
 
 import numpy as np
 
+from fastsoftmax.runtime.threads import MAX_THREADS
+
 REAL_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
-MAX_THREADS = 1024  # OpenMP runtimes abort the process if they cannot start so many
 
 
 def check_int(name, value, *, minimum=None, maximum=None):
