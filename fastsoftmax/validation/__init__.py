@@ -21,6 +21,8 @@ from fastsoftmax.validation.documents import (
     check_documents,
     check_repeatable,
     check_same_rows,
+    check_source,
+    check_texts,
 )
 from fastsoftmax.validation.eligible import check_eligible, check_k
 from fastsoftmax.validation.estimators import check_input, check_nested_params, check_y_given, feature_names
