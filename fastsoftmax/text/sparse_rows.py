@@ -119,6 +119,8 @@ def _integer(label):
         number = Decimal(label.decode().strip())
         if number != number.to_integral_value():
             raise ValueError(f"expected an integer label, got {quoted(label)}") from None
+        if number.adjusted() > 18:  # 10**19 is beyond 64 bits, and int takes hours for millions of digits
+            raise OverflowError from None
         return int(number)
 
 
