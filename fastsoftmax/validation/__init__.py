@@ -19,6 +19,7 @@ from fastsoftmax.validation.documents import (
     check_chunk,
     check_discounts,
     check_documents,
+    check_label_columns,
     check_repeatable,
     check_same_rows,
     check_source,

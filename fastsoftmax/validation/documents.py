@@ -90,3 +90,10 @@ def check_texts(name, texts):
         if not isinstance(text, str):
             raise TypeError(f"{name} must be a list of str, got {text!r} at position {i}")
     return texts
+
+
+def check_label_columns(name, labels):
+    """Raise where a label, written in a column of a line, would begin another column or line."""
+    for label in labels:
+        if isinstance(label, str) and not label.isprintable() and any(blank in label for blank in "\t\n\r"):
+            raise ValueError(f"{name} must hold no tab and no line end to be written in columns, got {label!r}")
