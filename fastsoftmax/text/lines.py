@@ -124,5 +124,5 @@ def line_error(name, number, fault):
 
 def quoted(text):
     """Bytes of a file as an error message quotes them."""
-    text = text[:400].decode("utf-8", "backslashreplace").strip()
+    text = text.strip()[:400].decode("utf-8", "backslashreplace").strip()
     return repr(text if len(text) <= 60 else text[:60] + "...")

@@ -40,7 +40,8 @@ class NGramFeatures:
     ----------
     order : int
         The order of the n-gram model: there is a feature for the last token, one for the last two together, ..., one for
-        the last order - 1 together. Order 1 is the unigram model, which has no features.
+        the last order - 1 together. Order 1 is the unigram model, which has no features. Any order beyond the longest
+        document is the same.
     places : int
         There is also a feature for each of the last `places` tokens by itself, by how far back it is. The last token alone
         is the first of the conjunctions and does not come twice, so that with order 2 or more, 0 and 1 are the same.
