@@ -5,6 +5,7 @@ import sys
 import numpy as np
 
 from fastsoftmax.cli.common import add_format_and_threads, load
+from fastsoftmax.validation import check_label_columns
 
 HELP = "write the best labels of each row, and their probabilities"
 BLOCK = 4096  # rows predicted before their lines are written
@@ -20,6 +21,7 @@ def add_options(parser):
 
 def run(options):
     classifier, _, X = load(options)
+    check_label_columns("classes_", classifier.classes_.tolist())
     k = min(options.k, len(classifier.classes_))
     for start in range(0, X.shape[0], BLOCK):
         labels, log_proba = classifier.predict_topk(X[start : start + BLOCK], k, threshold=options.threshold)

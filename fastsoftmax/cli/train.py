@@ -15,7 +15,7 @@ HELP = "train a classifier on a data file"
 def add_options(parser):
     parser.formatter_class = argparse.ArgumentDefaultsHelpFormatter
     parser.add_argument(
-        "data", metavar="DATA", help="svmlight, extreme-classification or fastText format, plain or gzip"
+        "data", metavar="DATA", help="svmlight, extreme-classification or fastText format, plain or compressed"
     )
     parser.add_argument("-o", "--output", metavar="MODEL", required=True)
     parser.add_argument("--format", choices=FORMATS, help="default: told from the first line")

@@ -19,8 +19,11 @@ from fastsoftmax.validation.documents import (
     check_chunk,
     check_discounts,
     check_documents,
+    check_label_columns,
     check_repeatable,
     check_same_rows,
+    check_source,
+    check_texts,
 )
 from fastsoftmax.validation.eligible import check_eligible, check_k
 from fastsoftmax.validation.estimators import check_input, check_nested_params, check_y_given, feature_names

@@ -1,4 +1,6 @@
-"""Documents as streams of tokens, and parameters of their n-grams."""
+"""Texts, documents as streams of tokens, and parameters of their n-grams."""
+
+import os
 
 import numpy as np
 
@@ -68,3 +70,30 @@ def check_same_rows(name, n_before, n_now):
     """Raise unless an iteration gave as many rows as the one before; None: there was none before."""
     if n_before is not None and n_now != n_before:
         raise ValueError(f"{name} must give the same tokens each time, got {n_before} and then {n_now}")
+
+
+def check_source(name, source):
+    """Raise unless `source` is a path or a binary file."""
+    if not isinstance(source, (str, bytes, os.PathLike)) and not hasattr(source, "readinto"):
+        raise TypeError(f"{name} must be a path or a file open in binary mode, got {source!r}")
+
+
+def check_texts(name, texts):
+    """`texts` as a list of str."""
+    if isinstance(texts, (str, bytes)):
+        raise TypeError(f"{name} must be a list of str, got one text: {texts[:60]!r}")
+    try:
+        texts = list(texts)
+    except TypeError:
+        raise TypeError(f"{name} must be a list of str, got {texts!r}") from None
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(f"{name} must be a list of str, got {text!r} at position {i}")
+    return texts
+
+
+def check_label_columns(name, labels):
+    """Raise where a label, written in a column of a line, would begin another column or line."""
+    for label in labels:
+        if isinstance(label, str) and not label.isprintable() and any(blank in label for blank in "\t\n\r"):
+            raise ValueError(f"{name} must hold no tab and no line end to be written in columns, got {label!r}")

@@ -1,5 +1,6 @@
 import gzip
 import io
+import tempfile
 
 import numpy as np
 import pytest
@@ -109,7 +110,15 @@ def test_empty_file(tmp_path, content, format):
         ("1, 1:2", "integer label.*'1,'"),
         ("1,,2 1:2", "integer label.*'1,,2'"),
         ("nan 1:2", "integer label.*'nan'"),
-        ("99999999999999999999 1:2", "99999999999999999999 1:2"),
+        ("99999999999999999999 1:2", "64 bits: '99999999999999999999 1:2'"),
+        ("1e30 1:2", "64 bits: '1e30 1:2'"),
+        ("9" * 5000 + " 1:2", "64 bits: '9999"),
+        ("1 " + "9" * 5000 + ":2", "'1 9999"),
+        ("1e9999 1:2", "integer label.*'1e9999'"),
+        ("1.5e0 1:2", "integer label.*'1.5e0'"),
+        ("1_0 1:2", "integer label.*'1_0'"),
+        ("\u0661 1:2", "integer label"),
+        ("1 , 1:2", "integer label.*'1 ,'"),
         ("1 2", "index:value.*'2'"),
         ("1 1:2 2", "index:value.*'2'"),
         ("1:2 3", "index:value.*'3'"),
@@ -131,8 +140,7 @@ def test_empty_file(tmp_path, content, format):
         ("1 1:1e39", "value of index 1 is beyond float32"),
         ("1 1:1-2", "1-2"),
         ("1 1:.", "float"),
-        ("1 99999999999:2", "1 99999999999:2"),
-        ("1 qid:3 1:2", "'qid:3'"),
+        ("1 99999999999999999999:2", "64 bits: '1 99999999999999999999:2'"),
         ("1 3:1 1:1 3:2", "index 3 is repeated"),
         ("1 1:\u0665", "index:value"),
         ("1 1:2\0", "index:value"),
@@ -161,6 +169,11 @@ def test_malformed_lines_of_sparse_files(tmp_path, line, fault, format):
         (b"0 5 3\n", {}, "line 1: no samples"),
         (b"1 0:1\n", {"format": "xmc"}, "line 1: expected n_samples n_features n_labels, got '1 0:1'"),
         (b"# only a comment\n", {}, "no samples, only comments"),
+        (b"2 %d 3\n1 0:1\n2 4:1\n" % 10**30, {}, "line 1: sizes must be below"),
+        (b"%d 5 3\n1 0:1\n" % 10**17, {}, "stream: 1 rows, 100000000000000000 in the header"),
+        (b"2 5 %s\n1 0:1\n" % (b"9" * 5000), {}, "line 1: sizes must be below"),
+        (b"2 5 3\n1 0:1\n1 qid:3 1:2\n", {}, "line 3: expected index:value.*'qid:3'"),
+        (b"1 %d:1\n" % (2**63 - 1), {}, "line 1: index must be below 9223372036854775807"),
         (b"some words\n", {}, "line 1: none of the formats svmlight, xmc, fasttext: 'some words'"),
         (b"\x00\xff" * 99, {}, "line 1: none of the formats"),
         (b"__label__a b\n\xff\n", {}, "line 2: not UTF-8"),
@@ -169,6 +182,7 @@ def test_malformed_lines_of_sparse_files(tmp_path, line, fault, format):
         (b"\x1f\x8b not gzip", {}, "stream: damaged gzip file"),
         (b"1 2:3\n", {"format": "csv"}, "format must be one of .*'csv'"),
         (b"1 2:3\n", {"n_features": 0}, "n_features must be at least 1, got 0"),
+        (b"1 2:3\n", {"n_features": 10**30}, "n_features must be at most 9223372036854775807"),
     ],
 )
 def test_bad_files(content, options, message):
@@ -180,8 +194,10 @@ def test_sources():
     file = io.BytesIO(b"1 2:3\n")
     read(file)
     assert not file.closed
-    with pytest.raises(TypeError, match="binary mode"):
-        read(io.StringIO("1 2:3\n"))
+    with tempfile.NamedTemporaryFile("w+") as text_file:
+        for source in (io.StringIO("1 2:3\n"), text_file, 3, None):
+            with pytest.raises(TypeError, match="binary mode"):
+                read(source)
     with pytest.raises(FileNotFoundError):
         read("no such file")
 
