@@ -31,6 +31,9 @@ def native(a, dtype=None):
 
     A number beyond `dtype` becomes infinite, for the caller to report.
     """
+    is_of_type = a.dtype.isnative if dtype is None else a.dtype == dtype
+    if is_of_type and a.flags.c_contiguous and a.flags.aligned:  # nearly every call
+        return a
     return _required(a, a.dtype.newbyteorder("=") if dtype is None else dtype, ("C", "A"))
 
 
@@ -52,16 +55,16 @@ def as_real_array(name, a):
         return a
     if a.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold real numbers (float32 or float64), got an array of {a.dtype}")
-    return _converted(name, a, real_dtype(a.dtype), ("A",))
+    return _converted(name, a, _required(a, real_dtype(a.dtype), ("A",)))
 
 
 def as_dtype(name, a, dtype):
     """The real array `a` in C order and `dtype`; ValueError where a finite number is beyond it."""
-    return _converted(name, a, dtype, ("C", "A"))
+    return _converted(name, a, native(a, dtype))
 
 
-def _converted(name, a, dtype, requirements):
-    converted = _required(a, dtype, requirements)
+def _converted(name, a, converted):
+    """`converted`, which is `a` in another dtype; ValueError where a finite number of `a` has become infinite."""
     if a.dtype.kind == "f" and a.dtype.itemsize > converted.dtype.itemsize:
         lost = np.isinf(converted) & np.isfinite(a)
         if lost.any():

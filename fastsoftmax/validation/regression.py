@@ -44,7 +44,8 @@ def check_regression_rows(r, X, y, sample_weight):
     """
     check_y_given(r, y)
     dtype = np.dtype(getattr(X, "dtype", np.float64)).newbyteorder("=")
-    X = check_input(r, X, dtype=dtype if dtype in REAL_DTYPES else np.dtype(np.float64), is_fitted=False)
+    dtype = dtype if dtype in REAL_DTYPES else np.dtype(np.float64)
+    X = check_input(r, X, dtype=dtype, canonical=True, is_fitted=False)  # the solvers scale columns by their squares
     check_unmasked("y", y)
     classes, codes = learn_classes(check_labels(y, X_rows=X.shape[0])[0])
     check_classes(classes)

@@ -56,19 +56,20 @@ def _real_type(name, a):
     return a.dtype
 
 
-def _assembled(kind, parts, shape):
-    """A csr_array or csc_array of these data, indices and indptr as they are: its constructor would copy some of them."""
-    a = kind(shape, dtype=parts[0].dtype)
-    a.data, a.indices, a.indptr = parts
-    return a
-
-
 def _rebuilt_csr(name, a):
-    return _assembled(sparse.csr_array, _parts(name, a, *a.shape, "rows"), a.shape)
+    return _assembled(sparse.csr_array, a, _parts(name, a, *a.shape, "rows"))
 
 
 def _rebuilt_csc(name, a):
-    return _assembled(sparse.csc_array, _parts(name, a, *a.shape[::-1], "columns"), a.shape)
+    return _assembled(sparse.csc_array, a, _parts(name, a, *a.shape[::-1], "columns"))
+
+
+def _assembled(kind, a, parts):
+    """A csr_array or csc_array of the shape of `a`, of these data, indices and indptr as they are, which nothing copies."""
+    is_same = a.data is parts[0] and a.indices is parts[1] and a.indptr is parts[2]
+    assembled = kind(a if is_same else a.shape)  # the former is several times faster, and does not take over flags
+    assembled.data, assembled.indices, assembled.indptr = parts
+    return assembled
 
 
 def _rebuilt_bsr(name, a):
@@ -119,7 +120,7 @@ def _rebuilt_lil(name, a):
     indices = as_int_vector(f"{name}.rows", list(chain.from_iterable(rows)))
     _check_range(f"{name}.rows", indices, a.shape[1])
     indptr = np.concatenate([[0], np.cumsum(lengths)])
-    return _assembled(sparse.csr_array, (_listed(name, chain.from_iterable(values), a.dtype), indices, indptr), a.shape)
+    return sparse.csr_array((_listed(name, chain.from_iterable(values), a.dtype), indices, indptr), shape=a.shape)
 
 
 def _rebuilt_dok(name, a):
@@ -155,11 +156,13 @@ def _parts(name, a, n_major, n_minor, majors, ndim=1):
     if len(indices) != len(data):
         raise ValueError(f"{name}.indices has {len(indices)} entries, but {name}.data {len(data)}")
     n_entries = int(indptr[-1])
-    indices = indices[:n_entries]
+    if n_entries < len(indices):
+        data, indices = data[:n_entries], indices[:n_entries]
     _check_range(f"{name}.indices", indices, n_minor)
     indices, indptr = _native_indices(indices), _native_indices(indptr)
-    dtype = np.promote_types(indices.dtype, indptr.dtype)
-    return data[:n_entries], indices.astype(dtype, copy=False), indptr.astype(dtype, copy=False)
+    if indices.dtype == indptr.dtype:
+        return data, indices, indptr
+    return data, indices.astype(np.int64, copy=False), indptr.astype(np.int64, copy=False)
 
 
 def _values(name, data, ndim=1):
@@ -185,8 +188,8 @@ def _indices(name, a):
 
 
 def _native_indices(a):
-    """Indices that are in range, as a native array of int32, or of int64 where their type is wider."""
-    return native(a, np.int32 if a.dtype.itemsize < 4 or a.dtype.newbyteorder("=") == np.int32 else np.int64)
+    """Indices that are in range, as a native array of int32, or of int64 where their type holds more."""
+    return native(a, np.int32 if a.dtype.kind == "i" and a.dtype.itemsize <= 4 else np.int64)
 
 
 def _check_is_array(name, a):
