@@ -6,6 +6,7 @@ Others import a check from here by its name, whichever module it stands in. May 
 # ruff: noqa: F401  (all that is imported here is for others)
 
 from fastsoftmax.validation.arrays import (
+    as_array,
     as_class_probabilities,
     as_class_targets,
     as_logits,
@@ -13,6 +14,7 @@ from fastsoftmax.validation.arrays import (
     as_weights_like,
     check_axes,
     check_out,
+    check_unmasked,
 )
 from fastsoftmax.validation.compact import check_compact, check_not_compact
 from fastsoftmax.validation.documents import (
@@ -89,6 +91,7 @@ from fastsoftmax.validation.scalars import (
     check_real,
     check_rng,
 )
+from fastsoftmax.validation.sparse_arrays import check_csr
 from fastsoftmax.validation.targets import (
     check_class_weight,
     check_codes,

@@ -13,10 +13,6 @@ def check_documents(ids, starts, n_classes=None):
     Empty documents are fine. Tokens keep their own dtype if it is signed, and become int64 otherwise.
     """
     ids = as_int_vector("ids", ids)
-    if ids.dtype.kind == "u":
-        if ids.dtype.itemsize == 8 and len(ids) and ids.max() > np.iinfo(np.int64).max:
-            raise ValueError(f"ids must be below 2**63, got {ids.max()} at position {ids.argmax()}")
-        ids = ids.astype(np.int64)
     if len(ids) and ids.min() < 0:
         raise ValueError(f"ids must not be negative, got {ids.min()} at position {ids.argmin()}")
     if n_classes is not None and len(ids) and ids.max() >= n_classes:
@@ -24,7 +20,7 @@ def check_documents(ids, starts, n_classes=None):
     starts = as_int_vector("starts", starts).astype(np.int64, copy=False)
     if len(ids) and (not len(starts) or starts[0] != 0):
         raise ValueError(f"starts must begin with 0, got {starts[0] if len(starts) else 'no starts'}")
-    descents = np.flatnonzero(np.diff(starts) < 0)
+    descents = np.flatnonzero(starts[1:] < starts[:-1])
     if len(descents):
         i = int(descents[0]) + 1
         raise ValueError(f"starts must not descend, got {starts[i]} at position {i} after {starts[i - 1]}")

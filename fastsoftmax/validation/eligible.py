@@ -5,8 +5,8 @@ from scipy import sparse
 
 from fastsoftmax.validation.arrays import as_int_vector
 from fastsoftmax.validation.labels import as_label_array, check_labels, encode_labels, padding
-from fastsoftmax.validation.linear import check_csr
-from fastsoftmax.validation.scalars import check_int, check_real
+from fastsoftmax.validation.scalars import INT64, check_int, check_real
+from fastsoftmax.validation.sparse_arrays import check_csr
 
 
 def check_eligible(name, classes, exclude, threshold, n_rows, n_classes, labels=None):
@@ -42,7 +42,7 @@ def check_eligible(name, classes, exclude, threshold, n_rows, n_classes, labels=
 
 def check_k(k, n_classes, *, pads):
     """`k` as an int from 1 to the number of classes, or beyond it if results are padded anyway."""
-    return check_int("k", k, minimum=1, maximum=None if pads else n_classes)
+    return check_int("k", k, minimum=1, maximum=INT64.max if pads else n_classes)
 
 
 def _codes(name, classes, n_classes, labels, pads=False):
@@ -74,8 +74,7 @@ def _codes(name, classes, n_classes, labels, pads=False):
 def _check_excluded_elements(exclude, n_rows, n_classes, labels):
     if exclude.shape != (n_rows, n_classes):
         raise ValueError(f"exclude must have shape ({n_rows}, {n_classes}), a column a class, got {exclude.shape}")
-    checked = check_csr(exclude, exclude.dtype, "exclude")
-    a = sparse.csr_array((checked.data, checked.indices, checked.indptr), shape=checked.shape)  # not known to be sorted
+    a = check_csr(exclude, np.bool_, "exclude")
     if not a.has_sorted_indices:
         a = a.copy()
         a.sort_indices()

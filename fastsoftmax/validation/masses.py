@@ -5,10 +5,10 @@ import numbers
 import numpy as np
 from scipy import sparse
 
-from fastsoftmax.validation.arrays import as_vector
+from fastsoftmax.validation.arrays import as_vector, native
 from fastsoftmax.validation.labels import as_label_array
-from fastsoftmax.validation.linear import check_csr
 from fastsoftmax.validation.sampling import check_counts
+from fastsoftmax.validation.sparse_arrays import check_csr
 
 
 def are_masses(y):
@@ -55,7 +55,8 @@ def _check_dense(y, name):
     """A 2-D array as CSR. Integers have to be an indicator, since others might be meant as several outputs."""
     if y.dtype.kind not in "biuf":
         raise TypeError(f"{name}, of two dimensions, must hold masses of classes, got an array of {y.dtype}")
-    masses = sparse.csr_array(y.astype(np.float32) if y.dtype == np.float16 else y)  # without a dense copy in float64
+    small_float = y.dtype.kind == "f" and y.dtype.itemsize < 4  # SciPy has none
+    masses = sparse.csr_array(native(y, np.float32 if small_float else None))  # without a dense copy in float64
     bad = np.flatnonzero(masses.data != 1) if y.dtype.kind in "iu" else ()
     if len(bad):
         row, column = int(np.searchsorted(masses.indptr, bad[0], side="right")) - 1, masses.indices[bad[0]]

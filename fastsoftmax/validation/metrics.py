@@ -3,8 +3,9 @@
 import numpy as np
 from scipy import sparse
 
-from fastsoftmax.validation.arrays import as_real_array
+from fastsoftmax.validation.arrays import as_array, as_real_array, check_unmasked
 from fastsoftmax.validation.labels import as_label_array
+from fastsoftmax.validation.sparse_arrays import check_csr
 
 
 def check_log_proba(name, log_proba):
@@ -21,10 +22,11 @@ def check_log_proba(name, log_proba):
 
 def check_true_labels(name, y):
     """One label a row as a 1-D array, or several a row as a canonical CSR indicator; there is at least one row."""
+    check_unmasked(name, y)
     if _is_dense_indicator(y):
-        y = sparse.csr_array(np.asarray(y))
+        y = sparse.csr_array(np.asarray(y) != 0)
     if sparse.issparse(y):
-        y = sparse.csr_array(y, copy=True)
+        y = check_csr(y, None, name).copy()
         y.sum_duplicates()
         y.eliminate_zeros()
     else:
@@ -47,7 +49,7 @@ def _is_dense_indicator(y):
 
 def check_topk(name, topk, y, *, min_columns):
     """The predicted labels of each row as a 2-D array that can be compared with the checked true labels `y`."""
-    topk = np.asarray(topk)
+    topk = as_array(name, topk)
     if topk.ndim != 2 or topk.shape[1] < min_columns:
         raise ValueError(f"{name} must have two dimensions and at least {min_columns} columns, got shape {topk.shape}")
     check_same_length(name, topk, "y", y)

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from fastsoftmax.validation.arrays import check_unmasked
 from fastsoftmax.validation.estimators import check_input, check_y_given
 from fastsoftmax.validation.labels import check_classes, check_labels, learn_classes
 from fastsoftmax.validation.masses import balanced_weights, check_class_weight_param, class_weights
@@ -42,8 +43,10 @@ def check_regression_rows(r, X, y, sample_weight):
     weight : (n_samples,) float64, in the user's scale: sample weight times class weight
     """
     check_y_given(r, y)
-    dtype = np.dtype(getattr(X, "dtype", np.float64))
-    X = check_input(r, X, dtype=dtype if dtype in REAL_DTYPES else np.dtype(np.float64), is_fitted=False)
+    dtype = np.dtype(getattr(X, "dtype", np.float64)).newbyteorder("=")
+    dtype = dtype if dtype in REAL_DTYPES else np.dtype(np.float64)
+    X = check_input(r, X, dtype=dtype, canonical=True, is_fitted=False)  # the solvers scale columns by their squares
+    check_unmasked("y", y)
     classes, codes = learn_classes(check_labels(y, X_rows=X.shape[0])[0])
     check_classes(classes)
     weight = check_sample_weight(sample_weight, X.shape[0])

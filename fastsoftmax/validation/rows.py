@@ -1,5 +1,6 @@
 """The rows that a classifier is given: X, and labels or masses of classes."""
 
+from fastsoftmax.validation.arrays import check_unmasked
 from fastsoftmax.validation.estimators import check_input, check_y_given
 from fastsoftmax.validation.labels import check_labels
 from fastsoftmax.validation.masses import are_masses, check_masses
@@ -32,6 +33,7 @@ def check_rows(c, options, X, y, sample_weight, model=None):
 
 def check_targets(y, n_samples, ignore_label=None, *, name="y"):
     """The labels or masses of the rows that count, and which rows these are; see `check_rows`."""
+    check_unmasked(name, y)
     if are_masses(y):
         return check_masses(y, n_samples, name=name)
     return check_labels(y, X_rows=n_samples, name=name, ignore_label=ignore_label)

@@ -3,16 +3,14 @@
 import numpy as np
 from scipy import sparse
 
-from fastsoftmax.validation.arrays import as_vector
-from fastsoftmax.validation.linear import check_csr
+from fastsoftmax.validation.arrays import as_int_array, as_vector
 from fastsoftmax.validation.scalars import check_int
+from fastsoftmax.validation.sparse_arrays import check_csr
 
 
 def check_target(target, n_samples, n_classes, *, ignore_index=None, name="target"):
     """Class codes as contiguous int64 (n_samples,), with -1 for those that equal `ignore_index`."""
-    target = np.asarray(target)
-    if target.dtype.kind not in "iu":
-        raise TypeError(f"{name} must hold integer class codes, got an array of {target.dtype}")
+    target = as_int_array(name, target, "integer class codes")
     if target.shape != (n_samples,):
         raise ValueError(f"{name} must have shape ({n_samples},), one class code a row of X, got {target.shape}")
     ignored = np.zeros(n_samples, bool) if ignore_index is None else target == ignore_index
@@ -77,7 +75,7 @@ def check_true_classes(target, n_samples, n_classes, *, name="target"):
 
 
 def _check_code_lists(target, n_samples, n_classes, name):
-    target = np.asarray(target)
+    target = as_int_array(name, target, "integer class codes")
     if target.shape[0] != n_samples or target.shape[1] == 0:
         raise ValueError(f"{name} must have shape ({n_samples}, num_true), num_true >= 1, got {target.shape}")
     codes = check_target(target.reshape(-1), target.size, n_classes, name=name)

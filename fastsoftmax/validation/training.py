@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from fastsoftmax.validation.arrays import as_real_array
+from fastsoftmax.validation.arrays import as_dtype, as_real_array
 from fastsoftmax.validation.compact import check_not_compact
 from fastsoftmax.validation.estimators import check_input, check_same_names, feature_names
 from fastsoftmax.validation.linear import check_bias, check_sparse_W
@@ -84,12 +84,10 @@ def check_embedding(embedding_init, options, n_features):
     size = options.hidden_size
     if size not in ("auto", E.shape[1]):
         raise ValueError(f"hidden_size must be 'auto' or the width of embedding_init, {E.shape[1]}, got {size!r}")
-    with np.errstate(over="ignore"):
-        E = E.astype(options.dtype, copy=False)
     if not np.isfinite(E).all():
         at = tuple(int(i) for i in np.argwhere(~np.isfinite(E))[0])
-        raise ValueError(f"embedding_init must be finite in {options.dtype}, got {E[at]} at position {at}")
-    return E
+        raise ValueError(f"embedding_init must be finite, got {E[at]} at position {at}")
+    return as_dtype("embedding_init", E, options.dtype)
 
 
 def check_validation(c, options, X, y, sample_weight, n_features, names=None):
@@ -152,8 +150,7 @@ def check_start(coef_init, intercept_init, direct, shape, dtype):
         raise ValueError(f"coef_init needs direct='sparse', and intercept_init needs coef_init, got {given}")
     if not sparse.issparse(coef_init):
         raise TypeError(f"coef_init must be a scipy.sparse matrix, got {type(coef_init).__name__}")
-    with np.errstate(over="ignore"):
-        W = check_sparse_W(coef_init.astype(dtype), name="coef_init")
+    W = check_sparse_W(coef_init, dtype=dtype, name="coef_init")
     if W.shape != shape:
         raise ValueError(f"coef_init must have shape {shape}, (classes in y, features), got {W.shape}")
     bias = check_bias(intercept_init, shape[0], dtype, name="intercept_init")
