@@ -176,18 +176,23 @@ def linear_cross_entropy(
 
 
 class _Smoothing:
-    """What label smoothing adds to the loss, s/K sum_k w_k (lse_i - z_ik), computed from W's weighted sum over classes."""
+    """What label smoothing adds to the loss, s/K sum_k w_k (lse_i - z_ik), computed from W's weighted sum over classes.
+
+    The sums over classes are large next to their difference, so they are in float64.
+    """
 
     def __init__(self, inputs, weight, smooth):
         self.inputs = inputs
         weight = np.ones(inputs.n_classes) if weight is None else weight
         self.share = smooth / inputs.n_classes
         self.total = weight.sum()
-        self.w = weight.astype(inputs.W.dtype) @ inputs.W
+        W = inputs.W
+        self.w = weight @ W if sparse.issparse(W) else np.einsum("k,kj->j", weight, W)  # einsum widens no whole W
         self.b = 0.0 if inputs.bias is None else weight @ inputs.bias
 
     def loss(self, rows, lse):
-        return self.share * (self.total * lse - (self.inputs.X[rows] @ self.w + self.b))
+        with np.errstate(over="ignore", invalid="ignore"):  # rows that do not count may overflow
+            return self.share * (self.total * lse - (self.inputs.X[rows] @ self.w + self.b))
 
 
 class _Gradients:
