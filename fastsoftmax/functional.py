@@ -21,6 +21,7 @@ from fastsoftmax.validation import (
     check_option,
     check_out,
     check_real,
+    ratios_at,
 )
 
 __all__ = ["cross_entropy", "log_softmax", "logsumexp", "softmax"]
@@ -324,6 +325,8 @@ def cross_entropy(
     else:
         classes, n_used = as_class_targets(target, positions, n_classes, ignore_index)
         soft = None
+        if weight is not None and reduction == "mean":  # only ratios matter
+            weight = ratios_at(weight, classes[classes >= 0])
         if label_smoothing:
             soft = np.full((1, n_classes), label_smoothing / n_classes, logits.dtype)
             soft *= 1 if weight is None else weight

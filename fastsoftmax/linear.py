@@ -22,6 +22,7 @@ from fastsoftmax.validation import (
     check_real,
     check_rng,
     check_target,
+    ratios_at,
 )
 
 __all__ = ["linear_cross_entropy", "linear_logsumexp", "linear_topk"]
@@ -150,6 +151,8 @@ def linear_cross_entropy(
     weight = check_class_weight(weight, inputs.n_classes)
     target = check_target(target, inputs.n_rows, inputs.n_classes, ignore_index=check_int("ignore_index", ignore_index))
     counted = target >= 0
+    if weight is not None and reduction == "mean":  # only ratios matter
+        weight = ratios_at(weight, target[counted])
     row_weight = counted.astype(np.float64) if weight is None else np.where(counted, weight[target], 0.0)
     total = row_weight.sum() if reduction == "mean" else 1.0
     scale = 1.0 / total if total else np.nan

@@ -18,6 +18,7 @@ from fastsoftmax.validation import (
     check_same_length,
     check_topk,
     check_true_labels,
+    ratios,
 )
 
 
@@ -84,7 +85,7 @@ def log_loss(log_proba_of_target, sample_weight=None):
     log_proba_of_target : array-like of shape (n_samples,)
         The natural logarithm of the probability that each row's true label was given.
     sample_weight : array-like of shape (n_samples,), optional
-        Weights that are not negative and not all zero.
+        Weights that are not negative and not all zero; only their ratios matter.
 
     Returns
     -------
@@ -93,7 +94,7 @@ def log_loss(log_proba_of_target, sample_weight=None):
     log_proba = check_log_proba("log_proba_of_target", log_proba_of_target)
     if sample_weight is None:
         return float(-np.mean(log_proba, dtype=np.float64))
-    weight = check_counts("sample_weight", sample_weight).astype(np.float64, copy=False)
+    weight = ratios(check_counts("sample_weight", sample_weight))
     check_same_length("sample_weight", weight, "log_proba_of_target", log_proba)
     counted = weight > 0  # a weight of 0 leaves out even an infinite loss
     return float(-np.average(log_proba[counted], weights=weight[counted]))

@@ -13,6 +13,7 @@ from fastsoftmax.validation import (
     check_all_labels,
     check_calibration_rows,
     check_can_calibrate,
+    check_can_hold_out,
     check_can_resume,
     check_class_counts,
     check_column_labels,
@@ -25,8 +26,11 @@ from fastsoftmax.validation import (
     check_same_plan,
     check_same_terms,
     check_some_rows,
+    check_some_weight,
     check_validation,
     feature_names,
+    of_mean_one,
+    weighted_counts,
 )
 
 NO_WEIGHTS = {"coef_init": None, "intercept_init": None, "embedding_init": None}
@@ -67,6 +71,8 @@ class Fitting:
         check_some_rows(X)
         classes, target = targets.learn(y)
         target, weight, class_weight = targets.weigh(options.class_weight, target, weight, classes)
+        check_some_weight("sample_weight with class_weight", weight)
+        X, target, weight = targets.that_count(X, target, weight)
         shape, resumed = (len(classes), X.shape[1]), None
         if options.warm_start and self.model is not None:
             resumed = self.choices
@@ -74,6 +80,8 @@ class Fitting:
         start = planning.Start(*check_initial_weights(options, shape, **initial_weights))
         valid = check_validation(c, options, *valid, shape[1], names)
         valid = targets.validation(valid, classes, class_weight)
+        if options.early_stopping is not None and valid is None:
+            check_can_hold_out(X.shape[0])
         rng = check_rng("random_state", options.random_state)
         checkpoint = self._checkpoint(X, target, weight, classes, valid, rng)
         plan = planning.plan(options, len(classes), X, start, targets_per_row=target.per_row, resumed=resumed)
@@ -87,7 +95,8 @@ class Fitting:
         task = FitTask(c, n_epochs, *given, calibrate)
         class_counts = rows[1].known_counts(len(classes))
         if resumed is None:
-            self._start(plan, classes, *rows[:2], rng, start, class_counts, class_weight)
+            start_counts = rows[1].counts(len(classes), rows[2])
+            self._start(plan, classes, *rows[:2], rng, start, class_counts, start_counts)
             c._name_features(names)
         else:
             self._resume(plan, *rows[:2], rng, class_counts)
@@ -115,17 +124,23 @@ class Fitting:
             classes = c.classes_
             check_same_terms(options, self.choices, model, c.n_features_in_)
             planning.check_sampling(options, c.loss_, len(classes))
-        if X.shape[0] == 0:  # no row counts
-            return
         target = targets.encode(y, classes, counted)
+        by_weight = target.counts(len(classes), of_mean_one(weight))
         target, weight, class_weight = targets.weigh(options.class_weight, target, weight, classes)
+        if model is None:
+            check_some_weight("sample_weight with class_weight", weight)
+        X, target, weight = targets.that_count(X, target, weight)
+        if X.shape[0] == 0:
+            return
         counts = target.counts(len(classes))
         if model is None:
             if class_counts is not None:
-                counts = counts + check_class_counts(class_counts, len(classes))
+                given = check_class_counts(class_counts, len(classes))
+                counts, by_weight = counts + given, by_weight + given
             plan = planning.plan(options, len(classes), X, targets_per_row=target.per_row, calibrates=False)
             rng = check_rng("random_state", options.random_state)
-            self._start(plan, classes, X, target, rng, planning.NO_START, counts, class_weight)
+            start_counts = weighted_counts(by_weight, class_weight)
+            self._start(plan, classes, X, target, rng, planning.NO_START, counts, start_counts)
             c._name_features(names)
         else:
             self._add_pairs(X, target)
@@ -137,9 +152,10 @@ class Fitting:
         c = self.classifier
         check_can_calibrate(self.model)
         X, y, weight, counted = check_rows(c, self.options, X, y, sample_weight, self.model)
-        check_calibration_rows(X.shape[0], calibration.MIN_ROWS)
         target = targets.encode(y, c.classes_, counted)
         target, weight, _ = targets.weigh(c.class_weight, target, weight, c.classes_)
+        X, target, weight = targets.that_count(X, target, weight)
+        check_calibration_rows(X.shape[0], calibration.MIN_ROWS)
         model = self.model.twin()
         c._set_fitted(calibration_=self.training().calibrate(X, target, weight, model), _model=model)
 
@@ -155,10 +171,12 @@ class Fitting:
             calibration_rows = spread(plan.n_calibration_rows, *held_out)
         return rows, valid, calibration_rows
 
-    def _start(self, plan, classes, X, target, rng, start, class_counts, class_weight):
-        """Set the initial model of `plan`, which begins at `start`, and all fitted attributes."""
+    def _start(self, plan, classes, X, target, rng, start, class_counts, start_counts):
+        """Set the initial model of `plan`, which begins at `start`, and all fitted attributes.
+
+        class_counts, start_counts : (n_classes,) how often each class was seen, and the same by weight
+        """
         c = self.classifier
-        start_counts = class_counts if class_weight is None else class_counts * class_weight
         model, damping = initial.make(self.options, plan, X, target, start_counts, rng, start)
         fitted = {"_model": model, "_state": TrainingState(rng, class_counts, damping)}
         fitted |= {f"{name}_": value for name, value in plan.choices._asdict().items()}

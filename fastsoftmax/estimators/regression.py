@@ -120,7 +120,7 @@ class SoftmaxRegression(SoftmaxEstimator):
             float32 or float64; other types become float64.
         y : (n_samples,) array of labels of any kind that SoftmaxClassifier takes, one a row
         sample_weight : (n_samples,) array, optional
-            Weights of the rows' losses, at least 0.
+            Weights of the rows' losses, at least 0, with a finite sum. Their scale matters: twice the weights are twice C.
 
         Returns
         -------
@@ -133,8 +133,7 @@ class SoftmaxRegression(SoftmaxEstimator):
         """
         check_regression_params(self)
         names = feature_names(X)
-        X, classes, codes, weight = check_regression_rows(self, X, y, sample_weight)
-        total = weight.sum()
+        X, classes, codes, weight, total = check_regression_rows(self, X, y, sample_weight)
         n_threads = threads.resolve(check_n_threads(self.n_threads))
         alpha = 0.0 if np.isinf(self.C) else 1 / (self.C * total)
         alpha *= 2 if len(classes) == 2 else 1  # the weights are two vectors, each of half the length

@@ -13,13 +13,14 @@ from fastsoftmax.validation import (
     check_row_norms,
 )
 
+BIAS_DAMPING = 1e-6  # share of the variance of its gradient that Adagrad's sum of the bias starts at
 SPARSE_PRIOR = 0.5  # the sparse term learns with a bias of this times the log class frequencies (0.3 to 1 do as well)
 
 
 def make(options, plan, X, target, class_counts, rng, start):
     """The Model of a Plan for checked rows, and what Adagrad's sums of its sparse term start at (None: no such term).
 
-    class_counts : (n_classes,) counts of the classes, from which the bias starts
+    class_counts : (n_classes,) counts of the classes by weight, from which the bias starts
     start : planning.Start
     """
     n_classes, pairs = len(class_counts), None
@@ -41,6 +42,8 @@ def make(options, plan, X, target, class_counts, rng, start):
     if start.E is not None:
         model.E[...] = start.E
     model.bias[:] = log_frequencies(class_counts)
+    if "bias" in model.state:
+        _damp_bias(model, options.batch_size)
     if pairs is None:
         return model, None
     damping = check_row_norms(X)
@@ -53,13 +56,23 @@ def make(options, plan, X, target, class_counts, rng, start):
     return model, damping
 
 
+def _damp_bias(model, batch_size):
+    """Start Adagrad's sum of the bias at a small share of what one step will add to it.
+
+    The bias starts where its gradient is zero. Where one batch holds all rows, the first gradient is nothing but rounding,
+    from which a sum that starts at zero would make a full step.
+    """
+    frequencies = np.exp(model.bias)
+    model.state["bias"][:] = BIAS_DAMPING / batch_size * frequencies
+
+
 def log_frequencies(class_counts):
     """The log frequencies of classes with these counts, (n_classes,).
 
     A class that was not seen counts as if it had been seen once, or as often as the rarest class if that is less.
     """
     counts = at_least_one(class_counts)
-    return np.log(counts / counts.sum())
+    return np.log(np.maximum(counts / counts.sum(), np.finfo(np.float64).tiny))
 
 
 def pairs_of(options, X, target, n_classes):

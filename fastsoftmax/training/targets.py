@@ -15,10 +15,12 @@ from fastsoftmax.validation import (
     balanced_weights,
     check_classes,
     check_columns,
-    check_sample_weight,
+    check_some_weight,
     class_weights,
     encode_labels,
     learn_classes,
+    of_mean_one,
+    ratios,
 )
 
 CHUNK_ROWS = 1024
@@ -46,9 +48,9 @@ class HardTargets:
         """The classes of all rows in one array, and how much each counts where the rows have these weights."""
         return self.codes, weight
 
-    def counts(self, n_classes):
-        """The number of rows of each class, or the sum of its masses, (n_classes,)."""
-        return np.bincount(self.codes, minlength=n_classes)
+    def counts(self, n_classes, weight=None):
+        """The number of rows of each class, or the sum of its masses, (n_classes,); by weight where rows have weights."""
+        return np.bincount(self.codes, weights=weight, minlength=n_classes)
 
     def known_counts(self, n_classes):
         """`counts`, at least one for each class, where every class has rows but these may be held out."""
@@ -112,14 +114,15 @@ class SoftTargets:
     def pairs(self, weight):
         return self.masses.indices.astype(np.int64), self.masses.data * weight[self._rows()]
 
-    def counts(self, n_classes):
-        return np.bincount(self.masses.indices, weights=self.masses.data, minlength=n_classes)
+    def counts(self, n_classes, weight=None):
+        masses = self.masses.data if weight is None else self.masses.data * weight[self._rows()]
+        return np.bincount(self.masses.indices, weights=masses, minlength=n_classes)
 
     known_counts = counts  # a class may have no mass at all
 
     def weighted(self, class_weight):
         masses = self.masses.copy()
-        masses.data *= class_weight[masses.indices]
+        masses.data *= ratios(class_weight)[masses.indices]
         totals = np.asarray(masses.sum(axis=1)).reshape(-1)
         kept = totals > 0  # the others' masses do not matter: their weight is 0
         masses.data = np.where(
@@ -199,8 +202,17 @@ def validation(rows, classes, class_weight):
     target = encode(y, classes, counted, name="y_val")
     if class_weight is not None:
         target, factor = target.weighted(class_weight)
-        weight = check_sample_weight(weight * factor, len(target), name="sample_weight_val with class_weight")
-    return X, target, weight
+        weight = ratios(weight, factor)
+        check_some_weight("sample_weight_val with class_weight", weight)
+    return that_count(X, target, weight)
+
+
+def that_count(X, target, weight):
+    """Those of these rows whose weight is not zero."""
+    rows = np.flatnonzero(weight)
+    if len(rows) == len(weight):
+        return X, target, weight
+    return X[rows], target[rows], weight[rows]
 
 
 def weigh(class_weight, target, weight, classes):
@@ -210,20 +222,20 @@ def weigh(class_weight, target, weight, classes):
     ----------
     class_weight : None, "balanced", or dict of weights by label
     target : HardTargets or SoftTargets
-    weight : (n_rows,) float64
+    weight : (n_rows,) float64, of which only the ratios matter
     classes : (n_classes,) array
 
     Returns
     -------
     target : HardTargets or SoftTargets
-    weight : (n_rows,) float64, of mean 1
+    weight : (n_rows,) float64, whose mean over the rows that have any is 1; all may be zero
     weights : (n_classes,) weights of the classes, or None
     """
     if class_weight is None:
-        return target, weight, None
+        return target, of_mean_one(weight), None
     if isinstance(class_weight, str):
         weights = balanced_weights(*target.pairs(weight), len(classes))
     else:
         weights = class_weights(class_weight, classes)
     target, factor = target.weighted(weights)
-    return target, check_sample_weight(weight * factor, len(target), name="sample_weight with class_weight"), weights
+    return target, of_mean_one(weight, factor), weights

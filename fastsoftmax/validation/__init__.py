@@ -93,10 +93,8 @@ from fastsoftmax.validation.scalars import (
 )
 from fastsoftmax.validation.sparse_arrays import check_csr
 from fastsoftmax.validation.targets import (
-    check_class_weight,
     check_codes,
     check_indicator,
-    check_sample_weight,
     check_target,
     check_true_classes,
     is_one_a_row,
@@ -104,6 +102,7 @@ from fastsoftmax.validation.targets import (
 from fastsoftmax.validation.training import (
     check_calibration_rows,
     check_can_calibrate,
+    check_can_hold_out,
     check_initial_weights,
     check_resumes,
     check_row_norms,
@@ -111,4 +110,13 @@ from fastsoftmax.validation.training import (
     check_same_terms,
     check_trainable,
     check_validation,
+)
+from fastsoftmax.validation.weights import (
+    check_class_weight,
+    check_sample_weight,
+    check_some_weight,
+    of_mean_one,
+    ratios,
+    ratios_at,
+    weighted_counts,
 )

@@ -9,6 +9,7 @@ from fastsoftmax.validation.arrays import as_vector, native
 from fastsoftmax.validation.labels import as_label_array
 from fastsoftmax.validation.sampling import check_counts
 from fastsoftmax.validation.sparse_arrays import check_csr
+from fastsoftmax.validation.weights import check_finite_sum, of_sum_one
 
 
 def are_masses(y):
@@ -42,12 +43,8 @@ def check_masses(y, n_samples, name="y"):
         raise ValueError(
             f"{name} must hold finite masses that are not negative, got {masses.data[bad[0]]} in row {rows[bad[0]]}"
         )
-    totals = np.bincount(rows, weights=masses.data, minlength=n_samples)
-    if not np.isfinite(totals).all():
-        raise ValueError(f"{name} must have a finite sum in each row, got {totals.max()} in row {totals.argmax()}")
-    masses.data /= totals[rows]
+    masses.data, counted = of_sum_one(masses.data, rows, n_samples)
     masses.eliminate_zeros()  # some may have underflowed
-    counted = totals > 0
     return (masses, None) if counted.all() else (masses[counted], counted)
 
 
@@ -134,5 +131,7 @@ def balanced_weights(codes, weight, n_classes):
 
 
 def check_class_counts(counts, n_classes):
-    """How often each class occurs, as float64 (n_classes,): finite, not negative, not all zero."""
-    return as_vector("class_counts", check_counts("class_counts", counts), n_classes, "class").astype(np.float64)
+    """How often each class occurs, as float64 (n_classes,): finite, not negative, not all zero, with a finite sum."""
+    counts = as_vector("class_counts", check_counts("class_counts", counts), n_classes, "class").astype(np.float64)
+    check_finite_sum("class_counts", counts)
+    return counts

@@ -16,7 +16,7 @@ from fastsoftmax.validation.scalars import (
     check_option,
     check_real,
 )
-from fastsoftmax.validation.targets import check_sample_weight
+from fastsoftmax.validation.weights import check_finite_sum, check_row_weights
 
 
 def check_regression_params(r):
@@ -41,6 +41,7 @@ def check_regression_rows(r, X, y, sample_weight):
     classes : the distinct labels, in order
     codes : (n_samples,) where the label of each row is among them
     weight : (n_samples,) float64, in the user's scale: sample weight times class weight
+    total : their sum, a finite float
     """
     check_y_given(r, y)
     dtype = np.dtype(getattr(X, "dtype", np.float64)).newbyteorder("=")
@@ -49,13 +50,16 @@ def check_regression_rows(r, X, y, sample_weight):
     check_unmasked("y", y)
     classes, codes = learn_classes(check_labels(y, X_rows=X.shape[0])[0])
     check_classes(classes)
-    weight = check_sample_weight(sample_weight, X.shape[0])
+    weight = np.ones(X.shape[0])
     if sample_weight is not None:
-        weight = weight * np.asarray(sample_weight).mean(dtype=np.float64)
-    weight = weight * _class_weights(r.class_weight, classes, codes, weight)[codes]
-    if not weight.any():
-        raise ValueError("sample_weight with class_weight must not be all zero")
-    return X, classes, codes, weight
+        weight = check_row_weights("sample_weight", sample_weight, X.shape[0])
+        check_finite_sum("sample_weight", weight)
+    with np.errstate(over="ignore"):
+        weight = weight * _class_weights(r.class_weight, classes, codes, weight)[codes]
+    total = check_finite_sum("sample_weight with class_weight", weight)
+    if not 1 / np.finfo(np.float64).max < r.C * total:
+        raise ValueError(f"C times the sum of the weights must be at least 1e-308, got {r.C} x {total}")
+    return X, classes, codes, weight, total
 
 
 def _class_weights(class_weight, classes, codes, sample_weight):

@@ -5,19 +5,20 @@ from fastsoftmax.validation.estimators import check_input, check_y_given
 from fastsoftmax.validation.labels import check_labels
 from fastsoftmax.validation.masses import are_masses, check_masses
 from fastsoftmax.validation.scalars import check_int
-from fastsoftmax.validation.targets import check_sample_weight
+from fastsoftmax.validation.weights import check_sample_weight
 
 
 def check_rows(c, options, X, y, sample_weight, model=None):
     """The rows that count, as the kernels take them, for the SoftmaxClassifier `c` with these Options.
 
-    model : the Model so far, whose dtype X must have, as it must have the feature names of `c`; None: there is none
+    model : the Model so far, whose dtype X must have, as it must have the feature names of `c`; None: there is none. Where
+        there is one, all rows may have a weight of zero.
 
     Returns
     -------
     X : CSR rows or dense
     y : labels (n_rows,), or masses of classes as CSR
-    weight : (n_rows,) of mean 1
+    weight : (n_rows,), of which only the ratios matter
     counted : (n_samples,) bool, which rows count, or None if all do
     """
     check_y_given(c, y)
@@ -27,7 +28,7 @@ def check_rows(c, options, X, y, sample_weight, model=None):
     if options.n_hidden_features is not None:
         check_int("LowRank.n_features", options.n_hidden_features, maximum=X.shape[1])
     y, counted = check_targets(y, X.shape[0], options.ignore_label)
-    weight = check_sample_weight(sample_weight, X.shape[0], counted)
+    weight = check_sample_weight(sample_weight, X.shape[0], counted, may_be_zero=model is not None)
     return X if counted is None else X[counted], y, weight, counted
 
 

@@ -1,11 +1,12 @@
-"""Class codes and masses, and the weights of classes and rows."""
+"""Class codes and masses."""
 
 import numpy as np
 from scipy import sparse
 
-from fastsoftmax.validation.arrays import as_int_array, as_vector
+from fastsoftmax.validation.arrays import as_int_array
 from fastsoftmax.validation.scalars import check_int
 from fastsoftmax.validation.sparse_arrays import check_csr
+from fastsoftmax.validation.weights import check_not_negative, of_sum_one
 
 
 def check_target(target, n_samples, n_classes, *, ignore_index=None, name="target"):
@@ -64,11 +65,10 @@ def check_true_classes(target, n_samples, n_classes, *, name="target"):
     masses = sparse.csr_array(check_csr(target, np.float64, name), copy=True)
     masses.sum_duplicates()
     rows = np.repeat(np.arange(n_samples), np.diff(masses.indptr))
-    _check_not_negative(name, masses.data, "in row", rows)
-    totals = np.bincount(rows, weights=masses.data, minlength=n_samples)
-    if not totals.all():
-        raise ValueError(f"{name} must have a mass above 0 in each row, got none in row {int(totals.argmin())}")
-    masses.data /= totals[rows]
+    check_not_negative(name, masses.data, "in row", rows)
+    masses.data, counted = of_sum_one(masses.data, rows, n_samples)
+    if not counted.all():
+        raise ValueError(f"{name} must have a mass above 0 in each row, got none in row {int(counted.argmin())}")
     shape, places = masses.data.shape, np.flatnonzero(masses.data)
     masses.eliminate_zeros()
     return masses, shape, places
@@ -84,34 +84,3 @@ def _check_code_lists(target, n_samples, n_classes, name):
     indptr = np.searchsorted(elements, np.arange(n_samples + 1) * n_classes)
     masses = sparse.csr_array((counts / target.shape[1], elements % n_classes, indptr), shape=(n_samples, n_classes))
     return masses, target.shape, places
-
-
-def check_class_weight(weight, n_classes):
-    """`weight` as float64 (n_classes,), finite and not negative, or None."""
-    if weight is None:
-        return None
-    weight = as_vector("weight", weight, n_classes, "class").astype(np.float64)
-    _check_not_negative("weight", weight, "for class")
-    return weight
-
-
-def check_sample_weight(sample_weight, n_samples, counted=None, *, name="sample_weight"):
-    """Weights of mean 1, float64, one for each row, or for each that is `counted`; ones for None."""
-    if sample_weight is None:
-        return np.ones(n_samples if counted is None else np.count_nonzero(counted))
-    weight = as_vector(name, sample_weight, n_samples, "row of X").astype(np.float64)
-    _check_not_negative(name, weight, "at position")
-    weight = weight if counted is None else weight[counted]
-    if not len(weight):
-        return weight
-    if not weight.any():
-        raise ValueError(f"{name} must not be all zero")
-    return weight / weight.mean()
-
-
-def _check_not_negative(name, values, place, ids=None):
-    """ValueError if a value is negative or not finite, with the `place` of the first: its position, or its entry of `ids`."""
-    bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
-    if bad.size:
-        at = bad[0] if ids is None else ids[bad[0]]
-        raise ValueError(f"{name} must be finite and not negative, got {values[bad[0]]} {place} {at}")

@@ -8,7 +8,7 @@ from fastsoftmax.validation.compact import check_not_compact
 from fastsoftmax.validation.estimators import check_input, check_same_names, feature_names
 from fastsoftmax.validation.linear import check_bias, check_sparse_W
 from fastsoftmax.validation.rows import check_some_rows, check_targets
-from fastsoftmax.validation.targets import check_sample_weight
+from fastsoftmax.validation.weights import check_sample_weight
 
 
 def check_row_norms(X):
@@ -70,7 +70,13 @@ def check_can_calibrate(model):
 def check_calibration_rows(n_rows, least):
     """Raise where factors fitted on so few rows would do more harm than good."""
     if n_rows < least:
-        raise ValueError(f"X must have at least {least} rows to calibrate on, got {n_rows}")
+        raise ValueError(f"X must have at least {least} rows that count to calibrate on, got {n_rows}")
+
+
+def check_can_hold_out(n_rows):
+    """Raise where early stopping would leave no row to train on."""
+    if n_rows < 2:
+        raise ValueError(f"early_stopping needs at least two rows that count, got {n_rows}; or give X_val and y_val")
 
 
 def check_embedding(embedding_init, options, n_features):
