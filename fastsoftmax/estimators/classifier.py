@@ -86,7 +86,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         their held-out rows. Nothing is calibrated on fewer than 30 rows.
     class_weight : dict, "balanced" or None
         Weights of classes by label; classes that it does not name have 1. They are factors of the rows' weights, also of
-        rows held out or calibrated on, and of the counts that the bias starts from; only their ratios matter. "balanced" makes all classes count
+        rows held out or calibrated on, and of the counts that the bias starts from. "balanced" makes all classes count
         alike, by n_samples / (n_classes * count); `partial_fit` does not take it.
     ignore_label : label, optional
         `fit`, `partial_fit`, `calibrate` and `score` ignore rows with this label, which is no class. nan stands for all
@@ -111,7 +111,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
     hidden_coef_ : (n_classes, hidden_size) array V; absent without a low-rank term
     loss_, direct_, hidden_size_, alpha_, class_alpha_ : the choices that were used
     calibration_ : dict of str to float, the factors that "bias", "W" and "V" were last multiplied by, and that "prior", the
-        bias that a sparse term learned with, had when it was added; empty where nothing was calibrated
+        bias that a sparse term learned with, was added with; empty where nothing was calibrated
     loss_curve_ : list of float, mean training loss of each epoch, and the mean over the learners if there are two
     validation_curve_ : list of float, mean loss of the held-out rows after each epoch, with early stopping
     n_iter_ : int, number of epochs done
@@ -205,8 +205,8 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
             visit; in expectation this is the mean of their losses by mass, which calibration and validation compute. Rows
             without any mass do not count. docs/labels_and_streams.md has more.
         sample_weight : (n_samples,) array, optional
-            Weights of the rows' losses, at least 0; only their ratios matter. They also weigh the class frequencies that the
-            bias starts at. A row of weight 0 is as if it were not there, but its label is a class.
+            Weights, at least 0, of the rows' losses and in the class frequencies that the bias starts at. Only their ratios
+            matter. A row of weight 0 is as if it were not there, but its label is a class.
         coef_init : (n_classes, n_features) scipy.sparse matrix, optional
             The pairs of a sparse term and their initial weights, for example from `NGramFeatures.kneser_ney`. They do not
             change with ``SparseTerm(learning_rate=0)``; `min_count` and `max_classes_per_feature` do not apply. The rows that
@@ -246,8 +246,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         Parameters
         ----------
         X, y, sample_weight : as for `fit`
-            Masses of classes have a column for each of `classes_`. Weights compare the rows of one call; after the first
-            one, rows that all have the weight 0 change nothing.
+            Masses of classes have a column for each of `classes_`. After the first call, a chunk of weight 0 changes nothing.
         classes : array of all labels until `add_classes` adds more; the first call needs it or `n_classes`
         n_classes : int
             The labels are 0 to n_classes - 1. Later calls ignore `classes`, `n_classes` and `class_counts`.

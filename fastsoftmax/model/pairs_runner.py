@@ -56,6 +56,7 @@ class PairsRunner(Runner):
         return np.where(target < 0, np.nan, out)
 
     def term_derivatives(self, target, weight):
+        """The weighted loss of all rows, its gradient with respect to the bias, and its derivative by a factor of W, at 1."""
         model, loss = self.model, 0.0
         dW, dbias = np.zeros_like(model.W), np.zeros_like(model.bias)
         bias_gradient = pairs.BiasGradient(self.base)
@@ -64,4 +65,4 @@ class PairsRunner(Runner):
             loss += weight[rows] @ forward.nll
             forward.backward(weight[rows], dW, dbias=bias_gradient)
         bias_gradient.finish(dbias)
-        return loss, dbias, {"W": float(dW.astype(np.float64) @ model.W)}
+        return loss, dbias, float(dW.astype(np.float64) @ model.W)

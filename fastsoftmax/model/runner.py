@@ -227,25 +227,3 @@ class Runner:
         for rows in self.chunks():
             tiles.write_logits(self.terms(rows), out[rows[0] : rows[-1] + 1], self.n_threads, self.workspace)
         return out
-
-    def term_derivatives(self, target, weight):
-        """The weighted loss of all rows, its gradient with respect to the bias, and a derivative for each other term.
-
-        That is the derivative with respect to a factor of the term, at 1: the sum of gradient times weights. The derivatives
-        are a dict by the names "W" and "V".
-        """
-        model, loss = self.model, 0.0
-        dbias, sums = np.zeros_like(model.bias), {"V": 0.0}
-        if model.pairs is not None:
-            sums["W"] = 0.0
-        for rows in self.chunks():
-            forward = self.forward(rows, target[rows], memory=self.working_memory)
-            loss += weight[rows] @ forward.nll
-            dhidden, additions = np.empty_like(forward.terms.hidden), forward.terms.additions
-            dadditions = None if additions is None else np.zeros_like(additions.values)
-            forward.backward(weight[rows], tiles.Destination(bias=dbias), dhidden=dhidden, dadditions=dadditions)
-            sums["V"] += np.vdot(dhidden.astype(np.float64), forward.terms.hidden)
-            if additions is not None:
-                for begin, end in zip(additions.begin, additions.end, strict=True):
-                    sums["W"] += float(dadditions[begin:end] @ additions.values[begin:end])
-        return loss, dbias, sums

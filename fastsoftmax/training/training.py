@@ -97,7 +97,7 @@ class Training:
     def calibrate(self, X, target, weight, model=None):
         """Multiply the terms of the model, or of another one, by the factors that suit these rows, and return these."""
         runner = self.runner(X, model)
-        return calibration.calibrate(runner, target, weight, runner.model.prior)
+        return calibration.calibrate(runner, target, weight, runner.model.prior, verbose=self.options.verbose)
 
     def _validation_loss(self, model, X, target, weight):
         return float(np.average(target.nll(self.runner(X, model)), weights=weight))

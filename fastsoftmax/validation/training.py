@@ -70,7 +70,7 @@ def check_can_calibrate(model):
 def check_calibration_rows(n_rows, least):
     """Raise where factors fitted on so few rows would do more harm than good."""
     if n_rows < least:
-        raise ValueError(f"X must have at least {least} rows that count to calibrate on, got {n_rows}")
+        raise ValueError(f"X must have at least {least} rows to calibrate on, got {n_rows} that count")
 
 
 def check_can_hold_out(n_rows):

@@ -166,7 +166,7 @@ def test_a_chunk_without_weight_teaches_nothing():
         (lambda m, X, y, zero: m.fit(X, y, zero), "sample_weight must not be all zero"),
         (lambda m, X, y, zero: m.partial_fit(X, y, range(4), zero), "sample_weight must not be all zero"),
         (lambda m, X, y, zero: m.fit(X, y).score(X, y, zero), "sample_weight must not be all zero"),
-        (lambda m, X, y, zero: m.fit(X, y).calibrate(X, y, zero), "at least 30 rows that count to calibrate on, got 0"),
+        (lambda m, X, y, zero: m.fit(X, y).calibrate(X, y, zero), "at least 30 rows to calibrate on, got 0 that count"),
         (
             lambda m, X, y, zero: m.set_params(class_weight=dict.fromkeys(range(4), 0)).partial_fit(X, y, range(4)),
             "sample_weight with class_weight must not be all zero",
