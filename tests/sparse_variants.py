@@ -162,7 +162,10 @@ def hostile(shape):
         bad = np.array([0, index], np.int32)
         yield f"CSR column {index}", with_parts(X, indices=bad)
         yield f"COO column {index}", with_parts(coo, coords=(coo.coords[0], bad))
-        yield f"LIL column {index}", with_parts(X.tolil(), rows=lists([0, index], n_rows), data=lists([1.0, 1.0], n_rows))
+        yield (
+            f"LIL column {index}",
+            with_parts(X.tolil(), rows=lists([0, index], n_rows), data=lists([1.0, 1.0], n_rows)),
+        )
         yield f"BSR column {index}", with_parts(bsr, indices=np.full_like(bsr.indices, index))
     for index in (n_rows, -1, 2**31 - 1):
         bad = np.array([0, index], np.int32)

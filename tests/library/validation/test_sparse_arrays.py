@@ -23,7 +23,9 @@ Y = np.arange(N) % 3
 W = RNG.standard_normal((N, M))
 SPARSE_W = sp.csc_array(np.where(W > 0, W, 0))
 CLASS_IDS, COUNTS = np.arange(4), np.zeros(4)
-MODEL = flat_classifier(direct="sparse", random_state=0, max_iter=2, dtype="float64").fit(np.tile(A.toarray(), (2, 1)), np.tile(Y, 2))
+MODEL = flat_classifier(direct="sparse", random_state=0, max_iter=2, dtype="float64").fit(
+    np.tile(A.toarray(), (2, 1)), np.tile(Y, 2)
+)
 CLASSES = flat_classifier(direct="dense", hidden_size=None, random_state=0, max_iter=2).fit(X, np.arange(N) % M)
 REGRESSION = fs.SoftmaxRegression(max_iter=5).fit(A, Y)
 
@@ -128,6 +130,8 @@ def test_unusual_arrays_count_as_their_canonical_copies(call, request):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_hostile_arrays_are_refused_by_name(call):
     for name, bad in hostile((N, M)):
-        with pytest.raises((ValueError, TypeError), match=r"^(the keys of )?(X|W|y|target|exclude|X_val|y_val|coef_init)\b"):
+        with pytest.raises(
+            (ValueError, TypeError), match=r"^(the keys of )?(X|W|y|target|exclude|X_val|y_val|coef_init)\b"
+        ):
             call(bad)
             pytest.fail(f"{name} was taken")
