@@ -10,9 +10,8 @@ import numpy as np
 from scipy import sparse
 
 from fastsoftmax.validation import (
-    as_array,
     check_counts,
-    check_csr,
+    check_evaluated_rows,
     check_int,
     check_log_proba,
     check_same_length,
@@ -136,7 +135,7 @@ def evaluate(model, X, y, ks=(1, 5, 20), batch_size=1024):
         "precision@k", "hit@k", "mrr@k", "ndcg@k"
             For every k of `ks`, over all rows.
     """
-    X = check_csr(X, None, "X") if sparse.issparse(X) else as_array("X", X)
+    X = check_evaluated_rows(X)
     y = check_true_labels("y", y)
     check_same_length("y", y, "X", X)
     ks = sorted({check_int("ks", k, minimum=1) for k in ks})
@@ -184,7 +183,7 @@ def compare(model, other, X, y, ks=(1, 5, 20), batch_size=1024):
         "same_best"
             The share of the rows with the same most probable label.
     """
-    X = check_csr(X, None, "X") if sparse.issparse(X) else as_array("X", X)
+    X = check_evaluated_rows(X)
     results = [evaluate(m, X, y, ks, batch_size) for m in (model, other)]
     n_same = 0
     for start in range(0, X.shape[0], batch_size):

@@ -14,7 +14,6 @@ from fastsoftmax.validation.arrays import (
     as_weights_like,
     check_axes,
     check_out,
-    check_unmasked,
 )
 from fastsoftmax.validation.compact import check_compact, check_not_compact
 from fastsoftmax.validation.documents import (
@@ -53,7 +52,13 @@ from fastsoftmax.validation.masses import (
     check_not_balanced,
     class_weights,
 )
-from fastsoftmax.validation.metrics import check_log_proba, check_same_length, check_topk, check_true_labels
+from fastsoftmax.validation.metrics import (
+    check_evaluated_rows,
+    check_log_proba,
+    check_same_length,
+    check_topk,
+    check_true_labels,
+)
 from fastsoftmax.validation.options import check_calibration, check_l1, check_options, check_training_params
 from fastsoftmax.validation.regression import check_regression_params, check_regression_rows, check_same_problem
 from fastsoftmax.validation.resources import (
@@ -91,7 +96,6 @@ from fastsoftmax.validation.scalars import (
     check_real,
     check_rng,
 )
-from fastsoftmax.validation.sparse_arrays import check_csr
 from fastsoftmax.validation.targets import (
     check_codes,
     check_indicator,

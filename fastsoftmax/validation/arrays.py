@@ -69,7 +69,7 @@ def _converted(name, a, converted):
         lost = np.isinf(converted) & np.isfinite(a)
         if lost.any():
             at = tuple(int(i) for i in np.argwhere(lost)[0])
-            raise ValueError(f"{name} must be finite in {converted.dtype}, got {a[at]} at position {at}")
+            raise ValueError(f"{name} must be finite in {converted.dtype}, got {a[at]!s} at position {at}")
     return converted
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from fastsoftmax.validation.arrays import as_int_vector
+from fastsoftmax.validation.arrays import as_array, as_int_vector, check_unmasked
 from fastsoftmax.validation.labels import as_label_array, check_labels, encode_labels, padding
 from fastsoftmax.validation.scalars import INT64, check_int, check_real
 from fastsoftmax.validation.sparse_arrays import check_csr
@@ -97,9 +97,11 @@ def _check_excluded_lists(exclude, n_rows, n_classes, labels):
 
 
 def _as_vector(i, classes, labels):
-    # tuples remain labels
-    as_array = as_label_array if labels is not None and labels.dtype.kind == "O" else np.asarray
-    a = classes if isinstance(classes, np.ndarray) else as_array(classes)
+    check_unmasked("exclude", classes)
+    if labels is None:
+        return as_int_vector("exclude", classes)
+    is_object = labels.dtype.kind == "O" and not isinstance(classes, np.ndarray)  # tuples remain labels
+    a = as_label_array(classes) if is_object else as_array("exclude", classes)
     if a.ndim != 1:
         raise ValueError(f"exclude must hold an array of classes for each row, got {classes!r} for row {i}")
     return a

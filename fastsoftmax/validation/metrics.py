@@ -47,6 +47,14 @@ def _is_dense_indicator(y):
     return y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "biuf" and bool(((y == 0) | (y == 1)).all())
 
 
+def check_evaluated_rows(X):
+    """The rows to evaluate, whatever the model takes: CSR, or an array of at least one dimension."""
+    X = check_csr(X, None, "X") if sparse.issparse(X) else as_array("X", X)
+    if not X.ndim:
+        raise ValueError(f"X must have a row for each label, got {X!r}")
+    return X
+
+
 def check_topk(name, topk, y, *, min_columns):
     """The predicted labels of each row as a 2-D array that can be compared with the checked true labels `y`."""
     topk = as_array(name, topk)

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from fastsoftmax.validation.arrays import as_int_array
+from fastsoftmax.validation.arrays import as_array, as_int_array, as_vector
 from fastsoftmax.validation.scalars import check_int
 from fastsoftmax.validation.sparse_arrays import check_csr
 from fastsoftmax.validation.weights import check_not_negative, of_sum_one
@@ -46,7 +46,7 @@ def check_indicator(name, y, n_samples, n_classes=None):
 
 def is_one_a_row(target):
     """Whether `target` has the form of one class a row, rather than several."""
-    return not sparse.issparse(target) and np.ndim(target) != 2
+    return not sparse.issparse(target) and as_array("target", target).ndim != 2
 
 
 def check_true_classes(target, n_samples, n_classes, *, name="target"):
