@@ -4,14 +4,16 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastsoftmax.estimators.format_1 import converted
-from fastsoftmax.files import model_file, stored_labels
+from fastsoftmax.files import model_file, stored_labels, tensor_file
 from fastsoftmax.losses import LOSSES
 from fastsoftmax.optimizers import OPTIMIZERS
 from fastsoftmax.terms import LowRank, SparseTerm
 from fastsoftmax.training.options import Choices, EarlyStopping, Options
 from fastsoftmax.training.state import TrainingState
 from fastsoftmax.validation import (
+    check_bool,
     check_option,
+    check_path,
     check_rng,
     check_writable,
 )
@@ -26,7 +28,7 @@ KINDS = {kind.__name__: kind for kind in (*LOSSES.values(), *OPTIMIZERS.values()
 def save(classifier, path, extra=None):
     """Write a fitted SoftmaxClassifier to file `path`.
 
-    The file is written under another name and then renamed, so a crash leaves the old file and never half of a new one.
+    A crash leaves the old file and never half of a new one; see OutputFile.
 
     Parameters
     ----------
@@ -69,9 +71,11 @@ def save(classifier, path, extra=None):
 
 def load(kind, path, *, memory_map=False):
     """The classifier of class `kind` in file `path`, and the extra that was saved beside it; see fastsoftmax.load."""
+    path, memory_map = check_path("path", path), check_bool("memory_map", memory_map)
     saved = model_file.read(path, FORMAT, memory_map=memory_map, converters={1: converted})
     try:
         params = {name: _unpack(value) for name, value in saved.params.items()}
+        params["checkpoint"] = params["weights_dir"] = None  # no file tells where others are written
         params["class_weight"] = stored_labels.unpack_weights(params["class_weight"])
         params["ignore_label"] = stored_labels.from_json(params["ignore_label"])
         classifier = kind(**params)
@@ -84,7 +88,7 @@ def load(kind, path, *, memory_map=False):
             classifier._name_features(np.array(saved.feature_names, dtype=object))
         classifier._state = _state(classifier, saved)
         return classifier, saved.extra
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+    except tensor_file.DAMAGE as error:
         raise model_file.incomplete(path, error) from error
 
 

@@ -27,7 +27,13 @@ from fastsoftmax.validation.documents import (
     check_texts,
 )
 from fastsoftmax.validation.eligible import check_eligible, check_k
-from fastsoftmax.validation.estimators import check_input, check_nested_params, check_y_given, feature_names
+from fastsoftmax.validation.estimators import (
+    check_input,
+    check_nested_params,
+    check_stored_names,
+    check_y_given,
+    feature_names,
+)
 from fastsoftmax.validation.labels import (
     as_label_array,
     check_all_labels,

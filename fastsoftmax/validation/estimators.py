@@ -60,3 +60,11 @@ def check_nested_params(params, changes):
             raise ValueError(
                 f"{name} is an option of an object, but {outer} is {value!r}: set {outer} to an object first"
             )
+
+
+def check_stored_names(names, n_features):
+    """Raise unless `names`, from a file, are one for each column of X, or none at all."""
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("the names of the features are not a list of text")
+    if names and len(names) != n_features:
+        raise ValueError(f"{len(names)} names for {n_features} features")

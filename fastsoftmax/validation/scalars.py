@@ -74,8 +74,10 @@ def check_choice(name, value, kinds, others=()):
 
 def check_path(name, path):
     """`path`, which is a str or path-like."""
-    if not isinstance(path, (str, os.PathLike)):
+    if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
         raise TypeError(f"{name} must be a path, got {path!r}")
+    if not os.fspath(path) or "\0" in os.fspath(path):
+        raise ValueError(f"{name} must be the path of a file, got {path!r}")
     return path
 
 
