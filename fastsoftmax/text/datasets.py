@@ -34,12 +34,15 @@ class Dataset:
         The labels of sample i are `labels[label_starts[i]:label_starts[i + 1]]`.
     format : str
         "svmlight", "xmc" or "fasttext".
+    n_ignored : int
+        How many values were left out, because the index of their feature is not below the `n_features` that `read` was given.
     """
 
     X: csr_matrix | list
     labels: np.ndarray
     label_starts: np.ndarray
     format: str
+    n_ignored: int = 0
 
     @property
     def n_samples(self):
@@ -98,7 +101,7 @@ def detect_format(source):
         return _detect(name, first_lines(name, lines))
 
 
-def read(source, format=None, *, n_features=None):
+def read(source, format=None, *, n_features=None, extra_features="error"):
     """Read a data file, plain or compressed with gzip.
 
     - "svmlight": lines `label index:value index:value ...`. Indices are columns as they stand, so if a file counts from 1,
@@ -114,7 +117,11 @@ def read(source, format=None, *, n_features=None):
     format : {"svmlight", "xmc", "fasttext"}, optional
         By default it is told from the first line.
     n_features : int, optional
-        Number of columns of X, such as a trained model's; by default as many as the header says or the indices need.
+        Number of columns of X, such as a trained model's; by default as many as the header says or the indices need. It says
+        nothing of texts, which have no columns: `TextVectorizer` has its own.
+    extra_features : {"error", "ignore"}
+        What becomes of features whose index is not below `n_features`. Where they are ignored, their rows stay, and the
+        result's `n_ignored` counts the values.
 
     Returns
     -------
@@ -126,8 +133,9 @@ def read(source, format=None, *, n_features=None):
     ValueError
         If the file is empty or a line is malformed: the message names the file, the line and what is wrong with it.
         Labels that are not integers are refused, and so are negative or repeated indices, values that are not finite as
-        float32, and whatever contradicts the header or n_features.
+        float32, and whatever contradicts the header or, if extra features are not ignored, n_features.
     """
+    check_option("extra_features", extra_features, ("error", "ignore"))
     if format is not None:
         check_option("format", format, FORMATS)
     if n_features is not None:
@@ -135,7 +143,26 @@ def read(source, format=None, *, n_features=None):
     with open_lines(source) as (name, lines):
         first = first_lines(name, lines)
         format = _detect(name, first) if format is None else format
-        return Dataset(*_READERS[format].read(name, itertools.chain(first, lines), n_features), format)
+        lines, cut = itertools.chain(first, lines), n_features is not None and extra_features == "ignore"
+        X, labels, label_starts = _READERS[format].read(name, lines, None if cut else n_features)
+        n_ignored = 0
+        if cut and format not in TEXT_FORMATS:
+            X, n_ignored = _cut(X, n_features)
+        return Dataset(X, labels, label_starts, format, n_ignored)
+
+
+def _cut(X, n_columns):
+    """A csr_matrix with the first `n_columns` columns of X, all other ones empty, and how many values of X it lacks."""
+    kept = X[:, :n_columns]
+    kept.resize(X.shape[0], n_columns)
+    return kept, X.nnz - kept.nnz
+
+
+def look_like_columns(texts):
+    """Whether texts, such as the rows of a file that was read as fastText's, are all rows of the other formats."""
+    lines = [text.encode("utf-8", "surrogatepass") for text in texts]
+    rows = [line for line in lines[:1] if not _fits_xmc(line)] + lines[1:]
+    return any(b":" in row for row in rows) and all(map(_fits_svmlight, rows))
 
 
 def _detect(name, first):

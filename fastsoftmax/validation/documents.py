@@ -68,3 +68,17 @@ def check_same_rows(name, n_before, n_now):
     """Raise unless an iteration gave as many rows as the one before; None: there was none before."""
     if n_before is not None and n_now != n_before:
         raise ValueError(f"{name} must give the same tokens each time, got {n_before} and then {n_now}")
+
+
+def check_texts(name, texts):
+    """`texts` as a list of str."""
+    if isinstance(texts, (str, bytes)):
+        raise TypeError(f"{name} must be a list of str, got one text: {texts[:60]!r}")
+    try:
+        texts = list(texts)
+    except TypeError:
+        raise TypeError(f"{name} must be a list of str, got {texts!r}") from None
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(f"{name} must be a list of str, got {text!r} at position {i}")
+    return texts
