@@ -4,15 +4,15 @@ import sys
 
 import numpy as np
 
-from fastsoftmax.text.datasets import FORMATS, TEXT_FORMATS, read
+from fastsoftmax.cli import rows
 
 INTERRUPTED = 130  # exit status of a shell command ended by Ctrl-C
 DEPTHS = [1, 3, 5, 20]  # of the ranking metrics, if none are given
 
 
 def add_format_and_threads(parser):
-    """The options `--format` and `--threads` of a command that applies a model to a data file."""
-    parser.add_argument("--format", choices=FORMATS, help="default: as the model was trained on")
+    """The options of a command that applies a model to a data file."""
+    rows.add_options(parser)
     parser.add_argument("--threads", type=int)
 
 
@@ -25,21 +25,11 @@ def load(options):
     data : Dataset
     X : csr_matrix of float32, shape (n_samples, n_features)
     """
-    from fastsoftmax.estimators.loading import load_with_extra
-    from fastsoftmax.text.text_vectorizer import TextVectorizer
+    from fastsoftmax.estimators.loading import load
 
-    classifier, extra = load_with_extra(options.model)
+    classifier = load(options.model)
     classifier.set_params(n_threads=options.threads)
-    extra = extra or {}
-    source = sys.stdin.buffer if options.data == "-" else options.data
-    format = options.format or extra.get("format")
-    vectorizer = extra.get("vectorizer")
-    if (format in TEXT_FORMATS) != (vectorizer is not None) and format is not None:
-        raise ValueError(f"{options.model} was trained on {extra.get('format')} data and cannot read {format} data")
-    data = read(source, format, n_features=None if vectorizer else classifier.n_features_in_)
-    if vectorizer is None:
-        return classifier, data, data.X
-    return classifier, data, TextVectorizer.from_dict(vectorizer).transform(data.X)
+    return classifier, *rows.read(classifier, options)
 
 
 def labelled_rows(classifier, data, X, path):

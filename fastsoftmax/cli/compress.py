@@ -2,7 +2,8 @@
 
 import os
 
-from fastsoftmax.cli.common import DEPTHS, add_format_and_threads, labelled_rows, load
+from fastsoftmax.cli import common
+from fastsoftmax.cli.common import DEPTHS, add_format_and_threads, labelled_rows
 from fastsoftmax.model.compact import STORAGES
 from fastsoftmax.validation import check_writable
 
@@ -19,15 +20,13 @@ def add_options(parser):
 
 
 def run(options):
-    from fastsoftmax.estimators.loading import load_with_extra
-    from fastsoftmax.estimators.saving import save
+    from fastsoftmax.estimators.loading import load
 
     check_writable("output", options.output)
     if os.path.exists(options.output) and os.path.samefile(options.output, options.model):
         raise ValueError(f"output is the model itself, {options.model}: it could not be trained any more")
-    classifier, extra = load_with_extra(options.model)
-    compact = classifier.compressed(options.storage)
-    save(compact, options.output, extra)
+    compact = load(options.model).compressed(options.storage)
+    compact.save(options.output)
     sizes = [os.path.getsize(path) for path in (options.model, options.output)]
     print(f"bytes\t{sizes[0]}\t{sizes[1]}")
     if options.data is not None:
@@ -38,7 +37,7 @@ def _print_comparison(compact, options):
     """Each metric of the model and of its compact copy, and the difference."""
     from fastsoftmax.metrics import compare
 
-    classifier, data, X = load(options)
+    classifier, data, X = common.load(options)
     X, y = labelled_rows(classifier, data, X, options.data)
     compact.classes_ = classifier.classes_
     compact.set_params(n_threads=options.threads)

@@ -28,9 +28,9 @@ def _installation():
 
 
 def _model(path):
-    from fastsoftmax.estimators.loading import load_with_extra
+    from fastsoftmax.estimators.loading import load
 
-    classifier, extra = load_with_extra(path)
+    classifier = load(path)
     yield "classes", f"{len(classifier.classes_):,}"
     yield "features", f"{classifier.n_features_in_:,}"
     yield "loss", classifier.loss_
@@ -42,4 +42,15 @@ def _model(path):
     yield "training loss", f"{classifier.loss_curve_[-1]:.4f}" if classifier.loss_curve_ else "none"
     for name, a in classifier._model.arrays().items():
         yield name, f"{' x '.join(f'{n:,}' for n in a.shape)} {a.dtype}, {a.nbytes / 2**20:,.1f} MiB"
-    yield "data format", (extra or {}).get("format", "unknown")
+    yield "data format", classifier.encoding_.format or "unknown"
+    yield "rows", _input(classifier.encoding_)
+
+
+def _input(encoding):
+    """What the rows of a model's data are."""
+    vectorizer = encoding.vectorizer
+    if vectorizer is None:
+        return "columns" if encoding.first_index is None else f"columns, of which the lowest is {encoding.first_index}"
+    how = "hashed" if vectorizer.vocabulary_ is None else "numbered"
+    case = ", in lower case" if vectorizer.lowercase else ""
+    return f"texts: words, and up to {vectorizer.max_words} in a row{case}, {how}"

@@ -7,7 +7,7 @@ import time
 
 from fastsoftmax.cli.common import INTERRUPTED
 from fastsoftmax.text.datasets import FORMATS, TEXT_FORMATS, read, targets
-from fastsoftmax.validation import check_other_file, check_writable
+from fastsoftmax.validation import check_acts_on_texts, check_other_file, check_writable
 
 HELP = "train a classifier on a data file"
 
@@ -19,7 +19,16 @@ def add_options(parser):
     )
     parser.add_argument("-o", "--output", metavar="MODEL", required=True)
     parser.add_argument("--format", choices=FORMATS, help="default: told from the first line")
-    parser.add_argument("--n-features", type=int, help="columns of sparse data; default: as many as occur")
+    parser.add_argument(
+        "--n-features",
+        type=int,
+        metavar="N",
+        help="columns; default: as many as occur, and of texts at most 262144, to which words are hashed if more occur",
+    )
+    parser.add_argument("--word-ngrams", type=int, metavar="N", help="of texts: so many words in a row; default: 2")
+    parser.add_argument(
+        "--hash", action="store_true", help="of texts: hash words to all columns, however few words occur"
+    )
     parser.add_argument("--loss", choices=("auto", "softmax", "sampled_softmax"), default="auto")
     parser.add_argument("--hidden-size", type=_none_or_int, default="auto", metavar="N|none|auto")
     parser.add_argument("--direct", choices=("auto", "dense", "sparse", "none"), default="auto")
@@ -58,20 +67,20 @@ def _none_or_int(text):
 
 
 def run(options):
-    from fastsoftmax.estimators.saving import save
+    from fastsoftmax.text.encoding import Encoding
 
     check_writable("output", options.output)
     if os.path.exists(options.output) and os.path.samefile(options.output, options.data):
         raise ValueError(f"output is the data file, {options.data}: it would be overwritten")
     check_other_file("output", options.output, "the checkpoint", options.checkpoint)
     data = read(options.data, options.format, n_features=options.n_features)
-    X, vectorizer = _features(data)
+    X, vectorizer = _features(data, options)
     classes, y = targets(data.labels, data.label_starts)
     classifier = _classifier(options)
     if data.n_unlabelled:
         print(f"{data.n_unlabelled:,} rows without a label are left out", file=sys.stderr)
     if not options.quiet:
-        _describe_training(data, X)
+        _describe_training(data, X, vectorizer)
     start, status, checkpoint = time.perf_counter(), 0, None
     try:
         checkpoint = classifier._fit(X, y)
@@ -81,7 +90,8 @@ def run(options):
         print("\nInterrupted: saving what was learned so far", file=sys.stderr)
         status = INTERRUPTED
     classifier.classes_ = classes  # of an indicator it knows the columns alone
-    save(classifier, options.output, {"format": data.format, "vectorizer": vectorizer and vectorizer.to_dict()})
+    classifier.encoding_ = Encoding.of(data, vectorizer)
+    classifier.save(options.output)
     if checkpoint is not None:  # it stays until the model is safe
         checkpoint.remove()
     if not options.quiet:
@@ -115,17 +125,20 @@ def _classifier(options):
     )
 
 
-def _features(data):
+def _features(data, options):
     """The rows as CSR, and the vectorizer that made them of texts; None where the file holds features."""
     if data.format not in TEXT_FORMATS:
+        check_acts_on_texts({"--word-ngrams": options.word_ngrams is not None, "--hash": options.hash}, data.format)
         return data.X, None
     from fastsoftmax.text.text_vectorizer import TextVectorizer
 
-    vectorizer = TextVectorizer()
-    return vectorizer.transform(data.X), vectorizer
+    given = {"n_features": options.n_features, "max_words": options.word_ngrams}
+    vectorizer = TextVectorizer(**{name: value for name, value in given.items() if value is not None})
+    return vectorizer.transform(data.X) if options.hash else vectorizer.fit_transform(data.X), vectorizer
 
 
-def _describe_training(data, X):
-    print(f"{data.n_samples:,} rows, {X.shape[1]:,} features, {data.format} format")
+def _describe_training(data, X, vectorizer):
+    how = "" if vectorizer is None else " (hashed words)" if vectorizer.vocabulary_ is None else " (numbered words)"
+    print(f"{data.n_samples:,} rows, {X.shape[1]:,} features{how}, {data.format} format")
     if len(data.labels) > data.n_samples - data.n_unlabelled:
         print(f"several labels a row: {len(data.labels):,} (row, label) pairs; each visit of a row draws one")

@@ -10,6 +10,7 @@ from fastsoftmax.estimators.base import SoftmaxEstimator
 from fastsoftmax.estimators.fitting import Fitting
 from fastsoftmax.runtime import workspaces
 from fastsoftmax.runtime.exclusive import exclusive
+from fastsoftmax.text.encoding import Encoding
 
 __all__ = ["SoftmaxClassifier"]
 
@@ -117,6 +118,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
     n_iter_ : int, number of epochs done
     n_features_in_ : int
     feature_names_in_ : (n_features,) array of the names of a DataFrame's columns; absent unless all of them are strings
+    vectorizer_ : the TextVectorizer that `save` was given, which copies and files of the model keep; None without one
 
     Notes
     -----
@@ -137,6 +139,8 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
     >>> SoftmaxClassifier(random_state=0).fit(X, y).predict(X).tolist()
     ['a', 'b', 'c', 'a']
     """
+
+    encoding_ = Encoding()  # of a model that no file was read for
 
     def __init__(
         self,
@@ -321,22 +325,20 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
     # -- files --
 
     @exclusive
-    def save(self, path):
+    def save(self, path, *, vectorizer=None):
         """Write the model to one file (safetensors with JSON inside; `load` executes nothing in it).
 
         The file holds the state of the optimiser, of the sampler and of the random generator (if it is one of NumPy's own),
         so `partial_fit` continues from the file as from this model, to the bit.
+
+        vectorizer : the `features.TextVectorizer` that made X of texts, to be kept as `vectorizer_`, here and in the file
         """
-        saving.save(self, path)
+        saving.save(self, path, vectorizer)
 
     @classmethod
     def load(cls, path, *, memory_map=False):
-        """The model that `save` wrote; ValueError where the file holds no model or is damaged.
-
-        memory_map : whether the weights stay in the file and are read when they are needed, so that models larger than
-            memory can predict. Their checksums are not verified. Training copies them, to `weights_dir` if that is set.
-        """
-        return saving.load(cls, path, memory_map=memory_map)[0]
+        """The model that `save` wrote: see `fastsoftmax.load`."""
+        return saving.load(cls, path, memory_map=memory_map)
 
     # -- the fitted model --
 
@@ -346,6 +348,10 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         if "loss_curve_" not in self.__dict__:
             raise AttributeError(f"this {type(self).__name__} is not fitted")
         return len(self.loss_curve_)
+
+    @property
+    def vectorizer_(self):
+        return self.encoding_.vectorizer
 
     @property
     def embedding_(self):

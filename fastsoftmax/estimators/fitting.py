@@ -3,6 +3,7 @@
 from scipy import sparse
 
 from fastsoftmax.runtime import allocation
+from fastsoftmax.text.encoding import Encoding
 from fastsoftmax.training import calibration, extending, initial, planning, targets
 from fastsoftmax.training.options import Choices, Options
 from fastsoftmax.training.state import TrainingState
@@ -180,7 +181,7 @@ class Fitting:
         model, damping = initial.make(self.options, plan, X, target, start_counts, rng, start)
         fitted = {"_model": model, "_state": TrainingState(rng, class_counts, damping)}
         fitted |= {f"{name}_": value for name, value in plan.choices._asdict().items()}
-        fitted |= {"classes_": classes, "n_features_in_": X.shape[1]}
+        fitted |= {"classes_": classes, "n_features_in_": X.shape[1], "encoding_": Encoding()}
         c._set_fitted(**fitted, loss_curve_=[], validation_curve_=[], calibration_={})
 
     def _resume(self, plan, X, target, rng, class_counts):

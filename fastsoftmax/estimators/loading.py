@@ -23,9 +23,4 @@ def load(path, *, memory_map=False):
         If it is not a model, was written by a newer version, or is damaged or cut short. Files of the previous version
         can be read.
     """
-    return load_with_extra(path, memory_map=memory_map)[0]
-
-
-def load_with_extra(path, *, memory_map=False):
-    """The SoftmaxClassifier in file `path` and the extra that was saved beside it. It raises what `load` raises."""
     return saving.load(SoftmaxClassifier, path, memory_map=memory_map)

@@ -8,6 +8,8 @@ from fastsoftmax.files import model_file, stored_labels, tensor_file
 from fastsoftmax.losses import LOSSES
 from fastsoftmax.optimizers import OPTIMIZERS
 from fastsoftmax.terms import LowRank, SparseTerm
+from fastsoftmax.text.encoding import Encoding
+from fastsoftmax.text.text_vectorizer import TextVectorizer
 from fastsoftmax.training.options import Choices, EarlyStopping, Options
 from fastsoftmax.training.state import TrainingState
 from fastsoftmax.validation import (
@@ -15,6 +17,7 @@ from fastsoftmax.validation import (
     check_option,
     check_path,
     check_rng,
+    check_vectorizer,
     check_writable,
 )
 
@@ -25,7 +28,7 @@ FITTED = (*CHOSEN, "calibration_", "loss_curve_", "validation_curve_", "n_featur
 KINDS = {kind.__name__: kind for kind in (*LOSSES.values(), *OPTIMIZERS.values(), SparseTerm, LowRank, EarlyStopping)}
 
 
-def save(classifier, path, extra=None):
+def save(classifier, path, vectorizer=None):
     """Write a fitted SoftmaxClassifier to file `path`.
 
     A crash leaves the old file and never half of a new one; see OutputFile.
@@ -35,10 +38,13 @@ def save(classifier, path, extra=None):
     classifier : SoftmaxClassifier
         Its sampler and schedule must be names. A `random_state` that is a generator becomes None; its state is kept.
     path : str or path-like
-    extra : JSON-serialisable, optional
-        Something to keep beside the model, for example the description of a vectorizer.
+    vectorizer : TextVectorizer, optional
+        What made the columns of X of texts, for the classifier to keep; by default the one that it has.
     """
     check_is_fitted(classifier, "classes_")
+    if vectorizer is not None:
+        check_vectorizer("vectorizer", vectorizer, TextVectorizer, classifier.n_features_in_)
+        classifier.encoding_ = Encoding(vectorizer=vectorizer)
     check_writable("path", path)
     params = classifier.get_params(deep=False)
     sampler = _sampler(params["loss"], classifier.loss_)
@@ -64,13 +70,13 @@ def save(classifier, path, extra=None):
         getattr(classifier, "feature_names_in_", ()),
         classifier._model,
         None if classifier._state is None else classifier._state.state(sampler),
-        extra,
+        classifier.encoding_.to_dict(),
     )
     model_file.write(path, FORMAT, saved)
 
 
 def load(kind, path, *, memory_map=False):
-    """The classifier of class `kind` in file `path`, and the extra that was saved beside it; see fastsoftmax.load."""
+    """The classifier of class `kind` in file `path`; see fastsoftmax.load."""
     path, memory_map = check_path("path", path), check_bool("memory_map", memory_map)
     saved = model_file.read(path, FORMAT, memory_map=memory_map, converters={1: converted})
     try:
@@ -87,7 +93,12 @@ def load(kind, path, *, memory_map=False):
         if saved.feature_names:
             classifier._name_features(np.array(saved.feature_names, dtype=object))
         classifier._state = _state(classifier, saved)
-        return classifier, saved.extra
+        classifier.encoding_ = Encoding.from_dict(saved.encoding)
+        if classifier.vectorizer_ is not None:
+            check_vectorizer(
+                "the model's vectorizer", classifier.vectorizer_, TextVectorizer, classifier.n_features_in_
+            )
+        return classifier
     except tensor_file.DAMAGE as error:
         raise model_file.incomplete(path, error) from error
 

@@ -29,7 +29,7 @@ class Saved(NamedTuple):
     feature_names: list | np.ndarray | tuple
     model: Model
     state: dict | None  # a nested dict that further training continues from; see state_dict
-    extra: object  # anything else that JSON can hold
+    encoding: dict | None  # what the columns of X are, a nested dict like `state`
 
 
 def write(path, format, saved):
@@ -44,13 +44,13 @@ def write(path, format, saved):
         "params": saved.params,
         "fitted": saved.fitted,
         "feature_names": list(saved.feature_names),
-        "extra": saved.extra,
         "storage": saved.model.storage,
         "fortran": [],
     }
     tensors, header["classes"] = stored_labels.pack(saved.classes)
     header["state"], states = state_dict.split(saved.state, "training")
-    tensors |= states
+    header["extra"], arrays = state_dict.split(saved.encoding, "encoding")
+    tensors |= states | arrays
     if saved.model.pairs is not None:
         tensors |= {f"pairs.{name}": a for name, a in saved.model.pairs._asdict().items()}
     if saved.model.prior is not None:
@@ -86,9 +86,8 @@ def read(path, format, *, memory_map=False, converters=None):
             tensors[name] = tensors[name].T
         model = _model(storage, tensors)
         state = state_dict.joined(header["state"], tensors)
-        saved = Saved(
-            header["params"], header["fitted"], classes, header["feature_names"], model, state, header["extra"]
-        )
+        encoding = state_dict.joined(header["extra"], tensors)
+        saved = Saved(header["params"], header["fitted"], classes, header["feature_names"], model, state, encoding)
         _check_consistent(saved)
         if not memory_map:
             _check_finite(model)

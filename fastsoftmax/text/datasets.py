@@ -40,6 +40,8 @@ class Dataset:
     line_numbers : ndarray of int64, shape (n_samples,), or None
         The line of the file that each sample is from; the first is line 1. In svmlight's format blank lines and comments are
         no samples, so that sample i is not always from line i + 1. None of samples that are from no file.
+    n_ignored : int
+        How many values were left out, because the index of their feature is not below the `n_features` that `read` was given.
     """
 
     X: csr_matrix | list
@@ -47,6 +49,7 @@ class Dataset:
     label_starts: np.ndarray
     format: str
     line_numbers: np.ndarray | None = None
+    n_ignored: int = 0
 
     @property
     def n_samples(self):
@@ -105,7 +108,7 @@ def detect_format(source):
         return _detect(name, first_lines(name, lines))
 
 
-def read(source, format=None, *, n_features=None):
+def read(source, format=None, *, n_features=None, extra_features="error"):
     """Read a data file, plain or compressed with gzip, bzip2 or xz.
 
     - "svmlight": lines `label index:value index:value ...`. Indices are columns as they stand, so if a file counts from 1,
@@ -124,7 +127,11 @@ def read(source, format=None, *, n_features=None):
     format : {"svmlight", "xmc", "fasttext"}, optional
         By default it is told from the first line.
     n_features : int, optional
-        Number of columns of X, such as a trained model's; by default as many as the header says or the indices need.
+        Number of columns of X, such as a trained model's; by default as many as the header says or the indices need. It says
+        nothing of texts, which have no columns: `TextVectorizer` has its own.
+    extra_features : {"error", "ignore"}
+        What becomes of features whose index is not below `n_features`. Where they are ignored, their rows stay, and the
+        result's `n_ignored` counts the values.
 
     Returns
     -------
@@ -136,8 +143,8 @@ def read(source, format=None, *, n_features=None):
     ValueError
         If the file is empty or a line is malformed: the message names the file, the line and what is wrong with it.
         Labels that are not integers are refused, and so are negative or repeated indices, values that are not finite as
-        float32, whatever contradicts the header or n_features, labels and indices beyond 64 bits, lines of more than
-        256 MiB, compressed files that are damaged or cut short, and the byte order marks of UTF-16 and UTF-32.
+        float32, whatever contradicts the header or, if extra features are not ignored, n_features, labels and indices beyond
+        64 bits, lines of more than 256 MiB, compressed files that are damaged or cut short, and the byte order marks of UTF-16 and UTF-32.
 
     Notes
     -----
@@ -153,6 +160,7 @@ def read(source, format=None, *, n_features=None):
     repository, http://manikvarma.org/downloads/XC/XMLRepository.html. fastText's `Dictionary::readWord`,
     https://github.com/facebookresearch/fastText.
     """
+    check_option("extra_features", extra_features, ("error", "ignore"))
     if format is not None:
         check_option("format", format, FORMATS)
     if n_features is not None:
@@ -161,8 +169,26 @@ def read(source, format=None, *, n_features=None):
         first = first_lines(name, lines)
         format = _detect(name, first) if format is None else format
         numbered = enumerate(itertools.chain(first, lines), start=1)
-        X, labels, label_starts, line_numbers = _READERS[format].read(name, numbered, n_features)
-        return Dataset(X, labels, label_starts, format, line_numbers)
+        cut = n_features is not None and extra_features == "ignore"
+        X, labels, label_starts, line_numbers = _READERS[format].read(name, numbered, None if cut else n_features)
+        n_ignored = 0
+        if cut and format not in TEXT_FORMATS:
+            X, n_ignored = _cut(X, n_features)
+        return Dataset(X, labels, label_starts, format, line_numbers, n_ignored)
+
+
+def _cut(X, n_columns):
+    """A csr_matrix with the first `n_columns` columns of X, all other ones empty, and how many values of X it lacks."""
+    kept = X[:, :n_columns]
+    kept.resize(X.shape[0], n_columns)
+    return kept, X.nnz - kept.nnz
+
+
+def look_like_columns(texts):
+    """Whether texts, such as the rows of a file that was read as fastText's, are all rows of the other formats."""
+    lines = [text.encode("utf-8", "surrogatepass") for text in texts]
+    rows = [line for line in lines[:1] if not _fits_xmc(line)] + lines[1:]
+    return any(b":" in row for row in rows) and all(map(_fits_svmlight, rows))
 
 
 def _detect(name, first):

@@ -1,26 +1,33 @@
-"""The words of a text as features."""
+"""The words of texts as features."""
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from fastsoftmax.text import vocabulary
 from fastsoftmax.text import words as word_definitions
 from fastsoftmax.validation import check_bool, check_int, check_option, check_texts
 
 
 class TextVectorizer:
-    """Words and word n-grams of texts, hashed to columns, in rows of unit length.
+    """Words and word n-grams of texts as columns, in rows of unit length.
 
-    It needs no fit: what a text becomes depends on the parameters alone, and they are what a model file holds.
+    `fit` numbers the n-grams of its texts: each word gets a column of its own, and so does each longer n-gram that at least
+    two texts have. Where these are more than `n_features`, and without `fit`, n-grams are hashed to `n_features` columns.
 
     Parameters
     ----------
     n_features : int
-        Number of columns. Two n-grams that share a column cannot be told apart.
+        Number of columns that n-grams are hashed to, and the most that `fit` numbers. Two n-grams that are hashed to the same
+        column cannot be told apart.
     max_words : int
         Length of the longest n-gram; 2 stands for words and two words in a row.
     lowercase : bool
     words : {"unicode", "runs"}
         What a word is. "runs" are the words of models of earlier builds.
+
+    Attributes
+    ----------
+    vocabulary_ : list of str, the n-gram of each column, ascending; None where n-grams are hashed
 
     Notes
     -----
@@ -29,7 +36,8 @@ class TextVectorizer:
     is a word of its own. Texts are normalised to NFC. With "runs", marks are words of their own, Chinese characters
     form runs as letters do, and nothing is normalised; ASCII texts have the same words.
 
-    The hash is that of scikit-learn's `HashingVectorizer` (MurmurHash3), the same on every machine.
+    The hash is that of scikit-learn's `HashingVectorizer` (MurmurHash3), the same on every machine. What is hashed needs no
+    `fit`, and later texts can bring new words; numbered words make smaller models, in which no two words share a column.
     """
 
     def __init__(self, n_features=2**18, max_words=2, lowercase=True, *, words=word_definitions.UNICODE):
@@ -37,39 +45,78 @@ class TextVectorizer:
         self.max_words = check_int("max_words", max_words, minimum=1)
         self.lowercase = check_bool("lowercase", lowercase)
         self.words = check_option("words", words, word_definitions.DEFINITIONS)
+        self._number(None)
+
+    @property
+    def n_columns_(self):
+        """The number of columns of what `transform` returns."""
+        return self.n_features if self.vocabulary_ is None else len(self.vocabulary_)
+
+    def fit(self, texts, y=None):
+        """Number the n-grams of a list of str, or hash all n-grams if these are too many. Returns self."""
+        analyze = self._counting().build_analyzer()
+        self._number(vocabulary.chosen(check_texts("texts", texts), analyze, self.n_features))
+        return self
 
     def transform(self, texts):
-        """The rows of a list of str: csr_matrix of float32, shape (n_texts, n_features)."""
+        """The rows of a list of str: csr_matrix of float32, shape (n_texts, n_columns_)."""
         texts = check_texts("texts", texts)
         if not texts:
-            return csr_matrix((0, self.n_features), dtype=np.float32)
-        from sklearn.feature_extraction.text import HashingVectorizer
+            return csr_matrix((0, self.n_columns_), dtype=np.float32)
+        features = self._columns.transform(texts)
+        if self.vocabulary_ is not None:
+            from sklearn.preprocessing import normalize
 
-        hashing = HashingVectorizer(
-            n_features=self.n_features,
-            ngram_range=(1, self.max_words),
-            **word_definitions.analysis(self.words, self.lowercase),
-            norm="l2",
-            alternate_sign=False,
-            dtype=np.float32,
-        )
-        features = hashing.transform(texts)
+            features = normalize(features, norm="l2", copy=False)
         features.sort_indices()
         return features
 
+    def fit_transform(self, texts, y=None):
+        """The rows of a list of str, by the columns that `fit` chooses."""
+        texts = check_texts("texts", texts)
+        return self.fit(texts).transform(texts)
+
     def to_dict(self):
-        """The parameters, for JSON."""
-        return {
-            "n_features": self.n_features,
-            "max_words": self.max_words,
-            "lowercase": self.lowercase,
-            "words": self.words,
-        }
+        """What `from_dict` needs: the parameters, for JSON, and the vocabulary as an array of bytes if there is one."""
+        parameters = {name: getattr(self, name) for name in ("n_features", "max_words", "lowercase", "words")}
+        if self.vocabulary_ is not None:
+            parameters["vocabulary"] = vocabulary.pack(self.vocabulary_)
+        return parameters
 
     @classmethod
     def from_dict(cls, parameters):
         """The inverse of `to_dict`, of earlier builds too; ValueError if `parameters` is anything else."""
         known = cls().to_dict().keys()
-        if not isinstance(parameters, dict) or parameters.keys() | {"words"} != known:
+        if not isinstance(parameters, dict) or (parameters.keys() | {"words"}) - {"vocabulary"} != known:
             raise ValueError(f"parameters must be a dict made by TextVectorizer.to_dict, got {parameters!r}")
-        return cls(**{"words": word_definitions.RUNS} | parameters)
+        given = {name: value for name, value in parameters.items() if name != "vocabulary"}
+        vectorizer = cls(**{"words": word_definitions.RUNS} | given)
+        if "vocabulary" in parameters:
+            vectorizer._number(vocabulary.unpack(parameters["vocabulary"]))
+        return vectorizer
+
+    def _number(self, ngrams):
+        """Number the n-grams of a list; None: hash all n-grams."""
+        self.vocabulary_ = ngrams
+        self._columns = self._hashing() if ngrams is None else self._counting(ngrams)
+
+    def _hashing(self):
+        from sklearn.feature_extraction.text import HashingVectorizer
+
+        return HashingVectorizer(
+            n_features=self.n_features, norm="l2", alternate_sign=False, dtype=np.float32, **self._words()
+        )
+
+    def _counting(self, ngrams=None):
+        from sklearn.feature_extraction.text import CountVectorizer
+
+        counting = CountVectorizer(vocabulary=ngrams, dtype=np.float32, **self._words())
+        if ngrams is not None:
+            counting.fit(
+                []
+            )  # once for all calls of `transform`: it makes a dict, and refuses n-grams that are there twice
+        return counting
+
+    def _words(self):
+        """What a word is, and which n-grams of words count, in scikit-learn's parameters."""
+        return word_definitions.analysis(self.words, self.lowercase) | {"ngram_range": (1, self.max_words)}

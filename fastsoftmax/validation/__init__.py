@@ -27,6 +27,13 @@ from fastsoftmax.validation.documents import (
     check_texts,
 )
 from fastsoftmax.validation.eligible import check_eligible, check_k
+from fastsoftmax.validation.encoding import (
+    check_acts_on_texts,
+    check_are_texts,
+    check_reads,
+    check_vectorizer,
+    misfits,
+)
 from fastsoftmax.validation.estimators import (
     check_input,
     check_nested_params,

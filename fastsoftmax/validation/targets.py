@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from fastsoftmax.validation.arrays import as_array, as_int_array, as_vector
+from fastsoftmax.validation.arrays import as_array, as_int_array
 from fastsoftmax.validation.scalars import check_int
 from fastsoftmax.validation.sparse_arrays import check_csr
 from fastsoftmax.validation.weights import check_not_negative, of_sum_one

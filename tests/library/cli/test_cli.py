@@ -122,7 +122,7 @@ def test_model_and_data_must_fit(files, capsys):
     assert cli.main(["predict", model, str(files.fasttext), "--format", "fasttext"]) == 1
     assert "was trained on svmlight data and cannot read fasttext data" in capsys.readouterr().err
     (files.folder / "wide").write_text("7 0:1 12:1\n")
-    assert cli.main(["predict", model, str(files.folder / "wide")]) == 1
+    assert cli.main(["predict", model, str(files.folder / "wide"), "--strict"]) == 1
     assert "wide, line 1" in capsys.readouterr().err
 
 

@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 from safetensors.numpy import save_file
 
 from fastsoftmax import SoftmaxClassifier, load
-from fastsoftmax.estimators import loading, saving
+from fastsoftmax.estimators import saving
 from fastsoftmax.files import model_file, tensor_file
 
 TERMS = [{"direct": "dense"}, {"direct": None, "hidden_size": 5}, {"direct": "dense", "hidden_size": 5}]
@@ -71,12 +71,10 @@ def test_sampled_model_goes_on_with_its_counts(path):
     assert np.isfinite(other.intercept_).all()
 
 
-def test_extra_and_numpy_parameters(path):
+def test_numpy_parameters(path):
     """NumPy's numbers are kept, since parameter searches set them."""
-    classifier, *_ = trained(hidden_size=np.int64(4), learning_rate=np.float32(0.25))
-    saving.save(classifier, path, extra={"n-grams": [1, 2]})
-    other, extra = loading.load_with_extra(path)
-    assert extra == {"n-grams": [1, 2]}
+    trained(hidden_size=np.int64(4), learning_rate=np.float32(0.25))[0].save(path)
+    other = load(path)
     assert other.learning_rate == 0.25 and other.hidden_size_ == 4
 
 
@@ -211,7 +209,7 @@ def test_a_failed_save_leaves_the_old_file(path, monkeypatch):
     classifier, X, _ = trained()
     classifier.save(path)
     with pytest.raises(TypeError, match="cannot be saved"):
-        saving.save(classifier, path, extra=object())
+        classifier.save(path, vectorizer=object())
     monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         classifier.partial_fit(X, classifier.predict(X)).save(path)

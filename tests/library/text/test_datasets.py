@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from sklearn.datasets import dump_svmlight_file, load_svmlight_file
 
-from fastsoftmax.text.datasets import detect_format, read, targets
+from fastsoftmax.text.datasets import detect_format, look_like_columns, read, targets
 
 
 def read_bytes(content, format=None, **options):
@@ -66,6 +66,40 @@ def test_unsorted_indices_are_sorted():
 
 def test_the_same_index_in_different_rows_is_not_repeated():
     assert read_bytes(b"1 5:1\n2 5:1\n3\n4\n5 5:2").X.toarray()[:, 5].tolist() == [1, 1, 0, 0, 2]
+
+
+@pytest.mark.parametrize("content", [b"1 0:1 7:2 9:3\n2 8:1\n3\n4 2:5\n", b"4 10 9\n1 0:1 7:2 9:3\n2 8:1\n3\n4 2:5\n"])
+def test_features_beyond_n_features_are_ignored(content):
+    dataset = read_bytes(content, n_features=7, extra_features="ignore")
+    assert dataset.X.toarray().tolist() == [[1, 0, 0, 0, 0, 0, 0], [0] * 7, [0] * 7, [0, 0, 5, 0, 0, 0, 0]]
+    assert label_lists(dataset) == [[1], [2], [3], [4]]
+    assert dataset.n_ignored == 3 and dataset.X.dtype == np.float32
+    assert dataset.X.indices.dtype == dataset.X.indptr.dtype == np.int32 and dataset.X.has_canonical_format
+    wide = read_bytes(content, n_features=20, extra_features="ignore")
+    assert wide.X.shape == (4, 20) and wide.n_ignored == 0 and wide.X.nnz == 5
+    with pytest.raises(ValueError, match="line 1"):
+        read_bytes(content, n_features=7)
+    assert read_bytes(content, extra_features="ignore").X.shape == (4, 10)
+    with pytest.raises(ValueError, match="extra_features must be one of 'error', 'ignore', got 'drop'"):
+        read_bytes(content, extra_features="drop")
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["1 0:1 7:2", "2"], True),
+        (["300 9 3", "0,1 2:3", ""], True),
+        (["0:1"], True),
+        (["2010", "7"], False),
+        (["1 0:1", "a text"], False),
+        (["meet at 10:30"], False),
+        (["", ""], False),
+        ([], False),
+        (["\ud800 1:2"], False),
+    ],
+)
+def test_texts_that_look_like_columns(texts, expected):
+    assert look_like_columns(texts) == expected
 
 
 def test_n_features_of_a_trained_model():

@@ -1,0 +1,50 @@
+"""The rows of a data file as a model takes them."""
+
+import sys
+
+from fastsoftmax.text import datasets
+from fastsoftmax.text.encoding import first_index
+from fastsoftmax.validation import check_are_texts, check_reads, misfits
+
+N_LOOKED_AT = 100  # rows, of those that are read as texts, that tell whether they are texts
+
+
+def add_options(parser):
+    """The options of a command that applies a model to a data file."""
+    parser.add_argument(
+        "--format",
+        choices=datasets.FORMATS,
+        help="default: texts if the model takes texts, else told from the first line",
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="refuse features that the model does not know, rather than ignore them"
+    )
+
+
+def read(classifier, options):
+    """The Dataset in file `options.data`, and its rows as the model in file `options.model` takes them.
+
+    Without `options.strict`, features beyond the model's are left out, and standard error says how many values these were.
+
+    Returns
+    -------
+    data : Dataset
+    X : csr_matrix of float32, shape (n_samples, n_features)
+    """
+    encoding, n_features, model = classifier.encoding_, classifier.n_features_in_, options.model
+    source, name = (sys.stdin.buffer, "standard input") if options.data == "-" else (options.data, options.data)
+    if options.format is not None:
+        check_reads(model, encoding, options.format)
+    if encoding.takes_texts:
+        data = datasets.read(source, *datasets.TEXT_FORMATS)
+        if options.format is None and not len(data.labels):
+            check_are_texts(model, name, datasets.look_like_columns(data.X[:N_LOOKED_AT]))
+        return data, encoding.vectorizer.transform(data.X)
+    extra_features = "error" if options.strict else "ignore"
+    data = datasets.read(source, options.format, n_features=n_features, extra_features=extra_features)
+    check_reads(model, encoding, data.format)
+    for misfit in misfits(name, data.n_ignored, first_index(data), model, n_features, encoding.first_index):
+        if options.strict:
+            raise ValueError(misfit)
+        print(f"fastsoftmax: warning: {misfit}", file=sys.stderr)
+    return data, data.X

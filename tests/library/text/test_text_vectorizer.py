@@ -1,0 +1,96 @@
+"""The columns of a TextVectorizer: numbered by `fit`, or hashed."""
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.feature_extraction.text import HashingVectorizer
+
+from fastsoftmax.text import vocabulary
+from fastsoftmax.text.text_vectorizer import TextVectorizer
+
+TEXTS = ["Red apple", "red apple pie", "green pear"]
+
+
+def same(X, Y):
+    return X.shape == Y.shape and (X != Y).nnz == 0
+
+
+def test_words_and_pairs_of_two_texts_are_numbered():
+    vectorizer = TextVectorizer()
+    X = vectorizer.fit_transform(TEXTS)
+    assert vectorizer.vocabulary_ == ["apple", "green", "pear", "pie", "red", "red apple"]
+    assert X.dtype == np.float32 and X.has_sorted_indices and X.shape == (3, vectorizer.n_columns_)
+    third, half = np.float32(1 / np.sqrt(3)), 0.5
+    expected = [[third, 0, 0, 0, third, third], [half, 0, 0, half, half, half], [0, 0.5**0.5, 0.5**0.5, 0, 0, 0]]
+    np.testing.assert_allclose(X.toarray(), expected, rtol=1e-6)
+    assert same(vectorizer.fit(TEXTS).transform(TEXTS), X)
+    assert vectorizer.transform(["pear and red", "unknown"]).toarray()[1].sum() == 0
+
+
+def test_a_pair_that_one_text_has_twice_has_no_column():
+    assert TextVectorizer().fit(["a b a b", "c"]).vocabulary_ == ["a", "b", "c"]
+
+
+def test_columns_do_not_depend_on_the_order_of_texts():
+    assert TextVectorizer().fit(TEXTS[::-1]).vocabulary_ == TextVectorizer().fit(TEXTS).vocabulary_
+
+
+@pytest.mark.parametrize(("n_features", "numbered"), [(6, True), (5, False)])
+def test_more_than_n_features_are_hashed(n_features, numbered):
+    vectorizer = TextVectorizer(n_features).fit(TEXTS)
+    assert (vectorizer.vocabulary_ is not None) == numbered
+    if not numbered:
+        assert same(vectorizer.transform(TEXTS), TextVectorizer(n_features).transform(TEXTS))
+
+
+@pytest.mark.parametrize("texts", [[], ["", "  "]])
+def test_without_a_word_there_is_nothing_to_number(texts):
+    vectorizer = TextVectorizer(8).fit(texts)
+    assert vectorizer.vocabulary_ is None
+    assert vectorizer.transform(texts).shape == (len(texts), 8) and vectorizer.transform(texts).nnz == 0
+
+
+def test_no_texts_for_a_vocabulary():
+    assert TextVectorizer().fit(TEXTS).transform([]).shape == (0, 6)
+
+
+def test_unfitted_it_hashes_as_scikit_learn_does():
+    hashing = HashingVectorizer(
+        n_features=2**18, ngram_range=(1, 2), token_pattern=r"\w+|[^\w\s]", alternate_sign=False, dtype=np.float32
+    )
+    assert same(TextVectorizer().transform(TEXTS), hashing.transform(TEXTS))
+
+
+@pytest.mark.parametrize("texts", [TEXTS, ["naïve 猫 🙂", "naïve 猫\ud800"]])
+def test_the_vocabulary_in_a_dict(texts):
+    vectorizer = TextVectorizer(100, max_words=3).fit(texts)
+    values = vectorizer.to_dict()
+    packed = values["vocabulary"]
+    assert packed.dtype == np.uint8 and packed.ndim == 1
+    json.dumps({name: value for name, value in values.items() if name != "vocabulary"})
+    for again in (TextVectorizer.from_dict(values), pickle.loads(pickle.dumps(vectorizer))):
+        assert again.vocabulary_ == vectorizer.vocabulary_
+        assert same(again.transform(texts), vectorizer.transform(texts))
+
+
+@pytest.mark.parametrize("ngrams", ["a\nb\na", b"a\n\xff", ["a", "b"], np.array(["a", "b"]), np.arange(3)])
+def test_a_damaged_vocabulary(ngrams):
+    if isinstance(ngrams, (str, bytes)):
+        ngrams = np.frombuffer(ngrams.encode() if isinstance(ngrams, str) else ngrams, np.uint8)
+    with pytest.raises(ValueError):
+        TextVectorizer.from_dict(TextVectorizer().to_dict() | {"vocabulary": ngrams})
+
+
+def test_no_text_is_read_in_vain_beyond_the_limit():
+    texts = iter(["a b", "c d", "e", "f"])
+    assert vocabulary.chosen(texts, str.split, 3) is None
+    assert list(texts) == ["e", "f"]
+
+
+@pytest.mark.parametrize("method", ["fit", "transform", "fit_transform"])
+@pytest.mark.parametrize("texts", ["one text", None, ["a", 3], [b"a"]])
+def test_texts_are_a_list_of_str(method, texts):
+    with pytest.raises(TypeError, match="texts must be a list of str, got"):
+        getattr(TextVectorizer(), method)(texts)
