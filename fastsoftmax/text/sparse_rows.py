@@ -48,7 +48,7 @@ class SparseRows:
         labels, pairs = match.groups()
         try:
             if labels:
-                self.labels.extend([int(label.partition(b".")[0]) for label in labels.split(b",")])
+                self.labels.extend(dict.fromkeys(int(label.partition(b".")[0]) for label in labels.split(b",")))
             numbers = pairs.replace(b":", b" ").split()
             self.indices.extend(map(int, numbers[::2]))
             self.values.extend(map(float, numbers[1::2]))
