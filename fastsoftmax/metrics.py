@@ -1,9 +1,9 @@
 """Ranking metrics of top-k predictions, log-loss and perplexity, and a blocked evaluation of a model.
 
-True labels come either one a row, in a 1-D array, or several a row, in an indicator of shape (n_samples, n_classes): a sparse
-matrix, or an array of zeros and ones, whose nonzeros are the labels and whose column indices name them. A ranking holds the
-predicted labels of each row, best first and distinct; -1 is padding and never a hit. With one label a row, every ranking
-metric at 1 is the accuracy.
+True labels come one a row, in a 1-D array, or several a row. Several are a list (or set) of labels for each row, or an
+indicator of shape (n_samples, n_classes): a sparse matrix, or an array of zeros and ones, whose nonzeros are the labels and
+whose column indices name them. A label counts once, however often a row has it. A ranking holds the predicted labels of each
+row, best first and distinct; -1 is padding and never a hit. With one label a row, every ranking metric at 1 is the accuracy.
 """
 
 import numpy as np
@@ -28,8 +28,8 @@ def hit_at_k(topk, y, k):
     ----------
     topk : array-like of shape (n_samples, >= k)
         Predicted labels of each row, best first, without repeats; -1 is padding.
-    y : array-like of shape (n_samples,), or sparse matrix of shape (n_samples, n_classes)
-        The true label of each row, or an indicator of its labels. A row without labels counts as a miss.
+    y : array-like of shape (n_samples,), list of n_samples lists, or sparse matrix of shape (n_samples, n_classes)
+        The true label of each row, a list of its labels, or an indicator of them. A row without labels counts as a miss.
     k : int
         The depth, at least 1.
 
@@ -40,7 +40,8 @@ def hit_at_k(topk, y, k):
     Raises
     ------
     ValueError
-        If shapes do not fit, there are no rows, or `topk` has columns that the indicator lacks.
+        If shapes do not fit, there are no rows, a row of `topk` names a label twice, or `topk` has columns that the indicator
+        lacks.
     TypeError
         If the labels of `topk` and `y` cannot be compared.
     """
@@ -113,8 +114,8 @@ def evaluate(model, X, y, ks=(1, 5, 20), batch_size=1024):
         What has ``classes_``, ``predict_topk(X, k) -> (labels, log_proba)``, both of shape (n, k), and
         ``target_log_proba(X, y) -> (n,)``, the log-probabilities of given labels, -inf for one that the model does not know.
     X : array-like or sparse matrix of shape (n_samples, n_features)
-    y : array-like of shape (n_samples,), or sparse matrix of shape (n_samples, n_labels)
-        The true label of each row, or an indicator of its labels (column indices).
+    y : array-like of shape (n_samples,), list of n_samples lists, or sparse matrix of shape (n_samples, n_labels)
+        The true label of each row, a list of its labels, or an indicator of them (column indices).
     ks : sequence of int
         The depths of the ranking metrics. A depth beyond the number of the model's classes is allowed: the rest are misses.
     batch_size : int
@@ -136,7 +137,7 @@ def evaluate(model, X, y, ks=(1, 5, 20), batch_size=1024):
             For every k of `ks`, over all rows.
     """
     X = check_evaluated_rows(X)
-    y = check_true_labels("y", y)
+    y, names = check_true_labels("y", y)
     check_same_length("y", y, "X", X)
     ks = sorted({check_int("ks", k, minimum=1) for k in ks})
     batch_size = check_int("batch_size", batch_size, minimum=1)
@@ -149,12 +150,12 @@ def evaluate(model, X, y, ks=(1, 5, 20), batch_size=1024):
     for start in range(0, n_samples, batch_size):
         X_block, y_block = X[start : start + batch_size], y[start : start + batch_size]
         topk, topk_log_proba = model.predict_topk(X_block, depth)
-        topk = check_topk("predict_topk(X)", topk, y_block, min_columns=depth)
+        topk = check_topk("predict_topk(X)", topk, y_block, names, min_columns=depth)
         relevant, n_labels = _relevance(topk, y_block)
         for k in ks:
             for name, metric in _ROW_METRICS.items():
                 sums[f"{name}@{k}"] += float(metric(relevant[:, :k], n_labels, k).sum())
-        log_proba, n_unknown_block = _row_log_proba(model, X_block, y_block, relevant, topk_log_proba)
+        log_proba, n_unknown_block = _row_log_proba(model, X_block, y_block, names, relevant, topk_log_proba)
         row_log_proba.append(log_proba)
         n_unknown += n_unknown_block
         n_unlabelled += int(np.count_nonzero(n_labels == 0))
@@ -202,8 +203,8 @@ def _exp(x):
 
 def _mean_at_k(row_metric, topk, y, k):
     k = check_int("k", k, minimum=1)
-    y = check_true_labels("y", y)
-    topk = check_topk("topk", topk, y, min_columns=k)
+    y, names = check_true_labels("y", y)
+    topk = check_topk("topk", topk, y, names, min_columns=k)
     relevant, n_labels = _relevance(topk[:, :k], y)
     return float(row_metric(relevant, n_labels, k).mean())
 
@@ -225,7 +226,7 @@ def _relevance(topk, y):
     return found & (topk != -1), n_labels
 
 
-def _row_log_proba(model, X, y, relevant, topk_log_proba):
+def _row_log_proba(model, X, y, names, relevant, topk_log_proba):
     """Mean log-probability of the known labels of each row that has one, and the number of unknown labels."""
     if not sparse.issparse(y):
         log_proba = np.zeros(len(y))
@@ -239,7 +240,8 @@ def _row_log_proba(model, X, y, relevant, topk_log_proba):
     if not y.nnz:
         return np.empty(0), 0
     rows = np.repeat(np.arange(y.shape[0]), np.diff(y.indptr))
-    log_proba = check_log_proba("target_log_proba(X, y)", model.target_log_proba(X[rows], y.indices))
+    labels = y.indices if names is None else names[y.indices]
+    log_proba = check_log_proba("target_log_proba(X, y)", model.target_log_proba(X[rows], labels))
     known = log_proba != -np.inf
     n_known = np.bincount(rows[known], minlength=y.shape[0])
     totals = np.bincount(rows[known], weights=log_proba[known], minlength=y.shape[0])

@@ -112,7 +112,7 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
         without any mass, and for rows whose label is `ignore_label`.
         """
         runner, target, counted = self._rows_that_count(X, y)
-        log_proba = np.where(target.codes < 0, -np.inf, -target.nll(runner))
+        log_proba = target.log_proba(runner)
         if counted is None:
             return log_proba
         out = np.full(len(counted), np.nan)

@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix
 
 from fastsoftmax.text.lines import first_lines, line_error, open_lines, quoted
 from fastsoftmax.text.sparse_rows import MAX_INDEX, SparseRows, is_sparse_row
-from fastsoftmax.validation import check_int, check_option
+from fastsoftmax.validation import as_text_array, check_int, check_labels, check_option, indicator, learn_classes
 
 LABEL_PREFIX = "__label__"
 _PREFIX = LABEL_PREFIX.encode()
@@ -31,8 +31,9 @@ class Dataset:
     ----------
     X : csr_matrix of float32, shape (n_samples, n_features), or list of str
         Texts come only from fastText's format; `TextVectorizer` makes a matrix of them.
-    labels : ndarray of int64 or str, shape (n_labels,)
-        Labels of all samples, one sample after the other.
+    labels : ndarray of int64, str, or objects that are str, shape (n_labels,)
+        Labels of all samples, one sample after the other, each once in a sample. They are objects if one is longer than 64
+        characters.
     label_starts : ndarray of int64, shape (n_samples + 1,)
         The labels of sample i are `labels[label_starts[i]:label_starts[i + 1]]`.
     format : str
@@ -74,7 +75,8 @@ def targets(labels, label_starts):
     classes : ndarray
         The different labels, ascending.
     y : ndarray or csr_matrix
-        The labels themselves if every sample has exactly one, otherwise an indicator of the classes of each sample.
+        The labels themselves if every sample has exactly one, otherwise an indicator of the classes of each sample. A label
+        that a sample has twice counts once.
 
     Raises
     ------
@@ -84,11 +86,13 @@ def targets(labels, label_starts):
     n_samples = len(label_starts) - 1
     if not len(labels):
         raise ValueError(f"labels must not be empty: none of the {n_samples} samples has one")
-    classes, codes = np.unique(labels, return_inverse=True)
+    classes, codes = learn_classes(check_labels(labels, name="labels")[0], name="labels")
     if np.all(np.diff(label_starts) == 1):
         return classes, labels
-    ones = np.ones(len(codes), dtype=np.float32)
-    return classes, csr_matrix((ones, codes, label_starts), shape=(n_samples, len(classes)))
+    y = indicator(codes, label_starts, len(classes))
+    if np.all(np.diff(y.indptr) == 1):  # some stood there twice
+        return classes, classes[y.indices]
+    return classes, csr_matrix((y.data.astype(np.float32), y.indices, y.indptr), shape=y.shape)
 
 
 def detect_format(source):
@@ -144,7 +148,8 @@ def read(source, format=None, *, n_features=None, extra_features="error"):
         If the file is empty or a line is malformed: the message names the file, the line and what is wrong with it.
         Labels that are not integers are refused, and so are negative or repeated indices, values that are not finite as
         float32, whatever contradicts the header or, if extra features are not ignored, n_features, labels and indices beyond
-        64 bits, lines of more than 256 MiB, compressed files that are damaged or cut short, and the byte order marks of UTF-16 and UTF-32.
+        64 bits, lines of more than 256 MiB, compressed files that are damaged or cut short, and the byte order marks of
+        UTF-16 and UTF-32.
 
     Notes
     -----
@@ -278,13 +283,13 @@ def _read_fasttext(name, lines, n_features):
         if words and words[0].startswith(codecs.BOM_UTF8 + _PREFIX):
             raise line_error(name, number, f"a byte order mark inside the file hides a label: {quoted(line)}")
         try:
-            labels.extend([label.decode() for label in found])
+            labels.extend(dict.fromkeys(label.decode() for label in found))
             texts.append(b" ".join([word for word in words if not word.startswith(_PREFIX)]).decode())
         except UnicodeDecodeError as error:
             raise line_error(name, number, f"not UTF-8: {error}") from None
         label_starts.append(len(labels))
     line_numbers = np.arange(1, len(label_starts), dtype=np.int64)
-    return texts, np.array(labels, dtype=str), np.array(label_starts, dtype=np.int64), line_numbers
+    return texts, as_text_array(labels), np.array(label_starts, dtype=np.int64), line_numbers
 
 
 class _Reader(NamedTuple):

@@ -54,7 +54,7 @@ class SparseRows:
         labels, pairs = match.groups()
         try:
             if labels:
-                self.labels.extend(map(_integer, labels.split(b",")))
+                self.labels.extend(dict.fromkeys(map(_integer, labels.split(b","))))
             numbers = pairs.replace(b":", b" ").split()
             self._append_indices(numbers[::2])
             self.values.extend(map(float, numbers[1::2]))

@@ -12,6 +12,7 @@ from scipy import sparse
 from fastsoftmax.passes import true_classes
 from fastsoftmax.runtime import row_subset
 from fastsoftmax.validation import (
+    LabelLists,
     balanced_weights,
     check_classes,
     check_columns,
@@ -74,6 +75,10 @@ class HardTargets:
     def nll(self, runner):
         """The mean negative log-probability of each row's targets, (n_rows,)."""
         return runner.nll(self.codes)
+
+    def log_proba(self, runner):
+        """Minus `nll`, and -inf where a target is not among the classes of the runner's model."""
+        return np.where(self.codes < 0, -np.inf, -self.nll(runner))
 
     def hits(self, predicted):
         """The mass of each row's predicted class over the largest mass of the row, (n_rows,): 1 for its only target."""
@@ -157,6 +162,16 @@ class SoftTargets:
         excess = self.excess(runner)
         return runner.nll(self.codes) - sum(a for name, a in excess.items() if name != "prior")
 
+    def log_proba(self, runner):
+        masses, n_classes = self.masses, runner.model.n_classes
+        if masses.shape[1] == n_classes:
+            return -self.nll(runner)
+        indices = np.where(masses.indices < n_classes, masses.indices, 0)  # any class: these rows are overwritten
+        known = sparse.csr_array((masses.data, indices, masses.indptr), shape=(len(self), n_classes), copy=True)
+        known.sum_duplicates()
+        is_unknown = np.maximum.reduceat(masses.indices, masses.indptr[:-1]) >= n_classes
+        return np.where(is_unknown, -np.inf, -SoftTargets(known).nll(runner))
+
     def hits(self, predicted):
         found = np.asarray(self.masses[np.arange(len(self)), predicted]).reshape(-1)
         return found / np.maximum.reduceat(self.masses.data, self.masses.indptr[:-1])
@@ -172,23 +187,43 @@ def _row_dots(D, W, X):
 
 
 def learn(y):
-    """The classes of checked labels or masses, and their targets."""
+    """The classes of checked labels, lists of labels or masses, and their targets."""
     if sparse.issparse(y):
         return np.arange(y.shape[1]), SoftTargets(y)
+    if isinstance(y, LabelLists):
+        classes, indicator = y.learn()
+        check_classes(classes)
+        return classes, _of_indicator(indicator)
     classes, codes = learn_classes(y)
     check_classes(classes)
     return classes, HardTargets(codes)
 
 
 def encode(y, classes, counted=None, *, unknown=None, name="y"):
-    """The targets of checked labels or masses; labels that are not in `classes` get the code `unknown`, or raise if None.
+    """The targets of checked labels, lists of labels or masses.
+
+    Labels that are not in `classes` raise if `unknown` is None. Else they get the code `unknown`, or columns beyond those of
+    the classes where rows have several labels.
 
     counted : which rows count, as `check_rows` returns it
     """
     if sparse.issparse(y):
         check_columns(y, classes)
         return SoftTargets(y)
-    return HardTargets(encode_labels(y, classes, unknown=unknown, name=name, counted=counted))
+    rows = None if counted is None else np.flatnonzero(counted)
+    if isinstance(y, LabelLists):
+        return _of_indicator(y.encode(classes, unknown=unknown, name=name, rows=rows), len(classes), unknown)
+    return HardTargets(encode_labels(y, classes, unknown=unknown, name=name, rows=rows))
+
+
+def _of_indicator(indicator, n_classes=None, unknown=None):
+    """The targets of rows that have the labels of an indicator, one at least: all of a row count alike."""
+    n_labels = np.diff(indicator.indptr)
+    if (n_labels == 1).all():
+        codes = indicator.indices.astype(np.int64)
+        return HardTargets(codes if unknown is None else np.where(codes < n_classes, codes, unknown))
+    indicator.data /= np.repeat(n_labels, n_labels)
+    return SoftTargets(indicator)
 
 
 def validation(rows, classes, class_weight):

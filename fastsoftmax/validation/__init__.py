@@ -15,6 +15,16 @@ from fastsoftmax.validation.arrays import (
     check_axes,
     check_out,
 )
+from fastsoftmax.validation.classes import (
+    check_all_labels,
+    check_classes,
+    check_new_classes,
+    check_not_ignored,
+    check_stored_classes,
+    encode_labels,
+    learn_classes,
+    padding,
+)
 from fastsoftmax.validation.compact import check_compact, check_not_compact
 from fastsoftmax.validation.documents import (
     check_chunk,
@@ -41,21 +51,10 @@ from fastsoftmax.validation.estimators import (
     check_y_given,
     feature_names,
 )
-from fastsoftmax.validation.labels import (
-    as_label_array,
-    check_all_labels,
-    check_classes,
-    check_ignore_label,
-    check_labels,
-    check_new_classes,
-    check_not_ignored,
-    check_stored_classes,
-    encode_labels,
-    learn_classes,
-)
+from fastsoftmax.validation.label_lists import LabelLists, indicator
+from fastsoftmax.validation.labels import as_text_array, check_ignore_label, check_labels, family
 from fastsoftmax.validation.linear import check_bias, check_sparse_W, check_W, check_X
 from fastsoftmax.validation.masses import (
-    are_masses,
     balanced_weights,
     check_class_counts,
     check_class_weight_param,

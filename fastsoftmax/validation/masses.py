@@ -13,11 +13,8 @@ from fastsoftmax.validation.weights import check_finite_sum, of_sum_one
 
 
 def are_masses(y):
-    """Whether `y` gives each row masses of classes, (n_samples, n_classes), rather than one label."""
-    if sparse.issparse(y):
-        return True
-    y = as_label_array(y)
-    return y.ndim == 2 and y.shape[1] != 1
+    """Whether `y`, sparse or a label array, gives each row masses of classes, (n_samples, n_classes)."""
+    return sparse.issparse(y) or (y.ndim == 2 and y.shape[1] != 1)
 
 
 def check_masses(y, n_samples, name="y"):
@@ -28,8 +25,9 @@ def check_masses(y, n_samples, name="y"):
     masses : CSR
     counted : (n_samples,) bool, which rows have any mass, or None if all do
     """
+    is_indicator = y.dtype == bool  # whose elements do not add up
     if not sparse.issparse(y):
-        y = _check_dense(as_label_array(y), name)
+        y = _check_dense(y, name)
     if y.ndim != 2 or y.shape[0] != n_samples:
         raise ValueError(f"{name} has shape {y.shape}, but X has {n_samples} rows")
     if y.shape[1] < 2:
@@ -37,6 +35,8 @@ def check_masses(y, n_samples, name="y"):
     masses = sparse.csr_array(check_csr(y, np.float64, name), copy=True)
     masses.sum_duplicates()
     masses.eliminate_zeros()
+    if is_indicator:
+        masses.data.fill(1)
     rows = np.repeat(np.arange(n_samples), np.diff(masses.indptr))
     bad = np.flatnonzero(~(np.isfinite(masses.data) & (masses.data > 0)))
     if bad.size:
@@ -59,7 +59,7 @@ def _check_dense(y, name):
         row, column = int(np.searchsorted(masses.indptr, bad[0], side="right")) - 1, masses.indices[bad[0]]
         raise ValueError(
             f"{name}, of two dimensions and integers, must hold zeros and ones, got {masses.data[bad[0]]} in row {row}, "
-            f"column {column}; other masses must be floats or a scipy.sparse matrix"
+            f"column {column}; other masses must be floats or a scipy.sparse matrix, and labels of several a row sets"
         )
     return masses
 

@@ -5,8 +5,9 @@ import math
 import numpy as np
 
 from fastsoftmax.validation.arrays import check_unmasked
+from fastsoftmax.validation.classes import are_same_classes, check_classes, learn_classes
 from fastsoftmax.validation.estimators import check_input, check_y_given
-from fastsoftmax.validation.labels import check_classes, check_labels, learn_classes
+from fastsoftmax.validation.labels import check_labels
 from fastsoftmax.validation.masses import balanced_weights, check_class_weight_param, class_weights
 from fastsoftmax.validation.scalars import (
     REAL_DTYPES,
@@ -79,5 +80,5 @@ def check_same_problem(r, classes, n_features):
             f"warm_start=True needs the classes and features of before: coef_ has shape {r._model.W.shape}, but {shape} is "
             "needed"
         )
-    if (classes != r.classes_).any():
+    if not are_same_classes(classes, r.classes_):
         raise ValueError(f"warm_start=True needs the classes of before, {r.classes_[:5]}..., got {classes[:5]}...")

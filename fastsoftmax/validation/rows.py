@@ -1,8 +1,11 @@
 """The rows that a classifier is given: X, and labels or masses of classes."""
 
+from scipy import sparse
+
 from fastsoftmax.validation.arrays import check_unmasked
 from fastsoftmax.validation.estimators import check_input, check_y_given
-from fastsoftmax.validation.labels import check_labels
+from fastsoftmax.validation.label_lists import check_label_lists
+from fastsoftmax.validation.labels import are_label_lists, as_label_array, check_labels
 from fastsoftmax.validation.masses import are_masses, check_masses
 from fastsoftmax.validation.scalars import check_int
 from fastsoftmax.validation.weights import check_sample_weight
@@ -17,7 +20,7 @@ def check_rows(c, options, X, y, sample_weight, model=None):
     Returns
     -------
     X : CSR rows or dense
-    y : labels (n_rows,), or masses of classes as CSR
+    y : labels (n_rows,), LabelLists, or masses of classes as CSR
     weight : (n_rows,), of which only the ratios matter
     counted : (n_samples,) bool, which rows count, or None if all do
     """
@@ -35,8 +38,11 @@ def check_rows(c, options, X, y, sample_weight, model=None):
 def check_targets(y, n_samples, ignore_label=None, *, name="y"):
     """The labels or masses of the rows that count, and which rows these are; see `check_rows`."""
     check_unmasked(name, y)
+    y = y if sparse.issparse(y) else as_label_array(y)
     if are_masses(y):
         return check_masses(y, n_samples, name=name)
+    if are_label_lists(y):
+        return check_label_lists(y, n_samples, ignore_label, name=name)
     return check_labels(y, X_rows=n_samples, name=name, ignore_label=ignore_label)
 
 

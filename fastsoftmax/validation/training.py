@@ -4,6 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from fastsoftmax.validation.arrays import as_dtype, as_real_array
+from fastsoftmax.validation.classes import are_same_classes
 from fastsoftmax.validation.compact import check_not_compact
 from fastsoftmax.validation.estimators import check_input, check_same_names, feature_names
 from fastsoftmax.validation.linear import check_bias, check_sparse_W
@@ -130,7 +131,7 @@ def check_resumes(c, options, choices, model, classes, n_features, initial_weigh
     check_same_names("X", names, getattr(c, "feature_names_in_", None))
     if n_features != c.n_features_in_:
         raise ValueError(f"warm_start needs the same features: X has {n_features}, the model so far {c.n_features_in_}")
-    if len(classes) != len(c.classes_) or (classes != c.classes_).any():
+    if not are_same_classes(classes, c.classes_):
         new, gone = (_missing(*pair) for pair in ((classes, c.classes_), (c.classes_, classes)))
         raise ValueError(
             f"warm_start needs the same classes: y has {new} that the model so far has not, and lacks {gone}"

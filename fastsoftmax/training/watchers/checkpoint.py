@@ -150,7 +150,8 @@ def _describe(value):
     if isinstance(value, np.ndarray) and value.dtype.kind != "O":
         return {"shape": list(value.shape), "dtype": value.dtype.str, "crc32": tensor_file.checksum(value)}
     if isinstance(value, np.ndarray):
-        return [_describe(a) for a in value.tolist()]
+        text = json.dumps([_describe(a) for a in value.tolist()])
+        return {"shape": list(value.shape), "crc32": tensor_file.checksum(np.frombuffer(text.encode(), np.uint8))}
     if sparse.issparse(value):
         parts = {
             name: _describe(getattr(value, name)) for name in ("data", "indices", "indptr") if hasattr(value, name)

@@ -11,7 +11,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from fastsoftmax import SoftmaxClassifier, load
 from fastsoftmax.cli import main as cli
+from fastsoftmax.text.datasets import read
 
 WORDS = {"fruit": ["apple", "pear", "plum"], "tool": ["saw", "hammer", "drill"], "animal": ["cat", "dog", "cow"]}
 
@@ -69,6 +71,41 @@ def test_predict_reads_standard_input(files, capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"pear plum\nhammer\n")))
     assert cli.main(["predict", model, "-", "-k", "1"]) == 0
     assert [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()] == ["fruit", "tool"]
+
+
+def _model_of_strings(files, names):
+    """The path of a model with string labels, from Python, of the rows of the svmlight file."""
+    data = read(str(files.svmlight))
+    model = SoftmaxClassifier(max_iter=20, direct="dense", random_state=0).fit(data.X, [names[k] for k in data.labels])
+    model.save(files.folder / "strings")
+    return str(files.folder / "strings")
+
+
+def test_evaluate_matches_numbers_in_a_file_with_strings_of_the_model(files, capsys):
+    model = _model_of_strings(files, {7: "7", 8: "8", 9: "nine"})
+    assert cli.main(["evaluate", model, str(files.svmlight), "-k", "1"]) == 0
+    result = metrics_of(capsys.readouterr().out)
+    assert result["n_unknown"] == 100 and result["precision@1"] == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("command", [["evaluate"], ["compress", "-o", "small", "--data"]])
+def test_no_label_of_the_file_is_known(files, capsys, command, monkeypatch):
+    monkeypatch.chdir(files.folder)
+    model = _model_of_strings(files, {7: "a", 8: "b", 9: "c"})
+    assert cli.main([command[0], model, *command[1:], str(files.svmlight)]) == 1
+    error = capsys.readouterr().err
+    assert "none of its labels is a class of the model: it has 7, 8, 9, ..., the model 'a', 'b', 'c', ..." in error
+
+
+def test_a_label_that_stands_twice_in_a_line(files, capsys):
+    lines = files.svmlight.read_text().splitlines()
+    repeated = files.folder / "repeated"
+    repeated.write_text("\n".join(f"{line.split()[0]},{line}" for line in lines))
+    for data, model in ((files.svmlight, "once"), (repeated, "twice")):
+        assert cli.main(["train", str(data), "-o", str(files.folder / model), "--epochs", "2"]) == 0
+        assert "several labels a row" not in capsys.readouterr().out
+    models = [load(files.folder / name) for name in ("once", "twice")]
+    np.testing.assert_array_equal(models[0].coef_, models[1].coef_)
 
 
 def test_evaluate_counts_unknown_labels(files, capsys):

@@ -249,7 +249,7 @@ def test_svmlight_round_trip(samples):
         for labels, row in samples
     ]
     dataset = read_bytes("\n".join(lines).encode(), "svmlight", n_features=41)
-    assert label_lists(dataset) == [labels for labels, _ in samples]
+    assert label_lists(dataset) == [list(dict.fromkeys(labels)) for labels, _ in samples]
     expected = np.zeros((len(samples), 41), dtype=np.float32)
     for i, (_, row) in enumerate(samples):
         expected[i, list(row)] = list(row.values())
@@ -275,6 +275,34 @@ def test_targets_of_several_labels():
     classes, y = targets(labels, label_starts)
     assert classes.tolist() == [1, 2, 4, 5, 7, 8]
     assert y.toarray().tolist() == [[0, 0, 0, 0, 1, 1], [0, 0, 0, 1, 0, 0], [0] * 6, [1, 1, 1, 0, 1, 0]]
+
+
+def test_targets_of_labels_that_stand_twice():
+    labels, label_starts = np.array(["b", "a", "b", "a", "a"]), np.array([0, 3, 5])
+    before = label_starts.copy()
+    classes, y = targets(labels, label_starts)
+    assert classes.tolist() == ["a", "b"] and y.toarray().tolist() == [[1, 1], [1, 0]]
+    classes, y = targets(labels[3:], np.array([0, 2]))
+    assert classes.tolist() == ["a"] and y.tolist() == ["a"]
+    assert label_starts.tolist() == before.tolist()
+
+
+REPEATED = [b"4,4,9 1:1\n9 2:1\n", b"2 3 10\n4,4,9 1:1\n9 2:1\n", b"__label__4 __label__4 x __label__9\n__label__9 y\n"]
+
+
+@pytest.mark.parametrize("text", REPEATED, ids=["svmlight", "xmc", "fasttext"])
+def test_a_label_that_stands_twice_in_a_line_is_one(text):
+    dataset = read(io.BytesIO(text))
+    assert [list(map(int, labels)) for labels in label_lists(dataset)] == [[4, 9], [9]]
+
+
+def test_labels_longer_than_64_characters_are_objects():
+    for length, kind in ((64, "U"), (65, "O")):
+        names = ["a", "b" * length, "a"]
+        dataset = read(io.BytesIO("".join(f"__label__{name} x\n" for name in names).encode()))
+        assert dataset.labels.dtype.kind == kind and dataset.labels.tolist() == names
+        classes, y = targets(dataset.labels, dataset.label_starts)
+        assert classes.dtype.kind == kind and classes.tolist() == names[:2] and y is dataset.labels
 
 
 def test_targets_of_one_label_each():
