@@ -81,7 +81,8 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
         n_classes = len(self.classes_)
         subset = check_eligible("classes", classes, exclude, threshold, runner.n_rows, n_classes, self.classes_)
         eligible = Eligible(*subset)
-        codes, log_proba = runner.topk(check_k(k, n_classes, pads=not eligible.is_all), eligible)
+        k = check_k(k, n_classes, runner.n_rows, pads=not eligible.is_all)
+        codes, log_proba = runner.topk(k, eligible)
         return (self.classes_[codes] if eligible.is_all else labels_of(codes, self.classes_)), log_proba
 
     def predict(self, X):

@@ -27,9 +27,11 @@ def context_features(ids, starts, n_classes, context=6):
         Entry (i, (p - 1) * n_classes + c) is 1 if token i - p is c. Indices are sorted. Row i describes what comes
         before token i, so that `ids` itself is the array of labels.
     """
-    context = check_int("context", context, minimum=1)
+    n_classes = check_int("n_classes", n_classes, minimum=1, maximum=2**31 - 1)
+    context = check_int("context", context, minimum=1, maximum=2**31 - 1)
     ids, starts = check_documents(ids, starts, n_classes)
     n_tokens, n_features = len(ids), context * n_classes
+    context = min(context, n_tokens)  # no token has more before it
     columns = np.zeros((n_tokens, context), dtype=index_dtype(n_features, n_tokens * context))
     for place in range(1, context + 1):
         np.add(ids[:-place], (place - 1) * n_classes, out=columns[place:, place - 1], dtype=columns.dtype)
