@@ -258,7 +258,7 @@ def linear_topk(X, W, k, bias=None, *, class_ids=None, exclude=None, threshold=N
     """
     inputs = _check_input(X, W, bias, n_threads)
     eligible = Eligible(*check_eligible("class_ids", class_ids, exclude, threshold, inputs.n_rows, inputs.n_classes))
-    k = check_k(k, inputs.n_classes, pads=not eligible.is_all)
+    k = check_k(k, inputs.n_classes, inputs.n_rows, pads=not eligible.is_all)
     class_ids_out = np.empty((inputs.n_rows, k), np.int64)
     log_proba = np.empty((inputs.n_rows, k), inputs.W.dtype)
     with workspaces.workspace() as workspace:

@@ -5,7 +5,7 @@
 
 from sklearn.base import BaseEstimator
 
-from fastsoftmax.validation import check_gradient_threshold, check_int, check_real
+from fastsoftmax.validation import check_gradient_threshold, check_int, check_real, is_auto
 
 __all__ = ["NCE", "NegativeSampling", "SampledLogistic", "SampledSoftmax", "Softmax"]
 
@@ -81,7 +81,7 @@ class SampledSoftmax(_Sampled):
 
     def check(self):
         super().check()
-        if self.normaliser_rate != "auto":
+        if not is_auto(self.normaliser_rate):
             check_real("SampledSoftmax.normaliser_rate", self.normaliser_rate, above=0, maximum=1)
 
 

@@ -79,7 +79,8 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
         runner, labels = now._runner_for(X), now.classes_
         subset = check_eligible("classes", classes, exclude, threshold, runner.n_rows, len(labels), labels)
         eligible = Eligible(*subset)
-        codes, log_proba = runner.topk(check_k(k, len(labels), pads=not eligible.is_all), eligible)
+        k = check_k(k, len(labels), runner.n_rows, pads=not eligible.is_all)
+        codes, log_proba = runner.topk(k, eligible)
         return (labels[codes] if eligible.is_all else labels_of(codes, labels)), log_proba
 
     def predict(self, X):

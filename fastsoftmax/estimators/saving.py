@@ -58,7 +58,8 @@ def save(classifier, path, vectorizer=None):
             f"only schedules given by name can be saved, got schedule={params['schedule']!r}: set_params(schedule='auto') "
             "before, which changes no prediction"
         )
-    params["random_state"] = params["random_state"] if isinstance(params["random_state"], int) else None
+    seed = params["random_state"]
+    params["random_state"] = int(seed) if isinstance(seed, (int, np.integer)) else None
     params["dtype"] = np.dtype(params["dtype"]).name
     params["class_weight"] = stored_labels.pack_weights(params["class_weight"])
     params["ignore_label"] = stored_labels.to_json(params["ignore_label"])

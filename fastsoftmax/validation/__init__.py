@@ -107,6 +107,7 @@ from fastsoftmax.validation.scalars import (
     check_path,
     check_real,
     check_rng,
+    is_auto,
 )
 from fastsoftmax.validation.targets import (
     check_codes,

@@ -6,6 +6,7 @@ from scipy import sparse
 from fastsoftmax.validation.arrays import as_int_vector, check_unmasked
 from fastsoftmax.validation.classes import encode_labels
 from fastsoftmax.validation.labels import as_label_array, check_labels, family, first_of_other_family
+from fastsoftmax.validation.resources import check_memory
 from fastsoftmax.validation.scalars import INT64, check_int, check_real
 from fastsoftmax.validation.sparse_arrays import check_csr
 
@@ -41,9 +42,12 @@ def check_eligible(name, classes, exclude, threshold, n_rows, n_classes, labels=
     return class_ids, indptr, excluded, threshold
 
 
-def check_k(k, n_classes, *, pads):
-    """`k` as an int from 1 to the number of classes, or beyond it if results are padded anyway."""
-    return check_int("k", k, minimum=1, maximum=INT64.max if pads else n_classes)
+def check_k(k, n_classes, n_rows, *, pads):
+    """`k` as an int from 1 to the number of classes, or beyond it if results are padded anyway and fit into memory."""
+    k = check_int("k", k, minimum=1, maximum=INT64.max if pads else n_classes)
+    if k > n_classes:
+        check_memory("the (n_samples, k) result", 16 * n_rows * k, f"{n_rows:,} x {k:,} x 16 bytes")
+    return k
 
 
 def _codes(name, classes, n_classes, labels, *, excluded=False):

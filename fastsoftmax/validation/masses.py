@@ -1,6 +1,7 @@
 """Targets that are masses of classes, and the weights of classes."""
 
 import numbers
+import sys
 
 import numpy as np
 from scipy import sparse
@@ -88,7 +89,7 @@ def check_class_weight_param(class_weight):
     for label, weight in class_weight.items():
         if isinstance(weight, (bool, np.bool_)) or not isinstance(weight, numbers.Real):
             raise TypeError(f"class_weight must hold real numbers, got {weight!r} for {label!r}")
-        if not (np.isfinite(weight) and weight >= 0):
+        if not 0 <= weight <= sys.float_info.max:
             raise ValueError(f"class_weight must be finite and not negative, got {weight} for {label!r}")
 
 

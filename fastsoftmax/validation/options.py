@@ -13,6 +13,8 @@ from fastsoftmax.validation.scalars import (
     check_option,
     check_path,
     check_real,
+    check_verbose,
+    is_auto,
 )
 
 
@@ -23,16 +25,17 @@ def check_training_params(params, schedules):
     if not isinstance(params["average"], (bool, np.bool_)):
         check_real("average", params["average"], above=0, maximum=1)
     check_int("batch_size", params["batch_size"], minimum=1)
-    if params["max_iter"] != "auto":
+    if not is_auto(params["max_iter"]):
         check_int("max_iter", params["max_iter"], minimum=1)
     check_bool("warm_start", params["warm_start"])
-    if params["calibration_fraction"] != "auto":
+    if not is_auto(params["calibration_fraction"]):
         check_real("calibration_fraction", params["calibration_fraction"], minimum=0, maximum=0.5)
     check_int("working_memory", params["working_memory"], minimum=0)
     if params["weights_dir"] is not None:
         check_folder("weights_dir", check_path("weights_dir", params["weights_dir"]))
     check_dtype("dtype", params["dtype"])
     check_n_threads(params["n_threads"])
+    check_verbose(params["verbose"])
     check_class_weight_param(params["class_weight"])
     check_ignore_label(params["ignore_label"])
 

@@ -16,13 +16,14 @@ from fastsoftmax.validation.scalars import (
     check_n_threads,
     check_option,
     check_real,
+    check_verbose,
 )
 from fastsoftmax.validation.weights import check_finite_sum, check_row_weights
 
 
 def check_regression_params(r):
     """Raise if a parameter of the SoftmaxRegression `r` is wrong."""
-    if not (isinstance(r.C, float) and math.isinf(r.C) and r.C > 0):
+    if not (isinstance(r.C, (float, np.floating)) and math.inf == r.C):
         check_real("C", r.C, above=0)
     check_real("tol", r.tol, minimum=0)
     check_int("max_iter", r.max_iter, minimum=1)
@@ -31,6 +32,7 @@ def check_regression_params(r):
     check_bool("warm_start", r.warm_start)
     check_class_weight_param(r.class_weight)
     check_n_threads(r.n_threads)
+    check_verbose(r.verbose)
 
 
 def check_regression_rows(r, X, y, sample_weight):

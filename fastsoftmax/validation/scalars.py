@@ -49,9 +49,14 @@ def check_bool(name, value):
     return bool(value)
 
 
+def is_auto(value):
+    """Whether `value` is "auto"; unlike ==, it tells arrays apart from it too."""
+    return isinstance(value, str) and value == "auto"
+
+
 def check_option(name, value, options):
     """`value`, which is one of `options`."""
-    if value not in options:
+    if isinstance(value, np.ndarray) or value not in options:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}")
     return value
 
@@ -89,6 +94,12 @@ def check_dtype(name, dtype):
         known = False
     if not known:
         raise ValueError(f"{name} must be float32 or float64, got {dtype!r}")
+
+
+def check_verbose(verbose):
+    """Raise unless `verbose` is True, False, or an integer from 0 on."""
+    if not isinstance(verbose, (bool, np.bool_)):
+        check_int("verbose", verbose, minimum=0)
 
 
 def check_n_threads(n_threads):

@@ -135,3 +135,43 @@ def test_hostile_arrays_are_refused_by_name(call):
         ):
             call(bad)
             pytest.fail(f"{name} was taken")
+
+
+@pytest.mark.parametrize("format", ["csr", "csc", "coo", "bsr", "dia", "lil", "dok"])
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0), (3, 4)])
+def test_nothing_stored(format, shape):
+    empty = sp.csr_array(shape).asformat(format)
+    n_rows, n_features = shape
+    expected = np.full(n_rows, np.log(2))
+    assert_allclose(fs.linear_logsumexp(empty, np.ones((2, n_features))), expected)
+    assert_allclose(fs.linear_logsumexp(empty, sp.csc_array((2, n_features))), expected)
+    assert fs.support(empty, np.zeros(n_rows, int), n_classes=2).nnz == 0
+
+
+@pytest.mark.parametrize("format", ["csr", "csc", "coo"])
+def test_duplicates_of_bools_and_small_integers(format):
+    """True and True are True, as in SciPy; integers add up beyond their own type."""
+    index, ones = np.array([0, 0]), np.ones((1, 1))
+    for data, value in ((np.array([True, True]), 1.0), (np.array([100, 100], np.int8), 200.0)):
+        if format == "coo":
+            double = sp.coo_array((data, (index, index)), shape=(1, 1))
+        else:
+            double = getattr(sp, f"{format}_array")((data, index, [0, 2]), shape=(1, 1))
+        assert fs.linear_logsumexp(double, ones) == value
+        assert fs.linear_logsumexp(ones, double) == value
+
+
+@pytest.mark.parametrize("make", [sp.coo_array, sp.csr_array, sp.dok_array])
+def test_one_dimension_is_refused(make):
+    a = make(np.array([1.0, 0.0, 2.0]))
+    calls = {
+        "X": (lambda: fs.linear_logsumexp(a, np.ones((2, 3))), lambda: MODEL.predict(a), lambda: fs.support(a, Y)),
+        "W": (lambda: fs.linear_logsumexp(np.ones((2, 3)), a),),
+        "y": (lambda: fitted(X, a), lambda: metrics.hit_at_k(np.ones((3, 1), int), a, 1), lambda: MODEL.score(X, a)),
+        "exclude": (lambda: fs.linear_topk(X, W, 1, exclude=a),),
+        "target": (lambda: fs.sampled_cross_entropy(X, W, a, **SAMPLED),),
+    }
+    for name, takes in calls.items():
+        for call in takes:
+            with pytest.raises(ValueError, match=rf"^{name} (must|has)\b"):
+                call()
