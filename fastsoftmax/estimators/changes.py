@@ -4,7 +4,7 @@ import copy
 
 from fastsoftmax.model import pruning
 from fastsoftmax.training import extending
-from fastsoftmax.validation import check_new_classes, check_not_compact, check_not_ignored, check_real
+from fastsoftmax.validation import check_can_prune, check_new_classes, check_not_ignored, check_real
 
 
 def add_classes(classifier, labels):
@@ -19,8 +19,7 @@ def add_classes(classifier, labels):
 def prune(classifier, threshold):
     """Do what `SoftmaxClassifier.prune` does."""
     model = classifier._fitted_model().twin()
-    check_not_compact(model, "prune")
-    classifier._weights("W")
+    check_can_prune(model)
     pruning.prune(model, check_real("threshold", threshold, minimum=0))
     if classifier.direct_ == "dense":
         classifier._state.damping = None

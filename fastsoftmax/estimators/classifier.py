@@ -52,7 +52,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         The optimiser. `Adagrad` and `SGD` have the penalties (L2, L1) and a bound for the gradient of a row.
     learning_rate : float
         0.1 suits the low-rank term; a dense direct term alone, on sparse rows of unit length, learns faster with 0.3 to 1.
-        The sparse term has a learning rate of its own.
+        The sparse term has a learning rate of its own, and alone takes no other one here.
     schedule : {"auto", "trapezoidal", "linear", "constant", "cosine"} or function
         How the learning rate changes in `fit` over all steps of `max_iter` epochs. "trapezoidal" stays for 70 % of the steps,
         then falls to zero; "linear" falls all the time; "cosine" falls as a cosine does (docs/training.md compares them).

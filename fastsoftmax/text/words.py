@@ -11,6 +11,7 @@ Texts are normalised to NFC first, so that an accent is the same whether it is a
 nothing that can be seen; NFKC, which would make "2" of "²", is not applied.
 """
 
+import functools
 import itertools
 import unicodedata
 
@@ -75,11 +76,10 @@ def analysis(definition, lowercase):
         marks and as they stand.
     lowercase : bool
     """
-    steps = ([str.lower] if lowercase else []) + ([normalise] if definition == UNICODE else [])
-
-    def prepare(text):
-        for step in steps:
-            text = step(text)
-        return text
-
+    prepare = functools.partial(_prepared, lowercase=lowercase, normalised=definition == UNICODE)
     return {"preprocessor": prepare, "token_pattern": _PATTERNS[definition]}
+
+
+def _prepared(text, *, lowercase, normalised):
+    text = text.lower() if lowercase else text
+    return normalise(text) if normalised else text

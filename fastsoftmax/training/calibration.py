@@ -20,8 +20,8 @@ MIN_TILED_ROWS = 300  # but not below this number
 START = {"bias": 0.2, "prior": 0.2, "W": 0.5, "V": 0.8}  # close to what is found for a sparse and a low-rank term
 SMALLEST = 1e-3  # the smallest factor of a term
 TOLERANCE = 1e-5  # the search ends at a smaller relative change of the loss
+DAMPING = 1e-3  # curvature of the loss that is added in each step
 ARMIJO = 1e-4  # share of the expected decrease that a step must bring
-RIDGE = 1e-9  # the least curvature relative to the largest one, for terms that are multiples of each other
 MAX_PASSES = 50
 NAMES = ("bias", "prior", "W", "V")
 
@@ -76,12 +76,13 @@ def calibrate(runner, targets, weight, prior=None, *, verbose=0):
 def _newton(objective, values, least):
     """The values that minimise the convex `objective`, which returns its Hessian too: each pass over the rows is dear.
 
-    Each step goes to the minimum of the quadratic model within the bounds, or part of the way where the loss would rise.
+    Each step goes to the minimum of the quadratic model within the bounds, or part of the way where the loss would rise. A
+    little curvature is added, so that factors which hardly matter (of a bias that is nearly the same for all classes) stay.
     """
     loss, gradient, hessian = objective(values)
     for _ in range(MAX_PASSES):
         _check_finite(loss)
-        step = _quadratic_step(gradient, hessian, least - values)
+        step = _quadratic_step(gradient, hessian + DAMPING * np.eye(len(values)), least - values)
         expected = -gradient @ step
         if expected <= TOLERANCE * max(abs(loss), 1.0):
             return values + step  # the error that is left is of a higher order
@@ -98,7 +99,7 @@ def _newton(objective, values, least):
 def _quadratic_step(gradient, hessian, least):
     """The step, no element below `least`, to the minimum of ``gradient . step + step . hessian . step / 2``."""
     curvatures, directions = np.linalg.eigh(hessian)
-    root = np.sqrt(np.maximum(curvatures, RIDGE * curvatures.max() + np.finfo(np.float64).tiny))
+    root = np.sqrt(np.maximum(curvatures, DAMPING))
     return lsq_linear(root[:, None] * directions.T, -(directions.T @ gradient) / root, (least, np.inf), tol=1e-12).x
 
 

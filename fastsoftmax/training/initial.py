@@ -11,6 +11,7 @@ from fastsoftmax.training.state import at_least_one
 from fastsoftmax.validation import (
     check_memory,
     check_row_norms,
+    warn_no_pairs,
 )
 
 BIAS_DAMPING = 1e-6  # share of the variance of its gradient that Adagrad's sum of the bias starts at
@@ -78,7 +79,10 @@ def log_frequencies(class_counts):
 def pairs_of(options, X, target, n_classes):
     """The pairs of these rows that a sparse term has weights for."""
     limits = {name: getattr(options.sparse, name) for name in ("min_count", "max_classes_per_feature")}
-    return Pairs.of(support(X, target.support(), n_classes=n_classes, **limits))
+    pairs = Pairs.of(support(X, target.support(), n_classes=n_classes, **limits))
+    if not len(pairs.class_ids):
+        warn_no_pairs(limits)
+    return pairs
 
 
 def _check_step_memory(options, model, X):

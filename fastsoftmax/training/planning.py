@@ -14,15 +14,18 @@ from fastsoftmax.runtime import memory
 from fastsoftmax.training import calibration
 from fastsoftmax.training.options import Choices
 from fastsoftmax.validation import (
+    check_acts,
     check_calibration,
     check_disk,
     check_l1,
     check_memory,
     check_n_negatives,
+    check_no_negatives,
     check_sampler,
 )
 
 AUTO_HIDDEN_SIZE = 128
+AUTO_NEGATIVES = 1024
 AUTO_SAMPLED_CLASSES = 8192  # "auto" samples candidates from this many classes on
 NORMALISER_RATE = 0.5  # with many classes, 0.2 to 0.7 do about as well; with a thousand classes, a normaliser does harm
 # "auto" penalties of a low-rank term that is calibrated: its logits may be as small as generalises best
@@ -106,7 +109,11 @@ def choose(options, n_samples, n_classes, n_features, *, n_entries, dense_input)
     direct, hidden_size = _terms(options, forecast, dense_input)
     loss = options.loss
     if loss == "auto":
-        loss = SampledSoftmax if n_classes >= AUTO_SAMPLED_CLASSES else Softmax
+        samples = n_classes >= AUTO_SAMPLED_CLASSES and (hidden_size or direct != "sparse")
+        loss = SampledSoftmax if samples else Softmax
+    check_acts(options, direct, hidden_size, dense_input=dense_input)
+    if options.given_sampler is not None and not samplers.kind_of(options.given_sampler).uses_n_negatives:
+        check_no_negatives(f"{type(loss).__name__}.n_negatives", loss.n_negatives, loss.sampler)
     fraction = options.calibration_fraction
     if fraction == "auto":
         fraction = calibration.FRACTION if direct != "dense" else 0.0
@@ -151,7 +158,12 @@ def check_sampling(options, loss_name, n_classes):
         logistic_loss = loss.name if KINDS[loss.name].is_logistic else None
         check_sampler(f"{name}.sampler", loss.sampler, n_classes, logistic_loss)
     if samplers.kind_of(loss.sampler).uses_n_negatives:
-        check_n_negatives(f"{name}.n_negatives", loss.n_negatives, n_classes)
+        check_n_negatives(f"{name}.n_negatives", n_negatives(loss, n_classes), n_classes)
+
+
+def n_negatives(loss, n_classes):
+    """The number of negatives that `loss`, one of fastsoftmax.losses, has drawn for each batch."""
+    return min(AUTO_NEGATIVES, n_classes - 1) if loss.n_negatives == "auto" else loss.n_negatives
 
 
 def normaliser_rate(loss, n_classes):

@@ -88,11 +88,14 @@ class Training:
             watchers = [*watchers, checkpoint]
         trainer.run(n_epochs, watchers)
         trainer.check_finite()
+        trainer.warn_if_diverged()
 
     def run_once(self, X, target, weight):
         """Run the one epoch of `partial_fit`."""
         if not self.learns_nothing:
-            self.trainer(X, target, weight).run(1, self.watchers(X, 1))
+            trainer = self.trainer(X, target, weight)
+            trainer.run(1, self.watchers(X, 1))
+            trainer.warn_if_diverged()
 
     def calibrate(self, X, target, weight, model=None):
         """Multiply the terms of the model, or of another one, by the factors that suit these rows, and return these."""

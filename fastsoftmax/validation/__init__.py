@@ -71,7 +71,13 @@ from fastsoftmax.validation.metrics import (
     check_topk,
     check_true_labels,
 )
-from fastsoftmax.validation.options import check_calibration, check_l1, check_options, check_training_params
+from fastsoftmax.validation.options import (
+    check_acts,
+    check_calibration,
+    check_l1,
+    check_options,
+    check_training_params,
+)
 from fastsoftmax.validation.regression import check_regression_params, check_regression_rows, check_same_problem
 from fastsoftmax.validation.resources import (
     check_disk,
@@ -91,6 +97,7 @@ from fastsoftmax.validation.sampling import (
     check_given,
     check_log_expected_counts,
     check_n_negatives,
+    check_no_negatives,
     check_sampler,
     check_samplers,
     check_shares,
@@ -120,6 +127,7 @@ from fastsoftmax.validation.training import (
     check_calibration_rows,
     check_can_calibrate,
     check_can_hold_out,
+    check_can_prune,
     check_initial_weights,
     check_resumes,
     check_row_norms,
@@ -127,6 +135,7 @@ from fastsoftmax.validation.training import (
     check_same_terms,
     check_trainable,
     check_validation,
+    warn_no_pairs,
 )
 from fastsoftmax.validation.weights import (
     check_class_weight,

@@ -1,5 +1,7 @@
 """What SoftmaxClassifier trains on, where it begins, what it resumes, and the rows that it is judged by."""
 
+import warnings
+
 import numpy as np
 from scipy import sparse
 
@@ -21,6 +23,16 @@ def check_row_norms(X):
             f"the rows of X have a mean squared length of {mean:g}: scale them (sklearn.preprocessing.normalize)"
         )
     return mean or 1.0
+
+
+def warn_no_pairs(limits):
+    """UserWarning that the rows at hand give a sparse term no pair within its `limits`, a dict by name."""
+    given = ", ".join(f"{name}={value}" for name, value in limits.items())
+    warnings.warn(
+        f"SparseTerm({given}) leaves no pair of a feature and a class: the rows teach the sparse term nothing",
+        UserWarning,
+        stacklevel=3,
+    )
 
 
 def check_same_terms(options, choices, model, n_features):
@@ -66,6 +78,13 @@ def check_can_calibrate(model):
     check_not_compact(model, "calibrate")
     if model.W is not None and model.pairs is None:
         raise ValueError("calibrate needs a sparse direct or a low-rank term, this model has a dense direct one")
+
+
+def check_can_prune(model):
+    """Raise where the model has no direct term."""
+    check_not_compact(model, "prune")
+    if model.W is None:
+        raise ValueError("prune needs a direct term, and this model has none (direct=None)")
 
 
 def check_calibration_rows(n_rows, least):

@@ -115,7 +115,7 @@ def test_bad_data():
         NGramModel(order=3).fit(np.zeros(4, dtype=np.int32), [0, 2], 2)
     with pytest.raises(ValueError, match=r"must be below 2\*\*63"):
         NGramModel(order=3).fit(np.zeros(4, dtype=np.int32), [0], 3_000_000)
-    for order in (63, 10**9, 10**30):
+    for order in (63, 10**9, 10**18):
         with pytest.raises(ValueError, match=r"must be below 2\*\*63"):
             NGramModel(order=order).fit(np.zeros(4, dtype=np.int32), [0], 2)
     with pytest.raises(ValueError, match="a file of at least 1000000000 tokens"):

@@ -122,7 +122,7 @@ def test_no_texts():
         X = TextVectorizer(n_features=10).transform(texts)
         assert X.shape == (0, 10)
         assert X.dtype == np.float32
-    assert TextVectorizer(max_words=10**30).transform(["", " \n", "a b"]).sum(axis=1).A1.tolist()[:2] == [0, 0]
+    assert TextVectorizer(max_words=10**18).transform(["", " \n", "a b"]).sum(axis=1).A1.tolist()[:2] == [0, 0]
 
 
 @pytest.mark.parametrize(

