@@ -27,6 +27,7 @@ def logsumexp(a, axis=None, b=None, keepdims=False):
 
 def softmax(x, axis=None):
     with np.errstate(invalid="ignore"):
+        with np.errstate(over="ignore"):  # -inf is right where a difference is beyond float64
         shifted = np.asarray(x, dtype=np.float64) - np.max(x, axis=axis, keepdims=True)
         exponentials = np.exp(shifted)
         return exponentials / np.sum(exponentials, axis=axis, keepdims=True, dtype=np.longdouble).astype(np.float64)

@@ -78,13 +78,14 @@ class Model:
 
         It gets the state that this optimiser keeps, and read-only arrays become writable copies.
         """
+        states = dict(self.state)  # which replaces the other at once: another thread may be copying the model
         for name, a in self.parameters().items():
-            if optimizer.has_state and name not in self.state:
+            if optimizer.has_state and name not in states:
                 shape = len(a) if name in "EV" else a.shape
-                self.state[name] = self.allocator.zeros(shape, self.dtype, "C" if a.flags.c_contiguous else "F")
+                states[name] = self.allocator.zeros(shape, self.dtype, "C" if a.flags.c_contiguous else "F")
             if not a.flags.writeable:  # a memory-mapped file
                 setattr(self, name, self.allocator.copy(a))
-        self.state = {name: a if a.flags.writeable else self.allocator.copy(a) for name, a in self.state.items()}
+        self.state = {name: a if a.flags.writeable else self.allocator.copy(a) for name, a in states.items()}
 
     @staticmethod
     def forecast(

@@ -49,7 +49,7 @@ def test_context_must_be_positive():
 
 def test_context_is_bounded_by_the_columns_and_by_the_documents(monkeypatch):
     with pytest.raises(ValueError, match="context must be at most 1844674407370955161"):
-        context_features([0, 1], [0], 5, 10**18)
+        context_features([0, 1], [0], 5, 10**30)
     X = context_features([0, 1, 2], [0, 2], 5, 10**15)
     assert X.shape == (3, 5 * 10**15)
     assert X.indices.tolist() == [0]
