@@ -5,6 +5,7 @@ import sys
 import numpy as np
 
 from fastsoftmax.cli import rows
+from fastsoftmax.cli.arguments import integer
 from fastsoftmax.validation import LabelLists, as_text_array, family
 
 INTERRUPTED = 130  # exit status of a shell command ended by Ctrl-C
@@ -14,7 +15,7 @@ DEPTHS = [1, 3, 5, 20]  # of the ranking metrics, if none are given
 def add_format_and_threads(parser):
     """The options of a command that applies a model to a data file."""
     rows.add_options(parser)
-    parser.add_argument("--threads", type=int)
+    parser.add_argument("--threads", type=integer)
 
 
 def load(options):

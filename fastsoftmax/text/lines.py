@@ -41,6 +41,10 @@ _OTHER_MARKS = {  # UTF-32's first: UTF-16's is how it begins
 }
 
 
+class EmptyFileError(ValueError):
+    """A data file has nothing but blank lines."""
+
+
 @contextmanager
 def open_lines(source):
     """The name of a file and an iterator over its lines, as bytes, decompressed if need be and without a mark of UTF-8.
@@ -113,7 +117,7 @@ def first_lines(name, lines):
         if line.partition(b"#")[0].strip():
             break
     if not any(line.strip() for line in first):
-        raise ValueError(f"{name}: empty file")
+        raise EmptyFileError(f"{name}: empty file")
     return first
 
 
