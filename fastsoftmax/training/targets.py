@@ -71,9 +71,9 @@ class HardTargets:
         """
         return {}
 
-    def nll(self, runner):
-        """The mean negative log-probability of each row's targets, (n_rows,)."""
-        return runner.nll(self.codes)
+    def nll(self, runner, show=None):
+        """The mean negative log-probability of each row's targets, (n_rows,); `show` as for Runner.nll."""
+        return runner.nll(self.codes, show)
 
     def hits(self, predicted):
         """The mass of each row's predicted class over the largest mass of the row, (n_rows,): 1 for its only target."""
@@ -153,9 +153,9 @@ class SoftTargets:
                 out["V"][rows] = _row_dots(more[rows], model.V, runner.hidden(rows))
         return out
 
-    def nll(self, runner):
+    def nll(self, runner, show=None):
         excess = self.excess(runner)
-        return runner.nll(self.codes) - sum(a for name, a in excess.items() if name != "prior")
+        return runner.nll(self.codes, show) - sum(a for name, a in excess.items() if name != "prior")
 
     def hits(self, predicted):
         found = np.asarray(self.masses[np.arange(len(self)), predicted]).reshape(-1)
