@@ -23,7 +23,7 @@ def add_options(parser):
     parser.add_argument("--loss", choices=("auto", "softmax", "sampled_softmax"), default="auto")
     parser.add_argument("--hidden-size", type=_none_or_int, default="auto", metavar="N|none|auto")
     parser.add_argument("--direct", choices=("auto", "dense", "sparse", "none"), default="auto")
-    parser.add_argument("--negatives", type=int, default=1024, metavar="N", help="classes drawn a batch")
+    parser.add_argument("--negatives", type=int, metavar="N", help="classes drawn a batch")
     parser.add_argument("--optimizer", choices=("adagrad", "sgd"), default="adagrad")
     parser.add_argument("--learning-rate", type=float, default=0.1)
     parser.add_argument("--batch-size", type=int, default=256)
@@ -98,7 +98,7 @@ def _classifier(options):
 
     loss = options.loss
     if loss == "sampled_softmax":
-        loss = SampledSoftmax(n_negatives=options.negatives)
+        loss = SampledSoftmax(n_negatives="auto" if options.negatives is None else options.negatives)
     return SoftmaxClassifier(
         loss=loss,
         hidden_size=options.hidden_size,
