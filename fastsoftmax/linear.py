@@ -11,6 +11,7 @@ from fastsoftmax.passes.dense_input import LinearInput
 from fastsoftmax.passes.eligible import Eligible
 from fastsoftmax.passes.pairs_input import SparseLinearInput
 from fastsoftmax.runtime import threads, workspaces
+from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.validation import (
     check_class_weight,
     check_eligible,
@@ -33,6 +34,7 @@ def _check_input(X, W, bias, n_threads):
     return kind(X, W, bias, threads.resolve(check_n_threads(n_threads)))
 
 
+@with_numpys_defaults
 def linear_logsumexp(X, W, bias=None, *, n_threads=None):
     """Log-sum-exp over classes of ``X W^T + bias``, tile by tile.
 
@@ -63,6 +65,7 @@ def linear_logsumexp(X, W, bias=None, *, n_threads=None):
     return lse
 
 
+@with_numpys_defaults
 def linear_cross_entropy(
     X,
     W,
@@ -223,6 +226,7 @@ class _Gradients:
         return self.sums.result()
 
 
+@with_numpys_defaults
 def linear_topk(X, W, k, bias=None, *, class_ids=None, exclude=None, threshold=None, n_threads=None):
     """The `k` most probable classes of each row under ``softmax(X W^T + bias)``.
 

@@ -9,6 +9,7 @@ row, best first and distinct; -1 is padding and never a hit. With one label a ro
 import numpy as np
 from scipy import sparse
 
+from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.validation import (
     check_counts,
     check_evaluated_rows,
@@ -56,6 +57,7 @@ def mrr_at_k(topk, y, k):
     return _mean_at_k(_reciprocal_rank, topk, y, k)
 
 
+@with_numpys_defaults
 def ndcg_at_k(topk, y, k):
     """The mean of DCG@k / (best possible DCG@k), where ``DCG@k = sum of 1 / log2(1 + rank) over the hits up to rank k``.
 
@@ -64,6 +66,7 @@ def ndcg_at_k(topk, y, k):
     return _mean_at_k(_ndcg, topk, y, k)
 
 
+@with_numpys_defaults
 def precision_at_k(topk, y, k):
     """The mean of (hits among the first `k` predictions) / `k`, as in the extreme classification repository [1]_.
 
@@ -77,6 +80,7 @@ def precision_at_k(topk, y, k):
     return _mean_at_k(_precision, topk, y, k)
 
 
+@with_numpys_defaults
 def log_loss(log_proba_of_target, sample_weight=None):
     """The weighted mean of the negative log-probability of the true labels, in nats; infinite if one has probability 0.
 
@@ -105,6 +109,7 @@ def perplexity(log_proba_of_target, sample_weight=None):
     return _exp(log_loss(log_proba_of_target, sample_weight))
 
 
+@with_numpys_defaults
 def evaluate(model, X, y, ks=(1, 5, 20), batch_size=1024):
     """All metrics of a model on (X, y), computed block by block: no array of shape (n_samples, n_classes) is made.
 
@@ -166,6 +171,7 @@ def evaluate(model, X, y, ks=(1, 5, 20), batch_size=1024):
     return counts | {"log_loss": loss, "perplexity": _exp(loss)} | {name: s / n_samples for name, s in sums.items()}
 
 
+@with_numpys_defaults
 def compare(model, other, X, y, ks=(1, 5, 20), batch_size=1024):
     """How the predictions of `other`, for example a compressed classifier, differ from those of `model` on (X, y).
 

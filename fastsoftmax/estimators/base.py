@@ -9,6 +9,7 @@ from fastsoftmax.model.compact import STORAGES, CompactModel
 from fastsoftmax.model.runners import runner_for
 from fastsoftmax.passes.eligible import Eligible, labels_of
 from fastsoftmax.runtime import threads, workspaces
+from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.training import targets
 from fastsoftmax.validation import (
     check_compact,
@@ -44,6 +45,7 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
 
     # -- predictions --
 
+    @with_numpys_defaults
     def predict_topk(self, X, k=5, *, classes=None, exclude=None, threshold=None):
         """The `k` most probable labels of each row and their log-probabilities, best first.
 
@@ -87,6 +89,7 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
         """The most probable label of each row, (n_samples,)."""
         return self.predict_topk(X, 1)[0][:, 0]
 
+    @with_numpys_defaults
     def decision_function(self, X):
         """All logits, (n_samples, n_classes).
 
@@ -96,16 +99,19 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
         logits = self._logits(X)
         return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
 
+    @with_numpys_defaults
     def predict_proba(self, X):
         """Probabilities of all classes, (n_samples, n_classes), with columns as in `classes_`."""
         logits = self._logits(X)
         return softmax(logits, axis=1, out=logits, n_threads=self.n_threads)
 
+    @with_numpys_defaults
     def predict_log_proba(self, X):
         """Natural logarithms of the probabilities of all classes, (n_samples, n_classes), with columns as in `classes_`."""
         logits = self._logits(X)
         return log_softmax(logits, axis=1, out=logits, n_threads=self.n_threads)
 
+    @with_numpys_defaults
     def target_log_proba(self, X, y):
         """Natural logarithm of the probability of each row's own label, (n_samples,); -inf for labels not in `classes_`.
 
@@ -120,6 +126,7 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
         out[counted] = log_proba
         return out
 
+    @with_numpys_defaults
     def score(self, X, y, sample_weight=None):
         """The accuracy: the share of rows, by weight, whose most probable label is their own.
 
@@ -133,6 +140,7 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
         check_some_rows(runner.X)
         return float(np.average(target.hits(runner.topk(1)[0][:, 0]), weights=weight))
 
+    @with_numpys_defaults
     def compressed(self, storage="bfloat16"):
         """A copy that only predicts, and whose weights take a half or a quarter of the memory and of the file.
 

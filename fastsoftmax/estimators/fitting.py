@@ -3,6 +3,7 @@
 from scipy import sparse
 
 from fastsoftmax.runtime import allocation
+from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.text.encoding import Encoding
 from fastsoftmax.training import calibration, extending, initial, planning, targets
 from fastsoftmax.training.options import Choices, Options
@@ -64,6 +65,7 @@ class Fitting:
         c = self.classifier
         return Training(self.options, self.choices, c._model, c._state, c.loss_curve_)
 
+    @with_numpys_defaults
     def fit(self, X, y, sample_weight=None, initial_weights=NO_WEIGHTS, valid=(None, None, None)):
         """Do what `SoftmaxClassifier.fit` does; return the CheckpointWatcher, whose file is still there, or None."""
         c, options, given = self.classifier, self.options, (X, y, sample_weight)
@@ -109,6 +111,7 @@ class Fitting:
         task.end()
         return checkpoint
 
+    @with_numpys_defaults
     def partial_fit(self, X, y, classes=None, sample_weight=None, n_classes=None, class_counts=None):
         """Do what `SoftmaxClassifier.partial_fit` does."""
         c, options, model = self.classifier, self.options, self.model
@@ -148,6 +151,7 @@ class Fitting:
             c._state.count(counts, options.loss_named(c.loss_))
         self.training().run_once(X, target, weight)
 
+    @with_numpys_defaults
     def calibrate(self, X, y, sample_weight=None):
         """Do what `SoftmaxClassifier.calibrate` does."""
         c = self.classifier

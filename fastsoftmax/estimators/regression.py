@@ -12,6 +12,7 @@ from fastsoftmax.newton import solvers
 from fastsoftmax.newton.loss import FEW_CLASSES, DenseProducts, RegressionLoss, SparseProducts
 from fastsoftmax.newton.scaling import scaling_for
 from fastsoftmax.runtime import threads
+from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.runtime.exclusive import exclusive
 from fastsoftmax.training.watchers.progress import shown_iterations
 from fastsoftmax.validation import (
@@ -112,6 +113,7 @@ class SoftmaxRegression(SoftmaxEstimator):
         self.verbose = verbose
 
     @exclusive
+    @with_numpys_defaults
     def fit(self, X, y, sample_weight=None):
         """Find the optimum. If it is interrupted (Ctrl-C), what was fitted before stays.
 

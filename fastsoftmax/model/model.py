@@ -102,8 +102,10 @@ class Model:
         elif direct == "sparse":
             beside = 2 * (n_classes > PAIRED_FROM)  # Base.pairs of its class, copied beside the weight
             terms.append(f"direct {n_pairs:,} pairs x {2 + beside}")  # its weight and class
-            n_values += (2 + beside) * n_pairs
-        n_states = n_values - (1 + beside) * n_pairs if direct == "sparse" else n_values
+            pointer = 8 // itemsize  # where the pairs of a feature begin
+            terms.append(f"{n_features:,} features x {pointer}")
+            n_values += (2 + beside) * n_pairs + pointer * n_features
+        n_states = n_values - (1 + beside) * n_pairs - pointer * n_features if direct == "sparse" else n_values
         if hidden_size:
             n_features = n_hidden_features or n_features
             terms.append(f"low rank ({n_features:,} features + {n_classes:,} classes) x {hidden_size}")

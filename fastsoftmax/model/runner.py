@@ -215,12 +215,20 @@ class Runner:
     def _topk(self, rows, k, eligible):
         return tiles.topk(self.terms(rows), k, self.n_threads, self.workspace, eligible)
 
-    def nll(self, target):
-        """Negative log-probabilities of class codes `target`, over all classes: (n_samples,) float64, nan for -1."""
+    def nll(self, target, show=None):
+        """Negative log-probabilities of class codes `target`, over all classes: (n_samples,) float64, nan for -1.
+
+        show : function that is called with the number of rows of each chunk that is done
+        """
         out = np.empty(self.n_rows)
         for rows in self.chunks():
-            out[rows] = self.forward(rows, target[rows]).nll
+            out[rows] = self._nll(rows, target[rows])
+            if show is not None:
+                show(len(rows))
         return np.where(target < 0, np.nan, out)
+
+    def _nll(self, rows, target):
+        return self.forward(rows, target).nll
 
     def logits(self, out):
         """Write all logits to `out`, (n_samples, n_classes), and return it."""

@@ -4,6 +4,7 @@ import numpy as np
 
 from fastsoftmax.model.model import Model
 from fastsoftmax.model.pairs import Pairs
+from fastsoftmax.model.pairs_runner import CHUNK_PAIRS
 from fastsoftmax.model.support import support
 from fastsoftmax.passes.pairs import step_bytes
 from fastsoftmax.runtime import allocation, row_subset
@@ -48,7 +49,7 @@ def make(options, plan, X, target, class_counts, rng, start):
     if pairs is None:
         return model, None
     damping = check_row_norms(X)
-    _check_step_memory(options, model, X)
+    _check_step_memory(options, plan, model, X)
     if "W" in model.state:
         model.state["W"].fill(damping)
     if start.W is not None:
@@ -78,6 +79,8 @@ def log_frequencies(class_counts):
 
 def pairs_of(options, X, target, n_classes):
     """The pairs of these rows that a sparse term has weights for."""
+    if options.verbose:
+        print("counting the pairs of features and classes")
     limits = {name: getattr(options.sparse, name) for name in ("min_count", "max_classes_per_feature")}
     pairs = Pairs.of(support(X, target.support(), n_classes=n_classes, **limits))
     if not len(pairs.class_ids):
@@ -85,8 +88,13 @@ def pairs_of(options, X, target, n_classes):
     return pairs
 
 
-def _check_step_memory(options, model, X):
-    n_bytes, n_pairs = step_bytes(X, model.pairs.n_classes(), options.batch_size, model.dtype.itemsize)
+def _check_step_memory(options, plan, model, X):
+    """Raise where the pairs of the rows of a step, or of those to calibrate on, take more memory than is left."""
+    lengths, itemsize = model.pairs.n_classes(), model.dtype.itemsize
+    n_bytes, n_pairs = step_bytes(X, lengths, options.batch_size, itemsize)
+    if plan.n_calibration_rows:  # which takes rows by chunks
+        more = step_bytes(X, lengths, plan.n_calibration_rows, itemsize)
+        n_bytes, n_pairs = max((n_bytes, n_pairs), min(more, (CHUNK_PAIRS * (8 + itemsize), CHUNK_PAIRS)))
     formula = f"{n_pairs:,} pairs of a feature and a class; a lower batch_size or max_classes_per_feature needs less"
     check_memory("a training step", n_bytes, formula)
 

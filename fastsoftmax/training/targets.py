@@ -72,9 +72,9 @@ class HardTargets:
         """
         return {}
 
-    def nll(self, runner):
-        """The mean negative log-probability of each row's targets, (n_rows,)."""
-        return runner.nll(self.codes)
+    def nll(self, runner, show=None):
+        """The mean negative log-probability of each row's targets, (n_rows,); `show` as for Runner.nll."""
+        return runner.nll(self.codes, show)
 
     def log_proba(self, runner):
         """Minus `nll`, and -inf where a target is not among the classes of the runner's model."""
@@ -158,9 +158,9 @@ class SoftTargets:
                 out["V"][rows] = _row_dots(more[rows], model.V, runner.hidden(rows))
         return out
 
-    def nll(self, runner):
+    def nll(self, runner, show=None):
         excess = self.excess(runner)
-        return runner.nll(self.codes) - sum(a for name, a in excess.items() if name != "prior")
+        return runner.nll(self.codes, show) - sum(a for name, a in excess.items() if name != "prior")
 
     def log_proba(self, runner):
         masses, n_classes = self.masses, runner.model.n_classes

@@ -11,7 +11,7 @@ from fastsoftmax.training.watchers.averaging import SHARE, Averaging
 from fastsoftmax.training.watchers.callbacks import EpochTasks
 from fastsoftmax.training.watchers.early_stopping import EarlyStoppingWatcher
 from fastsoftmax.training.watchers.l1 import L1
-from fastsoftmax.training.watchers.progress import Progress
+from fastsoftmax.training.watchers.progress import Progress, shown_rows
 
 
 class Training:
@@ -103,7 +103,8 @@ class Training:
         return calibration.calibrate(runner, target, weight, runner.model.prior, verbose=self.options.verbose)
 
     def _validation_loss(self, model, X, target, weight):
-        return float(np.average(target.nll(self.runner(X, model)), weights=weight))
+        with shown_rows(X.shape[0], "validating", self.options.verbose) as show:
+            return float(np.average(target.nll(self.runner(X, model), show), weights=weight))
 
     def watchers(self, X, n_epochs):
         """What watches any training: the progress bar, and the L1 penalty."""

@@ -274,7 +274,7 @@ def test_memory_of_a_step_is_said_before(dense_input, data, monkeypatch):
     pairs = np.full(1500, lengths.sum()) if dense_input else (X != 0) @ lengths
     expected = int(np.sort(pairs)[-64:].sum())
     monkeypatch.setattr(memory, "available", lambda: 12 * expected - 1)
-    monkeypatch.setattr(support, "ENTRY_BYTES", 0)  # which needs more of these few rows
+    monkeypatch.setattr(support, "support_bytes", lambda *sizes: 0)  # which needs more of these few rows
     monkeypatch.setattr(planning, "memory_needed", lambda *args, **options: (0, ""))
     with pytest.raises(MemoryError, match=f"a training step needs .*{expected:,} pairs"):
         small(calibration_fraction=0).fit(X, data[1])
