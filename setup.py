@@ -54,7 +54,7 @@ class BuildExt(build_ext):
         for extension in self.extensions:
             extension.extra_compile_args = (
                 OPTIMISE + compile_args + flags
-            )  # of flags that contradict, the last one counts
+            )  # of those that contradict, the last one counts
             extension.extra_link_args = link_args
         self.parallel = self.parallel or os.cpu_count()  # several files at once, also where pip builds
         super().build_extensions()
