@@ -41,11 +41,11 @@ def without_warnings():
 
 
 @st.composite
-def any_loss(draw):
+def any_loss(draw, has_hidden):
     name = draw(st.sampled_from(sorted(losses.LOSSES)))
     if name == "softmax":
         return losses.Softmax(gradient_threshold=draw(st.sampled_from([0.0, 3e-4])))
-    sampler = draw(st.sampled_from(SAMPLERS))
+    sampler = draw(st.sampled_from(SAMPLERS if has_hidden else SAMPLERS[:-1]))  # the last one draws by the hidden layer
     return losses.LOSSES[name](sampler, n_negatives="auto" if sampler == "in_batch" else draw(st.sampled_from([1, 2])))
 
 
@@ -67,7 +67,7 @@ def classifiers(draw):
         clip_norm=draw(st.sampled_from([None, 0.5])),
     )
     return fs.SoftmaxClassifier(
-        loss="softmax" if hidden is None and direct is sparse else draw(any_loss()),
+        loss="softmax" if hidden is None and direct is sparse else draw(any_loss(hidden is not None)),
         direct=direct,
         hidden_size=hidden,
         optimizer=optimizer,
