@@ -2,6 +2,7 @@
 
 from scipy import sparse
 
+from fastsoftmax.validation.arrays import check_unmasked
 from fastsoftmax.validation.estimators import check_input, check_y_given
 from fastsoftmax.validation.label_lists import check_label_lists
 from fastsoftmax.validation.labels import are_label_lists, as_label_array, check_labels
@@ -38,6 +39,7 @@ def check_targets(y, n_samples, ignore_label=None, *, name="y"):
     """The labels or masses of the rows that count, and which rows these are; see `check_rows`."""
     y = y if sparse.issparse(y) else as_label_array(y)
     if are_masses(y):
+        check_unmasked(name, y)
         return check_masses(y, n_samples, name=name)
     if are_label_lists(y):
         return check_label_lists(y, n_samples, ignore_label, name=name)
