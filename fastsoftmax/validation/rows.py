@@ -1,5 +1,6 @@
 """The rows that a classifier is given: X, and labels or masses of classes."""
 
+import numpy as np
 from scipy import sparse
 
 from fastsoftmax.validation.arrays import check_unmasked
@@ -37,9 +38,10 @@ def check_rows(c, options, X, y, sample_weight, model=None):
 
 def check_targets(y, n_samples, ignore_label=None, *, name="y"):
     """The labels or masses of the rows that count, and which rows these are; see `check_rows`."""
+    if isinstance(y, np.ndarray) and y.ndim == 2:
+        check_unmasked(name, y)  # of one dimension, they are missing labels
     y = y if sparse.issparse(y) else as_label_array(y)
     if are_masses(y):
-        check_unmasked(name, y)
         return check_masses(y, n_samples, name=name)
     if are_label_lists(y):
         return check_label_lists(y, n_samples, ignore_label, name=name)
