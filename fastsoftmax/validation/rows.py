@@ -38,7 +38,7 @@ def check_rows(c, options, X, y, sample_weight, model=None):
 
 def check_targets(y, n_samples, ignore_label=None, *, name="y"):
     """The labels or masses of the rows that count, and which rows these are; see `check_rows`."""
-    if isinstance(y, np.ndarray) and y.ndim == 2:
+    if (isinstance(y, np.ndarray) and y.ndim == 2) or (isinstance(y, list) and y and isinstance(y[0], np.ndarray)):
         check_unmasked(name, y)  # of one dimension, they are missing labels
     y = y if sparse.issparse(y) else as_label_array(y)
     if are_masses(y):
