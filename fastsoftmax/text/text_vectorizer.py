@@ -85,6 +85,9 @@ class TextVectorizer:
             vectorizer._number(vocabulary.unpack(parameters["vocabulary"]))
         return vectorizer
 
+    def __reduce__(self):
+        return type(self).from_dict, (self.to_dict(),)
+
     def _number(self, ngrams):
         """Number the n-grams of a list; None: hash all n-grams."""
         self.vocabulary_ = ngrams
