@@ -7,6 +7,7 @@ Sanitizers and other flags go through CFLAGS and LDFLAGS, as usual.
 """
 
 import os
+import shlex
 import sys
 import tempfile
 from pathlib import Path
@@ -49,8 +50,11 @@ class BuildExt(build_ext):
         if self.compiler.compiler_type == "msvc":
             sys.exit("fastsoftmax: the kernels use GCC's vector extensions; build with gcc or clang")
         compile_args, link_args = self.openmp_arguments()
+        flags = shlex.split(os.environ.get("CFLAGS", ""))
         for extension in self.extensions:
-            extension.extra_compile_args = OPTIMISE + compile_args
+            extension.extra_compile_args = (
+                OPTIMISE + compile_args + flags
+            )  # of those that contradict, the last one counts
             extension.extra_link_args = link_args
         self.parallel = self.parallel or os.cpu_count()  # several files at once, also where pip builds
         super().build_extensions()

@@ -8,6 +8,7 @@ from fastsoftmax.kernels import logsumexp as logsumexp_kernel
 from fastsoftmax.kernels import softmax as softmax_kernel
 from fastsoftmax.runtime import threads
 from fastsoftmax.validation import (
+    as_array,
     as_class_probabilities,
     as_class_targets,
     as_logits,
@@ -20,6 +21,7 @@ from fastsoftmax.validation import (
     check_option,
     check_out,
     check_real,
+    ratios_at,
 )
 
 __all__ = ["cross_entropy", "log_softmax", "logsumexp", "softmax"]
@@ -158,9 +160,9 @@ def _normalized(x, axis, out, n_threads, *, log):
         return np.empty_like(x) if out is None else out
     order = _order(x, axes) if shape else None
     lines = _lines(x if shape else x.reshape(1), axes, order)
-    in_place = out is not None and order is None and out.flags.c_contiguous
+    in_place = out is not None and order is None and out.flags.carray
     in_place = in_place and (out is x or not np.may_share_memory(out, x))
-    lines_out = out.reshape(lines.shape) if in_place else np.empty_like(lines)
+    lines_out = np.asarray(out).reshape(lines.shape) if in_place else np.empty_like(lines)
     softmax_kernel.softmax(lines, lines_out, log, n_threads)
     if in_place:
         return out
@@ -314,15 +316,17 @@ def cross_entropy(
     check_option("reduction", reduction, ("mean", "sum", "none"))
     label_smoothing = check_real("label_smoothing", label_smoothing, minimum=0, maximum=1)
     positions = logits.shape[:axis] + logits.shape[axis + 1 :]
-    target = np.asarray(target)
     ignore_index = check_int("ignore_index", ignore_index)
-    if target.dtype.kind == "f":
+    if (probabilities := as_array("target", target)).dtype.kind == "f":
         classes = None
-        soft = _soft_targets(as_class_probabilities(target, logits, ignore_index), axis, weight, label_smoothing)
+        probabilities = as_class_probabilities(probabilities, logits, ignore_index)
+        soft = _soft_targets(probabilities, axis, weight, label_smoothing)
         total = math.prod(positions)
     else:
         classes, n_used = as_class_targets(target, positions, n_classes, ignore_index)
         soft = None
+        if weight is not None and reduction == "mean":  # only ratios matter
+            weight = ratios_at(weight, classes[classes >= 0])
         if label_smoothing:
             soft = np.full((1, n_classes), label_smoothing / n_classes, logits.dtype)
             soft *= 1 if weight is None else weight

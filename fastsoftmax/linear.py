@@ -11,6 +11,7 @@ from fastsoftmax.passes.dense_input import LinearInput
 from fastsoftmax.passes.eligible import Eligible
 from fastsoftmax.passes.pairs_input import SparseLinearInput
 from fastsoftmax.runtime import threads, workspaces
+from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.validation import (
     check_class_weight,
     check_eligible,
@@ -22,6 +23,7 @@ from fastsoftmax.validation import (
     check_real,
     check_rng,
     check_target,
+    ratios_at,
 )
 
 __all__ = ["linear_cross_entropy", "linear_logsumexp", "linear_topk"]
@@ -32,6 +34,7 @@ def _check_input(X, W, bias, n_threads):
     return kind(X, W, bias, threads.resolve(check_n_threads(n_threads)))
 
 
+@with_numpys_defaults
 def linear_logsumexp(X, W, bias=None, *, n_threads=None):
     """Log-sum-exp over classes of ``X W^T + bias``, tile by tile.
 
@@ -62,6 +65,7 @@ def linear_logsumexp(X, W, bias=None, *, n_threads=None):
     return lse
 
 
+@with_numpys_defaults
 def linear_cross_entropy(
     X,
     W,
@@ -150,6 +154,8 @@ def linear_cross_entropy(
     weight = check_class_weight(weight, inputs.n_classes)
     target = check_target(target, inputs.n_rows, inputs.n_classes, ignore_index=check_int("ignore_index", ignore_index))
     counted = target >= 0
+    if weight is not None and reduction == "mean":  # only ratios matter
+        weight = ratios_at(weight, target[counted])
     row_weight = counted.astype(np.float64) if weight is None else np.where(counted, weight[target], 0.0)
     total = row_weight.sum() if reduction == "mean" else 1.0
     scale = 1.0 / total if total else np.nan
@@ -176,18 +182,23 @@ def linear_cross_entropy(
 
 
 class _Smoothing:
-    """What label smoothing adds to the loss, s/K sum_k w_k (lse_i - z_ik), computed from W's weighted sum over classes."""
+    """What label smoothing adds to the loss, s/K sum_k w_k (lse_i - z_ik), computed from W's weighted sum over classes.
+
+    The sums over classes are large next to their difference, so they are in float64.
+    """
 
     def __init__(self, inputs, weight, smooth):
         self.inputs = inputs
         weight = np.ones(inputs.n_classes) if weight is None else weight
         self.share = smooth / inputs.n_classes
         self.total = weight.sum()
-        self.w = weight.astype(inputs.W.dtype) @ inputs.W
+        W = inputs.W
+        self.w = weight @ W if sparse.issparse(W) else np.einsum("k,kj->j", weight, W)  # einsum widens no whole W
         self.b = 0.0 if inputs.bias is None else weight @ inputs.bias
 
     def loss(self, rows, lse):
-        return self.share * (self.total * lse - (self.inputs.X[rows] @ self.w + self.b))
+        with np.errstate(over="ignore", invalid="ignore"):  # rows that do not count may overflow
+            return self.share * (self.total * lse - (self.inputs.X[rows] @ self.w + self.b))
 
 
 class _Gradients:
@@ -215,6 +226,7 @@ class _Gradients:
         return self.sums.result()
 
 
+@with_numpys_defaults
 def linear_topk(X, W, k, bias=None, *, class_ids=None, exclude=None, threshold=None, n_threads=None):
     """The `k` most probable classes of each row under ``softmax(X W^T + bias)``.
 
@@ -250,7 +262,7 @@ def linear_topk(X, W, k, bias=None, *, class_ids=None, exclude=None, threshold=N
     """
     inputs = _check_input(X, W, bias, n_threads)
     eligible = Eligible(*check_eligible("class_ids", class_ids, exclude, threshold, inputs.n_rows, inputs.n_classes))
-    k = check_k(k, inputs.n_classes, pads=not eligible.is_all)
+    k = check_k(k, inputs.n_classes, inputs.n_rows, pads=not eligible.is_all)
     class_ids_out = np.empty((inputs.n_rows, k), np.int64)
     log_proba = np.empty((inputs.n_rows, k), inputs.W.dtype)
     with workspaces.workspace() as workspace:

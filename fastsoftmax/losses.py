@@ -5,7 +5,7 @@
 
 from sklearn.base import BaseEstimator
 
-from fastsoftmax.validation import check_gradient_threshold, check_int, check_real
+from fastsoftmax.validation import check_gradient_threshold, check_int, check_real, is_auto
 
 __all__ = ["NCE", "NegativeSampling", "SampledLogistic", "SampledSoftmax", "Softmax"]
 
@@ -43,13 +43,14 @@ class _Sampled(BaseEstimator):
         """The loss of candidate sampling that a classifier trains by, as sampled_cross_entropy calls it."""
         return self.name
 
-    def __init__(self, sampler="in_batch", *, n_negatives=1024):
+    def __init__(self, sampler="in_batch", *, n_negatives="auto"):
         self.sampler = sampler
         self.n_negatives = n_negatives
 
     def check(self):
         """Raise where a parameter is not what it must be. The sampler is checked where it is made."""
-        check_int(f"{type(self).__name__}.n_negatives", self.n_negatives, minimum=1)
+        if not (isinstance(self.n_negatives, str) and self.n_negatives == "auto"):
+            check_int(f"{type(self).__name__}.n_negatives", self.n_negatives, minimum=1)
 
 
 class SampledSoftmax(_Sampled):
@@ -60,9 +61,11 @@ class SampledSoftmax(_Sampled):
     sampler : {"in_batch", "unigram", "uniform", "log_uniform", "learned_unigram", "multi_index"} or a sampler
         Where the negatives come from. An object of `fastsoftmax.samplers` has options; training copies it, since some
         samplers learn. "in_batch": the classes of the batch's other rows, which cost nothing and do as well as any.
-        "unigram", "in_batch" and others that use counts take those of training (in `partial_fit`, of all rows so far).
-    n_negatives : int
-        Negatives drawn for each batch, with replacement. It must be below the number of classes. "in_batch" draws none.
+        "unigram", "in_batch" and others that use counts take those of training (in `partial_fit`, of all rows so far):
+        of the rows that count, whatever their weights, since batches are made of rows.
+    n_negatives : int or "auto"
+        Negatives drawn for each batch, with replacement, fewer than there are classes. "auto" is 1024, or one fewer than
+        there are classes if that is less. "in_batch" draws none, and takes no number.
     normaliser_rate : float in (0, 1] or "auto"
         In `fit`, how far each row's running estimate of the partition function moves in an epoch from its value so far
         to that of the step. With 1, it is that of the step. "auto" is 0.5 from 8,192 classes on, else 1.
@@ -75,13 +78,13 @@ class SampledSoftmax(_Sampled):
 
     name = "sampled_softmax"
 
-    def __init__(self, sampler="in_batch", *, n_negatives=1024, normaliser_rate="auto"):
+    def __init__(self, sampler="in_batch", *, n_negatives="auto", normaliser_rate="auto"):
         super().__init__(sampler, n_negatives=n_negatives)
         self.normaliser_rate = normaliser_rate
 
     def check(self):
         super().check()
-        if self.normaliser_rate != "auto":
+        if not is_auto(self.normaliser_rate):
             check_real("SampledSoftmax.normaliser_rate", self.normaliser_rate, above=0, maximum=1)
 
 
@@ -93,9 +96,11 @@ class NCE(_Sampled):
     sampler : {"in_batch", "unigram", "uniform", "log_uniform", "learned_unigram", "multi_index"} or a sampler
         Where the negatives come from. An object of `fastsoftmax.samplers` has options; training copies it, since some
         samplers learn. "in_batch": the classes of the batch's other rows, which cost nothing and do as well as any.
-        "unigram", "in_batch" and others that use counts take those of training (in `partial_fit`, of all rows so far).
-    n_negatives : int
-        Negatives drawn for each batch, with replacement. It must be below the number of classes. "in_batch" draws none.
+        "unigram", "in_batch" and others that use counts take those of training (in `partial_fit`, of all rows so far):
+        of the rows that count, whatever their weights, since batches are made of rows.
+    n_negatives : int or "auto"
+        Negatives drawn for each batch, with replacement, fewer than there are classes. "auto" is 1024, or one fewer than
+        there are classes if that is less. "in_batch" draws none, and takes no number.
 
     References
     ----------
@@ -113,9 +118,11 @@ class SampledLogistic(_Sampled):
     sampler : {"in_batch", "unigram", "uniform", "log_uniform", "learned_unigram", "multi_index"} or a sampler
         Where the negatives come from. An object of `fastsoftmax.samplers` has options; training copies it, since some
         samplers learn. "in_batch": the classes of the batch's other rows, which cost nothing and do as well as any.
-        "unigram", "in_batch" and others that use counts take those of training (in `partial_fit`, of all rows so far).
-    n_negatives : int
-        Negatives drawn for each batch, with replacement. It must be below the number of classes. "in_batch" draws none.
+        "unigram", "in_batch" and others that use counts take those of training (in `partial_fit`, of all rows so far):
+        of the rows that count, whatever their weights, since batches are made of rows.
+    n_negatives : int or "auto"
+        Negatives drawn for each batch, with replacement, fewer than there are classes. "auto" is 1024, or one fewer than
+        there are classes if that is less. "in_batch" draws none, and takes no number.
     """
 
     name = "sampled_logistic"
@@ -132,9 +139,11 @@ class NegativeSampling(_Sampled):
     sampler : {"in_batch", "unigram", "uniform", "log_uniform", "learned_unigram", "multi_index"} or a sampler
         Where the negatives come from. An object of `fastsoftmax.samplers` has options; training copies it, since some
         samplers learn. "in_batch": the classes of the batch's other rows, which cost nothing and do as well as any.
-        "unigram", "in_batch" and others that use counts take those of training (in `partial_fit`, of all rows so far).
-    n_negatives : int
-        Negatives drawn for each batch, with replacement. It must be below the number of classes. "in_batch" draws none.
+        "unigram", "in_batch" and others that use counts take those of training (in `partial_fit`, of all rows so far):
+        of the rows that count, whatever their weights, since batches are made of rows.
+    n_negatives : int or "auto"
+        Negatives drawn for each batch, with replacement, fewer than there are classes. "auto" is 1024, or one fewer than
+        there are classes if that is less. "in_batch" draws none, and takes no number.
 
     References
     ----------

@@ -1,21 +1,24 @@
 """Ranking metrics of top-k predictions, log-loss and perplexity, and a blocked evaluation of a model.
 
-True labels come either one a row, in a 1-D array, or several a row, in an indicator of shape (n_samples, n_classes): a sparse
-matrix, or an array of zeros and ones, whose nonzeros are the labels and whose column indices name them. A ranking holds the
-predicted labels of each row, best first and distinct; -1 is padding and never a hit. With one label a row, every ranking
-metric at 1 is the accuracy.
+True labels come one a row, in a 1-D array, or several a row. Several are a list (or set) of labels for each row, or an
+indicator of shape (n_samples, n_classes): a sparse matrix, or an array of zeros and ones, whose nonzeros are the labels and
+whose column indices name them. A label counts once, however often a row has it. A ranking holds the predicted labels of each
+row, best first and distinct; -1 is padding and never a hit. With one label a row, every ranking metric at 1 is the accuracy.
 """
 
 import numpy as np
 from scipy import sparse
 
+from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.validation import (
     check_counts,
+    check_evaluated_rows,
     check_int,
     check_log_proba,
     check_same_length,
     check_topk,
     check_true_labels,
+    ratios,
 )
 
 
@@ -26,8 +29,8 @@ def hit_at_k(topk, y, k):
     ----------
     topk : array-like of shape (n_samples, >= k)
         Predicted labels of each row, best first, without repeats; -1 is padding.
-    y : array-like of shape (n_samples,), or sparse matrix of shape (n_samples, n_classes)
-        The true label of each row, or an indicator of its labels. A row without labels counts as a miss.
+    y : array-like of shape (n_samples,), list of n_samples lists, or sparse matrix of shape (n_samples, n_classes)
+        The true label of each row, a list of its labels, or an indicator of them. A row without labels counts as a miss.
     k : int
         The depth, at least 1.
 
@@ -38,7 +41,8 @@ def hit_at_k(topk, y, k):
     Raises
     ------
     ValueError
-        If shapes do not fit, there are no rows, or `topk` has columns that the indicator lacks.
+        If shapes do not fit, there are no rows, a row of `topk` names a label twice, or `topk` has columns that the indicator
+        lacks.
     TypeError
         If the labels of `topk` and `y` cannot be compared.
     """
@@ -53,6 +57,7 @@ def mrr_at_k(topk, y, k):
     return _mean_at_k(_reciprocal_rank, topk, y, k)
 
 
+@with_numpys_defaults
 def ndcg_at_k(topk, y, k):
     """The mean of DCG@k / (best possible DCG@k), where ``DCG@k = sum of 1 / log2(1 + rank) over the hits up to rank k``.
 
@@ -61,6 +66,7 @@ def ndcg_at_k(topk, y, k):
     return _mean_at_k(_ndcg, topk, y, k)
 
 
+@with_numpys_defaults
 def precision_at_k(topk, y, k):
     """The mean of (hits among the first `k` predictions) / `k`, as in the extreme classification repository [1]_.
 
@@ -74,6 +80,7 @@ def precision_at_k(topk, y, k):
     return _mean_at_k(_precision, topk, y, k)
 
 
+@with_numpys_defaults
 def log_loss(log_proba_of_target, sample_weight=None):
     """The weighted mean of the negative log-probability of the true labels, in nats; infinite if one has probability 0.
 
@@ -82,7 +89,7 @@ def log_loss(log_proba_of_target, sample_weight=None):
     log_proba_of_target : array-like of shape (n_samples,)
         The natural logarithm of the probability that each row's true label was given.
     sample_weight : array-like of shape (n_samples,), optional
-        Weights that are not negative and not all zero.
+        Weights that are not negative and not all zero; only their ratios matter.
 
     Returns
     -------
@@ -91,7 +98,7 @@ def log_loss(log_proba_of_target, sample_weight=None):
     log_proba = check_log_proba("log_proba_of_target", log_proba_of_target)
     if sample_weight is None:
         return float(-np.mean(log_proba, dtype=np.float64))
-    weight = check_counts("sample_weight", sample_weight).astype(np.float64, copy=False)
+    weight = ratios(check_counts("sample_weight", sample_weight))
     check_same_length("sample_weight", weight, "log_proba_of_target", log_proba)
     counted = weight > 0  # a weight of 0 leaves out even an infinite loss
     return float(-np.average(log_proba[counted], weights=weight[counted]))
@@ -102,6 +109,7 @@ def perplexity(log_proba_of_target, sample_weight=None):
     return _exp(log_loss(log_proba_of_target, sample_weight))
 
 
+@with_numpys_defaults
 def evaluate(model, X, y, ks=(1, 5, 20), batch_size=1024):
     """All metrics of a model on (X, y), computed block by block: no array of shape (n_samples, n_classes) is made.
 
@@ -111,8 +119,8 @@ def evaluate(model, X, y, ks=(1, 5, 20), batch_size=1024):
         What has ``classes_``, ``predict_topk(X, k) -> (labels, log_proba)``, both of shape (n, k), and
         ``target_log_proba(X, y) -> (n,)``, the log-probabilities of given labels, -inf for one that the model does not know.
     X : array-like or sparse matrix of shape (n_samples, n_features)
-    y : array-like of shape (n_samples,), or sparse matrix of shape (n_samples, n_labels)
-        The true label of each row, or an indicator of its labels (column indices).
+    y : array-like of shape (n_samples,), list of n_samples lists, or sparse matrix of shape (n_samples, n_labels)
+        The true label of each row, a list of its labels, or an indicator of them (column indices).
     ks : sequence of int
         The depths of the ranking metrics. A depth beyond the number of the model's classes is allowed: the rest are misses.
     batch_size : int
@@ -133,8 +141,8 @@ def evaluate(model, X, y, ks=(1, 5, 20), batch_size=1024):
         "precision@k", "hit@k", "mrr@k", "ndcg@k"
             For every k of `ks`, over all rows.
     """
-    X = X.tocsr() if sparse.issparse(X) else np.asarray(X)
-    y = check_true_labels("y", y)
+    X = check_evaluated_rows(X)
+    y, names = check_true_labels("y", y)
     check_same_length("y", y, "X", X)
     ks = sorted({check_int("ks", k, minimum=1) for k in ks})
     batch_size = check_int("batch_size", batch_size, minimum=1)
@@ -147,12 +155,12 @@ def evaluate(model, X, y, ks=(1, 5, 20), batch_size=1024):
     for start in range(0, n_samples, batch_size):
         X_block, y_block = X[start : start + batch_size], y[start : start + batch_size]
         topk, topk_log_proba = model.predict_topk(X_block, depth)
-        topk = check_topk("predict_topk(X)", topk, y_block, min_columns=depth)
+        topk = check_topk("predict_topk(X)", topk, y_block, names, min_columns=depth)
         relevant, n_labels = _relevance(topk, y_block)
         for k in ks:
             for name, metric in _ROW_METRICS.items():
                 sums[f"{name}@{k}"] += float(metric(relevant[:, :k], n_labels, k).sum())
-        log_proba, n_unknown_block = _row_log_proba(model, X_block, y_block, relevant, topk_log_proba)
+        log_proba, n_unknown_block = _row_log_proba(model, X_block, y_block, names, relevant, topk_log_proba)
         row_log_proba.append(log_proba)
         n_unknown += n_unknown_block
         n_unlabelled += int(np.count_nonzero(n_labels == 0))
@@ -163,6 +171,7 @@ def evaluate(model, X, y, ks=(1, 5, 20), batch_size=1024):
     return counts | {"log_loss": loss, "perplexity": _exp(loss)} | {name: s / n_samples for name, s in sums.items()}
 
 
+@with_numpys_defaults
 def compare(model, other, X, y, ks=(1, 5, 20), batch_size=1024):
     """How the predictions of `other`, for example a compressed classifier, differ from those of `model` on (X, y).
 
@@ -181,7 +190,7 @@ def compare(model, other, X, y, ks=(1, 5, 20), batch_size=1024):
         "same_best"
             The share of the rows with the same most probable label.
     """
-    X = X.tocsr() if sparse.issparse(X) else np.asarray(X)
+    X = check_evaluated_rows(X)
     results = [evaluate(m, X, y, ks, batch_size) for m in (model, other)]
     n_same = 0
     for start in range(0, X.shape[0], batch_size):
@@ -200,8 +209,8 @@ def _exp(x):
 
 def _mean_at_k(row_metric, topk, y, k):
     k = check_int("k", k, minimum=1)
-    y = check_true_labels("y", y)
-    topk = check_topk("topk", topk, y, min_columns=k)
+    y, names = check_true_labels("y", y)
+    topk = check_topk("topk", topk, y, names, min_columns=k)
     relevant, n_labels = _relevance(topk[:, :k], y)
     return float(row_metric(relevant, n_labels, k).mean())
 
@@ -223,7 +232,7 @@ def _relevance(topk, y):
     return found & (topk != -1), n_labels
 
 
-def _row_log_proba(model, X, y, relevant, topk_log_proba):
+def _row_log_proba(model, X, y, names, relevant, topk_log_proba):
     """Mean log-probability of the known labels of each row that has one, and the number of unknown labels."""
     if not sparse.issparse(y):
         log_proba = np.zeros(len(y))
@@ -237,7 +246,8 @@ def _row_log_proba(model, X, y, relevant, topk_log_proba):
     if not y.nnz:
         return np.empty(0), 0
     rows = np.repeat(np.arange(y.shape[0]), np.diff(y.indptr))
-    log_proba = check_log_proba("target_log_proba(X, y)", model.target_log_proba(X[rows], y.indices))
+    labels = y.indices if names is None else names[y.indices]
+    log_proba = check_log_proba("target_log_proba(X, y)", model.target_log_proba(X[rows], labels))
     known = log_proba != -np.inf
     n_known = np.bincount(rows[known], minlength=y.shape[0])
     totals = np.bincount(rows[known], weights=log_proba[known], minlength=y.shape[0])

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from fastsoftmax.validation import check_real
+from fastsoftmax.validation import check_real, is_auto
 
 __all__ = ["SGD", "Adagrad"]
 
@@ -41,9 +41,9 @@ class _Optimizer(BaseEstimator):
     def check(self):
         """Raise where a parameter is not what it must be."""
         kind = type(self).__name__
-        if self.alpha != "auto":
+        if not is_auto(self.alpha):
             check_real(f"{kind}.alpha", self.alpha, minimum=0)
-        if self.class_alpha is not None and self.class_alpha != "auto":
+        if self.class_alpha is not None and not is_auto(self.class_alpha):
             check_real(f"{kind}.class_alpha", self.class_alpha, minimum=0)
         check_real(f"{kind}.l1_alpha", self.l1_alpha, minimum=0)
         if self.clip_norm is not None:

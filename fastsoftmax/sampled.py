@@ -6,6 +6,7 @@ from fastsoftmax.passes import tiles, true_classes
 from fastsoftmax.passes.candidates import KINDS, Candidates
 from fastsoftmax.passes.dense_input import LinearInput
 from fastsoftmax.runtime import threads, workspaces
+from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.validation import (
     check_bool,
     check_class_ids,
@@ -21,6 +22,7 @@ from fastsoftmax.validation import (
 __all__ = ["sampled_cross_entropy"]
 
 
+@with_numpys_defaults
 def sampled_cross_entropy(
     X,
     W,

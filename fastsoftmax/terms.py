@@ -5,7 +5,7 @@ A dense direct term, ``direct="dense"``, has no options, and so no class here.
 
 from sklearn.base import BaseEstimator
 
-from fastsoftmax.validation import check_bool, check_int, check_real
+from fastsoftmax.validation import check_bool, check_int, check_real, is_auto
 
 __all__ = ["LowRank", "SparseTerm"]
 
@@ -40,7 +40,7 @@ class SparseTerm(BaseEstimator):
 
     def check(self):
         """Raise where a parameter is not what it must be."""
-        if self.learning_rate != "auto":
+        if not is_auto(self.learning_rate):
             check_real("SparseTerm.learning_rate", self.learning_rate, minimum=0)
         check_int("SparseTerm.min_count", self.min_count, minimum=1)
         if self.max_classes_per_feature is not None:
@@ -68,7 +68,7 @@ class LowRank(BaseEstimator):
 
     def check(self):
         """Raise where a parameter is not what it must be."""
-        if self.size != "auto":
+        if not is_auto(self.size):
             check_int("LowRank.size", self.size, minimum=1)
         if self.n_features is not None:
             check_int("LowRank.n_features", self.n_features, minimum=1)

@@ -29,6 +29,8 @@ def constructor_params(**flat):
     sparse, low_rank, optimizer, stopping = map(take, (OF_SPARSE, OF_LOW_RANK, OF_OPTIMIZER, OF_STOPPING))
     sampling, rate = take({name: name for name in SAMPLING}), take({"normaliser_rate": "normaliser_rate"})
     threshold = take({"gradient_threshold": "gradient_threshold"})
+    if sampling.get("sampler", "in_batch") == "in_batch":  # it draws none
+        sampling.pop("n_negatives", None)
     kind = flat.get("loss", "auto")
     if kind == "auto" and threshold:
         kind = "softmax"

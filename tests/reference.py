@@ -26,7 +26,7 @@ def logsumexp(a, axis=None, b=None, keepdims=False):
 
 
 def softmax(x, axis=None):
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):  # -inf is right where a difference is beyond float64
         shifted = np.asarray(x, dtype=np.float64) - np.max(x, axis=axis, keepdims=True)
         exponentials = np.exp(shifted)
         return exponentials / np.sum(exponentials, axis=axis, keepdims=True, dtype=np.longdouble).astype(np.float64)
@@ -36,7 +36,8 @@ def log_softmax(x, axis=None):
     """x - max - log1p(sum over all but one maximum)"""
     x = np.asarray(x, dtype=np.float64)
     largest = np.max(x, axis=axis, keepdims=True)
-    shifted = x - np.where(np.isfinite(largest), largest, 0)
+    with np.errstate(over="ignore"):
+        shifted = x - np.where(np.isfinite(largest), largest, 0)
     ties = np.sum(x == largest, axis=axis, keepdims=True)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         rest = np.sum(np.where(x == largest, 0, np.exp(shifted)), axis=axis, keepdims=True, dtype=np.longdouble)

@@ -109,9 +109,9 @@ def methods():
     yield Method("support and full softmax, side by side", both | {"loss": "softmax"})
 
 
-def _plain(sampler="in_batch", n_negatives=1024):
+def _plain(sampler="in_batch", n_negatives="auto"):
     """Return sampled softmax without a running normaliser."""
-    return SampledSoftmax(sampler, n_negatives, normaliser_rate=1.0)
+    return SampledSoftmax(sampler, n_negatives=n_negatives, normaliser_rate=1.0)
 
 
 def mixed(make):

@@ -5,6 +5,8 @@ import sys
 import numpy as np
 
 from fastsoftmax.cli import rows
+from fastsoftmax.cli.arguments import integer
+from fastsoftmax.validation import LabelLists, as_text_array, family
 
 INTERRUPTED = 130  # exit status of a shell command ended by Ctrl-C
 DEPTHS = [1, 3, 5, 20]  # of the ranking metrics, if none are given
@@ -13,7 +15,7 @@ DEPTHS = [1, 3, 5, 20]  # of the ranking metrics, if none are given
 def add_format_and_threads(parser):
     """The options of a command that applies a model to a data file."""
     rows.add_options(parser)
-    parser.add_argument("--threads", type=int)
+    parser.add_argument("--threads", type=integer)
 
 
 def load(options):
@@ -47,18 +49,23 @@ def labelled_rows(classifier, data, X, path):
         print(f"{data.n_unlabelled:,} rows without a label are left out", file=sys.stderr)
     if not len(labelled):
         raise ValueError(f"{path}: none of the {data.n_samples:,} rows has a label")
-    y = _true_codes(data, classifier.classes_)[labelled]
+    y = _true_codes(data, classifier.classes_, path)[labelled]
     classifier.classes_ = np.arange(len(classifier.classes_))
     return X[labelled], y
 
 
-def _true_codes(data, classes):
-    """The labels of each row as an indicator of class codes; a label that the model does not know has a column beyond."""
-    from scipy.sparse import csr_matrix
+def _true_codes(data, classes, path):
+    """The labels of each row as an indicator of class codes; a label that the model does not know has a column beyond.
 
-    known = np.isin(data.labels, classes)
-    codes = np.searchsorted(classes, data.labels)
-    unknown, codes_beyond = np.unique(data.labels[~known], return_inverse=True)
-    codes[~known] = len(classes) + codes_beyond
-    ones = np.ones(len(codes), bool)
-    return csr_matrix((ones, codes, data.label_starts), shape=(data.n_samples, len(classes) + len(unknown)))
+    Numbers in a file are also the strings that a model may have learned, "3" being 3.
+    """
+    labels = data.labels
+    if family(classes) == "strings" and family(labels) == "integers":
+        labels = as_text_array([str(label) for label in labels.tolist()])
+    y = LabelLists(labels, data.label_starts).encode(classes, unknown=-1, name=path)
+    if y.indices.min() >= len(classes):
+        theirs, ours = (", ".join(map(repr, a[:3].tolist())) for a in (data.labels, classes))
+        raise ValueError(
+            f"{path}: none of its labels is a class of the model: it has {theirs}, ..., the model {ours}, ..."
+        )
+    return y.astype(bool)

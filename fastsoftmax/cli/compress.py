@@ -3,6 +3,7 @@
 import os
 
 from fastsoftmax.cli import common
+from fastsoftmax.cli.arguments import integer
 from fastsoftmax.cli.common import DEPTHS, add_format_and_threads, labelled_rows
 from fastsoftmax.model.compact import STORAGES
 from fastsoftmax.validation import check_writable
@@ -15,7 +16,7 @@ def add_options(parser):
     parser.add_argument("-o", "--output", metavar="MODEL", required=True)
     parser.add_argument("--storage", choices=STORAGES, default="bfloat16", help="of the weights; default: bfloat16")
     parser.add_argument("--data", metavar="DATA", help="rows to compare both models on")
-    parser.add_argument("-k", type=int, nargs="+", default=DEPTHS)
+    parser.add_argument("-k", type=integer, nargs="+", default=DEPTHS)
     add_format_and_threads(parser)
 
 
@@ -44,5 +45,7 @@ def _print_comparison(compact, options):
     result = compare(classifier, compact, X, y, ks=options.k)
     for name in result["change"]:
         before, after = (result[which][name] for which in ("model", "other"))
-        print(f"{name}\t{before:.6g}\t{after:.6g}\t{result['change'][name]:+.3g}")
+        texts = f"{before:.6g}", f"{after:.6g}"
+        change = 0.0 if texts[0] == texts[1] else result["change"][name]  # what is not seen is rounding
+        print(f"{name}\t{texts[0]}\t{texts[1]}\t{change:+.3g}")
     print(f"same_best\t{result['same_best']:.6g}")

@@ -1,5 +1,6 @@
 """`fastsoftmax evaluate`: the metrics of a model on a data file, one a line."""
 
+from fastsoftmax.cli.arguments import integer
 from fastsoftmax.cli.common import DEPTHS, add_format_and_threads, labelled_rows, load
 
 HELP = "log-loss, perplexity and ranking metrics on a data file"
@@ -8,7 +9,7 @@ HELP = "log-loss, perplexity and ranking metrics on a data file"
 def add_options(parser):
     parser.add_argument("model", metavar="MODEL")
     parser.add_argument("data", metavar="DATA")
-    parser.add_argument("-k", type=int, nargs="+", default=DEPTHS)
+    parser.add_argument("-k", type=integer, nargs="+", default=DEPTHS)
     add_format_and_threads(parser)
 
 

@@ -41,9 +41,17 @@ def _model(path):
         yield "weights kept as", classifier.storage_
     yield "training loss", f"{classifier.loss_curve_[-1]:.4f}" if classifier.loss_curve_ else "none"
     for name, a in classifier._model.arrays().items():
-        yield name, f"{' x '.join(f'{n:,}' for n in a.shape)} {a.dtype}, {a.nbytes / 2**20:,.1f} MiB"
+        yield name, f"{' x '.join(f'{n:,}' for n in a.shape)} {a.dtype}, {_size(a.nbytes)}"
     yield "data format", classifier.encoding_.format or "unknown"
     yield "rows", _input(classifier.encoding_)
+
+
+def _size(n_bytes):
+    """A number of bytes in the largest unit that leaves it above 1."""
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if n_bytes >= size:
+            return f"{n_bytes / size:,.1f} {unit}"
+    return f"{n_bytes} bytes"
 
 
 def _input(encoding):

@@ -1,10 +1,12 @@
 """The parser of the command `fastsoftmax`, and the exit status that a run ends with."""
 
 import argparse
+import errno
 import os
 import sys
 
 from fastsoftmax.cli import compress, demo, evaluate, info, predict, train
+from fastsoftmax.cli.arguments import naming_options
 from fastsoftmax.cli.common import INTERRUPTED
 
 COMMANDS = {
@@ -20,22 +22,36 @@ COMMANDS = {
 def main(arguments=None):
     """Run the command line `arguments` (default: sys.argv). Returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  (for as long as the process lives; so that errors are not written to standard output)
     try:
+        if sys.stdout is None:
+            raise OSError("standard output is closed: redirect it to a file or to /dev/null")
         if arguments[:1] == ["bench"]:
             from fastsoftmax.benches.__main__ import main as bench
 
             return bench(arguments[1:], prog="fastsoftmax bench") or 0
         options = _parser().parse_args(arguments)
-        return options.run(options) or 0
+        status = options.run(options) or 0
+        sys.stdout.flush()  # a full disk is an error of ours, and not one of the interpreter's end
+        return status
     except BrokenPipeError:  # the reader of our output, such as `head`, has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
     except (ValueError, TypeError, MemoryError, OSError, FloatingPointError) as error:
-        print(f"fastsoftmax: error: {error}", file=sys.stderr)
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            _drop_output()
+        print(f"fastsoftmax: error: {naming_options(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nfastsoftmax: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _drop_output():
+    """Have what is still to be written go nowhere, since writing it would fail again."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser():

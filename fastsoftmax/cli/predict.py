@@ -4,7 +4,10 @@ import sys
 
 import numpy as np
 
+from fastsoftmax.cli.arguments import integer, number
 from fastsoftmax.cli.common import add_format_and_threads, load
+from fastsoftmax.text.lines import EmptyFileError
+from fastsoftmax.validation import check_label_columns
 
 HELP = "write the best labels of each row, and their probabilities"
 BLOCK = 4096  # rows predicted before their lines are written
@@ -13,13 +16,17 @@ BLOCK = 4096  # rows predicted before their lines are written
 def add_options(parser):
     parser.add_argument("model", metavar="MODEL")
     parser.add_argument("data", metavar="DATA", nargs="?", default="-", help="a file, or - for standard input")
-    parser.add_argument("-k", type=int, default=5, help="labels a row, at most all")
-    parser.add_argument("--threshold", type=float, metavar="P", help="leave out labels of a lower probability")
+    parser.add_argument("-k", type=integer, default=5, help="labels a row, at most all")
+    parser.add_argument("--threshold", type=number, metavar="P", help="leave out labels of a lower probability")
     add_format_and_threads(parser)
 
 
 def run(options):
-    classifier, _, X = load(options)
+    try:
+        classifier, _, X = load(options)
+    except EmptyFileError:  # no rows: no lines
+        return
+    check_label_columns("classes_", classifier.classes_.tolist())
     k = min(options.k, len(classifier.classes_))
     for start in range(0, X.shape[0], BLOCK):
         labels, log_proba = classifier.predict_topk(X[start : start + BLOCK], k, threshold=options.threshold)

@@ -21,6 +21,15 @@ def add_options(parser):
     )
 
 
+def source(path):
+    """What to read a data file from: its path, or standard input for "-"."""
+    if path != "-":
+        return path
+    if sys.stdin is None:
+        raise ValueError("standard input is closed: name a data file")
+    return sys.stdin.buffer
+
+
 def read(classifier, options):
     """The Dataset in file `options.data`, and its rows as the model in file `options.model` takes them.
 
@@ -32,16 +41,16 @@ def read(classifier, options):
     X : csr_matrix of float32, shape (n_samples, n_features)
     """
     encoding, n_features, model = classifier.encoding_, classifier.n_features_in_, options.model
-    source, name = (sys.stdin.buffer, "standard input") if options.data == "-" else (options.data, options.data)
+    file, name = source(options.data), "standard input" if options.data == "-" else options.data
     if options.format is not None:
         check_reads(model, encoding, options.format)
     if encoding.takes_texts:
-        data = datasets.read(source, *datasets.TEXT_FORMATS)
+        data = datasets.read(file, *datasets.TEXT_FORMATS)
         if options.format is None and not len(data.labels):
             check_are_texts(model, name, datasets.look_like_columns(data.X[:N_LOOKED_AT]))
         return data, encoding.vectorizer.transform(data.X)
     extra_features = "error" if options.strict else "ignore"
-    data = datasets.read(source, options.format, n_features=n_features, extra_features=extra_features)
+    data = datasets.read(file, options.format, n_features=n_features, extra_features=extra_features)
     check_reads(model, encoding, data.format)
     for misfit in misfits(name, data.n_ignored, first_index(data), model, n_features, encoding.first_index):
         if options.strict:

@@ -5,7 +5,10 @@ import os
 import sys
 import time
 
+from fastsoftmax.cli.arguments import integer, integer_none_or_auto, integer_or_auto, number, number_or_auto
 from fastsoftmax.cli.common import INTERRUPTED
+from fastsoftmax.cli.rows import source
+from fastsoftmax.samplers.named import NAMED, kind_of
 from fastsoftmax.text.datasets import FORMATS, TEXT_FORMATS, read, targets
 from fastsoftmax.validation import check_acts_on_texts, check_other_file, check_writable
 
@@ -14,69 +17,61 @@ HELP = "train a classifier on a data file"
 
 def add_options(parser):
     parser.formatter_class = argparse.ArgumentDefaultsHelpFormatter
-    parser.add_argument(
-        "data", metavar="DATA", help="svmlight, extreme-classification or fastText format, plain or gzip"
-    )
+    formats = "svmlight, extreme-classification or fastText format, plain or compressed; - is standard input"
+    parser.add_argument("data", metavar="DATA", help=formats)
     parser.add_argument("-o", "--output", metavar="MODEL", required=True)
     parser.add_argument("--format", choices=FORMATS, help="default: told from the first line")
     parser.add_argument(
         "--n-features",
-        type=int,
+        type=integer,
         metavar="N",
         help="columns; default: as many as occur, and of texts at most 262144, to which words are hashed if more occur",
     )
-    parser.add_argument("--word-ngrams", type=int, metavar="N", help="of texts: so many words in a row; default: 2")
+    parser.add_argument("--word-ngrams", type=integer, metavar="N", help="of texts: so many words in a row; default: 2")
     parser.add_argument(
         "--hash", action="store_true", help="of texts: hash words to all columns, however few words occur"
     )
     parser.add_argument("--loss", choices=("auto", "softmax", "sampled_softmax"), default="auto")
-    parser.add_argument("--hidden-size", type=_none_or_int, default="auto", metavar="N|none|auto")
+    parser.add_argument("--hidden-size", type=integer_none_or_auto, default="auto", metavar="N|none|auto")
     parser.add_argument("--direct", choices=("auto", "dense", "sparse", "none"), default="auto")
-    parser.add_argument("--negatives", type=int, default=1024, metavar="N", help="classes drawn a batch")
+    parser.add_argument("--sampler", choices=tuple(NAMED), help="of sampled_softmax; default: in_batch")
+    parser.add_argument(
+        "--negatives", type=integer, metavar="N", help="classes drawn a batch by a --sampler that draws; default: 1024"
+    )
     parser.add_argument("--optimizer", choices=("adagrad", "sgd"), default="adagrad")
-    parser.add_argument("--learning-rate", type=float, default=0.1)
-    parser.add_argument("--batch-size", type=int, default=256)
+    parser.add_argument("--learning-rate", type=number, default=0.1)
+    parser.add_argument("--batch-size", type=integer, default=256)
     parser.add_argument(
         "--epochs",
-        type=_auto_or_int,
+        type=integer_or_auto,
         default="auto",
         metavar="N|auto",
         help="auto: 3 for --direct sparse alone, else 10",
     )
-    parser.add_argument("--alpha", type=_auto_or_float, default="auto", metavar="X|auto", help="L2 penalty")
+    parser.add_argument("--alpha", type=number_or_auto, default="auto", metavar="X|auto", help="L2 penalty")
     parser.add_argument("--early-stopping", action="store_true", help="hold out a tenth and stop when its loss rises")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=integer, default=0)
     parser.add_argument(
         "--checkpoint", metavar="FILE", help="go on from there if killed; removed when the model is written"
     )
-    parser.add_argument("--checkpoint-every", type=float, default=600, metavar="SECONDS")
-    parser.add_argument("--threads", type=int)
+    parser.add_argument("--checkpoint-every", type=number, metavar="SECONDS", help="default: 600")
+    parser.add_argument("--threads", type=integer)
     parser.add_argument("--quiet", action="store_true")
-
-
-def _auto_or_float(text):
-    return text if text == "auto" else float(text)
-
-
-def _auto_or_int(text):
-    return text if text == "auto" else int(text)
-
-
-def _none_or_int(text):
-    return {"none": None, "auto": "auto"}[text] if text in ("none", "auto") else int(text)
 
 
 def run(options):
     from fastsoftmax.text.encoding import Encoding
 
+    classifier = _classifier(options)
     check_writable("output", options.output)
-    if os.path.exists(options.output) and os.path.samefile(options.output, options.data):
-        raise ValueError(f"output is the data file, {options.data}: it would be overwritten")
+    if options.data != "-" and os.path.exists(options.output) and os.path.samefile(options.output, options.data):
+        raise ValueError(f"--output is the data file, {options.data}: it would be overwritten")
     check_other_file("output", options.output, "the checkpoint", options.checkpoint)
-    data = read(options.data, options.format, n_features=options.n_features)
+    if options.checkpoint is not None:
+        check_writable("checkpoint", options.checkpoint)
+    data = read(source(options.data), options.format, n_features=options.n_features)
     X, vectorizer = _features(data, options)
     classes, y = targets(data.labels, data.label_starts)
-    classifier = _classifier(options)
     if data.n_unlabelled:
         print(f"{data.n_unlabelled:,} rows without a label are left out", file=sys.stderr)
     if not options.quiet:
@@ -101,16 +96,12 @@ def run(options):
 
 
 def _classifier(options):
-    """The SoftmaxClassifier that the options describe."""
-    from fastsoftmax.estimators import Checkpoint, SoftmaxClassifier
-    from fastsoftmax.losses import SampledSoftmax
+    """The SoftmaxClassifier that the options describe; ValueError for an option that cannot act."""
+    from fastsoftmax.estimators import SoftmaxClassifier
     from fastsoftmax.optimizers import OPTIMIZERS
 
-    loss = options.loss
-    if loss == "sampled_softmax":
-        loss = SampledSoftmax(n_negatives=options.negatives)
     return SoftmaxClassifier(
-        loss=loss,
+        loss=_loss(options),
         hidden_size=options.hidden_size,
         direct=None if options.direct == "none" else options.direct,
         optimizer=OPTIMIZERS[options.optimizer](alpha=options.alpha),
@@ -119,10 +110,37 @@ def _classifier(options):
         max_iter=options.epochs,
         early_stopping=options.early_stopping,
         random_state=options.seed,
-        checkpoint=options.checkpoint and Checkpoint(options.checkpoint, every=options.checkpoint_every),
+        checkpoint=_checkpoint(options),
         n_threads=options.threads,
         verbose=0 if options.quiet else 1,
     )
+
+
+def _loss(options):
+    """The loss: a name, or an object if its sampler or its number of negatives is given."""
+    from fastsoftmax.losses import SampledSoftmax
+
+    sampler, negatives = options.sampler, options.negatives
+    if sampler is None and negatives is None:
+        return options.loss
+    if options.loss != "sampled_softmax":
+        given = "--negatives" if sampler is None else "--sampler"
+        raise ValueError(f"{given} needs --loss sampled_softmax, got --loss {options.loss}")
+    if negatives is not None and not kind_of(sampler or "in_batch").uses_n_negatives:
+        raise ValueError(
+            f"--negatives needs a --sampler that draws, such as unigram: in_batch takes the classes of a batch's other rows, "
+            f"got {negatives}"
+        )
+    return SampledSoftmax(sampler or "in_batch", n_negatives="auto" if negatives is None else negatives)
+
+
+def _checkpoint(options):
+    from fastsoftmax.estimators import Checkpoint
+
+    every = {} if options.checkpoint_every is None else {"every": options.checkpoint_every}
+    if options.checkpoint is None and every:
+        raise ValueError("--checkpoint-every needs --checkpoint")
+    return None if options.checkpoint is None else Checkpoint(options.checkpoint, **every)
 
 
 def _features(data, options):

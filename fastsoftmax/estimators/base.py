@@ -1,7 +1,5 @@
 """The base class of fitted softmax models: predictions and probabilities over all classes, and the weights as attributes."""
 
-import copy
-
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
@@ -11,6 +9,7 @@ from fastsoftmax.model.compact import STORAGES, CompactModel
 from fastsoftmax.model.runners import runner_for
 from fastsoftmax.passes.eligible import Eligible, labels_of
 from fastsoftmax.runtime import threads, workspaces
+from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.training import targets
 from fastsoftmax.validation import (
     check_compact,
@@ -46,6 +45,7 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
 
     # -- predictions --
 
+    @with_numpys_defaults
     def predict_topk(self, X, k=5, *, classes=None, exclude=None, threshold=None):
         """The `k` most probable labels of each row and their log-probabilities, best first.
 
@@ -77,17 +77,19 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
         -----
         Log-sum-exps are over all classes, so a subset costs no less than all of them.
         """
-        runner = self._runner_for(X)
-        n_classes = len(self.classes_)
-        subset = check_eligible("classes", classes, exclude, threshold, runner.n_rows, n_classes, self.classes_)
+        now = self._as_of_now()
+        runner, labels = now._runner_for(X), now.classes_
+        subset = check_eligible("classes", classes, exclude, threshold, runner.n_rows, len(labels), labels)
         eligible = Eligible(*subset)
-        codes, log_proba = runner.topk(check_k(k, n_classes, pads=not eligible.is_all), eligible)
-        return (self.classes_[codes] if eligible.is_all else labels_of(codes, self.classes_)), log_proba
+        k = check_k(k, len(labels), runner.n_rows, pads=not eligible.is_all)
+        codes, log_proba = runner.topk(k, eligible)
+        return (labels[codes] if eligible.is_all else labels_of(codes, labels)), log_proba
 
     def predict(self, X):
         """The most probable label of each row, (n_samples,)."""
         return self.predict_topk(X, 1)[0][:, 0]
 
+    @with_numpys_defaults
     def decision_function(self, X):
         """All logits, (n_samples, n_classes).
 
@@ -97,16 +99,19 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
         logits = self._logits(X)
         return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
 
+    @with_numpys_defaults
     def predict_proba(self, X):
         """Probabilities of all classes, (n_samples, n_classes), with columns as in `classes_`."""
         logits = self._logits(X)
         return softmax(logits, axis=1, out=logits, n_threads=self.n_threads)
 
+    @with_numpys_defaults
     def predict_log_proba(self, X):
         """Natural logarithms of the probabilities of all classes, (n_samples, n_classes), with columns as in `classes_`."""
         logits = self._logits(X)
         return log_softmax(logits, axis=1, out=logits, n_threads=self.n_threads)
 
+    @with_numpys_defaults
     def target_log_proba(self, X, y):
         """Natural logarithm of the probability of each row's own label, (n_samples,); -inf for labels not in `classes_`.
 
@@ -114,13 +119,14 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
         without any mass, and for rows whose label is `ignore_label`.
         """
         runner, target, counted = self._rows_that_count(X, y)
-        log_proba = np.where(target.codes < 0, -np.inf, -target.nll(runner))
+        log_proba = target.log_proba(runner)
         if counted is None:
             return log_proba
         out = np.full(len(counted), np.nan)
         out[counted] = log_proba
         return out
 
+    @with_numpys_defaults
     def score(self, X, y, sample_weight=None):
         """The accuracy: the share of rows, by weight, whose most probable label is their own.
 
@@ -134,6 +140,7 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
         check_some_rows(runner.X)
         return float(np.average(target.hits(runner.topk(1)[0][:, 0]), weights=weight))
 
+    @with_numpys_defaults
     def compressed(self, storage="bfloat16"):
         """A copy that only predicts, and whose weights take a half or a quarter of the memory and of the file.
 
@@ -162,11 +169,10 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
             If weights are too large for `storage`.
         """
         check_option("storage", storage, STORAGES)
-        model = self._fitted_model()
-        check_not_compact(model, "compressed")
-        compact = CompactModel.of(model, storage)
+        other = self._as_of_now()
+        check_not_compact(other._model, "compressed")
+        compact = CompactModel.of(other._model, storage)
         check_compact(compact)
-        other = copy.copy(self)
         other._model = compact
         other._forget_training()
         return other
@@ -208,11 +214,29 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
     def _forget_training(self):
         """Drop what training keeps beside the model, and share none of it; `compressed` calls this on its copy."""
 
-    # -- rows through the model --
+    # -- the fitted attributes --
+
+    def _set_fitted(self, **attributes):
+        """Replace attributes in one step: other threads see all of them as they were, or all as they are now."""
+        before = vars(self).copy()  # what is replaced lives on: to free it in between could let another thread run
+        vars(self).update(attributes)
+        del before
+
+    def _as_of_now(self):
+        """A copy that shares the weights, and that stays as it is when another thread replaces fitted attributes."""
+        check_is_fitted(self, "classes_")
+        now = object.__new__(type(self))
+        vars(now).update(vars(self))
+        return now
+
+    def __getstate__(self):
+        return dict(super().__getstate__())  # a copy: another thread may add attributes while this one pickles
 
     def _fitted_model(self):
         check_is_fitted(self, "classes_")
         return self._model
+
+    # -- rows through the model --
 
     def _runner(self, X):
         """A runner of the model over checked X."""
@@ -225,21 +249,22 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
 
     def _rows_that_count(self, X, y):
         """A runner over the rows of X that count, their targets, and which rows count (None: all)."""
-        runner = self._runner_for(X)
-        y, counted = check_targets(y, runner.n_rows, self._ignored_label())
+        now = self._as_of_now()
+        runner = now._runner_for(X)
+        y, counted = check_targets(y, runner.n_rows, now._ignored_label())
         if counted is not None:
-            runner = self._runner(runner.X[counted])
-        return runner, targets.encode(y, self.classes_, unknown=-1), counted
+            runner = now._runner(runner.X[counted])
+        return runner, targets.encode(y, now.classes_, unknown=-1), counted
 
     def _logits(self, X):
-        runner = self._runner_for(X)
-        shape = (runner.n_rows, len(self.classes_))
+        runner = self._as_of_now()._runner_for(X)
+        shape, dtype = (runner.n_rows, runner.model.n_classes), runner.model.dtype
         check_memory(
             "the (n_samples, n_classes) result",
-            shape[0] * shape[1] * self._model.dtype.itemsize,
-            f"{shape[0]:,} x {shape[1]:,} x {self._model.dtype.itemsize} bytes; predict_topk needs no such array",
+            shape[0] * shape[1] * dtype.itemsize,
+            f"{shape[0]:,} x {shape[1]:,} x {dtype.itemsize} bytes; predict_topk needs no such array",
         )
-        return runner.logits(np.empty(shape, self._model.dtype))
+        return runner.logits(np.empty(shape, dtype))
 
     def _name_features(self, names):
         """Set `feature_names_in_` to the names of a DataFrame's columns, or remove it if there are none."""

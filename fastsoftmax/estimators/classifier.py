@@ -5,14 +5,12 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.metaestimators import available_if
 
-from fastsoftmax.estimators import saving
+from fastsoftmax.estimators import changes, saving
 from fastsoftmax.estimators.base import SoftmaxEstimator
 from fastsoftmax.estimators.fitting import Fitting
-from fastsoftmax.model import pruning
 from fastsoftmax.runtime import workspaces
+from fastsoftmax.runtime.exclusive import exclusive
 from fastsoftmax.text.encoding import Encoding
-from fastsoftmax.training import extending
-from fastsoftmax.validation import check_new_classes, check_not_compact, check_not_ignored, check_real
 
 __all__ = ["SoftmaxClassifier"]
 
@@ -54,7 +52,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         The optimiser. `Adagrad` and `SGD` have the penalties (L2, L1) and a bound for the gradient of a row.
     learning_rate : float
         0.1 suits the low-rank term; a dense direct term alone, on sparse rows of unit length, learns faster with 0.3 to 1.
-        The sparse term has a learning rate of its own.
+        The sparse term has a learning rate of its own, and alone takes no other one here.
     schedule : {"auto", "trapezoidal", "linear", "constant", "cosine"} or function
         How the learning rate changes in `fit` over all steps of `max_iter` epochs. "trapezoidal" stays for 70 % of the steps,
         then falls to zero; "linear" falls all the time; "cosine" falls as a cosine does (docs/training.md compares them).
@@ -114,7 +112,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
     hidden_coef_ : (n_classes, hidden_size) array V; absent without a low-rank term
     loss_, direct_, hidden_size_, alpha_, class_alpha_ : the choices that were used
     calibration_ : dict of str to float, the factors that "bias", "W" and "V" were last multiplied by, and that "prior", the
-        bias that a sparse term learned with, had when it was added; empty where nothing was calibrated
+        bias that a sparse term learned with, was added with; empty where nothing was calibrated
     loss_curve_ : list of float, mean training loss of each epoch, and the mean over the learners if there are two
     validation_curve_ : list of float, mean loss of the held-out rows after each epoch, with early stopping
     n_iter_ : int, number of epochs done
@@ -192,6 +190,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
 
     # -- training --
 
+    @exclusive
     def fit(
         self, X, y, sample_weight=None, *, coef_init=None, intercept_init=None, embedding_init=None, X_val=None, y_val=None,
         sample_weight_val=None,
@@ -210,7 +209,8 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
             visit; in expectation this is the mean of their losses by mass, which calibration and validation compute. Rows
             without any mass do not count. docs/labels_and_streams.md has more.
         sample_weight : (n_samples,) array, optional
-            Weights of the rows' losses, at least 0; only their ratios matter.
+            Weights, at least 0, of the rows' losses and in the class frequencies that the bias starts at. Only their ratios
+            matter. A row of weight 0 is as if it were not there, but its label is a class.
         coef_init : (n_classes, n_features) scipy.sparse matrix, optional
             The pairs of a sparse term and their initial weights, for example from `NGramFeatures.kneser_ney`. They do not
             change with ``SparseTerm(learning_rate=0)``; `min_count` and `max_classes_per_feature` do not apply. The rows that
@@ -239,6 +239,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         """Do what `fit` does; return the CheckpointWatcher, whose file is still there, or None."""
         return Fitting(self).fit(*args)
 
+    @exclusive
     def partial_fit(self, X, y, classes=None, sample_weight=None, *, n_classes=None, class_counts=None):
         """Train for one epoch on (X, y), starting from the model so far.
 
@@ -249,7 +250,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         Parameters
         ----------
         X, y, sample_weight : as for `fit`
-            Masses of classes have a column for each of `classes_`.
+            Masses of classes have a column for each of `classes_`. After the first call, a chunk of weight 0 changes nothing.
         classes : array of all labels until `add_classes` adds more; the first call needs it or `n_classes`
         n_classes : int
             The labels are 0 to n_classes - 1. Later calls ignore `classes`, `n_classes` and `class_counts`.
@@ -264,6 +265,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         Fitting(self).partial_fit(X, y, classes, sample_weight, n_classes, class_counts)
         return self
 
+    @exclusive
     def calibrate(self, X, y, sample_weight=None):
         """Multiply bias, sparse and low-rank term by the factors that suit these rows best.
 
@@ -284,6 +286,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
 
     # -- changes without rows --
 
+    @exclusive
     def add_classes(self, labels):
         """Add new classes, for `partial_fit` to learn.
 
@@ -301,13 +304,10 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         -------
         self
         """
-        self._fitted_model()
-        classes, at = check_new_classes(labels, self.classes_)
-        check_not_ignored("labels", classes, self.ignore_label)
-        extending.add_classes(self._model, self._state, len(classes), at)
-        self.classes_ = classes
+        changes.add_classes(self, labels)
         return self
 
+    @exclusive
     def prune(self, threshold=0.0):
         """Remove direct weights with an absolute value up to `threshold`, which makes the model smaller and faster.
 
@@ -319,15 +319,12 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         -------
         self
         """
-        check_not_compact(self._fitted_model(), "prune")
-        self._weights("W")
-        pruning.prune(self._model, check_real("threshold", threshold, minimum=0))
-        if self.direct_ == "dense":
-            self.direct_, self._state.damping = "sparse", None
+        changes.prune(self, threshold)
         return self
 
     # -- files --
 
+    @exclusive
     def save(self, path, *, vectorizer=None):
         """Write the model to one file (safetensors with JSON inside; `load` executes nothing in it).
 
@@ -369,8 +366,8 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
 
         `set_output` chooses the container of the result, and `get_feature_names_out` names its columns.
         """
-        runner = self._runner_for(X)
-        out = np.empty((runner.n_rows, self._n_features_out), self._model.dtype)
+        runner = self._as_of_now()._runner_for(X)
+        out = np.empty((runner.n_rows, runner.model.E.shape[1]), runner.model.dtype)
         for rows in runner.chunks():
             out[rows] = runner.hidden(rows)
         return out

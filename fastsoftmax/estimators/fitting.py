@@ -3,6 +3,7 @@
 from scipy import sparse
 
 from fastsoftmax.runtime import allocation
+from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.text.encoding import Encoding
 from fastsoftmax.training import calibration, extending, initial, planning, targets
 from fastsoftmax.training.options import Choices, Options
@@ -14,6 +15,7 @@ from fastsoftmax.validation import (
     check_all_labels,
     check_calibration_rows,
     check_can_calibrate,
+    check_can_hold_out,
     check_can_resume,
     check_class_counts,
     check_column_labels,
@@ -26,8 +28,11 @@ from fastsoftmax.validation import (
     check_same_plan,
     check_same_terms,
     check_some_rows,
+    check_some_weight,
     check_validation,
     feature_names,
+    of_mean_one,
+    weighted_counts,
 )
 
 NO_WEIGHTS = {"coef_init": None, "intercept_init": None, "embedding_init": None}
@@ -60,6 +65,7 @@ class Fitting:
         c = self.classifier
         return Training(self.options, self.choices, c._model, c._state, c.loss_curve_)
 
+    @with_numpys_defaults
     def fit(self, X, y, sample_weight=None, initial_weights=NO_WEIGHTS, valid=(None, None, None)):
         """Do what `SoftmaxClassifier.fit` does; return the CheckpointWatcher, whose file is still there, or None."""
         c, options, given = self.classifier, self.options, (X, y, sample_weight)
@@ -68,6 +74,8 @@ class Fitting:
         check_some_rows(X)
         classes, target = targets.learn(y)
         target, weight, class_weight = targets.weigh(options.class_weight, target, weight, classes)
+        check_some_weight("sample_weight with class_weight", weight)
+        X, target, weight = targets.that_count(X, target, weight)
         shape, resumed = (len(classes), X.shape[1]), None
         if options.warm_start and self.model is not None:
             resumed = self.choices
@@ -75,6 +83,8 @@ class Fitting:
         start = planning.Start(*check_initial_weights(options, shape, **initial_weights))
         valid = check_validation(c, options, *valid, shape[1], names)
         valid = targets.validation(valid, classes, class_weight)
+        if options.early_stopping is not None and valid is None:
+            check_can_hold_out(X.shape[0])
         rng = check_rng("random_state", options.random_state)
         checkpoint = self._checkpoint(X, target, weight, classes, valid, rng)
         plan = planning.plan(options, len(classes), X, start, targets_per_row=target.per_row, resumed=resumed)
@@ -88,7 +98,8 @@ class Fitting:
         task = FitTask(c, n_epochs, *given, calibrate)
         class_counts = rows[1].known_counts(len(classes))
         if resumed is None:
-            self._start(plan, classes, *rows[:2], rng, start, class_counts, class_weight)
+            start_counts = rows[1].counts(len(classes), rows[2])
+            self._start(plan, classes, *rows[:2], rng, start, class_counts, start_counts)
             c._name_features(names)
         else:
             self._resume(plan, *rows[:2], rng, class_counts)
@@ -100,6 +111,7 @@ class Fitting:
         task.end()
         return checkpoint
 
+    @with_numpys_defaults
     def partial_fit(self, X, y, classes=None, sample_weight=None, n_classes=None, class_counts=None):
         """Do what `SoftmaxClassifier.partial_fit` does."""
         c, options, model = self.classifier, self.options, self.model
@@ -116,32 +128,41 @@ class Fitting:
             classes = c.classes_
             check_same_terms(options, self.choices, model, c.n_features_in_)
             planning.check_sampling(options, c.loss_, len(classes))
-        if X.shape[0] == 0:  # no row counts
-            return
         target = targets.encode(y, classes, counted)
+        by_weight = target.counts(len(classes), of_mean_one(weight))
         target, weight, class_weight = targets.weigh(options.class_weight, target, weight, classes)
+        if model is None:
+            check_some_weight("sample_weight with class_weight", weight)
+        X, target, weight = targets.that_count(X, target, weight)
+        if X.shape[0] == 0:
+            return
         counts = target.counts(len(classes))
         if model is None:
             if class_counts is not None:
-                counts = counts + check_class_counts(class_counts, len(classes))
+                given = check_class_counts(class_counts, len(classes))
+                counts, by_weight = counts + given, by_weight + given
             plan = planning.plan(options, len(classes), X, targets_per_row=target.per_row, calibrates=False)
             rng = check_rng("random_state", options.random_state)
-            self._start(plan, classes, X, target, rng, planning.NO_START, counts, class_weight)
+            start_counts = weighted_counts(by_weight, class_weight)
+            self._start(plan, classes, X, target, rng, planning.NO_START, counts, start_counts)
             c._name_features(names)
         else:
-            extending.add_pairs(options, model, c._state, X, target)
+            self._add_pairs(X, target)
             c._state.count(counts, options.loss_named(c.loss_))
         self.training().run_once(X, target, weight)
 
+    @with_numpys_defaults
     def calibrate(self, X, y, sample_weight=None):
         """Do what `SoftmaxClassifier.calibrate` does."""
         c = self.classifier
         check_can_calibrate(self.model)
         X, y, weight, counted = check_rows(c, self.options, X, y, sample_weight, self.model)
-        check_calibration_rows(X.shape[0], calibration.MIN_ROWS)
         target = targets.encode(y, c.classes_, counted)
         target, weight, _ = targets.weigh(c.class_weight, target, weight, c.classes_)
-        c.calibration_ = self.training().calibrate(X, target, weight)
+        X, target, weight = targets.that_count(X, target, weight)
+        check_calibration_rows(X.shape[0], calibration.MIN_ROWS)
+        model = self.model.twin()
+        c._set_fitted(calibration_=self.training().calibrate(X, target, weight, model), _model=model)
 
     def _split(self, rows, valid, plan, rng):
         """The rows to train on, to validate on and to calibrate on, each as (X, target, weight) or None."""
@@ -155,22 +176,31 @@ class Fitting:
             calibration_rows = spread(plan.n_calibration_rows, *held_out)
         return rows, valid, calibration_rows
 
-    def _start(self, plan, classes, X, target, rng, start, class_counts, class_weight):
-        """Set the initial model of `plan`, which begins at `start`, and all fitted attributes."""
+    def _start(self, plan, classes, X, target, rng, start, class_counts, start_counts):
+        """Set the initial model of `plan`, which begins at `start`, and all fitted attributes.
+
+        class_counts, start_counts : (n_classes,) how often each class was seen, and the same by weight
+        """
         c = self.classifier
-        start_counts = class_counts if class_weight is None else class_counts * class_weight
         model, damping = initial.make(self.options, plan, X, target, start_counts, rng, start)
         fitted = {"_model": model, "_state": TrainingState(rng, class_counts, damping)}
         fitted |= {f"{name}_": value for name, value in plan.choices._asdict().items()}
         fitted |= {"classes_": classes, "n_features_in_": X.shape[1], "encoding_": Encoding()}
-        vars(c).update(fitted, loss_curve_=[], validation_curve_=[], calibration_={})
+        c._set_fitted(**fitted, loss_curve_=[], validation_curve_=[], calibration_={})
 
     def _resume(self, plan, X, target, rng, class_counts):
         """Have the training of the model so far go on with these rows and the present parameters."""
         c = self.classifier
-        extending.add_pairs(self.options, c._model, c._state, X, target)
+        self._add_pairs(X, target)
         c.loss_, c.alpha_, c.class_alpha_, c._state.rng = plan.loss, plan.alpha, plan.class_alpha, rng
         c._state.restart(class_counts)
+
+    def _add_pairs(self, X, target):
+        """Give the pairs of these rows weights in the sparse term, if there is one."""
+        c = self.classifier
+        model = c._model.twin()
+        extending.add_pairs(self.options, model, c._state, X, target)
+        c._model = model
 
     def _checkpoint(self, X, target, weight, classes, valid, rng):
         """The CheckpointWatcher for these checked rows, or None; where there is a file, it sets `rng` to the state there."""

@@ -1,5 +1,6 @@
 """SoftmaxRegression: multinomial logistic regression, solved to its optimum."""
 
+import math
 import warnings
 
 import numpy as np
@@ -11,6 +12,8 @@ from fastsoftmax.newton import solvers
 from fastsoftmax.newton.loss import FEW_CLASSES, DenseProducts, RegressionLoss, SparseProducts
 from fastsoftmax.newton.scaling import scaling_for
 from fastsoftmax.runtime import threads
+from fastsoftmax.runtime.errstate import with_numpys_defaults
+from fastsoftmax.runtime.exclusive import exclusive
 from fastsoftmax.training.watchers.progress import shown_iterations
 from fastsoftmax.validation import (
     check_memory,
@@ -109,6 +112,8 @@ class SoftmaxRegression(SoftmaxEstimator):
         self.n_threads = n_threads
         self.verbose = verbose
 
+    @exclusive
+    @with_numpys_defaults
     def fit(self, X, y, sample_weight=None):
         """Find the optimum. If it is interrupted (Ctrl-C), what was fitted before stays.
 
@@ -118,7 +123,7 @@ class SoftmaxRegression(SoftmaxEstimator):
             float32 or float64; other types become float64.
         y : (n_samples,) array of labels of any kind that SoftmaxClassifier takes, one a row
         sample_weight : (n_samples,) array, optional
-            Weights of the rows' losses, at least 0.
+            Weights of the rows' losses, at least 0, with a finite sum. Their scale matters: twice the weights are twice C.
 
         Returns
         -------
@@ -131,18 +136,17 @@ class SoftmaxRegression(SoftmaxEstimator):
         """
         check_regression_params(self)
         names = feature_names(X)
-        X, classes, codes, weight = check_regression_rows(self, X, y, sample_weight)
-        total = weight.sum()
+        X, classes, codes, weight, total = check_regression_rows(self, X, y, sample_weight)
         n_threads = threads.resolve(check_n_threads(self.n_threads))
-        alpha = 0.0 if np.isinf(self.C) else 1 / (self.C * total)
+        alpha = 0.0 if math.isinf(self.C) else 1 / (self.C * total)
         alpha *= 2 if len(classes) == 2 else 1  # the weights are two vectors, each of half the length
         weight /= total
         with threads.one_blas_thread():
             theta, n_iter = self._solve(X, codes, weight, alpha, classes, n_threads)
-        self.classes_, self.n_features_in_ = classes, X.shape[1]
+        model = Model(W=theta[:-1].T, bias=theta[-1].copy())
+        n_iter = np.array([n_iter], np.int32)
+        self._set_fitted(_model=model, classes_=classes, n_features_in_=X.shape[1], n_iter_=n_iter)
         self._name_features(names)
-        self.n_iter_ = np.array([n_iter], np.int32)
-        self._model = Model(W=theta[:-1].T, bias=theta[-1].copy())
         return self
 
     def _solve(self, X, codes, weight, alpha, classes, n_threads):
@@ -220,9 +224,9 @@ class SoftmaxRegression(SoftmaxEstimator):
     @property
     def coef_(self):
         W = self._weights("W")
-        return W if len(self.classes_) > 2 else W[1:] - W[:1]
+        return W if len(W) > 2 else W[1:] - W[:1]
 
     @property
     def intercept_(self):
         bias = self._weights("bias")
-        return bias if len(self.classes_) > 2 else bias[1:] - bias[:1]
+        return bias if len(bias) > 2 else bias[1:] - bias[:1]

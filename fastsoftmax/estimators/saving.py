@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastsoftmax.estimators.format_1 import converted
-from fastsoftmax.files import model_file, stored_labels
+from fastsoftmax.files import model_file, stored_labels, tensor_file
 from fastsoftmax.losses import LOSSES
 from fastsoftmax.optimizers import OPTIMIZERS
 from fastsoftmax.terms import LowRank, SparseTerm
@@ -13,7 +13,9 @@ from fastsoftmax.text.text_vectorizer import TextVectorizer
 from fastsoftmax.training.options import Choices, EarlyStopping, Options
 from fastsoftmax.training.state import TrainingState
 from fastsoftmax.validation import (
+    check_bool,
     check_option,
+    check_path,
     check_rng,
     check_vectorizer,
     check_writable,
@@ -29,7 +31,7 @@ KINDS = {kind.__name__: kind for kind in (*LOSSES.values(), *OPTIMIZERS.values()
 def save(classifier, path, vectorizer=None):
     """Write a fitted SoftmaxClassifier to file `path`.
 
-    The file is written under another name and then renamed, so a crash leaves the old file and never half of a new one.
+    A crash leaves the old file and never half of a new one; see OutputFile.
 
     Parameters
     ----------
@@ -56,7 +58,8 @@ def save(classifier, path, vectorizer=None):
             f"only schedules given by name can be saved, got schedule={params['schedule']!r}: set_params(schedule='auto') "
             "before, which changes no prediction"
         )
-    params["random_state"] = params["random_state"] if isinstance(params["random_state"], int) else None
+    seed = params["random_state"]
+    params["random_state"] = int(seed) if isinstance(seed, (int, np.integer)) else None
     params["dtype"] = np.dtype(params["dtype"]).name
     params["class_weight"] = stored_labels.pack_weights(params["class_weight"])
     params["ignore_label"] = stored_labels.to_json(params["ignore_label"])
@@ -75,9 +78,11 @@ def save(classifier, path, vectorizer=None):
 
 def load(kind, path, *, memory_map=False):
     """The classifier of class `kind` in file `path`; see fastsoftmax.load."""
+    path, memory_map = check_path("path", path), check_bool("memory_map", memory_map)
     saved = model_file.read(path, FORMAT, memory_map=memory_map, converters={1: converted})
     try:
         params = {name: _unpack(value) for name, value in saved.params.items()}
+        params["checkpoint"] = params["weights_dir"] = None  # no file tells where others are written
         params["class_weight"] = stored_labels.unpack_weights(params["class_weight"])
         params["ignore_label"] = stored_labels.from_json(params["ignore_label"])
         classifier = kind(**params)
@@ -95,7 +100,7 @@ def load(kind, path, *, memory_map=False):
                 "the model's vectorizer", classifier.vectorizer_, TextVectorizer, classifier.n_features_in_
             )
         return classifier
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+    except tensor_file.DAMAGE as error:
         raise model_file.incomplete(path, error) from error
 
 

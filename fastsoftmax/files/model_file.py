@@ -14,6 +14,7 @@ from fastsoftmax.validation import (
     check_option,
     check_sparse_W,
     check_stored_classes,
+    check_stored_names,
 )
 
 FORMAT_VERSION = 2
@@ -34,8 +35,9 @@ class Saved(NamedTuple):
 def write(path, format, saved):
     """Write a Saved to file `path`, and `format`, a name, into its header.
 
-    The file is written under another name and then renamed, so a crash leaves the old file and never half of a new one.
+    A crash leaves the old file and never half of a new one; see OutputFile.
     """
+    _check_finite(saved.model)
     header = {
         "format": format,
         "format_version": FORMAT_VERSION,
@@ -87,8 +89,10 @@ def read(path, format, *, memory_map=False, converters=None):
         encoding = state_dict.joined(header["extra"], tensors)
         saved = Saved(header["params"], header["fitted"], classes, header["feature_names"], model, state, encoding)
         _check_consistent(saved)
+        if not memory_map:
+            _check_finite(model)
         return saved
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+    except tensor_file.DAMAGE as error:
         raise incomplete(path, error) from error
 
 
@@ -126,6 +130,7 @@ def _check_consistent(saved):
     if model.bias.dtype not in REAL_DTYPES:
         raise ValueError(f"the model's bias has dtype {model.bias.dtype}")
     check_stored_classes(saved.classes)
+    check_stored_names(saved.feature_names, n_features)
     if model.storage is not None:
         _check_compact(model)
     expected = {
@@ -148,6 +153,15 @@ def _check_consistent(saved):
         raise ValueError(f"the model's prior has shape {model.prior.shape} and dtype {model.prior.dtype}")
     if (model.E is None) != (model.V is None) or (model.E is None and model.W is None):
         raise ValueError("the model's weights are not complete")
+
+
+def _check_finite(model):
+    """Raise where a weight is not finite, as after a training that diverged. Compact weights are checked elsewhere."""
+    if model.storage is not None:
+        return
+    for name, a in model.parameters().items():
+        if a.size and not (np.isfinite(a.min()) and np.isfinite(a.max())):
+            raise ValueError(f"the model's {name} is not finite")
 
 
 def _check_compact(model):

@@ -4,23 +4,25 @@ import json
 
 import numpy as np
 
+from fastsoftmax.validation import as_text_array, family
+
 PLAIN = (str, int, float, bool, type(None))
+UTF8 = ("utf-8", "surrogatepass")  # a label may be any string of Python, half a surrogate pair too
 
 
 def pack(classes):
     """A dict of tensors that hold the labels, and the name of their kind."""
-    kind = classes.dtype.kind
-    if kind in "mM":
-        return {"classes": classes.view(np.int64)}, f"{'date' if kind == 'M' else 'duration'} {classes.dtype.str}"
-    if kind == "O":
+    kind = family(classes)
+    if kind in ("strings", "bytes"):
+        encoded = classes.tolist() if kind == "bytes" else [label.encode(*UTF8) for label in classes.tolist()]
+        ends = np.cumsum([len(label) for label in encoded], dtype=np.int64)
+        return {"classes.utf8": np.frombuffer(b"".join(encoded), np.uint8), "classes.ends": ends}, kind
+    if classes.dtype.kind == "O":
         text = json.dumps([to_json(label) for label in classes], separators=(",", ":"))
         return {"classes.json": np.frombuffer(text.encode(), np.uint8)}, "objects"
-    if kind not in "US":
-        return {"classes": classes}, "numbers"
-    encoded = [label.encode() if kind == "U" else label for label in classes.tolist()]
-    ends = np.cumsum([len(label) for label in encoded], dtype=np.int64)
-    tensors = {"classes.utf8": np.frombuffer(b"".join(encoded), np.uint8), "classes.ends": ends}
-    return tensors, "strings" if kind == "U" else "bytes"
+    if classes.dtype.kind in "mM":
+        return {"classes": classes.view(np.int64)}, f"{kind.removesuffix('s')} {classes.dtype.str}"
+    return {"classes": classes}, "numbers"
 
 
 def unpack(tensors, kind):
@@ -33,7 +35,7 @@ def unpack(tensors, kind):
     if kind in ("strings", "bytes"):
         text, ends = tensors.pop("classes.utf8").tobytes(), tensors.pop("classes.ends").tolist()
         labels = [text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
-        return np.array([label.decode() for label in labels] if kind == "strings" else labels)
+        return as_text_array(labels, bytes) if kind == "bytes" else as_text_array([t.decode(*UTF8) for t in labels])
     dtype = np.dtype(kind.split()[1])
     if dtype.kind not in "mM":
         raise ValueError(f"labels of {dtype}")
@@ -50,7 +52,7 @@ def to_json(label):
         return [to_json(part) for part in label]
     raise TypeError(
         f"labels of type {type(label).__name__} cannot be saved, got {label!r}: strings, numbers, bools, dates of NumPy, and "
-        "tuples of strings, numbers, bools and None can"
+        "tuples of strings, numbers, bools and None can. pickle keeps the model with labels of any type"
     )
 
 

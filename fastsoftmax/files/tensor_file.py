@@ -1,31 +1,43 @@
-"""Files in the safetensors format. Tensors are streamed when written and mapped when read, so they need no memory.
+"""Files in the safetensors format. Tensors are streamed when written and may be mapped when read, so they need no memory.
 
-The safetensors package turns all tensors into bytes before it writes any of them, which doubles the memory of a model.
+The safetensors package turns all tensors into bytes before it writes any of them, which doubles the memory of a model. It
+reads a path, which may name another file each time, and no open file.
 """
 
 import json
+import math
 import mmap
 import os
-import tempfile
+import stat
 import zlib
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from fastsoftmax.runtime.output_file import OutputFile, note_mapped
+from fastsoftmax.validation import check_memory
+
 CHUNK_BYTES = 1 << 24
+MAX_HEADER_BYTES = 100_000_000  # the format's limit
+MAX_DIMENSIONS = 32  # of NumPy's arrays
 _NAMES = {
     "f8": "F64", "f4": "F32", "f2": "F16", "i8": "I64", "i4": "I32", "i2": "I16", "i1": "I8",
     "u8": "U64", "u4": "U32", "u2": "U16", "u1": "U8", "b1": "BOOL",
 }  # fmt: skip
 _DTYPES = {name: np.dtype(code) for code, name in _NAMES.items()}
 _LARGEST_CRC = 2**32 - 1
+# what the contents of a file that says what nobody wrote may raise
+DAMAGE = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError)
+_KINDS = {
+    "fastsoftmax.SoftmaxClassifier": "a model",
+    "fastsoftmax.checkpoint": "the checkpoint of a training, which fit(checkpoint=...) goes on from",
+}
 
 
-def write(path, tensors, header, *, default=None, beside=None):
+def write(path, tensors, header, *, default=None, suffix=None):
     """Write `tensors` to file `path`, with `header` and their CRC-32 sums (as header["crc32"]) as its metadata.
 
-    The metadata have a CRC-32 sum too. The file is written under another name, synced and then renamed: whatever ends the
-    process, either the old file or the new one is there.
+    The metadata and the table of tensors have CRC-32 sums too. OutputFile tells how nothing is lost by that.
 
     Parameters
     ----------
@@ -33,26 +45,11 @@ def write(path, tensors, header, *, default=None, beside=None):
     tensors : dict of str to C-contiguous array
     header : dict that JSON can hold
     default : as for json.dumps
-    beside : path-like, optional
-        The name of the file until it is complete; by default one that no other file has.
+    suffix : str, optional
+        Of the temporary file, which then has the same name each time.
     """
-    path = Path(path)
-    if beside is None:
-        handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(handle)
-    try:
-        with open(beside, "wb") as file:
-            _write(file, tensors, header, default)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(beside, 0o666 & ~umask)  # mkstemp makes private files
-        os.replace(beside, path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
+    with OutputFile(path).open(suffix) as file:
+        _write(file, tensors, header, default)
 
 
 def _write(file, tensors, header, default):
@@ -65,15 +62,28 @@ def _write(file, tensors, header, default):
         at += a.nbytes
 
     def as_bytes(crc32):
-        text = json.dumps(header | {"crc32": crc32}, default=default)
+        text = json.dumps(header | {"crc32": crc32, "table_crc32": _table_checksum(entries)}, default=default)
         metadata = {"fastsoftmax": text, "fastsoftmax.crc32": f"{zlib.crc32(text.encode()):08x}"}
         return json.dumps({"__metadata__": metadata} | entries).encode()
 
     n_bytes = -(-len(as_bytes(dict.fromkeys(names, _LARGEST_CRC))) // 8) * 8
-    file.write(n_bytes.to_bytes(8, "little") + b" " * n_bytes)
+    if n_bytes > MAX_HEADER_BYTES:
+        raise ValueError(f"what is beside the weights takes {n_bytes:,} bytes of JSON, more than {MAX_HEADER_BYTES:,}")
+    file.write(n_bytes.to_bytes(8, "little"))
+    if not file.seekable():  # the sums stand before the tensors
+        file.write(as_bytes(checksums(tensors)).ljust(n_bytes))
+        for name in names:
+            _write_tensor(file, tensors[name])
+        return
+    file.write(b" " * n_bytes)
     crc32 = {name: _write_tensor(file, tensors[name]) for name in names}
     file.seek(8)
     file.write(as_bytes(crc32))
+
+
+def _table_checksum(entries):
+    """CRC-32 of the table of tensors: their names, data types, shapes and places."""
+    return zlib.crc32(json.dumps(entries, sort_keys=True).encode())
 
 
 def _write_tensor(file, a):
@@ -98,74 +108,150 @@ def checksum(a):
     return crc
 
 
-def _sync_folder(folder):
-    """Sync the folder, so that the new name survives a crash of the machine. Some systems cannot open folders."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(handle)
-    except OSError:
-        pass
-    finally:
-        os.close(handle)
-
-
-def header_of(metadata):
-    """The header in the metadata of a file; ValueError where it is damaged."""
-    text = metadata["fastsoftmax"]
-    if metadata.get("fastsoftmax.crc32", found := f"{zlib.crc32(text.encode()):08x}") != found:
-        raise ValueError("a checksum is wrong")
-    return json.loads(text)
-
-
-def mapped(path):
-    """The tensors of a file as read-only memory maps; the safetensors package has already checked that it is well-formed."""
-    with open(path, "rb") as file:
-        start = 8 + int.from_bytes(file.read(8), "little")
-        entries = json.loads(file.read(start - 8))
-        buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    entries.pop("__metadata__", None)
-    return {name: _tensor(buffer, start, entry) for name, entry in entries.items()}
-
-
-def _tensor(buffer, start, entry):
-    shape, dtype = entry["shape"], _DTYPES[entry["dtype"]]
-    n_values = int(np.prod(shape, dtype=object))
-    if not n_values:
-        return np.empty(shape, dtype)
-    return np.frombuffer(buffer, dtype, n_values, start + entry["data_offsets"][0]).reshape(shape)
-
-
 def read(path, format, versions, *, memory_map=False):
     """The header and the tensors of a file of this format and of one of these versions, which have the newest first.
 
+    The file is opened once, so all is of one file, even if another process replaces it in the meantime. Nothing in it is
+    trusted: places and sizes are checked against the size of the file before anything is allocated.
+
     memory_map : whether the tensors stay in the file, read-only
     """
-    from safetensors import SafetensorError, safe_open
+    with open(path, "rb", opener=_open_at_once) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError(f"{path}: not a model file, and not a file at all")
+        try:
+            entries, start = _entries(file, status.st_size)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{path}: not a model file, or a damaged one ({error})") from error
+        metadata = entries.pop("__metadata__", None)
+        try:
+            header = _header(metadata)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{path}: damaged header ({error})") from error
+        if header is None:
+            raise ValueError(f"{path}: a safetensors file, but not a fastsoftmax model")
+        _check_format(path, header, format, versions)
+        try:
+            if header.pop("table_crc32", found := _table_checksum(entries)) != found:
+                raise ValueError("a checksum is wrong")
+            places = _places(entries, status.st_size - start)
+            return header, (_mapped if memory_map else _copied)(file, start, places)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{path}: damaged table of tensors ({error})") from error
 
-    with open(path, "rb"):
-        pass  # a missing or unreadable file raises an OSError that names it
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            header = "fastsoftmax" in metadata and header_of(metadata)
-            tensors = {} if memory_map else {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-        if memory_map:
-            tensors = mapped(path)
-    except SafetensorError as error:
-        raise ValueError(f"{path}: not a model file, or a damaged one ({error})") from error
-    except ValueError as error:
-        raise ValueError(f"{path}: damaged header ({error})") from error
-    if header is False:
-        raise ValueError(f"{path}: a safetensors file, but not a fastsoftmax model")
+
+def _open_at_once(path, flags):
+    """Open a path, without waiting for somebody to write where it is a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _entries(file, n_bytes):
+    """What the table of a safetensors file says, a dict, and where its tensors begin; the file has `n_bytes`."""
+    n_header = int.from_bytes(file.read(8), "little")
+    if n_bytes < 8 or n_header > n_bytes - 8:
+        raise ValueError(f"{n_bytes:,} bytes are too few")
+    if n_header > MAX_HEADER_BYTES:
+        raise ValueError(f"a header of {n_header:,} bytes")
+    entries = json.loads(file.read(n_header).decode(), object_pairs_hook=_without_repeats)
+    if not isinstance(entries, dict):
+        raise ValueError(f"a header that is a {type(entries).__name__}")
+    return entries, 8 + n_header
+
+
+def _without_repeats(pairs):
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice")
+    return found
+
+
+def _header(metadata):
+    """The header in the metadata of a file; None where it is not a file of ours, ValueError where it is damaged."""
+    text = metadata.get("fastsoftmax") if isinstance(metadata, dict) else None
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        raise ValueError(f"a {type(text).__name__}")
+    if metadata.get("fastsoftmax.crc32", found := f"{zlib.crc32(text.encode()):08x}") != found:
+        raise ValueError("a checksum is wrong")
+    header = json.loads(text, object_pairs_hook=_without_repeats)
     if not isinstance(header, dict):
-        raise ValueError(f"{path}: damaged header ({type(header).__name__})")
-    if header.get("format") != format or header.get("format_version") not in versions:
-        found = f"{header.get('format')!r} version {header.get('format_version')!r}"
+        raise ValueError(f"a {type(header).__name__}")
+    return header
+
+
+def _check_format(path, header, format, versions):
+    found, version = header.get("format"), header.get("format_version")
+    if found in _KINDS and found != format:
+        raise ValueError(f"{path}: this is {_KINDS[found]}, but {_KINDS[format]} is expected")
+    if found != format or version not in versions:
+        found = f"{found!r} version {version!r}"
         raise ValueError(f"{path}: holds {found}, but this version reads {format!r} version {versions[0]}")
-    return header, tensors
+
+
+class _Place(NamedTuple):
+    """Where a tensor lies among the bytes of all tensors, and what it is."""
+
+    start: int
+    dtype: np.dtype
+    shape: tuple
+
+
+def _places(entries, n_bytes):
+    """The _Place of each tensor by name; ValueError unless they follow each other and fill the `n_bytes` of the file."""
+    places = {}
+    for name, entry in entries.items():
+        if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+            raise ValueError(f"{name!r} is not a tensor")
+        code, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+        if not isinstance(code, str) or code not in _DTYPES:
+            raise ValueError(f"{name!r} has data of type {code!r}")
+        if not (_are_sizes(shape) and _are_sizes(offsets) and len(offsets) == 2 and len(shape) <= MAX_DIMENSIONS):
+            raise ValueError(f"{name!r} has shape {shape!r} and place {offsets!r}")
+        if offsets[1] - offsets[0] != math.prod(shape) * _DTYPES[code].itemsize:
+            raise ValueError(f"{name!r} has shape {shape!r}, but {offsets[1] - offsets[0]} bytes")
+        places[name] = _Place(offsets[0], _DTYPES[code], tuple(shape))
+    at = 0
+    for start, end in sorted(entry["data_offsets"] for entry in entries.values()):
+        if start != at:
+            raise ValueError(f"a tensor begins at byte {start}, and not at {at}")
+        at = end
+    if at != n_bytes:
+        raise ValueError(f"the tensors take {at:,} bytes, and the file has {n_bytes:,}")
+    return places
+
+
+def _are_sizes(values):
+    return isinstance(values, list) and all(type(n) is int and 0 <= n < 2**63 for n in values)
+
+
+def _mapped(file, start, places):
+    """The tensors as read-only maps of the file."""
+    buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    note_mapped(buffer, file.fileno())
+    return {name: _view(buffer, start, place) for name, place in places.items()}
+
+
+def _view(buffer, start, place):
+    n_values = math.prod(place.shape)
+    if not n_values:
+        return np.empty(place.shape, place.dtype)
+    a = np.frombuffer(buffer, place.dtype, n_values, start + place.start).reshape(place.shape)
+    return a if a.flags.aligned else a.copy()
+
+
+def _copied(file, start, places):
+    """The tensors as arrays of their own."""
+    n_bytes = sum(math.prod(place.shape) * place.dtype.itemsize for place in places.values())
+    check_memory(f"reading {file.name}", n_bytes, "the weights, which memory_map=True leaves in the file")
+    tensors = {}
+    for name, place in places.items():
+        a = tensors[name] = np.empty(place.shape, place.dtype)
+        file.seek(start + place.start)
+        if a.size and file.readinto(a.reshape(-1).view(np.uint8)) != a.nbytes:
+            raise ValueError(f"{name!r} is cut short")
+    return tensors
 
 
 def checksums(tensors):

@@ -3,6 +3,8 @@
 W (the direct term, dense or sparse) and E, V (the low-rank term) may each be absent.
 """
 
+import copy
+
 import numpy as np
 from scipy import sparse
 
@@ -76,13 +78,14 @@ class Model:
 
         It gets the state that this optimiser keeps, and read-only arrays become writable copies.
         """
+        states = dict(self.state)  # which replaces the other at once: another thread may be copying the model
         for name, a in self.parameters().items():
-            if optimizer.has_state and name not in self.state:
+            if optimizer.has_state and name not in states:
                 shape = len(a) if name in "EV" else a.shape
-                self.state[name] = self.allocator.zeros(shape, self.dtype, "C" if a.flags.c_contiguous else "F")
+                states[name] = self.allocator.zeros(shape, self.dtype, "C" if a.flags.c_contiguous else "F")
             if not a.flags.writeable:  # a memory-mapped file
                 setattr(self, name, self.allocator.copy(a))
-        self.state = {name: a if a.flags.writeable else self.allocator.copy(a) for name, a in self.state.items()}
+        self.state = {name: a if a.flags.writeable else self.allocator.copy(a) for name, a in states.items()}
 
     @staticmethod
     def forecast(
@@ -99,8 +102,10 @@ class Model:
         elif direct == "sparse":
             beside = 2 * (n_classes > PAIRED_FROM)  # Base.pairs of its class, copied beside the weight
             terms.append(f"direct {n_pairs:,} pairs x {2 + beside}")  # its weight and class
-            n_values += (2 + beside) * n_pairs
-        n_states = n_values - (1 + beside) * n_pairs if direct == "sparse" else n_values
+            pointer = 8 // itemsize  # where the pairs of a feature begin
+            terms.append(f"{n_features:,} features x {pointer}")
+            n_values += (2 + beside) * n_pairs + pointer * n_features
+        n_states = n_values - (1 + beside) * n_pairs - pointer * n_features if direct == "sparse" else n_values
         if hidden_size:
             n_features = n_hidden_features or n_features
             terms.append(f"low rank ({n_features:,} features + {n_classes:,} classes) x {hidden_size}")
@@ -209,6 +214,15 @@ class Model:
     @property
     def dtype(self):
         return self.bias.dtype
+
+    def twin(self):
+        """A model of the same arrays, to be changed in the place of this one, which other threads may be reading.
+
+        Whatever replaces arrays is done to a twin; only steps and watchers of a training write to arrays in place.
+        """
+        twin = copy.copy(self)
+        twin.state = dict(self.state)
+        return twin
 
     def copy(self):
         """A copy that further steps leave alone."""

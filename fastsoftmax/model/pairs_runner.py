@@ -49,13 +49,11 @@ class PairsRunner(Runner):
     def _topk(self, rows, k, eligible):
         return pairs.topk(self._batch(rows), self.weights, self.base, k, self.n_threads, self.workspace, eligible)
 
-    def nll(self, target):
-        out = np.empty(self.X.shape[0])
-        for rows in self.chunks():
-            out[rows] = self._forward(rows, target[rows], keep=False).nll
-        return np.where(target < 0, np.nan, out)
+    def _nll(self, rows, target):
+        return self._forward(rows, target, keep=False).nll
 
     def term_derivatives(self, target, weight):
+        """The weighted loss of all rows, its gradient with respect to the bias, and its derivative by a factor of W, at 1."""
         model, loss = self.model, 0.0
         dW, dbias = np.zeros_like(model.W), np.zeros_like(model.bias)
         bias_gradient = pairs.BiasGradient(self.base)
@@ -64,4 +62,4 @@ class PairsRunner(Runner):
             loss += weight[rows] @ forward.nll
             forward.backward(weight[rows], dW, dbias=bias_gradient)
         bias_gradient.finish(dbias)
-        return loss, dbias, {"W": float(dW.astype(np.float64) @ model.W)}
+        return loss, dbias, float(dW.astype(np.float64) @ model.W)

@@ -215,37 +215,23 @@ class Runner:
     def _topk(self, rows, k, eligible):
         return tiles.topk(self.terms(rows), k, self.n_threads, self.workspace, eligible)
 
-    def nll(self, target):
-        """Negative log-probabilities of class codes `target`, over all classes: (n_samples,) float64, nan for -1."""
+    def nll(self, target, show=None):
+        """Negative log-probabilities of class codes `target`, over all classes: (n_samples,) float64, nan for -1.
+
+        show : function that is called with the number of rows of each chunk that is done
+        """
         out = np.empty(self.n_rows)
         for rows in self.chunks():
-            out[rows] = self.forward(rows, target[rows]).nll
+            out[rows] = self._nll(rows, target[rows])
+            if show is not None:
+                show(len(rows))
         return np.where(target < 0, np.nan, out)
+
+    def _nll(self, rows, target):
+        return self.forward(rows, target).nll
 
     def logits(self, out):
         """Write all logits to `out`, (n_samples, n_classes), and return it."""
         for rows in self.chunks():
             tiles.write_logits(self.terms(rows), out[rows[0] : rows[-1] + 1], self.n_threads, self.workspace)
         return out
-
-    def term_derivatives(self, target, weight):
-        """The weighted loss of all rows, its gradient with respect to the bias, and a derivative for each other term.
-
-        That is the derivative with respect to a factor of the term, at 1: the sum of gradient times weights. The derivatives
-        are a dict by the names "W" and "V".
-        """
-        model, loss = self.model, 0.0
-        dbias, sums = np.zeros_like(model.bias), {"V": 0.0}
-        if model.pairs is not None:
-            sums["W"] = 0.0
-        for rows in self.chunks():
-            forward = self.forward(rows, target[rows], memory=self.working_memory)
-            loss += weight[rows] @ forward.nll
-            dhidden, additions = np.empty_like(forward.terms.hidden), forward.terms.additions
-            dadditions = None if additions is None else np.zeros_like(additions.values)
-            forward.backward(weight[rows], tiles.Destination(bias=dbias), dhidden=dhidden, dadditions=dadditions)
-            sums["V"] += np.vdot(dhidden.astype(np.float64), forward.terms.hidden)
-            if additions is not None:
-                for begin, end in zip(additions.begin, additions.end, strict=True):
-                    sums["W"] += float(dadditions[begin:end] @ additions.values[begin:end])
-        return loss, dbias, sums

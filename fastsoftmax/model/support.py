@@ -13,6 +13,7 @@ from fastsoftmax.validation import (
 
 __all__ = ["support"]
 
+FEATURE_BYTES, ROW_BYTES = 24, 8  # pointers and numbers of pairs by feature, of which several are in use at a time
 CLASS_BYTES = 16  # what SciPy's product takes for each class
 ENTRY_BYTES = 3 * 8  # index and value in X by feature, in the counts, and in a copy of the counts that are kept
 
@@ -43,7 +44,7 @@ def support(X, y, min_count=1, max_classes_per_feature=None, n_classes=None):
     Raises
     ------
     MemoryError
-        Before the work, if 24 bytes for each entry of X, 8 for each feature and row and 16 for each class are not
+        Before the work, if 24 bytes for each entry of X and for each feature, 8 for each row and 16 for each class are not
         available.
     ValueError, TypeError
         If shapes do not match, X is not finite, or codes are out of range.
@@ -76,27 +77,32 @@ def support(X, y, min_count=1, max_classes_per_feature=None, n_classes=None):
     n_entries = _n_pairs(X, one_hot)
     check_memory(
         "the support",
-        ENTRY_BYTES * n_entries + 8 * (n_features + n_samples) + CLASS_BYTES * n_classes,
-        f"{ENTRY_BYTES} bytes for each of {n_entries:,} entries, 8 for each of {n_features:,} features and {n_samples:,} "
-        f"rows, {CLASS_BYTES} for each of {n_classes:,} classes",
+        support_bytes(n_entries, n_features, n_samples, n_classes),
+        f"{ENTRY_BYTES} bytes for each of {n_entries:,} entries, {FEATURE_BYTES} for each of {n_features:,} features, "
+        f"{ROW_BYTES} for each of {n_samples:,} rows, {CLASS_BYTES} for each of {n_classes:,} classes",
     )
     occurrences = sparse.csc_array(X, dtype=np.float32, copy=True)
     occurrences.sum_duplicates()
     occurrences.eliminate_zeros()
     occurrences.data.fill(1)
     by_feature = occurrences.T @ one_hot  # CSR, in which the classes of a feature lie side by side
-    keep = by_feature.data >= min_count
-    if max_classes_per_feature is not None:
-        before = np.concatenate([[0], np.cumsum(keep)])[by_feature.indptr]
-        n_kept = np.diff(before)
-        keep &= np.repeat(n_kept <= max_classes_per_feature, np.diff(by_feature.indptr))
-    if not keep.all():
-        by_feature.data[~keep] = 0
+    if min_count > 1:
+        by_feature.data[by_feature.data < min_count] = 0
         by_feature.eliminate_zeros()
+    if max_classes_per_feature is not None:
+        n_kept = np.diff(by_feature.indptr)
+        if n_kept.max(initial=0) > max_classes_per_feature:
+            by_feature.data[np.repeat(n_kept > max_classes_per_feature, n_kept)] = 0
+            by_feature.eliminate_zeros()
     by_feature.sort_indices()
     index_dtype = sparse.get_index_dtype(maxval=max(by_feature.nnz, n_classes))  # the indices of X may be wider
     indices, indptr = (a.astype(index_dtype, copy=False) for a in (by_feature.indices, by_feature.indptr))
     return sparse.csc_array((by_feature.data, indices, indptr), shape=(n_classes, n_features))
+
+
+def support_bytes(n_entries, n_features, n_samples, n_classes):
+    """The bytes that `support` needs for so many (entry of X, class of its row) pairs."""
+    return ENTRY_BYTES * n_entries + FEATURE_BYTES * n_features + ROW_BYTES * n_samples + CLASS_BYTES * n_classes
 
 
 def _n_pairs(X, one_hot):

@@ -108,6 +108,11 @@ class NewtonStep:
         p[...] = r
         step.fill(0)
         rr = blocks.sum(lambda rows: dot(r[rows], r[rows]))
+        if not rr > 0:
+            raise ValueError(
+                f"X has values so near the ends of {r.dtype} that the gradient vanishes or overflows in their scale: scale X, "
+                "or give it as float64"
+            )
         self.first = self.first or rr
         goal = rr * min(0.25, (rr / self.first) ** 0.25) ** 2
         for _ in range(MAX_CG_STEPS):

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastsoftmax.validation.labels import padding
+from fastsoftmax.validation import padding
 
 EMPTY = np.iinfo(np.int64).max  # the class id in empty places of a heap
 

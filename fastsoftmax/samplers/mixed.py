@@ -43,6 +43,7 @@ class Mixed(Sampler):
         self.shares = check_shares("shares", shares, len(self.samplers))
         self.n_classes = self.samplers[0].n_classes
         self.follows_model = any(sampler.follows_model for sampler in self.samplers)
+        self.uses_n_negatives = any(sampler.uses_n_negatives for sampler in self.samplers)
         self.n_batches = sum(sampler.n_batches for sampler in self.samplers)
         # In `draw_for`, the n draws are shared by those whose number of draws the caller chooses.
         self._shares_of_batch = tuple(

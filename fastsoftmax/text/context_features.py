@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from fastsoftmax.text.contexts import positions_in_file
+from fastsoftmax.text.contexts import longest_document, positions_in_file
 from fastsoftmax.text.rows import index_dtype, rows_of_ones
-from fastsoftmax.validation import check_documents, check_int
+from fastsoftmax.validation import check_documents, check_int, check_memory
 
 
 def context_features(ids, starts, n_classes, context=6):
@@ -27,9 +27,12 @@ def context_features(ids, starts, n_classes, context=6):
         Entry (i, (p - 1) * n_classes + c) is 1 if token i - p is c. Indices are sorted. Row i describes what comes
         before token i, so that `ids` itself is the array of labels.
     """
-    context = check_int("context", context, minimum=1)
+    n_classes = check_int("n_classes", n_classes, minimum=1)
+    context = check_int("context", context, minimum=1, maximum=np.iinfo(np.intp).max // n_classes)
     ids, starts = check_documents(ids, starts, n_classes)
     n_tokens, n_features = len(ids), context * n_classes
+    context = min(context, longest_document(n_tokens, starts))  # no token has more before it
+    check_memory("context_features", 16 * n_tokens * context, f"{n_tokens} tokens x {context} places x 16 bytes")
     columns = np.zeros((n_tokens, context), dtype=index_dtype(n_features, n_tokens * context))
     for place in range(1, context + 1):
         np.add(ids[:-place], (place - 1) * n_classes, out=columns[place:, place - 1], dtype=columns.dtype)

@@ -23,6 +23,11 @@ def positions_in_file(n_tokens, starts):
     return np.arange(n_tokens, dtype=np.int32) - np.repeat(starts, np.diff(starts, append=np.int32(n_tokens)))
 
 
+def longest_document(n_tokens, starts):
+    """The number of tokens of the longest document."""
+    return int(np.diff(starts, append=n_tokens).max(initial=0))
+
+
 def windows(ids, starts, n_rows, n_before):
     """Blocks of rows with the tokens that they see: (slice of rows, ids, starts, skip), ready for `Contexts`."""
     for first in range(0, len(ids), n_rows):
@@ -51,12 +56,24 @@ class Contexts:
     def __len__(self):
         return len(self._at)
 
+    @property
+    def longest(self):
+        """The most tokens that a row has before it."""
+        return int(self.n_places.max(initial=0))
+
     def tokens_back(self, place, rows):
         return self.tokens[self._at[rows] - place]
 
 
+class Level(NamedTuple):
+    """The features of one kind."""
+
+    kind: Kind
+    table: np.ndarray  # their keys, sorted, int64
+
+
 class InternedNGrams:
-    """Keys of the features of each row, kind after kind: those of the next kind once the table of the one before is known.
+    """Keys of the features of each row, kind after kind: those of a kind once the levels before it are known.
 
     The keys of the first kind, the last token alone, are the tokens. Its table, sorted, is the vocabulary; other tokens
     occur in no feature that is kept, since no n-gram is more frequent than its tokens. From then on a token is its code,
@@ -65,30 +82,35 @@ class InternedNGrams:
     Both are below the number of tokens ever counted, so that a key can only overflow beyond 3e9 distinct n-grams.
     """
 
-    def __init__(self, contexts, kinds):
-        self._contexts, self._kinds = contexts, kinds
-        self._done, self._offset = 0, 0
-        # (n_rows, n_kinds), -1 where a row has no feature of the kind
-        self.columns = np.full((len(contexts), len(kinds)), -1, dtype=np.int64)
+    def __init__(self, contexts):
+        self._contexts = contexts
+        self.longest = contexts.longest
+        self.columns = []  # for each level, the column of each row, int64; -1 where a row has no feature of the kind
+        self._offset = 0
         self._rows_and_keys = None
 
-    def keys(self):
-        """The keys of the next kind, one for each row that has such a feature."""
+    def __len__(self):
+        return len(self._contexts)
+
+    def keys(self, kind):
+        """The keys of the kind that comes after the levels so far, one for each row that has such a feature."""
         if self._rows_and_keys is None:
-            self._rows_and_keys = self._of_kind(self._kinds[self._done])
+            self._rows_and_keys = self._of_kind(kind)
         return self._rows_and_keys[1]
 
-    def advance(self, tables):
-        """Fill in the columns of the kinds whose tables, of sorted keys, have become known."""
-        for table in tables[self._done :]:
-            self.keys()
+    def advance(self, levels):
+        """Fill in the columns of the levels that have become known."""
+        for kind, table in levels[len(self.columns) :]:
+            self.keys(kind)
             rows, keys = self._rows_and_keys
             place, known = find(table, keys)
-            self.columns[rows[known], self._done] = self._offset + place[known]
-            if self._done == 0:
+            column = np.full(len(self), -1, dtype=np.int64)
+            column[rows[known]] = self._offset + place[known]
+            if not self.columns:
                 self._encode(table)
+            self.columns.append(column)
             self._previous_offset, self._offset = self._offset, self._offset + len(table)
-            self._done, self._rows_and_keys = self._done + 1, None
+            self._rows_and_keys = None
 
     def _encode(self, vocabulary):
         code, known = find(vocabulary, self._contexts.tokens)
@@ -98,14 +120,14 @@ class InternedNGrams:
     def _of_kind(self, kind):
         """The rows that have a feature of this kind, and its keys."""
         has = self._contexts.n_places >= kind.place
-        if self._done and kind.together:
-            has &= self.columns[:, self._done - 1] >= 0
+        if self.columns and kind.together:
+            has &= self.columns[-1] >= 0
         rows = np.flatnonzero(has)
         keys = self._contexts.tokens_back(kind.place, rows)
-        if self._done:
+        if self.columns:
             rows, keys = rows[keys >= 0], keys[keys >= 0]
             if kind.together:
-                keys += (self.columns[rows, self._done - 1] - self._previous_offset) * self._n_codes
+                keys += (self.columns[-1][rows] - self._previous_offset) * self._n_codes
         return rows, keys
 
 

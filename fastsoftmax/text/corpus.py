@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fastsoftmax.text.words import LETTER, OTHER, WORD, normalise, run_of
 from fastsoftmax.validation import check_int, check_real
 
 NEWLINE, NUMBER, STRING, UNKNOWN = "<newline>", "<num>", "<str>", "<unk>"
@@ -20,7 +21,7 @@ PYTHON_SUFFIXES = (".py", ".pyi", ".pyw")
 SKIPPED_FOLDERS = {"__pycache__", "site-packages", "dist-packages"}
 
 # A token, and what is skipped before it. Possessive quantifiers (*+, ++) never backtrack, which keeps the time linear.
-_NUMBER = r"\.?\d(?:[eE][+-]?(?=\d)|[\w.])*+"
+_NUMBER = rf"\.?\d(?:[eE][+-]?(?=\d)|\.|{LETTER})*+"
 _PYTHON_TOKEN = re.compile(
     r"""
     (?: [ \t\f]++ | \\\n | \#[^\n]*+ )*+                        # blanks, continued lines, comments
@@ -32,12 +33,14 @@ _PYTHON_TOKEN = re.compile(
           | '{3} (?: [^'\\]++ | \\. | '(?!'') )*+ '{3}
           | " (?: [^"\\\n]++ | \\. )*+ "
           | ' (?: [^'\\\n]++ | \\. )*+ ' )
-      | [^\W\d]\w*+
+      | (?!\d) NAME
       | NUMBER
       | \*\*=? | //=? | >>=? | <<=? | -> | := | \.\.\. | [-+*/%&|^@=!<>]=
-      | [^\s\#]
+      | (?!\#) OTHER
     )
-    """.replace("NUMBER", _NUMBER),
+    """.replace("NUMBER", _NUMBER)
+    .replace("NAME", run_of(r"\w"))
+    .replace("OTHER", OTHER),
     re.VERBOSE | re.DOTALL,
 )
 _TEXT_TOKEN = re.compile(
@@ -45,11 +48,13 @@ _TEXT_TOKEN = re.compile(
     [^\S\n]*+
     (
         \n\s*+
-      | [^\W\d]\w*+ (?: ['\u2019]\w++ )*+                       # a word, the apostrophe of "don't" included
+      | (?!\d) WORD (?: ['\u2019] WORD )*+                       # a word, the apostrophe of "don't" included
       | NUMBER
-      | \S
+      | OTHER
     )
-    """.replace("NUMBER", _NUMBER),
+    """.replace("NUMBER", _NUMBER)
+    .replace("WORD", WORD)
+    .replace("OTHER", OTHER),
     re.VERBOSE,
 )
 
@@ -63,19 +68,22 @@ def tokenize_text(text, *, python):
     python : bool
         True: the text is Python source. Comments are dropped; a string literal (prefix, triple quotes and f-strings
         included) is `<str>`. If the same quotes are nested in an f-string, which Python 3.12 allows, they are taken for
-        its end. False: it is any text, of words and other characters, each of which is a token.
+        its end. False: it is any text, of words and other characters, each of which is a token. What a word is in
+        each language, `TextVectorizer` says; here the apostrophe of "don't" is part of it. Tokens are in NFC, and their
+        case is kept.
 
     Returns
     -------
     list of str
-        A number is `<num>`; the end of a line, with the empty lines and the indentation after it, is `<newline>`.
+        A number is `<num>`; the end of a line, with the empty lines and the indentation after it, is `<newline>`. Only
+        \\n ends a line; other blanks of Unicode separate tokens.
     """
     return [_fold(piece) for piece in _pieces(text, python)]
 
 
 def _pieces(text, python):
     """The piece of the text that each token is made of."""
-    pieces = (_PYTHON_TOKEN if python else _TEXT_TOKEN).findall(text)
+    pieces = (_PYTHON_TOKEN if python else _TEXT_TOKEN).findall(normalise(text))
     while pieces and not pieces[-1]:  # the end of the text, and a comment there
         pieces.pop()
     return pieces

@@ -19,7 +19,7 @@ class Order(NamedTuple):
 
 
 def count_pairs(columns, ids, n_classes):
-    """The Orders, the unigrams first; `columns` (n_rows, n_lengths) is -1 where a row has no history of the length.
+    """The Orders, the unigrams first; `columns`, one array (n_rows,) a length, are -1 where a row has no such history.
 
     For the longest history that a row has, each row counts; for a shorter one, all the rows that share the history one token
     longer, and the class, count once.
@@ -27,7 +27,7 @@ def count_pairs(columns, ids, n_classes):
     rows, pairs = np.arange(len(ids)), ids
     keys, shorter = np.arange(n_classes), None
     orders = []
-    for column in columns.T:
+    for column in columns:
         longer = column[rows] >= 0
         occurrences = np.bincount(pairs, minlength=len(keys))
         counts = np.bincount(pairs[~longer], minlength=len(keys))

@@ -7,18 +7,21 @@ from fastsoftmax.text.contexts import (
     Contexts,
     InternedNGrams,
     Kind,
+    Level,
     hashed_columns,
+    longest_document,
     windows,
 )
 from fastsoftmax.text.keys import KeyCounts
 from fastsoftmax.text.kneser_ney import kneser_ney_weights
-from fastsoftmax.text.rows import rows_of_ones
+from fastsoftmax.text.rows import rows_of_columns, rows_of_ones
 from fastsoftmax.validation import (
     check_bool,
     check_chunk,
     check_discounts,
     check_documents,
     check_int,
+    check_memory,
     check_repeatable,
     check_same_rows,
 )
@@ -37,7 +40,8 @@ class NGramFeatures:
     ----------
     order : int
         The order of the n-gram model: there is a feature for the last token, one for the last two together, ..., one for
-        the last order - 1 together. Order 1 is the unigram model, which has no features.
+        the last order - 1 together. Order 1 is the unigram model, which has no features. Any order beyond the longest
+        document is the same.
     places : int
         There is also a feature for each of the last `places` tokens by itself, by how far back it is. The last token alone
         is the first of the conjunctions and does not come twice, so that with order 2 or more, 0 and 1 are the same.
@@ -200,17 +204,17 @@ class NGramFeatures:
             raise ValueError(f"n_hashed must be None to describe columns, got {self.n_hashed}")
         self._check_fitted()
         column = check_int("column", column, minimum=0, maximum=self.n_features_ - 1)
-        kinds = self._kinds()
-        level = int(np.searchsorted(self._offsets, column, side="right")) - 1
-        vocabulary, key = self._tables[0], int(self._tables[level][column - self._offsets[level]])
-        back = (None,) * (kinds[level].place - 1)
-        if level and not kinds[level].together:
+        i = int(np.searchsorted(self._offsets, column, side="right")) - 1
+        kind, table = self._levels[i]
+        vocabulary, key = self._levels[0].table, int(table[column - self._offsets[i]])
+        back = (None,) * (kind.place - 1)
+        if i and not kind.together:
             return (int(vocabulary[key]), *back)
         tokens = []
-        for table in reversed(self._tables[:level]):
+        for level in reversed(self._levels[:i]):
             shorter, code = divmod(key, len(vocabulary))
             tokens.append(int(vocabulary[code]))
-            key = int(table[shorter])
+            key = int(level.table[shorter])
         return (*tokens, key)
 
     def kneser_ney(self, ids, starts, n_classes, *, discounts=None, min_pair_count=1):
@@ -262,47 +266,62 @@ class NGramFeatures:
         discounts = check_discounts(discounts, self.order)
         min_pair_count = check_int("min_pair_count", min_pair_count, minimum=1)
         ngrams = self._ngrams(ids, starts)
-        ngrams.advance(self._tables)
-        columns = ngrams.columns[:, : self.order - 1]
-        return kneser_ney_weights(columns, ids, n_classes, self.n_features_, discounts, min_pair_count)
+        ngrams.advance([level for level in self._levels if level.kind.together][: self.order - 1])
+        return kneser_ney_weights(ngrams.columns, ids, n_classes, self.n_features_, discounts, min_pair_count)
 
     def _kinds(self):
-        """The kinds of features in the order of their columns."""
-        longest = max(self.order - 1, min(self.places, 1))
-        together = [Kind(place, True) for place in range(1, longest + 1)]
-        return together + [Kind(place, False) for place in range(2, self.places + 1)]
+        """The kinds of features in the order of their columns, as (whether tokens are together, places)."""
+        return (True, range(1, max(self.order - 1, min(self.places, 1)) + 1)), (False, range(2, self.places + 1))
 
     def _check_fitted(self):
-        if self.n_hashed is None and not hasattr(self, "_tables"):
+        if self.n_hashed is None and not hasattr(self, "_levels"):
             raise AttributeError("this NGramFeatures is not fitted: call fit, fit_transform or fit_chunks first")
 
     def _fit(self, passes):
-        """Count the features of one kind after the other; `passes()` iterates over the rows, as InternedNGrams."""
-        tables, n_rows = [], None
-        for _ in self._kinds():
-            counts, n_rows_now = KeyCounts(), 0
-            for ngrams in passes():
-                ngrams.advance(tables)
-                counts.add(ngrams.keys())
-                n_rows_now += len(ngrams.columns)
-            check_same_rows("chunks", n_rows, n_rows_now)
-            n_rows = n_rows_now
-            tables.append(counts.at_least(self.min_count))
-        self._tables = tables
-        self._offsets = np.cumsum([0, *map(len, tables)])
+        """Count the features of one kind after the other; `passes()` iterates over the rows, as InternedNGrams.
+
+        It ends where documents do, and where no n-gram is frequent enough to be part of a longer one: `order` and `places`
+        may be any number.
+        """
+        levels, n_rows, longest = [], None, 1
+        for together, places in self._kinds():
+            for place in places:
+                if place > longest or (together and levels and not len(levels[-1].table)):
+                    break
+                kind, counts = Kind(place, together), KeyCounts()
+                longest = n_rows_now = most_rows = 0
+                for ngrams in passes():
+                    ngrams.advance(levels)
+                    counts.add(ngrams.keys(kind))
+                    longest, most_rows = max(longest, ngrams.longest), max(most_rows, len(ngrams))
+                    n_rows_now += len(ngrams)
+                check_same_rows("chunks", n_rows, n_rows_now)
+                n_rows = n_rows_now
+                levels.append(Level(kind, counts.at_least(self.min_count)))
+                _check_columns(most_rows, len(levels) if self.min_count > 1 else self._n_kinds(longest))
+        self._levels = levels
+        self._offsets = np.cumsum([0, *(len(level.table) for level in levels)])
+
+    def _n_kinds(self, longest):
+        """The number of kinds that rows can have which have at most `longest` tokens before them."""
+        return sum(len(_up_to(longest, places)) for _, places in self._kinds())
 
     def _ngrams(self, ids, starts, skip=0):
-        return InternedNGrams(Contexts(ids, starts, skip, boundary=self.boundary), self._kinds())
+        return InternedNGrams(Contexts(ids, starts, skip, boundary=self.boundary))
 
     def _windows(self, ids, starts, n_rows):
-        return windows(ids, starts, n_rows, max(self.order - 1, self.places))
+        reach = min(max(self.order - 1, self.places), longest_document(len(ids), starts))
+        return windows(ids, starts, n_rows, reach)
 
     def _transform(self, ids, starts, skip=0):
         if self.n_hashed is None:
             self._check_fitted()
+            _check_columns(len(ids), len(self._levels))
             return self._rows(self._ngrams(ids, starts, skip))
         contexts = Contexts(ids, starts, skip, boundary=self.boundary)
-        columns = np.sort(hashed_columns(contexts, self._kinds(), self.n_hashed), axis=1)
+        _check_columns(len(ids), self._n_kinds(contexts.longest))
+        kinds = [Kind(place, together) for together, all in self._kinds() for place in _up_to(contexts.longest, all)]
+        columns = np.sort(hashed_columns(contexts, kinds, self.n_hashed), axis=1)
         filled = columns >= 0
         X = rows_of_ones(columns[filled], np.count_nonzero(filled, axis=1), self.n_hashed)
         X.has_canonical_format = False
@@ -310,6 +329,16 @@ class NGramFeatures:
         return X
 
     def _rows(self, ngrams):
-        ngrams.advance(self._tables)
-        filled = ngrams.columns >= 0
-        return rows_of_ones(ngrams.columns[filled], np.count_nonzero(filled, axis=1), self.n_features_)
+        ngrams.advance(self._levels)
+        return rows_of_columns(ngrams.columns, len(ngrams), self.n_features_)
+
+
+def _up_to(longest, places):
+    return range(places.start, min(places.stop, longest + 1))
+
+
+def _check_columns(n_rows, n_kinds):
+    """MemoryError unless a column and, in the result, an entry fit for each row and kind."""
+    if n_rows * n_kinds < 2**20:  # asking for the memory there is takes as long as these rows
+        return
+    check_memory("NGramFeatures", 16 * n_rows * n_kinds, f"{n_rows} rows x {n_kinds} kinds of features x 16 bytes")

@@ -4,7 +4,7 @@ import numpy as np
 
 from fastsoftmax.text.contexts import positions_in_file
 from fastsoftmax.text.keys import find
-from fastsoftmax.validation import check_int, check_real
+from fastsoftmax.validation import check_documents, check_int, check_real
 
 
 class NGramModel:
@@ -57,8 +57,9 @@ class NGramModel:
             If no file has `order` tokens, or n_classes ** order does not fit 63 bits.
         """
         self.n_classes_ = check_int("n_classes", n_classes, minimum=1)
-        if self.n_classes_**self.order >= 2**63:
+        if self.n_classes_ > 1 and (self.order >= 63 or self.n_classes_**self.order >= 2**63):
             raise ValueError(f"n_classes ** order must be below 2**63, got {n_classes} ** {self.order}")
+        ids, starts = check_documents(ids, starts, self.n_classes_)
         position = positions_in_file(len(ids), starts)
         if not np.any(position >= self.order - 1):
             raise ValueError(f"ids must hold a file of at least {self.order} tokens, got {len(ids)} tokens in all")
@@ -83,6 +84,7 @@ class NGramModel:
         -------
         ndarray of float64, shape (n_tokens,)
         """
+        ids, starts = check_documents(ids, starts, self.n_classes_)
         position = positions_in_file(len(ids), starts)
         proba = np.full(len(ids), 1 / self.n_classes_)
         for n in range(1, self._check_order(order) + 1):
@@ -107,7 +109,12 @@ class NGramModel:
             The share for each k. Of equally probable classes the lower comes first.
         """
         order = self._check_order(order)
+        ids, starts = check_documents(ids, starts, self.n_classes_)
         ks = [check_int("ks", k, minimum=1) for k in ks]
+        if not ks:
+            raise ValueError("ks must not be empty")
+        if not len(ids[counted]):
+            raise ValueError("ids must hold a token that is counted")
         n_best = min(max(ks), self.n_classes_)
         usable_order = np.minimum(positions_in_file(len(ids), starts) + 1, order)
         ranks = np.empty(len(ids), dtype=np.int64)

@@ -31,3 +31,29 @@ def rows_of_ones(indices, n_entries, n_features):
     X = csr_matrix((np.ones(len(indices), dtype=np.float32), indices, indptr), shape=(len(n_entries), n_features))
     X.has_canonical_format = True
     return X
+
+
+def rows_of_columns(columns, n_rows, n_features):
+    """CSR rows of ones, canonical: at most one entry a row from each of the arrays `columns`, where it is not -1.
+
+    Parameters
+    ----------
+    columns : list of integer arrays, shape (n_rows,)
+        The entries of a row ascend.
+    n_rows, n_features : int
+
+    Returns
+    -------
+    csr_matrix of float32, shape (n_rows, n_features)
+    """
+    n_entries = np.zeros(n_rows, dtype=np.int64)
+    for column in columns:
+        n_entries += column >= 0
+    end = np.cumsum(n_entries)
+    indices = np.empty(end[-1] if n_rows else 0, dtype=index_dtype(n_features, end[-1] if n_rows else 0))
+    place = end - n_entries
+    for column in columns:
+        rows = np.flatnonzero(column >= 0)
+        indices[place[rows]] = column[rows]
+        place[rows] += 1
+    return rows_of_ones(indices, n_entries, n_features)

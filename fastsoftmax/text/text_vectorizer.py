@@ -4,7 +4,8 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from fastsoftmax.text import vocabulary
-from fastsoftmax.validation import check_bool, check_int, check_texts
+from fastsoftmax.text import words as word_definitions
+from fastsoftmax.validation import check_bool, check_int, check_option, check_texts
 
 
 class TextVectorizer:
@@ -21,6 +22,8 @@ class TextVectorizer:
     max_words : int
         Length of the longest n-gram; 2 stands for words and two words in a row.
     lowercase : bool
+    words : {"unicode", "runs"}
+        What a word is. "runs" are the words of models of earlier builds.
 
     Attributes
     ----------
@@ -28,15 +31,20 @@ class TextVectorizer:
 
     Notes
     -----
-    A word is a run of letters, digits and underscores; any other character that is not blank is a word of its own.
+    A word is a run of letters, digits, underscores and the marks on them, in any language; in scripts that put no blanks
+    between words (Chinese characters, Hiragana, Thai ...), each letter with its marks. Any other character that is not blank
+    is a word of its own. Texts are normalised to NFC. With "runs", marks are words of their own, Chinese characters
+    form runs as letters do, and nothing is normalised; ASCII texts have the same words.
+
     The hash is that of scikit-learn's `HashingVectorizer` (MurmurHash3), the same on every machine. What is hashed needs no
     `fit`, and later texts can bring new words; numbered words make smaller models, in which no two words share a column.
     """
 
-    def __init__(self, n_features=2**18, max_words=2, lowercase=True):
+    def __init__(self, n_features=2**18, max_words=2, lowercase=True, *, words=word_definitions.UNICODE):
         self.n_features = check_int("n_features", n_features, minimum=1, maximum=2**31 - 1)
         self.max_words = check_int("max_words", max_words, minimum=1)
         self.lowercase = check_bool("lowercase", lowercase)
+        self.words = check_option("words", words, word_definitions.DEFINITIONS)
         self._number(None)
 
     @property
@@ -70,17 +78,19 @@ class TextVectorizer:
 
     def to_dict(self):
         """What `from_dict` needs: the parameters, for JSON, and the vocabulary as an array of bytes if there is one."""
-        parameters = {"n_features": self.n_features, "max_words": self.max_words, "lowercase": self.lowercase}
-        return (
-            parameters if self.vocabulary_ is None else parameters | {"vocabulary": vocabulary.pack(self.vocabulary_)}
-        )
+        parameters = {name: getattr(self, name) for name in ("n_features", "max_words", "lowercase", "words")}
+        if self.vocabulary_ is not None:
+            parameters["vocabulary"] = vocabulary.pack(self.vocabulary_)
+        return parameters
 
     @classmethod
     def from_dict(cls, parameters):
-        """The inverse of `to_dict`; ValueError if `parameters` is anything else."""
-        if not isinstance(parameters, dict) or parameters.keys() - {"vocabulary"} != cls().to_dict().keys():
+        """The inverse of `to_dict`, of earlier builds too; ValueError if `parameters` is anything else."""
+        known = cls().to_dict().keys()
+        if not isinstance(parameters, dict) or (parameters.keys() | {"words"}) - {"vocabulary"} != known:
             raise ValueError(f"parameters must be a dict made by TextVectorizer.to_dict, got {parameters!r}")
-        vectorizer = cls(**{name: value for name, value in parameters.items() if name != "vocabulary"})
+        given = {name: value for name, value in parameters.items() if name != "vocabulary"}
+        vectorizer = cls(**{"words": word_definitions.RUNS} | given)
         if "vocabulary" in parameters:
             vectorizer._number(vocabulary.unpack(parameters["vocabulary"]))
         return vectorizer
@@ -107,13 +117,9 @@ class TextVectorizer:
         if ngrams is not None:
             counting.fit(
                 []
-            )  # once for all calls of `transform`: it makes a dict, and refuses an n-gram that is there twice
+            )  # once for all calls of `transform`: it makes a dict, and refuses n-grams that are there twice
         return counting
 
     def _words(self):
         """What a word is, and which n-grams of words count, in scikit-learn's parameters."""
-        return {
-            "lowercase": self.lowercase,
-            "token_pattern": r"\w+|[^\w\s]",
-            "ngram_range": (1, self.max_words),
-        }
+        return word_definitions.analysis(self.words, self.lowercase) | {"ngram_range": (1, self.max_words)}

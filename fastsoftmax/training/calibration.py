@@ -7,9 +7,11 @@ arXiv:1706.04599) with a temperature for each term. It also says how terms that 
 """
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import lsq_linear, minimize
 
 from fastsoftmax.model.model import Model
+from fastsoftmax.model.term_moments import Chunk
+from fastsoftmax.training.watchers.progress import shown_rows
 
 FRACTION = 0.03  # share of the rows that is held out by default
 MIN_ROWS, MAX_ROWS = 30, 2000  # the fewest and the most rows that are held out
@@ -18,6 +20,10 @@ MIN_TILED_ROWS = 300  # but not below this number
 START = {"bias": 0.2, "prior": 0.2, "W": 0.5, "V": 0.8}  # close to what is found for a sparse and a low-rank term
 SMALLEST = 1e-3  # the smallest factor of a term
 TOLERANCE = 1e-5  # the search ends at a smaller relative change of the loss
+DAMPING = 1e-3  # curvature of the loss that is added in each step
+ARMIJO = 1e-4  # share of the expected decrease that a step must bring
+MAX_PASSES = 50
+NAMES = ("bias", "prior", "W", "V")
 
 
 def n_rows(n_samples, n_classes, hidden_size, fraction):
@@ -29,7 +35,7 @@ def n_rows(n_samples, n_classes, hidden_size, fraction):
     return n if n >= MIN_ROWS else 0
 
 
-def calibrate(runner, targets, weight, prior=None):
+def calibrate(runner, targets, weight, prior=None, *, verbose=0):
     """Multiply bias, W and V of the runner's model by the factors that suit its rows best, and return these by name.
 
     Parameters
@@ -40,31 +46,86 @@ def calibrate(runner, targets, weight, prior=None):
     prior : (n_classes,) array, or None
         The bias that the sparse term learned with, where it is not the model's. It gets a factor too, and is added to the
         bias.
+    verbose : whether to show a progress bar
     """
-    model = runner.model
-    terms = {name: a for name in ("bias", "W", "V") if (a := getattr(model, name)) is not None}
-    if prior is not None:
-        terms["prior"] = prior
     if np.count_nonzero(weight) < MIN_ROWS:
         return {}
-    names, weight = list(terms), weight / weight.sum()
+    model, weight = runner.model, weight / weight.sum()
+    terms = {name: a for name in NAMES if (a := getattr(model, name)) is not None}
+    if prior is None:
+        terms.pop("prior", None)
+    names = list(terms)
     excess = {name: weight @ a for name, a in targets.excess(runner).items()}  # one number a term, for soft targets
+    excess = np.array([excess.get(name, 0.0) for name in names])
+    with shown_rows(runner.n_rows, "calibrating", verbose) as show:
+        loss_of = _low_rank_loss if model.E is not None else _pairs_loss
 
-    def objective(values):
-        factors = dict(zip(names, values, strict=True))
-        loss, gradient = _loss(runner, terms, factors, targets.codes, weight)
-        loss -= sum(factors[name] * a for name, a in excess.items())
-        return loss, np.array([gradient[name] - excess.get(name, 0.0) for name in names])
+        def objective(values):
+            loss, *derivatives = loss_of(runner, terms, values, targets.codes, weight, show)
+            return loss - excess @ values, derivatives[0] - excess, *derivatives[1:]
 
-    bounds = [(SMALLEST if name in ("W", "V") else 0.0, None) for name in names]
-    start = [START[name] if len(names) > 2 else 1.0 for name in names]
-    found = minimize(objective, start, jac=True, bounds=bounds, method="L-BFGS-B", options={"ftol": TOLERANCE})
-    if not np.isfinite(found.fun):
-        raise FloatingPointError(f"the loss of the rows to calibrate on is {found.fun}")
-    factors = dict(zip(names, found.x.tolist(), strict=True))
+        least = np.array([SMALLEST if name in ("W", "V") else 0.0 for name in names])
+        start = np.array([START[name] if len(names) > 2 else 1.0 for name in names])
+        values = (_newton if model.E is not None else _lbfgs)(objective, start, least)
+    factors = dict(zip(names, values.tolist(), strict=True))
     for name, a in _scaled(model, terms, factors).parameters().items():
         setattr(model, name, a)  # new arrays, since those of a memory map cannot be written
     return factors
+
+
+def _newton(objective, values, least):
+    """The values that minimise the convex `objective`, which returns its Hessian too: each pass over the rows is dear.
+
+    Each step goes to the minimum of the quadratic model within the bounds, or part of the way where the loss would rise. A
+    little curvature is added, so that factors which hardly matter (of a bias that is nearly the same for all classes) stay.
+    """
+    loss, gradient, hessian = objective(values)
+    for _ in range(MAX_PASSES):
+        _check_finite(loss)
+        step = _quadratic_step(gradient, hessian + DAMPING * np.eye(len(values)), least - values)
+        expected = -gradient @ step
+        if expected <= TOLERANCE * max(abs(loss), 1.0):
+            return values + step  # the error that is left is of a higher order
+        length = 1.0
+        while True:
+            new = objective(values + length * step)
+            if new[0] <= loss - ARMIJO * length * expected or length < 1e-6:
+                break
+            length /= 4
+        values, (loss, gradient, hessian) = values + length * step, new
+    return values
+
+
+def _quadratic_step(gradient, hessian, least):
+    """The step, no element below `least`, to the minimum of ``gradient . step + step . hessian . step / 2``."""
+    curvatures, directions = np.linalg.eigh(hessian)
+    root = np.sqrt(np.maximum(curvatures, DAMPING))
+    return lsq_linear(root[:, None] * directions.T, -(directions.T @ gradient) / root, (least, np.inf), tol=1e-12).x
+
+
+def _lbfgs(objective, values, least):
+    found = minimize(
+        objective, values, jac=True, bounds=[(a, None) for a in least], method="L-BFGS-B", options={"ftol": TOLERANCE}
+    )
+    _check_finite(found.fun)
+    return found.x
+
+
+def _check_finite(loss):
+    if not np.isfinite(loss):
+        raise FloatingPointError(f"the loss of the rows to calibrate on is {loss}")
+
+
+def _low_rank_loss(runner, terms, values, target, weight, show):
+    """The weighted loss of the model with its terms scaled, its gradient with respect to the factors, and its Hessian."""
+    loss, gradient, hessian = 0.0, np.zeros(len(terms)), np.zeros((len(terms), len(terms)))
+    for rows in runner.chunks():
+        losses, gradients, hessians = Chunk(runner, rows, target[rows], list(terms)).loss(values)
+        loss += weight[rows] @ losses
+        gradient += weight[rows] @ gradients
+        hessian += np.tensordot(weight[rows], hessians, 1)
+        show(len(rows))
+    return loss, gradient, hessian
 
 
 def _scaled(model, terms, factors):
@@ -73,13 +134,11 @@ def _scaled(model, terms, factors):
     return Model(E=model.E, pairs=model.pairs, **arrays)
 
 
-def _loss(runner, terms, factors, target, weight):
-    """The weighted loss of the model with its terms scaled, and its derivative with respect to each factor."""
-    model = _scaled(runner.model, terms, factors)
+def _pairs_loss(runner, terms, values, target, weight, show):
+    """The weighted loss of a sparse term alone with its terms scaled, and its gradient with respect to the factors."""
+    factors = dict(zip(terms, values, strict=True))
+    scaled = _scaled(runner.model, terms, factors)
     common = {"n_threads": runner.n_threads, "working_memory": runner.working_memory}
-    scaled = type(runner)(model, runner.X, **common)
-    loss, dbias, sums = scaled.term_derivatives(target, weight)
-    gradient = {name: value / factors[name] for name, value in sums.items()}  # since the sums are over scaled weights
-    for name in terms.keys() - sums.keys():
-        gradient[name] = float(dbias.astype(np.float64) @ terms[name])
-    return loss, gradient
+    loss, dbias, dW = type(runner)(scaled, runner.X, **common).term_derivatives(target, weight)
+    show(runner.n_rows)
+    return loss, np.array([dbias.astype(np.float64) @ terms["bias"], dW / factors["W"]])

@@ -4,6 +4,7 @@ import numpy as np
 
 from fastsoftmax.model.model import Model
 from fastsoftmax.model.pairs import Pairs
+from fastsoftmax.model.pairs_runner import CHUNK_PAIRS
 from fastsoftmax.model.support import support
 from fastsoftmax.passes.pairs import step_bytes
 from fastsoftmax.runtime import allocation, row_subset
@@ -11,15 +12,17 @@ from fastsoftmax.training.state import at_least_one
 from fastsoftmax.validation import (
     check_memory,
     check_row_norms,
+    warn_no_pairs,
 )
 
+BIAS_DAMPING = 1e-6  # share of the variance of its gradient that Adagrad's sum of the bias starts at
 SPARSE_PRIOR = 0.5  # the sparse term learns with a bias of this times the log class frequencies (0.3 to 1 do as well)
 
 
 def make(options, plan, X, target, class_counts, rng, start):
     """The Model of a Plan for checked rows, and what Adagrad's sums of its sparse term start at (None: no such term).
 
-    class_counts : (n_classes,) counts of the classes, from which the bias starts
+    class_counts : (n_classes,) counts of the classes by weight, from which the bias starts
     start : planning.Start
     """
     n_classes, pairs = len(class_counts), None
@@ -41,10 +44,12 @@ def make(options, plan, X, target, class_counts, rng, start):
     if start.E is not None:
         model.E[...] = start.E
     model.bias[:] = log_frequencies(class_counts)
+    if "bias" in model.state:
+        _damp_bias(model, options.batch_size)
     if pairs is None:
         return model, None
     damping = check_row_norms(X)
-    _check_step_memory(options, model, X)
+    _check_step_memory(options, plan, model, X)
     if "W" in model.state:
         model.state["W"].fill(damping)
     if start.W is not None:
@@ -53,23 +58,43 @@ def make(options, plan, X, target, class_counts, rng, start):
     return model, damping
 
 
+def _damp_bias(model, batch_size):
+    """Start Adagrad's sum of the bias at a small share of what one step will add to it.
+
+    The bias starts where its gradient is zero. Where one batch holds all rows, the first gradient is nothing but rounding,
+    from which a sum that starts at zero would make a full step.
+    """
+    frequencies = np.exp(model.bias)
+    model.state["bias"][:] = BIAS_DAMPING / batch_size * frequencies
+
+
 def log_frequencies(class_counts):
     """The log frequencies of classes with these counts, (n_classes,).
 
     A class that was not seen counts as if it had been seen once, or as often as the rarest class if that is less.
     """
     counts = at_least_one(class_counts)
-    return np.log(counts / counts.sum())
+    return np.log(np.maximum(counts / counts.sum(), np.finfo(np.float64).tiny))
 
 
 def pairs_of(options, X, target, n_classes):
     """The pairs of these rows that a sparse term has weights for."""
+    if options.verbose:
+        print("counting the pairs of features and classes")
     limits = {name: getattr(options.sparse, name) for name in ("min_count", "max_classes_per_feature")}
-    return Pairs.of(support(X, target.support(), n_classes=n_classes, **limits))
+    pairs = Pairs.of(support(X, target.support(), n_classes=n_classes, **limits))
+    if not len(pairs.class_ids):
+        warn_no_pairs(limits)
+    return pairs
 
 
-def _check_step_memory(options, model, X):
-    n_bytes, n_pairs = step_bytes(X, model.pairs.n_classes(), options.batch_size, model.dtype.itemsize)
+def _check_step_memory(options, plan, model, X):
+    """Raise where the pairs of the rows of a step, or of those to calibrate on, take more memory than is left."""
+    lengths, itemsize = model.pairs.n_classes(), model.dtype.itemsize
+    n_bytes, n_pairs = step_bytes(X, lengths, options.batch_size, itemsize)
+    if plan.n_calibration_rows:  # which takes rows by chunks
+        more = step_bytes(X, lengths, plan.n_calibration_rows, itemsize)
+        n_bytes, n_pairs = max((n_bytes, n_pairs), min(more, (CHUNK_PAIRS * (8 + itemsize), CHUNK_PAIRS)))
     formula = f"{n_pairs:,} pairs of a feature and a class; a lower batch_size or max_classes_per_feature needs less"
     check_memory("a training step", n_bytes, formula)
 

@@ -54,4 +54,5 @@ def _loss(options, choices, state, runner, n_rows):
     check_followed(f"{type(loss).__name__}.sampler", sampler, runner.has_hidden)
     rate = planning.normaliser_rate(loss, runner.model.n_classes)
     normaliser = RunningNormaliser(n_rows, rate) if n_rows is not None and rate < 1 else None
-    return SampledLoss(sampler, loss.n_negatives, loss.trains_as, normaliser)
+    n_negatives = planning.n_negatives(loss, runner.model.n_classes)
+    return SampledLoss(sampler, n_negatives, loss.trains_as, normaliser)

@@ -19,6 +19,7 @@ from fastsoftmax.validation import (
     check_real,
     check_training_params,
     check_writable,
+    is_auto,
 )
 
 SPARSE_EPOCHS, EPOCHS = 3, 10  # "auto" epochs of a sparse term alone, which learns no more in further ones; of others
@@ -98,6 +99,7 @@ class Options(NamedTuple):
         names = ("hidden_size" if name == "low_rank" else name for name in cls._fields)
         params = {name: params[name] for name in names}  # a subclass of the classifier may have more
         check_training_params(params, tuple(SCHEDULES))
+        params = {name: _plain(value) for name, value in params.items()}
         params["loss"] = check_choice("loss", params["loss"], LOSSES, ("auto",))
         params["low_rank"] = _low_rank(params.pop("hidden_size"))
         params["direct"] = check_choice("direct", params["direct"], {"sparse": SparseTerm}, ("auto", "dense", None))
@@ -138,7 +140,7 @@ class Options(NamedTuple):
     @property
     def hidden_size(self):
         """The size of the low-rank term, "auto", or None where there is no such term."""
-        return self.low_rank.size if isinstance(self.low_rank, LowRank) else self.low_rank
+        return _plain(self.low_rank.size) if isinstance(self.low_rank, LowRank) else self.low_rank
 
     @property
     def given_sampler(self):
@@ -148,7 +150,7 @@ class Options(NamedTuple):
     @property
     def n_hidden_features(self):
         """The number of the first columns of X that the low-rank term takes; None: all."""
-        return self.low_rank.n_features if isinstance(self.low_rank, LowRank) else None
+        return _plain(self.low_rank.n_features) if isinstance(self.low_rank, LowRank) else None
 
     @property
     def freezes_embedding(self):
@@ -200,12 +202,17 @@ class Choices(NamedTuple):
         return self.direct == "sparse" and self.hidden_size is None
 
 
+def _plain(value):
+    """NumPy's integers as Python's, with which sizes can be multiplied whatever their number of bits."""
+    return int(value) if isinstance(value, np.integer) else value
+
+
 def _low_rank(hidden_size):
     """A LowRank, None or "auto"."""
     if isinstance(hidden_size, LowRank):
         hidden_size.check()
         return hidden_size
-    if hidden_size in (None, "auto"):
+    if hidden_size is None or is_auto(hidden_size):
         return hidden_size
     return LowRank(check_int("hidden_size", hidden_size, minimum=1))
 

@@ -8,23 +8,31 @@ import numpy as np
 import fastsoftmax.samplers as samplers
 from fastsoftmax.losses import SampledSoftmax, Softmax
 from fastsoftmax.model.model import Model
+from fastsoftmax.model.support import support_bytes
 from fastsoftmax.optimizers import SGD
 from fastsoftmax.passes.candidates import KINDS
 from fastsoftmax.runtime import memory
 from fastsoftmax.training import calibration
 from fastsoftmax.training.options import Choices
 from fastsoftmax.validation import (
+    check_acts,
     check_calibration,
     check_disk,
     check_l1,
     check_memory,
     check_n_negatives,
+    check_no_negatives,
     check_sampler,
 )
 
 AUTO_HIDDEN_SIZE = 128
+AUTO_NEGATIVES = 1024
 AUTO_SAMPLED_CLASSES = 8192  # "auto" samples candidates from this many classes on
 NORMALISER_RATE = 0.5  # with many classes, 0.2 to 0.7 do about as well; with a thousand classes, a normaliser does harm
+# What training takes beside model and sampler, as measured: targets, weights and order of the rows; counts of the classes and
+# their logarithms; where a row reader finds each feature
+ROW_BYTES, CLASS_BYTES, COUNT_BYTES, FEATURE_BYTES = 48, 40, 8, 4
+STOPPING_COPY, AVERAGE_COPY = "early stopping's copy of the model", "the mean of the weights"
 # "auto" penalties of a low-rank term that is calibrated: its logits may be as small as generalises best
 CALIBRATED_ALPHA = 3e-5
 CALIBRATED_CLASS_ALPHA = 2.0  # the penalty of a class, which its rows share
@@ -88,7 +96,9 @@ def plan(options, n_classes, X, start=NO_START, *, targets_per_row=1.0, calibrat
     check_sampling(options, chosen.loss, n_classes)
     if options.verbose:
         print(chosen)
-    check_memory("training", *memory_needed(chosen, options, n_classes, resumes=resumed is not None))
+    size = {"n_rows": X.shape[0], "n_features": X.shape[1], "n_entries": n_entries}
+    needed = memory_needed(chosen, options, n_classes, **size, dense_input=dense_input, resumes=resumed is not None)
+    check_memory("training", *needed)
     if options.weights_dir is not None:
         check_disk("weights_dir", options.weights_dir, *disk_needed(chosen, options, resumes=resumed is not None))
     return chosen
@@ -106,7 +116,11 @@ def choose(options, n_samples, n_classes, n_features, *, n_entries, dense_input)
     direct, hidden_size = _terms(options, forecast, dense_input)
     loss = options.loss
     if loss == "auto":
-        loss = SampledSoftmax if n_classes >= AUTO_SAMPLED_CLASSES else Softmax
+        samples = n_classes >= AUTO_SAMPLED_CLASSES and (hidden_size or direct != "sparse")
+        loss = SampledSoftmax if samples else Softmax
+    check_acts(options, direct, hidden_size, dense_input=dense_input)
+    if options.given_sampler is not None and not samplers.kind_of(options.given_sampler).uses_n_negatives:
+        check_no_negatives(f"{type(loss).__name__}.n_negatives", loss.n_negatives, loss.sampler)
     fraction = options.calibration_fraction
     if fraction == "auto":
         fraction = calibration.FRACTION if direct != "dense" else 0.0
@@ -151,7 +165,12 @@ def check_sampling(options, loss_name, n_classes):
         logistic_loss = loss.name if KINDS[loss.name].is_logistic else None
         check_sampler(f"{name}.sampler", loss.sampler, n_classes, logistic_loss)
     if samplers.kind_of(loss.sampler).uses_n_negatives:
-        check_n_negatives(f"{name}.n_negatives", loss.n_negatives, n_classes)
+        check_n_negatives(f"{name}.n_negatives", n_negatives(loss, n_classes), n_classes)
+
+
+def n_negatives(loss, n_classes):
+    """The number of negatives that `loss`, one of fastsoftmax.losses, has drawn for each batch."""
+    return min(AUTO_NEGATIVES, n_classes - 1) if loss.n_negatives == "auto" else loss.n_negatives
 
 
 def normaliser_rate(loss, n_classes):
@@ -179,9 +198,9 @@ def _models(plan, options, resumes):
     """The bytes of the model and of its copies, by a description of each."""
     parts = {} if resumes else {plan.model_formula: plan.model_bytes}
     if options.early_stopping is not None:
-        parts["early stopping's copy of the model"] = plan.model_bytes
+        parts[STOPPING_COPY] = plan.model_bytes
     if options.average:
-        parts["the mean of the weights"] = plan.weight_bytes
+        parts[AVERAGE_COPY] = plan.weight_bytes
     return parts
 
 
@@ -193,16 +212,40 @@ def disk_needed(plan, options, *, resumes=False):
     return _add_up(parts)
 
 
-def memory_needed(plan, options, n_classes, *, resumes=False):
-    """The bytes that training will allocate beside X and y, and the formula that gives them, with its figures."""
-    parts = {} if options.weights_dir is not None else _models(plan, options, resumes)
+def memory_needed(
+    plan, options, n_classes, *, n_rows=0, n_features=0, n_entries=0, dense_input=False, resumes=False
+):  # fmt: skip
+    """The bytes that training will allocate beside X and y, and the formula that gives them, with its figures.
+
+    n_rows, n_features, n_entries, dense_input : size of X, and whether it is dense
+    """
+    in_memory = options.weights_dir is None
+    parts = _models(plan, options, resumes) if in_memory else {}
     parts["working_memory"] = options.working_memory
+    parts[f"{n_rows:,} rows x {ROW_BYTES} bytes"] = n_rows * ROW_BYTES
+    per_class, what = CLASS_BYTES, "counts"
     loss = options.loss_named(plan.loss)
     if loss.is_sampled and isinstance(loss.sampler, str):
-        n_bytes = samplers.kind_of(loss.sampler).bytes_per_class
-        if n_bytes:
-            parts[f"sampler {n_classes:,} classes x {n_bytes} bytes"] = n_classes * n_bytes
-    return _add_up(parts)
+        per_sampler = COUNT_BYTES + samplers.kind_of(loss.sampler).bytes_per_class
+        if per_sampler > per_class:
+            per_class, what = per_sampler, "counts and sampler"
+    parts[f"{what} {n_classes:,} classes x {per_class} bytes"] = n_classes * per_class
+    n_read = 0 if dense_input and plan.direct == "dense" and plan.hidden_size is None else n_features * FEATURE_BYTES
+    parts[f"{n_features:,} features x {FEATURE_BYTES} bytes"] = n_read
+    copies = {}
+    if plan.direct == "sparse":
+        if plan.n_calibration_rows or options.early_stopping is not None:  # they are made of the rows in two parts
+            index = 4 if n_entries <= np.iinfo(np.int32).max else 8
+            copies["the rows without those held out"] = n_entries * (options.dtype.itemsize + index)
+        counting = support_bytes(n_entries, n_features, n_rows, n_classes)
+        later = n_read + (0 if resumes else plan.model_bytes)  # what is not there yet while pairs are counted
+        copies["more while pairs are counted"] = max(0, counting - later)
+    if plan.n_calibration_rows and in_memory:  # after training, when the copies of other watchers are gone
+        n_others = sum(n for name, n in parts.items() if name in (STOPPING_COPY, AVERAGE_COPY))
+        n_scaled = n_classes * (1 + (plan.hidden_size or 0)) + (n_entries if plan.direct == "sparse" else 0)
+        scaled = n_scaled * options.dtype.itemsize
+        copies["calibration's copy of the scaled terms"] = max(0, scaled - n_others)
+    return _add_up(parts | copies)
 
 
 def _add_up(parts):

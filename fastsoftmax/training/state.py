@@ -20,7 +20,8 @@ class TrainingState:
     Attributes
     ----------
     rng : numpy Generator
-    class_counts : (n_classes,) how often each class was seen; of soft targets, the sums of their masses
+    class_counts : (n_classes,) how often each class was seen in rows that count, whatever their weights, since batches are
+        made of rows; of soft targets, the sums of their masses
     damping : float or None
         What Adagrad's sums of a sparse term start at; None where there is no such term.
     sampler : KeptSampler

@@ -12,13 +12,16 @@ from scipy import sparse
 from fastsoftmax.passes import true_classes
 from fastsoftmax.runtime import row_subset
 from fastsoftmax.validation import (
+    LabelLists,
     balanced_weights,
     check_classes,
     check_columns,
-    check_sample_weight,
+    check_some_weight,
     class_weights,
     encode_labels,
     learn_classes,
+    of_mean_one,
+    ratios,
 )
 
 CHUNK_ROWS = 1024
@@ -46,9 +49,9 @@ class HardTargets:
         """The classes of all rows in one array, and how much each counts where the rows have these weights."""
         return self.codes, weight
 
-    def counts(self, n_classes):
-        """The number of rows of each class, or the sum of its masses, (n_classes,)."""
-        return np.bincount(self.codes, minlength=n_classes)
+    def counts(self, n_classes, weight=None):
+        """The number of rows of each class, or the sum of its masses, (n_classes,); by weight where rows have weights."""
+        return np.bincount(self.codes, weights=weight, minlength=n_classes)
 
     def known_counts(self, n_classes):
         """`counts`, at least one for each class, where every class has rows but these may be held out."""
@@ -69,9 +72,13 @@ class HardTargets:
         """
         return {}
 
-    def nll(self, runner):
-        """The mean negative log-probability of each row's targets, (n_rows,)."""
-        return runner.nll(self.codes)
+    def nll(self, runner, show=None):
+        """The mean negative log-probability of each row's targets, (n_rows,); `show` as for Runner.nll."""
+        return runner.nll(self.codes, show)
+
+    def log_proba(self, runner):
+        """Minus `nll`, and -inf where a target is not among the classes of the runner's model."""
+        return np.where(self.codes < 0, -np.inf, -self.nll(runner))
 
     def hits(self, predicted):
         """The mass of each row's predicted class over the largest mass of the row, (n_rows,): 1 for its only target."""
@@ -112,14 +119,15 @@ class SoftTargets:
     def pairs(self, weight):
         return self.masses.indices.astype(np.int64), self.masses.data * weight[self._rows()]
 
-    def counts(self, n_classes):
-        return np.bincount(self.masses.indices, weights=self.masses.data, minlength=n_classes)
+    def counts(self, n_classes, weight=None):
+        masses = self.masses.data if weight is None else self.masses.data * weight[self._rows()]
+        return np.bincount(self.masses.indices, weights=masses, minlength=n_classes)
 
     known_counts = counts  # a class may have no mass at all
 
     def weighted(self, class_weight):
         masses = self.masses.copy()
-        masses.data *= class_weight[masses.indices]
+        masses.data *= ratios(class_weight)[masses.indices]
         totals = np.asarray(masses.sum(axis=1)).reshape(-1)
         kept = totals > 0  # the others' masses do not matter: their weight is 0
         masses.data = np.where(
@@ -150,9 +158,19 @@ class SoftTargets:
                 out["V"][rows] = _row_dots(more[rows], model.V, runner.hidden(rows))
         return out
 
-    def nll(self, runner):
+    def nll(self, runner, show=None):
         excess = self.excess(runner)
-        return runner.nll(self.codes) - sum(a for name, a in excess.items() if name != "prior")
+        return runner.nll(self.codes, show) - sum(a for name, a in excess.items() if name != "prior")
+
+    def log_proba(self, runner):
+        masses, n_classes = self.masses, runner.model.n_classes
+        if masses.shape[1] == n_classes:
+            return -self.nll(runner)
+        indices = np.where(masses.indices < n_classes, masses.indices, 0)  # any class: these rows are overwritten
+        known = sparse.csr_array((masses.data, indices, masses.indptr), shape=(len(self), n_classes), copy=True)
+        known.sum_duplicates()
+        is_unknown = np.maximum.reduceat(masses.indices, masses.indptr[:-1]) >= n_classes
+        return np.where(is_unknown, -np.inf, -SoftTargets(known).nll(runner))
 
     def hits(self, predicted):
         found = np.asarray(self.masses[np.arange(len(self)), predicted]).reshape(-1)
@@ -169,23 +187,43 @@ def _row_dots(D, W, X):
 
 
 def learn(y):
-    """The classes of checked labels or masses, and their targets."""
+    """The classes of checked labels, lists of labels or masses, and their targets."""
     if sparse.issparse(y):
         return np.arange(y.shape[1]), SoftTargets(y)
+    if isinstance(y, LabelLists):
+        classes, indicator = y.learn()
+        check_classes(classes)
+        return classes, _of_indicator(indicator)
     classes, codes = learn_classes(y)
     check_classes(classes)
     return classes, HardTargets(codes)
 
 
 def encode(y, classes, counted=None, *, unknown=None, name="y"):
-    """The targets of checked labels or masses; labels that are not in `classes` get the code `unknown`, or raise if None.
+    """The targets of checked labels, lists of labels or masses.
+
+    Labels that are not in `classes` raise if `unknown` is None. Else they get the code `unknown`, or columns beyond those of
+    the classes where rows have several labels.
 
     counted : which rows count, as `check_rows` returns it
     """
     if sparse.issparse(y):
         check_columns(y, classes)
         return SoftTargets(y)
-    return HardTargets(encode_labels(y, classes, unknown=unknown, name=name, counted=counted))
+    rows = None if counted is None else np.flatnonzero(counted)
+    if isinstance(y, LabelLists):
+        return _of_indicator(y.encode(classes, unknown=unknown, name=name, rows=rows), len(classes), unknown)
+    return HardTargets(encode_labels(y, classes, unknown=unknown, name=name, rows=rows))
+
+
+def _of_indicator(indicator, n_classes=None, unknown=None):
+    """The targets of rows that have the labels of an indicator, one at least: all of a row count alike."""
+    n_labels = np.diff(indicator.indptr)
+    if (n_labels == 1).all():
+        codes = indicator.indices.astype(np.int64)
+        return HardTargets(codes if unknown is None else np.where(codes < n_classes, codes, unknown))
+    indicator.data /= np.repeat(n_labels, n_labels)
+    return SoftTargets(indicator)
 
 
 def validation(rows, classes, class_weight):
@@ -199,8 +237,17 @@ def validation(rows, classes, class_weight):
     target = encode(y, classes, counted, name="y_val")
     if class_weight is not None:
         target, factor = target.weighted(class_weight)
-        weight = check_sample_weight(weight * factor, len(target), name="sample_weight_val with class_weight")
-    return X, target, weight
+        weight = ratios(weight, factor)
+        check_some_weight("sample_weight_val with class_weight", weight)
+    return that_count(X, target, weight)
+
+
+def that_count(X, target, weight):
+    """Those of these rows whose weight is not zero."""
+    rows = np.flatnonzero(weight)
+    if len(rows) == len(weight):
+        return X, target, weight
+    return X[rows], target[rows], weight[rows]
 
 
 def weigh(class_weight, target, weight, classes):
@@ -210,20 +257,20 @@ def weigh(class_weight, target, weight, classes):
     ----------
     class_weight : None, "balanced", or dict of weights by label
     target : HardTargets or SoftTargets
-    weight : (n_rows,) float64
+    weight : (n_rows,) float64, of which only the ratios matter
     classes : (n_classes,) array
 
     Returns
     -------
     target : HardTargets or SoftTargets
-    weight : (n_rows,) float64, of mean 1
+    weight : (n_rows,) float64, whose mean over the rows that have any is 1; all may be zero
     weights : (n_classes,) weights of the classes, or None
     """
     if class_weight is None:
-        return target, weight, None
+        return target, of_mean_one(weight), None
     if isinstance(class_weight, str):
         weights = balanced_weights(*target.pairs(weight), len(classes))
     else:
         weights = class_weights(class_weight, classes)
     target, factor = target.weighted(weights)
-    return target, check_sample_weight(weight * factor, len(target), name="sample_weight with class_weight"), weights
+    return target, of_mean_one(weight, factor), weights

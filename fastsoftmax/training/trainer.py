@@ -1,8 +1,13 @@
 """The training loop: epochs of mini-batches in random order, with watchers."""
 
+import warnings
+
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 from fastsoftmax.files.state_dict import generator_state, restore_generator
+
+DIVERGED = 10.0  # times the loss of a model that knows nothing, which no training that learns comes near
 
 
 class Trainer:
@@ -28,6 +33,7 @@ class Trainer:
     total : sum of the losses of these rows
     stopped : whether a watcher has asked for no further epoch
     rng_at_order : generator_state from which `order` was drawn
+    first_loss : the loss of this run's first step, from before it; None where there was none
     """
 
     def __init__(self, learners, target, weight, *, batch_size, rng, loss_curve):
@@ -36,7 +42,7 @@ class Trainer:
         self.steps_per_epoch = -(-len(target) // batch_size)
         self.epoch = self.steps_done = self.position = 0
         self.order, self.total, self.stopped = None, 0.0, False
-        self.rng_at_order = None
+        self.rng_at_order = self.first_loss = None
 
     def run(self, n_epochs, watchers=()):
         """Run epochs until `n_epochs` are complete or a watcher stops training."""
@@ -82,6 +88,8 @@ class Trainer:
         loss = sum(losses) / len(losses)
         if not np.isfinite(loss):
             raise FloatingPointError(self._diverged(f"the loss became {loss}"))
+        if self.first_loss is None:
+            self.first_loss = loss
         return loss
 
     def state(self):
@@ -118,6 +126,15 @@ class Trainer:
         """
         if not all(learner.runner.model.is_finite() for learner in self.learners):
             raise FloatingPointError(self._diverged("weights or squared gradients became infinite or NaN"))
+
+    def warn_if_diverged(self):
+        """ConvergenceWarning where the last epoch's loss is far above that of the first step, and of knowing nothing."""
+        if not self.loss_curve or self.first_loss is None:
+            return
+        last, nothing = self.loss_curve[-1], max(self.first_loss, np.log(self.learners[0].runner.model.n_classes))
+        if last > DIVERGED * nothing:
+            what = f"the loss of the last epoch is {last:.4g}, while a model that knows nothing has about {nothing:.2g}"
+            warnings.warn(self._diverged(what), ConvergenceWarning, stacklevel=2)
 
     def _diverged(self, what):
         rates = " and ".join(f"{learner.rate_name} (now {learner.rule.learning_rate})" for learner in self.learners)

@@ -11,7 +11,7 @@ from fastsoftmax.training.watchers.averaging import SHARE, Averaging
 from fastsoftmax.training.watchers.callbacks import EpochTasks
 from fastsoftmax.training.watchers.early_stopping import EarlyStoppingWatcher
 from fastsoftmax.training.watchers.l1 import L1
-from fastsoftmax.training.watchers.progress import Progress
+from fastsoftmax.training.watchers.progress import Progress, shown_rows
 
 
 class Training:
@@ -88,19 +88,23 @@ class Training:
             watchers = [*watchers, checkpoint]
         trainer.run(n_epochs, watchers)
         trainer.check_finite()
+        trainer.warn_if_diverged()
 
     def run_once(self, X, target, weight):
         """Run the one epoch of `partial_fit`."""
         if not self.learns_nothing:
-            self.trainer(X, target, weight).run(1, self.watchers(X, 1))
+            trainer = self.trainer(X, target, weight)
+            trainer.run(1, self.watchers(X, 1))
+            trainer.warn_if_diverged()
 
     def calibrate(self, X, target, weight, model=None):
         """Multiply the terms of the model, or of another one, by the factors that suit these rows, and return these."""
         runner = self.runner(X, model)
-        return calibration.calibrate(runner, target, weight, runner.model.prior)
+        return calibration.calibrate(runner, target, weight, runner.model.prior, verbose=self.options.verbose)
 
     def _validation_loss(self, model, X, target, weight):
-        return float(np.average(target.nll(self.runner(X, model)), weights=weight))
+        with shown_rows(X.shape[0], "validating", self.options.verbose) as show:
+            return float(np.average(target.nll(self.runner(X, model), show), weights=weight))
 
     def watchers(self, X, n_epochs):
         """What watches any training: the progress bar, and the L1 penalty."""

@@ -6,6 +6,7 @@ Others import a check from here by its name, whichever module it stands in. May 
 # ruff: noqa: F401  (all that is imported here is for others)
 
 from fastsoftmax.validation.arrays import (
+    as_array,
     as_class_probabilities,
     as_class_targets,
     as_logits,
@@ -14,13 +15,25 @@ from fastsoftmax.validation.arrays import (
     check_axes,
     check_out,
 )
+from fastsoftmax.validation.classes import (
+    check_all_labels,
+    check_classes,
+    check_new_classes,
+    check_not_ignored,
+    check_stored_classes,
+    encode_labels,
+    learn_classes,
+    padding,
+)
 from fastsoftmax.validation.compact import check_compact, check_not_compact
 from fastsoftmax.validation.documents import (
     check_chunk,
     check_discounts,
     check_documents,
+    check_label_columns,
     check_repeatable,
     check_same_rows,
+    check_source,
     check_texts,
 )
 from fastsoftmax.validation.eligible import check_eligible, check_k
@@ -31,22 +44,17 @@ from fastsoftmax.validation.encoding import (
     check_vectorizer,
     misfits,
 )
-from fastsoftmax.validation.estimators import check_input, check_nested_params, check_y_given, feature_names
-from fastsoftmax.validation.labels import (
-    as_label_array,
-    check_all_labels,
-    check_classes,
-    check_ignore_label,
-    check_labels,
-    check_new_classes,
-    check_not_ignored,
-    check_stored_classes,
-    encode_labels,
-    learn_classes,
+from fastsoftmax.validation.estimators import (
+    check_input,
+    check_nested_params,
+    check_stored_names,
+    check_y_given,
+    feature_names,
 )
+from fastsoftmax.validation.label_lists import LabelLists, indicator
+from fastsoftmax.validation.labels import as_text_array, check_ignore_label, check_labels, family
 from fastsoftmax.validation.linear import check_bias, check_sparse_W, check_W, check_X
 from fastsoftmax.validation.masses import (
-    are_masses,
     balanced_weights,
     check_class_counts,
     check_class_weight_param,
@@ -56,8 +64,20 @@ from fastsoftmax.validation.masses import (
     check_not_balanced,
     class_weights,
 )
-from fastsoftmax.validation.metrics import check_log_proba, check_same_length, check_topk, check_true_labels
-from fastsoftmax.validation.options import check_calibration, check_l1, check_options, check_training_params
+from fastsoftmax.validation.metrics import (
+    check_evaluated_rows,
+    check_log_proba,
+    check_same_length,
+    check_topk,
+    check_true_labels,
+)
+from fastsoftmax.validation.options import (
+    check_acts,
+    check_calibration,
+    check_l1,
+    check_options,
+    check_training_params,
+)
 from fastsoftmax.validation.regression import check_regression_params, check_regression_rows, check_same_problem
 from fastsoftmax.validation.resources import (
     check_disk,
@@ -77,6 +97,7 @@ from fastsoftmax.validation.sampling import (
     check_given,
     check_log_expected_counts,
     check_n_negatives,
+    check_no_negatives,
     check_sampler,
     check_samplers,
     check_shares,
@@ -93,12 +114,11 @@ from fastsoftmax.validation.scalars import (
     check_path,
     check_real,
     check_rng,
+    is_auto,
 )
 from fastsoftmax.validation.targets import (
-    check_class_weight,
     check_codes,
     check_indicator,
-    check_sample_weight,
     check_target,
     check_true_classes,
     is_one_a_row,
@@ -106,6 +126,8 @@ from fastsoftmax.validation.targets import (
 from fastsoftmax.validation.training import (
     check_calibration_rows,
     check_can_calibrate,
+    check_can_hold_out,
+    check_can_prune,
     check_initial_weights,
     check_resumes,
     check_row_norms,
@@ -113,4 +135,14 @@ from fastsoftmax.validation.training import (
     check_same_terms,
     check_trainable,
     check_validation,
+    warn_no_pairs,
+)
+from fastsoftmax.validation.weights import (
+    check_class_weight,
+    check_sample_weight,
+    check_some_weight,
+    of_mean_one,
+    ratios,
+    ratios_at,
+    weighted_counts,
 )

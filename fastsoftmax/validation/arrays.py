@@ -7,28 +7,99 @@ from fastsoftmax.kernels import softmax as softmax_kernel
 from fastsoftmax.validation.scalars import REAL_DTYPES, check_int
 
 
-def as_real_array(name, a):
-    """`a` as an array of float32 or float64: smaller floats become float32, integers and bools become float64."""
-    a = np.asarray(a)
-    if a.dtype in REAL_DTYPES:
+def check_unmasked(name, a):
+    """Raise if `a` is a masked array, or a list of some, with a masked element, which NumPy would take as any other."""
+    rows = a if isinstance(a, (list, tuple)) and np.ma.MaskedArray in set(map(type, a)) else (a,)
+    for row in rows:
+        if isinstance(row, np.ma.MaskedArray) and np.ma.is_masked(row):
+            raise ValueError(
+                f"{name} must have no masked elements, got {np.ma.count_masked(row)}: fill or leave them out"
+            )
+
+
+def as_array(name, a):
+    """`a` as an array of whatever dtype; ValueError if it is masked or ragged."""
+    check_unmasked(name, a)
+    try:
+        return np.asarray(a)
+    except ValueError as error:
+        raise ValueError(f"{name} is no array: {error}") from None
+
+
+def native(a, dtype=None):
+    """`a` in C order, aligned and in this machine's byte order, as kernels need it; it is copied only where it must be.
+
+    A number beyond `dtype` becomes infinite, for the caller to report.
+    """
+    is_of_type = a.dtype.isnative if dtype is None else a.dtype == dtype
+    if is_of_type and a.flags.c_contiguous and a.flags.aligned:  # nearly every call
         return a
-    if a.dtype == np.float16:
-        return a.astype(np.float32)
-    if a.dtype.kind in "biu":
-        return a.astype(np.float64)
-    raise TypeError(f"{name} must hold real numbers (float32 or float64), got an array of {a.dtype}")
+    return _required(a, a.dtype.newbyteorder("=") if dtype is None else dtype, ("C", "A"))
+
+
+def _required(a, dtype, requirements):
+    with np.errstate(over="ignore", under="ignore"):
+        return np.require(a, dtype, requirements)
+
+
+def real_dtype(dtype):
+    """float32 or float64, whichever numbers of `dtype` become: smaller floats become float32, all others float64."""
+    small = dtype.kind == "f" and dtype.itemsize <= 4
+    return REAL_DTYPES[0] if small else REAL_DTYPES[1]
+
+
+def as_real_array(name, a):
+    """`a` as an aligned array of float32 or float64, in any strides; see `real_dtype`."""
+    a = as_array(name, a)
+    if a.dtype in REAL_DTYPES and a.flags.aligned:  # nearly every call
+        return a
+    if a.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers (float32 or float64), got an array of {a.dtype}")
+    return _converted(name, a, _required(a, real_dtype(a.dtype), ("A",)))
+
+
+def as_dtype(name, a, dtype):
+    """The real array `a` in C order and `dtype`; ValueError where a finite number is beyond it."""
+    return _converted(name, a, native(a, dtype))
+
+
+def _converted(name, a, converted):
+    """`converted`, which is `a` in another dtype; ValueError where a finite number of `a` has become infinite."""
+    if a.dtype.kind == "f" and a.dtype.itemsize > converted.dtype.itemsize:
+        lost = np.isinf(converted) & np.isfinite(a)
+        if lost.any():
+            at = tuple(int(i) for i in np.argwhere(lost)[0])
+            raise ValueError(f"{name} must be finite in {converted.dtype}, got {a[at]!s} at position {at}")
+    return converted
+
+
+def as_int_array(name, a, what="integers"):
+    """`a` as an array of integers, of whatever type and shape; `what` they are, for the error."""
+    integers = as_array(name, a)
+    if not integers.size and integers.dtype == np.float64:
+        integers = integers.astype(np.int64)  # an empty list has no integer type
+    if integers.dtype.kind not in "iu":
+        raise TypeError(f"{name} must hold {what}, got an array of {integers.dtype}")
+    if isinstance(a, (list, tuple)) and _holds_bools(a):
+        raise TypeError(f"{name} must hold {what}, got bools among them")  # of which NumPy makes 0 and 1
+    return integers
+
+
+def _holds_bools(a):
+    kinds = set(map(type, a))
+    return bool(kinds & {bool, np.bool_}) or (bool(kinds & {list, tuple}) and any(map(_holds_bools, a)))
 
 
 def as_int_vector(name, a):
-    """`a` as a 1-D array of integers, of whatever dtype."""
-    a = np.asarray(a)
-    if not a.size and a.dtype == np.float64:
-        a = a.astype(np.int64)  # an empty list has no integer type
-    if a.dtype.kind not in "iu":
-        raise TypeError(f"{name} must hold integers, got an array of {a.dtype}")
+    """`a` as an aligned 1-D array of signed integers: of its own type, or int64 if that is unsigned."""
+    a = as_int_array(name, a)
     if a.ndim != 1:
         raise ValueError(f"{name} must have one dimension, got shape {a.shape}")
-    return a
+    if a.dtype.kind == "i":
+        return native(a)
+    if a.size and a.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"{name} must be below 2**63, got {a.max()} at position {a.argmax()}")
+    return native(a, np.int64)
 
 
 def as_vector(name, a, n, each):
@@ -58,7 +129,7 @@ def check_axes(axis, ndim):
 
 def check_out(out, shape, dtype):
     """`out`, if results of this shape and dtype can be written to it."""
-    if not isinstance(out, np.ndarray):
+    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
         raise TypeError(f"out must be a numpy array, got {type(out).__name__}")
     if out.shape != shape or out.dtype != dtype:
         raise ValueError(f"out must have shape {shape} and dtype {dtype}, got {out.shape} and {out.dtype}")
@@ -70,7 +141,9 @@ def check_out(out, shape, dtype):
 def as_weights_like(name, b, a):
     """The real arrays `a` and `b` in one dtype, broadcast against each other: views, without memory of their own."""
     scalar = isinstance(b, (bool, int, float))
-    b = np.asarray(b, dtype=a.dtype) if scalar else as_real_array(name, b)
+    b = as_real_array(name, b)
+    if scalar:  # it has no dtype of its own
+        b = as_dtype(name, b, a.dtype)
     dtype = np.result_type(a, b)
     try:
         return np.broadcast_arrays(a.astype(dtype, copy=False), b.astype(dtype, copy=False))
@@ -93,7 +166,7 @@ def as_class_probabilities(target, logits, ignore_index):
     if target.shape == logits.shape:
         if ignore_index >= 0:
             raise ValueError(f"ignore_index must be negative when target holds class probabilities, got {ignore_index}")
-        return target.astype(logits.dtype, copy=False)
+        return as_dtype("target", target, logits.dtype)
     if target.ndim == logits.ndim - 1:
         raise TypeError(f"target must hold integer class codes, got an array of {target.dtype}")
     raise ValueError(
@@ -103,11 +176,10 @@ def as_class_probabilities(target, logits, ignore_index):
 
 def as_class_targets(target, shape, n_classes, ignore_index):
     """Integer class codes of this shape as int64, flat and contiguous, with -1 for those to ignore; and how many others."""
-    if target.dtype.kind not in "iu":
-        raise TypeError(f"target must hold integer class codes or class probabilities, got an array of {target.dtype}")
+    target = as_int_array("target", target, "integer class codes or class probabilities")
     if target.shape != shape:
         raise ValueError(f"target must have shape {shape} (logits without the classes' axis), got {target.shape}")
-    codes = np.ascontiguousarray(target, dtype=np.int64).reshape(-1)
+    codes = native(target, np.int64).reshape(-1)
     if not 0 <= ignore_index < n_classes and softmax_kernel.count_classes(codes, n_classes) == codes.size:
         return codes, codes.size  # nearly every call
     ignored = (target == ignore_index).reshape(-1)

@@ -1,4 +1,6 @@
-"""Documents as streams of tokens, and parameters of their n-grams."""
+"""Texts, documents as streams of tokens, and parameters of their n-grams."""
+
+import os
 
 import numpy as np
 
@@ -11,10 +13,6 @@ def check_documents(ids, starts, n_classes=None):
     Empty documents are fine. Tokens keep their own dtype if it is signed, and become int64 otherwise.
     """
     ids = as_int_vector("ids", ids)
-    if ids.dtype.kind == "u":
-        if ids.dtype.itemsize == 8 and len(ids) and ids.max() > np.iinfo(np.int64).max:
-            raise ValueError(f"ids must be below 2**63, got {ids.max()} at position {ids.argmax()}")
-        ids = ids.astype(np.int64)
     if len(ids) and ids.min() < 0:
         raise ValueError(f"ids must not be negative, got {ids.min()} at position {ids.argmin()}")
     if n_classes is not None and len(ids) and ids.max() >= n_classes:
@@ -22,7 +20,7 @@ def check_documents(ids, starts, n_classes=None):
     starts = as_int_vector("starts", starts).astype(np.int64, copy=False)
     if len(ids) and (not len(starts) or starts[0] != 0):
         raise ValueError(f"starts must begin with 0, got {starts[0] if len(starts) else 'no starts'}")
-    descents = np.flatnonzero(np.diff(starts) < 0)
+    descents = np.flatnonzero(starts[1:] < starts[:-1])
     if len(descents):
         i = int(descents[0]) + 1
         raise ValueError(f"starts must not descend, got {starts[i]} at position {i} after {starts[i - 1]}")
@@ -70,6 +68,12 @@ def check_same_rows(name, n_before, n_now):
         raise ValueError(f"{name} must give the same tokens each time, got {n_before} and then {n_now}")
 
 
+def check_source(name, source):
+    """Raise unless `source` is a path or a binary file."""
+    if not isinstance(source, (str, bytes, os.PathLike)) and not hasattr(source, "readinto"):
+        raise TypeError(f"{name} must be a path or a file open in binary mode, got {source!r}")
+
+
 def check_texts(name, texts):
     """`texts` as a list of str."""
     if isinstance(texts, (str, bytes)):
@@ -82,3 +86,10 @@ def check_texts(name, texts):
         if not isinstance(text, str):
             raise TypeError(f"{name} must be a list of str, got {text!r} at position {i}")
     return texts
+
+
+def check_label_columns(name, labels):
+    """Raise where a label, written in a column of a line, would begin another column or line."""
+    for label in labels:
+        if isinstance(label, str) and not label.isprintable() and any(blank in label for blank in "\t\n\r"):
+            raise ValueError(f"{name} must hold no tab and no line end to be written in columns, got {label!r}")

@@ -3,10 +3,12 @@
 import numpy as np
 from scipy import sparse
 
-from fastsoftmax.validation.arrays import as_int_vector
-from fastsoftmax.validation.labels import as_label_array, check_labels, encode_labels, padding
-from fastsoftmax.validation.linear import check_csr
-from fastsoftmax.validation.scalars import check_int, check_real
+from fastsoftmax.validation.arrays import as_int_vector, check_unmasked
+from fastsoftmax.validation.classes import encode_labels
+from fastsoftmax.validation.labels import as_label_array, check_labels, family, first_of_other_family
+from fastsoftmax.validation.resources import check_memory
+from fastsoftmax.validation.scalars import INT64, check_int, check_real
+from fastsoftmax.validation.sparse_arrays import check_csr
 
 
 def check_eligible(name, classes, exclude, threshold, n_rows, n_classes, labels=None):
@@ -40,31 +42,37 @@ def check_eligible(name, classes, exclude, threshold, n_rows, n_classes, labels=
     return class_ids, indptr, excluded, threshold
 
 
-def check_k(k, n_classes, *, pads):
-    """`k` as an int from 1 to the number of classes, or beyond it if results are padded anyway."""
-    return check_int("k", k, minimum=1, maximum=None if pads else n_classes)
+def check_k(k, n_classes, n_rows, *, pads):
+    """`k` as an int from 1 to the number of classes, or beyond it if results are padded anyway and fit into memory."""
+    k = check_int("k", k, minimum=1, maximum=INT64.max if pads else n_classes)
+    if k > n_classes:
+        check_memory("the (n_samples, k) result", 16 * n_rows * k, f"{n_rows:,} x {k:,} x 16 bytes")
+    return k
 
 
-def _codes(name, classes, n_classes, labels, pads=False):
+def _codes(name, classes, n_classes, labels, *, excluded=False):
     """int64 codes of `classes`, in their order; these are labels, or codes already if `labels` is None.
 
-    With `pads`, what pads results is allowed among the classes, and its code is -1.
+    With `excluded`, labels that are no classes are allowed, since nothing returns them anyway, and so is what pads results.
+    Their code is -1.
     """
     if labels is None:
         codes = as_int_vector(name, classes).astype(np.int64, copy=False)
-        missing = (codes < 0) | (codes >= n_classes)
-        values, is_padding, known = codes, codes == -1, f"in [0, {n_classes})"
-    else:
-        pads_missing = pads and labels.dtype.kind in "OmM"  # results are padded by None or NaT, which are no labels
-        values, is_label = check_labels(classes, name=name, ignore_label=np.nan if pads_missing else None)
-        codes = encode_labels(values, labels, unknown=-1, name=name).astype(np.int64, copy=False)
-        missing, known = codes < 0, f"among the {n_classes} classes"
-        is_padding = missing & (values == padding(values.dtype))
-    wrong = missing & ~is_padding if pads else missing
-    if wrong.any():
-        raise ValueError(f"{name} must hold classes {known}, got {values[wrong].tolist()[0]!r}")
-    codes = np.where(missing, -1, codes)
-    if labels is None or is_label is None:
+        wrong = ((codes < 0) & ~(excluded & (codes == -1))) | (codes >= n_classes)
+        if wrong.any():
+            raise ValueError(f"{name} must hold classes in [0, {n_classes}), got {codes[wrong][0]}")
+        return codes
+    pads_missing = excluded and labels.dtype.kind in "OmM"  # results are padded by None or NaT, which are no labels
+    values, is_label = check_labels(classes, name=name, ignore_label=np.nan if pads_missing else None)
+    at, among = first_of_other_family(values, labels), f"{name} must hold classes among the {n_classes} classes"
+    if at is not None:
+        raise ValueError(
+            f"{among}, which are {family(labels)} ({labels.dtype}), got {values[at : at + 1].tolist()[0]!r}"
+        )
+    codes = encode_labels(values, labels, unknown=-1, name=name).astype(np.int64, copy=False)
+    if not excluded and (codes < 0).any():
+        raise ValueError(f"{among}, got {values[codes < 0].tolist()[0]!r}")
+    if is_label is None:
         return codes
     all_codes = np.full(len(is_label), -1)
     all_codes[is_label] = codes
@@ -74,11 +82,10 @@ def _codes(name, classes, n_classes, labels, pads=False):
 def _check_excluded_elements(exclude, n_rows, n_classes, labels):
     if exclude.shape != (n_rows, n_classes):
         raise ValueError(f"exclude must have shape ({n_rows}, {n_classes}), a column a class, got {exclude.shape}")
-    checked = check_csr(exclude, exclude.dtype, "exclude")
-    a = sparse.csr_array((checked.data, checked.indices, checked.indptr), shape=checked.shape)  # not known to be sorted
-    if not a.has_sorted_indices:
+    a = check_csr(exclude, np.bool_, "exclude")
+    if not a.has_canonical_format:
         a = a.copy()
-        a.sort_indices()
+        a.sum_duplicates()
     return a.indptr.astype(np.intp), a.indices.astype(np.int64)
 
 
@@ -92,15 +99,23 @@ def _check_excluded_lists(exclude, n_rows, n_classes, labels):
     arrays = [_as_vector(i, a, labels) for i, a in enumerate(exclude)]
     rows = np.repeat(np.arange(n_rows), [len(a) for a in arrays])
     arrays = [a for a in arrays if len(a)]  # an empty list has no type
-    codes = _codes("exclude", np.concatenate(arrays), n_classes, labels, pads=True) if arrays else np.empty(0, np.int64)
-    elements = np.sort(rows[codes >= 0] * n_classes + codes[codes >= 0])
+    codes = _codes("exclude", _joined(arrays), n_classes, labels, excluded=True) if arrays else np.empty(0, np.int64)
+    elements = np.unique(rows[codes >= 0] * n_classes + codes[codes >= 0])
     return np.searchsorted(elements, np.arange(n_rows + 1) * n_classes), elements % n_classes
 
 
+def _joined(arrays):
+    """All labels in one array, of objects where a common dtype would change some, or make all as long as the longest."""
+    if len({a.dtype for a in arrays}) > 1 and any(a.dtype.kind not in "biu" for a in arrays):
+        arrays = [a.astype(object) for a in arrays]
+    return np.concatenate(arrays)
+
+
 def _as_vector(i, classes, labels):
-    # tuples remain labels
-    as_array = as_label_array if labels is not None and labels.dtype.kind == "O" else np.asarray
-    a = classes if isinstance(classes, np.ndarray) else as_array(classes)
+    check_unmasked("exclude", classes)
+    if labels is None:
+        return as_int_vector("exclude", classes)
+    a = as_label_array(classes)
     if a.ndim != 1:
         raise ValueError(f"exclude must hold an array of classes for each row, got {classes!r} for row {i}")
     return a

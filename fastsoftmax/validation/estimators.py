@@ -1,5 +1,8 @@
 """What scikit-learn expects of every estimator's X and y: DataFrames whose columns have names, and its own messages."""
 
+from scipy import sparse
+
+from fastsoftmax.validation.arrays import check_unmasked
 from fastsoftmax.validation.linear import check_X
 
 
@@ -10,12 +13,16 @@ def check_input(estimator, X, *, dtype, canonical=False, is_fitted=True, name="X
     """
     from sklearn.utils.validation import check_array, validate_data
 
+    if is_sparse := sparse.issparse(X):
+        X = check_X(X, dtype=dtype, name=name, canonical=canonical)  # scikit-learn trusts what SciPy trusts
+    else:
+        check_unmasked(name, X)
     options = {"accept_sparse": "csr", "ensure_all_finite": False}  # check_X says where X is not finite
     if is_fitted:
-        X = validate_data(estimator, X, reset=False, ensure_min_samples=0, **options)
+        checked = validate_data(estimator, X, reset=False, ensure_min_samples=0, **options)
     else:
-        X = check_array(X, estimator=estimator, input_name=name, **options)
-    return check_X(X, dtype=dtype, name=name, canonical=canonical)
+        checked = check_array(X, estimator=estimator, input_name=name, **options)
+    return X if is_sparse else check_X(checked, dtype=dtype, name=name, canonical=canonical)
 
 
 def feature_names(X):
@@ -53,3 +60,11 @@ def check_nested_params(params, changes):
             raise ValueError(
                 f"{name} is an option of an object, but {outer} is {value!r}: set {outer} to an object first"
             )
+
+
+def check_stored_names(names, n_features):
+    """Raise unless `names`, from a file, are one for each column of X, or none at all."""
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("the names of the features are not a list of text")
+    if names and len(names) != n_features:
+        raise ValueError(f"{len(names)} names for {n_features} features")

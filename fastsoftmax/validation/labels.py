@@ -1,39 +1,74 @@
-"""Labels as users have them: how they are checked and told apart, and their codes."""
+"""Labels as users have them: how they are checked and told apart. `classes` has what is learned from them."""
 
 import itertools
 import numbers
 
 import numpy as np
 
-from fastsoftmax.validation.scalars import check_int
-
 _FAMILIES = {"b": "bools", "i": "integers", "u": "integers", "f": "integers"}  # floats have to be integers here
-_FAMILIES |= {"U": "strings", "S": "bytes", "M": "dates", "m": "durations", "O": "objects"}
-_EXACT_FLOATS = 2.0**53  # from here on not every integer is a float64
+_FAMILIES |= {"U": "strings", "S": "bytes", "M": "dates", "m": "durations"}
+_BASES = {
+    str: "strings",
+    bytes: "bytes",
+    np.datetime64: "dates",
+    np.timedelta64: "durations",
+    (bool, np.bool_): "bools",
+}
+_BASES |= {
+    (numbers.Integral, float, np.floating): "integers"
+}  # after bools and durations, which are integers to Python
+EXACT_FLOATS = 2.0**53  # from here on not every integer is a float64
+MAX_FIXED_BYTES = 256  # of a label in an array of a fixed width, in which each takes as much as the longest
+LISTS = (list, set, np.ndarray)  # what may hold the labels of one row; tuples and frozensets are labels themselves
 
 
 def as_label_array(y):
-    """`y` as an array that still tells its labels apart: NumPy would turn numbers among strings into strings, and tuples
-    into a second dimension."""
+    """`y` as an array that still tells its labels apart: NumPy would turn numbers among strings into strings, tuples into a
+    second dimension, and masked labels into what lies below the mask."""
     if isinstance(y, (list, tuple)) and y:
         kinds = set(map(type, y))
-        if all(issubclass(kind, (np.datetime64, np.timedelta64)) for kind in kinds):
+        if kinds in ({np.datetime64}, {np.timedelta64}):
             return np.asarray(y)
-        nested = any(issubclass(kind, (list, np.ndarray)) for kind in kinds)
-        a = np.asarray(y) if nested or (len(kinds) == 1 and kinds <= {bool, int, float}) else None
+        nested = any(issubclass(kind, LISTS) for kind in kinds)
+        is_array = _is_array_like(y) if nested else len(kinds) == 1 and kinds <= {bool, int, float}
+        a = np.asarray(y) if is_array else None
         if a is None or (kinds == {int} and a.dtype.kind == "f"):  # too large for any integer type
             a = np.fromiter(y, dtype=object, count=len(y))
         return a
     a = np.asarray(y)
+    if np.ma.is_masked(y):
+        a = a.astype(object)
+        a[np.ma.getmaskarray(y)] = None
     return a.astype(object) if a.dtype.kind == "T" else a
+
+
+def _is_array_like(rows):
+    """Whether a list of lists stands for an array: its rows are of equal length and hold nothing but numbers."""
+    shapes = {np.shape(row) if isinstance(row, np.ndarray) else (len(row),) for row in rows if isinstance(row, LISTS)}
+    if shapes == {()}:
+        return True
+    if len(shapes) > 1 or shapes == {(0,)} or not all(isinstance(row, (list, np.ndarray)) for row in rows):
+        return False
+    kinds = {row.dtype.type for row in rows if isinstance(row, np.ndarray)}
+    kinds.update(*(map(type, row) for row in rows if isinstance(row, list)))
+    return all(issubclass(kind, (int, float, np.number, np.bool_)) for kind in kinds)
+
+
+def are_label_lists(y):
+    """Whether a label array holds a list, a set or an array of labels for each row, rather than one label."""
+    if y.dtype.kind != "O" or y.ndim != 1 or not len(y) or not isinstance(y[0], LISTS):
+        return False
+    return all(isinstance(row, LISTS) for row in y)
 
 
 def check_labels(y, *, X_rows=None, name="y", ignore_label=None):
     """Labels as a 1-D array of integers, bools, strings, bytes, dates or other hashable objects, one for each row that counts.
 
+    Strings and bytes that do not stand in an array already are objects: a fixed width would make all as long as the longest.
+
     Returns
     -------
-    labels : 1-D array, without those that equal `ignore_label`
+    labels : 1-D array in the machine's byte order, without those that equal `ignore_label`
     counted : (n_rows,) bool, which rows count, or None if all do
     """
     y = as_label_array(y)
@@ -43,12 +78,19 @@ def check_labels(y, *, X_rows=None, name="y", ignore_label=None):
         y = column_or_1d(y, warn=True)
     if y.ndim != 1:
         raise ValueError(f"{name} must be 1-D, one label a row, got shape {y.shape}")
+    if are_label_lists(y):
+        raise ValueError(f"{name} must hold one label a row here, got {y[0]!r} at position 0")
     if X_rows is not None and len(y) != X_rows:
         raise ValueError(f"{name} has {len(y)} labels, but X has {X_rows} rows")
-    counted = None if ignore_label is None else ~_equal(y, ignore_label)
+    return checked_labels(name, y, np.arange(len(y)), ignore_label)
+
+
+def checked_labels(name, y, rows, ignore_label=None):
+    """What `check_labels` returns, of a 1-D array of labels; `rows`: the position of each in what the user gave."""
+    counted = None if ignore_label is None else ~equal(y, ignore_label)
     if counted is None or counted.all():
-        return _as_labels(name, y, np.arange(len(y))), None
-    return _as_labels(name, y[counted], np.flatnonzero(counted)), counted
+        return _as_labels(name, y, rows), None
+    return _as_labels(name, y[counted], rows[counted]), counted
 
 
 def check_ignore_label(label):
@@ -67,7 +109,7 @@ def is_missing(label):
         return True
 
 
-def _equal(y, label):
+def equal(y, label):
     """Which labels equal `label`; a missing one equals every missing one."""
     if y.dtype.kind == "O":
         same = is_missing if is_missing(label) else (lambda other: not is_missing(other) and _same(other, label))
@@ -86,19 +128,65 @@ def _same(a, b):
     return isinstance(a, (bool, np.bool_)) == isinstance(b, (bool, np.bool_)) and bool(a == b)
 
 
+# -- families: labels of different ones are never equal --
+
+
+def family(labels):
+    """What kind of labels an array holds, in a word: "integers", "strings", ..., or "objects" where there are several kinds.
+
+    Missing labels do not matter.
+    """
+    if labels.dtype.kind != "O":
+        return _FAMILIES.get(labels.dtype.kind, "objects")
+    families = {_family_of(kind) for kind in set(map(type, labels)) - {type(None)}}
+    return families.pop() if len(families) == 1 else "objects"
+
+
+def _family_of(kind):
+    return next((name for base, name in _BASES.items() if issubclass(kind, base)), "objects")
+
+
+def first_of_other_family(y, classes):
+    """The position of the first label of `y` that can be none of `classes`, as a string can be no number; or None."""
+    expected = family(classes)
+    if expected == "objects" or not len(y):
+        return None
+    alike = {expected, "bools", "integers"} if expected in ("bools", "integers") else {expected}
+    if y.dtype.kind != "O":
+        return None if family(y) in alike else 0
+    if {_family_of(kind) for kind in set(map(type, y))} <= alike:
+        return None
+    return next(i for i, label in enumerate(y) if _family_of(type(label)) not in alike)
+
+
+# -- arrays --
+
+
+def as_text_array(labels, kind=str):
+    """A list of strings or bytes as an array: of a fixed width if no label is long or ends in NUL, otherwise of objects.
+
+    In an array of a fixed width each label takes as much memory as the longest, and loses NULs at its end.
+    """
+    width, end = max(map(len, labels), default=0), "\0" if kind is str else b"\0"
+    dtype = np.dtype((kind, max(width, 1)))
+    is_fixed = dtype.itemsize <= MAX_FIXED_BYTES and not any(label.endswith(end) for label in labels)
+    return np.array(labels, dtype) if is_fixed else np.fromiter(labels, object, len(labels))
+
+
 def _as_labels(name, y, rows):
     """1-D labels `y`, as an array of their own dtype if they have one; `rows`: where each stood in the user's array."""
     if y.dtype.kind == "O":
         return _objects(name, y, rows)
     if y.dtype.kind == "f":
         _check_integral(name, y, rows)
+        y = y.astype(np.float64) if y.dtype.itemsize > 8 else y
     elif y.dtype.kind in "mM":
         _check_none_missing(name, np.isnat(y), y, rows)
     elif y.dtype.kind not in "biuUS":
         raise TypeError(
             f"{name} must hold integers, bools, strings, dates or hashable objects, got an array of {y.dtype}"
         )
-    return y
+    return y if y.dtype.isnative else y.astype(y.dtype.newbyteorder("="))
 
 
 def _check_integral(name, y, rows):
@@ -109,7 +197,7 @@ def _check_integral(name, y, rows):
         raise ValueError(
             f"Unknown label type: {name} must hold class labels, got {y[bad[0]]} at position {rows[bad[0]]}{hint}"
         )
-    bits = np.finfo(y.dtype).nmant + 1
+    bits = min(np.finfo(y.dtype).nmant + 1, 53)
     bad = np.flatnonzero(np.abs(y) > 2.0**bits)
     if bad.size:
         raise ValueError(
@@ -127,15 +215,18 @@ def _check_none_missing(name, missing, y, rows):
 
 
 def _objects(name, y, rows):
-    """Objects of one kind in the dtype that NumPy has for it; otherwise as objects, with NumPy's scalars as Python's."""
-    kinds = {type(label) for label in y}
-    for base, dtype, end in ((str, str, "\0"), (bytes, bytes, b"\0")):
+    """Objects that are numbers in the dtype that NumPy has for them; others as objects, with NumPy's scalars as Python's."""
+    kinds = set(map(type, y))
+    for base in (str, bytes):
         if kinds and all(issubclass(kind, base) for kind in kinds):
-            ends = any(label.endswith(end) for label in y)  # an array of strings would lose it
-            return y if ends else y.astype(dtype)
+            # members of an enumeration are labels by the text that they hold, not by their names
+            exact = str.__str__ if base is str else bytes.__bytes__
+            return y if kinds == {base} else np.fromiter(map(exact, y), object, len(y))
+    if kinds in ({np.datetime64}, {np.timedelta64}):
+        return _as_labels(name, np.array(y.tolist()), rows)
     if kinds and kinds <= {bool, np.bool_}:
         return y.astype(bool)
-    if kinds and all(issubclass(kind, numbers.Integral) for kind in kinds) and not kinds & {bool, np.bool_}:
+    if kinds and all(issubclass(kind, numbers.Integral) for kind in kinds) and family(y) == "integers":
         for dtype in (np.int64, np.uint64):
             if np.iinfo(dtype).min <= min(y) and max(y) <= np.iinfo(dtype).max:
                 return y.astype(dtype)
@@ -143,11 +234,11 @@ def _objects(name, y, rows):
     if any(issubclass(kind, plain) for kind in kinds):
         y = np.fromiter((label.item() if isinstance(label, plain) else label for label in y), object, len(y))
     _check_hashable(name, y, rows)
-    kinds = {type(label) for label in y}
+    kinds = set(map(type, y))
     _check_none_missing(name, np.fromiter(map(is_missing, y), bool, len(y)), y, rows)
     floats = np.fromiter((isinstance(label, float) for label in y), bool, len(y))
     _check_integral(name, y[floats].astype(np.float64), rows[floats])
-    as_floats = kinds and kinds <= {int, float} and float in kinds and max(map(abs, y)) < _EXACT_FLOATS
+    as_floats = kinds and kinds <= {int, float} and float in kinds and max(map(abs, y)) < EXACT_FLOATS
     return y.astype(np.float64) if as_floats else y
 
 
@@ -159,153 +250,8 @@ def _check_hashable(name, y, rows):
             raise TypeError(f"{name} must hold hashable labels, got {label!r} at position {row}") from None
 
 
-def learn_classes(y, name="y"):
-    """The distinct labels of a checked `y`, ascending if they can be ordered, else in the order of their first appearance;
-    and the codes of `y`."""
-    if y.dtype.kind != "O":
-        return np.unique(y, return_inverse=True)
-    index = {}
-    codes = np.fromiter((index.setdefault(label, len(index)) for label in y), np.int64, len(y))
-    _check_one_type_each(name, y, index)
-    found = list(index)
-    order = np.arange(len(found)) if (ascending := _ascending(found)) is None else [index[label] for label in ascending]
-    rank = np.empty(len(found), np.int64)
-    rank[order] = np.arange(len(found))
-    return np.fromiter((found[i] for i in order), object, len(found)), rank[codes]
-
-
-def _check_one_type_each(name, y, index):
-    """Raise if labels of different types are equal, as True and 1 are: one of them would be lost."""
-    first = {}
-    if len({(type(label), label) for label in y}) == len(index):
-        return
-    for label in y:
-        other = first.setdefault(label, label)
-        if type(other) is not type(label):
-            raise ValueError(f"{name} holds {other!r} and {label!r}, which are equal: make them labels of one type")
-
-
-def _ascending(labels):
-    """Labels in ascending order, or None if they have no order: sets, say, can be compared, but not lined up."""
-    try:
-        ordered = sorted(labels)
-        return ordered if all(a < b for a, b in itertools.pairwise(ordered)) else None
-    except TypeError:
-        return None
-
-
-def check_not_ignored(name, classes, ignore_label):
-    """Raise if `ignore_label`, the label of rows that do not count, is among the classes."""
-    if ignore_label is not None and _equal(classes, ignore_label).any():
-        raise ValueError(f"{name} must not hold ignore_label, {ignore_label!r}: rows with it do not count")
-
-
-def check_all_labels(classes, n_classes=None):
-    """All labels that there will ever be, distinct and in order, at least two: those of `classes`, or 0 to n_classes - 1."""
-    if classes is not None and n_classes is not None:
-        raise ValueError(f"classes and n_classes={n_classes} exclude each other")
-    if n_classes is not None:
-        return np.arange(check_int("n_classes", n_classes, minimum=2, maximum=np.iinfo(np.int32).max))
-    if classes is None:
-        raise ValueError(
-            "classes must be given in the first call of partial_fit, or n_classes where they are 0, 1, 2, ..."
-        )
-    classes, _ = learn_classes(check_labels(classes, name="classes")[0], name="classes")
-    check_classes(classes, name="classes")
-    return classes
-
-
-def check_classes(classes, *, name="y"):
-    """Raise if there are fewer than two labels."""
-    if len(classes) < 2:
-        raise ValueError(f"{name} must hold at least two classes, got {len(classes)} class: {classes.tolist()}")
-
-
-def check_stored_classes(classes):
-    """Raise unless the classes of a stored model are distinct labels and, unless they are objects, ascending."""
-    if classes.ndim != 1:
-        raise ValueError(f"the model's classes have shape {classes.shape}")
-    if classes.dtype.kind == "O":
-        if len(set(classes.tolist())) < len(classes):
-            raise ValueError("the model's classes are not all different")
-    elif not (classes[1:] > classes[:-1]).all():
-        raise ValueError("the model's classes are not in ascending order")
-
-
-def check_new_classes(labels, classes):
-    """The labels of `classes` and the new ones, in order, and where the old ones are among them, ascending."""
-    labels, _ = check_labels(labels, name="labels")
-    if not len(labels):
-        raise ValueError("labels must hold at least one new class, got none")
-    family, expected = _FAMILIES[labels.dtype.kind], _FAMILIES[classes.dtype.kind]
-    if expected not in (family, "objects"):
-        raise TypeError(f"labels holds {family} ({labels.dtype}), but the classes are {expected} ({classes.dtype})")
-    known = np.flatnonzero(_codes(labels, classes) >= 0)
-    if known.size:
-        label = labels[known[:1]].tolist()[0]
-        raise ValueError(f"labels holds {label!r} at position {known[0]}, which is a class already")
-    if classes.dtype.kind == "O":
-        labels = np.fromiter(labels.tolist(), object, len(labels))
-    both = np.concatenate([classes, labels])
-    if _FAMILIES[both.dtype.kind] != _FAMILIES[classes.dtype.kind] or (
-        both.dtype.kind == "f" and np.abs(both).max() >= _EXACT_FLOATS
-    ):
-        raise TypeError(
-            f"labels of {labels.dtype} and classes of {classes.dtype} have no common type that holds them all"
-        )
-    both, codes = learn_classes(both, name="labels")
-    at = codes[: len(classes)]
-    if (at[1:] < at[:-1]).any():  # labels that had no order have one now
-        raise ValueError("labels must keep the order of the classes")
-    return both, at
-
-
-def encode_labels(y, classes, *, unknown=None, name="y", counted=None):
-    """Positions of checked labels `y` in `classes`; for other labels `unknown`, or ValueError if that is None.
-
-    counted : which of the user's labels `y` are, as `check_labels` returns it
-    """
-    codes = _codes(y, classes)
-    missing = codes < 0
-    if not missing.any():
-        return codes
-    if unknown is None:
-        at = int(missing.argmax())
-        label = y[at : at + 1].tolist()[0]
-        at = at if counted is None else np.flatnonzero(counted)[at]
-        raise ValueError(f"{name} holds {label!r} at position {at}, which is not among the {len(classes)} classes")
-    return np.where(missing, unknown, codes)
-
-
-def _codes(y, classes):
-    """Positions in `classes`; -1 if a label is not among them."""
-    if "O" in (y.dtype.kind, classes.dtype.kind):
-        index = {label: code for code, label in enumerate(classes.tolist())}
-        return np.fromiter((index.get(label, -1) for label in y.tolist()), np.int64, len(y))
-    family, expected = _FAMILIES[y.dtype.kind], _FAMILIES[classes.dtype.kind]
-    if family != expected and {family, expected} != {"bools", "integers"}:
-        return np.full(len(y), -1)
-    fits = np.ones(len(y), bool)
-    if y.dtype != classes.dtype and expected == "integers":  # NumPy would compare different dtypes as floats
-        y, fits = _as_integers(y, classes.dtype)
-    codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
-    return np.where(fits & (classes[codes] == y), codes, -1)
-
-
-def _as_integers(y, dtype):
-    """Numbers in a dtype of integers or floats, and which of them the dtype can hold."""
-    if dtype.kind == "f":
-        return y.astype(dtype), np.ones(len(y), bool)
-    limits = np.iinfo(dtype)
-    if y.dtype.kind == "f":
-        fits = (y >= float(limits.min)) & (y < float(limits.max))
-    else:
-        fits = np.ones(len(y), bool) if y.dtype.kind == "b" else (y >= limits.min) & (y <= limits.max)
-    return np.where(fits, y, 0).astype(dtype), fits
-
-
-def padding(dtype):
-    """What stands for "no label" among labels of `dtype`."""
-    if dtype.kind in "mM":
-        return dtype.type("NaT")
-    return {"U": "", "S": b"", "O": None}.get(dtype.kind, -1)
+def one_by_one(labels, chunk=1 << 16):
+    """An iterator over the labels of an array as Python's objects, few at a time where these are made on the way."""
+    if labels.dtype.kind == "O":
+        return iter(labels.tolist())
+    return itertools.chain.from_iterable(labels[i : i + chunk].tolist() for i in range(0, len(labels), chunk))

@@ -1,22 +1,21 @@
 """Targets that are masses of classes, and the weights of classes."""
 
 import numbers
+import sys
 
 import numpy as np
 from scipy import sparse
 
-from fastsoftmax.validation.arrays import as_vector
+from fastsoftmax.validation.arrays import as_vector, native
 from fastsoftmax.validation.labels import as_label_array
-from fastsoftmax.validation.linear import check_csr
 from fastsoftmax.validation.sampling import check_counts
+from fastsoftmax.validation.sparse_arrays import check_csr
+from fastsoftmax.validation.weights import check_finite_sum, of_sum_one
 
 
 def are_masses(y):
-    """Whether `y` gives each row masses of classes, (n_samples, n_classes), rather than one label."""
-    if sparse.issparse(y):
-        return True
-    y = as_label_array(y)
-    return y.ndim == 2 and y.shape[1] != 1
+    """Whether `y`, sparse or a label array, gives each row masses of classes, (n_samples, n_classes)."""
+    return sparse.issparse(y) or (y.ndim == 2 and y.shape[1] != 1)
 
 
 def check_masses(y, n_samples, name="y"):
@@ -27,8 +26,9 @@ def check_masses(y, n_samples, name="y"):
     masses : CSR
     counted : (n_samples,) bool, which rows have any mass, or None if all do
     """
+    is_indicator = y.dtype == bool  # whose elements do not add up
     if not sparse.issparse(y):
-        y = _check_dense(as_label_array(y), name)
+        y = _check_dense(y, name)
     if y.ndim != 2 or y.shape[0] != n_samples:
         raise ValueError(f"{name} has shape {y.shape}, but X has {n_samples} rows")
     if y.shape[1] < 2:
@@ -36,18 +36,16 @@ def check_masses(y, n_samples, name="y"):
     masses = sparse.csr_array(check_csr(y, np.float64, name), copy=True)
     masses.sum_duplicates()
     masses.eliminate_zeros()
+    if is_indicator:
+        masses.data.fill(1)
     rows = np.repeat(np.arange(n_samples), np.diff(masses.indptr))
     bad = np.flatnonzero(~(np.isfinite(masses.data) & (masses.data > 0)))
     if bad.size:
         raise ValueError(
             f"{name} must hold finite masses that are not negative, got {masses.data[bad[0]]} in row {rows[bad[0]]}"
         )
-    totals = np.bincount(rows, weights=masses.data, minlength=n_samples)
-    if not np.isfinite(totals).all():
-        raise ValueError(f"{name} must have a finite sum in each row, got {totals.max()} in row {totals.argmax()}")
-    masses.data /= totals[rows]
+    masses.data, counted = of_sum_one(masses.data, rows, n_samples)
     masses.eliminate_zeros()  # some may have underflowed
-    counted = totals > 0
     return (masses, None) if counted.all() else (masses[counted], counted)
 
 
@@ -55,13 +53,14 @@ def _check_dense(y, name):
     """A 2-D array as CSR. Integers have to be an indicator, since others might be meant as several outputs."""
     if y.dtype.kind not in "biuf":
         raise TypeError(f"{name}, of two dimensions, must hold masses of classes, got an array of {y.dtype}")
-    masses = sparse.csr_array(y.astype(np.float32) if y.dtype == np.float16 else y)  # without a dense copy in float64
+    small_float = y.dtype.kind == "f" and y.dtype.itemsize < 4  # SciPy has none
+    masses = sparse.csr_array(native(y, np.float32 if small_float else None))  # without a dense copy in float64
     bad = np.flatnonzero(masses.data != 1) if y.dtype.kind in "iu" else ()
     if len(bad):
         row, column = int(np.searchsorted(masses.indptr, bad[0], side="right")) - 1, masses.indices[bad[0]]
         raise ValueError(
             f"{name}, of two dimensions and integers, must hold zeros and ones, got {masses.data[bad[0]]} in row {row}, "
-            f"column {column}; other masses must be floats or a scipy.sparse matrix"
+            f"column {column}; other masses must be floats or a scipy.sparse matrix, and labels of several a row sets"
         )
     return masses
 
@@ -90,7 +89,10 @@ def check_class_weight_param(class_weight):
     for label, weight in class_weight.items():
         if isinstance(weight, (bool, np.bool_)) or not isinstance(weight, numbers.Real):
             raise TypeError(f"class_weight must hold real numbers, got {weight!r} for {label!r}")
-        if not (np.isfinite(weight) and weight >= 0):
+        value = (
+            weight.item() if isinstance(weight, np.generic) else weight
+        )  # float16 has no such number to compare with
+        if not 0 <= value <= sys.float_info.max:
             raise ValueError(f"class_weight must be finite and not negative, got {weight} for {label!r}")
 
 
@@ -133,5 +135,7 @@ def balanced_weights(codes, weight, n_classes):
 
 
 def check_class_counts(counts, n_classes):
-    """How often each class occurs, as float64 (n_classes,): finite, not negative, not all zero."""
-    return as_vector("class_counts", check_counts("class_counts", counts), n_classes, "class").astype(np.float64)
+    """How often each class occurs, as float64 (n_classes,): finite, not negative, not all zero, with a finite sum."""
+    counts = as_vector("class_counts", check_counts("class_counts", counts), n_classes, "class").astype(np.float64)
+    check_finite_sum("class_counts", counts)
+    return counts

@@ -13,7 +13,11 @@ from fastsoftmax.validation.scalars import (
     check_option,
     check_path,
     check_real,
+    check_verbose,
+    is_auto,
 )
+
+LEARNING_RATE, GRADIENT_THRESHOLD = 0.1, 3e-4  # the defaults of learning_rate and Softmax.gradient_threshold
 
 
 def check_training_params(params, schedules):
@@ -23,16 +27,17 @@ def check_training_params(params, schedules):
     if not isinstance(params["average"], (bool, np.bool_)):
         check_real("average", params["average"], above=0, maximum=1)
     check_int("batch_size", params["batch_size"], minimum=1)
-    if params["max_iter"] != "auto":
+    if not is_auto(params["max_iter"]):
         check_int("max_iter", params["max_iter"], minimum=1)
     check_bool("warm_start", params["warm_start"])
-    if params["calibration_fraction"] != "auto":
+    if not is_auto(params["calibration_fraction"]):
         check_real("calibration_fraction", params["calibration_fraction"], minimum=0, maximum=0.5)
     check_int("working_memory", params["working_memory"], minimum=0)
     if params["weights_dir"] is not None:
         check_folder("weights_dir", check_path("weights_dir", params["weights_dir"]))
     check_dtype("dtype", params["dtype"])
     check_n_threads(params["n_threads"])
+    check_verbose(params["verbose"])
     check_class_weight_param(params["class_weight"])
     check_ignore_label(params["ignore_label"])
 
@@ -56,6 +61,37 @@ def check_options(options):
     if options.n_hidden_features is not None and options.sparse is None:
         raise ValueError(
             f"LowRank.n_features needs direct='sparse', whose weights take all columns, got direct={options.direct!r}"
+        )
+
+
+def check_acts(options, direct, hidden_size, *, dense_input):
+    """Raise where a value is given that nothing acts on with these terms, of which none is "auto" any more."""
+    optimizer, kind = options.optimizer, type(options.optimizer).__name__
+    if direct == "sparse" and hidden_size is None:
+        alone = "where a sparse term is the only term"
+        loss = getattr(options.loss, "name", options.loss)
+        if loss not in ("auto", "softmax"):
+            raise ValueError(f"loss must be 'auto' or 'softmax' {alone}: it learns by the exact softmax, got {loss!r}")
+        if options.learning_rate != LEARNING_RATE:
+            raise ValueError(
+                f"learning_rate must be left at {LEARNING_RATE} {alone}, got {options.learning_rate}: "
+                "SparseTerm(learning_rate=...) sets its rate"
+            )
+        if optimizer.alpha not in ("auto", 0):
+            raise ValueError(
+                f"{kind}.alpha must be 'auto' or 0 {alone}, which it does not penalise, got {optimizer.alpha}"
+            )
+    if hidden_size is None and optimizer.class_alpha not in ("auto", None, 0):
+        raise ValueError(
+            f"{kind}.class_alpha must be 'auto', None or 0 without a low-rank term, whose class weights it penalises, got "
+            f"{optimizer.class_alpha}"
+        )
+    threshold = getattr(options.loss, "gradient_threshold", GRADIENT_THRESHOLD)
+    rounds = dense_input if direct == "dense" else hidden_size is not None
+    if threshold not in (0, GRADIENT_THRESHOLD) and not rounds:
+        raise ValueError(
+            f"Softmax.gradient_threshold must be 0 or {GRADIENT_THRESHOLD} where nothing is rounded (a sparse term alone, a "
+            f"dense direct term with sparse X), got {threshold}"
         )
 
 

@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 
+from fastsoftmax.validation.arrays import check_unmasked
+from fastsoftmax.validation.classes import are_same_classes, check_classes, learn_classes
 from fastsoftmax.validation.estimators import check_input, check_y_given
-from fastsoftmax.validation.labels import check_classes, check_labels, learn_classes
+from fastsoftmax.validation.labels import check_labels
 from fastsoftmax.validation.masses import balanced_weights, check_class_weight_param, class_weights
 from fastsoftmax.validation.scalars import (
     REAL_DTYPES,
@@ -14,13 +16,14 @@ from fastsoftmax.validation.scalars import (
     check_n_threads,
     check_option,
     check_real,
+    check_verbose,
 )
-from fastsoftmax.validation.targets import check_sample_weight
+from fastsoftmax.validation.weights import check_finite_sum, check_row_weights
 
 
 def check_regression_params(r):
     """Raise if a parameter of the SoftmaxRegression `r` is wrong."""
-    if not (isinstance(r.C, float) and math.isinf(r.C) and r.C > 0):
+    if not (isinstance(r.C, (float, np.floating)) and math.inf == r.C):
         check_real("C", r.C, above=0)
     check_real("tol", r.tol, minimum=0)
     check_int("max_iter", r.max_iter, minimum=1)
@@ -29,6 +32,7 @@ def check_regression_params(r):
     check_bool("warm_start", r.warm_start)
     check_class_weight_param(r.class_weight)
     check_n_threads(r.n_threads)
+    check_verbose(r.verbose)
 
 
 def check_regression_rows(r, X, y, sample_weight):
@@ -40,19 +44,25 @@ def check_regression_rows(r, X, y, sample_weight):
     classes : the distinct labels, in order
     codes : (n_samples,) where the label of each row is among them
     weight : (n_samples,) float64, in the user's scale: sample weight times class weight
+    total : their sum, a finite float
     """
     check_y_given(r, y)
-    dtype = np.dtype(getattr(X, "dtype", np.float64))
-    X = check_input(r, X, dtype=dtype if dtype in REAL_DTYPES else np.dtype(np.float64), is_fitted=False)
+    dtype = np.dtype(getattr(X, "dtype", np.float64)).newbyteorder("=")
+    dtype = dtype if dtype in REAL_DTYPES else np.dtype(np.float64)
+    X = check_input(r, X, dtype=dtype, canonical=True, is_fitted=False)  # the solvers scale columns by their squares
+    check_unmasked("y", y)
     classes, codes = learn_classes(check_labels(y, X_rows=X.shape[0])[0])
     check_classes(classes)
-    weight = check_sample_weight(sample_weight, X.shape[0])
+    weight = np.ones(X.shape[0])
     if sample_weight is not None:
-        weight = weight * np.asarray(sample_weight).mean(dtype=np.float64)
-    weight = weight * _class_weights(r.class_weight, classes, codes, weight)[codes]
-    if not weight.any():
-        raise ValueError("sample_weight with class_weight must not be all zero")
-    return X, classes, codes, weight
+        weight = check_row_weights("sample_weight", sample_weight, X.shape[0])
+        check_finite_sum("sample_weight", weight)
+    with np.errstate(over="ignore"):
+        weight = weight * _class_weights(r.class_weight, classes, codes, weight)[codes]
+    total = check_finite_sum("sample_weight with class_weight", weight)
+    if not 1 / np.finfo(np.float64).max < r.C * total:
+        raise ValueError(f"C times the sum of the weights must be at least 1e-308, got {r.C} x {total}")
+    return X, classes, codes, weight, total
 
 
 def _class_weights(class_weight, classes, codes, sample_weight):
@@ -72,5 +82,5 @@ def check_same_problem(r, classes, n_features):
             f"warm_start=True needs the classes and features of before: coef_ has shape {r._model.W.shape}, but {shape} is "
             "needed"
         )
-    if (classes != r.classes_).any():
+    if not are_same_classes(classes, r.classes_):
         raise ValueError(f"warm_start=True needs the classes of before, {r.classes_[:5]}..., got {classes[:5]}...")

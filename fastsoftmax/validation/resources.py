@@ -3,24 +3,34 @@
 import errno
 import os
 import shutil
+import tempfile
 
 from fastsoftmax.runtime import memory
+from fastsoftmax.runtime.output_file import OutputFile
+from fastsoftmax.validation.scalars import check_path
 
 
 def check_writable(name, path):
     """Raise unless a file can be written to the path, so that it is known before the work whose result goes there."""
-    folder = os.path.dirname(os.path.abspath(path))
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(f"{name} cannot be {str(path)!r}: {folder} is not a folder")
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise FileExistsError(f"{name} cannot be {str(path)!r}: it is there, and not a file")
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"{name} cannot be {str(path)!r}: {folder} cannot be written to")
+    path = os.fspath(check_path(name, path))
+    try:
+        output = OutputFile(path)
+        folder = os.path.dirname(output.target) or "."
+        if not os.path.isdir(folder):
+            raise FileNotFoundError(f"{name} cannot be {path!r}: {folder} is not a folder")
+        output.probe()
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise type(error)(f"{name} cannot be {path!r}: {error.strerror}") from error
 
 
 def check_other_file(name, path, what, other):
     """Raise if two paths name the same file, whether it exists or not; `other` may be None."""
-    if other is not None and os.path.realpath(path) == os.path.realpath(other):
+    if other is None:
+        return
+    same = os.path.samefile(path, other) if os.path.exists(path) and os.path.exists(other) else False
+    if same or os.path.realpath(path) == os.path.realpath(other):
         raise ValueError(f"{name} is {what}, {str(path)!r}: one would overwrite the other")
 
 
@@ -28,8 +38,10 @@ def check_folder(name, path):
     """Raise unless the path is a folder in which files can be created."""
     if not os.path.isdir(path):
         raise NotADirectoryError(f"{name} must be a folder, got {str(path)!r}")
-    if not os.access(path, os.W_OK):
-        raise PermissionError(f"{name} cannot be {str(path)!r}: it cannot be written to")
+    try:
+        tempfile.TemporaryFile(dir=path).close()
+    except OSError as error:
+        raise type(error)(f"{name} cannot be {str(path)!r}: no file can be created there ({error.strerror})") from error
 
 
 def check_disk(name, folder, n_bytes, formula):

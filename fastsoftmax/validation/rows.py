@@ -1,22 +1,27 @@
 """The rows that a classifier is given: X, and labels or masses of classes."""
 
+from scipy import sparse
+
+from fastsoftmax.validation.arrays import check_unmasked
 from fastsoftmax.validation.estimators import check_input, check_y_given
-from fastsoftmax.validation.labels import check_labels
+from fastsoftmax.validation.label_lists import check_label_lists
+from fastsoftmax.validation.labels import are_label_lists, as_label_array, check_labels
 from fastsoftmax.validation.masses import are_masses, check_masses
 from fastsoftmax.validation.scalars import check_int
-from fastsoftmax.validation.targets import check_sample_weight
+from fastsoftmax.validation.weights import check_sample_weight
 
 
 def check_rows(c, options, X, y, sample_weight, model=None):
     """The rows that count, as the kernels take them, for the SoftmaxClassifier `c` with these Options.
 
-    model : the Model so far, whose dtype X must have, as it must have the feature names of `c`; None: there is none
+    model : the Model so far, whose dtype X must have, as it must have the feature names of `c`; None: there is none. Where
+        there is one, all rows may have a weight of zero.
 
     Returns
     -------
     X : CSR rows or dense
-    y : labels (n_rows,), or masses of classes as CSR
-    weight : (n_rows,) of mean 1
+    y : labels (n_rows,), LabelLists, or masses of classes as CSR
+    weight : (n_rows,), of which only the ratios matter
     counted : (n_samples,) bool, which rows count, or None if all do
     """
     check_y_given(c, y)
@@ -26,14 +31,18 @@ def check_rows(c, options, X, y, sample_weight, model=None):
     if options.n_hidden_features is not None:
         check_int("LowRank.n_features", options.n_hidden_features, maximum=X.shape[1])
     y, counted = check_targets(y, X.shape[0], options.ignore_label)
-    weight = check_sample_weight(sample_weight, X.shape[0], counted)
+    weight = check_sample_weight(sample_weight, X.shape[0], counted, may_be_zero=model is not None)
     return X if counted is None else X[counted], y, weight, counted
 
 
 def check_targets(y, n_samples, ignore_label=None, *, name="y"):
     """The labels or masses of the rows that count, and which rows these are; see `check_rows`."""
+    y = y if sparse.issparse(y) else as_label_array(y)
     if are_masses(y):
+        check_unmasked(name, y)
         return check_masses(y, n_samples, name=name)
+    if are_label_lists(y):
+        return check_label_lists(y, n_samples, ignore_label, name=name)
     return check_labels(y, X_rows=n_samples, name=name, ignore_label=ignore_label)
 
 

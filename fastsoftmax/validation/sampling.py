@@ -72,6 +72,15 @@ def check_given(name, value, loss):
     return value
 
 
+def check_no_negatives(name, n_negatives, sampler):
+    """Raise where a number of negatives is given for a sampler that draws none."""
+    if n_negatives != "auto":
+        raise ValueError(
+            f"{name} must be 'auto' with a sampler that draws none, got {n_negatives} with {sampler!r}: name another sampler, "
+            "such as 'unigram'"
+        )
+
+
 def check_n_negatives(name, n_negatives, n_classes):
     """Sampling must be cheaper than the full softmax that it stands for."""
     if n_negatives >= n_classes:

@@ -6,17 +6,19 @@ import os
 
 import numpy as np
 
+from fastsoftmax.runtime.threads import MAX_THREADS
+
 REAL_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
-MAX_THREADS = 1024  # OpenMP runtimes abort the process if they cannot start so many
+INT64 = np.iinfo(np.int64)
 
 
-def check_int(name, value, *, minimum=None, maximum=None):
-    """`value` as an int between `minimum` and `maximum`, both included."""
+def check_int(name, value, *, minimum=INT64.min, maximum=INT64.max):
+    """`value` as an int between `minimum` and `maximum`, both included; C has no larger ones than these."""
     if type(value) is not int and (isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral)):
         raise TypeError(f"{name} must be an integer, got {value!r}")
-    if minimum is not None and value < minimum:
+    if value < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {value}")
-    if maximum is not None and value > maximum:
+    if value > maximum:
         raise ValueError(f"{name} must be at most {maximum}, got {value}")
     return int(value)
 
@@ -25,7 +27,10 @@ def check_real(name, value, *, minimum=None, maximum=None, above=None):
     """`value` as a finite float within [minimum, maximum] and above `above`."""
     if type(value) is not float and (isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real)):
         raise TypeError(f"{name} must be a real number, got {value!r}")
-    value = float(value)
+    try:
+        value = float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must be finite in float64, got an integer beyond it") from None
     if not math.isfinite(value):
         raise ValueError(f"{name} must be finite, got {value}")
     if minimum is not None and value < minimum:
@@ -44,9 +49,14 @@ def check_bool(name, value):
     return bool(value)
 
 
+def is_auto(value):
+    """Whether `value` is "auto"; unlike ==, it tells arrays apart from it too."""
+    return isinstance(value, str) and value == "auto"
+
+
 def check_option(name, value, options):
     """`value`, which is one of `options`."""
-    if value not in options:
+    if isinstance(value, np.ndarray) or value not in options:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}")
     return value
 
@@ -69,8 +79,10 @@ def check_choice(name, value, kinds, others=()):
 
 def check_path(name, path):
     """`path`, which is a str or path-like."""
-    if not isinstance(path, (str, os.PathLike)):
+    if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
         raise TypeError(f"{name} must be a path, got {path!r}")
+    if not os.fspath(path) or "\0" in os.fspath(path):
+        raise ValueError(f"{name} must be the path of a file, got {path!r}")
     return path
 
 
@@ -82,6 +94,12 @@ def check_dtype(name, dtype):
         known = False
     if not known:
         raise ValueError(f"{name} must be float32 or float64, got {dtype!r}")
+
+
+def check_verbose(verbose):
+    """Raise unless `verbose` is True, False, or an integer from 0 on."""
+    if not isinstance(verbose, (bool, np.bool_)):
+        check_int("verbose", verbose, minimum=0)
 
 
 def check_n_threads(n_threads):
@@ -105,10 +123,12 @@ def check_gradient_threshold(value, label_smoothing=0.0, *, name="gradient_thres
 
 
 def check_rng(name, rng):
-    """A numpy Generator made of None, a seed, a RandomState or a Generator."""
-    if isinstance(rng, np.random.RandomState):
+    """A numpy Generator made of None, a seed, a RandomState, numpy.random (whose global one is meant) or a Generator."""
+    if isinstance(rng, np.random.RandomState) or rng is np.random:
         return np.random.default_rng(rng.randint(np.iinfo(np.int32).max))
     try:
+        if isinstance(rng, (bool, np.bool_, str)):  # NumPy makes numbers of these
+            raise TypeError
         return np.random.default_rng(rng)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{name} must be None, an int seed or a numpy random generator, got {rng!r}") from None

@@ -1,18 +1,17 @@
-"""Class codes and masses, and the weights of classes and rows."""
+"""Class codes and masses."""
 
 import numpy as np
 from scipy import sparse
 
-from fastsoftmax.validation.arrays import as_vector
-from fastsoftmax.validation.linear import check_csr
+from fastsoftmax.validation.arrays import as_array, as_int_array
 from fastsoftmax.validation.scalars import check_int
+from fastsoftmax.validation.sparse_arrays import check_csr
+from fastsoftmax.validation.weights import check_not_negative, of_sum_one
 
 
 def check_target(target, n_samples, n_classes, *, ignore_index=None, name="target"):
     """Class codes as contiguous int64 (n_samples,), with -1 for those that equal `ignore_index`."""
-    target = np.asarray(target)
-    if target.dtype.kind not in "iu":
-        raise TypeError(f"{name} must hold integer class codes, got an array of {target.dtype}")
+    target = as_int_array(name, target, "integer class codes")
     if target.shape != (n_samples,):
         raise ValueError(f"{name} must have shape ({n_samples},), one class code a row of X, got {target.shape}")
     ignored = np.zeros(n_samples, bool) if ignore_index is None else target == ignore_index
@@ -47,7 +46,7 @@ def check_indicator(name, y, n_samples, n_classes=None):
 
 def is_one_a_row(target):
     """Whether `target` has the form of one class a row, rather than several."""
-    return not sparse.issparse(target) and np.ndim(target) != 2
+    return not sparse.issparse(target) and as_array("target", target).ndim != 2
 
 
 def check_true_classes(target, n_samples, n_classes, *, name="target"):
@@ -66,18 +65,17 @@ def check_true_classes(target, n_samples, n_classes, *, name="target"):
     masses = sparse.csr_array(check_csr(target, np.float64, name), copy=True)
     masses.sum_duplicates()
     rows = np.repeat(np.arange(n_samples), np.diff(masses.indptr))
-    _check_not_negative(name, masses.data, "in row", rows)
-    totals = np.bincount(rows, weights=masses.data, minlength=n_samples)
-    if not totals.all():
-        raise ValueError(f"{name} must have a mass above 0 in each row, got none in row {int(totals.argmin())}")
-    masses.data /= totals[rows]
+    check_not_negative(name, masses.data, "in row", rows)
+    masses.data, counted = of_sum_one(masses.data, rows, n_samples)
+    if not counted.all():
+        raise ValueError(f"{name} must have a mass above 0 in each row, got none in row {int(counted.argmin())}")
     shape, places = masses.data.shape, np.flatnonzero(masses.data)
     masses.eliminate_zeros()
     return masses, shape, places
 
 
 def _check_code_lists(target, n_samples, n_classes, name):
-    target = np.asarray(target)
+    target = as_int_array(name, target, "integer class codes")
     if target.shape[0] != n_samples or target.shape[1] == 0:
         raise ValueError(f"{name} must have shape ({n_samples}, num_true), num_true >= 1, got {target.shape}")
     codes = check_target(target.reshape(-1), target.size, n_classes, name=name)
@@ -86,34 +84,3 @@ def _check_code_lists(target, n_samples, n_classes, name):
     indptr = np.searchsorted(elements, np.arange(n_samples + 1) * n_classes)
     masses = sparse.csr_array((counts / target.shape[1], elements % n_classes, indptr), shape=(n_samples, n_classes))
     return masses, target.shape, places
-
-
-def check_class_weight(weight, n_classes):
-    """`weight` as float64 (n_classes,), finite and not negative, or None."""
-    if weight is None:
-        return None
-    weight = as_vector("weight", weight, n_classes, "class").astype(np.float64)
-    _check_not_negative("weight", weight, "for class")
-    return weight
-
-
-def check_sample_weight(sample_weight, n_samples, counted=None, *, name="sample_weight"):
-    """Weights of mean 1, float64, one for each row, or for each that is `counted`; ones for None."""
-    if sample_weight is None:
-        return np.ones(n_samples if counted is None else np.count_nonzero(counted))
-    weight = as_vector(name, sample_weight, n_samples, "row of X").astype(np.float64)
-    _check_not_negative(name, weight, "at position")
-    weight = weight if counted is None else weight[counted]
-    if not len(weight):
-        return weight
-    if not weight.any():
-        raise ValueError(f"{name} must not be all zero")
-    return weight / weight.mean()
-
-
-def _check_not_negative(name, values, place, ids=None):
-    """ValueError if a value is negative or not finite, with the `place` of the first: its position, or its entry of `ids`."""
-    bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
-    if bad.size:
-        at = bad[0] if ids is None else ids[bad[0]]
-        raise ValueError(f"{name} must be finite and not negative, got {values[bad[0]]} {place} {at}")

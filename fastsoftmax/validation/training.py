@@ -1,14 +1,17 @@
 """What SoftmaxClassifier trains on, where it begins, what it resumes, and the rows that it is judged by."""
 
+import warnings
+
 import numpy as np
 from scipy import sparse
 
-from fastsoftmax.validation.arrays import as_real_array
+from fastsoftmax.validation.arrays import as_dtype, as_real_array
+from fastsoftmax.validation.classes import are_same_classes
 from fastsoftmax.validation.compact import check_not_compact
 from fastsoftmax.validation.estimators import check_input, check_same_names, feature_names
 from fastsoftmax.validation.linear import check_bias, check_sparse_W
 from fastsoftmax.validation.rows import check_some_rows, check_targets
-from fastsoftmax.validation.targets import check_sample_weight
+from fastsoftmax.validation.weights import check_sample_weight
 
 
 def check_row_norms(X):
@@ -20,6 +23,16 @@ def check_row_norms(X):
             f"the rows of X have a mean squared length of {mean:g}: scale them (sklearn.preprocessing.normalize)"
         )
     return mean or 1.0
+
+
+def warn_no_pairs(limits):
+    """UserWarning that the rows at hand give a sparse term no pair within its `limits`, a dict by name."""
+    given = ", ".join(f"{name}={value}" for name, value in limits.items())
+    warnings.warn(
+        f"SparseTerm({given}) leaves no pair of a feature and a class: the rows teach the sparse term nothing",
+        UserWarning,
+        stacklevel=3,
+    )
 
 
 def check_same_terms(options, choices, model, n_features):
@@ -67,10 +80,23 @@ def check_can_calibrate(model):
         raise ValueError("calibrate needs a sparse direct or a low-rank term, this model has a dense direct one")
 
 
+def check_can_prune(model):
+    """Raise where the model has no direct term."""
+    check_not_compact(model, "prune")
+    if model.W is None:
+        raise ValueError("prune needs a direct term, and this model has none (direct=None)")
+
+
 def check_calibration_rows(n_rows, least):
     """Raise where factors fitted on so few rows would do more harm than good."""
     if n_rows < least:
-        raise ValueError(f"X must have at least {least} rows to calibrate on, got {n_rows}")
+        raise ValueError(f"X must have at least {least} rows to calibrate on, got {n_rows} that count")
+
+
+def check_can_hold_out(n_rows):
+    """Raise where early stopping would leave no row to train on."""
+    if n_rows < 2:
+        raise ValueError(f"early_stopping needs at least two rows that count, got {n_rows}; or give X_val and y_val")
 
 
 def check_embedding(embedding_init, options, n_features):
@@ -84,12 +110,10 @@ def check_embedding(embedding_init, options, n_features):
     size = options.hidden_size
     if size not in ("auto", E.shape[1]):
         raise ValueError(f"hidden_size must be 'auto' or the width of embedding_init, {E.shape[1]}, got {size!r}")
-    with np.errstate(over="ignore"):
-        E = E.astype(options.dtype, copy=False)
     if not np.isfinite(E).all():
         at = tuple(int(i) for i in np.argwhere(~np.isfinite(E))[0])
-        raise ValueError(f"embedding_init must be finite in {options.dtype}, got {E[at]} at position {at}")
-    return E
+        raise ValueError(f"embedding_init must be finite, got {E[at]} at position {at}")
+    return as_dtype("embedding_init", E, options.dtype)
 
 
 def check_validation(c, options, X, y, sample_weight, n_features, names=None):
@@ -126,7 +150,7 @@ def check_resumes(c, options, choices, model, classes, n_features, initial_weigh
     check_same_names("X", names, getattr(c, "feature_names_in_", None))
     if n_features != c.n_features_in_:
         raise ValueError(f"warm_start needs the same features: X has {n_features}, the model so far {c.n_features_in_}")
-    if len(classes) != len(c.classes_) or (classes != c.classes_).any():
+    if not are_same_classes(classes, c.classes_):
         new, gone = (_missing(*pair) for pair in ((classes, c.classes_), (c.classes_, classes)))
         raise ValueError(
             f"warm_start needs the same classes: y has {new} that the model so far has not, and lacks {gone}"
@@ -152,8 +176,7 @@ def check_start(coef_init, intercept_init, direct, shape, dtype):
         raise ValueError(f"coef_init needs direct='sparse', and intercept_init needs coef_init, got {given}")
     if not sparse.issparse(coef_init):
         raise TypeError(f"coef_init must be a scipy.sparse matrix, got {type(coef_init).__name__}")
-    with np.errstate(over="ignore"):
-        W = check_sparse_W(coef_init.astype(dtype), name="coef_init")
+    W = check_sparse_W(coef_init, dtype=dtype, name="coef_init")
     if W.shape != shape:
         raise ValueError(f"coef_init must have shape {shape}, (classes in y, features), got {W.shape}")
     bias = check_bias(intercept_init, shape[0], dtype, name="intercept_init")

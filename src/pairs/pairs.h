@@ -140,12 +140,14 @@ LEAF double FN(exp_touched)(REAL *z, ptrdiff_t n, double *max_out)
     return sum;
 }
 
-/* z <- scale z - prior_scale prior[touched]; prior may be NULL */
+/* z <- scale z - prior_scale prior[touched]; prior may be NULL. z does not count where its scale is 0: it may be NaN there. */
 LEAF void FN(scale_touched)(REAL *z, const int32_t *touched, ptrdiff_t n, double scale, double prior_scale,
                             const REAL *prior)
 {
     const REAL factor = (REAL)scale, prior_factor = (REAL)prior_scale;
-    for (ptrdiff_t i = 0; i < n; i++)
+    if (factor == 0)
+        memset(z, 0, n * sizeof(REAL));
+    for (ptrdiff_t i = 0; i < n && factor != 0; i++)
         z[i] *= factor;
     if (prior)
         for (ptrdiff_t i = 0; i < n; i++)

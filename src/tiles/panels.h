@@ -179,7 +179,8 @@ LEAF void FN(logistic_panels)(const Panels *z, ptrdiff_t n_classes, const REAL *
     }
 }
 
-/* z <- scale z - prior_scale prior, or 0 where scale is 0; the scales are by row, and prior is by class or NULL */
+/* z <- scale z - prior_scale prior; the scales are by row, and prior is by class or NULL. z does not count where its scale is
+ * 0: it may be NaN there. The prior counts, since the scale of a row is 0, too, where all its probabilities here underflow. */
 LEAF void FN(scale_panels)(const Panels *z, ptrdiff_t n_classes, const REAL *scale, const REAL *prior_scale,
                            const REAL *prior)
 {
@@ -187,13 +188,13 @@ LEAF void FN(scale_panels)(const Panels *z, ptrdiff_t n_classes, const REAL *sca
     for (ptrdiff_t p = 0; p < z->n_panels; p++, panel += z->stride)
         for (ptrdiff_t v = 0; v < z->width; v += LANES) {
             V a = FN(load)(scale + p * z->width + v), r = prior ? FN(load)(prior_scale + p * z->width + v) : a;
-            VI counts = (VI)(a != 0); /* a row that does not may hold NaN */
+            VI counts = (VI)(a != 0);
             for (ptrdiff_t c = 0; c < n_classes; c++) {
                 REAL *at = panel + c * z->width + v;
-                V dz = a * FN(load)(at);
+                V dz = (V)((VI)(a * FN(load)(at)) & counts);
                 if (prior)
                     dz -= r * FN(splat)(prior[c]);
-                FN(store)(at, (V)((VI)dz & counts));
+                FN(store)(at, dz);
             }
         }
 }

@@ -122,7 +122,10 @@ def test_file_without_labels(tmp_path):
 def test_metrics_of_predictions(tmp_path):
     test = part_of([[0], [1], [-1], [2]])
     problem = Problem("p", "p", "sparse", 3, test, test)
-    np.save(tmp_path / "class_ids.npy", [[0, 1, -1], [0, 1, 2], [0, 1, 2], [0, 1, -1]] @ np.eye(3, 20, dtype=int))
+    np.save(
+        tmp_path / "class_ids.npy",
+        np.pad([[0, 1, -1], [0, 1, 2], [0, 1, 2], [0, 1, -1]], ((0, 0), (0, 17)), constant_values=-1),
+    )
     np.save(tmp_path / "log_proba.npy", np.log([0.5, 0.25, 1, 0], where=[1, 1, 1, 0], out=np.full(4, -np.inf)))
     np.save(tmp_path / "best_proba.npy", np.array([0.5, 0.75, 1, 1]))
     found = scores.of_predictions(problem, tmp_path)

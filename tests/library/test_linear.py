@@ -186,7 +186,51 @@ def test_the_loss_keeps_its_digits_where_the_target_is_certain(isa):
     assert_allclose(dW[:, 0], np.exp(-40.0) * np.array([-2, 1, 1]), rtol=1e-6)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("layout", ["C", "F", "pairs"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_classes", [3, 123, 1500])
+def test_smoothing_stays_where_probabilities_underflow(isa, problem, n_classes, dtype, layout, weighted):
+    """Whole tiles have no probability left next to one class, but each class has its part of the smoothed target."""
+    X, W, bias, target = problem(9, n_classes, 4, dtype)
+    bias[n_classes // 2] = 5000
+    options = {"label_smoothing": 0.1, "reduction": "sum", "ignore_index": int(target[0])}
+    if weighted:
+        options["weight"] = np.where(np.arange(n_classes) % 3, 0.5, 0.0)
+    given = sp.csc_array(W) if layout == "pairs" else np.asarray(W, order=layout)
+    expected_loss, expected = reference.linear_cross_entropy(X, W, target, bias, **options)
+    for working_memory in (0, 1 << 28):
+        options["working_memory"] = working_memory
+        loss, (dX, dW, dbias) = linear_cross_entropy(X, given, target, bias, return_grad=True, **options)
+        assert_allclose(loss, expected_loss, rtol=1e-6)
+        dW = sp.csc_array((dW, given.indices, given.indptr), given.shape).toarray() if layout == "pairs" else dW
+        rtol = 2e-5 if dtype == np.float32 else 1e-11
+        for ours, truth in zip((dX, dW, dbias), expected, strict=True):
+            if ours is not None:
+                assert_allclose(ours, truth, rtol=rtol, atol=rtol * np.abs(truth[truth < 0]).max())
+
+
 # -- no row, no mass, extreme values --
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("layout", ["C", "F", "pairs"])
+def test_a_row_that_does_not_count_may_overflow(isa, problem, layout, label_smoothing):
+    X, W, bias, target = problem(9, 123, 4, np.float32)
+    given = sp.csc_array(W) if layout == "pairs" else np.asarray(W, order=layout)
+    target[3] = -1
+    options = {"ignore_index": -1, "label_smoothing": label_smoothing, "return_grad": True}
+    loss, (dX, dW, dbias) = linear_cross_entropy(X, given, target, bias, **options)
+    if sp.issparse(X):
+        X.data[X.indptr[3] : X.indptr[4]] = 3e38
+    else:
+        X[3] = 3e38
+    huge_loss, (huge_dX, huge_dW, huge_dbias) = linear_cross_entropy(X, given, target, bias, **options)
+    assert_allclose(huge_loss, loss, rtol=1e-6)
+    assert_allclose(huge_dW, dW, rtol=1e-5, atol=1e-7)
+    assert_allclose(huge_dbias, dbias, rtol=1e-5, atol=1e-7)
+    if dX is not None:
+        assert_allclose(huge_dX, dX, rtol=1e-5, atol=1e-7)
 
 
 def test_nothing_to_average(problem):

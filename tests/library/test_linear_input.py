@@ -156,7 +156,7 @@ BAD = [
     (
         {"X": rows_with(1e300), "W": np.ones((N_CLASSES, N_FEATURES), np.float32)},
         ValueError,
-        "X .*inf in row 3, column 2",
+        r"X must be finite in float32, got 1e\+300 in row 3, column 2",
     ),
     ({"X": np.full((N_ROWS, N_FEATURES), "a")}, TypeError, "X must hold real numbers.*<U1"),
     ({"X": np.ones((N_ROWS, N_FEATURES), complex)}, TypeError, "X must hold real numbers.*complex128"),

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -139,6 +141,63 @@ def test_padding_is_never_a_hit():
 
 def test_a_label_may_be_minus_one():
     assert hit_at_k([[-1, 1], [1, -1]], [-1, -1], 1) == 0.5
+
+
+REPEATS = [
+    ([[1, 2], [3, 3]], [1, 2]),
+    ([[1, 2], [3, 3]], sparse.csr_array(np.eye(2, 4))),
+    ([["a", "b"], ["a", "a"]], ["a", "b"]),
+    ([["a", "b"], ["a", "a"]], [["a"], ["b", "c"]]),
+    ([[1.0, 2.0], [3.0, 3.0]], [1, 2]),
+    (np.array([[1, "a"], [1, 1]], object), [1, "a"]),
+]
+
+
+@pytest.mark.parametrize("metric", RANKINGS)
+@pytest.mark.parametrize(("topk", "y"), REPEATS)
+def test_a_ranking_names_no_label_twice(metric, topk, y):
+    with pytest.raises(ValueError, match=r"topk must not name a label twice in a row, got \[.*\] in row 1"):
+        metric(topk, y, 2)
+    assert 0 <= metric(np.asarray(topk)[:, :1], y, 1) <= 1
+
+
+PADDED = [
+    ([[1, -1, -1], [-1, -1, -1]], [1, 2]),
+    ([["a", "", ""], ["", "", ""]], ["a", "b"]),
+    (np.array([["a", None, None], [None, None, None]], object), [["a"], ["c", "b"]]),
+    (np.array([[1, "a", "b"], [-1, -1, -1]], object), [1, 2]),
+    (np.array([["2020-01-01", "NaT", "NaT"], ["NaT"] * 3], "M8[D]"), np.array(["2020-01-01"] * 2, "M8[D]")),
+]
+
+
+@pytest.mark.parametrize(("topk", "y"), PADDED)
+def test_padding_may_be_repeated(topk, y):
+    assert hit_at_k(topk, y, 3) in (0, 0.5)
+
+
+def test_evaluate_refuses_a_model_that_ranks_a_label_twice():
+    model = random_model(6, np.arange(4))
+    twice = SimpleNamespace(
+        classes_=model.classes_,
+        predict_topk=lambda X, k: tuple(np.repeat(a[:, :1], k, axis=1) for a in model.predict_topk(X, k)),
+        target_log_proba=model.target_log_proba,
+    )
+    with pytest.raises(ValueError, match=r"predict_topk.* must not name a label twice"):
+        evaluate(twice, np.arange(6)[:, None], np.arange(6) % 4, ks=[2])
+
+
+@pytest.mark.parametrize("other", [[1, 2], [b"a", b"b"], np.array([1, 2], "M8[D]"), [True, False], [[1], [2, 3]]])
+def test_labels_of_another_kind_are_refused(other):
+    with pytest.raises((TypeError, ValueError), match=r"same kind|which is not among"):
+        hit_at_k([["a", "b"], ["b", "a"]], other, 2)
+
+
+@pytest.mark.parametrize("metric", RANKINGS)
+def test_lists_of_labels_are_an_indicator(metric):
+    (_, topk), Y = random_ranking(), random_indicator()
+    names = np.array([f"name {k:02}" for k in range(12)])
+    y = [[*names[list(row)], *names[list(row)][:1]] for row in label_sets(Y)]
+    assert metric(names[topk], y, 4) == metric(topk, Y, 4)
 
 
 def test_string_labels():

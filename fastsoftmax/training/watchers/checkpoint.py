@@ -14,6 +14,7 @@ from scipy import sparse
 
 from fastsoftmax.files import tensor_file
 from fastsoftmax.files.state_dict import generator_state, joined, restore_generator, split
+from fastsoftmax.runtime.output_file import OutputFile
 from fastsoftmax.samplers.base import Sampler
 from fastsoftmax.training.watchers.base import Watcher
 from fastsoftmax.validation import (
@@ -22,6 +23,7 @@ from fastsoftmax.validation import (
 
 FORMAT = "fastsoftmax.checkpoint"
 FORMAT_VERSION = 2
+SUFFIX = "part"  # of the temporary file: killed processes leave one at most
 SAMPLED_PROGRESS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)  # values of schedules at these tell them apart
 # Parameters that do not matter to the result, or are compared in another way (random_state)
 NO_MATTER = ("n_threads", "verbose", "checkpoint", "weights_dir", "random_state")
@@ -88,7 +90,7 @@ class CheckpointWatcher(Watcher):
             trainer.restore(state["trainer"])
             for watcher, saved in zip(self.watchers, state["watchers"].values(), strict=True):
                 watcher.restore(saved)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except tensor_file.DAMAGE as error:
             message = f"checkpoint {str(self.path)!r} does not fit its training ({type(error).__name__}: {error})"
             raise ValueError(message) from error
         self.header = self.tensors = state = None  # they hold memory maps of the file
@@ -110,15 +112,15 @@ class CheckpointWatcher(Watcher):
         header = {"format": FORMAT, "format_version": FORMAT_VERSION, "identity": self.identity, "start": self.start}
         header |= {"initial": self.initial, "plan": list(self.plan), "state": values}
         check_unchanged("checkpoint", self.path, self.seen, _file_id(self.path))
-        beside = self.path.parent / f".{self.path.name}.part"  # one name: killed processes leave one file at most
-        tensor_file.write(self.path, tensors, header, beside=beside)
+        tensor_file.write(self.path, tensors, header, suffix=SUFFIX)
         self.seen, self.last = _file_id(self.path), time.monotonic()
 
     def remove(self):
         """Remove the file when training is done, unless somebody else has written it in the meantime."""
+        file = OutputFile(self.path)
         if _file_id(self.path) == self.seen:
-            self.path.unlink(missing_ok=True)
-        (self.path.parent / f".{self.path.name}.part").unlink(missing_ok=True)
+            Path(file.target).unlink(missing_ok=True)
+        Path(file.temporary(SUFFIX)).unlink(missing_ok=True)
 
 
 def identity(params, X, target, weight, classes, valid=None):
@@ -148,7 +150,8 @@ def _describe(value):
     if isinstance(value, np.ndarray) and value.dtype.kind != "O":
         return {"shape": list(value.shape), "dtype": value.dtype.str, "crc32": tensor_file.checksum(value)}
     if isinstance(value, np.ndarray):
-        return [_describe(a) for a in value.tolist()]
+        text = json.dumps([_describe(a) for a in value.tolist()])
+        return {"shape": list(value.shape), "crc32": tensor_file.checksum(np.frombuffer(text.encode(), np.uint8))}
     if sparse.issparse(value):
         parts = {
             name: _describe(getattr(value, name)) for name in ("data", "indices", "indptr") if hasattr(value, name)

@@ -47,3 +47,28 @@ def shown_iterations(max_iter, verbose):
             bar.update(iteration - bar.n)
 
         yield show
+
+
+@contextmanager
+def shown_rows(n_rows, what, verbose):
+    """Yield a function that is given numbers of rows that are done, and shows them in a bar, or nothing if not `verbose`.
+
+    Where there are several passes over the `n_rows` rows, each fills the bar anew.
+    """
+    if not verbose:
+        yield lambda n: None
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=n_rows, desc=what, unit=" rows", unit_scale=True, mininterval=0.2, leave=False) as bar:
+        n_passes = 1
+
+        def show(n):
+            nonlocal n_passes
+            if bar.n >= n_rows:
+                n_passes += 1
+                bar.reset()
+                bar.set_description_str(f"{what}, pass {n_passes}", refresh=False)
+            bar.update(n)
+
+        yield show

@@ -11,7 +11,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from fastsoftmax import SoftmaxClassifier, load
 from fastsoftmax.cli import main as cli
+from fastsoftmax.text.datasets import read
 
 WORDS = {"fruit": ["apple", "pear", "plum"], "tool": ["saw", "hammer", "drill"], "animal": ["cat", "dog", "cow"]}
 
@@ -71,6 +73,41 @@ def test_predict_reads_standard_input(files, capsys, monkeypatch):
     assert [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()] == ["fruit", "tool"]
 
 
+def _model_of_strings(files, names):
+    """The path of a model with string labels, from Python, of the rows of the svmlight file."""
+    data = read(str(files.svmlight))
+    model = SoftmaxClassifier(max_iter=20, direct="dense", random_state=0).fit(data.X, [names[k] for k in data.labels])
+    model.save(files.folder / "strings")
+    return str(files.folder / "strings")
+
+
+def test_evaluate_matches_numbers_in_a_file_with_strings_of_the_model(files, capsys):
+    model = _model_of_strings(files, {7: "7", 8: "8", 9: "nine"})
+    assert cli.main(["evaluate", model, str(files.svmlight), "-k", "1"]) == 0
+    result = metrics_of(capsys.readouterr().out)
+    assert result["n_unknown"] == 100 and result["precision@1"] == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("command", [["evaluate"], ["compress", "-o", "small", "--data"]])
+def test_no_label_of_the_file_is_known(files, capsys, command, monkeypatch):
+    monkeypatch.chdir(files.folder)
+    model = _model_of_strings(files, {7: "a", 8: "b", 9: "c"})
+    assert cli.main([command[0], model, *command[1:], str(files.svmlight)]) == 1
+    error = capsys.readouterr().err
+    assert "none of its labels is a class of the model: it has 7, 8, 9, ..., the model 'a', 'b', 'c', ..." in error
+
+
+def test_a_label_that_stands_twice_in_a_line(files, capsys):
+    lines = files.svmlight.read_text().splitlines()
+    repeated = files.folder / "repeated"
+    repeated.write_text("\n".join(f"{line.split()[0]},{line}" for line in lines))
+    for data, model in ((files.svmlight, "once"), (repeated, "twice")):
+        assert cli.main(["train", str(data), "-o", str(files.folder / model), "--epochs", "2"]) == 0
+        assert "several labels a row" not in capsys.readouterr().out
+    models = [load(files.folder / name) for name in ("once", "twice")]
+    np.testing.assert_array_equal(models[0].coef_, models[1].coef_)
+
+
 def test_evaluate_counts_unknown_labels(files, capsys):
     model, test = str(files.folder / "model"), files.folder / "test"
     assert cli.main(["train", str(files.fasttext), "-o", model, "--quiet", "--epochs", "20"]) == 0
@@ -89,8 +126,8 @@ def test_evaluate_counts_unknown_labels(files, capsys):
         (["train", "{folder}/empty", "-o", "{folder}/model"], "empty"),
         (["train", "{svmlight}", "-o", "{folder}/no/model"], "output .*no/model.* is not a folder"),
         (["train", "{svmlight}", "-o", "{svmlight}"], "output is the data file"),
-        (["train", "{svmlight}", "-o", "{folder}/model", "--epochs", "0"], "max_iter must be at least 1, got 0"),
-        (["train", "{svmlight}", "-o", "{folder}/model", "--learning-rate", "-1"], "learning_rate must be above 0"),
+        (["train", "{svmlight}", "-o", "{folder}/model", "--epochs", "0"], "--epochs must be at least 1, got 0"),
+        (["train", "{svmlight}", "-o", "{folder}/model", "--learning-rate", "-1"], "--learning-rate must be above 0"),
         (["predict", "{svmlight}", "{svmlight}"], "not a model file"),
         (["info", "{folder}"], "directory"),
         (["demo", "--corpus", "{folder}/missing"], "folder must be"),

@@ -178,7 +178,7 @@ def test_rows_in_files_larger_than_memory(tmp_path):
 
 N_CLASSES, N_FEATURES = 300_000, 400_000
 WEIGHTS = f"""
-warm_up(loss=SampledSoftmax(n_negatives=20), direct=None, hidden_size=8)
+warm_up(loss=SampledSoftmax(), direct=None, hidden_size=8)
 rng = np.random.default_rng(0)
 X = sp.random_array((300, {N_FEATURES}), density=20 / {N_FEATURES}, format="csr", rng=rng, dtype=np.float32)
 y = rng.integers(0, {N_CLASSES}, 300)

@@ -129,13 +129,20 @@ def test_calibration_derivatives_are_numerical_ones(hidden_size, data):
     X, y, weight = data[0][:200].astype(np.float64), data[1][:200], np.linspace(0.1, 1, 200)
     runner = model._runner(X)
     assert type(runner) is (Runner if hidden_size else PairsRunner)
-    factors = {"bias": 0.7, "W": 1.2} | ({"V": 0.4, "prior": 0.2} if hidden_size else {})
+    factors = {"bias": 0.7, "prior": 0.2, "W": 1.2, "V": 0.4} if hidden_size else {"bias": 0.7, "W": 1.2}
     terms = {name: getattr(model._model, name) for name in factors}
-    _, gradient = calibration._loss(runner, terms, factors, y, weight)
-    for name in factors:
-        nearby = (factors | {name: factors[name] + h} for h in (1e-5, -1e-5))
-        above, below = (calibration._loss(runner, terms, near, y, weight)[0] for near in nearby)
-        assert gradient[name] == pytest.approx((above - below) / 2e-5, rel=1e-5, abs=1e-8)
+    loss_of = calibration._low_rank_loss if hidden_size else calibration._pairs_loss
+
+    def derivatives(values):
+        return loss_of(runner, terms, values, y, weight, lambda n_rows: None)
+
+    values = np.array([*factors.values()])
+    _, gradient, *hessian = derivatives(values)
+    for a, step in enumerate(1e-5 * np.eye(len(values))):
+        above, below = derivatives(values + step), derivatives(values - step)
+        assert gradient[a] == pytest.approx((above[0] - below[0]) / 2e-5, rel=1e-5, abs=1e-8)
+        if hidden_size:
+            assert_allclose(hessian[0][a], (above[1] - below[1]) / 2e-5, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("make", [small, hybrid], ids=["alone", "hybrid"])
@@ -267,7 +274,7 @@ def test_memory_of_a_step_is_said_before(dense_input, data, monkeypatch):
     pairs = np.full(1500, lengths.sum()) if dense_input else (X != 0) @ lengths
     expected = int(np.sort(pairs)[-64:].sum())
     monkeypatch.setattr(memory, "available", lambda: 12 * expected - 1)
-    monkeypatch.setattr(support, "ENTRY_BYTES", 0)  # which needs more of these few rows
+    monkeypatch.setattr(support, "support_bytes", lambda *sizes: 0)  # which needs more of these few rows
     monkeypatch.setattr(planning, "memory_needed", lambda *args, **options: (0, ""))
     with pytest.raises(MemoryError, match=f"a training step needs .*{expected:,} pairs"):
         small(calibration_fraction=0).fit(X, data[1])

@@ -30,6 +30,7 @@ def rewritten(path, change):
     with safe_open(path, framework="numpy") as file:
         header = json.loads(file.metadata()["fastsoftmax"])
     change(header, tensors)
+    header.pop("table_crc32", None)
     header["crc32"] = {name: zlib.crc32(a.tobytes()) for name, a in tensors.items()}
     save_file(tensors, path, metadata={"fastsoftmax": json.dumps(header)})
 

@@ -101,7 +101,7 @@ def test_nothing_is_left(terms):
 
 def test_errors():
     X, y = toy()
-    with pytest.raises(AttributeError, match="no such term"):
+    with pytest.raises(ValueError, match="prune needs a direct term"):
         flat_classifier(**COMMON, direct=None).fit(X, y).prune()
     with pytest.raises(ValueError, match="threshold must be at least 0"):
         flat_classifier(**COMMON, direct="dense").fit(X, y).prune(-1.0)

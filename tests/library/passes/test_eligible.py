@@ -187,7 +187,7 @@ def test_inputs_stay_as_they_are_and_need_no_order():
         ({"threshold": "x"}, TypeError, "threshold must be a real number"),
         ({"exclude": [[0]]}, ValueError, "exclude must have an array of classes for each of the 200 rows.*got 1"),
         ({"exclude": np.zeros(200, int)}, ValueError, "exclude must hold an array of classes for each row.*row 0"),
-        ({"exclude": [[0]] * 199 + [[1]]}, ValueError, "exclude must hold classes among.*got 1"),
+        ({"exclude": [[0]] * 199 + [["a"]]}, ValueError, "exclude must hold classes among.* are integers.*got 'a'"),
         ({"exclude": [[0.5]] * 200}, ValueError, "exclude must hold class labels, got 0.5"),
         ({"exclude": "abc"}, TypeError, "exclude must be a sparse matrix or a sequence"),
         ({"exclude": sp.csr_array((200, 39))}, ValueError, r"exclude must have shape \(200, 40\).*got \(200, 39\)"),

@@ -193,6 +193,7 @@ def test_a_model_that_is_not_finite_is_not_taken_up(bad):
     assert_array_equal(expected_counts(sampler, 10, hidden), before)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_training_that_diverges_says_so():
     rng = np.random.default_rng(0)
     X, y = sp.random_array((400, 30), density=0.2, rng=rng, format="csr") * 1e6, rng.integers(0, 40, 400)

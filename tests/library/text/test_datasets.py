@@ -1,5 +1,6 @@
 import gzip
 import io
+import tempfile
 
 import numpy as np
 import pytest
@@ -126,7 +127,7 @@ def test_formats_are_detected(tmp_path, content, format, compress):
     assert read(path).format == read(path, format).format == format
 
 
-@pytest.mark.parametrize("content", [b"", b"\n \n", gzip.compress(b"")])
+@pytest.mark.parametrize("content", [b"", b"\n \n", gzip.compress(b"", mtime=0)])
 @pytest.mark.parametrize("format", [None, "svmlight", "xmc", "fasttext"])
 def test_empty_file(tmp_path, content, format):
     path = tmp_path / "nothing.txt"
@@ -143,7 +144,15 @@ def test_empty_file(tmp_path, content, format):
         ("1, 1:2", "integer label.*'1,'"),
         ("1,,2 1:2", "integer label.*'1,,2'"),
         ("nan 1:2", "integer label.*'nan'"),
-        ("99999999999999999999 1:2", "99999999999999999999 1:2"),
+        ("99999999999999999999 1:2", "64 bits: '99999999999999999999 1:2'"),
+        ("1e30 1:2", "64 bits: '1e30 1:2'"),
+        ("9" * 5000 + " 1:2", "64 bits: '9999"),
+        ("1 " + "9" * 5000 + ":2", "'1 9999"),
+        ("1e9999 1:2", "integer label.*'1e9999'"),
+        ("1.5e0 1:2", "integer label.*'1.5e0'"),
+        ("1_0 1:2", "integer label.*'1_0'"),
+        ("\u0661 1:2", "integer label"),
+        ("1 , 1:2", "integer label.*'1 ,'"),
         ("1 2", "index:value.*'2'"),
         ("1 1:2 2", "index:value.*'2'"),
         ("1:2 3", "index:value.*'3'"),
@@ -165,8 +174,7 @@ def test_empty_file(tmp_path, content, format):
         ("1 1:1e39", "value of index 1 is beyond float32"),
         ("1 1:1-2", "1-2"),
         ("1 1:.", "float"),
-        ("1 99999999999:2", "1 99999999999:2"),
-        ("1 qid:3 1:2", "'qid:3'"),
+        ("1 99999999999999999999:2", "64 bits: '1 99999999999999999999:2'"),
         ("1 3:1 1:1 3:2", "index 3 is repeated"),
         ("1 1:\u0665", "index:value"),
         ("1 1:2\0", "index:value"),
@@ -195,14 +203,20 @@ def test_malformed_lines_of_sparse_files(tmp_path, line, fault, format):
         (b"0 5 3\n", {}, "line 1: no samples"),
         (b"1 0:1\n", {"format": "xmc"}, "line 1: expected n_samples n_features n_labels, got '1 0:1'"),
         (b"# only a comment\n", {}, "no samples, only comments"),
+        (b"2 %d 3\n1 0:1\n2 4:1\n" % 10**30, {}, "line 1: sizes must be below"),
+        (b"%d 5 3\n1 0:1\n" % 10**17, {}, "stream: 1 rows, 100000000000000000 in the header"),
+        (b"2 5 %s\n1 0:1\n" % (b"9" * 5000), {}, "line 1: sizes must be below"),
+        (b"2 5 3\n1 0:1\n1 qid:3 1:2\n", {}, "line 3: expected index:value.*'qid:3'"),
+        (b"1 %d:1\n" % (2**63 - 1), {}, "line 1: index must be below 9223372036854775807"),
         (b"some words\n", {}, "line 1: none of the formats svmlight, xmc, fasttext: 'some words'"),
         (b"\x00\xff" * 99, {}, "line 1: none of the formats"),
         (b"__label__a b\n\xff\n", {}, "line 2: not UTF-8"),
         (b"__label__a b\n__label__ b\n", {}, "line 2: a label is missing after __label__"),
-        (gzip.compress(b"1 2:3\n" * 1000)[:-10], {}, "stream: damaged gzip file"),
+        (gzip.compress(b"1 2:3\n" * 1000, mtime=0)[:-10], {}, "stream: damaged gzip file"),
         (b"\x1f\x8b not gzip", {}, "stream: damaged gzip file"),
         (b"1 2:3\n", {"format": "csv"}, "format must be one of .*'csv'"),
         (b"1 2:3\n", {"n_features": 0}, "n_features must be at least 1, got 0"),
+        (b"1 2:3\n", {"n_features": 10**30}, "n_features must be at most 9223372036854775807"),
     ],
 )
 def test_bad_files(content, options, message):
@@ -214,8 +228,10 @@ def test_sources():
     file = io.BytesIO(b"1 2:3\n")
     read(file)
     assert not file.closed
-    with pytest.raises(TypeError, match="binary mode"):
-        read(io.StringIO("1 2:3\n"))
+    with tempfile.NamedTemporaryFile("w+") as text_file:
+        for source in (io.StringIO("1 2:3\n"), text_file, 3, None):
+            with pytest.raises(TypeError, match="binary mode"):
+                read(source)
     with pytest.raises(FileNotFoundError):
         read("no such file")
 
@@ -233,7 +249,7 @@ def test_svmlight_round_trip(samples):
         for labels, row in samples
     ]
     dataset = read_bytes("\n".join(lines).encode(), "svmlight", n_features=41)
-    assert label_lists(dataset) == [labels for labels, _ in samples]
+    assert label_lists(dataset) == [list(dict.fromkeys(labels)) for labels, _ in samples]
     expected = np.zeros((len(samples), 41), dtype=np.float32)
     for i, (_, row) in enumerate(samples):
         expected[i, list(row)] = list(row.values())
@@ -259,6 +275,34 @@ def test_targets_of_several_labels():
     classes, y = targets(labels, label_starts)
     assert classes.tolist() == [1, 2, 4, 5, 7, 8]
     assert y.toarray().tolist() == [[0, 0, 0, 0, 1, 1], [0, 0, 0, 1, 0, 0], [0] * 6, [1, 1, 1, 0, 1, 0]]
+
+
+def test_targets_of_labels_that_stand_twice():
+    labels, label_starts = np.array(["b", "a", "b", "a", "a"]), np.array([0, 3, 5])
+    before = label_starts.copy()
+    classes, y = targets(labels, label_starts)
+    assert classes.tolist() == ["a", "b"] and y.toarray().tolist() == [[1, 1], [1, 0]]
+    classes, y = targets(labels[3:], np.array([0, 2]))
+    assert classes.tolist() == ["a"] and y.tolist() == ["a"]
+    assert label_starts.tolist() == before.tolist()
+
+
+REPEATED = [b"4,4,9 1:1\n9 2:1\n", b"2 3 10\n4,4,9 1:1\n9 2:1\n", b"__label__4 __label__4 x __label__9\n__label__9 y\n"]
+
+
+@pytest.mark.parametrize("text", REPEATED, ids=["svmlight", "xmc", "fasttext"])
+def test_a_label_that_stands_twice_in_a_line_is_one(text):
+    dataset = read(io.BytesIO(text))
+    assert [list(map(int, labels)) for labels in label_lists(dataset)] == [[4, 9], [9]]
+
+
+def test_labels_longer_than_64_characters_are_objects():
+    for length, kind in ((64, "U"), (65, "O")):
+        names = ["a", "b" * length, "a"]
+        dataset = read(io.BytesIO("".join(f"__label__{name} x\n" for name in names).encode()))
+        assert dataset.labels.dtype.kind == kind and dataset.labels.tolist() == names
+        classes, y = targets(dataset.labels, dataset.label_starts)
+        assert classes.dtype.kind == kind and classes.tolist() == names[:2] and y is dataset.labels
 
 
 def test_targets_of_one_label_each():

@@ -43,6 +43,20 @@ def test_no_tokens():
 def test_context_must_be_positive():
     with pytest.raises(ValueError, match="context must be at least 1, got 0"):
         context_features(np.zeros(3, dtype=np.int32), [0], 5, 0)
+    with pytest.raises(ValueError, match="n_classes must be at least 1, got 0"):
+        context_features([], [], 0, 1)
+
+
+def test_context_is_bounded_by_the_columns_and_by_the_documents(monkeypatch):
+    with pytest.raises(ValueError, match="context must be at most 1844674407370955161"):
+        context_features([0, 1], [0], 5, 10**30)
+    X = context_features([0, 1, 2], [0, 2], 5, 10**15)
+    assert X.shape == (3, 5 * 10**15)
+    assert X.indices.tolist() == [0]
+    assert X.indptr.tolist() == [0, 0, 1, 1]
+    monkeypatch.setattr("fastsoftmax.runtime.memory.available", lambda: 10**9)
+    with pytest.raises(MemoryError, match=r"context_features needs .* GiB \(100000 tokens x 100000 places"):
+        context_features(np.zeros(100_000, dtype=np.int8), [0], 1, 10**9)
 
 
 def test_positions_in_file():

@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from flat_options import flat_classifier
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix, vstack
 
@@ -199,6 +199,41 @@ def test_no_and_one_token():
     assert features.describe(0) == (BOUNDARY,)
     assert NGramFeatures(boundary=False).fit_transform([7], [0]).shape == (1, 0)
     assert NGramFeatures().fit_chunks([]).transform([7], [0]).shape == (1, 0)
+
+
+@settings(deadline=None)
+@given(documents=DOCUMENTS, parameters=PARAMETERS, hashed=st.booleans(), block_rows=st.integers(1, 20))
+def test_no_ngram_is_longer_than_a_document(documents, parameters, hashed, block_rows):
+    """Any number beyond the longest document is the same as its length."""
+    ids, starts = joined(documents)
+    if hashed:
+        parameters |= {"min_count": 1, "n_hashed": 50}
+    longest = max(map(len, documents), default=0) + 1
+    exact = NGramFeatures(**parameters | {"order": longest + 1, "places": longest})
+    endless = NGramFeatures(**parameters | {"order": 10**18, "places": 10**18})
+    X = exact.fit_transform(ids, starts)
+    assert_same(endless.fit_transform(ids, starts), X)
+    assert_same(endless.fit(ids, starts, block_rows=block_rows).transform(ids, starts), X)
+    assert_same(endless.fit_chunks([(ids, starts)]).transform(ids, starts), X)
+    assert_same(vstack([block for _, block in endless.blocks(ids, starts, block_rows)] or [X], "csr"), X)
+    if not hashed:
+        (W, bias), (exact_W, exact_bias) = (each.kneser_ney(ids, starts, 101) for each in (endless, exact))
+        assert_same(W, exact_W)
+        assert np.array_equal(bias, exact_bias)
+
+
+def test_levels_end_where_no_ngram_is_frequent():
+    ids = np.random.default_rng(0).integers(1000, size=100_000)
+    features = NGramFeatures(order=10**9, min_count=2).fit(ids, [0])
+    assert 2 <= max(len(features.describe(column)) for column in (0, features.n_features_ - 1)) <= 6
+
+
+def test_features_that_do_not_fit_are_refused_before_the_work(monkeypatch):
+    monkeypatch.setattr("fastsoftmax.runtime.memory.available", lambda: 10**9)
+    ids = np.zeros(1_000_000, dtype=np.int8)
+    for features in (NGramFeatures(order=10**9), NGramFeatures(order=10**9, n_hashed=5)):
+        with pytest.raises(MemoryError, match=r"NGramFeatures needs .* GiB \(1000000 rows x 1000000 kinds"):
+            features.fit_transform(ids, [0])
 
 
 def test_input_stays_as_it_is():

@@ -115,7 +115,25 @@ def test_bad_data():
         NGramModel(order=3).fit(np.zeros(4, dtype=np.int32), [0, 2], 2)
     with pytest.raises(ValueError, match=r"must be below 2\*\*63"):
         NGramModel(order=3).fit(np.zeros(4, dtype=np.int32), [0], 3_000_000)
+    for order in (63, 10**9, 10**18):
+        with pytest.raises(ValueError, match=r"must be below 2\*\*63"):
+            NGramModel(order=order).fit(np.zeros(4, dtype=np.int32), [0], 2)
+    with pytest.raises(ValueError, match="a file of at least 1000000000 tokens"):
+        NGramModel(order=10**9).fit(np.zeros(4, dtype=np.int32), [0], 1)
+    with pytest.raises(ValueError, match="a file of at least 3 tokens, got 0 tokens in all"):
+        NGramModel(order=3).fit(np.zeros(0, dtype=np.int32), [], 2)
     model = NGramModel(order=2).fit(np.zeros(4, dtype=np.int32), [0], 2)
+    for call in (lambda *data: model.fit(*data, 2), model.log_proba_of_next, model.hit_rates):
+        with pytest.raises(ValueError, match="ids must be below n_classes"):
+            call([0, 1, 2], [0])
+        with pytest.raises(ValueError, match="ids must not be negative"):
+            call([0, -1], [0])
+        with pytest.raises(ValueError, match="starts must begin with 0"):
+            call([0, 1], [])
+    with pytest.raises(ValueError, match="ids must hold a token that is counted"):
+        model.hit_rates([], [])
+    with pytest.raises(ValueError, match="ks must not be empty"):
+        model.hit_rates([0, 1], [0], ks=())
     with pytest.raises(ValueError, match="order must be at most 2, got 3"):
         model.log_proba_of_next(np.zeros(4, dtype=np.int32), [0], order=3)
     with pytest.raises(ValueError, match="ks must be at least 1, got 0"):

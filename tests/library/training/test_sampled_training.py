@@ -13,7 +13,7 @@ from sklearn.base import clone
 
 from fastsoftmax import SoftmaxClassifier, samplers
 from fastsoftmax.estimators.fitting import Fitting
-from fastsoftmax.losses import LOSSES
+from fastsoftmax.losses import LOSSES, SampledSoftmax
 from fastsoftmax.model.model import Model
 from fastsoftmax.model.runner import Runner
 from fastsoftmax.optimizers import SGD
@@ -196,8 +196,11 @@ def test_samplers_that_follow_need_dense_inputs(mixed, monkeypatch):
 
 def test_n_negatives_is_for_samplers_that_draw():
     X, y = data(300)
-    for sampler in ("in_batch", samplers.InBatch(np.ones(N_CLASSES))):
-        classifier(sampler=sampler, n_negatives=N_CLASSES, max_iter=1).fit(X, y)
+    batch = samplers.InBatch(np.ones(N_CLASSES))
+    for sampler in ("in_batch", batch, samplers.Mixed([batch])):
+        loss = SampledSoftmax(sampler, n_negatives=3)
+        with pytest.raises(ValueError, match="n_negatives must be 'auto' with a sampler that draws none, got 3"):
+            SoftmaxClassifier(loss=loss, hidden_size=4, max_iter=1).fit(X, y)
     for sampler in ("uniform", samplers.Mixed([samplers.InBatch(np.ones(N_CLASSES)), samplers.Uniform(N_CLASSES)])):
         with pytest.raises(ValueError, match="n_negatives must be below the number of classes"):
             classifier(sampler=sampler, n_negatives=N_CLASSES, max_iter=1).fit(X, y)

@@ -91,7 +91,9 @@ def test_another_problem(params, change_X, change_y, message):
 def test_a_model_that_is_there_needs_no_further_memory(monkeypatch):
     X, y = toy()
     model = flat_classifier(**COMMON, direct="dense", warm_start=True, max_iter=1, working_memory=0).fit(X, y)
-    monkeypatch.setattr("fastsoftmax.runtime.memory.available", lambda: 500)
+    monkeypatch.setattr(
+        "fastsoftmax.runtime.memory.available", lambda: 20_000
+    )  # rows and counts take 16,360, the model 8,160
     assert model.fit(X, y).n_iter_ == 2
     with pytest.raises(MemoryError, match="early stopping's copy"):
         model.set_params(early_stopping=True).fit(X, y)
@@ -144,7 +146,7 @@ def test_its_width_is_hidden_size():
         ValueError, match=r"embedding_init must have shape \(50, hidden_size\), a row a feature, got \(49, 7\)"
     ):
         flat_classifier(**COMMON).fit(X, y, embedding_init=E[1:])
-    with pytest.raises(ValueError, match=r"embedding_init must be finite in float32, got inf at position \(1, 2\)"):
+    with pytest.raises(ValueError, match=r"embedding_init must be finite in float32, got 1e\+300 at position \(1, 2\)"):
         E[1, 2] = 1e300
         flat_classifier(**COMMON).fit(X, y, embedding_init=E)
 

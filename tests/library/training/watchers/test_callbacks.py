@@ -90,6 +90,7 @@ def test_one_callback_stops_training_whatever_the_others_say(data):
     assert recorder.told[-3:] == ["end epoch 1", "end fit 0", "teardown"]
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # a rate at which early stopping stops
 @pytest.mark.parametrize("params", KINDS.values(), ids=KINDS)
 def test_fitted_estimator_is_as_if_fit_had_stopped_there(data, params):
     keeper = Keeper()

@@ -1,0 +1,51 @@
+"""What options of the command hold, in the words of an error message; and the options that parameters are set by."""
+
+import argparse
+import re
+
+# Options by the name of the parameter of the library that they set, which begins the library's messages.
+_OPTIONS = {
+    "max_iter": "--epochs",
+    "n_threads": "--threads",
+    "n_features": "--n-features",
+    "max_words": "--word-ngrams",
+    "hidden_size": "--hidden-size",
+    "learning_rate": "--learning-rate",
+    "batch_size": "--batch-size",
+    "random_state": "--seed",
+    "Adagrad.alpha": "--alpha",
+    "SGD.alpha": "--alpha",
+    "SampledSoftmax.n_negatives": "--negatives",
+    "checkpoint": "--checkpoint",
+    "Checkpoint.path": "--checkpoint",
+    "Checkpoint.every": "--checkpoint-every",
+    "output": "--output",
+    "k": "-k",
+    "ks": "-k",
+    "threshold": "--threshold",
+}
+_PARAMETER = re.compile(r"[\w.]+(?= (?:must|cannot) )")
+
+
+def naming_options(message):
+    """A message of the library that names the option of the command in the place of the parameter that it begins with."""
+    return _PARAMETER.sub(lambda name: _OPTIONS.get(name[0], name[0]), message, count=1)
+
+
+def _converter(words, convert, description):
+    """What turns the text of an option into one of `words`, a dict, or into a number."""
+
+    def from_text(text):
+        try:
+            return words[text] if text in words else convert(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"must be {description}, got {text!r}") from None
+
+    return from_text
+
+
+integer = _converter({}, int, "a whole number")
+number = _converter({}, float, "a number")
+integer_or_auto = _converter({"auto": "auto"}, int, "a whole number or auto")
+number_or_auto = _converter({"auto": "auto"}, float, "a number or auto")
+integer_none_or_auto = _converter({"none": None, "auto": "auto"}, int, "a whole number, none or auto")
