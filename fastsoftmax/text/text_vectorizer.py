@@ -111,11 +111,8 @@ class TextVectorizer:
         from sklearn.feature_extraction.text import CountVectorizer
 
         counting = CountVectorizer(vocabulary=ngrams, dtype=np.float32, **self._words())
-        if ngrams is not None:
-            counting.fit(
-                []
-            )  # once for all calls of `transform`: it makes a dict, and refuses n-grams that are there twice
-        return counting
+        # `fit` makes the dict of columns once for all calls of `transform`, and refuses an n-gram that is there twice
+        return counting if ngrams is None else counting.fit([])
 
     def _words(self):
         """What a word is, and which n-grams of words count, in scikit-learn's parameters."""

@@ -1,5 +1,6 @@
 """The columns of a TextVectorizer: numbered by `fit`, or hashed."""
 
+import copy
 import json
 import pickle
 
@@ -70,7 +71,7 @@ def test_the_vocabulary_in_a_dict(texts):
     packed = values["vocabulary"]
     assert packed.dtype == np.uint8 and packed.ndim == 1
     json.dumps({name: value for name, value in values.items() if name != "vocabulary"})
-    for again in (TextVectorizer.from_dict(values), pickle.loads(pickle.dumps(vectorizer))):
+    for again in (TextVectorizer.from_dict(values), pickle.loads(pickle.dumps(vectorizer)), copy.deepcopy(vectorizer)):
         assert again.vocabulary_ == vectorizer.vocabulary_
         assert same(again.transform(texts), vectorizer.transform(texts))
 
