@@ -52,9 +52,8 @@ class BuildExt(build_ext):
         compile_args, link_args = self.openmp_arguments()
         flags = shlex.split(os.environ.get("CFLAGS", ""))
         for extension in self.extensions:
-            extension.extra_compile_args = (
-                OPTIMISE + compile_args + flags
-            )  # of those that contradict, the last one counts
+            # of flags that contradict, the last one counts
+            extension.extra_compile_args = OPTIMISE + compile_args + flags
             extension.extra_link_args = link_args
         self.parallel = self.parallel or os.cpu_count()  # several files at once, also where pip builds
         super().build_extensions()

@@ -49,7 +49,7 @@ class _Sampled(BaseEstimator):
 
     def check(self):
         """Raise where a parameter is not what it must be. The sampler is checked where it is made."""
-        if not (isinstance(self.n_negatives, str) and self.n_negatives == "auto"):
+        if not is_auto(self.n_negatives):
             check_int(f"{type(self).__name__}.n_negatives", self.n_negatives, minimum=1)
 
 

@@ -57,7 +57,6 @@ def mrr_at_k(topk, y, k):
     return _mean_at_k(_reciprocal_rank, topk, y, k)
 
 
-@with_numpys_defaults
 def ndcg_at_k(topk, y, k):
     """The mean of DCG@k / (best possible DCG@k), where ``DCG@k = sum of 1 / log2(1 + rank) over the hits up to rank k``.
 
@@ -66,7 +65,6 @@ def ndcg_at_k(topk, y, k):
     return _mean_at_k(_ndcg, topk, y, k)
 
 
-@with_numpys_defaults
 def precision_at_k(topk, y, k):
     """The mean of (hits among the first `k` predictions) / `k`, as in the extreme classification repository [1]_.
 
@@ -207,6 +205,7 @@ def _exp(x):
         return float(np.exp(x))
 
 
+@with_numpys_defaults
 def _mean_at_k(row_metric, topk, y, k):
     k = check_int("k", k, minimum=1)
     y, names = check_true_labels("y", y)

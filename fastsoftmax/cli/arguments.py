@@ -24,7 +24,7 @@ _OPTIONS = {
     "ks": "-k",
     "threshold": "--threshold",
 }
-_PARAMETER = re.compile(r"[\w.]+(?= (?:must|cannot) )")
+_PARAMETER = re.compile(r"^[\w.]+(?= (?:must|cannot) )")
 
 
 def naming_options(message):

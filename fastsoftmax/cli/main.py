@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import io
 import os
 import sys
 
@@ -23,7 +24,7 @@ def main(arguments=None):
     """Run the command line `arguments` (default: sys.argv). Returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  (for as long as the process lives; so that errors are not written to standard output)
+        sys.stderr = io.StringIO()  # or errors would be written to standard output
     try:
         if sys.stdout is None:
             raise OSError("standard output is closed: redirect it to a file or to /dev/null")

@@ -10,7 +10,13 @@ from fastsoftmax.cli.common import INTERRUPTED
 from fastsoftmax.cli.rows import source
 from fastsoftmax.samplers.named import NAMED, kind_of
 from fastsoftmax.text.datasets import FORMATS, TEXT_FORMATS, read, targets
-from fastsoftmax.validation import check_acts_on_texts, check_other_file, check_writable
+from fastsoftmax.validation import (
+    check_acts_on_texts,
+    check_checkpoint_options,
+    check_other_file,
+    check_sampling_options,
+    check_writable,
+)
 
 HELP = "train a classifier on a data file"
 
@@ -120,27 +126,21 @@ def _loss(options):
     """The loss: a name, or an object if its sampler or its number of negatives is given."""
     from fastsoftmax.losses import SampledSoftmax
 
-    sampler, negatives = options.sampler, options.negatives
-    if sampler is None and negatives is None:
-        return options.loss
-    if options.loss != "sampled_softmax":
-        given = "--negatives" if sampler is None else "--sampler"
-        raise ValueError(f"{given} needs --loss sampled_softmax, got --loss {options.loss}")
-    if negatives is not None and not kind_of(sampler or "in_batch").uses_n_negatives:
-        raise ValueError(
-            f"--negatives needs a --sampler that draws, such as unigram: in_batch takes the classes of a batch's other rows, "
-            f"got {negatives}"
-        )
-    return SampledSoftmax(sampler or "in_batch", n_negatives="auto" if negatives is None else negatives)
+    given = {"sampler": options.sampler, "n_negatives": options.negatives}
+    given = {name: value for name, value in given.items() if value is not None}
+    loss = SampledSoftmax(**given)
+    draws = kind_of(loss.sampler).uses_n_negatives
+    check_sampling_options(options.loss, options.sampler, options.negatives, draws)
+    return loss if given else options.loss
 
 
 def _checkpoint(options):
     from fastsoftmax.estimators import Checkpoint
 
-    every = {} if options.checkpoint_every is None else {"every": options.checkpoint_every}
-    if options.checkpoint is None and every:
-        raise ValueError("--checkpoint-every needs --checkpoint")
-    return None if options.checkpoint is None else Checkpoint(options.checkpoint, **every)
+    check_checkpoint_options(options.checkpoint, options.checkpoint_every)
+    if options.checkpoint is None or options.checkpoint_every is None:
+        return options.checkpoint
+    return Checkpoint(options.checkpoint, every=options.checkpoint_every)
 
 
 def _features(data, options):

@@ -9,6 +9,7 @@ from fastsoftmax.estimators import changes, saving
 from fastsoftmax.estimators.base import SoftmaxEstimator
 from fastsoftmax.estimators.fitting import Fitting
 from fastsoftmax.runtime import workspaces
+from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.runtime.exclusive import exclusive
 from fastsoftmax.text.encoding import Encoding
 
@@ -361,6 +362,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
     def hidden_coef_(self):
         return self._weights("V")
 
+    @with_numpys_defaults
     def transform(self, X):
         """The hidden layer ``x E``, (n_samples, hidden_size); the method exists only where there is a low-rank term.
 

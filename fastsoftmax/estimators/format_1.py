@@ -45,8 +45,6 @@ def _params(params, loss_name):
     params.pop("joint")
     params.pop("checkpoint_every")
     sampling = {name: params.pop(name) for name in ("sampler", "n_negatives")}
-    if sampling["sampler"] == "in_batch":  # it draws none
-        sampling["n_negatives"] = "auto"
     rate, threshold = params.pop("normaliser_rate"), params.pop("gradient_threshold")
     kind = LOSSES[loss_name]
     options = {"gradient_threshold": threshold} if not kind.is_sampled else sampling

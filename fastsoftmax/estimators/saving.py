@@ -138,6 +138,9 @@ def _pack(value):
 
 def _unpack(value):
     """The parameter that `_pack` turned into `value`."""
-    if isinstance(value, dict):
-        return KINDS[value["kind"]](**value["params"])
-    return value
+    if not isinstance(value, dict):
+        return value
+    params = dict(value["params"])
+    if params.get("sampler") == "in_batch":  # it draws none; earlier builds had a number all the same
+        params["n_negatives"] = "auto"
+    return KINDS[value["kind"]](**params)

@@ -15,6 +15,7 @@ from fastsoftmax.kernels.additions import Additions
 from fastsoftmax.passes.eligible import ALL
 from fastsoftmax.runtime import threads
 from fastsoftmax.runtime.workspaces import Workspace
+from fastsoftmax.validation import check_lse
 
 PAIRED_FROM = 1 << 15  # classes whose (bias, exponential) a second-level cache holds
 PAIR_WORK = 16  # multiply-adds that a pair of a row's feature and a class costs
@@ -328,8 +329,5 @@ def topk(batch, weights, base, k, n_threads, workspace, eligible=ALL):
     forward = PairsForward(
         batch, weights, base, n_threads=n_threads, workspace=workspace, keep=False, topk=(values, class_ids, eligible)
     )
-    if np.isnan(forward.lse).any():
-        raise ValueError(
-            f"the logits of row {int(np.flatnonzero(np.isnan(forward.lse))[0])} are NaN: W or bias holds NaN or infinity"
-        )
+    check_lse(forward.lse)
     return eligible.pad(class_ids, values - forward.lse[:, None].astype(values.dtype))

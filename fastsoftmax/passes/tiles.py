@@ -17,6 +17,7 @@ from fastsoftmax.kernels import topk as topk_kernel
 from fastsoftmax.passes.eligible import ALL, EMPTY
 from fastsoftmax.runtime import threads, workspaces
 from fastsoftmax.runtime.workspaces import CACHE_LINE, Workspace
+from fastsoftmax.validation import check_lse
 
 ROWS = 12  # classes that a product takes at a time with AVX-512; others take 6
 TILE_BYTES = 256 << 10  # size of a tile of logits: half of a second-level cache
@@ -365,8 +366,5 @@ def topk(terms, k, n_threads, workspace, eligible=ALL):
         topk_kernel.scan(terms, work, values, class_ids, eligible, tile_ptr, begin, end)
     topk_kernel.merge(values, class_ids)
     lse = work.log_sum_exp()
-    if np.isnan(lse).any():
-        raise ValueError(
-            f"the logits of row {int(np.flatnonzero(np.isnan(lse))[0])} are NaN: W or bias holds NaN or infinity"
-        )
+    check_lse(lse)
     return eligible.pad(class_ids[0], (values[0] - lse[:, None]).astype(values.dtype))

@@ -18,10 +18,10 @@ MAX_LINE = 2**28  # bytes; a longer one is no row, but a file of another kind, o
 
 
 class _Compression(NamedTuple):
+    """A way to compress files, and with what they begin; with bzip2 a mark of a block too, since its own is three letters."""
+
     name: str
-    begins: (
-        re.Pattern
-    )  # with what a file of it begins; of bzip2 the mark of a block too, since its own is three letters
+    begins: re.Pattern
     open: callable
 
 

@@ -35,25 +35,22 @@ def n_rows(n_samples, n_classes, hidden_size, fraction):
     return n if n >= MIN_ROWS else 0
 
 
-def calibrate(runner, targets, weight, prior=None, *, verbose=0):
+def calibrate(runner, targets, weight, *, verbose=0):
     """Multiply bias, W and V of the runner's model by the factors that suit its rows best, and return these by name.
+
+    The prior of a model, the bias that its sparse term learned with, gets a factor too, and is added to the bias.
 
     Parameters
     ----------
     runner : model.runner.Runner over the rows
     targets : targets.HardTargets or SoftTargets
     weight : (n_rows,) float64
-    prior : (n_classes,) array, or None
-        The bias that the sparse term learned with, where it is not the model's. It gets a factor too, and is added to the
-        bias.
     verbose : whether to show a progress bar
     """
     if np.count_nonzero(weight) < MIN_ROWS:
         return {}
     model, weight = runner.model, weight / weight.sum()
     terms = {name: a for name in NAMES if (a := getattr(model, name)) is not None}
-    if prior is None:
-        terms.pop("prior", None)
     names = list(terms)
     excess = {name: weight @ a for name, a in targets.excess(runner).items()}  # one number a term, for soft targets
     excess = np.array([excess.get(name, 0.0) for name in names])

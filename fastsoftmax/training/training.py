@@ -100,7 +100,7 @@ class Training:
     def calibrate(self, X, target, weight, model=None):
         """Multiply the terms of the model, or of another one, by the factors that suit these rows, and return these."""
         runner = self.runner(X, model)
-        return calibration.calibrate(runner, target, weight, runner.model.prior, verbose=self.options.verbose)
+        return calibration.calibrate(runner, target, weight, verbose=self.options.verbose)
 
     def _validation_loss(self, model, X, target, weight):
         with shown_rows(X.shape[0], "validating", self.options.verbose) as show:

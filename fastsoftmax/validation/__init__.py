@@ -25,6 +25,7 @@ from fastsoftmax.validation.classes import (
     learn_classes,
     padding,
 )
+from fastsoftmax.validation.command import check_acts_on_texts, check_checkpoint_options, check_sampling_options
 from fastsoftmax.validation.compact import check_compact, check_not_compact
 from fastsoftmax.validation.documents import (
     check_chunk,
@@ -38,7 +39,6 @@ from fastsoftmax.validation.documents import (
 )
 from fastsoftmax.validation.eligible import check_eligible, check_k
 from fastsoftmax.validation.encoding import (
-    check_acts_on_texts,
     check_are_texts,
     check_reads,
     check_vectorizer,
@@ -53,7 +53,7 @@ from fastsoftmax.validation.estimators import (
 )
 from fastsoftmax.validation.label_lists import LabelLists, indicator
 from fastsoftmax.validation.labels import as_text_array, check_ignore_label, check_labels, family
-from fastsoftmax.validation.linear import check_bias, check_sparse_W, check_W, check_X
+from fastsoftmax.validation.linear import check_bias, check_lse, check_sparse_W, check_W, check_X
 from fastsoftmax.validation.masses import (
     balanced_weights,
     check_class_counts,

@@ -38,10 +38,3 @@ def misfits(source, n_ignored, first, model, n_features, trained_first):
         yield f"{source}: {n_ignored:,} value(s) of features beyond the {n_features:,} of {model} are ignored"
     if first == 0 and trained_first == 1:
         yield f"{source} has an index 0, and {model} was trained on data that begin with 1: do both count from the same?"
-
-
-def check_acts_on_texts(options, format):
-    """Raise where an option for texts is given for data of another format; `options` says of each by name whether it is."""
-    for name, given in options.items():
-        if given:
-            raise ValueError(f"{name} is for texts, and these are {format} data")

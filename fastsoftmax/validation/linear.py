@@ -89,6 +89,15 @@ def check_bias(bias, n_classes, dtype, *, name="bias"):
     return as_dtype(name, as_vector(name, bias, n_classes, "class"), dtype)
 
 
+def check_lse(lse):
+    """Raise where the log-sum-exp of a row is NaN, as its logits are."""
+    bad = np.flatnonzero(np.isnan(lse))
+    if bad.size:
+        raise ValueError(
+            f"the logits of row {bad[0]} are NaN: W or bias holds NaN or infinity, or the product of X and W overflows"
+        )
+
+
 def _first_non_finite(values):
     """The position of the first NaN or infinity in a flat array, or None."""
     with np.errstate(over="ignore", invalid="ignore"):

@@ -89,9 +89,7 @@ def check_class_weight_param(class_weight):
     for label, weight in class_weight.items():
         if isinstance(weight, (bool, np.bool_)) or not isinstance(weight, numbers.Real):
             raise TypeError(f"class_weight must hold real numbers, got {weight!r} for {label!r}")
-        value = (
-            weight.item() if isinstance(weight, np.generic) else weight
-        )  # float16 has no such number to compare with
+        value = weight.item() if isinstance(weight, np.generic) else weight  # float16 holds nothing so large
         if not 0 <= value <= sys.float_info.max:
             raise ValueError(f"class_weight must be finite and not negative, got {weight} for {label!r}")
 

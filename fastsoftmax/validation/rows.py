@@ -38,8 +38,8 @@ def check_rows(c, options, X, y, sample_weight, model=None):
 
 def check_targets(y, n_samples, ignore_label=None, *, name="y"):
     """The labels or masses of the rows that count, and which rows these are; see `check_rows`."""
-    if (isinstance(y, np.ndarray) and y.ndim == 2) or (isinstance(y, list) and y and isinstance(y[0], np.ndarray)):
-        check_unmasked(name, y)  # of one dimension, they are missing labels
+    if not (isinstance(y, np.ma.MaskedArray) and y.ndim == 1):  # whose masked labels are missing ones
+        check_unmasked(name, y)
     y = y if sparse.issparse(y) else as_label_array(y)
     if are_masses(y):
         return check_masses(y, n_samples, name=name)

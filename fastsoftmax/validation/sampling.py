@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 
 from fastsoftmax.validation.arrays import as_int_vector, as_real_array, as_vector
+from fastsoftmax.validation.scalars import is_auto
 
 
 def check_counts(name, counts):
@@ -74,7 +75,7 @@ def check_given(name, value, loss):
 
 def check_no_negatives(name, n_negatives, sampler):
     """Raise where a number of negatives is given for a sampler that draws none."""
-    if n_negatives != "auto":
+    if not is_auto(n_negatives):
         raise ValueError(
             f"{name} must be 'auto' with a sampler that draws none, got {n_negatives} with {sampler!r}: name another sampler, "
             "such as 'unigram'"

@@ -2,7 +2,6 @@
 
 import itertools
 import pickle
-import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -32,12 +31,8 @@ KINDS_OF_LABELS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def without_warnings():
-    """Some of the options have no effect beside others, or the classes are in no order, and warnings say so."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+# Some of the options have no effect beside others, or the classes are in no order, and warnings say so.
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @st.composite

@@ -5,7 +5,6 @@ import pytest
 from fuzz import strategies as s
 from fuzz.campaign import examples
 from fuzz.test_readers import damaged, samples, sparse_lines
-from fuzz.unmended import OPTION_VALUES as UNMENDED
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,7 +28,7 @@ OPTIONS = {
 
 
 def value_of(name):
-    return st.sampled_from([value for value in OPTIONS[name] if value not in UNMENDED])
+    return st.sampled_from(OPTIONS[name])
 
 
 @st.composite

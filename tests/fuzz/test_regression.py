@@ -1,7 +1,5 @@
 """SoftmaxRegression: both solvers, dense and sparse rows, against the optimum's conditions and against each other."""
 
-import warnings
-
 import numpy as np
 import pytest
 import reference
@@ -16,12 +14,8 @@ import fastsoftmax as fs
 solvers = st.sampled_from(["lbfgs", "newton-cg"])
 
 
-@pytest.fixture(autouse=True)
-def without_warnings():
-    """Few iterations on random labels do not converge."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+# Few iterations on random labels do not converge.
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @st.composite

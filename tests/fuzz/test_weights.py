@@ -1,7 +1,5 @@
 """One rule for all weights: only ratios matter, rows by class are classes, and a row that counts twice is two rows."""
 
-import warnings
-
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -21,12 +19,8 @@ TERMS = [
 terms = st.sampled_from(TERMS)
 
 
-@pytest.fixture(autouse=True)
-def without_warnings():
-    """Few iterations on random labels do not converge, and extreme weights may say so."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+# Few iterations on random labels do not converge, and extreme weights may say so.
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 def problem(rng, n=200, d=6, n_classes=4, *, is_sparse=False):

@@ -5,6 +5,7 @@ import pytest
 import reference
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
+from sparse_variants import read_only, unaligned
 
 from fastsoftmax import linear_cross_entropy, linear_logsumexp, linear_topk
 
@@ -17,19 +18,6 @@ def arrays():
     shapes = {"X": (N_ROWS, N_FEATURES), "W": (N_CLASSES, N_FEATURES), "bias": (N_CLASSES,)}
     made = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
     return made | {"target": rng.integers(0, N_CLASSES, N_ROWS)}
-
-
-def unaligned(a):
-    """A view into packed records of a byte and a number."""
-    records = np.zeros(a.shape, np.dtype([("byte", "u1"), ("value", a.dtype)]))
-    records["value"] = a
-    return records["value"]
-
-
-def read_only(a):
-    a = a.copy()
-    a.flags.writeable = False
-    return a
 
 
 LAYOUTS = {

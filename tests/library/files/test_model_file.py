@@ -9,7 +9,7 @@ from flat_options import flat_classifier
 from numpy.testing import assert_array_equal
 from safetensors.numpy import save_file
 
-from fastsoftmax import SoftmaxClassifier, load
+from fastsoftmax import SoftmaxClassifier, load, losses
 from fastsoftmax.estimators import saving
 from fastsoftmax.files import model_file, tensor_file
 
@@ -231,3 +231,11 @@ def test_only_schedules_by_name_are_saved(path):
     with pytest.raises(TypeError, match="only schedules given by name can be saved, got schedule=<function"):
         classifier.save(path)
     classifier.set_params(schedule="linear").save(path)
+
+
+def test_a_number_of_negatives_that_an_earlier_build_kept_for_a_sampler_that_draws_none(tmp_path):
+    model = SoftmaxClassifier(loss=losses.SampledSoftmax(), hidden_size=4, direct=None, max_iter=1)
+    model.fit(np.eye(4), [0, 1, 2, 3]).set_params(loss__n_negatives=1024).save(tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    assert loaded.loss.n_negatives == "auto"
+    loaded.fit(np.eye(4), [0, 1, 2, 3])

@@ -1,0 +1,26 @@
+"""Options of the command that could not act."""
+
+
+def check_acts_on_texts(options, format):
+    """Raise where an option for texts is given for data of another format; `options` says of each by name whether it is."""
+    for name, given in options.items():
+        if given:
+            raise ValueError(f"{name} is for texts, and these are {format} data")
+
+
+def check_sampling_options(loss, sampler, negatives, draws):
+    """Raise where `--sampler` or `--negatives` could not act; `draws` : whether the sampler, or its default, draws classes."""
+    if loss != "sampled_softmax" and (sampler is not None or negatives is not None):
+        given = "--negatives" if sampler is None else "--sampler"
+        raise ValueError(f"{given} needs --loss sampled_softmax, got --loss {loss}")
+    if negatives is not None and not draws:
+        raise ValueError(
+            "--negatives needs a --sampler that draws, such as unigram: in_batch takes the classes of a batch's other rows, "
+            f"got {negatives}"
+        )
+
+
+def check_checkpoint_options(checkpoint, every):
+    """Raise where `--checkpoint-every` could not act."""
+    if checkpoint is None and every is not None:
+        raise ValueError("--checkpoint-every needs --checkpoint")
