@@ -66,9 +66,16 @@ from fastsoftmax.validation.masses import (
 )
 from fastsoftmax.validation.metrics import (
     check_evaluated_rows,
+    check_inverse_propensities,
+    check_label_space,
     check_log_proba,
+    check_propensity_rows,
     check_same_length,
+    check_scores,
+    check_thresholds,
     check_topk,
+    check_true_columns,
+    check_true_indicator,
     check_true_labels,
 )
 from fastsoftmax.validation.options import (

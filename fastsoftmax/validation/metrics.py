@@ -1,12 +1,21 @@
 """Predictions, and what they are compared with."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from scipy import sparse
 
 from fastsoftmax.validation.arrays import as_array, as_real_array, check_unmasked
-from fastsoftmax.validation.classes import encode_labels, padding
-from fastsoftmax.validation.label_lists import check_label_lists
-from fastsoftmax.validation.labels import are_label_lists, as_label_array, check_labels, family
+from fastsoftmax.validation.classes import encode_labels, learn_classes, padding
+from fastsoftmax.validation.label_lists import check_label_lists, indicator
+from fastsoftmax.validation.labels import (
+    are_label_lists,
+    as_label_array,
+    check_labels,
+    family,
+    first_of_other_family,
+)
+from fastsoftmax.validation.scalars import check_int
 from fastsoftmax.validation.sparse_arrays import check_csr
 
 
@@ -46,6 +55,15 @@ def check_true_labels(name, y):
         raise ValueError(f"{name} must have one dimension or be a sparse indicator, got shape {y.shape}")
     if not y.shape[0]:
         raise ValueError(f"{name} must have at least one row, got none")
+    return y, names
+
+
+def check_true_indicator(name, y):
+    """`check_true_labels`, where one label a row too becomes a canonical CSR indicator, and the distinct labels `names`."""
+    y, names = check_true_labels(name, y)
+    if not sparse.issparse(y):
+        names, codes = learn_classes(check_labels(y, name=name)[0], name=name)
+        y = indicator(codes, np.arange(len(codes) + 1), len(names))
     return y, names
 
 
@@ -124,6 +142,8 @@ def _columns(name, topk, names):
     pads_missing = topk.dtype.kind in "OmM"
     labels, counted = check_labels(topk.reshape(-1), name=name, ignore_label=np.nan if pads_missing else None)
     columns = np.full(topk.size, -1)
+    if not len(names):  # no row has a label
+        return columns.reshape(topk.shape)
     columns[slice(None) if counted is None else counted] = encode_labels(labels, names, unknown=-1, name=name)
     return columns.reshape(topk.shape)
 
@@ -132,3 +152,150 @@ def check_same_length(name, a, other_name, other):
     """Raise unless the two arrays have as many rows."""
     if a.shape[0] != other.shape[0]:
         raise ValueError(f"{name} must have as many rows as {other_name}, got {a.shape[0]} and {other.shape[0]}")
+
+
+def check_label_space(name, y, names, classes, n_classes):
+    """Where the labels of an indicator, as `check_true_indicator` returns it, stand among all labels; and how many these are.
+
+    Returns
+    -------
+    codes : (n_columns,) the places of its columns among `classes`, or 0 to n_classes - 1; None where the columns are these
+    n_classes : int
+    """
+    if classes is not None and n_classes is not None:
+        raise ValueError(f"classes and n_classes={n_classes} exclude each other")
+    n_columns = y.shape[1]
+    if classes is not None:
+        labels, places = _distinct("classes", classes)
+        if names is not None:
+            return places[_places(name, names, labels)], len(labels)
+        if len(labels) != n_columns:
+            raise ValueError(
+                f"classes must have a label for each of the {n_columns} columns of {name}, got {len(labels)}"
+            )
+    if n_classes is None:
+        return None, n_columns
+    n_classes = check_int("n_classes", n_classes, minimum=1)
+    if names is not None:
+        return _places(name, names, np.arange(n_classes)), n_classes
+    if n_classes < n_columns:
+        raise ValueError(f"n_classes must be at least {n_columns}, the columns of {name}, got {n_classes}")
+    return None, n_classes
+
+
+def _distinct(name, labels):
+    """Distinct labels in order, and the place of each in what the user gave; ValueError where one is there twice."""
+    labels, _ = check_labels(labels, name=name)
+    distinct, codes = learn_classes(labels, name=name)
+    if len(distinct) < len(labels):
+        at = int(np.setdiff1d(np.arange(len(codes)), np.unique(codes, return_index=True)[1])[0])
+        raise ValueError(
+            f"{name} must not hold a label twice, got {labels[at : at + 1].tolist()[0]!r} at position {at}"
+        )
+    places = np.empty(len(labels), np.int64)
+    places[codes] = np.arange(len(labels))
+    return distinct, places
+
+
+def _places(name, names, labels):
+    """Where each of `names`, the distinct labels of a user's `name`, stands among `labels`, which have to have them all."""
+    places = _places_or_none(names, labels)
+    if (places < 0).any():
+        bad = names[places < 0][:1].tolist()[0]
+        raise ValueError(f"{name} holds {bad!r}, which is not among the {len(labels)} classes")
+    return places
+
+
+def _places_or_none(names, labels):
+    """`_places` with -1 for those that are not among `labels`."""
+    if not len(names) or not len(labels) or first_of_other_family(names, labels) is not None:
+        return np.full(len(names), -1)
+    return encode_labels(names, labels, unknown=-1)
+
+
+def check_propensity_rows(name, n_samples):
+    """`n_samples`, of which the propensities of Jain et al. need three: below e, a rare class would count less than others."""
+    if n_samples < 3:
+        raise ValueError(f"{name} must have at least 3 rows to estimate propensities from, got {n_samples}")
+    return n_samples
+
+
+def check_inverse_propensities(name, given, y, names, classes=None):
+    """A number for each column of an indicator, as `check_true_indicator` returns it: float64, finite and positive.
+
+    classes : what an array has the numbers of, where the labels have names; None: of 0, 1, 2 and so on
+    """
+    labels = None
+    if isinstance(given, Mapping):
+        labels, places = _distinct(name, list(given))
+        given = as_real_array(name, list(given.values()))[places]
+        names = np.arange(y.shape[1]) if names is None else names
+    values = as_real_array(name, given).astype(np.float64)
+    if values.ndim != 1:
+        raise ValueError(f"{name} must have one dimension, got shape {values.shape}")
+    bad = ~(np.isfinite(values) & (values > 0))
+    if bad.any():
+        raise ValueError(f"{name} must be finite and positive, got {values[bad][0]} at position {bad.argmax()}")
+    if names is None:
+        if len(values) != y.shape[1]:
+            raise ValueError(f"{name} must have a number for each of the {y.shape[1]} columns of y, got {len(values)}")
+        return values
+    if labels is None:
+        labels = np.arange(len(values)) if classes is None else classes
+        if len(labels) != len(values):
+            raise ValueError(f"{name} must have a number for each of the {len(labels)} classes, got {len(values)}")
+    return _of_names(name, values, labels, y, names)
+
+
+def _of_names(name, values, labels, y, names):
+    """The values of `names`, given those of `labels`; what no row has may lack one."""
+    places = _places_or_none(names, labels)
+    without = np.flatnonzero((places < 0)[y.indices])
+    if without.size:
+        bad = names[y.indices[without[:1]]].tolist()[0]
+        raise ValueError(f"{name} must have a number for every label of y, got none for {bad!r}")
+    return np.append(values, 1.0)[places]
+
+
+def check_scores(name, scores):
+    """Scores of all classes as a real array, or some of them as canonical CSR; (n_samples, n_classes), without NaN."""
+    if sparse.issparse(scores):
+        scores = check_csr(scores, None, name)
+        if not scores.has_canonical_format:
+            scores = scores.copy()
+            scores.sum_duplicates()
+        values = scores.data
+    else:
+        values = scores = as_real_array(name, scores)
+    if scores.ndim != 2 or not scores.shape[1]:
+        raise ValueError(f"{name} must have two dimensions and at least one column, got shape {scores.shape}")
+    if values.size and np.isnan(values.min()):
+        raise ValueError(f"{name} must not hold NaN")
+    return scores
+
+
+def check_thresholds(name, threshold, n_classes, dtype):
+    """A threshold for all classes or one for each, in the type of the scores: an array () or (n_classes,) without NaN."""
+    threshold = as_real_array(name, threshold)
+    if threshold.shape not in ((), (n_classes,)):
+        raise ValueError(f"{name} must be a number or have shape ({n_classes},), got shape {threshold.shape}")
+    if np.isnan(threshold).any():
+        raise ValueError(f"{name} must not hold NaN")
+    with np.errstate(over="ignore"):
+        return threshold.astype(dtype)
+
+
+def check_true_columns(name, y, n_classes, classes):
+    """The true labels of each row as a canonical CSR indicator whose columns are those of scores of `n_classes` classes.
+
+    classes : the labels that the columns stand for; None: 0, 1, 2 and so on
+    """
+    y, names = check_true_indicator(name, y)
+    if names is None:
+        if y.shape[1] != n_classes:
+            raise ValueError(f"{name} must have the {n_classes} columns of the scores, got {y.shape[1]}")
+        return y
+    codes, n_labels = check_label_space(name, y, names, classes, n_classes if classes is None else None)
+    if n_labels != n_classes:
+        raise ValueError(f"classes must have a label for each of the {n_classes} columns of the scores, got {n_labels}")
+    return indicator(codes[y.indices], y.indptr, n_classes)

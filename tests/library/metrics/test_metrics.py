@@ -6,9 +6,19 @@ from scipy import sparse
 from sklearn import metrics as sklearn_metrics
 
 from fastsoftmax import SoftmaxClassifier
-from fastsoftmax.metrics import compare, evaluate, hit_at_k, log_loss, mrr_at_k, ndcg_at_k, perplexity, precision_at_k
+from fastsoftmax.metrics import (
+    compare,
+    evaluate,
+    hit_at_k,
+    log_loss,
+    mrr_at_k,
+    ndcg_at_k,
+    perplexity,
+    precision_at_k,
+    recall_at_k,
+)
 
-RANKINGS = [precision_at_k, hit_at_k, mrr_at_k, ndcg_at_k]
+RANKINGS = [precision_at_k, hit_at_k, mrr_at_k, ndcg_at_k, recall_at_k]
 
 
 def random_ranking(n_samples=200, n_classes=12, seed=0):
@@ -27,12 +37,13 @@ def label_sets(Y):
 
 
 def by_hand(topk, labels, k):
-    """The four metrics from their definitions, a row at a time; `labels` holds a set for each row."""
+    """The five metrics from their definitions, a row at a time; `labels` holds a set for each row."""
     rows = []
     for ranking, true in zip(topk, labels, strict=True):
         ranks = [rank for rank, label in enumerate(ranking[:k], 1) if label in true and label != -1]
         dcg, best = (sum(1 / np.log2(1 + r) for r in rs) for rs in (ranks, range(1, min(k, len(true)) + 1)))
-        rows.append((len(ranks) / k, bool(ranks), 1 / ranks[0] if ranks else 0, dcg / best if true else 0))
+        ratios = (dcg / best, len(ranks) / len(true)) if true else (0, 0)
+        rows.append((len(ranks) / k, bool(ranks), 1 / ranks[0] if ranks else 0, *ratios))
     return np.mean(rows, axis=0)
 
 
@@ -78,6 +89,7 @@ def test_single_label_against_scikit_learn(k):
     assert hit_at_k(topk, y, k) == pytest.approx(expected, abs=1e-15)
     assert precision_at_k(topk, y, k) == pytest.approx(expected / k, abs=1e-15)
     assert ndcg_at_k(topk, y, k) == pytest.approx(sklearn_metrics.ndcg_score(np.eye(12)[y], scores, k=k), rel=1e-13)
+    assert recall_at_k(topk, y, k) == hit_at_k(topk, y, k)
 
 
 def test_everything_at_one_is_the_accuracy():
@@ -200,6 +212,11 @@ def test_lists_of_labels_are_an_indicator(metric):
     assert metric(names[topk], y, 4) == metric(topk, Y, 4)
 
 
+@pytest.mark.parametrize("metric", RANKINGS)
+def test_lists_without_any_label(metric):
+    assert metric([["a", "b"], ["b", ""]], [[], []], 2) == 0
+
+
 def test_string_labels():
     topk = np.array([["cat", "dog"], ["dog", "emu"]])
     assert mrr_at_k(topk, ["dog", "dog"], 2) == 0.75
@@ -287,7 +304,7 @@ def test_evaluate_several_labels(batch_size):
     result = evaluate(model, X, Y, ks=(1, 4), batch_size=batch_size)
     labels = label_sets(Y)
     topk, _ = model.predict_topk(X, 4)
-    names = ("precision", "hit", "mrr", "ndcg")
+    names = ("precision", "hit", "mrr", "ndcg", "recall")
     for k in (1, 4):
         assert [result[f"{name}@{k}"] for name in names] == pytest.approx(by_hand(topk, labels, k), rel=1e-13)
     known = [[c for c in row if c < n_classes - 2] for row in labels]

@@ -1,0 +1,32 @@
+"""Measures of predictions: rankings, propensity-scored rankings, decisions at a threshold, log-loss, and a model as a whole.
+
+True labels come one a row, in a 1-D array, or several a row. Several are a list (or set) of labels for each row, or an
+indicator of shape (n_samples, n_classes): a sparse matrix, or an array of zeros and ones, whose nonzeros are the labels and
+whose column indices name them. A label counts once, however often a row has it. A ranking holds the predicted labels of each
+row, best first and distinct; -1 is padding and never a hit. With one label a row, every ranking metric at 1 is the accuracy.
+May import: `validation`, `runtime`.
+"""
+
+from fastsoftmax.metrics.evaluation import compare, evaluate
+from fastsoftmax.metrics.likelihood import log_loss, perplexity
+from fastsoftmax.metrics.propensity import inverse_propensities, psndcg_at_k, psp_at_k
+from fastsoftmax.metrics.ranking import hit_at_k, mrr_at_k, ndcg_at_k, precision_at_k, recall_at_k
+from fastsoftmax.metrics.threshold import f1_at_threshold, precision_at_threshold, recall_at_threshold
+
+__all__ = [
+    "compare",
+    "evaluate",
+    "f1_at_threshold",
+    "hit_at_k",
+    "inverse_propensities",
+    "log_loss",
+    "mrr_at_k",
+    "ndcg_at_k",
+    "perplexity",
+    "precision_at_k",
+    "precision_at_threshold",
+    "psndcg_at_k",
+    "psp_at_k",
+    "recall_at_k",
+    "recall_at_threshold",
+]
