@@ -90,17 +90,13 @@ def relevance(topk, y):
     """Which predictions are true labels, (n, width) bool, and the number of labels of each row, (n,)."""
     if not sparse.issparse(y):
         return topk == y[:, np.newaxis], np.ones(len(y), np.int64)
-    n_samples, n_classes = y.shape
     n_labels = np.diff(y.indptr)
-    rows = np.arange(n_samples, dtype=np.int64)
-    # Row and label make one number, ascending since y is canonical: one binary search a prediction finds it.
-    true_keys = np.repeat(rows, n_labels) * n_classes + y.indices
-    keys = rows[:, np.newaxis] * n_classes + topk
-    places = np.searchsorted(true_keys, keys)
-    found = np.zeros(topk.shape, bool)
-    inside = places < len(true_keys)
-    found[inside] = true_keys[places[inside]] == keys[inside]
-    return found & (topk != -1), n_labels
+    if not y.nnz:
+        return np.zeros(topk.shape, bool), n_labels
+    rows = np.repeat(np.arange(y.shape[0]), topk.shape[1])
+    found = y[rows, np.maximum(topk, 0).reshape(-1)]  # since y is canonical, by binary search among the labels of a row
+    found = found.toarray() if sparse.issparse(found) else np.asarray(found)  # it depends on SciPy's version
+    return (found.reshape(topk.shape) != 0) & (topk != -1), n_labels
 
 
 # Metrics of each row, from relevant (n, at most k) bool and n_labels (n,).
