@@ -23,6 +23,8 @@ _OPTIONS = {
     "k": "-k",
     "ks": "-k",
     "threshold": "--threshold",
+    "A": "--propensity",
+    "B": "--propensity",
 }
 _PARAMETER = re.compile(r"^[\w.]+(?= (?:must|cannot) )")
 

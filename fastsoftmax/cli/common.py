@@ -6,7 +6,7 @@ import numpy as np
 
 from fastsoftmax.cli import rows
 from fastsoftmax.cli.arguments import integer
-from fastsoftmax.validation import LabelLists, as_text_array, family
+from fastsoftmax.validation import LabelLists, as_text_array, check_same_kind, family
 
 INTERRUPTED = 130  # exit status of a shell command ended by Ctrl-C
 DEPTHS = [1, 3, 5, 20]  # of the ranking metrics, if none are given
@@ -34,38 +34,59 @@ def load(options):
     return classifier, *rows.read(classifier, options)
 
 
-def labelled_rows(classifier, data, X, path):
-    """The rows that have labels, and the labels as an indicator of class codes, for an evaluation.
+def labelled_rows(classifier, data, X, path, training=None, training_path=None):
+    """The rows that have labels, and their labels as codes of classes, for an evaluation.
 
     The codes become the labels of the classifier as well, so that both speak of the same classes.
+
+    Parameters
+    ----------
+    training, training_path : Dataset and str, optional
+        The rows that the classifier was trained on, and the file that they are from.
 
     Returns
     -------
     X : csr_matrix of float32, shape (n_labelled, n_features)
-    y : csr_matrix of bool, shape (n_labelled, n_classes + number of labels that the model does not know)
+    y : the code of each row's label, (n_labelled,), where every row has one; otherwise an indicator of bool as csr_array of
+        shape (n_labelled, n_classes + number of labels that the model does not know)
+    y_training : the indicator of the labels of `training`, with the same columns; None without
     """
     labelled = np.flatnonzero(np.diff(data.label_starts))
     if data.n_unlabelled:
         print(f"{data.n_unlabelled:,} rows without a label are left out", file=sys.stderr)
-    if not len(labelled):
-        raise ValueError(f"{path}: none of the {data.n_samples:,} rows has a label")
-    y = _true_codes(data, classifier.classes_, path)[labelled]
+    files = {path: data} if training is None else {path: data, training_path: training}
+    y, *others = _true_codes(files, classifier.classes_)
+    y = y[labelled]
     classifier.classes_ = np.arange(len(classifier.classes_))
-    return X[labelled], y
+    return X[labelled], (y.indices if y.nnz == len(labelled) else y), (others[0] if others else None)
 
 
-def _true_codes(data, classes, path):
-    """The labels of each row as an indicator of class codes; a label that the model does not know has a column beyond.
+def _true_codes(files, classes):
+    """The labels of the rows of each file as indicators of the same class codes, given a Dataset for each path.
 
-    Numbers in a file are also the strings that a model may have learned, "3" being 3.
+    A label that the model does not know has a column beyond its classes.
     """
-    labels = data.labels
-    if family(classes) == "strings" and family(labels) == "integers":
-        labels = as_text_array([str(label) for label in labels.tolist()])
-    y = LabelLists(labels, data.label_starts).encode(classes, unknown=-1, name=path)
-    if y.indices.min() >= len(classes):
-        theirs, ours = (", ".join(map(repr, a[:3].tolist())) for a in (data.labels, classes))
-        raise ValueError(
-            f"{path}: none of its labels is a class of the model: it has {theirs}, ..., the model {ours}, ..."
-        )
-    return y.astype(bool)
+    labels = [_labels_like(classes, data, path) for path, data in files.items()]
+    check_same_kind(files, labels)
+    sizes = np.concatenate([np.diff(data.label_starts) for data in files.values()])
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    y = LabelLists(np.concatenate(labels), starts).encode(classes, unknown=-1, name=next(iter(files))).astype(bool)
+    out, start = [], 0
+    for path, data in files.items():
+        out.append(y[start : start + data.n_samples])
+        start += data.n_samples
+        if out[-1].indices.min() >= len(classes):
+            theirs, ours = (", ".join(map(repr, a[:3].tolist())) for a in (data.labels, classes))
+            raise ValueError(
+                f"{path}: none of its labels is a class of the model: it has {theirs}, ..., the model {ours}, ..."
+            )
+    return out
+
+
+def _labels_like(classes, data, path):
+    """The labels of a Dataset. Numbers in a file are also the strings that a model may have learned, "3" being 3."""
+    if not len(data.labels):
+        raise ValueError(f"{path}: none of the {data.n_samples:,} rows has a label")
+    if family(classes) == "strings" and family(data.labels) == "integers":
+        return as_text_array([str(label) for label in data.labels.tolist()])
+    return data.labels

@@ -39,7 +39,7 @@ def _print_comparison(compact, options):
     from fastsoftmax.metrics import compare
 
     classifier, data, X = common.load(options)
-    X, y = labelled_rows(classifier, data, X, options.data)
+    X, y, _ = labelled_rows(classifier, data, X, options.data)
     compact.classes_ = classifier.classes_
     compact.set_params(n_threads=options.threads)
     result = compare(classifier, compact, X, y, ks=options.k)

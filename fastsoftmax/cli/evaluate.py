@@ -1,7 +1,9 @@
 """`fastsoftmax evaluate`: the metrics of a model on a data file, one a line."""
 
-from fastsoftmax.cli.arguments import integer
+from fastsoftmax.cli import rows
+from fastsoftmax.cli.arguments import integer, number
 from fastsoftmax.cli.common import DEPTHS, add_format_and_threads, labelled_rows, load
+from fastsoftmax.validation import check_propensity_options, check_propensity_rows
 
 HELP = "log-loss, perplexity and ranking metrics on a data file"
 
@@ -9,14 +11,40 @@ HELP = "log-loss, perplexity and ranking metrics on a data file"
 def add_options(parser):
     parser.add_argument("model", metavar="MODEL")
     parser.add_argument("data", metavar="DATA")
-    parser.add_argument("-k", type=integer, nargs="+", default=DEPTHS)
+    parser.add_argument(
+        "-k", type=integer, nargs="+", help="default: 1 3 5 where rows have several labels, otherwise 1 3 5 20"
+    )
+    parser.add_argument(
+        "--train-data",
+        metavar="FILE",
+        help="what the model was trained on: adds PSP and PSnDCG, which count its labels",
+    )
+    parser.add_argument(
+        "--propensity", type=number, nargs=2, metavar=("A", "B"), help="of PSP and PSnDCG; default: 0.55 1.5"
+    )
     add_format_and_threads(parser)
 
 
 def run(options):
     from fastsoftmax.metrics import evaluate
 
+    check_propensity_options(options.train_data, options.propensity)
     classifier, data, X = load(options)
-    result = evaluate(classifier, *labelled_rows(classifier, data, X, options.data), ks=options.k)
-    for name, value in result.items():
+    training = None
+    if options.train_data is not None:
+        training = rows.read_training(classifier, options.train_data, options.format)
+        check_propensity_rows(options.train_data, training.n_samples)
+    X, y, y_training = labelled_rows(classifier, data, X, options.data, training, options.train_data)
+    ks = options.k or (DEPTHS if y.ndim == 1 else None)
+    numbers = None if training is None else _inverse_propensities(y, y_training, options.propensity)
+    for name, value in evaluate(classifier, X, y, ks=ks, inverse_propensities=numbers).items():
         print(f"{name}\t{value:.6g}" if isinstance(value, float) else f"{name}\t{value}")
+
+
+def _inverse_propensities(y, y_training, parameters):
+    """1 / propensity of each label, in the form that `evaluate` takes for such a `y`."""
+    from fastsoftmax.metrics import inverse_propensities
+
+    given = {} if parameters is None else dict(zip("AB", parameters, strict=True))
+    numbers = inverse_propensities(y_training, **given)
+    return dict(enumerate(numbers.tolist())) if y.ndim == 1 else numbers

@@ -57,3 +57,10 @@ def read(classifier, options):
             raise ValueError(misfit)
         print(f"fastsoftmax: warning: {misfit}", file=sys.stderr)
     return data, data.X
+
+
+def read_training(classifier, path, format):
+    """The Dataset in file `path` that the model was trained on, for its labels; its features may be any."""
+    if classifier.encoding_.takes_texts:
+        return datasets.read(source(path), *datasets.TEXT_FORMATS)
+    return datasets.read(source(path), format)

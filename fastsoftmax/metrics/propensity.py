@@ -148,4 +148,4 @@ class Gains:
 
 def quotient(sums):
     """A sum over the best one, which is 0 where no row has a label."""
-    return float(sums[0] / sums[1]) if sums[1] else 0.0
+    return min(1.0, float(sums[0] / sums[1])) if sums[1] else 0.0  # rounding may leave it above 1

@@ -25,7 +25,13 @@ from fastsoftmax.validation.classes import (
     learn_classes,
     padding,
 )
-from fastsoftmax.validation.command import check_acts_on_texts, check_checkpoint_options, check_sampling_options
+from fastsoftmax.validation.command import (
+    check_acts_on_texts,
+    check_checkpoint_options,
+    check_propensity_options,
+    check_same_kind,
+    check_sampling_options,
+)
 from fastsoftmax.validation.compact import check_compact, check_not_compact
 from fastsoftmax.validation.documents import (
     check_chunk,

@@ -1,4 +1,6 @@
-"""Options of the command that could not act."""
+"""Options of the command that could not act, and files that do not go together."""
+
+from fastsoftmax.validation.labels import family
 
 
 def check_acts_on_texts(options, format):
@@ -24,3 +26,17 @@ def check_checkpoint_options(checkpoint, every):
     """Raise where `--checkpoint-every` could not act."""
     if checkpoint is None and every is not None:
         raise ValueError("--checkpoint-every needs --checkpoint")
+
+
+def check_propensity_options(training, parameters):
+    """Raise where `--propensity` could not act."""
+    if training is None and parameters is not None:
+        raise ValueError("--propensity needs --train-data, whose labels are counted")
+
+
+def check_same_kind(paths, labels):
+    """Raise unless the labels of all these files are of one kind."""
+    (first, kind), *others = zip(paths, map(family, labels), strict=True)
+    for path, other in others:
+        if other != kind:
+            raise ValueError(f"{path}: its labels are {other}, but those of {first} are {kind}")

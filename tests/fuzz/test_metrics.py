@@ -28,12 +28,13 @@ def rankings(draw):
 
 
 def one_by_one(row, true, k):
-    """precision, hit, reciprocal rank and nDCG at k of one row."""
+    """precision, hit, reciprocal rank, nDCG and recall at k of one row."""
     hits = [int(label) in true for label in row[:k]]
     ranks = [rank for rank, hit in enumerate(hits, start=1) if hit]
     gain = sum(1 / np.log2(1 + rank) for rank in ranks)
     best = sum(1 / np.log2(1 + rank) for rank in range(1, 1 + min(k, len(true))))
-    return len(ranks) / k, float(bool(ranks)), 1 / ranks[0] if ranks else 0.0, gain / best if true else 0.0
+    of_true = (gain / best, len(ranks) / len(true)) if true else (0.0, 0.0)
+    return len(ranks) / k, float(bool(ranks)), 1 / ranks[0] if ranks else 0.0, *of_true
 
 
 @examples(60)
@@ -41,7 +42,7 @@ def one_by_one(row, true, k):
 def test_ranking_metrics(p):
     topk, y, true, k = p
     truth = np.mean([one_by_one(row, labels, k) for row, labels in zip(topk, true, strict=True)], axis=0)
-    functions = metrics.precision_at_k, metrics.hit_at_k, metrics.mrr_at_k, metrics.ndcg_at_k
+    functions = metrics.precision_at_k, metrics.hit_at_k, metrics.mrr_at_k, metrics.ndcg_at_k, metrics.recall_at_k
     for function, value in zip(functions, truth, strict=True):
         assert function(topk, y, k) == pytest.approx(value), function.__name__
         assert 0 <= value <= 1
