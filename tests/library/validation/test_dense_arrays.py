@@ -89,6 +89,12 @@ REAL = {
     "X of evaluate": (lambda a: metrics.evaluate(MODEL, a, Y, ks=(1,))["log_loss"], X),
     "log_proba_of_target": (metrics.log_loss, -WEIGHT),
     "sample_weight of log_loss": (lambda a: metrics.log_loss(-WEIGHT, a), WEIGHT),
+    "inverse_propensities": (lambda a: metrics.psp_at_k(TOPK, Y, 2, a), COUNTS),
+    "scores of f1_at_threshold": (lambda a: metrics.f1_at_threshold(a, Y, 0.2, average=None), PROBA),
+    "threshold of f1_at_threshold": (
+        lambda a: metrics.f1_at_threshold(PROBA, Y, a, average=None),
+        COUNTS / 20,
+    ),
     "counts of Unigram": (lambda a: samplers.Unigram(a).probabilities(), COUNTS),
     "counts of InBatch": (lambda a: samplers.InBatch(a).probabilities(), COUNTS),
     "counts of LogUniform": (lambda a: samplers.LogUniform(K, a).probabilities(), COUNTS[::-1].copy()),
@@ -123,6 +129,8 @@ MASKABLE = {
     "y of evaluate": (lambda a: metrics.evaluate(MODEL, X, a, ks=(1,))["log_loss"], Y),
     "topk of hit_at_k": (lambda a: metrics.hit_at_k(a, Y, 2), TOPK),
     "y of hit_at_k": (lambda a: metrics.hit_at_k(TOPK, a, 2), Y),
+    "y of f1_at_threshold": (lambda a: metrics.f1_at_threshold(PROBA, a, 0.2), Y),
+    "y of inverse_propensities": (lambda a: metrics.inverse_propensities(a, n_classes=PROBA.shape[1]), Y),
 }
 
 

@@ -101,6 +101,10 @@ ENTRIES = {
     "X of evaluate": lambda a: evaluated(MODEL, a, Y),
     "y of evaluate": lambda a: evaluated(CLASSES, X, a),
     "y of hit_at_k": lambda a: metrics.hit_at_k(np.tile(np.arange(M), (N, 1)), a, 2),
+    "y of psp_at_k": lambda a: metrics.psp_at_k(np.tile(np.arange(M), (N, 1)), a, 2, 1 + np.arange(M)),
+    "y of inverse_propensities": lambda a: metrics.inverse_propensities(a),
+    "y of f1_at_threshold": lambda a: metrics.f1_at_threshold(X, a, average=None),
+    "scores of f1_at_threshold": lambda a: metrics.f1_at_threshold(a, np.arange(N) % M, average=None),
 }
 BLOCKS_HAVE_ZEROS = {"BSR"}  # where zeros are stored elements like others
 
@@ -131,7 +135,7 @@ def test_unusual_arrays_count_as_their_canonical_copies(call, request):
 def test_hostile_arrays_are_refused_by_name(call):
     for name, bad in hostile((N, M)):
         with pytest.raises(
-            (ValueError, TypeError), match=r"^(the keys of )?(X|W|y|target|exclude|X_val|y_val|coef_init)\b"
+            (ValueError, TypeError), match=r"^(the keys of )?(X|W|y|target|exclude|X_val|y_val|coef_init|scores)\b"
         ):
             call(bad)
             pytest.fail(f"{name} was taken")
