@@ -241,9 +241,10 @@ def check_inverse_propensities(name, given, y, names, classes=None):
             raise ValueError(f"{name} must have a number for each of the {y.shape[1]} columns of y, got {len(values)}")
         return values
     if labels is None:
-        labels = np.arange(len(values)) if classes is None else classes
-        if len(labels) != len(values):
-            raise ValueError(f"{name} must have a number for each of the {len(labels)} classes, got {len(values)}")
+        if classes is not None and len(classes) != len(values):
+            raise ValueError(f"{name} must have a number for each of the {len(classes)} classes, got {len(values)}")
+        labels, places = _distinct("classes", np.arange(len(values)) if classes is None else classes)
+        values = values[places]
     return _of_names(name, values, labels, y, names)
 
 

@@ -1,5 +1,7 @@
 """`evaluate` of rows with several labels: recall, the default depths, and the propensity-scored metrics block by block."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from metric_twins import label_sets
@@ -94,3 +96,13 @@ def test_compare():
     models, weights = (fitted(INDICATOR), fitted(INDICATOR, 1)), inverse_propensities(INDICATOR)
     result = compare(*models, X, INDICATOR, inverse_propensities=weights)
     assert result["change"]["psp@3"] == result["other"]["psp@3"] - result["model"]["psp@3"]
+
+
+def test_a_model_whose_classes_are_in_no_order():
+    model, weights = fitted(LISTS), inverse_propensities(LISTS)
+    order = np.array([3, 0, 5, 1, 4, 2])
+    other = SimpleNamespace(
+        classes_=NAMES[order], predict_topk=model.predict_topk, target_log_proba=model.target_log_proba
+    )
+    expected = evaluate(model, X, LISTS, inverse_propensities=weights)
+    assert evaluate(other, X, LISTS, inverse_propensities=weights[order]) == expected
