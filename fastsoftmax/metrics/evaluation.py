@@ -113,7 +113,7 @@ class _Scored:
     def add(self, labels, rows, ks):
         """Count the predicted labels of a slice of the rows."""
         y = self.y[rows]
-        topk = check_topk("predict_topk(X)", labels, y, self.names, min_columns=labels.shape[1])
+        topk = check_topk("predict_topk(X)", labels, y, self.names, min_columns=1)
         for name, sums in self.gains.sums(topk, y, ks).items():
             self.sums[name] = self.sums.get(name, 0.0) + sums
 
