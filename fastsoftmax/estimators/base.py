@@ -1,49 +1,15 @@
-"""The base class of fitted softmax models: predictions and probabilities over all classes, and the weights as attributes."""
+"""The base class of fitted softmax models: probabilities over all classes, which add up to 1."""
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import check_is_fitted
 
+from fastsoftmax.estimators.model_estimator import ModelEstimator
 from fastsoftmax.functional import log_softmax, softmax
-from fastsoftmax.model.compact import STORAGES, CompactModel
-from fastsoftmax.model.runners import runner_for
-from fastsoftmax.passes.eligible import Eligible, labels_of
-from fastsoftmax.runtime import threads, workspaces
+from fastsoftmax.passes.eligible import labels_of
 from fastsoftmax.runtime.errstate import with_numpys_defaults
-from fastsoftmax.training import targets
-from fastsoftmax.validation import (
-    check_compact,
-    check_eligible,
-    check_input,
-    check_k,
-    check_memory,
-    check_n_threads,
-    check_nested_params,
-    check_not_compact,
-    check_option,
-    check_sample_weight,
-    check_some_rows,
-    check_targets,
-)
 
 
-class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
-    """A classifier that has a `_model` (a Model), `classes_` and `n_features_in_` once it is fitted.
-
-    A subclass has the parameter `n_threads`, and may override `_working_memory`, `_ignored_label` and `_forget_training`.
-    """
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
-
-    def set_params(self, **params):
-        """As in scikit-learn. ValueError for an option of a parameter that is a name or a number, and so has no options."""
-        check_nested_params(self.get_params(deep=False), params)
-        return super().set_params(**params)
-
-    # -- predictions --
+class SoftmaxEstimator(ModelEstimator):
+    """A ModelEstimator whose probabilities are the softmax of its logits."""
 
     @with_numpys_defaults
     def predict_topk(self, X, k=5, *, classes=None, exclude=None, threshold=None):
@@ -78,26 +44,9 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
         Log-sum-exps are over all classes, so a subset costs no less than all of them.
         """
         now = self._as_of_now()
-        runner, labels = now._runner_for(X), now.classes_
-        subset = check_eligible("classes", classes, exclude, threshold, runner.n_rows, len(labels), labels)
-        eligible = Eligible(*subset)
-        k = check_k(k, len(labels), runner.n_rows, pads=not eligible.is_all)
+        runner, k, eligible = now._best_of(X, k, classes, exclude, threshold)
         codes, log_proba = runner.topk(k, eligible)
-        return (labels[codes] if eligible.is_all else labels_of(codes, labels)), log_proba
-
-    def predict(self, X):
-        """The most probable label of each row, (n_samples,)."""
-        return self.predict_topk(X, 1)[0][:, 0]
-
-    @with_numpys_defaults
-    def decision_function(self, X):
-        """All logits, (n_samples, n_classes).
-
-        With two classes it is, as in scikit-learn, the logit of the second less that of the first, (n_samples,). It raises
-        MemoryError before any work if the logits do not fit into memory.
-        """
-        logits = self._logits(X)
-        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
+        return labels_of(codes, now.classes_, pads=not eligible.is_all), log_proba
 
     @with_numpys_defaults
     def predict_proba(self, X):
@@ -125,149 +74,3 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
         out = np.full(len(counted), np.nan)
         out[counted] = log_proba
         return out
-
-    @with_numpys_defaults
-    def score(self, X, y, sample_weight=None):
-        """The accuracy: the share of rows, by weight, whose most probable label is their own.
-
-        If `y` holds masses of classes, it is the mean of the predicted class's mass over the largest mass of its row. For an
-        indicator matrix, that is precision at 1: the share of rows whose most probable class is one of theirs. Rows that
-        training ignores do not count.
-        """
-        runner, target, counted = self._rows_that_count(X, y)
-        n_rows = len(target) if counted is None else len(counted)
-        weight = check_sample_weight(sample_weight, n_rows, counted)
-        check_some_rows(runner.X)
-        return float(np.average(target.hits(runner.topk(1)[0][:, 0]), weights=weight))
-
-    @with_numpys_defaults
-    def compressed(self, storage="bfloat16"):
-        """A copy that only predicts, and whose weights take a half or a quarter of the memory and of the file.
-
-        The weights are widened a few at a time, where they are used. `fastsoftmax.metrics.compare` says what this costs in
-        accuracy on given rows; docs/prediction.md says what it cost on some data sets.
-
-        Parameters
-        ----------
-        storage : {"bfloat16", "float16", "int8"}
-            "bfloat16" takes 2 bytes a weight, with a relative error up to 2^-9. "float16" takes 2 bytes, with a relative
-            error up to 2^-12, or an absolute error up to 3e-8 below 6e-5; weights may be up to 65,504. "int8" takes one byte,
-            with an error up to 1/254 of the largest weight of the same row: a row is one class, or one feature in
-            `embedding_` and in a direct term.
-
-        Returns
-        -------
-        classifier : a copy of this one, with the attribute `storage_`
-            All predictions, `save`, `load` and pickle work. `coef_`, `embedding_` and `hidden_coef_` are computed in full
-            at each access. `partial_fit` and `calibrate` raise TypeError; `fit` begins from scratch.
-
-        Raises
-        ------
-        TypeError
-            If this classifier is compressed itself.
-        ValueError
-            If weights are too large for `storage`.
-        """
-        check_option("storage", storage, STORAGES)
-        other = self._as_of_now()
-        check_not_compact(other._model, "compressed")
-        compact = CompactModel.of(other._model, storage)
-        check_compact(compact)
-        other._model = compact
-        other._forget_training()
-        return other
-
-    # -- weights --
-
-    @property
-    def storage_(self):
-        """The type of compressed weights, "bfloat16", "float16" or "int8"; None if they are not compressed."""
-        return self._fitted_model().storage
-
-    @property
-    def intercept_(self):
-        return self._weights("bias")
-
-    @property
-    def coef_(self):
-        model = self.__dict__.get("_model")
-        if model is not None and model.W is not None and model.pairs is not None:
-            return model.sparse_matrix()
-        return self._weights("W")
-
-    def _weights(self, name):
-        """An array of the model, widened if it is compressed; AttributeError where there is none."""
-        a = getattr(self.__dict__.get("_model"), name, None)
-        if a is None:
-            raise AttributeError(f"this {type(self).__name__} is not fitted, or has no such term ({name})")
-        return a if isinstance(a, np.ndarray) else a.widened()
-
-    # -- what subclasses may override --
-
-    def _working_memory(self):
-        """The bytes of scratch for predictions."""
-        return workspaces.WORKING_MEMORY
-
-    def _ignored_label(self):
-        """The label of the rows that do not count, or None."""
-
-    def _forget_training(self):
-        """Drop what training keeps beside the model, and share none of it; `compressed` calls this on its copy."""
-
-    # -- the fitted attributes --
-
-    def _set_fitted(self, **attributes):
-        """Replace attributes in one step: other threads see all of them as they were, or all as they are now."""
-        before = vars(self).copy()  # what is replaced lives on: to free it in between could let another thread run
-        vars(self).update(attributes)
-        del before
-
-    def _as_of_now(self):
-        """A copy that shares the weights, and that stays as it is when another thread replaces fitted attributes."""
-        check_is_fitted(self, "classes_")
-        now = object.__new__(type(self))
-        vars(now).update(vars(self))
-        return now
-
-    def __getstate__(self):
-        return dict(super().__getstate__())  # a copy: another thread may add attributes while this one pickles
-
-    def _fitted_model(self):
-        check_is_fitted(self, "classes_")
-        return self._model
-
-    # -- rows through the model --
-
-    def _runner(self, X):
-        """A runner of the model over checked X."""
-        n_threads = threads.resolve(check_n_threads(self.n_threads))
-        return runner_for(self._model, X, n_threads=n_threads, working_memory=self._working_memory())
-
-    def _runner_for(self, X):
-        dtype = self._fitted_model().dtype
-        return self._runner(check_input(self, X, dtype=dtype))
-
-    def _rows_that_count(self, X, y):
-        """A runner over the rows of X that count, their targets, and which rows count (None: all)."""
-        now = self._as_of_now()
-        runner = now._runner_for(X)
-        y, counted = check_targets(y, runner.n_rows, now._ignored_label())
-        if counted is not None:
-            runner = now._runner(runner.X[counted])
-        return runner, targets.encode(y, now.classes_, unknown=-1), counted
-
-    def _logits(self, X):
-        runner = self._as_of_now()._runner_for(X)
-        shape, dtype = (runner.n_rows, runner.model.n_classes), runner.model.dtype
-        check_memory(
-            "the (n_samples, n_classes) result",
-            shape[0] * shape[1] * dtype.itemsize,
-            f"{shape[0]:,} x {shape[1]:,} x {dtype.itemsize} bytes; predict_topk needs no such array",
-        )
-        return runner.logits(np.empty(shape, dtype))
-
-    def _name_features(self, names):
-        """Set `feature_names_in_` to the names of a DataFrame's columns, or remove it if there are none."""
-        self.__dict__.pop("feature_names_in_", None)
-        if names is not None:
-            self.feature_names_in_ = names

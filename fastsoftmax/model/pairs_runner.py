@@ -46,8 +46,11 @@ class PairsRunner(Runner):
         for start, stop in pairs.row_chunks(self.X, lengths, CHUNK_PAIRS):
             yield np.arange(start, stop)
 
-    def _topk(self, rows, k, eligible):
-        return pairs.topk(self._batch(rows), self.weights, self.base, k, self.n_threads, self.workspace, eligible)
+    def _topk(self, rows, k, eligible, normalise):
+        common = {"n_threads": self.n_threads, "workspace": self.workspace}
+        return pairs.topk(
+            self._batch(rows), self.weights, self.base, k, **common, eligible=eligible, normalise=normalise
+        )
 
     def _nll(self, rows, target):
         return self._forward(rows, target, keep=False).nll

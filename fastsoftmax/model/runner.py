@@ -201,19 +201,21 @@ class Runner:
         for start in range(0, self.n_rows, step):
             yield np.arange(start, min(start + step, self.n_rows))
 
-    def topk(self, k, eligible=ALL):
+    def topk(self, k, eligible=ALL, *, normalise=True):
         """The k best class codes of each row and their log-probabilities, (n_samples, k) each, best first.
 
-        They are padded where fewer than k classes are `eligible`.
+        They are padded where fewer than k classes are `eligible`. Without `normalise`, logits take the place of
+        log-probabilities.
         """
         class_ids = np.empty((self.n_rows, k), np.int64)
-        log_proba = np.empty((self.n_rows, k), self.model.dtype)
+        values = np.empty((self.n_rows, k), self.model.dtype)
         for rows in self.chunks():
-            class_ids[rows], log_proba[rows] = self._topk(rows, k, eligible.of_rows(rows[0], rows[-1] + 1))
-        return class_ids, log_proba
+            of_rows = eligible.of_rows(rows[0], rows[-1] + 1)
+            class_ids[rows], values[rows] = self._topk(rows, k, of_rows, normalise)
+        return class_ids, values
 
-    def _topk(self, rows, k, eligible):
-        return tiles.topk(self.terms(rows), k, self.n_threads, self.workspace, eligible)
+    def _topk(self, rows, k, eligible, normalise):
+        return tiles.topk(self.terms(rows), k, self.n_threads, self.workspace, eligible, normalise=normalise)
 
     def nll(self, target, show=None):
         """Negative log-probabilities of class codes `target`, over all classes: (n_samples,) float64, nan for -1.

@@ -55,8 +55,10 @@ class Eligible(NamedTuple):
 ALL = Eligible()
 
 
-def labels_of(codes, labels):
-    """The labels of codes, and padding for -1. Bools and unsigned labels become int64, since -1 is neither."""
+def labels_of(codes, labels, *, pads=True):
+    """The labels of codes, and if it `pads`, padding for -1: bools and unsigned labels become int64, since -1 is neither."""
+    if not pads:
+        return labels[codes]
     if labels.dtype.kind in "bu":
         labels = labels.astype(np.int64)
     out = labels[codes]

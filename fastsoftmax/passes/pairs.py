@@ -319,10 +319,11 @@ class BiasGradient:
         )  # fmt: skip
 
 
-def topk(batch, weights, base, k, n_threads, workspace, eligible=ALL):
+def topk(batch, weights, base, k, n_threads, workspace, eligible=ALL, *, normalise=True):
     """The k best class ids of each row and their log-probabilities, (n_rows, k) each, best first.
 
-    They are padded where fewer than k classes are `eligible`. It raises ValueError where a row's logits hold NaN.
+    They are padded where fewer than k classes are `eligible`. Without `normalise`, logits take the place of
+    log-probabilities. It raises ValueError where a row's logits hold NaN.
     """
     n_rows = len(batch.indptr) - 1
     values, class_ids = np.empty((n_rows, k), base.bias.dtype), np.empty((n_rows, k), np.int64)
@@ -330,4 +331,6 @@ def topk(batch, weights, base, k, n_threads, workspace, eligible=ALL):
         batch, weights, base, n_threads=n_threads, workspace=workspace, keep=False, topk=(values, class_ids, eligible)
     )
     check_lse(forward.lse)
-    return eligible.pad(class_ids, values - forward.lse[:, None].astype(values.dtype))
+    if normalise:
+        values -= forward.lse[:, None].astype(values.dtype)
+    return eligible.pad(class_ids, values)

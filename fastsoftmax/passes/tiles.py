@@ -350,10 +350,11 @@ def add_gradient(terms, dlogits, dW, n_threads, workspace):
     all_logits.add_gradient(terms, _Pass(terms, n_threads, workspace), dlogits, dW)
 
 
-def topk(terms, k, n_threads, workspace, eligible=ALL):
+def topk(terms, k, n_threads, workspace, eligible=ALL, *, normalise=True):
     """The k best class ids of each row and their log-probabilities, (n_rows, k) each, best first.
 
-    They are padded where fewer than k classes are `eligible`. It raises ValueError where a row's logits hold NaN.
+    They are padded where fewer than k classes are `eligible`. Without `normalise`, logits take the place of
+    log-probabilities. It raises ValueError where a row's logits hold NaN.
     """
     work = _Pass(terms, n_threads, workspace)
     work.log_sum_exps(min(work.n_tiles, MAX_FORWARD_PARTS))
@@ -367,4 +368,5 @@ def topk(terms, k, n_threads, workspace, eligible=ALL):
     topk_kernel.merge(values, class_ids)
     lse = work.log_sum_exp()
     check_lse(lse)
-    return eligible.pad(class_ids[0], (values[0] - lse[:, None]).astype(values.dtype))
+    best = (values[0] - lse[:, None]).astype(values.dtype) if normalise else values[0]
+    return eligible.pad(class_ids[0], best)
