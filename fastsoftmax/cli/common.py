@@ -15,7 +15,29 @@ DEPTHS = [1, 3, 5, 20]  # of the ranking metrics, if none are given
 def add_format_and_threads(parser):
     """The options of a command that applies a model to a data file."""
     rows.add_options(parser)
-    parser.add_argument("--threads", type=integer)
+    add_threads(parser)
+
+
+def add_threads(parser):
+    """The option `--threads`."""
+    parser.add_argument(
+        "--threads",
+        type=integer,
+        metavar="N",
+        help="-1: all CPUs of the process (default: OMP_NUM_THREADS, or as many as there are CPUs)",
+    )
+
+
+def add_depths(parser):
+    """The option `-k` of a command that measures rankings."""
+    parser.add_argument(
+        "-k",
+        type=integer,
+        nargs="+",
+        default=DEPTHS,
+        metavar="K",
+        help=f"depths of the ranking metrics (default: {' '.join(map(str, DEPTHS))})",
+    )
 
 
 def load(options):

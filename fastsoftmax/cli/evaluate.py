@@ -1,15 +1,14 @@
 """`fastsoftmax evaluate`: the metrics of a model on a data file, one a line."""
 
-from fastsoftmax.cli.arguments import integer
-from fastsoftmax.cli.common import DEPTHS, add_format_and_threads, labelled_rows, load
+from fastsoftmax.cli.common import add_depths, add_format_and_threads, labelled_rows, load
 
 HELP = "log-loss, perplexity and ranking metrics on a data file"
 
 
 def add_options(parser):
-    parser.add_argument("model", metavar="MODEL")
-    parser.add_argument("data", metavar="DATA")
-    parser.add_argument("-k", type=integer, nargs="+", default=DEPTHS)
+    parser.add_argument("model", metavar="MODEL", help="a model file")
+    parser.add_argument("data", metavar="DATA", help="a file of labelled rows, or - for standard input")
+    add_depths(parser)
     add_format_and_threads(parser)
 
 

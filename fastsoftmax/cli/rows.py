@@ -14,7 +14,7 @@ def add_options(parser):
     parser.add_argument(
         "--format",
         choices=datasets.FORMATS,
-        help="default: texts if the model takes texts, else told from the first line",
+        help="of DATA (default: texts if the model takes texts, else told from the first line)",
     )
     parser.add_argument(
         "--strict", action="store_true", help="refuse features that the model does not know, rather than ignore them"

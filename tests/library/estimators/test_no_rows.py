@@ -17,31 +17,31 @@ def test_no_rows_are_refused(kind, X):
     fitted = kind().fit(np.eye(3), [0, 1, 2])
     for y in ([], [0, 1, 2]):
         for call in (kind().fit, fitted.score, fitted.target_log_proba):
-            with pytest.raises(ValueError, match="2D array|dim|with 0 (feature|sample)"):
+            with pytest.raises(ValueError, match=r"2D array|dim|with 0 (feature|sample)"):
                 call(X, y)
         if kind is not SoftmaxRegression:
-            with pytest.raises(ValueError, match="2D array|dim|with 0 (feature|sample)"):
+            with pytest.raises(ValueError, match=r"2D array|dim|with 0 (feature|sample)"):
                 kind().partial_fit(X, y, classes=[0, 1])
-            with pytest.raises(ValueError, match="2D array|dim|with 0 feature|0 features, but"):
+            with pytest.raises(ValueError, match=r"2D array|dim|with 0 feature|0 features, but"):
                 fitted.partial_fit(X, y)
-            with pytest.raises(ValueError, match="2D array|dim|with 0 (feature|sample)"):
+            with pytest.raises(ValueError, match=r"2D array|dim|with 0 (feature|sample)"):
                 kind().set_params(early_stopping=True).fit(np.eye(3), [0, 1, 2], X_val=X, y_val=y)
     for name in PREDICTIONS:
-        with pytest.raises(ValueError, match="2D array|dim|with 0 feature"):
+        with pytest.raises(ValueError, match=r"2D array|dim|with 0 feature"):
             getattr(fitted, name)(X)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("y", [[], (), [[]], {}, range(0), "", np.empty(0), [None]], ids=repr)
 def test_no_labels_are_refused(kind, y):
-    with pytest.raises((ValueError, TypeError), match="^y "):
+    with pytest.raises((ValueError, TypeError), match=r"^y "):
         kind().fit(np.eye(3), y)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_of_different_lengths_are_refused_by_name(kind):
     for call in (kind().fit, kind().fit(np.eye(2), [0, 1]).score):
-        with pytest.raises(ValueError, match="^X is no array: .*inhomogeneous"):
+        with pytest.raises(ValueError, match=r"^X is no array: .*inhomogeneous"):
             call([[], [1.0]], [0, 1])
 
 
