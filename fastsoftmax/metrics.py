@@ -12,6 +12,7 @@ from scipy import sparse
 from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.validation import (
     check_counts,
+    check_depths,
     check_evaluated_rows,
     check_int,
     check_log_proba,
@@ -142,11 +143,8 @@ def evaluate(model, X, y, ks=(1, 5, 20), batch_size=1024):
     X = check_evaluated_rows(X)
     y, names = check_true_labels("y", y)
     check_same_length("y", y, "X", X)
-    ks = sorted({check_int("ks", k, minimum=1) for k in ks})
+    ks = check_depths("ks", ks)
     batch_size = check_int("batch_size", batch_size, minimum=1)
-    if not ks:
-        raise ValueError("ks must name at least one depth, got none")
-
     n_samples, depth = X.shape[0], min(ks[-1], len(model.classes_))
     sums = {f"{name}@{k}": 0.0 for k in ks for name in _ROW_METRICS}
     row_log_proba, n_unknown, n_unlabelled = [], 0, 0
@@ -265,8 +263,9 @@ def _reciprocal_rank(relevant, n_labels, k):
 
 
 def _ndcg(relevant, n_labels, k):
-    discounts = 1.0 / np.log2(np.arange(2, k + 2))
-    best = np.concatenate([[1.0], np.cumsum(discounts)])[np.minimum(n_labels, k)]  # no labels: 0 / 1
+    width = max(relevant.shape[1], min(k, int(n_labels.max(initial=0))))  # which k may be far beyond
+    discounts = 1.0 / np.log2(np.arange(2, width + 2))
+    best = np.concatenate([[1.0], np.cumsum(discounts)])[np.minimum(n_labels, width)]  # no labels: 0 / 1
     return relevant @ discounts[: relevant.shape[1]] / best
 
 

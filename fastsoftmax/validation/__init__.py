@@ -65,6 +65,7 @@ from fastsoftmax.validation.masses import (
     class_weights,
 )
 from fastsoftmax.validation.metrics import (
+    check_depths,
     check_evaluated_rows,
     check_log_proba,
     check_same_length,
@@ -83,6 +84,7 @@ from fastsoftmax.validation.resources import (
     check_disk,
     check_memory,
     check_other_file,
+    check_size,
     check_unchanged,
     check_writable,
 )

@@ -7,6 +7,7 @@ from fastsoftmax.validation.arrays import as_array, as_real_array, check_unmaske
 from fastsoftmax.validation.classes import encode_labels, padding
 from fastsoftmax.validation.label_lists import check_label_lists
 from fastsoftmax.validation.labels import are_label_lists, as_label_array, check_labels, family
+from fastsoftmax.validation.scalars import check_int
 from fastsoftmax.validation.sparse_arrays import check_csr
 
 
@@ -72,6 +73,16 @@ def check_evaluated_rows(X):
     if not X.ndim:
         raise ValueError(f"X must have a row for each label, got {X!r}")
     return X
+
+
+def check_depths(name, ks):
+    """The depths of ranking metrics as a list of different ints, ascending."""
+    if isinstance(ks, (str, bytes)) or not np.iterable(ks):
+        raise TypeError(f"{name} must be a sequence of integers, got {ks!r}")
+    ks = sorted({check_int(name, k, minimum=1) for k in ks})
+    if not ks:
+        raise ValueError(f"{name} must name at least one depth, got none")
+    return ks
 
 
 def check_topk(name, topk, y, names=None, *, min_columns):

@@ -7,7 +7,9 @@ import tempfile
 
 from fastsoftmax.runtime import memory
 from fastsoftmax.runtime.output_file import OutputFile
-from fastsoftmax.validation.scalars import check_path
+from fastsoftmax.validation.scalars import check_int, check_path
+
+ALWAYS_FITS = 1 << 20  # elements for which it isn't worth asking how much memory there is
 
 
 def check_writable(name, path):
@@ -59,6 +61,14 @@ def check_unchanged(name, path, before, now):
     """Raise if somebody else has written or removed the file in the meantime."""
     if before != now:
         raise FileExistsError(f"{name} {str(path)!r} was changed by another training, or removed: name another file")
+
+
+def check_size(name, n, n_bytes):
+    """`n` as an int of at least 1; MemoryError unless there is memory for `n` elements of `n_bytes` each."""
+    n = check_int(name, n, minimum=1)
+    if n > ALWAYS_FITS:
+        check_memory(f"{name}={n}", n * n_bytes, f"{n_bytes} bytes each")
+    return n
 
 
 def check_memory(what, n_bytes, formula):
