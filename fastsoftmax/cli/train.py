@@ -122,7 +122,7 @@ def run(options):
         _describe_training(data, X, vectorizer)
     start, status, checkpoint = time.perf_counter(), 0, None
     try:
-        checkpoint = classifier._fit(X, y)
+        checkpoint = classifier._fit(X, y, output=options.output)
     except KeyboardInterrupt:
         if not hasattr(classifier, "classes_"):
             raise

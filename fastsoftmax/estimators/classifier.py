@@ -236,9 +236,9 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         return self
 
     @with_callbacks
-    def _fit(self, *args):
-        """Do what `fit` does; return the CheckpointWatcher, whose file is still there, or None."""
-        return Fitting(self).fit(*args)
+    def _fit(self, *args, output=None):
+        """Do what `fit` does, for a model to be saved at `output`; return the CheckpointWatcher, with its file, or None."""
+        return Fitting(self).fit(*args, output=output)
 
     @exclusive
     def partial_fit(self, X, y, classes=None, sample_weight=None, *, n_classes=None, class_counts=None):

@@ -85,6 +85,7 @@ from fastsoftmax.validation.resources import (
     check_memory,
     check_other_file,
     check_size,
+    check_space,
     check_unchanged,
     check_writable,
 )
