@@ -5,12 +5,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastsoftmax.estimators.format_1 import converted
 from fastsoftmax.files import model_file, stored_labels, tensor_file
-from fastsoftmax.losses import LOSSES
+from fastsoftmax.losses import GRADIENT_THRESHOLD, LOSSES
 from fastsoftmax.optimizers import OPTIMIZERS
 from fastsoftmax.terms import LowRank, SparseTerm
 from fastsoftmax.text.encoding import Encoding
 from fastsoftmax.text.text_vectorizer import TextVectorizer
-from fastsoftmax.training.options import Choices, EarlyStopping, Options
+from fastsoftmax.training.options import LEARNING_RATE, Choices, EarlyStopping, Options
 from fastsoftmax.training.state import TrainingState
 from fastsoftmax.validation import (
     check_bool,
@@ -83,6 +83,11 @@ def load(kind, path, *, memory_map=False):
     try:
         params = {name: _unpack(value) for name, value in saved.params.items()}
         params["checkpoint"] = params["weights_dir"] = None  # no file tells where others are written
+        if (
+            params["learning_rate"] == LEARNING_RATE
+            and Choices(*(saved.fitted[name] for name in CHOSEN)).is_sparse_alone
+        ):
+            params["learning_rate"] = "auto"  # earlier builds had a number all the same
         params["class_weight"] = stored_labels.unpack_weights(params["class_weight"])
         params["ignore_label"] = stored_labels.from_json(params["ignore_label"])
         classifier = kind(**params)
@@ -143,4 +148,6 @@ def _unpack(value):
     params = dict(value["params"])
     if params.get("sampler") == "in_batch":  # it draws none; earlier builds had a number all the same
         params["n_negatives"] = "auto"
+    if params.get("gradient_threshold") == GRADIENT_THRESHOLD:  # the default of earlier builds
+        params["gradient_threshold"] = "auto"
     return KINDS[value["kind"]](**params)

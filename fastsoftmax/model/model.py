@@ -129,6 +129,11 @@ class Model:
         """`arrays`, transposed where they are feature-major, as files hold them."""
         return {name: in_c_order(a) for name, a in self.arrays().items()}
 
+    def file_needed(self, *, with_pairs=True):
+        """The least bytes that a file of the model takes, and the formula that gives them, with its figures."""
+        arrays = self.arrays() | (self.pairs._asdict() if with_pairs and self.pairs is not None else {})
+        return sum(a.nbytes for a in arrays.values()), " + ".join(f"{name} {a.nbytes:,}" for name, a in arrays.items())
+
     def set_arrays(self, arrays):
         """Copy in place the values of `arrays`, the `arrays_in_c_order` of a model of the same shapes."""
         for name, a in self.arrays_in_c_order().items():

@@ -182,6 +182,17 @@ def read(source, format=None, *, n_features=None, extra_features="error"):
         return Dataset(X, labels, label_starts, format, line_numbers, n_ignored)
 
 
+def read_texts(source):
+    """The Dataset in a file of fastText's format, as `read` has it; but lines that are all blank are samples too."""
+    with open_lines(source) as (name, lines):
+        first = first_lines(name, lines, blank_counts=True)
+        (format,) = TEXT_FORMATS
+        X, labels, label_starts, line_numbers = _READERS[format].read(
+            name, enumerate(itertools.chain(first, lines), start=1), None
+        )
+        return Dataset(X, labels, label_starts, format, line_numbers)
+
+
 def _cut(X, n_columns):
     """A csr_matrix with the first `n_columns` columns of X, all other ones empty, and how many values of X it lacks."""
     kept = X[:, :n_columns]
