@@ -35,7 +35,7 @@ class Saved(NamedTuple):
 def write(path, format, saved):
     """Write a Saved to file `path`, and `format`, a name, into its header.
 
-    A crash leaves the old file and never half of a new one; see OutputFile.
+    A crash leaves the old file and never half of a new one where the system allows that; see OutputFile.
     """
     _check_finite(saved.model)
     header = {
