@@ -1,5 +1,6 @@
 """What scikit-learn expects of every estimator's X and y: DataFrames whose columns have names, and its own messages."""
 
+import numpy as np
 from scipy import sparse
 
 from fastsoftmax.validation.arrays import check_unmasked
@@ -15,6 +16,8 @@ def check_input(estimator, X, *, dtype, canonical=False, is_fitted=True, name="X
 
     if is_sparse := sparse.issparse(X):
         X = check_X(X, dtype=dtype, name=name, canonical=canonical)  # scikit-learn trusts what SciPy trusts
+        if is_fitted:  # the number of columns is left to check
+            return validate_data(estimator, X, reset=False, skip_check_array=True)
     else:
         check_unmasked(name, X)
     options = {"accept_sparse": "csr", "ensure_all_finite": False}  # check_X says where X is not finite
@@ -27,6 +30,8 @@ def check_input(estimator, X, *, dtype, canonical=False, is_fitted=True, name="X
 
 def feature_names(X):
     """The names of the columns of a DataFrame if all are strings, or None; TypeError if only some are strings."""
+    if type(X) is np.ndarray or sparse.issparse(X):  # nearly every call
+        return None
     from sklearn.base import BaseEstimator
     from sklearn.utils.validation import validate_data
 
