@@ -129,7 +129,7 @@ class Fitting:
             check_same_terms(options, self.choices, model, c.n_features_in_)
             planning.check_sampling(options, c.loss_, len(classes))
         target = targets.encode(y, classes, counted)
-        by_weight = target.counts(len(classes), of_mean_one(weight))
+        by_weight = target.counts(len(classes), of_mean_one(weight)) if model is None else None
         target, weight, class_weight = targets.weigh(options.class_weight, target, weight, classes)
         if model is None:
             check_some_weight("sample_weight with class_weight", weight)
