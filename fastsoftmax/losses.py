@@ -5,7 +5,7 @@
 
 from sklearn.base import BaseEstimator
 
-from fastsoftmax.validation import check_gradient_threshold, check_int, check_real, is_auto
+from fastsoftmax.validation import GRADIENT_THRESHOLD, check_gradient_threshold, check_int, check_real, is_auto
 
 __all__ = ["NCE", "NegativeSampling", "SampledLogistic", "SampledSoftmax", "Softmax"]
 
@@ -24,7 +24,7 @@ class Softmax(BaseEstimator):
     name = "softmax"
     is_sampled = False
 
-    def __init__(self, *, gradient_threshold=3e-4):
+    def __init__(self, *, gradient_threshold=GRADIENT_THRESHOLD):
         self.gradient_threshold = gradient_threshold
 
     def check(self):

@@ -72,6 +72,7 @@ from fastsoftmax.validation.metrics import (
     check_true_labels,
 )
 from fastsoftmax.validation.options import (
+    GRADIENT_THRESHOLD,
     check_acts,
     check_calibration,
     check_l1,
