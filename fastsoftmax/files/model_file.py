@@ -159,9 +159,9 @@ def _check_finite(model):
     """Raise where a weight is not finite, as after a training that diverged. Compact weights are checked elsewhere."""
     if model.storage is not None:
         return
-    for name, a in model.parameters().items():
-        if a.size and not (np.isfinite(a.min()) and np.isfinite(a.max())):
-            raise ValueError(f"the model's {name} is not finite")
+    name = model.first_non_finite(with_state=False)
+    if name is not None:
+        raise ValueError(f"the model's {name} is not finite")
 
 
 def _check_compact(model):
