@@ -5,7 +5,7 @@ import os
 from fastsoftmax.cli import common
 from fastsoftmax.cli.common import add_depths, add_format_and_threads, depths, labelled_rows
 from fastsoftmax.model.compact import STORAGES
-from fastsoftmax.validation import check_writable
+from fastsoftmax.validation import check_other_file, check_writable
 
 HELP = "write a smaller model, for predictions alone, and what it costs"
 
@@ -23,8 +23,7 @@ def run(options):
     from fastsoftmax.estimators.loading import load
 
     check_writable("output", options.output)
-    if os.path.exists(options.output) and os.path.samefile(options.output, options.model):
-        raise ValueError(f"output is the model itself, {options.model}: it could not be trained any more")
+    check_other_file("--output", options.output, "the model itself", options.model)
     compact = load(options.model).compressed(options.storage)
     compact.save(options.output)
     sizes = [os.path.getsize(path) for path in (options.model, options.output)]

@@ -1,6 +1,5 @@
 """`fastsoftmax train`: a classifier of the rows of a data file, written to a model file."""
 
-import os
 import sys
 import time
 
@@ -108,9 +107,8 @@ def run(options):
 
     classifier = _classifier(options)
     check_writable("output", options.output)
-    if options.data != "-" and os.path.exists(options.output) and os.path.samefile(options.output, options.data):
-        raise ValueError(f"--output is the data file, {options.data}: it would be overwritten")
-    check_other_file("output", options.output, "the checkpoint", options.checkpoint)
+    check_other_file("--output", options.output, "the data file", None if options.data == "-" else options.data)
+    check_other_file("--output", options.output, "the checkpoint", options.checkpoint)
     if options.checkpoint is not None:
         check_writable("checkpoint", options.checkpoint)
     data = read(source(options.data), options.format, n_features=options.n_features)

@@ -115,7 +115,7 @@ class Fitting:
         watched = {"valid": valid, "validation_curve": c.validation_curve_, "checkpoint": checkpoint, "plan": plan}
         training.run(*rows, n_epochs, task=task, **watched)
         if calibration_rows is not None:
-            c.calibration_ = training.calibrate(*calibration_rows)
+            self._calibrate(training, calibration_rows)
         task.end()
         return checkpoint
 
@@ -137,7 +137,7 @@ class Fitting:
             check_same_terms(options, self.choices, model, c.n_features_in_)
             planning.check_sampling(options, c.loss_, len(classes))
         target = targets.encode(y, classes, counted)
-        by_weight = target.counts(len(classes), of_mean_one(weight))
+        by_weight = target.counts(len(classes), of_mean_one(weight)) if model is None else None
         target, weight, class_weight = targets.weigh(options.class_weight, target, weight, classes)
         if model is None:
             check_some_weight("sample_weight with class_weight", weight)
@@ -169,8 +169,12 @@ class Fitting:
         target, weight, _ = targets.weigh(c.class_weight, target, weight, c.classes_)
         X, target, weight = targets.that_count(X, target, weight)
         check_calibration_rows(X.shape[0], calibration.MIN_ROWS)
-        model = self.model.twin()
-        c._set_fitted(calibration_=self.training().calibrate(X, target, weight, model), _model=model)
+        self._calibrate(self.training(), (X, target, weight))
+
+    def _calibrate(self, training, rows):
+        """Replace the model by one that is calibrated on these rows: other threads see all terms scaled, or none."""
+        model = self.classifier._model.twin()
+        self.classifier._set_fitted(calibration_=training.calibrate(*rows, model), _model=model)
 
     def _split(self, rows, valid, plan, rng):
         """The rows to train on, to validate on and to calibrate on, each as (X, target, weight) or None."""

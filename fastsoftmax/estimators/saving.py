@@ -31,7 +31,7 @@ KINDS = {kind.__name__: kind for kind in (*LOSSES.values(), *OPTIMIZERS.values()
 def save(classifier, path, vectorizer=None):
     """Write a fitted SoftmaxClassifier to file `path`.
 
-    A crash leaves the old file and never half of a new one; see OutputFile.
+    A crash leaves the old file and never half of a new one where the system allows that; see OutputFile.
 
     Parameters
     ----------
@@ -42,9 +42,10 @@ def save(classifier, path, vectorizer=None):
         What made the columns of X of texts, for the classifier to keep; by default the one that it has.
     """
     check_is_fitted(classifier, "classes_")
+    encoding = classifier.encoding_
     if vectorizer is not None:
         check_vectorizer("vectorizer", vectorizer, TextVectorizer, classifier.n_features_in_)
-        classifier.encoding_ = Encoding(vectorizer=vectorizer)
+        encoding = Encoding(vectorizer=vectorizer)
     check_writable("path", path)
     params = classifier.get_params(deep=False)
     sampler = _sampler(params["loss"], classifier.loss_)
@@ -71,9 +72,10 @@ def save(classifier, path, vectorizer=None):
         getattr(classifier, "feature_names_in_", ()),
         classifier._model,
         None if classifier._state is None else classifier._state.state(sampler),
-        classifier.encoding_.to_dict(),
+        encoding.to_dict(),
     )
     model_file.write(path, FORMAT, saved)
+    classifier.encoding_ = encoding  # a save that fails changes nothing
 
 
 def load(kind, path, *, memory_map=False):

@@ -139,10 +139,10 @@ class Model:
         for name, a in self.arrays_in_c_order().items():
             a[...] = arrays[name]
 
-    def is_finite(self):
-        """Whether neither the parameters nor the optimiser's state hold infinity or NaN."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            return all(np.isfinite(a.sum(dtype=np.float64)) for a in self.arrays().values())
+    def first_non_finite(self, *, with_state=True):
+        """The name of the first of the `arrays`, or of the `parameters` alone, that holds infinity or NaN, or None."""
+        arrays = self.arrays() if with_state else self.parameters()
+        return next((name for name, a in arrays.items() if not _is_finite(a)), None)
 
     @property
     def n_classes(self):
@@ -239,6 +239,11 @@ class Model:
         """Copy the values of `other`, a copy of this model, in place, so that whoever shares the arrays sees them too."""
         for name, a in self.arrays().items():
             a[...] = other.arrays()[name]
+
+
+def _is_finite(a):
+    with np.errstate(over="ignore", invalid="ignore"):  # one pass without a temporary array settles nearly every case
+        return bool(np.isfinite(a.sum(dtype=np.float64)) or np.isfinite(a).all())
 
 
 def in_c_order(a):

@@ -117,8 +117,8 @@ def read(source, format=None, *, n_features=None, extra_features="error"):
 
     - "svmlight": lines `label index:value index:value ...`. Indices are columns as they stand, so if a file counts from 1,
       column 0 is empty. A line may have several labels, separated by commas, or none. A label is an integer, which may be
-      written as 3.0 or 1e+05. `qid:3` after the labels is ignored. Comments follow a #. Blank lines, and lines of a comment
-      alone, are no samples: a sample without features needs a label.
+      written as 3.0 or 1e+05. `qid:3` before the features is ignored. Comments follow a #. Blank lines, and lines of a comment
+      alone, are no samples: a sample without features needs a label, or a `qid`.
     - "xmc": a first line `n_samples n_features n_labels`, then lines as above, with labels and indices from 0, and neither
       comments nor `qid`. Each line is a sample, even a blank one; blank lines after the last are ignored.
     - "fasttext": lines `__label__x __label__y some text`, in UTF-8. A word that begins with `__label__` is a label, wherever
@@ -222,15 +222,17 @@ def _fits_svmlight(line):
 def _without_extras(line):
     """A line of svmlight's format without its comment and the query that it belongs to."""
     line = line.partition(b"#")[0]
-    return _QUERY.sub(b"", line, count=1) if b"qid:" in line else line
+    query = _QUERY.search(line) if b"qid:" in line else None
+    if query is None or b":" in line[: query.start()]:  # after a feature it is an error
+        return line
+    return line[: query.start()] + line[query.end() :]
 
 
 def _read_svmlight(name, lines, n_features):
     rows = SparseRows(name)
     for number, line in lines:
-        line = _without_extras(line)
-        if line.strip():
-            rows.append(number, line)
+        if line.partition(b"#")[0].strip():  # a query alone is a sample, as a label alone is
+            rows.append(number, _without_extras(line))
     if not len(rows):
         raise ValueError(f"{name}: no samples, only comments")
     return _arrays(rows, n_features)

@@ -1,5 +1,6 @@
 """What scikit-learn expects of every estimator's X and y: DataFrames whose columns have names, and its own messages."""
 
+import numpy as np
 from scipy import sparse
 
 from fastsoftmax.validation.arrays import as_array, check_unmasked
@@ -15,6 +16,8 @@ def check_input(estimator, X, *, dtype, canonical=False, is_fitted=True, name="X
 
     if is_sparse := sparse.issparse(X):
         X = check_X(X, dtype=dtype, name=name, canonical=canonical)  # scikit-learn trusts what SciPy trusts
+        if is_fitted:  # the number of columns is left to check
+            return validate_data(estimator, X, reset=False, skip_check_array=True)
     elif isinstance(X, (list, tuple)):
         X = as_array(name, X)
     else:
@@ -29,7 +32,7 @@ def check_input(estimator, X, *, dtype, canonical=False, is_fitted=True, name="X
 
 def feature_names(X):
     """The names of the columns of a DataFrame if all are strings, or None; TypeError if only some are strings."""
-    if not hasattr(X, "columns"):  # validate_data looks into what else there is, which may be empty
+    if not hasattr(X, "columns"):  # validate_data looks into what else there is, which takes time and may be empty
         return None
     from sklearn.base import BaseEstimator
     from sklearn.utils.validation import validate_data

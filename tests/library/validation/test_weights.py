@@ -20,6 +20,21 @@ def test_ratios_keep_all_digits(scale):
     assert 0.5 <= ratios(weight * scale).max() < 1
 
 
+@pytest.mark.parametrize("top", [-1074, -1030, -1023, -1022, 0, 1000, 1024])
+def test_one_array_of_weights_has_the_bits_of_a_product_with_one(top):
+    rng = np.random.default_rng(0)
+    weight = np.ldexp(1 - rng.random(2000) / 2, rng.integers(-1080, top + 1, 2000))
+    assert_array_equal(ratios(weight), ratios(weight, np.ones(2000)))
+    assert np.array_equal(ratios([3, 0, 5]), [0.375, 0, 0.625]) and ratios([]).size == 0
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf, -1.0])
+def test_the_first_wrong_weight_is_named(wrong):
+    X, y, weight = np.eye(4), [0, 1, 0, 1], [0.0, 1.0, wrong, -2.0]
+    with pytest.raises(ValueError, match=f"sample_weight must be finite and not negative, got {wrong} at position 2"):
+        SoftmaxRegression().fit(X, y, weight)
+
+
 def test_products_of_weights_that_overflow_or_underflow():
     assert_array_equal(of_mean_one([1e-300, 1e300], [1e300, 1e-300]), [1, 1])
     assert_array_equal(of_mean_one([1e300, 1e300], [1e300, 3e300]), [0.5, 1.5])
