@@ -7,6 +7,7 @@ import numpy as np
 from fastsoftmax.validation import as_text_array, family
 
 PLAIN = (str, int, float, bool, type(None))
+EXACT_FLOATS = 2.0**53  # up to here each integer is a float
 UTF8 = ("utf-8", "surrogatepass")  # a label may be any string of Python, half a surrogate pair too
 
 
@@ -62,6 +63,19 @@ def to_json(label):
     )
 
 
+def key_to_json(label):
+    """A label that only has to equal others, for JSON: members of an enumeration of text or integers become these."""
+    if isinstance(label, str):
+        label = str.__str__(label)
+    elif isinstance(label, bytes):
+        label = bytes.__bytes__(label)
+    elif isinstance(label, int) and not isinstance(label, bool):
+        label = int(label)
+    elif isinstance(label, np.longdouble) and not abs(label) > EXACT_FLOATS:
+        label = float(label)
+    return to_json(label)
+
+
 def from_json(value):
     """The label that `to_json` turned into `value`."""
     if isinstance(value, list):
@@ -99,7 +113,7 @@ def pack_weights(class_weight):
     """A dict of weights by label as JSON holds it, a list of pairs; None and "balanced" stay as they are."""
     if not isinstance(class_weight, dict):
         return class_weight
-    return [[to_json(label), float(weight)] for label, weight in class_weight.items()]
+    return [[key_to_json(label), float(weight)] for label, weight in class_weight.items()]
 
 
 def unpack_weights(value):

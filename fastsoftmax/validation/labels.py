@@ -176,7 +176,7 @@ def check_ignore_label(label):
     """Raise unless `label` can be a label: hashable, and not an array."""
     try:
         hash(label)
-    except TypeError:
+    except (TypeError, ValueError):  # the latter from a duration of NumPy without a unit
         raise TypeError(f"ignore_label must be a label, got {label!r}") from None
 
 
@@ -374,7 +374,7 @@ def _check_hashable(name, y, rows):
     for label, row in zip(y, rows, strict=True):
         try:
             hash(label)
-        except TypeError:
+        except (TypeError, ValueError):
             raise TypeError(f"{name} must hold hashable labels, got {label!r} at position {row}") from None
 
 
