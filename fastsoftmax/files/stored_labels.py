@@ -85,7 +85,7 @@ def from_json(value):
     ((kind, of_kind),) = value.items()
     if kind == "date":
         number, dtype = of_kind
-        return np.array([number]).view(_date_dtype(dtype))[0]
+        return np.array([number], np.int64).view(_date_dtype(dtype))[0]
     if kind not in ("bytes", "text"):
         raise ValueError(f"a label of kind {kind}")
     encoded = bytes.fromhex(of_kind)

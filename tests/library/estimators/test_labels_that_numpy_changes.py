@@ -14,6 +14,7 @@ from numpy.testing import assert_array_equal
 import fastsoftmax as fs
 import fastsoftmax.validation as v
 from fastsoftmax import SoftmaxRegression
+from fastsoftmax.files import stored_labels, tensor_file
 from fastsoftmax.metrics import evaluate
 
 X = sp.csr_array(np.eye(3, dtype=np.float32)[np.arange(60) % 3])
@@ -231,6 +232,23 @@ def test_ignored_labels_in_files(label, tmp_path):
     small(ignore_label=label).fit(X, tiled("a", "b", "c")).save(tmp_path / "model")
     loaded = fs.load(tmp_path / "model").ignore_label
     assert type(loaded) is type(label) and (loaded == label or (np.isnat(loaded) and loaded.dtype == label.dtype))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {},
+        {"date": 5},
+        {"date": [5, "O"]},
+        {"date": [2**70, "<M8[D]"]},
+        {"other": "00"},
+        {"bytes": "x"},
+        {"a": 1, "b": 2},
+    ],
+)
+def test_labels_in_damaged_files(value):
+    with pytest.raises(tensor_file.DAMAGE):
+        stored_labels.from_json(value)
 
 
 # -- classes that are added --
