@@ -63,7 +63,7 @@ def save(classifier, path, vectorizer=None):
     params["random_state"] = int(seed) if isinstance(seed, (int, np.integer)) else None
     params["dtype"] = np.dtype(params["dtype"]).name
     params["class_weight"] = stored_labels.pack_weights(params["class_weight"])
-    params["ignore_label"] = stored_labels.to_json(params["ignore_label"])
+    params["ignore_label"] = stored_labels.key_to_json(params["ignore_label"])
     params["checkpoint"] = params["weights_dir"] = None  # paths of this machine
     saved = model_file.Saved(
         {name: _pack(value) for name, value in params.items()},
@@ -83,7 +83,8 @@ def load(kind, path, *, memory_map=False):
     path, memory_map = check_path("path", path), check_bool("memory_map", memory_map)
     saved = model_file.read(path, FORMAT, memory_map=memory_map, converters={1: converted})
     try:
-        params = {name: _unpack(value) for name, value in saved.params.items()}
+        labels = ("ignore_label", "class_weight")  # whose dicts are labels
+        params = {name: value if name in labels else _unpack(value) for name, value in saved.params.items()}
         params["checkpoint"] = params["weights_dir"] = None  # no file tells where others are written
         if (
             params["learning_rate"] == LEARNING_RATE

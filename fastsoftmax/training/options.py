@@ -213,8 +213,11 @@ class Choices(NamedTuple):
 
 
 def _plain(value):
-    """NumPy's integers as Python's, with which sizes can be multiplied whatever their number of bits."""
-    return int(value) if isinstance(value, np.integer) else value
+    """NumPy's integers as Python's, with which sizes can be multiplied whatever their number of bits.
+
+    Durations, which NumPy counts among the integers, stay: `ignore_label` may be one.
+    """
+    return int(value) if isinstance(value, np.integer) and not isinstance(value, np.timedelta64) else value
 
 
 def _low_rank(hidden_size):
