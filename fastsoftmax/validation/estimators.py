@@ -1,6 +1,5 @@
 """What scikit-learn expects of every estimator's X and y: DataFrames whose columns have names, and its own messages."""
 
-import numpy as np
 from scipy import sparse
 
 from fastsoftmax.validation.arrays import as_array, check_unmasked
