@@ -91,7 +91,9 @@ def _parser(prog):
         _kernel_options,
     )
     report = add("report", _report, "write the report anew from the results in a folder")
-    report.add_argument("--output", type=Path, default=OUTPUT, metavar="DIR")
+    report.add_argument(
+        "--output", type=Path, default=OUTPUT, metavar="DIR", help="the folder with the results (default: %(default)s)"
+    )
     peers = add("peers", _peers, "the other systems: what is installed; install them, each in its own environment")
     peers.add_argument(
         "--install", nargs="*", metavar="NAME", help="make their environments; all of them without a name"

@@ -9,27 +9,36 @@ from fastsoftmax.validation import check_gradient_threshold, check_int, check_re
 
 __all__ = ["NCE", "NegativeSampling", "SampledLogistic", "SampledSoftmax", "Softmax"]
 
+GRADIENT_THRESHOLD = 3e-4  # what "auto" stands for
+
 
 class Softmax(BaseEstimator):
     """The full softmax: every class takes part in every step.
 
     Parameters
     ----------
-    gradient_threshold : float in [0, 1)
+    gradient_threshold : float in [0, 1) or "auto"
         Probabilities below it are rounded in the gradient, at random and without bias, to 0 or to it. A step then skips most
-        of its products once the model has learned something; see `linear_cross_entropy`. 0: exact gradients. It has no
-        effect where there is a dense direct term and X is sparse.
+        of its products once the model has learned something; see `linear_cross_entropy`. 0: exact gradients.
+        "auto" is 3e-4. Nothing is rounded where a sparse term is the only term, or where there is a dense direct term and X
+        is sparse: any other number than 0 is then an error.
     """
 
     name = "softmax"
     is_sampled = False
 
-    def __init__(self, *, gradient_threshold=3e-4):
+    def __init__(self, *, gradient_threshold="auto"):
         self.gradient_threshold = gradient_threshold
+
+    @property
+    def threshold(self):
+        """The number that `gradient_threshold` is or stands for."""
+        return GRADIENT_THRESHOLD if self.gradient_threshold == "auto" else self.gradient_threshold
 
     def check(self):
         """Raise where a parameter is not what it must be."""
-        check_gradient_threshold(self.gradient_threshold, name="Softmax.gradient_threshold")
+        if not is_auto(self.gradient_threshold):
+            check_gradient_threshold(self.gradient_threshold, name="Softmax.gradient_threshold")
 
 
 class _Sampled(BaseEstimator):

@@ -31,7 +31,8 @@ _PARAMETER = re.compile(r"^[\w.]+(?= (?:must|cannot) )")
 
 def naming_options(message):
     """A message of the library that names the option of the command in the place of the parameter that it begins with."""
-    return _PARAMETER.sub(lambda name: _OPTIONS.get(name[0], name[0]), message, count=1)
+    message = _PARAMETER.sub(lambda name: _OPTIONS.get(name[0], name[0]), message, count=1)
+    return message.replace("--threads must be None, ", "--threads must be ")  # the option is left out instead
 
 
 def _converter(words, convert, description):

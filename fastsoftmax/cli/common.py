@@ -9,13 +9,39 @@ from fastsoftmax.cli.arguments import integer
 from fastsoftmax.validation import LabelLists, as_text_array, check_same_kind, family
 
 INTERRUPTED = 130  # exit status of a shell command ended by Ctrl-C
-DEPTHS = [1, 3, 5, 20]  # of the ranking metrics, if none are given
+DEPTHS = [1, 3, 5, 20]  # of the ranking metrics of one label a row, if none are given
 
 
 def add_format_and_threads(parser):
     """The options of a command that applies a model to a data file."""
     rows.add_options(parser)
-    parser.add_argument("--threads", type=integer)
+    add_threads(parser)
+
+
+def add_threads(parser):
+    """The option `--threads`."""
+    parser.add_argument(
+        "--threads",
+        type=integer,
+        metavar="N",
+        help="-1: all CPUs of the process (default: OMP_NUM_THREADS, or as many as there are CPUs)",
+    )
+
+
+def add_depths(parser):
+    """The option `-k` of a command that measures rankings."""
+    parser.add_argument(
+        "-k",
+        type=integer,
+        nargs="+",
+        metavar="K",
+        help=f"depths of the ranking metrics (default: {' '.join(map(str, DEPTHS))}, or 1 3 5 where rows have several labels)",
+    )
+
+
+def depths(given, y):
+    """The depths given by `-k`, or the defaults for these labels; None: those of metrics.evaluate."""
+    return given or (DEPTHS if y.ndim == 1 else None)
 
 
 def load(options):

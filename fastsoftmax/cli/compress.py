@@ -3,20 +3,19 @@
 import os
 
 from fastsoftmax.cli import common
-from fastsoftmax.cli.arguments import integer
-from fastsoftmax.cli.common import DEPTHS, add_format_and_threads, labelled_rows
+from fastsoftmax.cli.common import add_depths, add_format_and_threads, depths, labelled_rows
 from fastsoftmax.model.compact import STORAGES
-from fastsoftmax.validation import check_writable
+from fastsoftmax.validation import check_other_file, check_writable
 
 HELP = "write a smaller model, for predictions alone, and what it costs"
 
 
 def add_options(parser):
-    parser.add_argument("model", metavar="MODEL")
-    parser.add_argument("-o", "--output", metavar="MODEL", required=True)
-    parser.add_argument("--storage", choices=STORAGES, default="bfloat16", help="of the weights; default: bfloat16")
-    parser.add_argument("--data", metavar="DATA", help="rows to compare both models on")
-    parser.add_argument("-k", type=integer, nargs="+", default=DEPTHS)
+    parser.add_argument("model", metavar="MODEL", help="a model file")
+    parser.add_argument("-o", "--output", metavar="MODEL", required=True, help="the file to write")
+    parser.add_argument("--storage", choices=STORAGES, default="bfloat16", help="of the weights (default: %(default)s)")
+    parser.add_argument("--data", metavar="DATA", help="rows to compare both models on (default: no comparison)")
+    add_depths(parser)
     add_format_and_threads(parser)
 
 
@@ -24,8 +23,7 @@ def run(options):
     from fastsoftmax.estimators.loading import load
 
     check_writable("output", options.output)
-    if os.path.exists(options.output) and os.path.samefile(options.output, options.model):
-        raise ValueError(f"output is the model itself, {options.model}: it could not be trained any more")
+    check_other_file("--output", options.output, "the model itself", options.model)
     compact = load(options.model).compressed(options.storage)
     compact.save(options.output)
     sizes = [os.path.getsize(path) for path in (options.model, options.output)]
@@ -42,7 +40,7 @@ def _print_comparison(compact, options):
     X, y, _ = labelled_rows(classifier, data, X, options.data)
     compact.classes_ = classifier.classes_
     compact.set_params(n_threads=options.threads)
-    result = compare(classifier, compact, X, y, ks=options.k)
+    result = compare(classifier, compact, X, y, ks=depths(options.k, y))
     for name in result["change"]:
         before, after = (result[which][name] for which in ("model", "other"))
         texts = f"{before:.6g}", f"{after:.6g}"

@@ -1,26 +1,24 @@
 """`fastsoftmax evaluate`: the metrics of a model on a data file, one a line."""
 
 from fastsoftmax.cli import rows
-from fastsoftmax.cli.arguments import integer, number
-from fastsoftmax.cli.common import DEPTHS, add_format_and_threads, labelled_rows, load
+from fastsoftmax.cli.arguments import number
+from fastsoftmax.cli.common import add_depths, add_format_and_threads, depths, labelled_rows, load
 from fastsoftmax.validation import check_propensity_options, check_propensity_rows
 
 HELP = "log-loss, perplexity and ranking metrics on a data file"
 
 
 def add_options(parser):
-    parser.add_argument("model", metavar="MODEL")
-    parser.add_argument("data", metavar="DATA")
-    parser.add_argument(
-        "-k", type=integer, nargs="+", help="default: 1 3 5 where rows have several labels, otherwise 1 3 5 20"
-    )
+    parser.add_argument("model", metavar="MODEL", help="a model file")
+    parser.add_argument("data", metavar="DATA", help="a file of labelled rows, or - for standard input")
+    add_depths(parser)
     parser.add_argument(
         "--train-data",
         metavar="FILE",
-        help="what the model was trained on: adds PSP and PSnDCG, which count its labels",
+        help="what the model was trained on: adds PSP and PSnDCG, which count its labels (default: they are left out)",
     )
     parser.add_argument(
-        "--propensity", type=number, nargs=2, metavar=("A", "B"), help="of PSP and PSnDCG; default: 0.55 1.5"
+        "--propensity", type=number, nargs=2, metavar=("A", "B"), help="of PSP and PSnDCG (default: 0.55 1.5)"
     )
     add_format_and_threads(parser)
 
@@ -35,9 +33,8 @@ def run(options):
         training = rows.read_training(classifier, options.train_data, options.format)
         check_propensity_rows(options.train_data, training.n_samples)
     X, y, y_training = labelled_rows(classifier, data, X, options.data, training, options.train_data)
-    ks = options.k or (DEPTHS if y.ndim == 1 else None)
     numbers = None if training is None else _inverse_propensities(y, y_training, options.propensity)
-    for name, value in evaluate(classifier, X, y, ks=ks, inverse_propensities=numbers).items():
+    for name, value in evaluate(classifier, X, y, ks=depths(options.k, y), inverse_propensities=numbers).items():
         print(f"{name}\t{value:.6g}" if isinstance(value, float) else f"{name}\t{value}")
 
 

@@ -4,7 +4,9 @@ HELP = "what a model is; without one, what this installation is"
 
 
 def add_options(parser):
-    parser.add_argument("model", metavar="MODEL", nargs="?")
+    parser.add_argument(
+        "model", metavar="MODEL", nargs="?", help="a model file (default: none, for what is said of the installation)"
+    )
 
 
 def run(options):

@@ -1,7 +1,6 @@
 """The parser of the command `fastsoftmax`, and the exit status that a run ends with."""
 
 import argparse
-import errno
 import io
 import os
 import sys
@@ -40,13 +39,21 @@ def main(arguments=None):
         _drop_output()
         return 0
     except (ValueError, TypeError, MemoryError, OSError, FloatingPointError) as error:
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            _drop_output()
+        _flush_or_drop_output()
         print(f"fastsoftmax: error: {naming_options(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nfastsoftmax: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _flush_or_drop_output():
+    """Write what standard output still holds, or have it go nowhere where its disk is full."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        _drop_output()
 
 
 def _drop_output():

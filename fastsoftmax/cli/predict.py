@@ -14,10 +14,14 @@ BLOCK = 4096  # rows predicted before their lines are written
 
 
 def add_options(parser):
-    parser.add_argument("model", metavar="MODEL")
-    parser.add_argument("data", metavar="DATA", nargs="?", default="-", help="a file, or - for standard input")
-    parser.add_argument("-k", type=integer, default=5, help="labels a row, at most all")
-    parser.add_argument("--threshold", type=number, metavar="P", help="leave out labels of a lower probability")
+    parser.add_argument("model", metavar="MODEL", help="a model file")
+    parser.add_argument(
+        "data", metavar="DATA", nargs="?", default="-", help="a file, or - for standard input (default: -)"
+    )
+    parser.add_argument("-k", type=integer, default=5, help="labels a row, at most all (default: %(default)s)")
+    parser.add_argument(
+        "--threshold", type=number, metavar="P", help="leave out labels of a lower probability (default: none)"
+    )
     add_format_and_threads(parser)
 
 

@@ -14,7 +14,7 @@ def add_options(parser):
     parser.add_argument(
         "--format",
         choices=datasets.FORMATS,
-        help="default: texts if the model takes texts, else told from the first line",
+        help="of DATA (default: texts if the model takes texts, else told from the first line)",
     )
     parser.add_argument(
         "--strict", action="store_true", help="refuse features that the model does not know, rather than ignore them"
@@ -45,7 +45,7 @@ def read(classifier, options):
     if options.format is not None:
         check_reads(model, encoding, options.format)
     if encoding.takes_texts:
-        data = datasets.read(file, *datasets.TEXT_FORMATS)
+        data = datasets.read_texts(file)
         if options.format is None and not len(data.labels):
             check_are_texts(model, name, datasets.look_like_columns(data.X[:N_LOOKED_AT]))
         return data, encoding.vectorizer.transform(data.X)

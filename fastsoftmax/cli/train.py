@@ -1,12 +1,10 @@
 """`fastsoftmax train`: a classifier of the rows of a data file, written to a model file."""
 
-import argparse
-import os
 import sys
 import time
 
 from fastsoftmax.cli.arguments import integer, integer_none_or_auto, integer_or_auto, number, number_or_auto
-from fastsoftmax.cli.common import INTERRUPTED
+from fastsoftmax.cli.common import INTERRUPTED, add_threads
 from fastsoftmax.cli.rows import source
 from fastsoftmax.samplers.named import NAMED, kind_of
 from fastsoftmax.text.datasets import FORMATS, TEXT_FORMATS, read, targets
@@ -22,47 +20,86 @@ HELP = "train a classifier on a data file"
 
 
 def add_options(parser):
-    parser.formatter_class = argparse.ArgumentDefaultsHelpFormatter
     formats = "svmlight, extreme-classification or fastText format, plain or compressed; - is standard input"
     parser.add_argument("data", metavar="DATA", help=formats)
-    parser.add_argument("-o", "--output", metavar="MODEL", required=True)
-    parser.add_argument("--format", choices=FORMATS, help="default: told from the first line")
+    parser.add_argument("-o", "--output", metavar="MODEL", required=True, help="the file to write")
+    parser.add_argument("--format", choices=FORMATS, help="of DATA (default: told from the first line)")
     parser.add_argument(
         "--n-features",
         type=integer,
         metavar="N",
-        help="columns; default: as many as occur, and of texts at most 262144, to which words are hashed if more occur",
+        help="columns (default: as many as occur, and of texts at most 262144, to which words are hashed if more occur)",
     )
-    parser.add_argument("--word-ngrams", type=integer, metavar="N", help="of texts: so many words in a row; default: 2")
+    parser.add_argument(
+        "--word-ngrams", type=integer, metavar="N", help="of texts: so many words in a row (default: 2)"
+    )
     parser.add_argument(
         "--hash", action="store_true", help="of texts: hash words to all columns, however few words occur"
     )
-    parser.add_argument("--loss", choices=("auto", "softmax", "sampled_softmax"), default="auto")
-    parser.add_argument("--hidden-size", type=integer_none_or_auto, default="auto", metavar="N|none|auto")
-    parser.add_argument("--direct", choices=("auto", "dense", "sparse", "none"), default="auto")
-    parser.add_argument("--sampler", choices=tuple(NAMED), help="of sampled_softmax; default: in_batch")
     parser.add_argument(
-        "--negatives", type=integer, metavar="N", help="classes drawn a batch by a --sampler that draws; default: 1024"
+        "--loss",
+        choices=("auto", "softmax", "sampled_softmax"),
+        default="auto",
+        help="auto: sampled_softmax from 8192 classes on, else softmax (default: %(default)s)",
     )
-    parser.add_argument("--optimizer", choices=("adagrad", "sgd"), default="adagrad")
-    parser.add_argument("--learning-rate", type=number, default=0.1)
-    parser.add_argument("--batch-size", type=integer, default=256)
+    parser.add_argument(
+        "--hidden-size",
+        type=integer_none_or_auto,
+        default="auto",
+        metavar="N|none|auto",
+        help="of the low-rank term; auto: 128 where there is no direct term, else none (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--direct",
+        choices=("auto", "dense", "sparse", "none"),
+        default="auto",
+        help="weights of features and classes; auto: dense where that takes less memory than a low-rank term of size 128, or "
+        "with --hidden-size none, else none (default: %(default)s)",
+    )
+    parser.add_argument("--sampler", choices=tuple(NAMED), help="of sampled_softmax (default: in_batch)")
+    parser.add_argument(
+        "--negatives",
+        type=integer,
+        metavar="N",
+        help="classes drawn a batch by a --sampler that draws (default: 1024, or one fewer than there are classes)",
+    )
+    parser.add_argument("--optimizer", choices=("adagrad", "sgd"), default="adagrad", help="(default: %(default)s)")
+    parser.add_argument(
+        "--learning-rate",
+        type=number_or_auto,
+        default="auto",
+        metavar="X|auto",
+        help="auto: 0.1; --direct sparse alone takes no number (default: %(default)s)",
+    )
+    parser.add_argument("--batch-size", type=integer, default=256, metavar="N", help="(default: %(default)s)")
     parser.add_argument(
         "--epochs",
         type=integer_or_auto,
         default="auto",
         metavar="N|auto",
-        help="auto: 3 for --direct sparse alone, else 10",
+        help="auto: 3 for --direct sparse alone, else 10 (default: %(default)s)",
     )
-    parser.add_argument("--alpha", type=number_or_auto, default="auto", metavar="X|auto", help="L2 penalty")
-    parser.add_argument("--early-stopping", action="store_true", help="hold out a tenth and stop when its loss rises")
-    parser.add_argument("--seed", type=integer, default=0)
     parser.add_argument(
-        "--checkpoint", metavar="FILE", help="go on from there if killed; removed when the model is written"
+        "--alpha",
+        type=number_or_auto,
+        default="auto",
+        metavar="X|auto",
+        help="L2 penalty; auto: 3e-05 for a low-rank term that is calibrated, else 0 (default: %(default)s)",
     )
-    parser.add_argument("--checkpoint-every", type=number, metavar="SECONDS", help="default: 600")
-    parser.add_argument("--threads", type=integer)
-    parser.add_argument("--quiet", action="store_true")
+    parser.add_argument("--early-stopping", action="store_true", help="hold out a tenth and stop when its loss rises")
+    parser.add_argument(
+        "--seed", type=integer, default=0, metavar="N", help="of all that is random (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--checkpoint",
+        metavar="FILE",
+        help="go on from there if killed; removed when the model is written (default: no checkpoint)",
+    )
+    parser.add_argument(
+        "--checkpoint-every", type=number, metavar="SECONDS", help="at least, between two checkpoints (default: 600)"
+    )
+    add_threads(parser)
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors and warnings")
 
 
 def run(options):
@@ -70,9 +107,8 @@ def run(options):
 
     classifier = _classifier(options)
     check_writable("output", options.output)
-    if options.data != "-" and os.path.exists(options.output) and os.path.samefile(options.output, options.data):
-        raise ValueError(f"--output is the data file, {options.data}: it would be overwritten")
-    check_other_file("output", options.output, "the checkpoint", options.checkpoint)
+    check_other_file("--output", options.output, "the data file", None if options.data == "-" else options.data)
+    check_other_file("--output", options.output, "the checkpoint", options.checkpoint)
     if options.checkpoint is not None:
         check_writable("checkpoint", options.checkpoint)
     data = read(source(options.data), options.format, n_features=options.n_features)
@@ -84,7 +120,7 @@ def run(options):
         _describe_training(data, X, vectorizer)
     start, status, checkpoint = time.perf_counter(), 0, None
     try:
-        checkpoint = classifier._fit(X, y)
+        checkpoint = classifier._fit(X, y, output=options.output)
     except KeyboardInterrupt:
         if not hasattr(classifier, "classes_"):
             raise

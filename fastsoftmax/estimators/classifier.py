@@ -51,9 +51,9 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         a low-rank term of size 128, or if X is dense and half of the memory is enough for it; else it is None.
     optimizer : {"adagrad", "sgd"} or of fastsoftmax.optimizers
         The optimiser. `Adagrad` and `SGD` have the penalties (L2, L1) and a bound for the gradient of a row.
-    learning_rate : float
-        0.1 suits the low-rank term; a dense direct term alone, on sparse rows of unit length, learns faster with 0.3 to 1.
-        The sparse term has a learning rate of its own, and alone takes no other one here.
+    learning_rate : float or "auto"
+        "auto" is 0.1, which suits the low-rank term; a dense direct term alone, on sparse rows of unit length, learns faster
+        with 0.3 to 1. The sparse term has a learning rate of its own; where it is the only term, a number here is an error.
     schedule : {"auto", "trapezoidal", "linear", "constant", "cosine"} or function
         How the learning rate changes in `fit` over all steps of `max_iter` epochs. "trapezoidal" stays for 70 % of the steps,
         then falls to zero; "linear" falls all the time; "cosine" falls as a cosine does (docs/training.md compares them).
@@ -149,7 +149,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         hidden_size="auto",
         direct="auto",
         optimizer="adagrad",
-        learning_rate=0.1,
+        learning_rate="auto",
         schedule="auto",
         average=False,
         batch_size=256,
@@ -236,9 +236,9 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         return self
 
     @with_callbacks
-    def _fit(self, *args):
-        """Do what `fit` does; return the CheckpointWatcher, whose file is still there, or None."""
-        return Fitting(self).fit(*args)
+    def _fit(self, *args, output=None):
+        """Do what `fit` does, for a model to be saved at `output`; return the CheckpointWatcher, with its file, or None."""
+        return Fitting(self).fit(*args, output=output)
 
     @exclusive
     def partial_fit(self, X, y, classes=None, sample_weight=None, *, n_classes=None, class_counts=None):

@@ -1,5 +1,7 @@
 """How a SoftmaxClassifier is trained on given rows: these are checked, planned for, split, trained on, calibrated on."""
 
+from functools import partial
+
 from scipy import sparse
 
 from fastsoftmax.runtime import allocation
@@ -29,6 +31,7 @@ from fastsoftmax.validation import (
     check_same_terms,
     check_some_rows,
     check_some_weight,
+    check_space,
     check_validation,
     feature_names,
     of_mean_one,
@@ -66,8 +69,11 @@ class Fitting:
         return Training(self.options, self.choices, c._model, c._state, c.loss_curve_)
 
     @with_numpys_defaults
-    def fit(self, X, y, sample_weight=None, initial_weights=NO_WEIGHTS, valid=(None, None, None)):
-        """Do what `SoftmaxClassifier.fit` does; return the CheckpointWatcher, whose file is still there, or None."""
+    def fit(self, X, y, sample_weight=None, initial_weights=NO_WEIGHTS, valid=(None, None, None), output=None):
+        """Do what `SoftmaxClassifier.fit` does; return the CheckpointWatcher, whose file is still there, or None.
+
+        output : where the caller will save the model, or None: the disk must have room for it
+        """
         c, options, given = self.classifier, self.options, (X, y, sample_weight)
         names = feature_names(X)
         X, y, weight, _ = check_rows(c, options, X, y, sample_weight)
@@ -90,6 +96,8 @@ class Fitting:
         plan = planning.plan(options, len(classes), X, start, targets_per_row=target.per_row, resumed=resumed)
         if checkpoint is not None:
             plan = checkpoint.plan_before(plan)
+        check_spaces = partial(_check_spaces, checkpoint and checkpoint.path, output)
+        check_spaces(self.model, planned=None if resumed is not None else planning.file_needed(plan, options, *shape))
         if resumed is not None:
             check_same_plan(resumed, plan)
         rows, valid, calibration_rows = self._split((X, target, weight), valid, plan, rng)
@@ -99,7 +107,7 @@ class Fitting:
         class_counts = rows[1].known_counts(len(classes))
         if resumed is None:
             start_counts = rows[1].counts(len(classes), rows[2])
-            self._start(plan, classes, *rows[:2], rng, start, class_counts, start_counts)
+            self._start(plan, classes, *rows[:2], rng, start, class_counts, start_counts, check_spaces)
             c._name_features(names)
         else:
             self._resume(plan, *rows[:2], rng, class_counts)
@@ -107,7 +115,7 @@ class Fitting:
         watched = {"valid": valid, "validation_curve": c.validation_curve_, "checkpoint": checkpoint, "plan": plan}
         training.run(*rows, n_epochs, task=task, **watched)
         if calibration_rows is not None:
-            c.calibration_ = training.calibrate(*calibration_rows)
+            self._calibrate(training, calibration_rows)
         task.end()
         return checkpoint
 
@@ -129,7 +137,7 @@ class Fitting:
             check_same_terms(options, self.choices, model, c.n_features_in_)
             planning.check_sampling(options, c.loss_, len(classes))
         target = targets.encode(y, classes, counted)
-        by_weight = target.counts(len(classes), of_mean_one(weight))
+        by_weight = target.counts(len(classes), of_mean_one(weight)) if model is None else None
         target, weight, class_weight = targets.weigh(options.class_weight, target, weight, classes)
         if model is None:
             check_some_weight("sample_weight with class_weight", weight)
@@ -161,8 +169,12 @@ class Fitting:
         target, weight, _ = targets.weigh(c.class_weight, target, weight, c.classes_)
         X, target, weight = targets.that_count(X, target, weight)
         check_calibration_rows(X.shape[0], calibration.MIN_ROWS)
-        model = self.model.twin()
-        c._set_fitted(calibration_=self.training().calibrate(X, target, weight, model), _model=model)
+        self._calibrate(self.training(), (X, target, weight))
+
+    def _calibrate(self, training, rows):
+        """Replace the model by one that is calibrated on these rows: other threads see all terms scaled, or none."""
+        model = self.classifier._model.twin()
+        self.classifier._set_fitted(calibration_=training.calibrate(*rows, model), _model=model)
 
     def _split(self, rows, valid, plan, rng):
         """The rows to train on, to validate on and to calibrate on, each as (X, target, weight) or None."""
@@ -176,13 +188,16 @@ class Fitting:
             calibration_rows = spread(plan.n_calibration_rows, *held_out)
         return rows, valid, calibration_rows
 
-    def _start(self, plan, classes, X, target, rng, start, class_counts, start_counts):
+    def _start(self, plan, classes, X, target, rng, start, class_counts, start_counts, check_spaces=None):
         """Set the initial model of `plan`, which begins at `start`, and all fitted attributes.
 
         class_counts, start_counts : (n_classes,) how often each class was seen, and the same by weight
+        check_spaces : function that raises where files of a Model do not fit on their disks, or None
         """
         c = self.classifier
         model, damping = initial.make(self.options, plan, X, target, start_counts, rng, start)
+        if check_spaces is not None and model.pairs is not None:  # of which there were no figures before
+            check_spaces(model)
         fitted = {"_model": model, "_state": TrainingState(rng, class_counts, damping)}
         fitted |= {f"{name}_": value for name, value in plan.choices._asdict().items()}
         fitted |= {"classes_": classes, "n_features_in_": X.shape[1], "encoding_": Encoding()}
@@ -212,3 +227,14 @@ class Fitting:
         what = identity(self.options.flat(), X, target, weight, classes, valid)
         seeded = self.options.random_state is not None
         return CheckpointWatcher(checkpoint.path, checkpoint.every, what, rng, seeded=seeded)
+
+
+def _check_spaces(checkpoint, output, model, planned=None):
+    """Raise where files of a model do not fit on their disks: a checkpoint, and the model itself; None: there will be none.
+
+    planned : the bytes of the files, and their formula, of a model that is not there yet
+    """
+    if checkpoint is not None:  # which holds what changes from step to step
+        check_space("checkpoint", checkpoint, *(planned or model.file_needed(with_pairs=False)))
+    if output is not None:
+        check_space("output", output, *(planned or model.file_needed()))

@@ -4,7 +4,7 @@ Version 1 had one flat list of parameters, and named the parts of the training s
 """
 
 from fastsoftmax.files.state_dict import ARRAY
-from fastsoftmax.losses import LOSSES
+from fastsoftmax.losses import GRADIENT_THRESHOLD, LOSSES
 from fastsoftmax.optimizers import OPTIMIZERS
 
 SPARSE = {
@@ -46,6 +46,7 @@ def _params(params, loss_name):
     params.pop("checkpoint_every")
     sampling = {name: params.pop(name) for name in ("sampler", "n_negatives")}
     rate, threshold = params.pop("normaliser_rate"), params.pop("gradient_threshold")
+    threshold = "auto" if threshold == GRADIENT_THRESHOLD else threshold
     kind = LOSSES[loss_name]
     options = {"gradient_threshold": threshold} if not kind.is_sampled else sampling
     if loss_name == "sampled_softmax":

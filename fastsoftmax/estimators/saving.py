@@ -5,12 +5,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastsoftmax.estimators.format_1 import converted
 from fastsoftmax.files import model_file, stored_labels, tensor_file
-from fastsoftmax.losses import LOSSES
+from fastsoftmax.losses import GRADIENT_THRESHOLD, LOSSES
 from fastsoftmax.optimizers import OPTIMIZERS
 from fastsoftmax.terms import LowRank, SparseTerm
 from fastsoftmax.text.encoding import Encoding
 from fastsoftmax.text.text_vectorizer import TextVectorizer
-from fastsoftmax.training.options import Choices, EarlyStopping, Options
+from fastsoftmax.training.options import LEARNING_RATE, Choices, EarlyStopping, Options
 from fastsoftmax.training.state import TrainingState
 from fastsoftmax.validation import (
     check_bool,
@@ -31,7 +31,7 @@ KINDS = {kind.__name__: kind for kind in (*LOSSES.values(), *OPTIMIZERS.values()
 def save(classifier, path, vectorizer=None):
     """Write a fitted SoftmaxClassifier to file `path`.
 
-    A crash leaves the old file and never half of a new one; see OutputFile.
+    A crash leaves the old file and never half of a new one where the system allows that; see OutputFile.
 
     Parameters
     ----------
@@ -42,9 +42,10 @@ def save(classifier, path, vectorizer=None):
         What made the columns of X of texts, for the classifier to keep; by default the one that it has.
     """
     check_is_fitted(classifier, "classes_")
+    encoding = classifier.encoding_
     if vectorizer is not None:
         check_vectorizer("vectorizer", vectorizer, TextVectorizer, classifier.n_features_in_)
-        classifier.encoding_ = Encoding(vectorizer=vectorizer)
+        encoding = Encoding(vectorizer=vectorizer)
     check_writable("path", path)
     params = classifier.get_params(deep=False)
     sampler = _sampler(params["loss"], classifier.loss_)
@@ -62,7 +63,7 @@ def save(classifier, path, vectorizer=None):
     params["random_state"] = int(seed) if isinstance(seed, (int, np.integer)) else None
     params["dtype"] = np.dtype(params["dtype"]).name
     params["class_weight"] = stored_labels.pack_weights(params["class_weight"])
-    params["ignore_label"] = stored_labels.to_json(params["ignore_label"])
+    params["ignore_label"] = stored_labels.key_to_json(params["ignore_label"])
     params["checkpoint"] = params["weights_dir"] = None  # paths of this machine
     saved = model_file.Saved(
         {name: _pack(value) for name, value in params.items()},
@@ -71,9 +72,10 @@ def save(classifier, path, vectorizer=None):
         getattr(classifier, "feature_names_in_", ()),
         classifier._model,
         None if classifier._state is None else classifier._state.state(sampler),
-        classifier.encoding_.to_dict(),
+        encoding.to_dict(),
     )
     model_file.write(path, FORMAT, saved)
+    classifier.encoding_ = encoding  # a save that fails changes nothing
 
 
 def load(kind, path, *, memory_map=False):
@@ -81,8 +83,14 @@ def load(kind, path, *, memory_map=False):
     path, memory_map = check_path("path", path), check_bool("memory_map", memory_map)
     saved = model_file.read(path, FORMAT, memory_map=memory_map, converters={1: converted})
     try:
-        params = {name: _unpack(value) for name, value in saved.params.items()}
+        labels = ("ignore_label", "class_weight")  # whose dicts are labels
+        params = {name: value if name in labels else _unpack(value) for name, value in saved.params.items()}
         params["checkpoint"] = params["weights_dir"] = None  # no file tells where others are written
+        if (
+            params["learning_rate"] == LEARNING_RATE
+            and Choices(*(saved.fitted[name] for name in CHOSEN)).is_sparse_alone
+        ):
+            params["learning_rate"] = "auto"  # earlier builds had a number all the same
         params["class_weight"] = stored_labels.unpack_weights(params["class_weight"])
         params["ignore_label"] = stored_labels.from_json(params["ignore_label"])
         classifier = kind(**params)
@@ -143,4 +151,6 @@ def _unpack(value):
     params = dict(value["params"])
     if params.get("sampler") == "in_batch":  # it draws none; earlier builds had a number all the same
         params["n_negatives"] = "auto"
+    if params.get("gradient_threshold") == GRADIENT_THRESHOLD:  # the default of earlier builds
+        params["gradient_threshold"] = "auto"
     return KINDS[value["kind"]](**params)

@@ -35,7 +35,7 @@ class Saved(NamedTuple):
 def write(path, format, saved):
     """Write a Saved to file `path`, and `format`, a name, into its header.
 
-    A crash leaves the old file and never half of a new one; see OutputFile.
+    A crash leaves the old file and never half of a new one where the system allows that; see OutputFile.
     """
     _check_finite(saved.model)
     header = {
@@ -159,9 +159,9 @@ def _check_finite(model):
     """Raise where a weight is not finite, as after a training that diverged. Compact weights are checked elsewhere."""
     if model.storage is not None:
         return
-    for name, a in model.parameters().items():
-        if a.size and not (np.isfinite(a.min()) and np.isfinite(a.max())):
-            raise ValueError(f"the model's {name} is not finite")
+    name = model.first_non_finite(with_state=False)
+    if name is not None:
+        raise ValueError(f"the model's {name} is not finite")
 
 
 def _check_compact(model):

@@ -8,6 +8,7 @@ from fastsoftmax.metrics.propensity import Gains, quotient
 from fastsoftmax.metrics.ranking import ROW_METRICS, ROW_METRICS_OF_SEVERAL, relevance
 from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.validation import (
+    check_depths,
     check_evaluated_rows,
     check_int,
     check_inverse_propensities,
@@ -68,10 +69,8 @@ def evaluate(model, X, y, ks=None, batch_size=1024, *, inverse_propensities=None
     check_same_length("y", y, "X", X)
     several = sparse.issparse(y)
     ks = (DEPTHS_OF_SEVERAL if several else DEPTHS) if ks is None else ks
-    ks = sorted({check_int("ks", k, minimum=1) for k in ks})
+    ks = check_depths("ks", ks)
     batch_size = check_int("batch_size", batch_size, minimum=1)
-    if not ks:
-        raise ValueError("ks must name at least one depth, got none")
     scored = None if inverse_propensities is None else _Scored(inverse_propensities, y, names, model.classes_)
 
     n_samples, depth = X.shape[0], min(ks[-1], len(model.classes_))

@@ -129,6 +129,7 @@ def discounted(gains):
 
 def best_dcg(n_labels, k):
     """DCG@k of the best rankings of rows with `n_labels` labels; 1 for a row without any."""
+    k = min(k, int(n_labels.max(initial=0)))  # which a depth may be far beyond
     return np.concatenate([[1.0], np.cumsum(_discounts(k))])[np.minimum(n_labels, k)]
 
 

@@ -129,15 +129,20 @@ class Model:
         """`arrays`, transposed where they are feature-major, as files hold them."""
         return {name: in_c_order(a) for name, a in self.arrays().items()}
 
+    def file_needed(self, *, with_pairs=True):
+        """The least bytes that a file of the model takes, and the formula that gives them, with its figures."""
+        arrays = self.arrays() | (self.pairs._asdict() if with_pairs and self.pairs is not None else {})
+        return sum(a.nbytes for a in arrays.values()), " + ".join(f"{name} {a.nbytes:,}" for name, a in arrays.items())
+
     def set_arrays(self, arrays):
         """Copy in place the values of `arrays`, the `arrays_in_c_order` of a model of the same shapes."""
         for name, a in self.arrays_in_c_order().items():
             a[...] = arrays[name]
 
-    def is_finite(self):
-        """Whether neither the parameters nor the optimiser's state hold infinity or NaN."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            return all(np.isfinite(a.sum(dtype=np.float64)) for a in self.arrays().values())
+    def first_non_finite(self, *, with_state=True):
+        """The name of the first of the `arrays`, or of the `parameters` alone, that holds infinity or NaN, or None."""
+        arrays = self.arrays() if with_state else self.parameters()
+        return next((name for name, a in arrays.items() if not _is_finite(a)), None)
 
     @property
     def n_classes(self):
@@ -234,6 +239,11 @@ class Model:
         """Copy the values of `other`, a copy of this model, in place, so that whoever shares the arrays sees them too."""
         for name, a in self.arrays().items():
             a[...] = other.arrays()[name]
+
+
+def _is_finite(a):
+    with np.errstate(over="ignore", invalid="ignore"):  # one pass without a temporary array settles nearly every case
+        return bool(np.isfinite(a.sum(dtype=np.float64)) or np.isfinite(a).all())
 
 
 def in_c_order(a):

@@ -7,7 +7,7 @@ from fastsoftmax.model.runner import Runner
 from fastsoftmax.passes import clipping, pairs
 from fastsoftmax.passes.candidates import EXACT
 
-CHUNK_PAIRS = 1 << 24  # pairs of a row's feature and a class that take a fraction of a second
+CHUNK_PAIRS = 1 << 20  # pairs of a row's feature and a class that are in memory at a time; fewer would take longer
 
 
 class PairsRunner(Runner):
@@ -65,4 +65,4 @@ class PairsRunner(Runner):
             loss += weight[rows] @ forward.nll
             forward.backward(weight[rows], dW, dbias=bias_gradient)
         bias_gradient.finish(dbias)
-        return loss, dbias, float(dW.astype(np.float64) @ model.W)
+        return loss, dbias, float(np.einsum("i,i", dW, model.W, dtype=np.float64))  # without copies in float64

@@ -15,7 +15,8 @@ __all__ = ["support"]
 
 FEATURE_BYTES, ROW_BYTES = 24, 8  # pointers and numbers of pairs by feature, of which several are in use at a time
 CLASS_BYTES = 16  # what SciPy's product takes for each class
-ENTRY_BYTES = 3 * 8  # index and value in X by feature, in the counts, and in a copy of the counts that are kept
+COPY_BYTES = 8  # index and value of an entry in X by feature
+ENTRY_BYTES = 3 * 8  # of one with a pair of its own: there, in the counts, and in a copy of the counts that are kept
 
 
 def support(X, y, min_count=1, max_classes_per_feature=None, n_classes=None):
@@ -44,8 +45,8 @@ def support(X, y, min_count=1, max_classes_per_feature=None, n_classes=None):
     Raises
     ------
     MemoryError
-        Before the work, if 24 bytes for each entry of X and for each feature, 8 for each row and 16 for each class are not
-        available.
+        Before the work, if 24 bytes for each entry of X (or 8, for those beyond n_features * n_classes) and for each feature,
+        8 for each row and 16 for each class are not available.
     ValueError, TypeError
         If shapes do not match, X is not finite, or codes are out of range.
 
@@ -75,10 +76,12 @@ def support(X, y, min_count=1, max_classes_per_feature=None, n_classes=None):
         one_hot = sparse.csr_array((np.ones(n_samples, np.float32), y, np.arange(n_samples + 1)), shape=shape)
     n_classes = one_hot.shape[1]
     n_entries = _n_pairs(X, one_hot)
+    n_pairs = most_pairs(n_entries, n_features, n_classes)
     check_memory(
         "the support",
         support_bytes(n_entries, n_features, n_samples, n_classes),
-        f"{ENTRY_BYTES} bytes for each of {n_entries:,} entries, {FEATURE_BYTES} for each of {n_features:,} features, "
+        f"{ENTRY_BYTES} bytes for each of {n_pairs:,} entries, {COPY_BYTES} for each of {n_entries - n_pairs:,} that share a "
+        f"pair, {FEATURE_BYTES} for each of {n_features:,} features, "
         f"{ROW_BYTES} for each of {n_samples:,} rows, {CLASS_BYTES} for each of {n_classes:,} classes",
     )
     occurrences = sparse.csc_array(X, dtype=np.float32, copy=True)
@@ -100,9 +103,16 @@ def support(X, y, min_count=1, max_classes_per_feature=None, n_classes=None):
     return sparse.csc_array((by_feature.data, indices, indptr), shape=(n_classes, n_features))
 
 
+def most_pairs(n_entries, n_features, n_classes):
+    """The most pairs of a feature and a class that so many (entry of X, class of its row) pairs can be."""
+    return min(n_entries, n_features * n_classes)
+
+
 def support_bytes(n_entries, n_features, n_samples, n_classes):
     """The bytes that `support` needs for so many (entry of X, class of its row) pairs."""
-    return ENTRY_BYTES * n_entries + FEATURE_BYTES * n_features + ROW_BYTES * n_samples + CLASS_BYTES * n_classes
+    n_pairs = most_pairs(n_entries, n_features, n_classes)
+    entries = ENTRY_BYTES * n_pairs + COPY_BYTES * (n_entries - n_pairs)
+    return entries + FEATURE_BYTES * n_features + ROW_BYTES * n_samples + CLASS_BYTES * n_classes
 
 
 def _n_pairs(X, one_hot):

@@ -18,6 +18,7 @@ from fastsoftmax.runtime.workspaces import Workspace
 from fastsoftmax.validation import check_lse
 
 PAIRED_FROM = 1 << 15  # classes whose (bias, exponential) a second-level cache holds
+ROWS_AT_A_TIME = 1 << 14  # rows whose pairs are counted at a time
 PAIR_WORK = 16  # multiply-adds that a pair of a row's feature and a class costs
 EXACT_BELOW = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-3}  # share of the base's mass; see PairsForward
 
@@ -97,7 +98,13 @@ def _best(values, n):
 
 def pairs_before(X, lengths):
     """The number of pairs (entry, class of its feature) before each of the CSR rows `X`, and in all: (n_rows + 1,)."""
-    return np.concatenate([[0], np.cumsum(lengths.astype(np.int64)[X.indices])])[X.indptr]
+    lengths, n_rows = lengths.astype(np.int64), X.shape[0]
+    before = np.zeros(n_rows + 1, np.int64)
+    for start in range(0, n_rows, ROWS_AT_A_TIME):  # or counts for each entry would take more memory than X
+        ends = X.indptr[start : min(start + ROWS_AT_A_TIME, n_rows) + 1]
+        sums = np.concatenate([[before[start]], lengths[X.indices[ends[0] : ends[-1]]]]).cumsum()
+        before[start + 1 : start + len(ends)] = sums[ends[1:] - ends[0]]
+    return before
 
 
 def step_bytes(X, lengths, batch_size, itemsize):
@@ -107,7 +114,12 @@ def step_bytes(X, lengths, batch_size, itemsize):
     else:
         pairs = np.diff(pairs_before(X, lengths))
     n_pairs = int(np.sort(pairs)[-batch_size:].sum())
-    return n_pairs * (4 + 4 + itemsize), n_pairs  # position, class and logit
+    return n_pairs * pair_bytes(itemsize), n_pairs
+
+
+def pair_bytes(itemsize):
+    """The bytes that a pair of a row of a step takes: position, class and logit."""
+    return 4 + 4 + itemsize
 
 
 def row_chunks(X, lengths, n_pairs, max_rows=8192):

@@ -28,15 +28,16 @@ def exclusive(method):
     @functools.wraps(method)
     def alone(self, *args, **kwargs):
         mine = threading.get_ident(), method.__name__
-        first = _running.setdefault(id(self), mine)  # one step, which no other thread interrupts
-        if first is not mine and first[0] != mine[0]:
-            raise RuntimeError(
-                f"{mine[1]} cannot run while another thread is in {first[1]} of the same {type(self).__name__}: wait for it"
-            )
-        try:
+        try:  # from here on, since Ctrl-C may come between any two steps
+            first = _running.setdefault(id(self), mine)  # one step, which no other thread interrupts
+            if first[0] != mine[0]:
+                raise RuntimeError(
+                    f"{mine[1]} cannot run while another thread is in {first[1]} of the same {type(self).__name__}: "
+                    "wait for it"
+                )
             return method(self, *args, **kwargs)
         finally:
-            if first is mine:
-                _running.pop(id(self), None)
+            if _running.get(id(self)) is mine:
+                del _running[id(self)]
 
     return alone

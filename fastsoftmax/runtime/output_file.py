@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and that are left as ``open(path, "wb")`` would leave them."""
+"""Files that are written whole or not at all where the system allows that, and that are left as ``open(path, "wb")`` would."""
 
 import contextlib
 import errno
@@ -13,20 +13,22 @@ MAX_LINKS = 40  # that one path may lead through, as on Linux
 LONG_NAME = 160  # bytes; names of temporary files are longer than those of the files, and 255 bytes are the limit
 CANNOT_RENAME = (errno.EACCES, errno.EPERM, errno.EBUSY, errno.EXDEV)  # such as onto a mount point
 CANNOT_CREATE = (errno.EACCES, errno.EPERM, errno.EROFS)
+CANNOT_RESERVE = (errno.EOPNOTSUPP, errno.EINVAL)  # of file systems that set no space aside
 _BINARY = getattr(os, "O_BINARY", 0)  # of Windows
 
 _mapped = weakref.WeakKeyDictionary()  # the files that this process has mapped: device and number, by the map
 
 
 class OutputFile:
-    """The file that ``open(path, "wb")`` would write, and a way to write it that loses nothing.
+    """The file that ``open(path, "wb")`` would write, and a way to write it that loses nothing where that is possible.
 
     Links are followed. The bytes go to a temporary file beside the real one, which is synced and then renamed: whatever ends
     the process, either the old file or the new one is there. Owner, mode and attributes of an old file are kept.
 
     Where a rename would leave another thing than `open` does, the bytes are copied into the old file as soon as all of them
     are on the disk: a file with several names (hard links), one whose owner this process cannot give to another file, and a
-    mount point. Pipes, devices and files in folders where none can be created are written directly.
+    mount point. A crash during this copy leaves a mixed file, and the whole new one beside it. Pipes, devices and files in
+    folders where none can be created are written directly: there, what ends the write early leaves a part of the new file.
 
     Parameters
     ----------
@@ -62,7 +64,9 @@ class OutputFile:
 
     @contextlib.contextmanager
     def open(self, suffix=None):
-        """A new binary file, whose bytes are at the path when the block ends. If the block raises, all is as it was before.
+        """A new binary file, whose bytes are at the path when the block ends.
+
+        If the block raises, all is as it was before, but for what is written directly (see OutputFile).
 
         suffix : of the temporary file; as for `temporary`
         """
@@ -87,7 +91,8 @@ class OutputFile:
                     self._check_not_mapped()
                     _reserve(self.target, os.path.getsize(temporary))
             except BaseException:
-                os.unlink(temporary)
+                with contextlib.suppress(FileNotFoundError):  # Ctrl-C may come just after the rename
+                    os.unlink(temporary)
                 raise
             if not renamed:
                 self._copy(temporary)
@@ -204,7 +209,11 @@ def _reserve(path, n_bytes):
     more = n_bytes - os.path.getsize(path)
     if more > 0 and hasattr(os, "posix_fallocate"):
         with open(path, "r+b") as file:
-            os.posix_fallocate(file.fileno(), n_bytes - more, more)
+            try:
+                os.posix_fallocate(file.fileno(), n_bytes - more, more)
+            except OSError as error:
+                if error.errno not in CANNOT_RESERVE:
+                    raise
 
 
 def _sync_folder(folder):

@@ -45,9 +45,14 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
-@functools.cache
 def n_cpus():
-    """Number of CPUs that this process may use, by its affinity and by its container's quota."""
+    """Number of CPUs that this thread may use now, by its affinity and by its container's quota."""
+    return _n_cpus(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None)
+
+
+@functools.cache
+def _n_cpus(n_by_affinity):
+    """`n_cpus` as long as the affinity, which costs little to ask for, is to so many CPUs: a quota is read from files."""
     from joblib import cpu_count
 
     return cpu_count()

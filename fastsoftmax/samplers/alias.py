@@ -6,7 +6,7 @@ import numpy as np
 
 from fastsoftmax.kernels import alias as alias_table
 from fastsoftmax.samplers.base import Sampler
-from fastsoftmax.validation import check_class_ids, check_counts, check_int, check_real
+from fastsoftmax.validation import check_class_ids, check_counts, check_real, check_size
 
 _SMALLEST_PROBABILITY = 1e-290  # so that waiting times, of the order of its inverse, and their sums stay finite
 
@@ -105,7 +105,7 @@ class LearnedUnigram(AliasSampler):
         return cls(len(counts))
 
     def __init__(self, n_classes, power=0.75):
-        self.n_classes = check_int("n_classes", n_classes, minimum=1)
+        self.n_classes = check_size("n_classes", n_classes, 16)
         self.power = check_real("power", power, minimum=0)
         self._counts = np.ones(self.n_classes, np.int64)
         self._total = self.n_classes

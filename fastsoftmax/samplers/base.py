@@ -5,7 +5,12 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from fastsoftmax.validation import check_class_ids, check_int, check_rng, check_unique
+from fastsoftmax.validation import check_class_ids, check_int, check_rng, check_size, check_unique
+
+DRAW_BYTES, TRY_BYTES = (
+    24,
+    16,
+)  # that a draw takes at least, and one of the tries, twice as many at first, for different classes
 
 
 class NegativeSource:
@@ -84,11 +89,13 @@ class Sampler(NegativeSource, ABC):
         ------
         ValueError
             If `n` is below 1 or, with `unique`, above the number of classes of nonzero probability.
+        MemoryError
+            If there is no memory for `n` draws.
         """
         if unique:
             class_ids, log_expected_counts, _ = self.draw_unique(n, rng)
             return class_ids, log_expected_counts
-        n = check_int("n", n, minimum=1)
+        n = check_size("n", n, DRAW_BYTES)
         class_ids, expected_counts = self._propose(n, check_rng("rng", rng))
         return class_ids, np.log(expected_counts(class_ids))
 
@@ -184,6 +191,7 @@ class Sampler(NegativeSource, ABC):
         """`n` different classes, and how many independent draws that took."""
         if n > self._n_drawable:
             raise ValueError(f"n must be at most {self._n_drawable}, the classes of nonzero probability, got {n}")
+        check_size("n", n, 2 * TRY_BYTES)
         tries = self._draw(2 * n, rng)
         places = _first_places(tries)
         while len(places) < n and len(tries) < self.n_classes:

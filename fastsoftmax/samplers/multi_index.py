@@ -7,7 +7,7 @@ import numpy as np
 
 from fastsoftmax.runtime import threads
 from fastsoftmax.samplers.base import Sampler
-from fastsoftmax.validation import check_int
+from fastsoftmax.validation import check_int, check_size
 
 ROWS_TO_LEARN = 50_000  # at most so many classes are clustered to find the centres
 ITERATIONS = 8  # of k-means, the first time; later it starts from the last centres
@@ -58,7 +58,7 @@ class MultiIndex(Sampler):
     bytes_per_class = 71
 
     def __init__(self, n_classes, n_codes=32, refresh_every=500):
-        self.n_classes = self._n_drawable = check_int("n_classes", n_classes, minimum=1)
+        self.n_classes = self._n_drawable = check_size("n_classes", n_classes, 26)
         self.n_codes = check_int("n_codes", n_codes, minimum=1, maximum=256)
         self.refresh_every = check_int("refresh_every", refresh_every, minimum=1)
         self._centres = [None, None]

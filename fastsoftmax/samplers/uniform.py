@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastsoftmax.samplers.base import Sampler
-from fastsoftmax.validation import check_falling, check_int
+from fastsoftmax.validation import check_falling, check_int, check_size
 
 
 class Uniform(Sampler):
@@ -22,6 +22,7 @@ class Uniform(Sampler):
         return f"Uniform({self.n_classes})"
 
     def probabilities(self):
+        check_size("n_classes", self.n_classes, 8)
         return np.full(self.n_classes, 1.0 / self.n_classes)
 
     def _draw(self, n, rng):
@@ -66,6 +67,7 @@ class LogUniform(Sampler):
         return f"LogUniform({self.n_classes})"
 
     def probabilities(self):
+        check_size("n_classes", self.n_classes, 24)
         return self._probability(np.arange(self.n_classes))
 
     def _draw(self, n, rng):

@@ -1,5 +1,6 @@
 """A folder of text or source code as a next-token classification problem: the data of `fastsoftmax demo`."""
 
+import functools
 import hashlib
 import os
 import re
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastsoftmax.text.words import LETTER, OTHER, WORD, normalise, run_of
+from fastsoftmax.text.words import LETTER, normalise, other, run_of, word
 from fastsoftmax.validation import check_int, check_real
 
 NEWLINE, NUMBER, STRING, UNKNOWN = "<newline>", "<num>", "<str>", "<unk>"
@@ -22,41 +23,49 @@ SKIPPED_FOLDERS = {"__pycache__", "site-packages", "dist-packages"}
 
 # A token, and what is skipped before it. Possessive quantifiers (*+, ++) never backtrack, which keeps the time linear.
 _NUMBER = rf"\.?\d(?:[eE][+-]?(?=\d)|\.|{LETTER})*+"
-_PYTHON_TOKEN = re.compile(
-    r"""
-    (?: [ \t\f]++ | \\\n | \#[^\n]*+ )*+                        # blanks, continued lines, comments
-    (
-        \Z                                                     # else the search would go on inside a last comment
-      | \n (?: \s++ | \#[^\n]*+ )*+                             # empty lines and lines of comments make one newline
-      | (?: [rR][bBfFtT]? | [bBfFtT][rR]? | [uU] )?+
-        (?: \"{3} (?: [^"\\]++ | \\. | "(?!"") )*+ \"{3}
-          | '{3} (?: [^'\\]++ | \\. | '(?!'') )*+ '{3}
-          | " (?: [^"\\\n]++ | \\. )*+ "
-          | ' (?: [^'\\\n]++ | \\. )*+ ' )
-      | (?!\d) NAME
-      | NUMBER
-      | \*\*=? | //=? | >>=? | <<=? | -> | := | \.\.\. | [-+*/%&|^@=!<>]=
-      | (?!\#) OTHER
+
+
+@functools.cache
+def _python_token():
+    return re.compile(
+        r"""
+        (?: [ \t\f]++ | \\\n | \#[^\n]*+ )*+                        # blanks, continued lines, comments
+        (
+            \Z                                                     # else the search would go on inside a last comment
+          | \n (?: \s++ | \#[^\n]*+ )*+                             # empty lines and lines of comments make one newline
+          | (?: [rR][bBfFtT]? | [bBfFtT][rR]? | [uU] )?+
+            (?: \"{3} (?: [^"\\]++ | \\. | "(?!"") )*+ \"{3}
+              | '{3} (?: [^'\\]++ | \\. | '(?!'') )*+ '{3}
+              | " (?: [^"\\\n]++ | \\. )*+ "
+              | ' (?: [^'\\\n]++ | \\. )*+ ' )
+          | (?!\d) NAME
+          | NUMBER
+          | \*\*=? | //=? | >>=? | <<=? | -> | := | \.\.\. | [-+*/%&|^@=!<>]=
+          | (?!\#) OTHER
+        )
+        """.replace("NUMBER", _NUMBER)
+        .replace("NAME", run_of(r"\w"))
+        .replace("OTHER", other()),
+        re.VERBOSE | re.DOTALL,
     )
-    """.replace("NUMBER", _NUMBER)
-    .replace("NAME", run_of(r"\w"))
-    .replace("OTHER", OTHER),
-    re.VERBOSE | re.DOTALL,
-)
-_TEXT_TOKEN = re.compile(
-    r"""
-    [^\S\n]*+
-    (
-        \n\s*+
-      | (?!\d) WORD (?: ['\u2019] WORD )*+                       # a word, the apostrophe of "don't" included
-      | NUMBER
-      | OTHER
+
+
+@functools.cache
+def _text_token():
+    return re.compile(
+        r"""
+        [^\S\n]*+
+        (
+            \n\s*+
+          | (?!\d) WORD (?: ['\u2019] WORD )*+                       # a word, the apostrophe of "don't" included
+          | NUMBER
+          | OTHER
+        )
+        """.replace("NUMBER", _NUMBER)
+        .replace("WORD", word())
+        .replace("OTHER", other()),
+        re.VERBOSE,
     )
-    """.replace("NUMBER", _NUMBER)
-    .replace("WORD", WORD)
-    .replace("OTHER", OTHER),
-    re.VERBOSE,
-)
 
 
 def tokenize_text(text, *, python):
@@ -83,7 +92,7 @@ def tokenize_text(text, *, python):
 
 def _pieces(text, python):
     """The piece of the text that each token is made of."""
-    pieces = (_PYTHON_TOKEN if python else _TEXT_TOKEN).findall(normalise(text))
+    pieces = (_python_token() if python else _text_token()).findall(normalise(text))
     while pieces and not pieces[-1]:  # the end of the text, and a comment there
         pieces.pop()
     return pieces

@@ -117,8 +117,8 @@ def read(source, format=None, *, n_features=None, extra_features="error"):
 
     - "svmlight": lines `label index:value index:value ...`. Indices are columns as they stand, so if a file counts from 1,
       column 0 is empty. A line may have several labels, separated by commas, or none. A label is an integer, which may be
-      written as 3.0 or 1e+05. `qid:3` after the labels is ignored. Comments follow a #. Blank lines, and lines of a comment
-      alone, are no samples: a sample without features needs a label.
+      written as 3.0 or 1e+05. `qid:3` before the features is ignored. Comments follow a #. Blank lines, and lines of a comment
+      alone, are no samples: a sample without features needs a label, or a `qid`.
     - "xmc": a first line `n_samples n_features n_labels`, then lines as above, with labels and indices from 0, and neither
       comments nor `qid`. Each line is a sample, even a blank one; blank lines after the last are ignored.
     - "fasttext": lines `__label__x __label__y some text`, in UTF-8. A word that begins with `__label__` is a label, wherever
@@ -182,6 +182,17 @@ def read(source, format=None, *, n_features=None, extra_features="error"):
         return Dataset(X, labels, label_starts, format, line_numbers, n_ignored)
 
 
+def read_texts(source):
+    """The Dataset in a file of fastText's format, as `read` has it; but lines that are all blank are samples too."""
+    with open_lines(source) as (name, lines):
+        first = first_lines(name, lines, blank_counts=True)
+        (format,) = TEXT_FORMATS
+        X, labels, label_starts, line_numbers = _READERS[format].read(
+            name, enumerate(itertools.chain(first, lines), start=1), None
+        )
+        return Dataset(X, labels, label_starts, format, line_numbers)
+
+
 def _cut(X, n_columns):
     """A csr_matrix with the first `n_columns` columns of X, all other ones empty, and how many values of X it lacks."""
     kept = X[:, :n_columns]
@@ -211,15 +222,17 @@ def _fits_svmlight(line):
 def _without_extras(line):
     """A line of svmlight's format without its comment and the query that it belongs to."""
     line = line.partition(b"#")[0]
-    return _QUERY.sub(b"", line, count=1) if b"qid:" in line else line
+    query = _QUERY.search(line) if b"qid:" in line else None
+    if query is None or b":" in line[: query.start()]:  # after a feature it is an error
+        return line
+    return line[: query.start()] + line[query.end() :]
 
 
 def _read_svmlight(name, lines, n_features):
     rows = SparseRows(name)
     for number, line in lines:
-        line = _without_extras(line)
-        if line.strip():
-            rows.append(number, line)
+        if line.partition(b"#")[0].strip():  # a query alone is a sample, as a label alone is
+            rows.append(number, _without_extras(line))
     if not len(rows):
         raise ValueError(f"{name}: no samples, only comments")
     return _arrays(rows, n_features)

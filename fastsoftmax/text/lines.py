@@ -42,7 +42,7 @@ _OTHER_MARKS = {  # UTF-32's first: UTF-16's is how it begins
 
 
 class EmptyFileError(ValueError):
-    """A data file has nothing but blank lines."""
+    """A data file has no line, or nothing but blank ones where these are no samples."""
 
 
 @contextmanager
@@ -109,14 +109,17 @@ def _without_mark(name, line):
     return line.removeprefix(_UTF8_MARK)
 
 
-def first_lines(name, lines):
-    """The lines up to the first that is neither blank nor a comment; ValueError if all are blank."""
+def first_lines(name, lines, *, blank_counts=False):
+    """The lines up to the first that is neither blank nor a comment; EmptyFileError if all are blank.
+
+    blank_counts : whether a blank line is one of the data; then only a file without any line is empty
+    """
     first = []
     for line in lines:
         first.append(line)
         if line.partition(b"#")[0].strip():
             break
-    if not any(line.strip() for line in first):
+    if not any(line if blank_counts else line.strip() for line in first):
         raise EmptyFileError(f"{name}: empty file")
     return first
 

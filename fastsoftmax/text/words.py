@@ -27,8 +27,15 @@ _UNSPACED = (
 _ZERO_WIDTH_SPACE = 0x200B  # a format character to Unicode, but one that separates
 
 
+LETTER = rf"[^\W{_UNSPACED}]"
+
+
+# Parts of regular expressions, made when the first one is needed: a look at all characters takes 20 ms. Possessive quantifiers
+# never backtrack, which keeps the time linear; most characters that follow a word are ASCII, and need not be looked for among
+# hundreds of ranges.
+@functools.cache
 def _marks():
-    """Marks and format characters as the ranges of a character class."""
+    """A run of marks and format characters."""
     planes = itertools.chain(range(0x20000), range(0xE0000, 0xE0200))  # the others have none
     codes = [
         code
@@ -37,22 +44,23 @@ def _marks():
     ]
     runs = itertools.groupby(enumerate(codes), lambda pair: pair[1] - pair[0])
     ends = [(run[0][1], run[-1][1]) for run in (list(run) for _, run in runs)]
-    return "".join(rf"\U{first:08x}-\U{last:08x}" for first, last in ends)
-
-
-# Parts of regular expressions. Possessive quantifiers never backtrack, which keeps the time linear; most characters that
-# follow a word are ASCII, and need not be looked for among hundreds of ranges.
-_MARKS = rf"(?:(?![\x00-\x7f])[{_marks()}]++)"
-LETTER = rf"[^\W{_UNSPACED}]"
+    ranges = "".join(rf"\U{first:08x}-\U{last:08x}" for first, last in ends)
+    return rf"(?:(?![\x00-\x7f])[{ranges}]++)"
 
 
 def run_of(letter):
     """A run of letters and the marks on them, where `letter` matches one."""
-    return rf"{letter}++(?:{_MARKS}{letter}*+)*+"
+    return rf"{letter}++(?:{_marks()}{letter}*+)*+"
 
 
-WORD = run_of(LETTER)
-OTHER = rf"\S{_MARKS}?+"  # where no WORD begins
+def word():
+    """A word of letters."""
+    return run_of(LETTER)
+
+
+def other():
+    """A character, with its marks, where no `word` begins."""
+    return rf"\S{_marks()}?+"
 
 
 def normalise(text):
@@ -62,8 +70,7 @@ def normalise(text):
 
 # What words can be, as a model file names it.
 UNICODE, RUNS = "unicode", "runs"
-_PATTERNS = {UNICODE: rf"{WORD}|{OTHER}", RUNS: r"\w+|[^\w\s]"}
-DEFINITIONS = tuple(_PATTERNS)
+DEFINITIONS = UNICODE, RUNS
 
 
 def analysis(definition, lowercase):
@@ -77,7 +84,8 @@ def analysis(definition, lowercase):
     lowercase : bool
     """
     prepare = functools.partial(_prepared, lowercase=lowercase, normalised=definition == UNICODE)
-    return {"preprocessor": prepare, "token_pattern": _PATTERNS[definition]}
+    pattern = r"\w+|[^\w\s]" if definition == RUNS else rf"{word()}|{other()}"
+    return {"preprocessor": prepare, "token_pattern": pattern}
 
 
 def _prepared(text, *, lowercase, normalised):

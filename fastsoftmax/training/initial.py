@@ -6,7 +6,7 @@ from fastsoftmax.model.model import Model
 from fastsoftmax.model.pairs import Pairs
 from fastsoftmax.model.pairs_runner import CHUNK_PAIRS
 from fastsoftmax.model.support import support
-from fastsoftmax.passes.pairs import step_bytes
+from fastsoftmax.passes.pairs import pair_bytes, step_bytes
 from fastsoftmax.runtime import allocation, row_subset
 from fastsoftmax.training.state import at_least_one
 from fastsoftmax.validation import (
@@ -94,7 +94,7 @@ def _check_step_memory(options, plan, model, X):
     n_bytes, n_pairs = step_bytes(X, lengths, options.batch_size, itemsize)
     if plan.n_calibration_rows:  # which takes rows by chunks
         more = step_bytes(X, lengths, plan.n_calibration_rows, itemsize)
-        n_bytes, n_pairs = max((n_bytes, n_pairs), min(more, (CHUNK_PAIRS * (8 + itemsize), CHUNK_PAIRS)))
+        n_bytes, n_pairs = max((n_bytes, n_pairs), min(more, (CHUNK_PAIRS * pair_bytes(itemsize), CHUNK_PAIRS)))
     formula = f"{n_pairs:,} pairs of a feature and a class; a lower batch_size or max_classes_per_feature needs less"
     check_memory("a training step", n_bytes, formula)
 

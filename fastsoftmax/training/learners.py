@@ -39,7 +39,7 @@ def make(options, choices, model, state, X, n_epochs=None, *, n_threads, multi_e
         if trained.E is not None and len(trained.E) < X.shape[1]:
             X = X[:, : len(trained.E)]
         runner = runner_for(trained, X, trains_embedding=not options.freezes_embedding, **common)
-        rule = options.optimizer.rule(options.learning_rate, choices.alpha, choices.class_alpha)
+        rule = options.optimizer.rule(options.rate, choices.alpha, choices.class_alpha)
         loss = _loss(options, choices, state, runner, X.shape[0] if multi_epoch else None)
         learners.append(Learner(runner, loss, rule, schedules.make(options.schedule), n_epochs))
     return learners
@@ -49,7 +49,7 @@ def _loss(options, choices, state, runner, n_rows):
     """The loss of a low-rank or dense term; `n_rows` is the number of rows if they are visited again, else None."""
     loss = options.loss_named(choices.loss)
     if not loss.is_sampled:
-        return FullLoss(loss.gradient_threshold)
+        return FullLoss(loss.threshold)
     sampler = state.sampler.for_loss(loss, state.class_counts)
     check_followed(f"{type(loss).__name__}.sampler", sampler, runner.has_hidden)
     rate = planning.normaliser_rate(loss, runner.model.n_classes)

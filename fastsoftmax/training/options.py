@@ -22,6 +22,7 @@ from fastsoftmax.validation import (
     is_auto,
 )
 
+LEARNING_RATE = 0.1  # what "auto" stands for
 SPARSE_EPOCHS, EPOCHS = 3, 10  # "auto" epochs of a sparse term alone, which learns no more in further ones; of others
 
 
@@ -75,7 +76,7 @@ class Options(NamedTuple):
     low_rank: LowRank | str | None  # the string is "auto"
     direct: SparseTerm | str | None  # the string is "auto" or "dense"
     optimizer: object  # one of fastsoftmax.optimizers
-    learning_rate: float
+    learning_rate: float | str
     schedule: object
     average: object
     batch_size: int
@@ -116,7 +117,8 @@ class Options(NamedTuple):
     def flat(self):
         """All options as a flat dict by the constructor's names.
 
-        An object is represented by the name of its class and by its own parameters, which are named as in scikit-learn.
+        An object is represented by the name of its class and by its own parameters, which are named as in scikit-learn. Where
+        "auto" always stands for the same number, it is this number.
         """
         flat = {}
         for name, value in self._asdict().items():
@@ -125,7 +127,15 @@ class Options(NamedTuple):
             flat[name] = type(value).__name__ if is_object else value
             if is_object:
                 flat |= {f"{name}__{key}": a for key, a in value.get_params(deep=False).items()}
+        flat["learning_rate"] = self.rate
+        if "loss__gradient_threshold" in flat:
+            flat["loss__gradient_threshold"] = self.loss.threshold
         return flat
+
+    @property
+    def rate(self):
+        """The number that `learning_rate` is or stands for."""
+        return LEARNING_RATE if self.learning_rate == "auto" else self.learning_rate
 
     @property
     def sparse(self):
@@ -203,8 +213,11 @@ class Choices(NamedTuple):
 
 
 def _plain(value):
-    """NumPy's integers as Python's, with which sizes can be multiplied whatever their number of bits."""
-    return int(value) if isinstance(value, np.integer) else value
+    """NumPy's integers as Python's, with which sizes can be multiplied whatever their number of bits.
+
+    Durations, which NumPy counts among the integers, stay: `ignore_label` may be one.
+    """
+    return int(value) if isinstance(value, np.integer) and not isinstance(value, np.timedelta64) else value
 
 
 def _low_rank(hidden_size):

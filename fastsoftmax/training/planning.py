@@ -8,9 +8,11 @@ import numpy as np
 import fastsoftmax.samplers as samplers
 from fastsoftmax.losses import SampledSoftmax, Softmax
 from fastsoftmax.model.model import Model
-from fastsoftmax.model.support import support_bytes
+from fastsoftmax.model.pairs_runner import CHUNK_PAIRS
+from fastsoftmax.model.support import most_pairs, support_bytes
 from fastsoftmax.optimizers import SGD
 from fastsoftmax.passes.candidates import KINDS
+from fastsoftmax.passes.pairs import pair_bytes
 from fastsoftmax.runtime import memory
 from fastsoftmax.training import calibration
 from fastsoftmax.training.options import Choices
@@ -33,6 +35,8 @@ NORMALISER_RATE = 0.5  # with many classes, 0.2 to 0.7 do about as well; with a 
 # their logarithms; where a row reader finds each feature
 ROW_BYTES, CLASS_BYTES, COUNT_BYTES, FEATURE_BYTES = 48, 40, 8, 4
 STOPPING_COPY, AVERAGE_COPY = "early stopping's copy of the model", "the mean of the weights"
+ROWS_COPY = "the rows without those held out"
+ENTRIES_AT_A_TIME = 1 << 20  # whose features are counted at a time
 # "auto" penalties of a low-rank term that is calibrated: its logits may be as small as generalises best
 CALIBRATED_ALPHA = 3e-5
 CALIBRATED_CLASS_ALPHA = 2.0  # the penalty of a class, which its rows share
@@ -97,6 +101,8 @@ def plan(options, n_classes, X, start=NO_START, *, targets_per_row=1.0, calibrat
     if options.verbose:
         print(chosen)
     size = {"n_rows": X.shape[0], "n_features": X.shape[1], "n_entries": n_entries}
+    if chosen.direct == "sparse":
+        size["pairs_per_row"] = pairs_per_row(X, n_classes, options.sparse.max_classes_per_feature, targets_per_row)
     needed = memory_needed(chosen, options, n_classes, **size, dense_input=dense_input, resumes=resumed is not None)
     check_memory("training", *needed)
     if options.weights_dir is not None:
@@ -108,8 +114,8 @@ def choose(options, n_samples, n_classes, n_features, *, n_entries, dense_input)
     """The Plan for a problem of this size; `n_entries` is the number of entries of X, or of pairs that are given."""
 
     def forecast(hidden_size, direct, optimizer=options.optimizer):
-        # a sparse term has at most one pair for each entry
-        size = {"optimizer": optimizer, "itemsize": options.dtype.itemsize, "n_pairs": n_entries}
+        n_pairs = most_pairs(n_entries, n_features, n_classes)
+        size = {"optimizer": optimizer, "itemsize": options.dtype.itemsize, "n_pairs": n_pairs}
         size["n_hidden_features"] = options.n_hidden_features
         return Model.forecast(n_classes, n_features, hidden_size, direct, **size)
 
@@ -212,12 +218,20 @@ def disk_needed(plan, options, *, resumes=False):
     return _add_up(parts)
 
 
+def file_needed(plan, options, n_classes, n_features):
+    """The least bytes that a file of the model will take, but for a sparse term, and the formula that gives them."""
+    direct = None if plan.direct == "sparse" else plan.direct
+    size = {"itemsize": options.dtype.itemsize, "n_hidden_features": options.n_hidden_features}
+    return Model.forecast(n_classes, n_features, plan.hidden_size, direct, optimizer=options.optimizer, **size)
+
+
 def memory_needed(
-    plan, options, n_classes, *, n_rows=0, n_features=0, n_entries=0, dense_input=False, resumes=False
+    plan, options, n_classes, *, n_rows=0, n_features=0, n_entries=0, pairs_per_row=0, dense_input=False, resumes=False
 ):  # fmt: skip
     """The bytes that training will allocate beside X and y, and the formula that gives them, with its figures.
 
     n_rows, n_features, n_entries, dense_input : size of X, and whether it is dense
+    pairs_per_row : of a sparse term
     """
     in_memory = options.weights_dir is None
     parts = _models(plan, options, resumes) if in_memory else {}
@@ -236,16 +250,36 @@ def memory_needed(
     if plan.direct == "sparse":
         if plan.n_calibration_rows or options.early_stopping is not None:  # they are made of the rows in two parts
             index = 4 if n_entries <= np.iinfo(np.int32).max else 8
-            copies["the rows without those held out"] = n_entries * (options.dtype.itemsize + index)
-        counting = support_bytes(n_entries, n_features, n_rows, n_classes)
-        later = n_read + (0 if resumes else plan.model_bytes)  # what is not there yet while pairs are counted
-        copies["more while pairs are counted"] = max(0, counting - later)
+            copies[ROWS_COPY] = n_entries * (options.dtype.itemsize + index)
+        n_at_once = max(options.batch_size, plan.n_calibration_rows)
+        n_pairs = int(pairs_per_row * min(n_at_once, n_rows))
+        if options.batch_size < n_at_once:
+            n_pairs = max(int(pairs_per_row * options.batch_size), min(n_pairs, CHUNK_PAIRS))
+        copies["the pairs of the rows of a step"] = n_pairs * pair_bytes(options.dtype.itemsize)
     if plan.n_calibration_rows and in_memory:  # after training, when the copies of other watchers are gone
         n_others = sum(n for name, n in parts.items() if name in (STOPPING_COPY, AVERAGE_COPY))
-        n_scaled = n_classes * (1 + (plan.hidden_size or 0)) + (n_entries if plan.direct == "sparse" else 0)
-        scaled = n_scaled * options.dtype.itemsize
-        copies["calibration's copy of the scaled terms"] = max(0, scaled - n_others)
+        n_copies = 2 if plan.choices.is_sparse_alone else 1  # the scaled weights, and their gradient
+        n_weights = n_copies * most_pairs(n_entries, n_features, n_classes) if plan.direct == "sparse" else 0
+        scaled = (n_classes * (1 + (plan.hidden_size or 0)) + n_weights) * options.dtype.itemsize
+        copies["calibration's copies of the terms"] = max(0, scaled - n_others)
+    if plan.direct == "sparse":
+        counting = support_bytes(n_entries, n_features, n_rows, n_classes)
+        later = n_read + (0 if resumes else plan.model_bytes)  # what is not there yet while pairs are counted
+        later += sum(n for name, n in copies.items() if name != ROWS_COPY)
+        copies["more while pairs are counted"] = max(0, counting - later)
     return _add_up(parts | copies)
+
+
+def pairs_per_row(X, n_classes, max_classes_per_feature, targets_per_row):
+    """How many pairs of a feature and a class a row of X has on average, if all rows that share a feature differ in class."""
+    if isinstance(X, np.ndarray):
+        counts = np.full(X.shape[1], X.shape[0])
+    else:
+        counts, step = np.zeros(X.shape[1], np.int64), max(ENTRIES_AT_A_TIME, X.shape[1])
+        for start in range(0, X.nnz, step):  # NumPy counts a copy in int64
+            counts += np.bincount(X.indices[start : start + step], minlength=X.shape[1])
+    most = n_classes if max_classes_per_feature is None else min(n_classes, max_classes_per_feature)
+    return float(counts @ np.minimum(counts * targets_per_row, most)) / X.shape[0]
 
 
 def _add_up(parts):

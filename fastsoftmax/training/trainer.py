@@ -124,7 +124,7 @@ class Trainer:
 
         It reads the whole model, so it is called once after training and not after each step.
         """
-        if not all(learner.runner.model.is_finite() for learner in self.learners):
+        if any(learner.runner.model.first_non_finite() for learner in self.learners):
             raise FloatingPointError(self._diverged("weights or squared gradients became infinite or NaN"))
 
     def warn_if_diverged(self):

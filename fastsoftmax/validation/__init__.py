@@ -71,6 +71,7 @@ from fastsoftmax.validation.masses import (
     class_weights,
 )
 from fastsoftmax.validation.metrics import (
+    check_depths,
     check_evaluated_rows,
     check_inverse_propensities,
     check_label_space,
@@ -96,6 +97,8 @@ from fastsoftmax.validation.resources import (
     check_disk,
     check_memory,
     check_other_file,
+    check_size,
+    check_space,
     check_unchanged,
     check_writable,
 )

@@ -19,6 +19,8 @@ def check_unmasked(name, a):
 
 def as_array(name, a):
     """`a` as an array of whatever dtype; ValueError if it is masked or ragged."""
+    if type(a) is np.ndarray:  # nearly every call
+        return a
     check_unmasked(name, a)
     try:
         return np.asarray(a)

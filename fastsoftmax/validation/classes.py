@@ -6,12 +6,12 @@ import itertools
 import numpy as np
 
 from fastsoftmax.validation.labels import (
-    EXACT_FLOATS,
     as_text_array,
     check_labels,
     equal,
     family,
     first_of_other_family,
+    in_unit,
     one_by_one,
 )
 from fastsoftmax.validation.scalars import check_int
@@ -44,14 +44,23 @@ def _numbered(y):
 
 
 def _check_one_type_each(name, y, found):
-    """Raise if labels of different types are equal, as True and 1 are: one of them would be lost."""
-    if len(set(map(type, y))) == 1 or len({(type(label), label) for label in y}) == len(found):
+    """Raise if labels of different types are equal, as True and 1 are, or ("a", True) and ("a", 1): one would be lost."""
+    kinds = set(map(type, y))
+    type_of = type if kinds.isdisjoint((tuple, frozenset)) else _types
+    if (len(kinds) == 1 and type_of is type) or len({(type_of(label), label) for label in y}) == len(found):
         return
     first = {}
     for label in y:
         other = first.setdefault(label, label)
-        if type(other) is not type(label):
+        if type_of(other) != type_of(label):
             raise ValueError(f"{name} holds {other!r} and {label!r}, which are equal: make them labels of one type")
+
+
+def _types(label):
+    """The type of a label, and those of its parts."""
+    if isinstance(label, frozenset):
+        return type(label), frozenset((part, _types(part)) for part in label)
+    return (type(label), *map(_types, label)) if isinstance(label, tuple) else type(label)
 
 
 def _ascending(labels, *, is_ordered):
@@ -122,8 +131,8 @@ def check_new_classes(labels, classes):
     if classes.dtype.kind in "USO":  # in an array of strings each would be as long as the longest
         both = np.fromiter(itertools.chain(one_by_one(classes), one_by_one(labels)), object, len(classes) + len(labels))
     else:
-        both = np.concatenate([classes, labels])
-    if family(both) != expected or (both.dtype.kind == "f" and np.abs(both).max() >= EXACT_FLOATS):
+        both = _joined(classes, labels)
+    if both is None or family(both) != expected:
         raise TypeError(
             f"labels of {labels.dtype} and classes of {classes.dtype} have no common type that holds them all"
         )
@@ -132,6 +141,23 @@ def check_new_classes(labels, classes):
     if (at[1:] < at[:-1]).any():  # labels that had no order have one now
         raise ValueError("labels must keep the order of the classes")
     return both, at
+
+
+def _joined(classes, labels):
+    """Both in one array, of the dtype of the classes if that holds all labels; None if there is no such dtype."""
+    try:
+        common = np.result_type(classes, labels)
+    except TypeError:
+        return None
+    if common.kind == "O":
+        return np.concatenate([classes, labels])
+    for dtype in (classes.dtype, common):
+        if dtype.kind != classes.dtype.kind and "f" in (dtype.kind, classes.dtype.kind):
+            continue  # integers stay integers
+        parts = [_converted(a, dtype) for a in (classes, labels)]
+        if all(fits.all() for _, fits in parts):
+            return np.concatenate([a for a, _ in parts])
+    return None
 
 
 def encode_labels(y, classes, *, unknown=None, name="y", rows=None):
@@ -164,6 +190,19 @@ def _not_among(name, y, at, rows, classes):
     return f"{name} holds {label!r} at position {position}, which is not among the {len(classes)} classes"
 
 
+def known_codes(labels, classes):
+    """Positions in `classes` of a list of labels, each of any type; -1 if a label is not among them."""
+    is_date = classes.dtype.kind in "mM"  # of which NumPy makes integers in some units, and Python's dates in others
+    index = {label: code for code, label in enumerate(classes.tolist()) if not (is_date and isinstance(label, int))}
+
+    def code(label):
+        if is_date and isinstance(label, classes.dtype.type):
+            return _codes(np.array([label]), classes)[0]
+        return index.get(label, -1)
+
+    return np.fromiter(map(code, labels), np.int64, len(labels))
+
+
 def _codes(y, classes):
     """Positions in `classes`; -1 if a label is not among them."""
     if classes.dtype.kind in "US":
@@ -171,9 +210,7 @@ def _codes(y, classes):
     if "O" in (y.dtype.kind, classes.dtype.kind):
         index = dict(zip(classes.tolist(), range(len(classes)), strict=True))
         return np.fromiter(map(index.get, one_by_one(y), itertools.repeat(-1)), np.int64, len(y))
-    fits = np.ones(len(y), bool)
-    if y.dtype != classes.dtype and family(classes) == "integers":  # NumPy would compare different dtypes as floats
-        y, fits = _as_integers(y, classes.dtype)
+    y, fits = _converted(y, classes.dtype)
     codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
     return np.where(fits & (classes[codes] == y), codes, -1)
 
@@ -189,13 +226,24 @@ def _codes_of_text(y, classes):
     return np.where(fits & (classes[codes] == distinct), codes, -1)[numbers]
 
 
-def _as_integers(y, dtype):
-    """Numbers in a dtype of integers or floats, and which of them the dtype can hold."""
+def _converted(y, dtype):
+    """Numbers, dates or durations in another dtype of their family, and which of them it holds exactly.
+
+    NumPy would compare integers of different dtypes as floats, and dates of different units as ones that may overflow.
+    """
+    if y.dtype == dtype or dtype.kind == "b":
+        return y, np.ones(len(y), bool)
+    if dtype.kind in "mM":
+        return in_unit(y, dtype)
     if dtype.kind == "f":
-        return y.astype(dtype), np.ones(len(y), bool)
+        most = 2 ** min(np.finfo(dtype).nmant + 1, 53)  # classes of this dtype lie in its limits too
+        wide = y.astype(np.float64) if y.dtype.kind == "f" else y
+        fits = (wide >= -most) & (wide <= most)
+        return np.where(fits, y, 0).astype(dtype), fits
     limits = np.iinfo(dtype)
     if y.dtype.kind == "f":
-        fits = (y >= float(limits.min)) & (y < float(limits.max))
+        beyond = float(limits.max) + 1  # exactly, for 2**63 - 1 and 2**64 - 1 too, which round up to it
+        fits = (y >= float(limits.min)) & (y < beyond)
     else:
         fits = np.ones(len(y), bool) if y.dtype.kind == "b" else (y >= limits.min) & (y <= limits.max)
     return np.where(fits, y, 0).astype(dtype), fits

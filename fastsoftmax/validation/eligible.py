@@ -1,5 +1,7 @@
 """Which classes a top-k may return."""
 
+import itertools
+
 import numpy as np
 from scipy import sparse
 
@@ -106,9 +108,13 @@ def _check_excluded_lists(exclude, n_rows, n_classes, labels):
 
 def _joined(arrays):
     """All labels in one array, of objects where a common dtype would change some, or make all as long as the longest."""
-    if len({a.dtype for a in arrays}) > 1 and any(a.dtype.kind not in "biu" for a in arrays):
-        arrays = [a.astype(object) for a in arrays]
-    return np.concatenate(arrays)
+    dtypes = {a.dtype for a in arrays}
+    are_integers = all(dtype.kind in "biu" for dtype in dtypes)
+    if len(dtypes) == 1 or (are_integers and np.result_type(*dtypes).kind in "biu"):  # not so for uint64 and int64
+        return np.concatenate(arrays)
+    if any(dtype.kind in "mM" for dtype in dtypes):  # of which NumPy makes integers in some units
+        return as_label_array(list(itertools.chain.from_iterable(arrays)))
+    return np.concatenate([a.astype(object) for a in arrays])
 
 
 def _as_vector(i, classes, labels):

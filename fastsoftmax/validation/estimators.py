@@ -2,7 +2,7 @@
 
 from scipy import sparse
 
-from fastsoftmax.validation.arrays import check_unmasked
+from fastsoftmax.validation.arrays import as_array, check_unmasked
 from fastsoftmax.validation.linear import check_X
 
 
@@ -15,6 +15,10 @@ def check_input(estimator, X, *, dtype, canonical=False, is_fitted=True, name="X
 
     if is_sparse := sparse.issparse(X):
         X = check_X(X, dtype=dtype, name=name, canonical=canonical)  # scikit-learn trusts what SciPy trusts
+        if is_fitted:  # the number of columns is left to check
+            return validate_data(estimator, X, reset=False, skip_check_array=True)
+    elif isinstance(X, (list, tuple)):
+        X = as_array(name, X)
     else:
         check_unmasked(name, X)
     options = {"accept_sparse": "csr", "ensure_all_finite": False}  # check_X says where X is not finite
@@ -27,6 +31,8 @@ def check_input(estimator, X, *, dtype, canonical=False, is_fitted=True, name="X
 
 def feature_names(X):
     """The names of the columns of a DataFrame if all are strings, or None; TypeError if only some are strings."""
+    if not hasattr(X, "columns"):  # validate_data looks into what else there is, which takes time and may be empty
+        return None
     from sklearn.base import BaseEstimator
     from sklearn.utils.validation import validate_data
 

@@ -1,9 +1,12 @@
 """Labels as users have them: how they are checked and told apart. `classes` has what is learned from them."""
 
+import array
+import collections.abc
 import itertools
 import numbers
 
 import numpy as np
+from scipy import sparse
 
 _FAMILIES = {"b": "bools", "i": "integers", "u": "integers", "f": "integers"}  # floats have to be integers here
 _FAMILIES |= {"U": "strings", "S": "bytes", "M": "dates", "m": "durations"}
@@ -17,18 +20,22 @@ _BASES = {
 _BASES |= {
     (numbers.Integral, float, np.floating): "integers"
 }  # after bools and durations, which are integers to Python
+_PLAIN = (np.integer, np.floating, np.bool_, np.str_, np.bytes_)
 EXACT_FLOATS = 2.0**53  # from here on not every integer is a float64
 MAX_FIXED_BYTES = 256  # of a label in an array of a fixed width, in which each takes as much as the longest
+DATES = ({np.datetime64}, {np.timedelta64})  # the sets of types of which a list is an array
 LISTS = (list, set, np.ndarray)  # what may hold the labels of one row; tuples and frozensets are labels themselves
 
 
 def as_label_array(y):
     """`y` as an array that still tells its labels apart: NumPy would turn numbers among strings into strings, tuples into a
-    second dimension, and masked labels into what lies below the mask."""
+    second dimension, dates too far for their common unit into others, and masked labels into what lies below the mask."""
+    if _is_other_sequence(y):
+        y = list(y)
     if isinstance(y, (list, tuple)) and y:
         kinds = set(map(type, y))
-        if kinds in ({np.datetime64}, {np.timedelta64}):
-            return np.asarray(y)
+        if kinds in DATES:
+            return _as_dates(y)
         nested = any(issubclass(kind, LISTS) for kind in kinds)
         is_array = _is_array_like(y) if nested else len(kinds) == 1 and kinds <= {bool, int, float}
         a = np.asarray(y) if is_array else None
@@ -36,10 +43,64 @@ def as_label_array(y):
             a = np.fromiter(y, dtype=object, count=len(y))
         return a
     a = np.asarray(y)
+    if a.dtype.kind == "f" and _are_pandas_integers(y):
+        a = np.asarray(y.astype(object))
     if np.ma.is_masked(y):
-        a = a.astype(object)
-        a[np.ma.getmaskarray(y)] = None
+        a = _without_masked(a, np.ma.getmaskarray(y))
+    if a.dtype.kind == "O" and a.ndim == 1 and len(a) and isinstance(a[0], (np.datetime64, np.timedelta64)):
+        return _as_dates(a.tolist()) if set(map(type, a)) in DATES else a
     return a.astype(object) if a.dtype.kind == "T" else a
+
+
+def _is_other_sequence(y):
+    """Whether `y` holds objects one after the other, as a deque does, but is none of the sequences that NumPy reads."""
+    if isinstance(y, (list, tuple, str, bytes, bytearray, memoryview, range, array.array)):
+        return False
+    return isinstance(y, collections.abc.Sequence) and not hasattr(y, "__array__")
+
+
+def _are_pandas_integers(y):
+    """Whether floats are what NumPy makes of a pandas column of integers, because some of them are missing."""
+    dtype = getattr(y, "dtype", None)
+    return dtype is not None and not isinstance(dtype, np.dtype) and getattr(dtype, "kind", "f") != "f"
+
+
+def _without_masked(a, mask):
+    """A copy with missing labels where these are masked: NaT, NaN, or None among objects."""
+    missing = {"m": "NaT", "M": "NaT", "f": np.nan}.get(a.dtype.kind)
+    if missing is None:
+        # NumPy's scalars, which keep their type, where NumPy would make Python's
+        a = np.fromiter(a, object, len(a)) if a.ndim == 1 else a.astype(object)
+    out = a.copy()
+    out[mask] = missing
+    return out
+
+
+def _as_dates(labels):
+    """A list of dates, or of durations, as an array in one unit; as objects where no unit holds all of them exactly."""
+    dtypes = {label.dtype for label in labels}
+    try:
+        dtype = np.result_type(*dtypes)
+        parts = {given: in_unit(np.array([i for i in labels if i.dtype == given]), dtype)[1] for given in dtypes}
+    except (TypeError, OverflowError):
+        parts = {None: np.zeros(1, bool)}
+    if all(fits.all() for fits in parts.values()):
+        return np.array(labels, dtype)
+    return np.fromiter(labels, object, len(labels))
+
+
+def in_unit(dates, dtype):
+    """Dates or durations in the unit of `dtype`, and which of them are the same there: NumPy lets others overflow."""
+    if dates.dtype == dtype:
+        return dates, np.ones(len(dates), bool)
+    dates = dates.astype(dates.dtype.newbyteorder("="))
+    try:
+        np.promote_types(dates.dtype, dtype)
+        converted = dates.astype(dtype)
+        back = converted.astype(dates.dtype)
+    except (TypeError, OverflowError):  # years and days, say, have no common measure as durations
+        return np.full(len(dates), "NaT", dtype), np.zeros(len(dates), bool)
+    return converted, back.view(np.int64) == dates.view(np.int64)
 
 
 def _is_array_like(rows):
@@ -51,7 +112,16 @@ def _is_array_like(rows):
         return False
     kinds = {row.dtype.type for row in rows if isinstance(row, np.ndarray)}
     kinds.update(*(map(type, row) for row in rows if isinstance(row, list)))
+    if shapes == {(1,)} and _would_change(kinds, rows):
+        return False
     return all(issubclass(kind, (int, float, np.number, np.bool_)) for kind in kinds)
+
+
+def _would_change(kinds, rows):
+    """Whether NumPy would turn these labels, one a row, into others: bools among numbers, or -1 and 2**63."""
+    if kinds == {int}:
+        return np.asarray(rows).dtype.kind not in "iu"
+    return len(kinds) > 1 and any(issubclass(kind, (bool, np.bool_)) for kind in kinds)
 
 
 def are_label_lists(y):
@@ -77,12 +147,21 @@ def check_labels(y, *, X_rows=None, name="y", ignore_label=None):
 
         y = column_or_1d(y, warn=True)
     if y.ndim != 1:
-        raise ValueError(f"{name} must be 1-D, one label a row, got shape {y.shape}")
+        raise ValueError(f"{name} must be 1-D, one label a row, got {_shape(y)}")
     if are_label_lists(y):
         raise ValueError(f"{name} must hold one label a row here, got {y[0]!r} at position 0")
     if X_rows is not None and len(y) != X_rows:
         raise ValueError(f"{name} has {len(y)} labels, but X has {X_rows} rows")
     return checked_labels(name, y, np.arange(len(y)), ignore_label)
+
+
+def _shape(y):
+    """The shape of an array; where NumPy saw a single object in what is no sequence, what it is, and what to do."""
+    if y.ndim or y.dtype.kind != "O":
+        return f"shape {y.shape}"
+    if sparse.issparse(y.item()):
+        return f"a {type(y.item()).__name__} of shape {y.item().shape}"
+    return f"shape {y.shape}: a {type(y.item()).__name__} is no sequence of labels, so give list(...) of it"
 
 
 def checked_labels(name, y, rows, ignore_label=None):
@@ -97,7 +176,7 @@ def check_ignore_label(label):
     """Raise unless `label` can be a label: hashable, and not an array."""
     try:
         hash(label)
-    except TypeError:
+    except (TypeError, ValueError):  # the latter from a duration of NumPy without a unit
         raise TypeError(f"ignore_label must be a label, got {label!r}") from None
 
 
@@ -105,7 +184,7 @@ def is_missing(label):
     """Whether a label stands for a missing one: None, NaN, NaT, pandas.NA."""
     try:
         return label is None or bool(label != label)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, ArithmeticError):  # a signalling NaN of decimal raises the last one
         return True
 
 
@@ -116,10 +195,16 @@ def equal(y, label):
         return np.fromiter((same(other) for other in y), bool, len(y))
     if is_missing(label):
         return y != y
-    if y.dtype.kind == "b" or isinstance(label, (bool, np.bool_)):
-        return (y == label) & (y.dtype.kind == "b" and isinstance(label, (bool, np.bool_)))
-    if _FAMILIES.get(y.dtype.kind) != _FAMILIES.get(np.asarray(label).dtype.kind):
+    if family(y) != _family_of(type(label)):
         return np.zeros(len(y), bool)
+    if y.dtype.kind in "mM":
+        label, fits = in_unit(np.array([label]), y.dtype)
+        return (y == label[0]) & fits[0]
+    if y.dtype.kind in "US" and label.endswith("\0" if y.dtype.kind == "U" else b"\0"):
+        return np.zeros(len(y), bool)  # NumPy would not see the NUL
+    is_float = isinstance(label, (float, np.floating))
+    if y.dtype.kind in "iu" and is_float and np.isfinite(label) and label == np.floor(label):
+        label = int(label)  # integers beyond 2**53 are not to be compared as floats
     return y == label
 
 
@@ -222,31 +307,74 @@ def _objects(name, y, rows):
             # members of an enumeration are labels by the text that they hold, not by their names
             exact = str.__str__ if base is str else bytes.__bytes__
             return y if kinds == {base} else np.fromiter(map(exact, y), object, len(y))
-    if kinds in ({np.datetime64}, {np.timedelta64}):
-        return _as_labels(name, np.array(y.tolist()), rows)
+    if kinds in DATES:
+        return _as_labels(name, _checked_dates(name, y, rows), rows)
+    if len(kinds) == 1 and family(y) == "integers" and issubclass(*kinds, (np.integer, np.floating)):
+        return _as_labels(name, y.astype(*kinds), rows)  # integers of NumPy
     if kinds and kinds <= {bool, np.bool_}:
         return y.astype(bool)
     if kinds and all(issubclass(kind, numbers.Integral) for kind in kinds) and family(y) == "integers":
         for dtype in (np.int64, np.uint64):
             if np.iinfo(dtype).min <= min(y) and max(y) <= np.iinfo(dtype).max:
                 return y.astype(dtype)
-    plain = (np.integer, np.floating, np.bool_, np.str_, np.bytes_)
-    if any(issubclass(kind, plain) for kind in kinds):
-        y = np.fromiter((label.item() if isinstance(label, plain) else label for label in y), object, len(y))
     _check_hashable(name, y, rows)
-    kinds = set(map(type, y))
     _check_none_missing(name, np.fromiter(map(is_missing, y), bool, len(y)), y, rows)
-    floats = np.fromiter((isinstance(label, float) for label in y), bool, len(y))
-    _check_integral(name, y[floats].astype(np.float64), rows[floats])
-    as_floats = kinds and kinds <= {int, float} and float in kinds and max(map(abs, y)) < EXACT_FLOATS
-    return y.astype(np.float64) if as_floats else y
+    if not kinds.isdisjoint((tuple, frozenset)):
+        _check_no_missing_parts(name, y, rows)
+    floats = np.fromiter((isinstance(label, (float, np.floating)) for label in y), bool, len(y))
+    _check_integral(name, y[floats].astype(np.longdouble if np.longdouble in kinds else np.float64), rows[floats])
+    if any(issubclass(kind, np.generic) for kind in kinds):
+        y = np.fromiter(map(_as_python, y), object, len(y))
+    kinds = set(map(type, y))
+    if not (kinds and kinds <= {int, float} and float in kinds and max(map(abs, y)) < EXACT_FLOATS):
+        return y
+    both = {i for i in y if type(i) is int} & {i for i in y if type(i) is float}
+    if both:
+        label = min(both)
+        raise ValueError(f"{name} holds {int(label)} and {float(label)}, which are equal: make them labels of one type")
+    return y.astype(np.float64)
+
+
+def _as_python(label):
+    """A number, string or bool of NumPy as Python's; dates and durations stay, as Python's lack some units."""
+    if not isinstance(label, _PLAIN) or isinstance(label, np.timedelta64):
+        return label
+    return float(label) if isinstance(label, np.longdouble) else label.item()
+
+
+def _checked_dates(name, y, rows):
+    """Objects that all are dates, or durations, as an array in one unit."""
+    a = _as_dates(y.tolist())
+    if a.dtype.kind != "O":
+        return a
+    at = next(i for i, label in enumerate(y) if label.dtype != y[0].dtype)
+    raise ValueError(
+        f"{name} holds {y[0]!r} at position {rows[0]} and {y[at]!r} at position {rows[at]}, and no unit holds all of its "
+        f"{family(y)} exactly: give them in one unit"
+    )
+
+
+def _check_no_missing_parts(name, y, rows):
+    """Raise if a tuple or a frozenset holds NaN: it would be equal to no other, or only to itself."""
+
+    def is_wrong(label):
+        if isinstance(label, (tuple, frozenset)):
+            return any(map(is_wrong, label))
+        return label is not None and is_missing(label)
+
+    for label, row in zip(y, rows, strict=True):
+        if is_wrong(label):
+            raise ValueError(
+                f"{name} must not hold NaN within a label, got {label!r} at position {row}: it is equal to no other; use "
+                "None in its place"
+            )
 
 
 def _check_hashable(name, y, rows):
     for label, row in zip(y, rows, strict=True):
         try:
             hash(label)
-        except TypeError:
+        except (TypeError, ValueError):
             raise TypeError(f"{name} must hold hashable labels, got {label!r} at position {row}") from None
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from fastsoftmax.validation.arrays import as_vector, native
+from fastsoftmax.validation.classes import known_codes
 from fastsoftmax.validation.labels import as_label_array
 from fastsoftmax.validation.sampling import check_counts
 from fastsoftmax.validation.sparse_arrays import check_csr
@@ -109,11 +110,9 @@ def class_weights(class_weight, classes):
     As in scikit-learn, labels that are no classes are allowed only if each class has a weight: then the rows at hand may
     lack some classes, while otherwise a label must be wrong.
     """
-    index = {label: code for code, label in enumerate(classes.tolist())}
     weights, unknown = np.ones(len(classes)), []
-    for label, weight in class_weight.items():
-        code = index.get(label)
-        if code is None:
+    for (label, weight), code in zip(class_weight.items(), known_codes(list(class_weight), classes), strict=True):
+        if code < 0:
             unknown.append(label)
         else:
             weights[code] = weight

@@ -92,6 +92,16 @@ def check_evaluated_rows(X):
     return X
 
 
+def check_depths(name, ks):
+    """The depths of ranking metrics as a list of different ints, ascending."""
+    if isinstance(ks, (str, bytes)) or not np.iterable(ks):
+        raise TypeError(f"{name} must be a sequence of integers, got {ks!r}")
+    ks = sorted({check_int(name, k, minimum=1) for k in ks})
+    if not ks:
+        raise ValueError(f"{name} must name at least one depth, got none")
+    return ks
+
+
 def check_topk(name, topk, y, names=None, *, min_columns):
     """The predicted labels of each row as a 2-D array that can be compared with `y` as `check_true_labels` returns it.
 

@@ -17,12 +17,11 @@ from fastsoftmax.validation.scalars import (
     is_auto,
 )
 
-LEARNING_RATE, GRADIENT_THRESHOLD = 0.1, 3e-4  # the defaults of learning_rate and Softmax.gradient_threshold
-
 
 def check_training_params(params, schedules):
     """The parameters of SoftmaxClassifier, a dict, that are plain values; `schedules` : the names there are."""
-    check_real("learning_rate", params["learning_rate"], above=0)
+    if not is_auto(params["learning_rate"]):
+        check_real("learning_rate", params["learning_rate"], above=0)
     check_schedule(params["schedule"], schedules)
     if not isinstance(params["average"], (bool, np.bool_)):
         check_real("average", params["average"], above=0, maximum=1)
@@ -72,10 +71,10 @@ def check_acts(options, direct, hidden_size, *, dense_input):
         loss = getattr(options.loss, "name", options.loss)
         if loss not in ("auto", "softmax"):
             raise ValueError(f"loss must be 'auto' or 'softmax' {alone}: it learns by the exact softmax, got {loss!r}")
-        if options.learning_rate != LEARNING_RATE:
+        if options.learning_rate != "auto":
             raise ValueError(
-                f"learning_rate must be left at {LEARNING_RATE} {alone}, got {options.learning_rate}: "
-                "SparseTerm(learning_rate=...) sets its rate"
+                f"learning_rate must be 'auto' {alone}, got {options.learning_rate}: SparseTerm(learning_rate=...) sets its "
+                "rate"
             )
         if optimizer.alpha not in ("auto", 0):
             raise ValueError(
@@ -86,12 +85,12 @@ def check_acts(options, direct, hidden_size, *, dense_input):
             f"{kind}.class_alpha must be 'auto', None or 0 without a low-rank term, whose class weights it penalises, got "
             f"{optimizer.class_alpha}"
         )
-    threshold = getattr(options.loss, "gradient_threshold", GRADIENT_THRESHOLD)
+    threshold = getattr(options.loss, "gradient_threshold", "auto")
     rounds = dense_input if direct == "dense" else hidden_size is not None
-    if threshold not in (0, GRADIENT_THRESHOLD) and not rounds:
+    if threshold not in ("auto", 0) and not rounds:
         raise ValueError(
-            f"Softmax.gradient_threshold must be 0 or {GRADIENT_THRESHOLD} where nothing is rounded (a sparse term alone, a "
-            f"dense direct term with sparse X), got {threshold}"
+            "Softmax.gradient_threshold must be 'auto' or 0 where nothing is rounded (a sparse term alone, a dense direct "
+            f"term with sparse X), got {threshold}"
         )
 
 

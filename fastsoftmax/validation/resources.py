@@ -7,7 +7,9 @@ import tempfile
 
 from fastsoftmax.runtime import memory
 from fastsoftmax.runtime.output_file import OutputFile
-from fastsoftmax.validation.scalars import check_path
+from fastsoftmax.validation.scalars import check_int, check_path
+
+ALWAYS_FITS = 1 << 20  # elements for which it isn't worth asking how much memory there is
 
 
 def check_writable(name, path):
@@ -55,10 +57,39 @@ def check_disk(name, folder, n_bytes, formula):
         )
 
 
+def check_space(name, path, n_bytes, formula):
+    """OSError unless the disk has room for a file of at least `n_bytes` at the path; pipes and devices need none.
+
+    formula : how the bytes add up
+    """
+    output = OutputFile(path)
+    if output.is_direct:
+        return
+    folder = os.path.dirname(output.target) or "."
+    if output.before is not None and not os.access(folder, os.W_OK):  # the old file is written over
+        n_bytes -= output.before.st_size
+    free = shutil.disk_usage(folder).free
+    if n_bytes > free:
+        error = OSError(
+            f"{name} cannot be {os.fspath(path)!r}: the file will take at least {n_bytes / 2**30:.2f} GiB of disk "
+            f"({formula}), but only {free / 2**30:.2f} GiB are free there"
+        )
+        error.errno = errno.ENOSPC
+        raise error
+
+
 def check_unchanged(name, path, before, now):
     """Raise if somebody else has written or removed the file in the meantime."""
     if before != now:
         raise FileExistsError(f"{name} {str(path)!r} was changed by another training, or removed: name another file")
+
+
+def check_size(name, n, n_bytes):
+    """`n` as an int of at least 1; MemoryError unless there is memory for `n` elements of `n_bytes` each."""
+    n = check_int(name, n, minimum=1)
+    if n > ALWAYS_FITS:
+        check_memory(f"{name}={n}", n * n_bytes, f"{n_bytes} bytes each")
+    return n
 
 
 def check_memory(what, n_bytes, formula):

@@ -81,7 +81,7 @@ INLINE REAL FN(block_sum)(const REAL *x, ptrdiff_t n, REAL shift, REAL *y_out, R
     } while (0)
 #define SUM(k, at)                                                                                                    \
     do {                                                                                                              \
-        V e = FN(exp_polynomial)(r##k) * power##k;                                                                    \
+        V e = FN(exp_polynomial)(r##k, FN(splat)(1)) * power##k;                                                      \
         if (y_out)                                                                                                    \
             FN(store)(y_out + (at), e);                                                                               \
         sum##k += e;                                                                                                  \

@@ -1,13 +1,16 @@
 /* exp(x - shift) * coef or (x - shift) - coef, by row or by column. It is included for each (instruction set,
  * real type), after logsumexp.h. */
 
-/* What is the same for all elements of a line. */
+/* What is the same for all elements of a line. Of exp(x - shift) * coef, the exponent of coef goes with the exponential's
+ * and the rest, a quarter of it, into the polynomial; the result is 0 where x - shift is below `least`. */
 typedef struct {
-    V shift, coef;
+    V shift, coef, least;
     FN(Exp2) scale;
 } FN(Normal);
 
-/* Of exp(x - shift) * coef, the exponent of coef goes with the exponential's: so the product is never subnormal. */
+/* Results are cut off between 2^0.2 and 2^0.29 times REAL_TINY, for log2 m is from 0 to 0.09 above m - 1 where 1 <= m <= 2.
+ * So none is subnormal, and none is 0 that is above sqrt(2) * REAL_TINY. exp_reduce cuts off at whole octaves, which coef would
+ * move. This holds where |coef| is below 2^BIAS. */
 INLINE FN(Normal) FN(normal)(V shift, V coef, int log)
 {
     FN(Normal) line = {shift, coef};
@@ -15,18 +18,38 @@ INLINE FN(Normal) FN(normal)(V shift, V coef, int log)
         VI exponent = (((VI)coef >> FN(MANTISSA)) & (2 * FN(BIAS) + 1)) - FN(BIAS), most = (VI){0} + (FN(BIAS) - 1);
         VI above = exponent > most, below = exponent < -most;
         exponent = (exponent & ~(above | below)) | (most & above) | (-most & below);
-        line.coef = coef * (V)((FN(BIAS) - exponent) << FN(MANTISSA));
-        line.scale = FN(exp2_of)(exponent);
+        V m = coef * (V)((FN(BIAS) - exponent) << FN(MANTISSA));
+        V size = FN(min)(FN(splat)(2), FN(max)(-m, m)); /* a NaN stays */
+        line.coef = m * (REAL)0.25;
+        line.scale = FN(exp2_of)(exponent + 2);
+        line.least = line.scale.least + ((REAL)3.2 - size) * LN2;
     }
     return line;
+}
+
+/* The first step of exp(x - shift) * coef, see exp_reduce. An x below the least becomes one whose power is 0. */
+INLINE V FN(normal_reduce)(const FN(Normal) *line, V x, V *power)
+{
+    x -= line->shift;
+#if defined(ISA_AVX512)
+    V cut = MM(mask_blend)(MM_CMP_MASK(x, line->least, _CMP_NLT_UQ), line->scale.least, x);
+    return FN(exp_split)(line->scale.magic, cut, power);
+#elif defined(ISA_AVX2)
+    V cut = MM(blendv)(x, line->scale.least, MM(cmp)(x, line->least, _CMP_LT_OQ));
+    return FN(exp_split)(line->scale.magic, cut, power);
+#else /* nothing blends in one instruction */
+    V r = FN(exp_reduce)(line->scale, x, power);
+    *power = (V)((VI)*power & ~(VI)(x < line->least));
+    return r;
+#endif
 }
 
 INLINE V FN(normalized)(const FN(Normal) *line, V x, int log)
 {
     if (log)
         return (x - line->shift) - line->coef;
-    V power, r = FN(exp_reduce)(line->scale, x - line->shift, &power);
-    return FN(exp_polynomial)(r) * power * line->coef;
+    V power, r = FN(normal_reduce)(line, x, &power);
+    return FN(exp_polynomial)(r, line->coef) * power;
 }
 
 /* One row; y is written past the caches if `past`. */
@@ -38,18 +61,18 @@ INLINE void FN(normalize_row)(const REAL *x, ptrdiff_t n, V shift, V coef, int l
         FN(store_part)(y_out, head, FN(normalized)(&line, FN(load_part)(x, head, 0), log));
         i = head;
     }
-#define REDUCE(k, at) r##k = FN(exp_reduce)(line.scale, FN(load)(x + (at)) - shift, &power##k)
+#define REDUCE(k, at) r##k = FN(normal_reduce)(&line, FN(load)(x + (at)), &power##k)
 #define STORE(at, y) (past ? FN(store_past)(y_out + (at), y) : FN(store)(y_out + (at), y))
     if (!log && i + LANES <= n) {
         V power0, power1, r0, r1;
         REDUCE(0, i);
         for (; i + 3 * LANES <= n; i += 2 * LANES) {
             REDUCE(1, i + LANES);
-            STORE(i, FN(exp_polynomial)(r0) * power0 * line.coef);
+            STORE(i, FN(exp_polynomial)(r0, line.coef) * power0);
             REDUCE(0, i + 2 * LANES);
-            STORE(i + LANES, FN(exp_polynomial)(r1) * power1 * line.coef);
+            STORE(i + LANES, FN(exp_polynomial)(r1, line.coef) * power1);
         }
-        STORE(i, FN(exp_polynomial)(r0) * power0 * line.coef);
+        STORE(i, FN(exp_polynomial)(r0, line.coef) * power0);
         i += LANES;
     }
     for (; i + LANES <= n; i += LANES)

@@ -171,7 +171,7 @@ enum { FN(BIAS) = 127, FN(MANTISSA) = 23 };
 #define LN2 ((REAL)0x1.62e42fefa39efp-1)
 
 /* What exp_reduce multiplies by, 2^exponent, as the number that rounds to integers when added, and the x below which
- * all is 0. Both are by lane; exponents run from 1 - BIAS to BIAS. */
+ * all is 0. Both are by lane; exponents run from 1 - BIAS to BIAS, or BIAS + 1 for x <= 0. */
 typedef struct {
     V magic, least;
 } FN(Exp2);
@@ -195,48 +195,55 @@ INLINE FN(Exp2) FN(exp2_of)(VI exponent)
  * The sum with `magic` has n + exponent + BIAS - 1 in its lowest bits; shifted up they are the power of two, with all
  * other bits shifted out, and 0 for the least x. The factor 2 that is missing is in the polynomial.
  *
+ * exp_split is without the cut: for x from there on, or where the caller sees to it.
+ *
  * There are two steps, so that a loop can begin the next vector before it ends this one: as one chain of fifteen instructions,
  * too few of them fit into the registers that a CPU has for what is not finished. */
-INLINE V FN(exp_reduce)(FN(Exp2) scale, V x, V *power)
+INLINE V FN(exp_split)(V magic, V x, V *power)
 {
 #ifdef REAL_IS_DOUBLE
     static const double LOG2E = 0x1.71547652b82fep0, LN2_HI = 0x1.62e42feep-1, LN2_LO = 0x1.a39ef35793c76p-33;
 #else
     static const float LOG2E = 0x1.715476p0f, LN2_HI = 0x1.63p-1f, LN2_LO = -0x1.bd0106p-13f;
 #endif
-    x = FN(max)(scale.least, x); /* a NaN in x is the second operand: it stays */
-    V shifted = x * LOG2E + scale.magic, n = shifted - scale.magic;
+    V shifted = x * LOG2E + magic, n = shifted - magic;
     *power = (V)((VI)shifted << FN(MANTISSA));
     return (x - n * LN2_HI) - n * LN2_LO;
 }
 
-/* 2 exp(r) = 2 + 2 r + r^2 q(r), q minimax of relative error 3e-9 (float) and 4e-18 (double), fitted in 60 digits */
-INLINE V FN(exp_polynomial)(V r)
+INLINE V FN(exp_reduce)(FN(Exp2) scale, V x, V *power)
+{
+    return FN(exp_split)(scale.magic, FN(max)(scale.least, x), power); /* a NaN in x is the second operand: it stays */
+}
+
+/* 2 exp(r) coef = coef (2 + 2 r + r^2 q(r)), q minimax of relative error 3e-9 (float) and 4e-18 (double), fitted in 60
+ * digits. Its constants times coef are made once, outside the loop. */
+INLINE V FN(exp_polynomial)(V r, V coef)
 {
 #ifdef REAL_IS_DOUBLE
-    V q = r * (2 * 2.4999890857648211895e-8) + 2 * 2.7630376454878873308e-7;
-    q = q * r + 2 * 2.7557587569914551314e-6;
-    q = q * r + 2 * 2.4801492768477112881e-5;
-    q = q * r + 2 * 1.9841269504518893255e-4;
-    q = q * r + 2 * 1.3888888943917590018e-3;
-    q = q * r + 2 * 8.3333333334957351009e-3;
-    q = q * r + 2 * 4.1666666666529206435e-2;
-    q = q * r + 2 * 1.6666666666666410055e-1;
-    q = q * r + 2 * 5.0000000000000107188e-1;
+    V q = r * (coef * (2 * 2.4999890857648211895e-8)) + coef * (2 * 2.7630376454878873308e-7);
+    q = q * r + coef * (2 * 2.7557587569914551314e-6);
+    q = q * r + coef * (2 * 2.4801492768477112881e-5);
+    q = q * r + coef * (2 * 1.9841269504518893255e-4);
+    q = q * r + coef * (2 * 1.3888888943917590018e-3);
+    q = q * r + coef * (2 * 8.3333333334957351009e-3);
+    q = q * r + coef * (2 * 4.1666666666529206435e-2);
+    q = q * r + coef * (2 * 1.6666666666666410055e-1);
+    q = q * r + coef * (2 * 5.0000000000000107188e-1);
 #else
-    V q = r * (2 * 1.3814531138429207989e-3f) + 2 * 8.3687799227786355544e-3f;
-    q = q * r + 2 * 4.1668393218982197790e-2f;
-    q = q * r + 2 * 1.6666520112576415409e-1f;
-    q = q * r + 2 * 4.9999993415509697621e-1f;
+    V q = r * (coef * (2 * 1.3814531138429207989e-3f)) + coef * (2 * 8.3687799227786355544e-3f);
+    q = q * r + coef * (2 * 4.1668393218982197790e-2f);
+    q = q * r + coef * (2 * 1.6666520112576415409e-1f);
+    q = q * r + coef * (2 * 4.9999993415509697621e-1f);
 #endif
-    return (q * r + 2) * r + 2;
+    return (q * r + 2 * coef) * r + 2 * coef;
 }
 
 /* exp(x) for x <= EXP_MAX; 0 where that would be below sqrt(2) * REAL_TINY */
 INLINE V FN(exp_below)(V x)
 {
     V power, r = FN(exp_reduce)(FN(exp2_of)((VI){0}), x, &power);
-    return FN(exp_polynomial)(r) * power;
+    return FN(exp_polynomial)(r, FN(splat)(1)) * power;
 }
 
 /* The same for any x: inf where it overflows. */

@@ -49,6 +49,7 @@ cdef inline Terms read_terms(terms, work) except *:
     t.bias = vector_block(terms.bias, t.class_ids)
     if V is not None:
         t.n_hidden = V.shape[1]
+    if t.n_hidden:
         t.compact = read_compact(V)
         if t.compact.kind == COMPACT_NONE:
             t.V = matrix_block(V, t.class_ids, NULL)

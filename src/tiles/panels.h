@@ -70,7 +70,7 @@ INLINE void FN(exp_panel)(const int n_v, REAL *z, ptrdiff_t n_classes, const REA
             V this_r = r[v], this_power = power[v];
             if (c + 1 < n_classes)
                 r[v] = FN(exp_reduce)(unit, FN(load)(z + width + v * LANES) - shift[v], &power[v]);
-            V e = FN(exp_polynomial)(this_r) * this_power;
+            V e = FN(exp_polynomial)(this_r, FN(splat)(1)) * this_power;
             FN(store)(z + v * LANES, e);
             sum[v] += e;
         }

@@ -73,6 +73,28 @@ def test_gradient_keeps_its_digits(isa):
     assert_allclose(grad, [[-2 * np.exp(-30.0), np.exp(-30.0), np.exp(-30.0)]], rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(300, 40), (300, 40, 3), (3, 200, 50)])
+def test_what_the_gradient_makes_0(isa, shape, dtype):
+    """Weights of all sizes, since they move what is cut off."""
+    rng, tiny = np.random.default_rng(0), np.finfo(dtype).tiny.astype(np.longdouble)
+    n_classes, positions = shape[1], (shape[0], *shape[2:])
+    target = rng.integers(0, n_classes, positions)
+    weight = np.exp(rng.uniform(-20, 20, n_classes))
+    of_target = np.expand_dims(target, 1)
+    x = np.log(tiny / weight[of_target]) + rng.uniform(-2, 4, shape)
+    np.put_along_axis(x, of_target, 0, 1)
+    x = x.astype(dtype)
+    grad = cross_entropy(x, target, weight=weight, reduction="sum", return_grad=True)[1]
+    e = np.exp(x.astype(np.longdouble))
+    exact = weight[of_target] * e / e.sum(1, keepdims=True)
+    others = np.arange(n_classes).reshape(-1, *[1] * (len(shape) - 2)) != of_target
+    grad, exact = grad[others], exact[others]
+    assert (grad[exact > tiny * 0.99] == 0).any()
+    assert (exact[grad == 0] <= np.sqrt(2) * tiny * (1 + 1e-4)).all()
+    assert ((grad == 0) | (grad >= tiny)).all()
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_loss_of_large_logits(dtype):
     logits = np.full((1, 2), 1e8, dtype)

@@ -214,6 +214,36 @@ def test_softmax_has_no_subnormal_results(isa, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [
+        ((300, 15), 1),
+        ((300, 127), 1),
+        ((2, 140_000), 1),
+        ((20, 300), 0),
+        ((127, 300), 0),
+        ((3, 500, 4), 1),
+        ((70_000, 2), 0),
+    ],
+)
+def test_what_softmax_makes_0(isa, shape, axis, dtype):
+    """Sums of all sizes, since they move what is cut off."""
+    rng, info = np.random.default_rng(0), np.finfo(dtype)
+    large = rng.random(shape) < np.exp(-4 * rng.random((1, *shape[1:])))
+    np.put_along_axis(large, np.zeros_like(large.take([0], axis), dtype=int), True, axis)
+    x = np.where(large, random(shape, scale=3), -np.inf)
+    below = reference.logsumexp(x, axis, keepdims=True)[0] + np.log(info.tiny) + rng.uniform(-1, 2, shape)
+    x = np.where(large, x, below).astype(dtype)
+    e = np.exp(x.astype(np.longdouble) - x.max(axis, keepdims=True))
+    exact, tiny = e / e.sum(axis, keepdims=True), info.tiny.astype(np.longdouble)
+    y, tolerance = softmax(x, axis), -np.log(info.tiny) * info.eps
+    assert (exact[y == 0] > tiny / 2).any()
+    assert (exact[y == 0] <= np.sqrt(2) * tiny * (1 + 2 * tolerance)).all()
+    assert ((y == 0) | (y >= info.tiny)).all()
+    assert_allclose(y[y > 0], exact[y > 0].astype(dtype), rtol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_error_is_no_larger_than_naive(isa, dtype):
     x = random((50, 5003), dtype, scale=3)
     exact = reference.logsumexp(x, 1)[0]

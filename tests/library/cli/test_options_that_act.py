@@ -36,6 +36,7 @@ SAMPLED = ["--loss", "sampled_softmax", "--hidden-size", "4", "--direct", "none"
         (["--checkpoint-every", "5"], "--checkpoint-every needs --checkpoint"),
         (["--checkpoint", "f", "--checkpoint-every", "-5"], "--checkpoint-every must be"),
         (["--threads", "0"], "--threads must be"),
+        (["--threads", "0"], "--threads must be -1 or an integer from 1 to 1024, got 0"),
         (["--output", ""], "--output must be the path of a file, got ''"),
     ],
 )

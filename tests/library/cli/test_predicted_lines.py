@@ -10,6 +10,7 @@ import pytest
 
 from fastsoftmax import SoftmaxClassifier
 from fastsoftmax.cli import main as cli
+from fastsoftmax.text.text_vectorizer import TextVectorizer
 
 
 @pytest.fixture
@@ -33,6 +34,17 @@ def test_a_line_for_each_row_that_is_no_blank_line(model, tmp_path, capsys, monk
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(bz2.compress(ROWS))))
     assert cli.main(["predict", model, "-k", "1"]) == 0
     assert capsys.readouterr().out == written
+
+
+@pytest.mark.parametrize(("lines", "n"), [(b"\n", 1), (b"\n \n\n", 3), (b" ", 1), (b"", 0), (b"egg\n\n", 2)])
+def test_a_line_for_each_text_even_a_blank_one(lines, n, tmp_path, capsys, monkeypatch):
+    path, vectorizer = tmp_path / "texts", TextVectorizer()
+    X = vectorizer.fit_transform(["boil an egg", "bread"])
+    SoftmaxClassifier(hidden_size=None, max_iter=1).fit(X, ["a", "b"]).save(path, vectorizer=vectorizer)
+    for options in ([], ["--format", "fasttext"]):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lines)))
+        assert cli.main(["predict", str(path), "-k", "1", *options]) == 0
+        assert len(capsys.readouterr().out.splitlines()) == n
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")

@@ -12,6 +12,7 @@ from scipy import sparse
 
 from fastsoftmax import SoftmaxClassifier, SoftmaxRegression
 from fastsoftmax.metrics import evaluate
+from fastsoftmax.training import calibration
 
 TERMS = {
     "dense": {"direct": "dense", "hidden_size": None},
@@ -134,6 +135,24 @@ def test_a_prediction_keeps_the_classes_that_it_began_with(rows, monkeypatch):
 
     monkeypatch.setattr(SoftmaxClassifier, "_runner_for", grow_meanwhile)
     assert model.predict(X).tolist() == expected
+
+
+@pytest.mark.parametrize("terms", [terms for terms in TERMS if terms != "dense"])
+def test_calibration_replaces_all_terms_at_once(rows, monkeypatch, terms):
+    X, y = sparse.vstack([rows[0]] * 2, format="csr"), np.tile(rows[1], 2)
+    model = SoftmaxClassifier(random_state=0, max_iter=2, calibration_fraction=0.4, n_threads=1, **TERMS[terms])
+    calibrate, n_calls = calibration.calibrate, []
+
+    def watched(*args, **options):
+        before = model.predict_proba(X)
+        factors = calibrate(*args, **options)
+        np.testing.assert_array_equal(model.predict_proba(X), before)  # as long as nothing is complete
+        n_calls.append(model.calibration_)
+        return factors
+
+    monkeypatch.setattr(calibration, "calibrate", watched)
+    model.fit(X, y)
+    assert n_calls == [{}] and model.calibration_
 
 
 @pytest.mark.parametrize("change", ["save", "partial_fit", "calibrate", "add_classes", "prune", "fit"])

@@ -33,7 +33,26 @@ class Number(enum.IntEnum):
     A, B, C = 1, 2, 3
 
 
-ARRAYS = {dtype: np.array([1, 2, 3]).astype(dtype) for dtype in "bBhHiIlLqQefd"}
+ARRAYS = {dtype: np.array([1, 2, 3]).astype(dtype) for dtype in "bBhHiIlLqQefdg"}
+ARRAYS |= {
+    f"limits of {dtype}": np.array([np.iinfo(dtype).min, 1, np.iinfo(dtype).max], dtype) for dtype in "bBhHiIlLqQ"
+}
+ARRAYS |= {
+    f"limits of {dtype}": np.array([np.iinfo(dtype).min, 1, np.iinfo(dtype).max]).astype(dtype)
+    for dtype in (">i2", ">i4", ">u2")
+}
+ARRAYS |= {f"dates in {unit}": np.array([-5, 0, 7], f"M8[{unit}]") for unit in ("Y", "M", "25s", "us", "ns", "as")}
+ARRAYS |= {f"durations in {unit}": np.array([-5, 0, 7], f"m8[{unit}]") for unit in ("Y", "7D", "ns", "as")}
+ARRAYS |= {
+    "bools": np.array([False, True, True]),
+    "durations without a unit": np.array([1, 2, 3], "m8"),
+    "U0": np.array(["", "", "b"]),
+    "NUL within": np.array(["a\0b", "a", "b"]),
+    "NUL within bytes": np.array([b"a\0b", b"a", b"b"]),
+    "one accent": np.array(["\u00e9", "e\u0301", "e"]),
+    "beyond the basic plane": np.array(["\U0001f600", "\ud83d\ude00", "\uffff"]),
+    "rows of a matrix": np.array([[1, 9], [2, 9], [3, 9]], np.int16)[:, 0],
+}
 ARRAYS |= {
     dtype: np.array([1, 2, 3]).astype(dtype) for dtype in (">i2", ">u8", ">f4", ">U3", "U70", "U100", "S3", "S300")
 }
@@ -50,6 +69,24 @@ LISTS = {
     "long": (["a", "b" * 300, "c"], ["a", "b" * 300, "c"]),
     "long bytes": ([b"a", b"b" * 300, b"c"], [b"a", b"b" * 300, b"c"]),
     "numbers of several types": ([np.int8(1), np.uint64(2**63), 3], [1, 3, 2**63]),
+    "a type of NumPy": ([np.int8(-128), np.int8(127), np.int8(0)], [-128, 0, 127]),
+    "long doubles": ([np.longdouble(1), np.longdouble(2), np.longdouble(3)], [1.0, 2.0, 3.0]),
+    "bytes and strings": ([b"a", "a", b"a\0"], [b"a", "a", b"a\0"]),
+    "strings and numbers": ([1, "1", "1\0"], [1, "1", "1\0"]),
+    "a bool and numbers": ([True, 2, 3], [True, 2, 3]),
+    "huge integers": ([2**64, -1, 2**63], [-1, 2**63, 2**64]),
+    "halves of a pair, and the pair": (["\ud83d\ude00", "\U0001f600", 3], ["\ud83d\ude00", "\U0001f600", 3]),
+    "the same in tuples": (
+        [("\ud83d\ude00", 1), ("\U0001f600", 1), ("a", b"\0")],
+        [("a", b"\0"), ("\ud83d\ude00", 1), ("\U0001f600", 1)],
+    ),
+    "a date among others": (["a", np.datetime64(5, "ns"), 5], ["a", np.datetime64(5, "ns"), 5]),
+    "a duration among others": (["a", np.timedelta64(7, "ns"), 5], ["a", np.timedelta64(7, "ns"), 5]),
+    "dates as objects": (np.array([np.datetime64(k, "ns") for k in (1, 2, 3)], object), [1, 2, 3]),
+    "dates in several units": (
+        [np.datetime64("2020-01-01"), np.datetime64("2019-01-01T00:00"), np.datetime64("2021")],
+        np.array(["2019-01-01", "2020-01-01", "2021-01-01"], "M8[m]").tolist(),
+    ),
     "durations as objects": (
         np.array([*np.array([1, 2, 3], "m8[h]")], object),
         list(np.array([1, 2, 3], "m8[h]").tolist()),
@@ -59,7 +96,9 @@ LISTS = {
 
 @pytest.mark.parametrize("labels", ARRAYS.values(), ids=ARRAYS)
 def test_arrays(labels, tmp_path):
-    check(np.tile(labels, 20), np.sort(labels).tolist(), tmp_path)
+    check(
+        np.tile(labels, 20), np.unique(labels.astype(np.float64) if labels.dtype == "g" else labels).tolist(), tmp_path
+    )
 
 
 @pytest.mark.parametrize(("labels", "classes"), LISTS.values(), ids=LISTS)
@@ -80,15 +119,42 @@ def check(y, classes, tmp_path):
     assert list(map(type, model.classes_.tolist())) == list(map(type, classes))
     assert model.score(X, y) == 1
     model.save(tmp_path / "model")
+    for memory_map in (False, True):
+        other = fs.load(tmp_path / "model", memory_map=memory_map)
+        assert other.classes_.dtype == model.classes_.dtype and other.classes_.tolist() == classes
+        assert list(map(type, other.classes_.tolist())) == list(map(type, classes))
+        assert other.score(X, y) == other.compressed().score(X, y) == 1
+        assert other.compressed().predict(X).tolist() == model.predict(X).tolist()
     other = fs.load(tmp_path / "model")
-    assert other.classes_.dtype == model.classes_.dtype and other.classes_.tolist() == classes
     assert other.partial_fit(X, y).score(X, y) == 1
-    assert model.predict(X).tolist() == other.predict(X).tolist()
+    assert model.predict(X).tolist() == other.predict(X).tolist() and model.predict(X).dtype == model.classes_.dtype
     assert evaluate(model, X, y, ks=[1])["precision@1"] == 1
     assert SoftmaxRegression().fit(X, y).score(X, y) == 1
-    again = small(warm_start=True).fit(X, y).fit(X, y)
+    again = small(warm_start=True, early_stopping=True).fit(X, y).fit(X, y, X_val=X, y_val=y)
     assert again.score(X, y) == 1
     assert small().partial_fit(X, y, classes=y[:3]).classes_.tolist() == classes
+    check_options(model, y, tmp_path)
+
+
+def check_options(model, y, tmp_path):
+    """Labels as keys of `class_weight`, as `ignore_label`, as a subset and as what is excluded."""
+    label = y[0]
+    if getattr(label, "dtype", None) == "m8":  # NumPy cannot hash a duration without a unit
+        return
+    code = int(np.flatnonzero(model.classes_ == model.predict(X[:1]))[0])
+    weighted = small(class_weight={label: 3.0}).fit(X, y)
+    assert (weighted.intercept_[code] > np.delete(weighted.intercept_, code)).all()
+    weighted.save(tmp_path / "weighted")
+    assert fs.load(tmp_path / "weighted").class_weight == {label: 3.0}
+    if len(model.classes_) > 2:
+        rest = small(ignore_label=label).fit(X, y)
+        assert set(rest.classes_.tolist()) == set(np.delete(model.classes_, code).tolist())
+        rest.save(tmp_path / "rest")
+        assert fs.load(tmp_path / "rest").ignore_label == label
+    if model.classes_.dtype != np.uint64 or model.classes_.max() < 2**63:  # which leave no room for padding
+        assert (model.predict_topk(X[:3], 1, classes=[label])[0] == model.predict(X[:1])).all()
+        labels, _ = model.predict_topk(X[:3], 1, exclude=[[given] for given in y[:3]])
+        assert all(a != b for a, b in zip(labels[:, 0].tolist(), model.predict(X[:3]).tolist(), strict=True))
 
 
 def test_long_doubles():

@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from fastsoftmax import SoftmaxClassifier, samplers
+from fastsoftmax import SoftmaxClassifier, load, samplers
 from fastsoftmax.losses import LOSSES, SampledSoftmax, Softmax
 from fastsoftmax.optimizers import SGD, Adagrad
 from fastsoftmax.terms import LowRank, SparseTerm
 from fastsoftmax.training import planning
+from fastsoftmax.training.options import Options
 
 Y = np.resize(np.arange(6), 60)
 X = sp.csr_array(np.eye(6, dtype=np.float32)[Y])
@@ -27,7 +29,12 @@ def fitted(X=X, **params):
             "loss must be 'auto' or 'softmax' where a sparse term is the only term.*'nce'",
         ),
         ({"direct": "sparse", "loss": SampledSoftmax("uniform")}, "loss must be .*got 'sampled_softmax'"),
-        ({"direct": "sparse", "learning_rate": 0.3}, "learning_rate must be left at 0.1 .*got 0.3: SparseTerm"),
+        ({"direct": "sparse", "learning_rate": 0.3}, "learning_rate must be 'auto' .*got 0.3: SparseTerm"),
+        ({"direct": "sparse", "learning_rate": 0.1}, "learning_rate must be 'auto' .*got 0.1: SparseTerm"),
+        (
+            {"direct": "sparse", "loss": Softmax(gradient_threshold=3e-4)},
+            r"Softmax\.gradient_threshold must be .*got 0.0003",
+        ),
         ({"direct": "sparse", "optimizer": Adagrad(alpha=1e-4)}, r"Adagrad\.alpha must be 'auto' or 0 .*got 0.0001"),
         ({"direct": "sparse", "optimizer": SGD(class_alpha=2.0)}, r"SGD\.class_alpha must be .*low-rank.*got 2.0"),
         ({"direct": "dense", "optimizer": Adagrad(class_alpha=2.0)}, r"Adagrad\.class_alpha must be .*got 2.0"),
@@ -106,3 +113,30 @@ def test_training_that_diverges_warns(params):
     with pytest.warns(ConvergenceWarning, match=message):
         for _ in range(3):
             model.partial_fit(noise, Y, range(6))
+
+
+@pytest.mark.parametrize(
+    ("auto", "number"),
+    [
+        ({"learning_rate": "auto"}, {"learning_rate": 0.1}),
+        ({"loss": Softmax(gradient_threshold="auto")}, {"loss": Softmax(gradient_threshold=3e-4)}),
+    ],
+)
+def test_what_auto_always_stands_for(auto, number, tmp_path):
+    path = tmp_path / "checkpoint"
+    models = [fitted(hidden_size=4, checkpoint=path, **params) for params in (auto, number)]
+    np.testing.assert_array_equal(models[0].hidden_coef_, models[1].hidden_coef_)
+    flat = [Options.of(model.get_params(deep=False)).flat() for model in models]
+    assert flat[0] == flat[1]  # a checkpoint of one is a checkpoint of the other
+    assert clone(models[0]).get_params()["learning_rate"] == auto.get("learning_rate", "auto")
+    models[1].save(path)
+    assert load(path).learning_rate == number.get("learning_rate", "auto")
+
+
+def test_files_of_builds_without_auto(tmp_path, monkeypatch):
+    """A sparse term alone had the learning rate 0.1, and a loss its threshold, without anybody who gave them."""
+    model = fitted(direct="sparse", loss=Softmax()).set_params(learning_rate=0.1, loss__gradient_threshold=3e-4)
+    model.save(tmp_path / "model")
+    loaded = load(tmp_path / "model").set_params(warm_start=True)
+    assert loaded.learning_rate == "auto" and loaded.loss.gradient_threshold == "auto"
+    loaded.fit(X, Y)

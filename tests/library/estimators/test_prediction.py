@@ -1,6 +1,9 @@
 """Predictions at their limits: very negative scores, ties, every k."""
 
 import numpy as np
+import pytest
+import scipy.sparse as sp
+import sklearn.utils.validation
 from numpy.testing import assert_allclose, assert_array_equal
 
 import fastsoftmax as fs
@@ -32,3 +35,19 @@ def test_topk_has_k_columns(sparse_rows):
             assert labels.shape == log_proba.shape == (30, k)
             assert_array_equal(labels, all_labels[:, :k])
             assert_allclose(log_proba, all_log_proba[:, :k], rtol=1e-5)
+
+
+def test_scikit_learn_does_not_check_sparse_rows_again(monkeypatch):
+    """Our own check is the stricter one, and theirs takes longer than a prediction of one row."""
+    X = sp.csr_array(np.eye(4, dtype=np.float32))
+    model = SoftmaxClassifier(random_state=0, max_iter=1).fit(X, [0, 1, 2, 3])
+
+    def check_array(*_, **__):
+        raise AssertionError("scikit-learn checks the array")
+
+    monkeypatch.setattr(sklearn.utils.validation, "check_array", check_array)
+    assert model.predict(X[:1]).shape == (1,)
+    with pytest.raises(ValueError, match="X has 3 features, but SoftmaxClassifier is expecting 4 features"):
+        model.predict(X[:, :3])
+    with pytest.raises(AssertionError, match="scikit-learn"):
+        model.predict(X.toarray())

@@ -10,9 +10,10 @@ import pytest
 import scipy.sparse as sp
 from flat_options import flat_classifier
 
-from fastsoftmax import load
+from fastsoftmax import load, softmax
 from fastsoftmax.estimators import saving
 from fastsoftmax.files import model_file, tensor_file
+from fastsoftmax.model.compact import STORAGES
 
 MODELS = {
     "dense": {"direct": "dense"},
@@ -226,6 +227,17 @@ def test_headers_of_anything(path, kind, value):
         load(path).predict(np.ones((2, 5)))
     except ValueError as error:
         assert str(path) in str(error)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_a_hidden_layer_of_no_width(path, storage):
+    """Nobody can train it, but a file can hold it: the kernels must not divide by its width."""
+    model = trained(direct=None, hidden_size=2).compressed(storage)
+    for weights in (model._model.E, model._model.V):
+        weights.data = weights.data[:, :0].copy()
+    model.save(path)
+    expected = np.tile(softmax(model.intercept_), (3, 1))
+    np.testing.assert_allclose(load(path).predict_proba(np.ones((3, 5))), expected, rtol=1e-6)
 
 
 def test_a_file_does_not_choose_where_others_are_written(path, tmp_path):

@@ -88,6 +88,16 @@ def test_a_vectorizer_must_be_that_of_the_model(path):
     assert not path.exists() and model.vectorizer_ is None
 
 
+def test_a_save_that_fails_leaves_the_model_alone(path):
+    vectorizer = vectorizers()["numbered"]
+    model = trained(vectorizer)
+    with pytest.raises(FileNotFoundError):
+        model.save(path / "file", vectorizer=vectorizer)
+    with pytest.raises(TypeError, match="schedule"):
+        model.set_params(schedule=lambda progress: 1.0).save(path, vectorizer=vectorizer)
+    assert model.vectorizer_ is None and not path.exists()
+
+
 def test_files_from_before_there_were_vocabularies(path):
     """They tell the format and the three parameters of the vectorizer, which hashed."""
     vectorizer = vectorizers()["hashed"]

@@ -2,32 +2,34 @@
 
 import numpy as np
 import pytest
+import reference
 import scipy.sparse as sp
+from flat_options import flat_classifier
+from guards import GUARD, guarded_workspaces
 
-from fastsoftmax import SoftmaxRegression
+from fastsoftmax import SoftmaxRegression, linear_cross_entropy, linear_topk, sampled_cross_entropy
 from fastsoftmax.kernels import batch as batch_kernel
-from fastsoftmax.passes import tiles
-from fastsoftmax.runtime.workspaces import CACHE_LINE, Workspace
+from fastsoftmax.model.compact import STORAGES, CompactModel
+from fastsoftmax.model.model import Model
+from fastsoftmax.model.pairs import Pairs
+from fastsoftmax.model.runners import runner_for
+from fastsoftmax.passes import pairs, tiles
+from fastsoftmax.runtime.workspaces import Workspace
 
-GUARD = 4096  # bytes
+
+@pytest.fixture(autouse=True)
+def guarded():
+    with guarded_workspaces():
+        yield
 
 
-class GuardedWorkspace(Workspace):
-    """Every array is exactly as long as was asked for, between bytes that must stay what they are."""
-
-    def __init__(self):
-        self.wholes = []
-
-    def array(self, name, shape, dtype):
-        n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        whole = np.full(n_bytes + 2 * GUARD + CACHE_LINE, 171, np.uint8)
-        begin = GUARD + -(whole.ctypes.data + GUARD) % CACHE_LINE
-        self.wholes.append((name, whole, begin, begin + n_bytes))
-        return whole[begin : begin + n_bytes].view(dtype).reshape(shape)
-
-    def check(self):
-        for name, whole, begin, end in self.wholes:
-            assert (whole[:begin] == 171).all() and (whole[end:] == 171).all(), f"beyond the scratch {name!r}"
+@pytest.mark.parametrize("beyond", [-1, 5])
+def test_guards_see_what_is_written_beyond_an_array(beyond):
+    """Also less than a cache line beyond it, and where the workspace is gone."""
+    with pytest.raises(AssertionError, match="beyond the scratch 'a'"), guarded_workspaces():
+        workspace = Workspace()
+        workspace.array("a", (5,), np.uint8)
+        workspace._buffers["a"][GUARD + beyond] = 0
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -47,7 +49,7 @@ def test_passes_over_tiles_stay_in_their_scratch(isa, n_hidden, density, n_rows,
         V = rng.standard_normal((n_classes, n_hidden)).astype(dtype)
     terms = tiles.Terms(n_rows, n_classes, batch=batch, W=W, bias=bias, hidden=hidden, V=V)
     logits = X @ W.T + bias + (hidden @ V.T if n_hidden else 0)
-    workspace = GuardedWorkspace()
+    workspace = Workspace()
 
     out = np.empty((n_rows, n_classes), dtype)
     tiles.write_logits(terms, out, 1, workspace)
@@ -61,7 +63,126 @@ def test_passes_over_tiles_stay_in_their_scratch(isa, n_hidden, density, n_rows,
         dhidden = None if hidden is None else np.empty_like(hidden)
         gradients = {"W": np.zeros_like(W), "bias": np.zeros_like(bias), "V": None if V is None else np.zeros_like(V)}
         forward.backward(np.ones(n_rows), tiles.Destination(**gradients), dhidden=dhidden)
-    workspace.check()
+
+
+SIZES = [(0, 1, 1), (1, 0, 1), (1, 1, 1), (1, 1, 2), (3, 0, 17), (3, 1, 700), (40, 6, 17), (40, 6, 700)]
+
+
+def problem(n_rows, n_features, n_classes, density, dtype):
+    """X, W, bias and targets: some rows have no entries, some features occur in no row, and some rows do not count."""
+    rng = np.random.default_rng(0)
+    X = sp.random_array((n_rows, n_features), density=density, format="csr", rng=rng).astype(dtype)
+    W, bias = rng.standard_normal((n_classes, n_features)).astype(dtype), rng.standard_normal(n_classes).astype(dtype)
+    target = rng.integers(0, n_classes, n_rows)
+    target[::3] = -100
+    return X, W, bias, target
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("density", [0.0, 0.3])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("beside", [False, True], ids=["biases", "biases_beside_weights"])
+def test_functions_of_linear_models(isa, beside, size, density, dtype, monkeypatch):
+    """Dense and CSR rows, dense and sparse W, all and few pairs, one and all classes of a row as its best."""
+    monkeypatch.setattr(pairs, "PAIRED_FROM", 0 if beside else 1 << 62)
+    X, W, bias, target = problem(*size, density, dtype)
+    n_classes = size[2]
+    sparse_W = sp.csc_array(np.where(np.random.default_rng(1).random(W.shape) < density, W, 0))
+    for x in (X, X.toarray()):
+        for w in (W, np.asfortranarray(W), sp.csc_array(W), sparse_W):
+            for smoothing in (0.0, 0.1):
+                options = {"reduction": "sum", "label_smoothing": smoothing}
+                loss, gradients = linear_cross_entropy(x, w, target, bias, **options, return_grad=True, n_threads=2)
+                truth, of_truth = reference.linear_cross_entropy(x, w, target, bias, **options)
+                np.testing.assert_allclose(loss, truth, rtol=1e-5, atol=1e-5)
+                np.testing.assert_allclose(gradients[2], of_truth[2], atol=1e-4)
+            for k in {1, n_classes}:
+                log_proba = linear_topk(x, w, k, bias, n_threads=2)[1]
+                np.testing.assert_allclose(log_proba, reference.linear_topk(x, w, k, bias)[1], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("threshold", [1e-3, 0.9])
+def test_rounded_gradients(isa, threshold, size, dtype):
+    """Lists of few entries, and tiles whose entries are too many."""
+    X, W, bias, target = problem(*size, 0.5, dtype)
+    for scale in (1, 30):
+        for w in (W, np.asfortranarray(W)):
+            options = {"reduction": "sum", "gradient_threshold": threshold, "random_state": 0, "return_grad": True}
+            loss, gradients = linear_cross_entropy(scale * X.toarray(), w, target, bias, **options, n_threads=2)
+            truth = reference.linear_cross_entropy(scale * X, w, target, bias, reduction="sum")[0]
+            np.testing.assert_allclose(loss, truth, rtol=1e-5, atol=1e-4)
+            assert all(np.isfinite(gradient).all() for gradient in gradients)
+
+
+@pytest.mark.parametrize("n_drawn", [0, 1, 5])
+@pytest.mark.parametrize("density", [0.0, 0.3])
+@pytest.mark.parametrize("size", SIZES[1:], ids=str)
+@pytest.mark.parametrize("loss", ["sampled_softmax", "nce"])
+def test_losses_of_candidates(isa, loss, size, density, n_drawn):
+    X, W, bias, target = problem(*size, density, "float64")
+    target = np.maximum(target, 0)
+    for x in (X, X.toarray()):
+        for true in (target, np.stack([target, np.zeros_like(target)], axis=1)):
+            draws = {
+                "class_ids": np.arange(n_drawn) % size[2],
+                "log_expected_counts": np.zeros(n_drawn),
+                "target_log_expected_counts": np.zeros(true.shape),
+                "loss": loss,
+            }
+            result, gradients = sampled_cross_entropy(x, W, true, bias, **draws, return_grad=True, n_threads=2)
+            truth, of_truth = reference.sampled_cross_entropy(x, W, true, bias, **draws)
+            np.testing.assert_allclose(result, truth, rtol=1e-9)
+            np.testing.assert_allclose(gradients[2], of_truth[1][gradients[1]], atol=1e-9)
+
+
+@pytest.mark.parametrize("n_rows", [1, 4, 5, 40])
+@pytest.mark.parametrize("terms", ["W", "W.T", "EV", "WEV", "pairs", "pairs EV"])
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("n_hidden", [0, 1, 7])
+def test_compact_weights(isa, n_hidden, storage, terms, n_rows):
+    """Also a hidden layer of no width, which nobody can train, but a file can hold."""
+    X, W, bias, _ = problem(n_rows, 6, 29, 0.3, "float32")
+    model = Model(bias=bias, **weights_of(terms, W, n_hidden))
+    compact = CompactModel.of(model, storage)
+    found = runner_for(compact, X, n_threads=2).logits(np.empty((n_rows, 29), np.float32))
+    expected = runner_for(model, X, n_threads=2).logits(np.empty((n_rows, 29), np.float32))
+    np.testing.assert_allclose(found, expected, atol=0.1)
+    assert runner_for(compact, X, n_threads=2).topk(29)[1].shape == (n_rows, 29)
+
+
+def weights_of(terms, W, n_hidden):
+    """The weights of a Model with these terms."""
+    rng = np.random.default_rng(0)
+    pattern, weights = sp.csc_array(np.where(rng.random(W.shape) < 0.2, W, 0)), {}
+    if "pairs" in terms:
+        weights = {"W": pattern.data, "pairs": Pairs.of(pattern)}
+    elif "W" in terms:
+        weights = {"W": np.asfortranarray(W) if "T" in terms else W}
+    if "EV" in terms:
+        weights["E"] = rng.standard_normal((W.shape[1], n_hidden)).astype(W.dtype)
+        weights["V"] = rng.standard_normal((len(W), n_hidden)).astype(W.dtype)
+    return weights
+
+
+@pytest.mark.parametrize("n_rows", [40, 41])
+@pytest.mark.parametrize("density", [0.0, 0.3])
+@pytest.mark.parametrize("kind", ["adagrad", "sgd"])
+@pytest.mark.parametrize("hidden_size", [None, 1, 5])
+@pytest.mark.parametrize("direct", ["dense", "sparse", None])
+@pytest.mark.filterwarnings("ignore")  # on rows without entries there is nothing to learn
+def test_training_on_rows_without_entries(isa, direct, hidden_size, kind, density, n_rows):
+    """Batches of ten rows and of the last one; some rows have no weight."""
+    if direct is hidden_size is None:
+        return
+    X, _, _, _ = problem(n_rows, 6, 17, density, "float32")
+    y, weight = np.arange(n_rows) % 17, np.arange(n_rows) % 5 > 0
+    model = flat_classifier(
+        direct=direct, hidden_size=hidden_size, optimizer=kind, batch_size=10, max_iter=2, n_threads=2
+    )
+    model.fit(X, y, weight.astype(float))
+    assert np.isfinite(model.predict_proba(X)).all()
 
 
 @pytest.mark.parametrize("solver", ["lbfgs", "newton-cg"])

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from fastsoftmax.runtime import exclusive as exclusive_module
 from fastsoftmax.runtime.exclusive import exclusive
 
 
@@ -66,6 +67,19 @@ def test_an_error_leaves_it_free(error):
     with pytest.raises(error):
         machine.change(fail)
     assert in_another_thread(machine.change) is None
+
+
+def test_an_interruption_before_the_method_begins_leaves_it_free(monkeypatch):
+    class Interrupted(dict):
+        def setdefault(self, key, value):
+            super().setdefault(key, value)
+            raise KeyboardInterrupt
+
+    machine, running = Machine(), Interrupted()
+    monkeypatch.setattr(exclusive_module, "_running", running)
+    with pytest.raises(KeyboardInterrupt):
+        machine.change()
+    assert not running and machine.n_changes == 0
 
 
 def test_names_and_docstrings_stay():

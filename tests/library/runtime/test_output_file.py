@@ -150,6 +150,29 @@ def test_a_full_disk_is_found_before_the_old_file_changes(tmp_path, old, no_rena
     assert old.read_bytes() == b"old content" and os.listdir(tmp_path) == ["old"]
 
 
+@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.EINVAL])
+def test_a_file_system_that_sets_no_space_aside(tmp_path, old, no_rename, monkeypatch, number):
+    def unsupported(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "posix_fallocate", unsupported)
+    write(old, b"more than there was before")
+    assert old.read_bytes() == b"more than there was before" and os.listdir(tmp_path) == ["old"]
+
+
+def test_an_interruption_just_after_the_rename(tmp_path, old, monkeypatch):
+    replace = os.replace
+
+    def interrupted(source, target):
+        replace(source, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(old)
+    assert old.read_bytes() == b"new" and os.listdir(tmp_path) == ["old"]
+
+
 def test_a_folder_without_room_for_another_file(old, monkeypatch):
     real = os.open
 

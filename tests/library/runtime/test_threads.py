@@ -20,8 +20,9 @@ def test_loading_openmp_leaves_the_environment_alone():
 def test_resolve(monkeypatch):
     monkeypatch.setattr(openmp, "ENABLED", True)
     assert threads.resolve(3) == 3
+    monkeypatch.setattr(threads, "DEFAULT_IS_GIVEN", True)
     assert threads.resolve(None) == openmp.max_threads()
-    assert threads.resolve(-1) == threads.n_cpus() == len(os.sched_getaffinity(0))
+    assert 1 <= threads.resolve(-1) == threads.n_cpus() <= len(os.sched_getaffinity(0))  # a container may have a quota
     monkeypatch.setattr(openmp, "ENABLED", False)
     assert threads.resolve(3) == 1
 
@@ -137,12 +138,27 @@ def test_the_default_respects_the_quota_of_a_container(monkeypatch):
     monkeypatch.setattr(openmp, "ENABLED", True)
     monkeypatch.setattr(openmp, "max_threads", lambda: 64)  # the CPUs of the machine
     monkeypatch.setattr(joblib, "cpu_count", lambda: 3)  # what joblib reads of the container
-    threads.n_cpus.cache_clear()
+    threads._n_cpus.cache_clear()
     monkeypatch.setattr(threads, "DEFAULT_IS_GIVEN", False)
     assert threads.resolve(None) == threads.resolve(-1) == 3
     monkeypatch.setattr(threads, "DEFAULT_IS_GIVEN", True)
     assert threads.resolve(None) == 64
-    threads.n_cpus.cache_clear()
+    threads._n_cpus.cache_clear()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system knows no affinity")
+def test_the_number_of_cpus_follows_the_affinity(monkeypatch):
+    monkeypatch.setattr(openmp, "ENABLED", True)
+    monkeypatch.setattr(threads, "DEFAULT_IS_GIVEN", False)
+    before, all_cpus = os.sched_getaffinity(0), threads.resolve(-1)
+    if all_cpus == 1:
+        pytest.skip("there is one CPU")
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        assert threads.resolve(-1) == threads.resolve(None) == 1
+    finally:
+        os.sched_setaffinity(0, before)
+    assert threads.resolve(-1) == all_cpus
 
 
 def test_a_limit_of_blas_is_lifted_by_the_last_python_thread():

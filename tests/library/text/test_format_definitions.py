@@ -140,9 +140,16 @@ def test_queries_are_ignored():
     assert dataset.format == "svmlight"
     assert label_lists(dataset) == [[3], [2], [], [1]]
     assert dataset.X.indices.tolist() == [1, 4]
-    for line in (b"1 qid:a 1:2", b"1 xqid:1 1:2", b"1 qid:1:2", b"1 qid: 1:2"):
+    for line in (b"1 qid:a 1:2", b"1 xqid:1 1:2", b"1 qid:1:2", b"1 qid: 1:2", b"1 1:2 qid:3", b"1 qid:1 qid:2 1:2"):
         with pytest.raises(ValueError, match="expected index:value"):
             read_bytes(line, "svmlight")
+
+
+def test_a_query_alone_is_a_sample():
+    dataset = read_bytes(b"1 1:2\nqid:3\n \n qid:4 # a comment\n# qid:5\n2 1:1\n")
+    assert label_lists(dataset) == [[1], [], [], [2]]
+    assert dataset.line_numbers.tolist() == [1, 2, 4, 6]
+    assert dataset.X.toarray().tolist() == [[0, 2], [0, 0], [0, 0], [0, 1]]
 
 
 @pytest.mark.parametrize("index", [2**31 - 2, 2**31 - 1, 2**31, 2**40, 2**63 - 2])

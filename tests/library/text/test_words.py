@@ -18,6 +18,16 @@ def split(text, definition="unicode", lowercase=False):
     return HashingVectorizer(**words.analysis(definition, lowercase)).build_analyzer()(text)
 
 
+def test_imports_look_at_no_character(run_python):
+    program = """
+import fastsoftmax
+from fastsoftmax import SoftmaxClassifier
+from fastsoftmax.text import corpus, words
+print(words._marks.cache_info().currsize)
+"""
+    assert run_python(program) == "0\n"
+
+
 WHOLE = {
     "Devanagari": "हिन्दी मानक",
     "Tamil": "தமிழ் சிறு",

@@ -51,13 +51,16 @@ def forecasts(monkeypatch):
         (MANY_ROWS, {"hidden_size": 4, "calibration_fraction": 0}),
         (MANY_ROWS | {"n_features": 10_000}, {"direct": "sparse", "calibration_fraction": 0}),
         (MANY_ROWS | {"n_classes": 10}, {"direct": "dense"}),
+        (MANY_ROWS, {"direct": "sparse"}),
+        (MANY_ROWS | {"n_features": 10_000}, {"direct": "sparse"}),
+        (MANY_ROWS | {"n_features": 100_000, "n_classes": 20_000}, {"direct": "sparse"}),
     ],
     ids=str,
 )
 def test_the_forecast_is_near_what_training_takes(size, params, forecasts):
     X, y = make_rows(**size)
     model = SoftmaxClassifier(random_state=0, max_iter=1, n_threads=2, working_memory=1 << 20, **params)
-    model.partial_fit(*make_rows(300, 50, 20), n_classes=20)  # what is kept for later calls is there
+    model.fit(*make_rows(1200, 50, 20))  # what is kept for later calls, and imported by the first, is there
     model.__dict__.pop("_model")
     forecasts.clear()
     tracemalloc.start()

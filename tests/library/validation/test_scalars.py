@@ -112,6 +112,40 @@ def test_more_places_than_memory_has():
             call()
 
 
+@pytest.mark.parametrize("n", [2**40, 2**62, 2**63 - 1])
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("n", lambda n: samplers.Uniform(4).draw(n, 0)),
+        ("n", lambda n: samplers.LogUniform(4).draw(n, 0)),
+        ("n", lambda n: samplers.Unigram([1, 2]).draw(n, 0)),
+        ("n", lambda n: samplers.InBatch([1, 2]).draw(n, 0)),
+        ("n", lambda n: samplers.MultiIndex(4).draw(n, 0)),
+        ("n", lambda n: samplers.Mixed([samplers.Uniform(4), samplers.LogUniform(4)]).draw(n, 0)),
+        ("n", lambda n: samplers.Uniform(2**63 - 1).draw(n, 0, unique=True)),
+        ("n_classes", lambda n: samplers.Uniform(n).probabilities()),
+        ("n_classes", lambda n: samplers.LogUniform(n).probabilities()),
+        ("n_classes", samplers.LearnedUnigram),
+        ("n_classes", samplers.MultiIndex),
+    ],
+)
+def test_more_draws_and_classes_than_memory_has(name, call, n):
+    with pytest.raises(MemoryError, match=rf"^{name}={n} needs .* GiB \(\d+ bytes each\), but only .* are available"):
+        call(n)
+
+
+def test_ranking_depths_of_any_size():
+    expected = metrics.evaluate(MODEL, X, Y, ks=(4,))
+    for labels in (Y, np.eye(5, dtype=int)[Y]):
+        result = metrics.evaluate(MODEL, X, labels, ks=(10**10, 2**63 - 1))
+        for k in (10**10, 2**63 - 1):
+            assert result[f"ndcg@{k}"] == pytest.approx(expected["ndcg@4"])
+            assert result[f"precision@{k}"] == pytest.approx(1 / k)
+    for wrong in (5, None, 2.5, "3", b"3", np.array(3)):
+        with pytest.raises(TypeError, match=r"^ks must be a sequence of integers, got "):
+            metrics.evaluate(MODEL, X, Y, ks=wrong)
+
+
 def test_contexts_longer_than_the_text():
     short, long = (features.context_features(Y, [0, 5], 4, n).tocoo() for n in (40, 2**31 - 1))
     assert_array_equal(short.coords, long.coords)

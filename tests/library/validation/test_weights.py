@@ -8,6 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastsoftmax import SoftmaxRegression, cross_entropy, linear_cross_entropy, metrics, sampled_cross_entropy, samplers
 from fastsoftmax.validation import of_mean_one, ratios
+from fastsoftmax.validation.weights import of_sum_one
 
 SCALES = (2.0**-1021, 2.0**-500, 2.0**1000, 2.0**1023)
 
@@ -18,6 +19,34 @@ def test_ratios_keep_all_digits(scale):
     assert_array_equal(ratios(weight * scale), ratios(weight))
     assert_array_equal(of_mean_one(weight * scale), weight / weight.mean())
     assert 0.5 <= ratios(weight * scale).max() < 1
+
+
+@pytest.mark.parametrize("top", [-1074, -1030, -1023, -1022, 0, 1000, 1024])
+def test_one_array_of_weights_has_the_bits_of_a_product_with_one(top):
+    rng = np.random.default_rng(0)
+    weight = np.ldexp(1 - rng.random(2000) / 2, rng.integers(-1080, top + 1, 2000))
+    assert_array_equal(ratios(weight), ratios(weight, np.ones(2000)))
+    assert np.array_equal(ratios([3, 0, 5]), [0.375, 0, 0.625]) and ratios([]).size == 0
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf, -1.0])
+def test_the_first_wrong_weight_is_named(wrong):
+    X, y, weight = np.eye(4), [0, 1, 0, 1], [0.0, 1.0, wrong, -2.0]
+    with pytest.raises(ValueError, match=f"sample_weight must be finite and not negative, got {wrong} at position 2"):
+        SoftmaxRegression().fit(X, y, weight)
+
+
+@pytest.mark.parametrize("scale", [*SCALES, 2.0**-400, 2.0**400])
+def test_sums_of_one_keep_all_digits(scale):
+    rng = np.random.default_rng(0)
+    masses, rows = 1 - rng.random(100) / 2, np.sort(rng.integers(0, 30, 100))
+    rows[rows == 7] = 8
+    expected = masses / np.bincount(rows, masses)[rows]
+    found, counted = of_sum_one(masses * scale, rows, 31)
+    assert_array_equal(found, expected)
+    assert_array_equal(np.flatnonzero(~counted), np.setdiff1d(np.arange(31), rows))
+    apart, _ = of_sum_one(np.append(masses * scale, [2.0**-1074, 2.0**1023]), np.append(rows, [31, 31]), 32)
+    assert_array_equal(apart, [*expected, 0, 1])
 
 
 def test_products_of_weights_that_overflow_or_underflow():
