@@ -3,7 +3,7 @@
 Dense arrays      logsumexp, softmax, log_softmax, cross_entropy
 Linear models     linear_logsumexp, linear_cross_entropy, linear_topk; support (of a sparse W)
 Sampling          sampled_cross_entropy, samplers
-Estimators        SoftmaxClassifier, SoftmaxRegression
+Estimators        SoftmaxClassifier, SoftmaxRegression, OneVsAllClassifier
 Evaluation        metrics
 Files and text    load, datasets, features, NGramFeatures
 """
@@ -26,6 +26,7 @@ __version__ = "0.1.0"
 # Imported when first used: scikit-learn alone takes longer to import than all the rest.
 _LAZY = {
     "NGramFeatures": "text.ngram_features",
+    "OneVsAllClassifier": "estimators.one_vs_all",
     "SoftmaxClassifier": "estimators.classifier",
     "SoftmaxRegression": "estimators.regression",
     "load": "estimators.loading",

@@ -1,10 +1,11 @@
-"""The estimators: SoftmaxClassifier and SoftmaxRegression, on a base class that does what both do once they are fitted.
+"""The estimators: SoftmaxClassifier, SoftmaxRegression and OneVsAllClassifier, on base classes that do what they share.
 
 May import: `training` and what lies below.
 """
 
 from fastsoftmax.estimators.classifier import SoftmaxClassifier
+from fastsoftmax.estimators.one_vs_all import OneVsAllClassifier
 from fastsoftmax.estimators.regression import SoftmaxRegression
 from fastsoftmax.training.options import Checkpoint, EarlyStopping
 
-__all__ = ["Checkpoint", "EarlyStopping", "SoftmaxClassifier", "SoftmaxRegression"]
+__all__ = ["Checkpoint", "EarlyStopping", "OneVsAllClassifier", "SoftmaxClassifier", "SoftmaxRegression"]

@@ -39,19 +39,28 @@ class Blocks:
         self.sum(zero)
 
 
-def each(function, items, n_threads):
-    """The results of `function` for the items, in their order, computed by `n_threads` Python threads."""
+def each(function, items, n_threads, cancelled=None):
+    """The results of `function` for the items, in their order, computed by `n_threads` Python threads.
+
+    cancelled : threading.Event that is set where no more results are wanted, for `function` to end early
+    """
     if n_threads == 1 or len(items) == 1:
         yield from map(function, items)
         return
     waiting = deque()  # at most n_threads + 1 results are in memory
     with ThreadPoolExecutor(n_threads) as pool:
-        for item in items:
-            if len(waiting) > n_threads:
+        try:
+            for item in items:
+                if len(waiting) > n_threads:
+                    yield waiting.popleft().result()
+                waiting.append(pool.submit(function, item))
+            while waiting:
                 yield waiting.popleft().result()
-            waiting.append(pool.submit(function, item))
-        while waiting:
-            yield waiting.popleft().result()
+        except BaseException:  # Ctrl-C too: the pool waits for what runs
+            if cancelled is not None:
+                cancelled.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def dot(a, b):

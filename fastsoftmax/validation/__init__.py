@@ -85,6 +85,12 @@ from fastsoftmax.validation.metrics import (
     check_true_indicator,
     check_true_labels,
 )
+from fastsoftmax.validation.one_vs_all import (
+    check_factors,
+    check_one_vs_all_params,
+    check_one_vs_all_rows,
+    class_factors,
+)
 from fastsoftmax.validation.options import (
     check_acts,
     check_calibration,

@@ -17,5 +17,6 @@
 #include "compact/compact.h"
 #include "pairs/pairs_bias.h"
 #include "pairs/pairs.h"
+#include "one_vs_all/binary.h"
 
 #include "shared/vec_end.h"

@@ -15,6 +15,7 @@
 #include "csr/structs.h"
 #include "compact/structs.h"
 #include "pairs/structs.h"
+#include "one_vs_all/structs.h"
 
 #include "leaves.h"
 

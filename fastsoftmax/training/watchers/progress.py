@@ -50,17 +50,17 @@ def shown_iterations(max_iter, verbose):
 
 
 @contextmanager
-def shown_rows(n_rows, what, verbose):
+def shown_rows(n_rows, what, verbose, unit="rows"):
     """Yield a function that is given numbers of rows that are done, and shows them in a bar, or nothing if not `verbose`.
 
-    Where there are several passes over the `n_rows` rows, each fills the bar anew.
+    Where there are several passes over the `n_rows` rows, each fills the bar anew. The `unit` may be another than rows.
     """
     if not verbose:
         yield lambda n: None
         return
     from tqdm import tqdm
 
-    with tqdm(total=n_rows, desc=what, unit=" rows", unit_scale=True, mininterval=0.2, leave=False) as bar:
+    with tqdm(total=n_rows, desc=what, unit=f" {unit}", unit_scale=True, mininterval=0.2, leave=False) as bar:
         n_passes = 1
 
         def show(n):

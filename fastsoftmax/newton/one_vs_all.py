@@ -1,0 +1,237 @@
+"""One-vs-all problems, each solved to its optimum: one binary problem a class, over rows that all of them share.
+
+A problem has labels y_i of 1 and -1 and minimises ``1/2 ||w||^2 + sum_i c_i loss(y_i w . x_i)``, by Newton's method with
+conjugate gradients. WIDTH problems are solved side by side, so that a product with X reads each entry of X once for all of
+them, while each has steps and an end of its own: the result of a problem does not depend on its neighbours.
+"""
+
+import threading
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from fastsoftmax.kernels import low_rank
+from fastsoftmax.kernels import one_vs_all as kernel
+from fastsoftmax.runtime.blocks import each
+
+WIDTH = 64  # problems of a block: a product loads an index of X once for four vectors
+MAX_CG_STEPS = 50  # in one iteration of Newton's method
+CG_SHARE = 0.25  # of the gradient, which is left of it when conjugate gradients end
+SMALLEST_STEP = 1e-6
+MAX_CURVATURE = {"logistic": 0.25, "squared_hinge": 2.0}  # the largest second derivative of the loss
+ARRAYS_OF_ROWS, ARRAYS_OF_FEATURES = 4, 5  # with an element for each problem of a block
+
+
+class SparseRows:
+    """Products of CSR rows with blocks of columns. A block is computed by one thread."""
+
+    def __init__(self, X):
+        self.X, self.shape, self.dtype = X, X.shape, X.dtype
+        self._by_row = _as_entries(X)
+        self._by_feature = _as_entries(X.T.tocsr())
+
+    def logits(self, W, out):
+        """out <- X W, (n_rows, width)."""
+        low_rank.project(*self._by_row, W, out, 1)
+
+    def gradient(self, slopes, out):
+        """out <- X^T slopes, (n_features, width)."""
+        low_rank.project(*self._by_feature, slopes, out, 1)
+
+    def squares(self, weight):
+        """The weighted sums of the squares of each feature, (n_features,) float64."""
+        return self.X.power(2).T @ weight.astype(np.float64)
+
+
+class DenseRows:
+    """The same for a dense X."""
+
+    def __init__(self, X):
+        self.X, self.shape, self.dtype = X, X.shape, X.dtype
+
+    def logits(self, W, out):
+        np.matmul(self.X, W, out=out)
+
+    def gradient(self, slopes, out):
+        np.matmul(self.X.T, slopes, out=out)
+
+    def squares(self, weight):
+        return np.einsum("ij,ij,i->j", self.X, self.X, weight, dtype=np.float64)
+
+
+def rows_of(X):
+    """SparseRows or DenseRows of X."""
+    return DenseRows(X) if isinstance(X, np.ndarray) else SparseRows(X)
+
+
+def _as_entries(X):
+    all_features = np.empty(0, np.int64)
+    return X.indptr.astype(np.intp), X.indices.astype(np.int32), X.data, all_features
+
+
+class Problems(NamedTuple):
+    """What all problems have in common."""
+
+    rows: SparseRows | DenseRows
+    loss: str  # a key of kernel.KINDS
+    weight: np.ndarray  # (n_rows,) c_i of negatives, in the type of X
+    positives: sparse.csc_array  # (n_rows, n_classes): the rows of each class
+    positive_weight: np.ndarray  # (n_classes,) factors of c_i for the positives of a class
+
+
+def solve(problems, *, tol, max_iter, n_threads, done):
+    """Yield (classes, W (n_features, n), n_iter, which converged (n,) bool) for one block of n classes after the other.
+
+    A problem has converged when the norm of its gradient is at most `tol` times that at zero, or when rounding hides what the
+    loss can still fall by.
+
+    Parameters
+    ----------
+    problems : Problems
+    done : function that is called with the number of classes of each block that is solved
+    """
+    n_classes = problems.positives.shape[1]
+    width = block_width(n_classes)
+    curvature = MAX_CURVATURE[problems.loss] * problems.rows.squares(problems.weight)
+    inverse = (1 / (1 + curvature)).astype(problems.rows.dtype)
+
+    cancelled = threading.Event()
+
+    def solve_block(start):
+        classes = slice(start, min(start + width, n_classes))
+        return classes, *_Block(problems, classes, width, inverse, cancelled).solve(tol, max_iter)
+
+    for solved in each(solve_block, range(0, n_classes, width), n_threads, cancelled):
+        yield solved
+        done(solved[0].stop - solved[0].start)
+
+
+def block_width(n_classes):
+    """The number of columns of a block."""
+    return min(WIDTH, -(-n_classes // kernel.MULTIPLE) * kernel.MULTIPLE)
+
+
+def block_bytes(shape, n_classes, itemsize):
+    """The bytes that a thread takes for its block, where X has this shape."""
+    return (ARRAYS_OF_ROWS * shape[0] + ARRAYS_OF_FEATURES * shape[1]) * block_width(n_classes) * itemsize
+
+
+class _Block:
+    """The problems of some classes, and columns of zeros that fill up the width.
+
+    Arrays by row (n_rows, width): logits, and what Newton's method makes of them. Arrays by feature (n_features, width): W,
+    the step, and three of conjugate gradients.
+    """
+
+    def __init__(self, problems, classes, width, inverse, cancelled):
+        self.cancelled = cancelled
+        self.rows, self.weight, self.inverse = problems.rows, problems.weight, inverse
+        self.kind, self.n = kernel.KINDS[problems.loss], classes.stop - classes.start
+        positives = problems.positives[:, classes].tocsr()
+        self.positives = positives.indptr.astype(np.int64), positives.indices.astype(np.int32)
+        (n_rows, n_features), dtype = self.rows.shape, self.rows.dtype
+        self.positive_weight = np.ones(width, dtype)
+        self.positive_weight[: self.n] = problems.positive_weight[classes]
+        self.logits = np.zeros((n_rows, width), dtype)
+        self.slopes, self.curvatures, self.changes = (np.empty((n_rows, width), dtype) for _ in range(3))
+        self.W, self.step = np.zeros((n_features, width), dtype), np.empty((n_features, width), dtype)
+        self.residual, self.direction, self.product = (np.empty_like(self.step) for _ in range(3))
+
+    def solve(self, tol, max_iter):
+        """W of the block's classes, the iterations done, and which classes have converged."""
+        losses, norms = self._losses(), self._gradient_norms()
+        goal = tol * norms
+        stuck = np.zeros(len(goal), bool)  # their loss falls no more
+        stuck[self.n :] = True
+        n_iter = 0
+        while n_iter < max_iter:
+            active = (norms > goal) & ~stuck
+            if not active.any():
+                break
+            self._find_step(active)
+            losses, moved = self._go(losses, active)
+            stuck |= active & ~moved
+            norms, n_iter = self._gradient_norms(), n_iter + 1
+        return self.W[:, : self.n], n_iter, ((norms <= goal) | stuck)[: self.n]
+
+    def _losses(self):
+        """The weighted losses of the logits, (width,) float64; it fills in slopes and curvatures."""
+        losses = np.empty(self.logits.shape[1])
+        kernel.derivatives(
+            self.kind, self.logits, *self.positives, self.weight, self.positive_weight, self.slopes, self.curvatures, losses
+        )  # fmt: skip
+        return losses
+
+    def _gradient_norms(self):
+        """The norms of the gradients, which `residual` becomes, negated."""
+        self.rows.gradient(self.slopes, self.residual)
+        _add_and_dot(self.W, self.residual, 1.0)
+        np.negative(self.residual, out=self.residual)
+        return np.sqrt(_dot(self.residual, self.residual))
+
+    def _find_step(self, active):
+        """step <- about minus the inverse Hessian times the gradient, for active problems; 0 for others.
+
+        The diagonal of the Hessian with all curvatures at their largest is the preconditioner.
+        """
+        dtype = self.step.dtype
+        self.step.fill(0)
+        self.direction.fill(0)
+        kernel.turn(np.zeros(len(active), dtype), self.residual, self.inverse, self.direction)
+        squares = _dot(self.residual, self.direction)
+        goal = CG_SHARE**2 * squares
+        for _ in range(MAX_CG_STEPS):
+            active = active & (squares > goal)
+            if not active.any():
+                break
+            if self.cancelled.is_set():
+                raise InterruptedError("no more results are wanted")
+            self.rows.logits(self.direction, self.changes)
+            np.multiply(self.changes, self.curvatures, out=self.changes)
+            self.rows.gradient(self.changes, self.product)
+            curvature = _add_and_dot(self.direction, self.product, 1.0)
+            length = _quotient(squares, curvature, active)
+            left = np.empty_like(squares)
+            kernel.advance(
+                length.astype(dtype), self.direction, self.product, self.inverse, self.step, self.residual, left
+            )  # fmt: skip
+            ratio = _quotient(left, squares, active)
+            squares = np.where(active, left, squares)
+            kernel.turn(ratio.astype(dtype), self.residual, self.inverse, self.direction)
+
+    def _go(self, losses, active):
+        """Go along the step, or a part of it where the loss would rise. Returns the losses there, and which have fallen."""
+        self.rows.logits(self.step, self.changes)
+        dtype, size, length = self.step.dtype, _dot(self.W, self.W), active.astype(np.float64)
+        slope, bend = _dot(self.W, self.step), _dot(self.step, self.step)  # of the penalty along the step
+        before = losses + size / 2
+        self.logits += self.changes * length.astype(dtype)
+        while True:
+            losses = self._losses()
+            now = losses + size / 2 + length * slope + length**2 * bend / 2
+            too_far = active & ~(now < before) & (length > 0)
+            if not too_far.any():
+                break
+            shorter = np.where(too_far, length / 4, length)
+            shorter[shorter < SMALLEST_STEP] = 0
+            self.logits += self.changes * (shorter - length).astype(dtype)
+            length = shorter
+        self.W += self.step * length.astype(dtype)
+        return losses, length > 0
+
+
+def _dot(a, b):
+    """The products of the columns of a and b, (width,) float64."""
+    return _add_and_dot(a, b, 0.0)
+
+
+def _add_and_dot(a, b, scale):
+    """b <- b + scale a, and the products of their columns."""
+    out = np.empty(a.shape[1])
+    kernel.add_and_dot(a, b, scale, out)
+    return out
+
+
+def _quotient(a, b, where):
+    return np.divide(a, b, out=np.zeros_like(a), where=where & (b > 0))

@@ -1,0 +1,78 @@
+"""The parameters of OneVsAllClassifier, and the rows that it is fitted to."""
+
+import numpy as np
+
+from fastsoftmax.validation.estimators import check_input, check_y_given
+from fastsoftmax.validation.masses import balanced_weights, check_class_weight_param, class_weights
+from fastsoftmax.validation.rows import check_targets
+from fastsoftmax.validation.scalars import (
+    REAL_DTYPES,
+    check_bool,
+    check_int,
+    check_n_threads,
+    check_option,
+    check_real,
+    check_verbose,
+    is_auto,
+)
+from fastsoftmax.validation.weights import check_finite_sum, check_row_weights
+
+
+def check_one_vs_all_params(c):
+    """Raise if a parameter of the OneVsAllClassifier `c` is wrong."""
+    check_option("loss", c.loss, ("squared_hinge", "logistic"))
+    check_real("C", c.C, above=0)
+    check_real("tol", c.tol, minimum=0)
+    check_int("max_iter", c.max_iter, minimum=1)
+    check_bool("fit_intercept", c.fit_intercept)
+    check_real("intercept_scaling", c.intercept_scaling, above=0)
+    if not is_auto(c.feature_scaling):
+        check_real("feature_scaling", c.feature_scaling, minimum=0, maximum=1)
+    check_class_weight_param(c.class_weight)
+    check_real("min_weight", c.min_weight, minimum=0)
+    check_n_threads(c.n_threads)
+    check_verbose(c.verbose)
+
+
+def check_one_vs_all_rows(c, X, y, sample_weight):
+    """The rows for the OneVsAllClassifier `c`, whose parameters are checked.
+
+    Returns
+    -------
+    X : CSR rows or dense, float32 or float64
+    y : labels (n_rows,), LabelLists, or masses of classes as CSR
+    counted : (n_samples,) bool, which rows have any label, or None if all do
+    weight : (n_samples,) float64, C times the sample weights
+    """
+    check_y_given(c, y)
+    dtype = np.dtype(getattr(X, "dtype", np.float64)).newbyteorder("=")
+    dtype = dtype if dtype in REAL_DTYPES else np.dtype(np.float64)
+    X = check_input(c, X, dtype=dtype, canonical=True, is_fitted=False)
+    y, counted = check_targets(y, X.shape[0])
+    weight = np.ones(X.shape[0])
+    if sample_weight is not None:
+        weight = check_row_weights("sample_weight", sample_weight, X.shape[0])
+        check_finite_sum("sample_weight", weight)
+    return X, y, counted, weight
+
+
+def check_factors(c, weight, positive_weight, dtype):
+    """Raise unless C times the largest weights is a number of this dtype, with room for sums."""
+    largest = c.C * weight.max(initial=0.0) * max(1.0, positive_weight.max(initial=0.0))
+    limit = np.sqrt(np.finfo(dtype).max)
+    if not largest <= limit:
+        raise ValueError(
+            f"C times the largest weight of a row and a class must be at most {limit:.2g}, got {largest:.2g}"
+        )
+
+
+def class_factors(class_weight, classes, codes, weight):
+    """(n_classes,) factors of the weights of the rows that have a class, from None, "balanced", or a dict by label.
+
+    codes, weight : the class and the row's weight of each label in training
+    """
+    if class_weight is None:
+        return np.ones(len(classes))
+    if class_weight == "balanced":
+        return balanced_weights(codes, weight, len(classes))
+    return class_weights(class_weight, classes)
