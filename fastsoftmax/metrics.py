@@ -10,6 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from fastsoftmax.runtime.errstate import with_numpys_defaults
+from fastsoftmax.runtime.progress import shown_rows
 from fastsoftmax.validation import (
     check_counts,
     check_depths,
@@ -19,6 +20,7 @@ from fastsoftmax.validation import (
     check_same_length,
     check_topk,
     check_true_labels,
+    check_verbose,
     ratios,
 )
 
@@ -109,7 +111,7 @@ def perplexity(log_proba_of_target, sample_weight=None):
 
 
 @with_numpys_defaults
-def evaluate(model, X, y, ks=(1, 5, 20), batch_size=1024):
+def evaluate(model, X, y, ks=(1, 5, 20), batch_size=1024, *, verbose=0):
     """All metrics of a model on (X, y), computed block by block: no array of shape (n_samples, n_classes) is made.
 
     Parameters
@@ -124,6 +126,8 @@ def evaluate(model, X, y, ks=(1, 5, 20), batch_size=1024):
         The depths of the ranking metrics. A depth beyond the number of the model's classes is allowed: the rest are misses.
     batch_size : int
         Rows to evaluate at a time.
+    verbose : int
+        1 shows a progress bar.
 
     Returns
     -------
@@ -145,21 +149,24 @@ def evaluate(model, X, y, ks=(1, 5, 20), batch_size=1024):
     check_same_length("y", y, "X", X)
     ks = check_depths("ks", ks)
     batch_size = check_int("batch_size", batch_size, minimum=1)
+    check_verbose(verbose)
     n_samples, depth = X.shape[0], min(ks[-1], len(model.classes_))
     sums = {f"{name}@{k}": 0.0 for k in ks for name in _ROW_METRICS}
     row_log_proba, n_unknown, n_unlabelled = [], 0, 0
-    for start in range(0, n_samples, batch_size):
-        X_block, y_block = X[start : start + batch_size], y[start : start + batch_size]
-        topk, topk_log_proba = model.predict_topk(X_block, depth)
-        topk = check_topk("predict_topk(X)", topk, y_block, names, min_columns=depth)
-        relevant, n_labels = _relevance(topk, y_block)
-        for k in ks:
-            for name, metric in _ROW_METRICS.items():
-                sums[f"{name}@{k}"] += float(metric(relevant[:, :k], n_labels, k).sum())
-        log_proba, n_unknown_block = _row_log_proba(model, X_block, y_block, names, relevant, topk_log_proba)
-        row_log_proba.append(log_proba)
-        n_unknown += n_unknown_block
-        n_unlabelled += int(np.count_nonzero(n_labels == 0))
+    with shown_rows(n_samples, "evaluating", verbose) as show:
+        for start in range(0, n_samples, batch_size):
+            X_block, y_block = X[start : start + batch_size], y[start : start + batch_size]
+            topk, topk_log_proba = model.predict_topk(X_block, depth)
+            topk = check_topk("predict_topk(X)", topk, y_block, names, min_columns=depth)
+            relevant, n_labels = _relevance(topk, y_block)
+            for k in ks:
+                for name, metric in _ROW_METRICS.items():
+                    sums[f"{name}@{k}"] += float(metric(relevant[:, :k], n_labels, k).sum())
+            log_proba, n_unknown_block = _row_log_proba(model, X_block, y_block, names, relevant, topk_log_proba)
+            row_log_proba.append(log_proba)
+            n_unknown += n_unknown_block
+            n_unlabelled += int(np.count_nonzero(n_labels == 0))
+            show(len(topk))
 
     row_log_proba = np.concatenate(row_log_proba)
     loss = log_loss(row_log_proba) if len(row_log_proba) else float("nan")
@@ -168,13 +175,13 @@ def evaluate(model, X, y, ks=(1, 5, 20), batch_size=1024):
 
 
 @with_numpys_defaults
-def compare(model, other, X, y, ks=(1, 5, 20), batch_size=1024):
+def compare(model, other, X, y, ks=(1, 5, 20), batch_size=1024, *, verbose=0):
     """How the predictions of `other`, for example a compressed classifier, differ from those of `model` on (X, y).
 
     Parameters
     ----------
     model, other : fitted classifiers, as for `evaluate`
-    X, y, ks, batch_size : as for `evaluate`
+    X, y, ks, batch_size, verbose : as for `evaluate`
 
     Returns
     -------
@@ -187,7 +194,7 @@ def compare(model, other, X, y, ks=(1, 5, 20), batch_size=1024):
             The share of the rows with the same most probable label.
     """
     X = check_evaluated_rows(X)
-    results = [evaluate(m, X, y, ks, batch_size) for m in (model, other)]
+    results = [evaluate(m, X, y, ks, batch_size, verbose=verbose) for m in (model, other)]
     n_same = 0
     for start in range(0, X.shape[0], batch_size):
         block = X[start : start + batch_size]

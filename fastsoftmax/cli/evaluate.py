@@ -1,6 +1,7 @@
 """`fastsoftmax evaluate`: the metrics of a model on a data file, one a line."""
 
 from fastsoftmax.cli.common import add_depths, add_format_and_threads, labelled_rows, load
+from fastsoftmax.runtime.progress import say
 
 HELP = "log-loss, perplexity and ranking metrics on a data file"
 
@@ -16,6 +17,8 @@ def run(options):
     from fastsoftmax.metrics import evaluate
 
     classifier, data, X = load(options)
-    result = evaluate(classifier, *labelled_rows(classifier, data, X, options.data), ks=options.k)
+    say("comparing the labels with the model's", options.verbose)
+    X, y = labelled_rows(classifier, data, X, options.data)
+    result = evaluate(classifier, X, y, ks=options.k, verbose=options.verbose)
     for name, value in result.items():
         print(f"{name}\t{value:.6g}" if isinstance(value, float) else f"{name}\t{value}")
