@@ -342,4 +342,4 @@ def topk(batch, weights, base, k, n_threads, workspace, eligible=ALL):
         batch, weights, base, n_threads=n_threads, workspace=workspace, keep=False, topk=(values, class_ids, eligible)
     )
     check_lse(forward.lse)
-    return eligible.pad(class_ids, values - forward.lse[:, None].astype(values.dtype))
+    return eligible.pad(class_ids, (values - forward.lse[:, None]).astype(values.dtype))
