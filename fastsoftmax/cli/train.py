@@ -1,5 +1,6 @@
 """`fastsoftmax train`: a classifier of the rows of a data file, written to a model file."""
 
+import os
 import sys
 import time
 
