@@ -6,6 +6,7 @@ import numpy as np
 
 from fastsoftmax.cli import rows
 from fastsoftmax.cli.arguments import integer
+from fastsoftmax.runtime.progress import say
 from fastsoftmax.validation import LabelLists, as_text_array, check_same_kind, family
 
 INTERRUPTED = 130  # exit status of a shell command ended by Ctrl-C
@@ -16,6 +17,7 @@ def add_format_and_threads(parser):
     """The options of a command that applies a model to a data file."""
     rows.add_options(parser)
     add_threads(parser)
+    add_verbose(parser)
 
 
 def add_threads(parser):
@@ -25,6 +27,13 @@ def add_threads(parser):
         type=integer,
         metavar="N",
         help="-1: all CPUs of the process (default: OMP_NUM_THREADS, or as many as there are CPUs)",
+    )
+
+
+def add_verbose(parser):
+    """The option `--verbose`."""
+    parser.add_argument(
+        "--verbose", action="store_true", help="say on standard error what is being done, and how far it is"
     )
 
 
@@ -55,6 +64,7 @@ def load(options):
     """
     from fastsoftmax.estimators.loading import load
 
+    say(f"loading {options.model}", options.verbose)
     classifier = load(options.model)
     classifier.set_params(n_threads=options.threads)
     return classifier, *rows.read(classifier, options)

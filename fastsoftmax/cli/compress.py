@@ -5,6 +5,7 @@ import os
 from fastsoftmax.cli import common
 from fastsoftmax.cli.common import add_depths, add_format_and_threads, depths, labelled_rows
 from fastsoftmax.model.compact import STORAGES
+from fastsoftmax.runtime.progress import say
 from fastsoftmax.validation import check_other_file, check_writable
 
 HELP = "write a smaller model, for predictions alone, and what it costs"
@@ -20,12 +21,16 @@ def add_options(parser):
 
 
 def run(options):
+    from fastsoftmax.estimators import saving
     from fastsoftmax.estimators.loading import load
 
     check_writable("output", options.output)
     check_other_file("--output", options.output, "the model itself", options.model)
-    compact = load(options.model).compressed(options.storage)
-    compact.save(options.output)
+    say(f"loading {options.model}", options.verbose)
+    model = load(options.model)
+    say("compressing the weights", options.verbose)
+    compact = model.compressed(options.storage)
+    saving.save(compact, options.output, verbose=options.verbose)
     sizes = [os.path.getsize(path) for path in (options.model, options.output)]
     print(f"bytes\t{sizes[0]}\t{sizes[1]}")
     if options.data is not None:
@@ -40,7 +45,7 @@ def _print_comparison(compact, options):
     X, y, _ = labelled_rows(classifier, data, X, options.data)
     compact.classes_ = classifier.classes_
     compact.set_params(n_threads=options.threads)
-    result = compare(classifier, compact, X, y, ks=depths(options.k, y))
+    result = compare(classifier, compact, X, y, ks=depths(options.k, y), verbose=options.verbose)
     for name in result["change"]:
         before, after = (result[which][name] for which in ("model", "other"))
         texts = f"{before:.6g}", f"{after:.6g}"

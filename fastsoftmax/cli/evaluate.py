@@ -3,6 +3,7 @@
 from fastsoftmax.cli import rows
 from fastsoftmax.cli.arguments import number
 from fastsoftmax.cli.common import add_depths, add_format_and_threads, depths, labelled_rows, load
+from fastsoftmax.runtime.progress import say
 from fastsoftmax.validation import check_propensity_options, check_propensity_rows
 
 HELP = "log-loss, perplexity and ranking metrics on a data file"
@@ -30,11 +31,14 @@ def run(options):
     classifier, data, X = load(options)
     training = None
     if options.train_data is not None:
+        say(f"reading the labels of {options.train_data}", options.verbose)
         training = rows.read_training(classifier, options.train_data, options.format)
         check_propensity_rows(options.train_data, training.n_samples)
+    say("comparing the labels with the model's", options.verbose)
     X, y, y_training = labelled_rows(classifier, data, X, options.data, training, options.train_data)
     numbers = None if training is None else _inverse_propensities(y, y_training, options.propensity)
-    for name, value in evaluate(classifier, X, y, ks=depths(options.k, y), inverse_propensities=numbers).items():
+    measured = {"ks": depths(options.k, y), "inverse_propensities": numbers, "verbose": options.verbose}
+    for name, value in evaluate(classifier, X, y, **measured).items():
         print(f"{name}\t{value:.6g}" if isinstance(value, float) else f"{name}\t{value}")
 
 

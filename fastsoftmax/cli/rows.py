@@ -2,6 +2,7 @@
 
 import sys
 
+from fastsoftmax.runtime.progress import say
 from fastsoftmax.text import datasets
 from fastsoftmax.text.encoding import first_index
 from fastsoftmax.validation import check_are_texts, check_reads, misfits
@@ -42,12 +43,14 @@ def read(classifier, options):
     """
     encoding, n_features, model = classifier.encoding_, classifier.n_features_in_, options.model
     file, name = source(options.data), "standard input" if options.data == "-" else options.data
+    say(f"reading {name}", options.verbose)
     if options.format is not None:
         check_reads(model, encoding, options.format)
     if encoding.takes_texts:
         data = datasets.read_texts(file)
         if options.format is None and not len(data.labels):
             check_are_texts(model, name, datasets.look_like_columns(data.X[:N_LOOKED_AT]))
+        say("finding the words of the texts", options.verbose)
         return data, encoding.vectorizer.transform(data.X)
     extra_features = "error" if options.strict else "ignore"
     data = datasets.read(file, options.format, n_features=n_features, extra_features=extra_features)

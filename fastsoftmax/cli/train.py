@@ -1,11 +1,13 @@
 """`fastsoftmax train`: a classifier of the rows of a data file, written to a model file."""
 
+import os
 import sys
 import time
 
 from fastsoftmax.cli.arguments import integer, integer_none_or_auto, integer_or_auto, number, number_or_auto
 from fastsoftmax.cli.common import INTERRUPTED, add_threads
 from fastsoftmax.cli.rows import source
+from fastsoftmax.runtime.progress import MANY_BYTES, say
 from fastsoftmax.samplers.named import NAMED, kind_of
 from fastsoftmax.text.datasets import FORMATS, TEXT_FORMATS, read, targets
 from fastsoftmax.validation import (
@@ -111,12 +113,16 @@ def run(options):
     check_other_file("--output", options.output, "the checkpoint", options.checkpoint)
     if options.checkpoint is not None:
         check_writable("checkpoint", options.checkpoint)
+    verbose = not options.quiet
+    size = {"n_rows": 0, "n_bytes": MANY_BYTES if options.data == "-" else _size(options.data)}
+    say(f"reading {'standard input' if options.data == '-' else options.data}", verbose, **size)
     data = read(source(options.data), options.format, n_features=options.n_features)
     X, vectorizer = _features(data, options)
+    say("collecting the labels", verbose, n_rows=data.n_samples)
     classes, y = targets(data.labels, data.label_starts)
     if data.n_unlabelled:
         print(f"{data.n_unlabelled:,} rows without a label are left out", file=sys.stderr)
-    if not options.quiet:
+    if verbose:
         _describe_training(data, X, vectorizer)
     start, status, checkpoint = time.perf_counter(), 0, None
     try:
@@ -131,10 +137,15 @@ def run(options):
     classifier.save(options.output)
     if checkpoint is not None:  # it stays until the model is safe
         checkpoint.remove()
-    if not options.quiet:
+    if verbose:
         seconds = time.perf_counter() - start
         print(f"{len(classifier.classes_):,} classes, {seconds:.1f} s; wrote {options.output}")
     return status
+
+
+def _size(path):
+    """The bytes of a file; 0 where there is none, which is an error of reading it."""
+    return os.path.getsize(path) if os.path.exists(path) else 0
 
 
 def _classifier(options):
@@ -188,7 +199,11 @@ def _features(data, options):
 
     given = {"n_features": options.n_features, "max_words": options.word_ngrams}
     vectorizer = TextVectorizer(**{name: value for name, value in given.items() if value is not None})
-    return vectorizer.transform(data.X) if options.hash else vectorizer.fit_transform(data.X), vectorizer
+    if not options.hash:
+        say("numbering the words of the texts", not options.quiet, n_rows=data.n_samples)
+        vectorizer.fit(data.X)
+    say("finding the words of the texts", not options.quiet, n_rows=data.n_samples)
+    return vectorizer.transform(data.X), vectorizer
 
 
 def _describe_training(data, X, vectorizer):

@@ -6,6 +6,7 @@ from scipy import sparse
 
 from fastsoftmax.runtime import allocation
 from fastsoftmax.runtime.errstate import with_numpys_defaults
+from fastsoftmax.runtime.progress import say
 from fastsoftmax.text.encoding import Encoding
 from fastsoftmax.training import calibration, extending, initial, planning, targets
 from fastsoftmax.training.options import Choices, Options
@@ -78,6 +79,7 @@ class Fitting:
         names = feature_names(X)
         X, y, weight, _ = check_rows(c, options, X, y, sample_weight)
         check_some_rows(X)
+        say("encoding the labels", options.verbose, n_rows=X.shape[0])
         classes, target = targets.learn(y)
         target, weight, class_weight = targets.weigh(options.class_weight, target, weight, classes)
         check_some_weight("sample_weight with class_weight", weight)
@@ -179,6 +181,8 @@ class Fitting:
     def _split(self, rows, valid, plan, rng):
         """The rows to train on, to validate on and to calibrate on, each as (X, target, weight) or None."""
         stopping, copy, calibration_rows = self.options.early_stopping, plan.direct == "sparse", None
+        if plan.n_calibration_rows or (stopping is not None and valid is None):
+            say("holding out rows", self.options.verbose, n_rows=rows[0].shape[0])
         if stopping is not None and valid is None:
             rows, valid = hold_out(*rows, stopping.validation_fraction, rng, copy=copy)
         held_out = valid
@@ -195,6 +199,7 @@ class Fitting:
         check_spaces : function that raises where files of a Model do not fit on their disks, or None
         """
         c = self.classifier
+        say("making the initial model", self.options.verbose, n_rows=X.shape[0], n_bytes=plan.model_bytes)
         model, damping = initial.make(self.options, plan, X, target, start_counts, rng, start)
         if check_spaces is not None and model.pairs is not None:  # of which there were no figures before
             check_spaces(model)
@@ -224,6 +229,7 @@ class Fitting:
             return None
         if sampler is not None:
             check_can_resume(f"{type(self.options.loss).__name__}.sampler", sampler)
+        say("taking checksums of the data, for the checkpoint", self.options.verbose, n_rows=X.shape[0])
         what = identity(self.options.flat(), X, target, weight, classes, valid)
         seeded = self.options.random_state is not None
         return CheckpointWatcher(checkpoint.path, checkpoint.every, what, rng, seeded=seeded)

@@ -15,8 +15,8 @@ from fastsoftmax.passes.eligible import labels_of
 from fastsoftmax.runtime import threads
 from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.runtime.exclusive import exclusive
+from fastsoftmax.runtime.progress import shown_rows
 from fastsoftmax.training import targets
-from fastsoftmax.training.watchers.progress import shown_rows
 from fastsoftmax.validation import (
     check_factors,
     check_memory,

@@ -14,7 +14,7 @@ from fastsoftmax.newton.scaling import scaling_for
 from fastsoftmax.runtime import threads
 from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.runtime.exclusive import exclusive
-from fastsoftmax.training.watchers.progress import shown_iterations
+from fastsoftmax.runtime.progress import say, shown_iterations
 from fastsoftmax.validation import (
     check_memory,
     check_n_threads,
@@ -136,6 +136,7 @@ class SoftmaxRegression(SoftmaxEstimator):
         """
         check_regression_params(self)
         names = feature_names(X)
+        say("encoding the labels", self.verbose, n_rows=(getattr(X, "shape", ()) or (0,))[0])
         X, classes, codes, weight, total = check_regression_rows(self, X, y, sample_weight)
         n_threads = threads.resolve(check_n_threads(self.n_threads))
         alpha = 0.0 if math.isinf(self.C) else 1 / (self.C * total)
@@ -164,6 +165,7 @@ class SoftmaxRegression(SoftmaxEstimator):
         products = (SparseProducts if is_sparse else DenseProducts)(X, n_classes, n_threads)
         options = {"has_bias": self.fit_intercept, "keep": solver == "newton-cg", "product_dtype": product_dtype}
         loss = RegressionLoss(products, codes, weight, alpha, shape, dtype, **options)
+        say("scaling the features", self.verbose, n_rows=X.shape[0])
         scaling = scaling_for(
             X,
             weight,

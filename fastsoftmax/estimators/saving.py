@@ -7,6 +7,7 @@ from fastsoftmax.estimators.format_1 import converted
 from fastsoftmax.files import model_file, stored_labels, tensor_file
 from fastsoftmax.losses import GRADIENT_THRESHOLD, LOSSES
 from fastsoftmax.optimizers import OPTIMIZERS
+from fastsoftmax.runtime.progress import say
 from fastsoftmax.terms import LowRank, SparseTerm
 from fastsoftmax.text.encoding import Encoding
 from fastsoftmax.text.text_vectorizer import TextVectorizer
@@ -28,7 +29,7 @@ FITTED = (*CHOSEN, "calibration_", "loss_curve_", "validation_curve_", "n_featur
 KINDS = {kind.__name__: kind for kind in (*LOSSES.values(), *OPTIMIZERS.values(), SparseTerm, LowRank, EarlyStopping)}
 
 
-def save(classifier, path, vectorizer=None):
+def save(classifier, path, vectorizer=None, *, verbose=None):
     """Write a fitted SoftmaxClassifier to file `path`.
 
     A crash leaves the old file and never half of a new one where the system allows that; see OutputFile.
@@ -40,6 +41,8 @@ def save(classifier, path, vectorizer=None):
     path : str or path-like
     vectorizer : TextVectorizer, optional
         What made the columns of X of texts, for the classifier to keep; by default the one that it has.
+    verbose : bool, optional
+        Whether a line says so; by default as the classifier has it.
     """
     check_is_fitted(classifier, "classes_")
     encoding = classifier.encoding_
@@ -74,6 +77,8 @@ def save(classifier, path, vectorizer=None):
         None if classifier._state is None else classifier._state.state(sampler),
         encoding.to_dict(),
     )
+    n_bytes = sum(a.nbytes for a in classifier._model.arrays().values())
+    say(f"saving the model to {path}", classifier.verbose if verbose is None else verbose, n_rows=0, n_bytes=n_bytes)
     model_file.write(path, FORMAT, saved)
     classifier.encoding_ = encoding  # a save that fails changes nothing
 

@@ -7,6 +7,7 @@ from fastsoftmax.metrics.likelihood import exp, log_loss
 from fastsoftmax.metrics.propensity import Gains, quotient
 from fastsoftmax.metrics.ranking import ROW_METRICS, ROW_METRICS_OF_SEVERAL, relevance
 from fastsoftmax.runtime.errstate import with_numpys_defaults
+from fastsoftmax.runtime.progress import shown_rows
 from fastsoftmax.validation import (
     check_depths,
     check_evaluated_rows,
@@ -17,6 +18,7 @@ from fastsoftmax.validation import (
     check_topk,
     check_true_indicator,
     check_true_labels,
+    check_verbose,
 )
 
 DEPTHS = (1, 5, 20)
@@ -24,7 +26,7 @@ DEPTHS_OF_SEVERAL = (1, 3, 5)
 
 
 @with_numpys_defaults
-def evaluate(model, X, y, ks=None, batch_size=1024, *, inverse_propensities=None):
+def evaluate(model, X, y, ks=None, batch_size=1024, *, inverse_propensities=None, verbose=0):
     """All metrics of a model on (X, y), computed block by block: no array of shape (n_samples, n_classes) is made.
 
     Parameters
@@ -44,6 +46,8 @@ def evaluate(model, X, y, ks=None, batch_size=1024, *, inverse_propensities=None
         1 / propensity of each label, for PSP@k and PSnDCG@k; see `inverse_propensities`. An array has a number for each column
         of an indicator `y`; with other labels, for each of ``model.classes_``. A dict from label to number can have labels
         that the model does not know, and has to where `y` has them.
+    verbose : int
+        1 shows a progress bar.
 
     Returns
     -------
@@ -71,27 +75,30 @@ def evaluate(model, X, y, ks=None, batch_size=1024, *, inverse_propensities=None
     ks = (DEPTHS_OF_SEVERAL if several else DEPTHS) if ks is None else ks
     ks = check_depths("ks", ks)
     batch_size = check_int("batch_size", batch_size, minimum=1)
+    check_verbose(verbose)
     scored = None if inverse_propensities is None else _Scored(inverse_propensities, y, names, model.classes_)
 
     n_samples, depth = X.shape[0], min(ks[-1], len(model.classes_))
     row_metrics = ROW_METRICS_OF_SEVERAL if several else ROW_METRICS
     sums = {f"{name}@{k}": 0.0 for k in ks for name in row_metrics}
     row_log_proba, n_unknown, n_unlabelled = [], 0, 0
-    for start in range(0, n_samples, batch_size):
-        rows = slice(start, start + batch_size)
-        X_block, y_block = X[rows], y[rows]
-        labels, topk_log_proba = model.predict_topk(X_block, depth)
-        topk = check_topk("predict_topk(X)", labels, y_block, names, min_columns=depth)
-        relevant, n_labels = relevance(topk, y_block)
-        for k in ks:
-            for name, metric in row_metrics.items():
-                sums[f"{name}@{k}"] += float(metric(relevant[:, :k], n_labels, k).sum())
-        if scored is not None:
-            scored.add(labels, rows, ks)
-        log_proba, n_unknown_block = _row_log_proba(model, X_block, y_block, names, relevant, topk_log_proba)
-        row_log_proba.append(log_proba)
-        n_unknown += n_unknown_block
-        n_unlabelled += int(np.count_nonzero(n_labels == 0))
+    with shown_rows(n_samples, "evaluating", verbose) as show:
+        for start in range(0, n_samples, batch_size):
+            rows = slice(start, start + batch_size)
+            X_block, y_block = X[rows], y[rows]
+            labels, topk_log_proba = model.predict_topk(X_block, depth)
+            topk = check_topk("predict_topk(X)", labels, y_block, names, min_columns=depth)
+            relevant, n_labels = relevance(topk, y_block)
+            for k in ks:
+                for name, metric in row_metrics.items():
+                    sums[f"{name}@{k}"] += float(metric(relevant[:, :k], n_labels, k).sum())
+            if scored is not None:
+                scored.add(labels, rows, ks)
+            log_proba, n_unknown_block = _row_log_proba(model, X_block, y_block, names, relevant, topk_log_proba)
+            row_log_proba.append(log_proba)
+            n_unknown += n_unknown_block
+            n_unlabelled += int(np.count_nonzero(n_labels == 0))
+            show(len(topk))
 
     row_log_proba = np.concatenate(row_log_proba)
     loss = log_loss(row_log_proba) if len(row_log_proba) else float("nan")
@@ -121,13 +128,13 @@ class _Scored:
 
 
 @with_numpys_defaults
-def compare(model, other, X, y, ks=None, batch_size=1024, *, inverse_propensities=None):
+def compare(model, other, X, y, ks=None, batch_size=1024, *, inverse_propensities=None, verbose=0):
     """How the predictions of `other`, for example a compressed classifier, differ from those of `model` on (X, y).
 
     Parameters
     ----------
     model, other : fitted classifiers, as for `evaluate`
-    X, y, ks, batch_size, inverse_propensities : as for `evaluate`
+    X, y, ks, batch_size, inverse_propensities, verbose : as for `evaluate`
 
     Returns
     -------
@@ -140,7 +147,8 @@ def compare(model, other, X, y, ks=None, batch_size=1024, *, inverse_propensitie
             The share of the rows with the same most probable label.
     """
     X = check_evaluated_rows(X)
-    results = [evaluate(m, X, y, ks, batch_size, inverse_propensities=inverse_propensities) for m in (model, other)]
+    measured = {"inverse_propensities": inverse_propensities, "verbose": verbose}
+    results = [evaluate(m, X, y, ks, batch_size, **measured) for m in (model, other)]
     n_same = 0
     for start in range(0, X.shape[0], batch_size):
         block = X[start : start + batch_size]

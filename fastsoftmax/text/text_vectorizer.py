@@ -36,7 +36,8 @@ class TextVectorizer:
     is a word of its own. Texts are normalised to NFC. With "runs", marks are words of their own, Chinese characters
     form runs as letters do, and nothing is normalised; ASCII texts have the same words.
 
-    The hash is that of scikit-learn's `HashingVectorizer` (MurmurHash3), the same on every machine. What is hashed needs no
+    The hash is that of scikit-learn's `HashingVectorizer` (MurmurHash3), the same on every machine; halves of surrogate pairs,
+    which UTF-8 does not have, are hashed as U+FFFD. What is hashed needs no
     `fit`, and later texts can bring new words; numbered words make smaller models, in which no two words share a column.
     """
 
@@ -63,6 +64,8 @@ class TextVectorizer:
         texts = check_texts("texts", texts)
         if not texts:
             return csr_matrix((0, self.n_columns_), dtype=np.float32)
+        if self.vocabulary_ is None:
+            texts = map(word_definitions.encodable, texts)
         features = self._columns.transform(texts)
         if self.vocabulary_ is not None:
             from sklearn.preprocessing import normalize

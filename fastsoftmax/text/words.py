@@ -13,6 +13,7 @@ nothing that can be seen; NFKC, which would make "2" of "²", is not applied.
 
 import functools
 import itertools
+import re
 import unicodedata
 
 # Letters of scripts without blanks between words; their digits and vowel signs are not among them.
@@ -27,6 +28,7 @@ _UNSPACED = (
 _ZERO_WIDTH_SPACE = 0x200B  # a format character to Unicode, but one that separates
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 LETTER = rf"[^\W{_UNSPACED}]"
 
 
@@ -68,6 +70,11 @@ def normalise(text):
     return unicodedata.normalize("NFC", text)
 
 
+def encodable(text):
+    """The text in characters that UTF-8 has: U+FFFD in the place of halves of surrogate pairs, which are words alike."""
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+
+
 # What words can be, as a model file names it.
 UNICODE, RUNS = "unicode", "runs"
 DEFINITIONS = UNICODE, RUNS
@@ -85,7 +92,7 @@ def analysis(definition, lowercase):
     """
     prepare = functools.partial(_prepared, lowercase=lowercase, normalised=definition == UNICODE)
     pattern = r"\w+|[^\w\s]" if definition == RUNS else rf"{word()}|{other()}"
-    return {"preprocessor": prepare, "token_pattern": pattern}
+    return {"preprocessor": prepare, "token_pattern": pattern, "lowercase": False}  # the preprocessor has seen to it
 
 
 def _prepared(text, *, lowercase, normalised):

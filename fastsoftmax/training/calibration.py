@@ -11,7 +11,7 @@ from scipy.optimize import lsq_linear, minimize
 
 from fastsoftmax.model.model import Model
 from fastsoftmax.model.term_moments import Chunk
-from fastsoftmax.training.watchers.progress import shown_rows
+from fastsoftmax.runtime.progress import shown_rows
 
 FRACTION = 0.03  # share of the rows that is held out by default
 MIN_ROWS, MAX_ROWS = 30, 2000  # the fewest and the most rows that are held out

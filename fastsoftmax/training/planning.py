@@ -274,6 +274,8 @@ def pairs_per_row(X, n_classes, max_classes_per_feature, targets_per_row):
     """How many pairs of a feature and a class a row of X has on average, if all rows that share a feature differ in class."""
     if isinstance(X, np.ndarray):
         counts = np.full(X.shape[1], X.shape[0])
+    elif X.nnz < X.shape[1]:  # for which an array by feature may be too large
+        counts = np.unique(X.indices[: X.nnz], return_counts=True)[1]
     else:
         counts, step = np.zeros(X.shape[1], np.int64), max(ENTRIES_AT_A_TIME, X.shape[1])
         for start in range(0, X.nnz, step):  # NumPy counts a copy in int64

@@ -4,6 +4,7 @@ import numpy as np
 
 from fastsoftmax.model.runners import runner_for
 from fastsoftmax.runtime import threads
+from fastsoftmax.runtime.progress import say, shown_rows
 from fastsoftmax.runtime.row_subset import RowSubset
 from fastsoftmax.training import calibration, learners
 from fastsoftmax.training.trainer import Trainer
@@ -11,7 +12,7 @@ from fastsoftmax.training.watchers.averaging import SHARE, Averaging
 from fastsoftmax.training.watchers.callbacks import EpochTasks
 from fastsoftmax.training.watchers.early_stopping import EarlyStoppingWatcher
 from fastsoftmax.training.watchers.l1 import L1
-from fastsoftmax.training.watchers.progress import Progress, shown_rows
+from fastsoftmax.training.watchers.progress import Progress
 
 
 class Training:
@@ -82,11 +83,14 @@ class Training:
 
             watchers.append(EarlyStoppingWatcher(self.model, judged, loss, patience, validation_curve))
         watchers.append(EpochTasks(task, list(watchers)))
+        size = {"n_rows": X.shape[0], "n_bytes": self.model.file_needed()[0]}
+        say("preparing the steps", self.options.verbose, **size)
         trainer = self.trainer(X, target, weight, n_epochs, multi_epoch=n_epochs > 1)
         if checkpoint is not None:
             checkpoint.resume(trainer, watchers, self.model, plan)
             watchers = [*watchers, checkpoint]
         trainer.run(n_epochs, watchers)
+        say("checking that the weights are finite", self.options.verbose, **size)
         trainer.check_finite()
         trainer.warn_if_diverged()
 

@@ -136,6 +136,7 @@ from fastsoftmax.validation.scalars import (
     check_path,
     check_real,
     check_rng,
+    check_verbose,
     is_auto,
 )
 from fastsoftmax.validation.targets import (

@@ -36,7 +36,8 @@ def check_masses(y, n_samples, name="y"):
         raise ValueError(f"{name} must have a column for each of at least two classes, got shape {y.shape}")
     masses = sparse.csr_array(check_csr(y, np.float64, name), copy=True)
     masses.sum_duplicates()
-    masses.eliminate_zeros()
+    if not masses.data.all():  # which is found sooner than the pass over all rows is made
+        masses.eliminate_zeros()
     if is_indicator:
         masses.data.fill(1)
     rows = np.repeat(np.arange(n_samples), np.diff(masses.indptr))
@@ -46,7 +47,8 @@ def check_masses(y, n_samples, name="y"):
             f"{name} must hold finite masses that are not negative, got {masses.data[bad[0]]} in row {rows[bad[0]]}"
         )
     masses.data, counted = of_sum_one(masses.data, rows, n_samples)
-    masses.eliminate_zeros()  # some may have underflowed
+    if not masses.data.all():  # some have underflowed
+        masses.eliminate_zeros()
     return (masses, None) if counted.all() else (masses[counted], counted)
 
 

@@ -36,10 +36,10 @@ def _scaled(a):
 def of_mean_one(*factors):
     """The product of arrays of numbers >= 0, divided by the mean of those that are not zero."""
     weight = ratios(*factors)
-    counts = weight > 0
-    if counts.all():
-        return weight / weight.mean() if len(weight) else weight
-    return weight / weight[counts].mean() if counts.any() else weight
+    counted = weight if weight.min(initial=1) > 0 else weight[weight > 0]  # mostly all, of which no copy is made
+    if len(counted):
+        weight /= counted.mean()
+    return weight
 
 
 def of_sum_one(masses, rows, n_rows):

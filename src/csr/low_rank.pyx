@@ -30,7 +30,7 @@ def project(
     cdef const int64_t *ids = &feature_ids[0] if feature_ids.shape[0] else NULL
     cdef const int32_t *entries = &indices[0] if indices.shape[0] else NULL
     cdef const real *values = &data[0] if data.shape[0] else NULL
-    if n_rows == 0:
+    if n_rows == 0 or d == 0:
         return
     with nogil:
         for i in prange(0, n_rows, ROWS, schedule='dynamic', chunksize=1, num_threads=n_threads):
@@ -50,7 +50,7 @@ def project_compact(
     cdef const int32_t *entries = &indices[0] if indices.shape[0] else NULL
     cdef const real *values = &data[0] if data.shape[0] else NULL
     cdef Compact rows = read_compact(E)
-    if n_rows == 0:
+    if n_rows == 0 or d == 0:
         return
     with nogil:
         for i in prange(0, n_rows, ROWS, schedule='dynamic', chunksize=1, num_threads=n_threads):
@@ -72,7 +72,7 @@ def backproject(
     cdef Rule r = read_rule(rule, True)
     cdef real *state_data = NULL if state is None else <real *>cnp.PyArray_DATA(state)
     cdef Block block
-    if n_local == 0:
+    if n_local == 0 or d == 0:
         return
     block.data = &E_out[0, 0]
     block.col_ids = NULL

@@ -15,9 +15,10 @@ enum {
 #endif
 };
 
-/* c[r, :] (+)= init[r] + sum_k a(r, k) b[k, :] for r < n_rows; b and c are n_v vectors wide */
+/* c[r, :] (+)= sum_k a(r, k) b[k, :] + bias[r] for r < n_rows; b and c are n_v vectors wide. The bias comes last: with a large
+ * one, a sum that began with it would be rounded to its size at every step. */
 INLINE void FN(multiply_rows)(const int n_rows, const int n_v, const int adjacent, const Factor *a, ptrdiff_t n_k,
-                              const REAL *b, const REAL *init, REAL *c, ptrdiff_t c_stride, int add)
+                              const REAL *b, const REAL *bias, REAL *c, ptrdiff_t c_stride, int add)
 {
     const REAL *at = (const REAL *)a->data;
     const ptrdiff_t row_stride = adjacent ? 1 : a->row_stride, k_stride = adjacent ? a->k_stride : 1;
@@ -26,7 +27,7 @@ INLINE void FN(multiply_rows)(const int n_rows, const int n_v, const int adjacen
     for (int r = 0; r < n_rows; r++)
 #pragma GCC unroll 2
         for (int v = 0; v < n_v; v++)
-            sum[r][v] = FN(splat)(init ? init[r] : 0);
+            sum[r][v] = FN(splat)(0);
     for (ptrdiff_t left = n_k; left > 0; left -= a->k_block, at += a->block_stride) {
         const REAL *in_block = at;
         for (ptrdiff_t k = left < a->k_block ? left : a->k_block; k > 0; k--, in_block += k_stride, b += n_v * LANES) {
@@ -45,6 +46,8 @@ INLINE void FN(multiply_rows)(const int n_rows, const int n_v, const int adjacen
 #pragma GCC unroll 2
         for (int v = 0; v < n_v; v++) {
             REAL *out = c + r * c_stride + v * LANES;
+            if (bias)
+                sum[r][v] += FN(splat)(bias[r]);
             if (add)
                 sum[r][v] += FN(load)(out);
             FN(store)(out, sum[r][v]);
@@ -52,12 +55,12 @@ INLINE void FN(multiply_rows)(const int n_rows, const int n_v, const int adjacen
 }
 
 INLINE void FN(multiply_panel)(const int n_v, const int adjacent, Factor a, ptrdiff_t n_rows, ptrdiff_t n_k,
-                               const REAL *b, const REAL *init, REAL *c, ptrdiff_t c_stride, int add)
+                               const REAL *b, const REAL *bias, REAL *c, ptrdiff_t c_stride, int add)
 {
     ptrdiff_t r = 0;
 #define BLOCK_OF(n)                                                                                                   \
     for (; r + (n) <= n_rows; r += (n)) {                                                                             \
-        FN(multiply_rows)(n, n_v, adjacent, &a, n_k, b, init ? init + r : init, c + r * c_stride, c_stride, add);     \
+        FN(multiply_rows)(n, n_v, adjacent, &a, n_k, b, bias ? bias + r : bias, c + r * c_stride, c_stride, add);     \
         a.data = (const REAL *)a.data + (n) * a.row_stride;                                                           \
     }
     BLOCK_OF(FN(ROWS))
@@ -67,8 +70,8 @@ INLINE void FN(multiply_panel)(const int n_v, const int adjacent, Factor a, ptrd
 #undef BLOCK_OF
 }
 
-/* c[p][r, :] (+)= init[r] + sum_k a(r, k) b[p][k, :] for r < n_rows and all panels p; init may be NULL */
-LEAF void FN(multiply)(const Factor *a, ptrdiff_t n_rows, ptrdiff_t n_k, const Panels *b, const REAL *init, const Panels *c,
+/* c[p][r, :] (+)= sum_k a(r, k) b[p][k, :] + bias[r] for r < n_rows and all panels p; bias may be NULL */
+LEAF void FN(multiply)(const Factor *a, ptrdiff_t n_rows, ptrdiff_t n_k, const Panels *b, const REAL *bias, const Panels *c,
                        ptrdiff_t c_row_stride, int add)
 {
     const int n_v = b->width == LANES ? 1 : 2, adjacent = a->row_stride == 1 && a->k_stride != 1;
@@ -76,7 +79,7 @@ LEAF void FN(multiply)(const Factor *a, ptrdiff_t n_rows, ptrdiff_t n_k, const P
     REAL *c_panel = (REAL *)c->data;
     for (ptrdiff_t p = 0; p < b->n_panels; p++, b_panel += b->stride, c_panel += c->stride) {
 #define PANEL(n_v, adjacent)                                                                                          \
-    FN(multiply_panel)(n_v, adjacent, *a, n_rows, n_k, b_panel, init, c_panel, c_row_stride, add)
+    FN(multiply_panel)(n_v, adjacent, *a, n_rows, n_k, b_panel, bias, c_panel, c_row_stride, add)
         if (n_v == 1 && adjacent)
             PANEL(1, 1);
         else if (n_v == 1)

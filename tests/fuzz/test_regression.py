@@ -44,6 +44,22 @@ def assert_fits(p, solver, n_threads):
     model = fs.SoftmaxRegression(solver=solver, n_threads=n_threads, max_iter=4).fit(X, y, weight)
     assert np.isfinite(model.coef_).all() and np.isfinite(model.intercept_).all()
     np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1, rtol=1e-4)
+    objective, _ = objective_and_gradient(model, X, y, weight)
+    at_zero, slope = objective_and_gradient(model, X, y, weight, scale=0)
+    assert objective <= at_zero * (1 + 1e-5)
+    if np.abs(slope).max() > 1e-2:  # zero is not the optimum
+        assert objective < at_zero
+
+
+def objective_and_gradient(model, X, y, weight, *, C=1.0, scale=1):
+    """The objective of a fitted model, or of one with its weights times `scale`, and its gradient; both are divided by C."""
+    k, coef, intercept = len(model.classes_), model.coef_, model.intercept_
+    if k == 2:  # two vectors of half the length
+        coef, intercept = np.vstack([-coef, coef]) / 2, np.concatenate([-intercept, intercept]) / 2
+    theta = np.vstack([coef.T, intercept]) * scale
+    weight, alpha = weight / weight.sum(), 1 / (C * weight.sum()) * (2 if k == 2 else 1)
+    codes = np.searchsorted(model.classes_, y)
+    return reference.regression(X.toarray(), codes, weight, alpha, theta, theta)[:2]
 
 
 @examples(15)
@@ -57,14 +73,7 @@ def test_gradient_is_zero_at_the_solution(p, solver, as_dense, C):
     X, y, weight = sp.csr_array(p[0], dtype=np.float64), *p[1:]
     given = X.toarray() if as_dense else X
     model = fs.SoftmaxRegression(C=C, solver=solver, tol=1e-7, max_iter=1000).fit(given, y, weight)
-    k = len(model.classes_)
-    coef, intercept = model.coef_, model.intercept_
-    if k == 2:  # two vectors of half the length
-        coef, intercept = np.vstack([-coef, coef]) / 2, np.concatenate([-intercept, intercept]) / 2
-    theta = np.vstack([coef.T, intercept])
-    weight, alpha = weight / weight.sum(), 1 / (C * weight.sum()) * (2 if k == 2 else 1)
-    codes = np.searchsorted(model.classes_, y)
-    _, gradient, _ = reference.regression(X.toarray(), codes, weight, alpha, theta, theta)
+    _, gradient = objective_and_gradient(model, X, y, weight, C=C)
     assert np.abs(gradient).max() < 1e-5
 
 

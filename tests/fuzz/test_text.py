@@ -12,7 +12,9 @@ from numpy.testing import assert_array_equal
 import fastsoftmax as fs
 from fastsoftmax.text.text_vectorizer import TextVectorizer
 
-texts = st.lists(st.text(max_size=30), min_size=1, max_size=8)
+texts = st.lists(
+    st.text(st.characters(), max_size=30), min_size=1, max_size=8
+)  # halves of surrogate pairs are among them
 
 
 def assert_same_rows(X, other):
@@ -21,13 +23,22 @@ def assert_same_rows(X, other):
 
 
 @examples(40)
-@given(texts=texts, n_features=st.sampled_from([1, 7, 4096]), max_words=st.integers(1, 3), lowercase=st.booleans())
-def test_vectorizer(texts, n_features, max_words, lowercase):
+@given(
+    texts=texts,
+    n_features=st.sampled_from([1, 7, 4096]),
+    max_words=st.integers(1, 3),
+    lowercase=st.booleans(),
+    fits=st.booleans(),
+)
+def test_vectorizer(texts, n_features, max_words, lowercase, fits):
     vectorizer = TextVectorizer(n_features, max_words, lowercase)
-    X = vectorizer.transform(texts)
-    assert X.shape == (len(texts), n_features) and X.dtype == np.float32 and X.has_canonical_format
+    X = vectorizer.fit_transform(texts) if fits else vectorizer.transform(texts)
+    n_columns = n_features if vectorizer.vocabulary_ is None else len(vectorizer.vocabulary_)
+    assert X.shape == (len(texts), n_columns) and X.dtype == np.float32 and X.has_canonical_format
     norms = np.sqrt(X.multiply(X).sum(axis=1))
     assert np.all((np.abs(norms - 1) < 1e-5) | (norms == 0))
+    assert_array_equal(np.ravel(norms) > 0, [bool(text.split()) for text in texts])
+    assert n_columns <= n_features and (fits or vectorizer.vocabulary_ is None)
     assert_same_rows(sp.vstack([vectorizer.transform([text]) for text in texts]), X)
     assert_same_rows(TextVectorizer.from_dict(vectorizer.to_dict()).transform(texts), X)
     if lowercase:

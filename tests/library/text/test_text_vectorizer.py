@@ -95,3 +95,20 @@ def test_no_text_is_read_in_vain_beyond_the_limit():
 def test_texts_are_a_list_of_str(method, texts):
     with pytest.raises(TypeError, match="texts must be a list of str, got"):
         getattr(TextVectorizer(), method)(texts)
+
+
+@pytest.mark.filterwarnings("error")
+def test_capitals_in_the_vocabulary_do_not_warn():
+    assert TextVectorizer(lowercase=False).fit(TEXTS).vocabulary_[0] == "Red"
+    assert TextVectorizer().fit(["\U0001d400"]).vocabulary_ == ["\U0001d400"]  # a capital without a small letter
+
+
+@pytest.mark.parametrize("words", ["unicode", "runs"])
+def test_halves_of_surrogate_pairs(words):
+    texts = ["a \ud800 b", "a\udc00", "\udfff"]
+    numbered = TextVectorizer(words=words).fit(texts)
+    assert numbered.vocabulary_ == ["a", "b", "\ud800", "\udc00", "\udfff"]
+    assert TextVectorizer.from_dict(numbered.to_dict()).vocabulary_ == numbered.vocabulary_
+    hashed = TextVectorizer(words=words)
+    assert same(hashed.transform(texts), hashed.transform(["a \ufffd b", "a\ufffd", "\ufffd"]))
+    assert same(TextVectorizer(2, words=words).fit_transform(texts), TextVectorizer(2, words=words).transform(texts))

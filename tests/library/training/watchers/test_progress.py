@@ -1,6 +1,10 @@
 """The progress bar of training."""
 
-from fastsoftmax import SoftmaxClassifier
+import pytest
+
+from fastsoftmax import SoftmaxClassifier, SoftmaxRegression, metrics
+from fastsoftmax.cli import main as cli
+from fastsoftmax.runtime import progress
 
 
 def test_progress_is_shown(capfd, sparse_rows):
@@ -11,3 +15,73 @@ def test_progress_is_shown(capfd, sparse_rows):
         assert part in shown
     SoftmaxClassifier(random_state=0, max_iter=3).fit(X, y)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.fixture
+def everything_is_large(monkeypatch):
+    monkeypatch.setattr(progress, "MANY_ROWS", 1)
+    monkeypatch.setattr(progress, "MANY_BYTES", 1)
+
+
+def test_short_steps_say_nothing(capfd, sparse_rows, tmp_path):
+    X, y = sparse_rows(300, 20, 5)
+    SoftmaxClassifier(random_state=0, max_iter=1, verbose=1).fit(X, y).save(tmp_path / "model")
+    assert "encoding" not in (shown := capfd.readouterr().err) and "saving" not in shown
+
+
+@pytest.mark.usefixtures("everything_is_large")
+def test_every_long_step_says_what_it_does(capfd, sparse_rows, tmp_path):
+    """And nothing is said without `verbose`, nor on standard output, but the plan and that pairs are counted."""
+    X, y = sparse_rows(300, 20, 5)
+    said = (
+        "encoding the labels",
+        "taking checksums of the data",
+        "holding out rows",
+        "making the initial model",
+        "preparing the steps",
+        "checking that the weights are finite",
+        "saving the model to",
+        "evaluating",
+    )
+    params = {"random_state": 0, "max_iter": 1, "hidden_size": 4, "early_stopping": True}
+    for verbose in (0, 1):
+        model = SoftmaxClassifier(checkpoint=tmp_path / "c", verbose=verbose, **params).fit(X, y)
+        model.save(tmp_path / "model")
+        metrics.evaluate(model, X, y, ks=(1,), verbose=verbose)
+        SoftmaxRegression(verbose=verbose).fit(X, y)
+        shown = capfd.readouterr()
+        for part in (*said, "scaling the features"):
+            assert (part in shown.err) == bool(verbose)
+            assert part not in shown.out
+    with pytest.raises(ValueError, match=r"^verbose must be at least 0"):
+        metrics.evaluate(model, X, y, verbose=-1)
+
+
+@pytest.mark.usefixtures("everything_is_large")
+@pytest.mark.parametrize("texts", [False, True])
+def test_the_command_says_what_it_does(texts, tmp_path, capfd):
+    data, model, small = (str(tmp_path / name) for name in ("data", "model", "small"))
+    lines = [f"__label__{i % 3} word{i % 3}" if texts else f"{i % 3} {i % 3}:1" for i in range(60)]
+    (tmp_path / "data").write_text("\n".join(lines))
+    words = {"finding the words of the texts"} if texts else set()
+    commands = {
+        ("train", data, "-o", model): {f"reading {data}", "collecting the labels", f"saving the model to {model}"}
+        | words,
+        ("predict", model, data): {f"loading {model}", f"reading {data}", "predicting"} | words,
+        ("evaluate", model, data, "-k", "1"): {f"reading {data}", "comparing the labels", "evaluating"} | words,
+        ("compress", model, "-o", small, "--data", data, "-k", "1"): {
+            "compressing the weights",
+            f"saving the model to {small}",
+        },
+    }
+    for command, expected in commands.items():
+        loud, quiet = ([], ["--quiet"]) if command[0] == "train" else (["--verbose"], [])
+        written = []
+        for options in (loud, quiet):
+            assert cli.main([*command, *options]) == 0
+            written.append(capfd.readouterr())
+        for part in expected:
+            assert part in written[0].err
+        assert written[1].err == ""
+        if command[0] != "train":
+            assert written[0].out == written[1].out
