@@ -7,7 +7,13 @@ from scipy import sparse
 
 from fastsoftmax.validation.arrays import as_int_vector, check_unmasked
 from fastsoftmax.validation.classes import encode_labels
-from fastsoftmax.validation.labels import as_label_array, check_labels, family, first_of_other_family
+from fastsoftmax.validation.labels import (
+    are_label_lists,
+    as_label_array,
+    check_labels,
+    family,
+    first_of_other_family,
+)
 from fastsoftmax.validation.resources import check_memory
 from fastsoftmax.validation.scalars import INT64, check_int, check_real
 from fastsoftmax.validation.sparse_arrays import check_csr
@@ -122,6 +128,6 @@ def _as_vector(i, classes, labels):
     if labels is None:
         return as_int_vector("exclude", classes)
     a = as_label_array(classes)
-    if a.ndim != 1:
+    if a.ndim != 1 or are_label_lists(a):
         raise ValueError(f"exclude must hold an array of classes for each row, got {classes!r} for row {i}")
     return a
