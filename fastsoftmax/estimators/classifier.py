@@ -204,13 +204,12 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         ----------
         X : (n_samples, n_features) scipy.sparse matrix or array
         y : (n_samples,) array of labels, list of lists or sets of them, or (n_samples, n_classes) scipy.sparse matrix or array
-            Labels are integers, strings, bools, bytes, dates or any hashable objects. If rows have several classes, y holds a
-            list or a set of labels for each row, or is an indicator matrix or masses of at least 0: then the classes are 0, 1,
-            2, ..., and each row's masses are normalised to a sum of 1 (`sample_weight=Y.sum(axis=1)` undoes that). A list of
-            lists holds labels whether or not all are equally long; but if they hold only zeros and ones, it is an error: an
-            indicator has to be an array. Training draws one of the row's classes by mass at each visit; in expectation this is
-            the mean of their losses by mass, which calibration and validation compute. Rows without any label or mass do not
-            count. docs/labels_and_streams.md has more.
+            Labels are integers, strings, bools, bytes, dates or any hashable objects. If rows have several classes, y has a
+            list or a set of labels for each row, or is an array or a sparse matrix: an indicator, or masses of at least 0. Then
+            the classes are 0, 1, 2, ..., and each row's masses are normalised to a sum of 1 (`sample_weight=Y.sum(axis=1)`
+            undoes that). Training draws one of the row's classes by mass at each visit; in expectation this is the mean of their
+            losses by mass, which calibration and validation compute. Rows without any do not count. docs/labels_and_streams.md
+            has more, also on lists of zeros and ones, which are an error.
         sample_weight : (n_samples,) array, optional
             Weights, at least 0, of the rows' losses and in the class frequencies that the bias starts at. Only their ratios
             matter. A row of weight 0 is as if it were not there, but its label is a class.
@@ -253,8 +252,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         Parameters
         ----------
         X, y, sample_weight : as for `fit`
-            Masses of classes have a column for each of `classes_`; lists of labels hold any of these. After the first call, a
-            chunk of weight 0 changes nothing.
+            Masses of classes have a column for each of `classes_`. After the first call, a chunk of weight 0 changes nothing.
         classes : array of all labels until `add_classes` adds more; the first call needs it or `n_classes`
         n_classes : int
             The labels are 0 to n_classes - 1. Later calls ignore `classes`, `n_classes` and `class_counts`.
