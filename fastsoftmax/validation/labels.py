@@ -189,7 +189,7 @@ def equal(y, label):
         return np.fromiter((same(other) for other in y), bool, len(y))
     if is_missing(label):
         return y != y
-    if family(y) != _family_of(type(label)):
+    if family(y) != family_of(type(label)):
         return np.zeros(len(y), bool)
     if y.dtype.kind in "mM":
         label, fits = in_unit(np.array([label]), y.dtype)
@@ -217,25 +217,12 @@ def family(labels):
     """
     if labels.dtype.kind != "O":
         return _FAMILIES.get(labels.dtype.kind, "objects")
-    families = {_family_of(kind) for kind in set(map(type, labels)) - {type(None)}}
+    families = {family_of(kind) for kind in set(map(type, labels)) - {type(None)}}
     return families.pop() if len(families) == 1 else "objects"
 
 
-def _family_of(kind):
+def family_of(kind):
     return next((name for base, name in _BASES.items() if issubclass(kind, base)), "objects")
-
-
-def first_of_other_family(y, classes):
-    """The position of the first label of `y` that can be none of `classes`, as a string can be no number; or None."""
-    expected = family(classes)
-    if expected == "objects" or not len(y):
-        return None
-    alike = {expected, "bools", "integers"} if expected in ("bools", "integers") else {expected}
-    if y.dtype.kind != "O":
-        return None if family(y) in alike else 0
-    if {_family_of(kind) for kind in set(map(type, y))} <= alike:
-        return None
-    return next(i for i, label in enumerate(y) if _family_of(type(label)) not in alike)
 
 
 # -- arrays --

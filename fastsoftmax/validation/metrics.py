@@ -6,13 +6,13 @@ import numpy as np
 from scipy import sparse
 
 from fastsoftmax.validation.arrays import as_array, as_real_array, check_unmasked
+from fastsoftmax.validation.class_facts import first_of_other_family
 from fastsoftmax.validation.classes import encode_labels, learn_classes, padding
 from fastsoftmax.validation.label_lists import as_targets, check_label_lists, indicator
 from fastsoftmax.validation.labels import (
     are_label_lists,
     check_labels,
     family,
-    first_of_other_family,
 )
 from fastsoftmax.validation.scalars import check_int
 from fastsoftmax.validation.sparse_arrays import check_csr
