@@ -62,25 +62,29 @@ def as_targets(name, y):
     if sparse.issparse(y):
         return y
     rows = as_label_array(y)
-    if hasattr(y, "__array__") or not are_label_lists(rows) or not _are_rows_of_numbers(rows):
+    if hasattr(y, "__array__") or not are_label_lists(rows):
         return rows
-    values = set(itertools.chain.from_iterable(rows))
-    if values <= {0, 1}:
+    kinds = _kinds_of_numbers(rows)
+    if kinds and all(label in (0, 1) for label in itertools.chain.from_iterable(rows)):
         raise ValueError(
             f"{name} is a list of lists, each of {len(rows[0])} zeros and ones, which may be an indicator or labels: give "
             f"np.array({name}) for an indicator with a column for each class, or a set for each row whose labels are 0 and 1"
         )
-    return np.array(rows.tolist()) if any(map(_is_fraction, values)) else rows
+    has_floats = any(issubclass(kind, (float, np.floating)) for kind in kinds)
+    if has_floats and any(map(_is_fraction, set(itertools.chain.from_iterable(rows)))):
+        return np.array(rows.tolist())
+    return rows
 
 
-def _are_rows_of_numbers(rows):
-    """Whether lists or arrays of labels are all of one length above 1, and hold nothing but numbers, as an array does."""
+def _kinds_of_numbers(rows):
+    """The types in lists or arrays of labels, if all rows are of one length above 1 and hold nothing but numbers."""
     if not all(isinstance(row, list) or (isinstance(row, np.ndarray) and row.ndim == 1) for row in rows):
-        return False
-    if len(rows[0]) < 2 or set(map(len, rows)) != {len(rows[0])}:
-        return False
+        return ()
+    if len(rows[0]) < 2 or isinstance(rows[0][0], str) or set(map(len, rows)) != {len(rows[0])}:
+        return ()
     kinds = set(map(type, itertools.chain.from_iterable(rows)))
-    return np.timedelta64 not in kinds and all(issubclass(kind, _NUMBERS) for kind in kinds)
+    are_numbers = np.timedelta64 not in kinds and all(issubclass(kind, _NUMBERS) for kind in kinds)
+    return kinds if are_numbers else ()
 
 
 def _is_fraction(number):
