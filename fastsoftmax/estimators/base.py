@@ -115,8 +115,8 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
     def target_log_proba(self, X, y):
         """Natural logarithm of the probability of each row's own label, (n_samples,); -inf for labels not in `classes_`.
 
-        If `y` holds masses of classes, as `fit` takes them, it is the mean over a row's classes by mass. It is nan for rows
-        without any mass, and for rows whose label is `ignore_label`.
+        If `y` holds several labels a row or masses, as `fit` takes them, it is the mean over a row's classes by mass. It is
+        nan for rows without any label or mass, and for rows whose label is `ignore_label`.
         """
         runner, target, counted = self._rows_that_count(X, y)
         log_proba = target.log_proba(runner)
@@ -130,9 +130,9 @@ class SoftmaxEstimator(ClassifierMixin, BaseEstimator):
     def score(self, X, y, sample_weight=None):
         """The accuracy: the share of rows, by weight, whose most probable label is their own.
 
-        If `y` holds masses of classes, it is the mean of the predicted class's mass over the largest mass of its row. For an
-        indicator matrix, that is precision at 1: the share of rows whose most probable class is one of theirs. Rows that
-        training ignores do not count.
+        If `y` holds masses of classes, it is the mean of the predicted class's mass over the largest mass of its row. For
+        several labels a row or an indicator matrix, that is precision at 1: the share of rows whose most probable class is one
+        of theirs. Rows that training ignores do not count.
         """
         runner, target, counted = self._rows_that_count(X, y)
         n_rows = len(target) if counted is None else len(counted)
