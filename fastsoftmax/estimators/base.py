@@ -64,8 +64,8 @@ class SoftmaxEstimator(ModelEstimator):
     def target_log_proba(self, X, y):
         """Natural logarithm of the probability of each row's own label, (n_samples,); -inf for labels not in `classes_`.
 
-        If `y` holds masses of classes, as `fit` takes them, it is the mean over a row's classes by mass. It is nan for rows
-        without any mass, and for rows whose label is `ignore_label`.
+        If `y` holds several labels a row or masses, as `fit` takes them, it is the mean over a row's classes by mass. It is
+        nan for rows without any label or mass, and for rows whose label is `ignore_label`.
         """
         runner, target, counted = self._rows_that_count(X, y)
         log_proba = target.log_proba(runner)

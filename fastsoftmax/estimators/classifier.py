@@ -203,12 +203,12 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         Parameters
         ----------
         X : (n_samples, n_features) scipy.sparse matrix or array
-        y : (n_samples,) array of labels, or (n_samples, n_classes) scipy.sparse matrix or array of masses
-            Labels are integers, strings, bools, bytes, dates or any hashable objects. If rows have several classes, y is an
-            indicator matrix or masses of at least 0: the classes are 0, 1, 2, ..., and each row's masses are normalised to a
-            sum of 1 (`sample_weight=Y.sum(axis=1)` undoes that). Training draws one of the row's classes by mass at each
-            visit; in expectation this is the mean of their losses by mass, which calibration and validation compute. Rows
-            without any mass do not count. docs/labels_and_streams.md has more.
+        y : (n_samples,) array of labels, list of lists or sets of them, or (n_samples, n_classes) scipy.sparse matrix or array
+            Labels are integers, strings, bools, bytes, dates or any hashable objects. If rows have several classes, y has a
+            list or a set of labels for each row, or is a matrix, an indicator or masses of at least 0: then the classes are 0,
+            1, 2, ..., and each row's masses are normalised to a sum of 1 (`sample_weight=Y.sum(axis=1)` undoes that). Training
+            draws one of the row's classes by mass at each visit; in expectation this is the mean of their losses by mass, as
+            calibration and validation compute it. Rows without any do not count. More is in docs/labels_and_streams.md.
         sample_weight : (n_samples,) array, optional
             Weights, at least 0, of the rows' losses and in the class frequencies that the bias starts at. Only their ratios
             matter. A row of weight 0 is as if it were not there, but its label is a class.

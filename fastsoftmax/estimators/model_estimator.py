@@ -63,9 +63,9 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
     def score(self, X, y, sample_weight=None):
         """The accuracy: the share of rows, by weight, whose most probable label is their own.
 
-        If `y` holds masses of classes, it is the mean of the predicted class's mass over the largest mass of its row. For an
-        indicator matrix, that is precision at 1: the share of rows whose most probable class is one of theirs. Rows that
-        training ignores do not count.
+        If `y` holds masses of classes, it is the mean of the predicted class's mass over the largest mass of its row. For
+        several labels a row or an indicator matrix, that is precision at 1: the share of rows whose most probable class is one
+        of theirs. Rows that training ignores do not count.
         """
         runner, target, counted = self._rows_that_count(X, y)
         n_rows = len(target) if counted is None else len(counted)

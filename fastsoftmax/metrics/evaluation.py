@@ -35,10 +35,11 @@ def evaluate(model, X, y, ks=None, batch_size=1024, *, inverse_propensities=None
         What has ``classes_``, ``predict_topk(X, k) -> (labels, log_proba)``, both of shape (n, k), and
         ``target_log_proba(X, y) -> (n,)``, the log-probabilities of given labels, -inf for one that the model does not know.
     X : array-like or sparse matrix of shape (n_samples, n_features)
-    y : array-like of shape (n_samples,), list of n_samples lists, or sparse matrix of shape (n_samples, n_labels)
-        The true label of each row, a list of its labels, or an indicator of them (column indices).
+    y : array of shape (n_samples,), list of n_samples lists or sets, sparse matrix or array of shape (n_samples, n_labels)
+        The true label of each row, a list or a set of its labels, or an indicator of them (column indices). A list of lists
+        holds labels, even if all are equally long: an indicator has to be an array or a sparse matrix.
     ks : sequence of int, optional
-        The depths of the ranking metrics: by default 1, 3 and 5 where `y` is a list of lists or an indicator, otherwise 1, 5
+        The depths of the ranking metrics: by default 1, 3 and 5 where `y` has several labels a row, otherwise 1, 5
         and 20. A depth beyond the number of the model's classes is allowed: the rest are misses.
     batch_size : int
         Rows to evaluate at a time.
@@ -55,7 +56,7 @@ def evaluate(model, X, y, ks=None, batch_size=1024, *, inverse_propensities=None
         "n"
             Number of rows.
         "n_unlabelled"
-            Rows without any label, which only an indicator has: they have no log-loss, and count as 0 in the ranking metrics.
+            Rows without any label, where `y` has several a row: they have no log-loss, and count as 0 in the ranking metrics.
         "n_unknown"
             True labels that the model does not know (log-probability -inf): they have no log-loss, and are misses in the
             ranking metrics. For one label a row this is the number of such rows.
@@ -64,7 +65,7 @@ def evaluate(model, X, y, ks=None, batch_size=1024, *, inverse_propensities=None
         "precision@k", "hit@k", "mrr@k", "ndcg@k"
             For every k of `ks`, over all rows.
         "recall@k"
-            The same, where `y` is a list of lists or an indicator; with one label a row, it would be "hit@k".
+            The same, where `y` has several labels a row; with one label a row, it would be "hit@k".
         "psp@k", "psndcg@k"
             The same, where `inverse_propensities` are given.
     """

@@ -28,7 +28,7 @@ def inverse_propensities(y, classes=None, *, n_classes=None, A=0.55, B=1.5):
 
     Parameters
     ----------
-    y : array-like of shape (n_samples,), list of n_samples lists, or sparse matrix of shape (n_samples, n_classes)
+    y : array of shape (n_samples,), list of n_samples lists or sets, sparse matrix or array of shape (n_samples, n_classes)
         The labels of all training rows, at least three rows. A row without labels counts among the N.
     classes : 1-D array of labels, optional
         The labels to return a number for, in this order, such as a model's ``classes_``; they must have all labels of `y`, and

@@ -14,8 +14,9 @@ def hit_at_k(topk, y, k):
     ----------
     topk : array-like of shape (n_samples, >= k)
         Predicted labels of each row, best first, without repeats; -1 is padding.
-    y : array-like of shape (n_samples,), list of n_samples lists, or sparse matrix of shape (n_samples, n_classes)
-        The true label of each row, a list of its labels, or an indicator of them. A row without labels counts as a miss.
+    y : array of shape (n_samples,), list of n_samples lists or sets, sparse matrix or array of shape (n_samples, n_classes)
+        The true label of each row, a list or a set of its labels, or an indicator of them. A list of lists holds labels, even
+        if all are equally long: an indicator has to be an array or a sparse matrix. A row without labels counts as a miss.
     k : int
         The depth, at least 1.
 

@@ -21,8 +21,8 @@ def precision_at_threshold(scores, y, threshold=0.5, *, average="micro", classes
     scores : array-like or sparse matrix of shape (n_samples, n_classes)
         A class is predicted for a row where its score is at least the threshold. In a sparse matrix, only a stored element is
         a score: the others are never predicted, whatever the threshold.
-    y : array-like of shape (n_samples,), list of n_samples lists, or sparse matrix of shape (n_samples, n_classes)
-        The true label of each row, a list of its labels, or an indicator of them.
+    y : array of shape (n_samples,), list of n_samples lists or sets, sparse matrix or array of shape (n_samples, n_classes)
+        The true label of each row, a list or a set of its labels, or an indicator of them; see `hit_at_k`.
     threshold : float or array of shape (n_classes,)
         One for all classes, or one for each; a class with a threshold of infinity is never predicted.
     average : {"micro", "macro", None}

@@ -5,16 +5,11 @@ import itertools
 
 import numpy as np
 
-from fastsoftmax.validation.labels import (
-    as_text_array,
-    check_labels,
-    equal,
-    family,
-    first_of_other_family,
-    in_unit,
-    one_by_one,
-)
+from fastsoftmax.validation.class_facts import facts, first_of_other_family
+from fastsoftmax.validation.labels import as_text_array, check_labels, equal, family, in_unit, one_by_one
 from fastsoftmax.validation.scalars import check_int
+
+SEARCHES = 8  # classes that go into a dict while one label is searched for
 
 
 def learn_classes(y, name="y"):
@@ -175,7 +170,7 @@ def encode_labels(y, classes, *, unknown=None, name="y", rows=None):
     missing = codes < 0
     if not missing.any():
         return codes
-    if missing.all() and family(classes) == "objects":
+    if missing.all() and facts(classes).family == "objects":
         kinds, expected = (sorted({kind.__name__ for kind in map(type, a.tolist())}) for a in (y, classes))
         if not set(kinds) & set(expected):
             what = f"{name} holds {', '.join(kinds)}, the classes are {', '.join(expected)}"
@@ -208,11 +203,26 @@ def _codes(y, classes):
     if classes.dtype.kind in "US":
         return _codes_of_text(y, classes)
     if "O" in (y.dtype.kind, classes.dtype.kind):
+        if len(y) * SEARCHES < len(classes) and _is_searched(y, classes):
+            return _searched(y, classes)
         index = dict(zip(classes.tolist(), range(len(classes)), strict=True))
         return np.fromiter(map(index.get, one_by_one(y), itertools.repeat(-1)), np.int64, len(y))
     y, fits = _converted(y, classes.dtype)
     codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
     return np.where(fits & (classes[codes] == y), codes, -1)
+
+
+def _is_searched(y, classes):
+    """Whether classes are texts in order and the labels of their kind, so that these can be found without a look at all."""
+    known = facts(classes)
+    return known.family == family(y) and known.is_ascending_text
+
+
+def _searched(y, classes):
+    """Positions of strings or bytes among classes as objects, ascending; -1 if one is not among them."""
+    labels = np.fromiter(one_by_one(y), object, len(y))
+    codes = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
+    return np.where(classes[codes] == labels, codes, -1)
 
 
 def _codes_of_text(y, classes):

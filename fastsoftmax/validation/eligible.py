@@ -6,8 +6,9 @@ import numpy as np
 from scipy import sparse
 
 from fastsoftmax.validation.arrays import as_int_vector, check_unmasked
+from fastsoftmax.validation.class_facts import facts, first_of_other_family
 from fastsoftmax.validation.classes import encode_labels
-from fastsoftmax.validation.labels import as_label_array, check_labels, family, first_of_other_family
+from fastsoftmax.validation.labels import are_label_lists, as_label_array, check_labels
 from fastsoftmax.validation.resources import check_memory
 from fastsoftmax.validation.scalars import INT64, check_int, check_real
 from fastsoftmax.validation.sparse_arrays import check_csr
@@ -69,7 +70,7 @@ def _codes(name, classes, n_classes, labels, *, excluded=False):
     at, among = first_of_other_family(values, labels), f"{name} must hold classes among the {n_classes} classes"
     if at is not None:
         raise ValueError(
-            f"{among}, which are {family(labels)} ({labels.dtype}), got {values[at : at + 1].tolist()[0]!r}"
+            f"{among}, which are {facts(labels).family} ({labels.dtype}), got {values[at : at + 1].tolist()[0]!r}"
         )
     codes = encode_labels(values, labels, unknown=-1, name=name).astype(np.int64, copy=False)
     if not excluded and (codes < 0).any():
@@ -122,6 +123,6 @@ def _as_vector(i, classes, labels):
     if labels is None:
         return as_int_vector("exclude", classes)
     a = as_label_array(classes)
-    if a.ndim != 1:
+    if a.ndim != 1 or are_label_lists(a):
         raise ValueError(f"exclude must hold an array of classes for each row, got {classes!r} for row {i}")
     return a

@@ -24,12 +24,13 @@ _PLAIN = (np.integer, np.floating, np.bool_, np.str_, np.bytes_)
 EXACT_FLOATS = 2.0**53  # from here on not every integer is a float64
 MAX_FIXED_BYTES = 256  # of a label in an array of a fixed width, in which each takes as much as the longest
 DATES = ({np.datetime64}, {np.timedelta64})  # the sets of types of which a list is an array
+_ITERATED = (collections.abc.Iterator, collections.abc.ValuesView)  # what holds labels in order, but is no sequence
 LISTS = (list, set, np.ndarray)  # what may hold the labels of one row; tuples and frozensets are labels themselves
 
 
 def as_label_array(y):
-    """`y` as an array that still tells its labels apart: NumPy would turn numbers among strings into strings, tuples into a
-    second dimension, dates too far for their common unit into others, and masked labels into what lies below the mask."""
+    """`y` as an array that still tells its labels apart: NumPy would turn numbers among strings into strings, lists and tuples
+    into a second dimension, dates too far for their common unit into others, masked labels into what lies below the mask."""
     if _is_other_sequence(y):
         y = list(y)
     if isinstance(y, (list, tuple)) and y:
@@ -37,7 +38,7 @@ def as_label_array(y):
         if kinds in DATES:
             return _as_dates(y)
         nested = any(issubclass(kind, LISTS) for kind in kinds)
-        is_array = _is_array_like(y) if nested else len(kinds) == 1 and kinds <= {bool, int, float}
+        is_array = _are_scalars(y) if nested else len(kinds) == 1 and kinds <= {bool, int, float}
         a = np.asarray(y) if is_array else None
         if a is None or (kinds == {int} and a.dtype.kind == "f"):  # too large for any integer type
             a = np.fromiter(y, dtype=object, count=len(y))
@@ -103,25 +104,9 @@ def in_unit(dates, dtype):
     return converted, back.view(np.int64) == dates.view(np.int64)
 
 
-def _is_array_like(rows):
-    """Whether a list of lists stands for an array: its rows are of equal length and hold nothing but numbers."""
-    shapes = {np.shape(row) if isinstance(row, np.ndarray) else (len(row),) for row in rows if isinstance(row, LISTS)}
-    if shapes == {()}:
-        return True
-    if len(shapes) > 1 or shapes == {(0,)} or not all(isinstance(row, (list, np.ndarray)) for row in rows):
-        return False
-    kinds = {row.dtype.type for row in rows if isinstance(row, np.ndarray)}
-    kinds.update(*(map(type, row) for row in rows if isinstance(row, list)))
-    if shapes == {(1,)} and _would_change(kinds, rows):
-        return False
-    return all(issubclass(kind, (int, float, np.number, np.bool_)) for kind in kinds)
-
-
-def _would_change(kinds, rows):
-    """Whether NumPy would turn these labels, one a row, into others: bools among numbers, or -1 and 2**63."""
-    if kinds == {int}:
-        return np.asarray(rows).dtype.kind not in "iu"
-    return len(kinds) > 1 and any(issubclass(kind, (bool, np.bool_)) for kind in kinds)
+def _are_scalars(labels):
+    """Whether the arrays among labels are numbers of no dimension, rather than the labels of a row."""
+    return all(isinstance(a, np.ndarray) and not a.ndim for a in labels if isinstance(a, LISTS))
 
 
 def are_label_lists(y):
@@ -142,6 +127,8 @@ def check_labels(y, *, X_rows=None, name="y", ignore_label=None):
     counted : (n_rows,) bool, which rows count, or None if all do
     """
     y = as_label_array(y)
+    if are_label_lists(y) and all(map(_is_one_label, y)):
+        y = as_label_array([row[0] for row in y]).reshape(-1, 1)
     if y.ndim == 2 and y.shape[1] == 1:
         from sklearn.utils.validation import column_or_1d
 
@@ -155,13 +142,20 @@ def check_labels(y, *, X_rows=None, name="y", ignore_label=None):
     return checked_labels(name, y, np.arange(len(y)), ignore_label)
 
 
+def _is_one_label(row):
+    """Whether a list or an array of one element stands for a row, as in a column."""
+    return row.shape == (1,) if isinstance(row, np.ndarray) else isinstance(row, list) and len(row) == 1
+
+
 def _shape(y):
     """The shape of an array; where NumPy saw a single object in what is no sequence, what it is, and what to do."""
-    if y.ndim or y.dtype.kind != "O":
+    if y.ndim or y.dtype.kind not in "OUS":
         return f"shape {y.shape}"
-    if sparse.issparse(y.item()):
-        return f"a {type(y.item()).__name__} of shape {y.item().shape}"
-    return f"shape {y.shape}: a {type(y.item()).__name__} is no sequence of labels, so give list(...) of it"
+    given = y.item()
+    if sparse.issparse(given):
+        return f"a {type(given).__name__} of shape {given.shape}"
+    hint = ", so give list(...) of it" if isinstance(given, _ITERATED) else ""
+    return f"shape (): a {type(given).__name__} is no sequence of labels{hint}"
 
 
 def checked_labels(name, y, rows, ignore_label=None):
@@ -195,7 +189,7 @@ def equal(y, label):
         return np.fromiter((same(other) for other in y), bool, len(y))
     if is_missing(label):
         return y != y
-    if family(y) != _family_of(type(label)):
+    if family(y) != family_of(type(label)):
         return np.zeros(len(y), bool)
     if y.dtype.kind in "mM":
         label, fits = in_unit(np.array([label]), y.dtype)
@@ -223,25 +217,12 @@ def family(labels):
     """
     if labels.dtype.kind != "O":
         return _FAMILIES.get(labels.dtype.kind, "objects")
-    families = {_family_of(kind) for kind in set(map(type, labels)) - {type(None)}}
+    families = {family_of(kind) for kind in set(map(type, labels)) - {type(None)}}
     return families.pop() if len(families) == 1 else "objects"
 
 
-def _family_of(kind):
+def family_of(kind):
     return next((name for base, name in _BASES.items() if issubclass(kind, base)), "objects")
-
-
-def first_of_other_family(y, classes):
-    """The position of the first label of `y` that can be none of `classes`, as a string can be no number; or None."""
-    expected = family(classes)
-    if expected == "objects" or not len(y):
-        return None
-    alike = {expected, "bools", "integers"} if expected in ("bools", "integers") else {expected}
-    if y.dtype.kind != "O":
-        return None if family(y) in alike else 0
-    if {_family_of(kind) for kind in set(map(type, y))} <= alike:
-        return None
-    return next(i for i, label in enumerate(y) if _family_of(type(label)) not in alike)
 
 
 # -- arrays --

@@ -63,7 +63,7 @@ def _check_dense(y, name):
         row, column = int(np.searchsorted(masses.indptr, bad[0], side="right")) - 1, masses.indices[bad[0]]
         raise ValueError(
             f"{name}, of two dimensions and integers, must hold zeros and ones, got {masses.data[bad[0]]} in row {row}, "
-            f"column {column}; other masses must be floats or a scipy.sparse matrix, and labels of several a row sets"
+            f"column {column}; other masses must be floats or a scipy.sparse matrix, and labels of several a row sets or lists"
         )
     return masses
 

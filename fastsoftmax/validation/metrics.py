@@ -6,14 +6,13 @@ import numpy as np
 from scipy import sparse
 
 from fastsoftmax.validation.arrays import as_array, as_real_array, check_unmasked
+from fastsoftmax.validation.class_facts import first_of_other_family
 from fastsoftmax.validation.classes import encode_labels, learn_classes, padding
-from fastsoftmax.validation.label_lists import check_label_lists, indicator
+from fastsoftmax.validation.label_lists import as_targets, check_label_lists, indicator
 from fastsoftmax.validation.labels import (
     are_label_lists,
-    as_label_array,
     check_labels,
     family,
-    first_of_other_family,
 )
 from fastsoftmax.validation.scalars import check_int
 from fastsoftmax.validation.sparse_arrays import check_csr
@@ -40,9 +39,8 @@ def check_true_labels(name, y):
     names : what the columns of this indicator are called, ascending; None: by their numbers
     """
     check_unmasked(name, y)
-    names = None
+    names, y = None, as_targets(name, y)
     if not sparse.issparse(y):
-        y = as_label_array(y)
         if are_label_lists(y):
             names, y = _named_indicator(name, y)
         elif _is_dense_indicator(y):

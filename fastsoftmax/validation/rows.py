@@ -1,12 +1,11 @@
 """The rows that a classifier is given: X, and labels or masses of classes."""
 
 import numpy as np
-from scipy import sparse
 
 from fastsoftmax.validation.arrays import check_unmasked
 from fastsoftmax.validation.estimators import check_input, check_y_given
-from fastsoftmax.validation.label_lists import check_label_lists
-from fastsoftmax.validation.labels import are_label_lists, as_label_array, check_labels
+from fastsoftmax.validation.label_lists import as_targets, check_label_lists
+from fastsoftmax.validation.labels import are_label_lists, check_labels
 from fastsoftmax.validation.masses import are_masses, check_masses
 from fastsoftmax.validation.scalars import check_int
 from fastsoftmax.validation.weights import check_sample_weight
@@ -40,7 +39,7 @@ def check_targets(y, n_samples, ignore_label=None, *, name="y"):
     """The labels or masses of the rows that count, and which rows these are; see `check_rows`."""
     if not (isinstance(y, np.ma.MaskedArray) and y.ndim == 1):  # whose masked labels are missing ones
         check_unmasked(name, y)
-    y = y if sparse.issparse(y) else as_label_array(y)
+    y = as_targets(name, y)
     if are_masses(y):
         return check_masses(y, n_samples, name=name)
     if are_label_lists(y):

@@ -24,7 +24,14 @@ def rankings(draw):
     else:
         mask = rng.random((n, k)) < draw(st.sampled_from([0.0, 0.1, 0.7]))
         y, true = sp.csr_array(mask), [set(np.flatnonzero(row).tolist()) for row in mask]
+        y = draw(st.sampled_from([y, true, lists_of(true), *[mask][: k - 1]]))
     return topk, y, true, draw(st.integers(1, width))
+
+
+def lists_of(rows):
+    """Sets of labels as lists, but for those that could be the rows of an indicator."""
+    is_refused = len({len(row) for row in rows}) == 1 and len(rows[0]) > 1 and set().union(*rows) <= {0, 1}
+    return rows if is_refused else [list(row) for row in rows]
 
 
 def one_by_one(row, true, k):

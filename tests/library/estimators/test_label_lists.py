@@ -1,14 +1,32 @@
 """Rows with several labels, given as lists: what an indicator of them gives, under the labels' own names."""
 
+import collections
+import copy
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from flat_options import flat_classifier
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import DataConversionWarning
 from sklearn.preprocessing import MultiLabelBinarizer
 
 from fastsoftmax import SoftmaxRegression
-from fastsoftmax.metrics import evaluate, hit_at_k, ndcg_at_k, precision_at_k
+from fastsoftmax.metrics import (
+    compare,
+    evaluate,
+    f1_at_threshold,
+    hit_at_k,
+    inverse_propensities,
+    mrr_at_k,
+    ndcg_at_k,
+    precision_at_k,
+    precision_at_threshold,
+    psndcg_at_k,
+    psp_at_k,
+    recall_at_k,
+    recall_at_threshold,
+)
 
 LISTS = [["b", "a"], ["c"], ["d", "a", "c"], ["b"], ["d"]] * 12
 NAMES = {"strings": {name: name for name in "abcd"}, "numbers": dict(zip("abcd", range(4), strict=True))}
@@ -104,12 +122,13 @@ BAD = [
     ([["a"], [["b"]], ["c"]], TypeError, r"y must hold hashable labels, got \['b'\] at position 1"),
     ([[[1]], [[2]], [[3]]], ValueError, "y must hold a list of labels for each row, got lists of lists"),
     ([np.array("a"), ["b"], ["c"]], ValueError, "y must hold a list of labels for each row, got array.* for row 0"),
+    ([["a", ["b", "c"]], ["a"], ["b"]], TypeError, r"y must hold hashable labels, got \['b', 'c'\] at position 0"),
     ([["a"], ["b", 0.5]], ValueError, "y has 2 lists of labels, but X has 3 rows"),
     ([["a"], ["b", 0.5], ["c"]], ValueError, "Unknown label type: y must hold class labels, got 0.5 at position 1"),
     ([["a"], ["a", "a"], ["a"]], ValueError, r"y must hold at least two classes, got 1 class: \['a'\]"),
     ([["a"], [1, True], ["a"]], ValueError, "y holds 1 and True, which are equal"),
     (
-        [[2, 3], [3, 4], [4, 5]],
+        np.array([[2, 3], [3, 4], [4, 5]]),
         ValueError,
         "y, of two dimensions and integers, must hold zeros and ones, .* several a row sets",
     ),
@@ -122,7 +141,128 @@ def test_bad_lists(y, error, message):
         small().fit(X[:3], y)
 
 
+# -- rows that all have equally many labels --
+
+EQUAL_ROWS = [[3, 7], [7, 2], [1, 3]] * 20  # an array of these would have two dimensions
+EQUAL_FORMS = {
+    "lists": list,
+    "tuple": tuple,
+    "deque": collections.deque,
+    "arrays": lambda rows: [np.array(row) for row in rows],
+    "lists and arrays": lambda rows: [np.array(row) if row[0] == 7 else row for row in rows],
+    "floats": lambda rows: [[float(label) for label in row] for row in rows],
+    "array of lists": as_array,
+    "three, one of them twice": lambda rows: [[*row, row[0]] for row in rows],
+}
+LABELS = [{k % 10, (k + 1) % 10} for k in range(60)]
+MODEL = small(direct="sparse").partial_fit(X, [{3, 7}, {7, 2}, {1, 3}] * 20, n_classes=10)
+TOPK, PROBA = MODEL.predict_topk(X, 5)[0], MODEL.predict_proba(X)
+PROPENSITIES = np.arange(1.0, 11.0)
+CALLS = {
+    "fit": lambda y: small().fit(X, y).coef_,
+    "fit and X_val": lambda y: small(early_stopping=True).fit(X, LABELS, X_val=X, y_val=y).coef_,
+    "first partial_fit": lambda y: small().partial_fit(X, y, n_classes=10).coef_,
+    "partial_fit with classes": lambda y: small().partial_fit(X, y, classes=range(10)).coef_,
+    "later partial_fit": lambda y: copy.deepcopy(MODEL).partial_fit(X, y).predict_proba(X),
+    "calibrate": lambda y: copy.deepcopy(MODEL).calibrate(X, y).predict_proba(X),
+    "score": lambda y: MODEL.score(X, y),
+    "target_log_proba": lambda y: MODEL.target_log_proba(X, y),
+    "evaluate": lambda y: list(evaluate(MODEL, X, y, inverse_propensities=PROPENSITIES).values()),
+    "compare": lambda y: list(compare(MODEL, MODEL, X, y)["model"].values()),
+    "ranking": lambda y: [f(TOPK, y, 3) for f in (hit_at_k, mrr_at_k, ndcg_at_k, precision_at_k, recall_at_k)],
+    "propensity": lambda y: [f(TOPK, y, 3, PROPENSITIES) for f in (psp_at_k, psndcg_at_k)],
+    "inverse_propensities": lambda y: inverse_propensities(y, n_classes=10),
+    "threshold": lambda y: [
+        f(PROBA, y, 0.15, average="macro") for f in (precision_at_threshold, recall_at_threshold, f1_at_threshold)
+    ],
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_rows_of_equally_many_labels(call):
+    """They mean what sets of them mean, as rows of different lengths do."""
+    for rows in (EQUAL_ROWS, [[3], [7], [1]] * 20):
+        expected = call([set(row) for row in rows])
+        for name, form in EQUAL_FORMS.items():
+            assert_array_equal(call(form(rows)), expected, err_msg=name)
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_zeros_and_ones_in_lists_are_refused(call):
+    """They might be columns of an indicator or labels, and neither is taken for the other."""
+    for row in ([0, 1], [1, 0, 0], [0.0, 1.0], [True, False], np.array([0, 1], np.uint8)):
+        for y in ([row] * 60, (row, row[::-1]) * 30):
+            with pytest.raises(
+                ValueError, match=r"y(_val)? is a list of lists, .* give np\.array\(y(_val)?\) .* a set"
+            ):
+                call(y)
+    assert_array_equal(call([{0, 1}, {1, 0}] * 30), call(as_array([[0, 1], [1, 0]] * 30)))
+    call([[0, 1], [1]] * 30)
+    call([[0, 1], [1, 2]] * 30)
+
+
+def test_lists_and_an_array_of_zeros_and_ones():
+    assert small().fit(X, np.array([[0, 1, 0], [1, 0, 1]] * 30)).classes_.tolist() == [0, 1, 2]
+    assert small().fit(X, [{1}, {0, 2}] * 30).classes_.tolist() == [0, 1, 2]
+    assert hit_at_k([[0], [0]], np.array([[0, 1], [1, 0]]), 1) == 0.5
+    assert hit_at_k([[0], [0]], [{0, 1}, {1, 0}], 1) == 1
+    assert small().fit(X, [[0, 1], [1, 2]] * 30).classes_.tolist() == [0, 1, 2]
+
+
+def test_lists_of_fractions_are_masses():
+    """No label is a fraction."""
+    y = [[0.25, 0.75], [0, 1], [1, 0]] * 20
+    expected = small().fit(X, np.array(y)).coef_
+    for form in (list, tuple, lambda rows: [np.array(row) for row in rows]):
+        assert_array_equal(small().fit(X, form(y)).coef_, expected)
+    with pytest.raises(ValueError, match=r"Unknown label type: y must hold class labels, got 0\.25 at position 0"):
+        small().fit(X, [*y[:-1], [1]])
+
+
+def test_padded_rows():
+    expected = small().fit(X, [{3, 7}, {7}] * 30).coef_
+    assert_array_equal(small(ignore_label=-1).fit(X, [[3, 7], [7, -1]] * 30).coef_, expected)
+    assert_array_equal(small(ignore_label=float("nan")).fit(X, [[3, 7], [7, float("nan")]] * 30).coef_, expected)
+
+
+def test_dates_in_rows_of_equally_many():
+    days = np.array([0, 1], "m8[D]")
+    assert_array_equal(small().fit(X, [list(days), list(days[:1]) * 2] * 30).classes_, days)
+
+
+def test_classes_of_exclude_in_lists_of_lists():
+    with pytest.raises(
+        ValueError, match=r"exclude must hold an array of classes for each row, got \[\[1, 2\]\] for row 0"
+    ):
+        MODEL.predict_topk(X, 2, exclude=[[[1, 2]]] * 60)
+
+
+def test_columns_of_one_label_a_row():
+    for labels in ([1, 2, 1], ["a", "b", "a"], [np.str_("a"), "b", "a"]):
+        with pytest.warns(DataConversionWarning, match="column-vector"):
+            model = SoftmaxRegression().fit(X[:3], [[label] for label in labels])
+        assert_array_equal(model.coef_, SoftmaxRegression().fit(X[:3], labels).coef_)
+
+
+@pytest.mark.parametrize(
+    ("y", "got"),
+    [
+        ({"a", "b"}, r"shape \(\): a set is no sequence of labels$"),
+        ({"a": 1}, r"shape \(\): a dict is no sequence of labels$"),
+        ("ab", r"shape \(\): a str is no sequence of labels$"),
+        (sp.csr_array(np.eye(3)), r"a csr_array of shape \(3, 3\)$"),
+        (np.eye(3), r"shape \(3, 3\)$"),
+    ],
+)
+def test_what_regression_says_of_other_forms(y, got):
+    with pytest.raises(ValueError, match=f"^y must be 1-D, one label a row, got {got}"):
+        SoftmaxRegression().fit(X[:3], y)
+
+
 def test_regression_takes_one_label_a_row():
+    for y in ([[0, 1], [1, 0], [1, 1]], [[3, 4], [4, 5], [5, 6]]):
+        with pytest.raises(ValueError, match=r"y must hold one label a row here, got \[., .\] at position 0"):
+            SoftmaxRegression().fit(X[:3], y)
     with pytest.raises(ValueError, match=r"y must hold one label a row here, got \['b', 'a'\] at position 0"):
         SoftmaxRegression().fit(X, LISTS)
 

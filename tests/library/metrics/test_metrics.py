@@ -357,7 +357,7 @@ def test_metrics_take_dense_indicators():
         ),
         (lambda: hit_at_k([1, 2], [1, 2], 1), ValueError, r"topk must have two dimensions.*got shape \(2,\)"),
         (lambda: hit_at_k([[1], [2]], [1], 1), ValueError, "topk must have as many rows as y, got 2 and 1"),
-        (lambda: hit_at_k([[1]], [[1]], 1), ValueError, r"y must have one dimension or be a sparse.*\(1, 1\)"),
+        (lambda: hit_at_k([[1]], np.array([[1]]), 1), ValueError, r"y must have one dim.* or be a sparse.*\(1, 1\)"),
         (lambda: hit_at_k(np.empty((0, 1)), [], 1), ValueError, "y must have at least one row"),
         (lambda: hit_at_k([[1]], [1], 0), ValueError, "k must be at least 1, got 0"),
         (lambda: hit_at_k([["a"]], [1], 1), TypeError, "topk and y must hold labels of the same kind"),
