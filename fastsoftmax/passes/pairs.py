@@ -343,10 +343,5 @@ def topk(batch, weights, base, k, n_threads, workspace, eligible=ALL, *, normali
         batch, weights, base, n_threads=n_threads, workspace=workspace, keep=False, topk=(values, class_ids, eligible)
     )
     check_lse(forward.lse)
-<<<<<<< HEAD
-    if normalise:
-        values -= forward.lse[:, None].astype(values.dtype)
-    return eligible.pad(class_ids, values)
-=======
-    return eligible.pad(class_ids, (values - forward.lse[:, None]).astype(values.dtype))
->>>>>>> 36df466af37ea77229e96b7e8a438972fbd8698b
+    best = (values - forward.lse[:, None]).astype(values.dtype) if normalise else values
+    return eligible.pad(class_ids, best)
