@@ -1,4 +1,4 @@
-"""Softmax regression solved to its optimum: the loss, the variables in which it is minimised, and two solvers.
+"""Convex problems solved to their optima: the loss and the two solvers of softmax regression, and one-vs-all problems.
 
 May import: `passes` and what lies below.
 """
