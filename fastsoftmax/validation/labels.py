@@ -136,7 +136,7 @@ def check_labels(y, *, X_rows=None, name="y", ignore_label=None):
     if y.ndim != 1:
         raise ValueError(f"{name} must be 1-D, one label a row, got {_shape(y)}")
     if are_label_lists(y):
-        raise ValueError(f"{name} must hold one label a row here, got {y[0]!r} at position 0")
+        raise ValueError(f"{name} must be 1-D, one label a row here, got {y[0]!r} at position 0")
     if X_rows is not None and len(y) != X_rows:
         raise ValueError(f"{name} has {len(y)} labels, but X has {X_rows} rows")
     return checked_labels(name, y, np.arange(len(y)), ignore_label)
