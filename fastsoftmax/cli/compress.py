@@ -3,7 +3,7 @@
 import os
 
 from fastsoftmax.cli import common
-from fastsoftmax.cli.common import add_depths, add_format_and_threads, depths, labelled_rows
+from fastsoftmax.cli.common import add_depths, add_format_and_threads, depths, labelled_rows, off_the_model
 from fastsoftmax.model.compact import STORAGES
 from fastsoftmax.validation import check_other_file, check_writable
 
@@ -20,13 +20,18 @@ def add_options(parser):
 
 
 def run(options):
+    with off_the_model(options.output):
+        _run(options)
+
+
+def _run(options):
     from fastsoftmax.estimators.loading import load
 
     check_writable("output", options.output)
     check_other_file("--output", options.output, "the model itself", options.model)
     compact = load(options.model).compressed(options.storage)
     compact.save(options.output)
-    sizes = [os.path.getsize(path) for path in (options.model, options.output)]
+    sizes = [os.path.getsize(path) if os.path.isfile(path) else "unknown" for path in (options.model, options.output)]
     print(f"bytes\t{sizes[0]}\t{sizes[1]}")
     if options.data is not None:
         _print_comparison(compact, options)

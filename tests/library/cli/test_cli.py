@@ -288,3 +288,29 @@ def test_output_into_a_closed_pipe(files):
     command = f"{sys.executable} -m fastsoftmax predict {model} {files.svmlight} | head -n 1"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and done.stderr == "" and len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize("as_pipe", [False, True], ids=["file", "pipe"])
+@pytest.mark.parametrize("command", ["train", "compress"])
+def test_model_on_standard_output(command, as_pipe, files):
+    """Nothing else is written there: what the command says of its work goes to standard error."""
+    data, model, written = str(files.fasttext), str(files.folder / "model"), files.folder / "written"
+    arguments = [command, data if command == "train" else model, "-o", "/dev/stdout"]
+    if command == "compress":
+        assert cli.main(["train", data, "-o", model, "--epochs", "1", "--quiet"]) == 0
+        arguments += ["--data", data, "-k", "1"]
+    program = [sys.executable, "-m", "fastsoftmax", *arguments]
+    if as_pipe:
+        done = subprocess.run(program, capture_output=True, timeout=60)
+        written.write_bytes(done.stdout)
+    else:
+        with open(written, "wb") as file:
+            done = subprocess.run(program, stdout=file, stderr=subprocess.PIPE, timeout=60)
+    error = done.stderr.decode()
+    assert done.returncode == 0, error
+    assert load(written).classes_.tolist() == sorted(WORDS)
+    if command == "train":
+        assert "300 rows" in error and "wrote /dev/stdout" in error
+    else:
+        size = "unknown" if as_pipe else os.path.getsize(written)
+        assert f"bytes\t{os.path.getsize(model)}\t{size}\n" in error and "same_best\t1\n" in error
