@@ -1,6 +1,5 @@
 """SoftmaxRegression: multinomial logistic regression, solved to its optimum."""
 
-import math
 import warnings
 
 import numpy as np
@@ -138,7 +137,7 @@ class SoftmaxRegression(SoftmaxEstimator):
         names = feature_names(X)
         X, classes, codes, weight, total = check_regression_rows(self, X, y, sample_weight)
         n_threads = threads.resolve(check_n_threads(self.n_threads))
-        alpha = 0.0 if math.isinf(self.C) else 1 / (self.C * total)
+        alpha = 1 / (float(self.C) * float(total))
         alpha *= 2 if len(classes) == 2 else 1  # the weights are two vectors, each of half the length
         weight /= total
         with threads.one_blas_thread():

@@ -41,12 +41,15 @@ class Diagonal:
         self.scale = np.empty((n_features + 1, n_classes), dtype)
         self.blocks = Blocks(n_features + 1, n_classes, n_threads)
         moments = np.append(moments, 1.0)
+        least = (2 / float(np.finfo(dtype).max)) ** 2  # of a curvature whose scale fits into dtype
 
         def fill(rows):
             is_bias = np.arange(rows.start, rows.stop) == n_features
             curvature = np.outer(moments[rows], variances)
             curvature += np.where(is_bias, 0.0, alpha)[:, None]
             curvature[curvature == 0] = 1
+            # a feature that no row has, under next to no penalty: its gradient is next to zero, and any scale does
+            curvature[(moments[rows] == 0)[:, None] & (curvature < least)] = 1
             self.scale[rows] = 1 / np.sqrt(curvature)
 
         self.blocks.run(fill)

@@ -60,7 +60,8 @@ def check_regression_rows(r, X, y, sample_weight):
     with np.errstate(over="ignore"):
         weight = weight * _class_weights(r.class_weight, classes, codes, weight)[codes]
     total = check_finite_sum("sample_weight with class_weight", weight)
-    if not 1 / np.finfo(np.float64).max < r.C * total:
+    strength = float(r.C) * float(total)  # Python's floats become infinite without a warning
+    if not 1 / np.finfo(np.float64).max < strength:
         raise ValueError(f"C times the sum of the weights must be at least 1e-308, got {r.C} x {total}")
     return X, classes, codes, weight, total
 
