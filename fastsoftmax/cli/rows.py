@@ -3,7 +3,6 @@
 import sys
 
 from fastsoftmax.text import datasets
-from fastsoftmax.text.encoding import first_index
 from fastsoftmax.validation import check_are_texts, check_reads, misfits
 
 N_LOOKED_AT = 100  # rows, of those that are read as texts, that tell whether they are texts
@@ -52,7 +51,7 @@ def read(classifier, options):
     extra_features = "error" if options.strict else "ignore"
     data = datasets.read(file, options.format, n_features=n_features, extra_features=extra_features)
     check_reads(model, encoding, data.format)
-    for misfit in misfits(name, data.n_ignored, first_index(data), model, n_features, encoding.first_index):
+    for misfit in misfits(name, data.n_ignored, datasets.first_index(data), model, n_features, encoding.first_index):
         if options.strict:
             raise ValueError(misfit)
         print(f"fastsoftmax: warning: {misfit}", file=sys.stderr)

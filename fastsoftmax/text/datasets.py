@@ -320,3 +320,10 @@ _READERS = {
 }
 FORMATS = tuple(_READERS)
 TEXT_FORMATS = tuple(format for format, reader in _READERS.items() if reader.holds_texts)
+
+
+def first_index(data):
+    """The lowest index of a Dataset of columns; None of texts, and where no index occurs."""
+    if data.format in TEXT_FORMATS or not data.X.nnz:
+        return None
+    return int(data.X.indices.min())
