@@ -1,9 +1,11 @@
 """The parser of the command `fastsoftmax`, and the exit status that a run ends with."""
 
 import argparse
+import contextlib
 import io
 import os
 import sys
+import warnings
 
 from fastsoftmax.cli import compress, demo, evaluate, info, predict, train
 from fastsoftmax.cli.arguments import naming_options
@@ -24,6 +26,11 @@ def main(arguments=None):
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if sys.stderr is None:
         sys.stderr = io.StringIO()  # or errors would be written to standard output
+    with _plain_warnings():
+        return _main(arguments)
+
+
+def _main(arguments):
     try:
         if sys.stdout is None:
             raise OSError("standard output is closed: redirect it to a file or to /dev/null")
@@ -45,6 +52,17 @@ def main(arguments=None):
     except KeyboardInterrupt:
         print("\nfastsoftmax: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+@contextlib.contextmanager
+def _plain_warnings():
+    """A context in which a warning of the library is a line like others of the command, without a place in its source."""
+    before = warnings.formatwarning
+    warnings.formatwarning = lambda message, *where: f"fastsoftmax: warning: {naming_options(str(message))}\n"
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
 
 
 def _flush_or_drop_output():

@@ -1,7 +1,5 @@
 """SoftmaxRegression: multinomial logistic regression, solved to its optimum."""
 
-import warnings
-
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
@@ -13,6 +11,7 @@ from fastsoftmax.newton.scaling import scaling_for
 from fastsoftmax.runtime import threads
 from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.runtime.exclusive import exclusive
+from fastsoftmax.runtime.warning import warn
 from fastsoftmax.training.watchers.progress import shown_iterations
 from fastsoftmax.validation import (
     check_memory,
@@ -131,7 +130,7 @@ class SoftmaxRegression(SoftmaxEstimator):
         Warns
         -----
         sklearn.exceptions.ConvergenceWarning
-            If `max_iter` iterations did not reach `tol`.
+            If `max_iter` iterations did not reach `tol`, or rounding errors hid any further decrease before.
         """
         check_regression_params(self)
         names = feature_names(X)
@@ -180,13 +179,19 @@ class SoftmaxRegression(SoftmaxEstimator):
                 n_iter, converged = solvers.lbfgs(loss, theta, scaling, **search)
         theta -= theta.mean(axis=1, keepdims=True)
         if not converged:
-            warnings.warn(
-                f"the gradient is not yet below tol={self.tol} after {n_iter} iterations: raise max_iter, lower C where "
-                "classes can be separated, or scale X where it has very large or very small values",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+            warn(self._not_converged(n_iter), ConvergenceWarning)
         return theta, n_iter
+
+    def _not_converged(self, n_iter):
+        """What to say and to do where the solver stopped before the gradient was small."""
+        still = f"the gradient is not yet below tol={self.tol} after {n_iter} iterations"
+        first = "raise max_iter"
+        if n_iter < self.max_iter:
+            still, first = f"{still}, and rounding hides what more of them could gain", "raise tol"
+        return (
+            f"{still}: {first}, lower C where classes can be separated, or scale X where it has very large or very small "
+            "values"
+        )
 
     def _start(self, classes, shape, log_frequencies, dtype):
         """The parameters to start at: zero weights and the log class frequencies, or the model so far."""

@@ -20,7 +20,15 @@ ROWS_PER_FEATURE = 4  # at least so many rows a feature estimate the second mome
 
 
 def scaling_for(X, weight, frequencies, alpha, dtype, *, has_bias, n_threads):
-    """A Whitening if X is dense and has at most MAX_WHITENED features, else a Diagonal."""
+    """A Whitening if X is dense and has at most MAX_WHITENED features, else a Diagonal.
+
+    Second moments of huge features may overflow: the solvers, which then find no way down, have the last word on these.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _scaling_for(X, weight, frequencies, alpha, dtype, has_bias, n_threads)
+
+
+def _scaling_for(X, weight, frequencies, alpha, dtype, has_bias, n_threads):
     variances = frequencies * (1 - frequencies)
     if isinstance(X, np.ndarray) and X.shape[1] <= MAX_WHITENED:
         return Whitening(X, weight, WHITENED_SHARE * variances.mean(), alpha, has_bias)

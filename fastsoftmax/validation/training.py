@@ -1,10 +1,9 @@
 """What SoftmaxClassifier trains on, where it begins, what it resumes, and the rows that it is judged by."""
 
-import warnings
-
 import numpy as np
 from scipy import sparse
 
+from fastsoftmax.runtime.warning import warn
 from fastsoftmax.validation.arrays import as_dtype, as_real_array
 from fastsoftmax.validation.classes import are_same_classes
 from fastsoftmax.validation.compact import check_not_compact
@@ -28,10 +27,9 @@ def check_row_norms(X):
 def warn_no_pairs(limits):
     """UserWarning that the rows at hand give a sparse term no pair within its `limits`, a dict by name."""
     given = ", ".join(f"{name}={value}" for name, value in limits.items())
-    warnings.warn(
+    warn(
         f"SparseTerm({given}) leaves no pair of a feature and a class: the rows teach the sparse term nothing",
         UserWarning,
-        stacklevel=3,
     )
 
 

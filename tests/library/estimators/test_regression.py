@@ -293,6 +293,18 @@ def test_constant_and_empty_features(solver):
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("scale", [1e15, 1e160, 1e200])
+def test_more_iterations_are_not_advised_where_they_would_not_help(scale, kind, solver):
+    X = np.random.default_rng(0).normal(size=(300, 5))
+    y = (X[:, 0] > 0) * 1
+    message = r"not yet below tol=0.0001 after \d+ iterations, and rounding hides .* raise tol, .* or scale X"
+    with pytest.warns(ConvergenceWarning, match=message) as warned:
+        model = SoftmaxRegression(max_iter=10_000, solver=solver).fit(KINDS[kind](X * scale), y)
+    assert len(warned) == 1 and np.isfinite(model.coef_).all()
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_huge_C_is_as_if_there_were_no_penalty(kind, dtype, solver):
