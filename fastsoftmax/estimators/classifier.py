@@ -280,6 +280,12 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            If the model has a dense direct term (``direct_`` is "dense"), which may be what "auto" chose. A dense term is
+            not scaled; `prune` makes it sparse.
         """
         self._fitted_model()
         Fitting(self).calibrate(X, y, sample_weight)

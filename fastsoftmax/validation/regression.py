@@ -47,7 +47,8 @@ def check_regression_rows(r, X, y, sample_weight):
     total : their sum, a finite float
     """
     check_y_given(r, y)
-    dtype = np.dtype(getattr(X, "dtype", np.float64)).newbyteorder("=")
+    dtype = getattr(X, "dtype", None)  # of pandas and others it may be no dtype of NumPy
+    dtype = dtype.newbyteorder("=") if isinstance(dtype, np.dtype) else None
     dtype = dtype if dtype in REAL_DTYPES else np.dtype(np.float64)
     X = check_input(r, X, dtype=dtype, canonical=True, is_fitted=False)  # the solvers scale columns by their squares
     check_unmasked("y", y)

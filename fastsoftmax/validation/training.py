@@ -75,7 +75,10 @@ def check_can_calibrate(model):
     """Raise where the model has a dense direct term, which no factor would mend."""
     check_not_compact(model, "calibrate")
     if model.W is not None and model.pairs is None:
-        raise ValueError("calibrate needs a sparse direct or a low-rank term, this model has a dense direct one")
+        raise ValueError(
+            "calibrate needs a sparse direct or a low-rank term, this model has a dense direct one: choose others by direct "
+            "and hidden_size, or prune it"
+        )
 
 
 def check_can_prune(model):
