@@ -3,7 +3,7 @@
 import sys
 
 from fastsoftmax.text import datasets
-from fastsoftmax.validation import check_are_texts, check_reads, misfits
+from fastsoftmax.validation import check_are_texts, check_path, check_reads, misfits
 
 N_LOOKED_AT = 100  # rows, of those that are read as texts, that tell whether they are texts
 
@@ -23,7 +23,7 @@ def add_options(parser):
 def source(path):
     """What to read a data file from: its path, or standard input for "-"."""
     if path != "-":
-        return path
+        return check_path("DATA", path)
     if sys.stdin is None:
         raise ValueError("standard input is closed: name a data file")
     return sys.stdin.buffer

@@ -132,6 +132,8 @@ def test_evaluate_counts_unknown_labels(files, capsys):
         (["train", "{svmlight}", "-o", "{folder}/model", "--epochs", "0"], "--epochs must be at least 1, got 0"),
         (["train", "{svmlight}", "-o", "{folder}/model", "--learning-rate", "-1"], "--learning-rate must be above 0"),
         (["predict", "{svmlight}", "{svmlight}"], "not a model file"),
+        (["info", "{svmlight}"], r"not a model file, .*it has [\d,]+ bytes, and begins as if [\d,]+ bytes of header"),
+        (["train", "", "-o", "{folder}/model"], "DATA must be the path of a file, got ''"),
         (["info", "{folder}"], "directory"),
         (["demo", "--corpus", "{folder}/missing"], "folder must be"),
     ],
