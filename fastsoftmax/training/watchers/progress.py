@@ -1,8 +1,42 @@
-"""Progress bars."""
+"""Progress bars on terminals and in notebooks; elsewhere, as in log files, a line now and then and one at the end."""
 
-from contextlib import contextmanager
+import sys
+from contextlib import contextmanager, suppress
 
 from fastsoftmax.training.watchers.base import Watcher
+
+SECONDS = 0.2  # between two states of a bar
+LOG_SECONDS = 10.0  # and of lines
+
+
+class Lines:
+    """Standard error as the file of a bar, each of whose states becomes a line. What cannot be written is left out."""
+
+    def write(self, text):
+        state = text.strip()
+        if state:
+            with suppress(
+                OSError, ValueError
+            ):  # a full disk, a closed file: the training is worth more than its progress
+                print(state, file=sys.stderr, flush=True)
+
+    def flush(self):
+        pass
+
+
+def bar(**options):
+    """A tqdm bar; where standard error is a log, one of `Lines`."""
+    from tqdm import tqdm
+
+    if not is_log():
+        return tqdm(**{"mininterval": SECONDS} | options)
+    # a `delay`, however short, leaves out the state in which nothing is done yet
+    return tqdm(**options | {"file": Lines(), "mininterval": LOG_SECONDS, "delay": 1e-9, "leave": True})
+
+
+def is_log():
+    """Whether standard error is neither a terminal nor a notebook's, whose bars move."""
+    return sys.stderr is not None and not sys.stderr.isatty() and "ipykernel" not in sys.modules
 
 
 class Progress(Watcher):
@@ -15,11 +49,9 @@ class Progress(Watcher):
         self.bar = self.loss = None
 
     def begin(self, trainer):
-        from tqdm import tqdm
-
         n_rows, done = self.n_rows, trainer.epoch * self.n_rows + trainer.position
-        common = {"unit": " rows", "unit_scale": True, "mininterval": 0.2, "smoothing": 0.1}
-        self.bar = tqdm(total=n_rows * self.n_epochs, initial=done, **common)
+        total = n_rows * self.n_epochs
+        self.bar = bar(total=total, initial=done, unit=" rows", unit_scale=True, smoothing=0.1)
 
     def after_step(self, trainer, n_rows, loss):
         self.loss = loss if self.loss is None else 0.98 * self.loss + 0.02 * loss
@@ -38,13 +70,11 @@ def shown_iterations(max_iter, verbose):
     if not verbose:
         yield lambda iteration, loss, gradient: None
         return
-    from tqdm import tqdm
-
-    with tqdm(total=max_iter, unit=" iterations") as bar:
+    with bar(total=max_iter, unit=" iterations") as shown:
 
         def show(iteration, loss, gradient):
-            bar.set_postfix_str(f"loss {loss:.6f}, gradient {gradient:.1e}", refresh=False)
-            bar.update(iteration - bar.n)
+            shown.set_postfix_str(f"loss {loss:.6f}, gradient {gradient:.1e}", refresh=False)
+            shown.update(iteration - shown.n)
 
         yield show
 
@@ -53,22 +83,23 @@ def shown_iterations(max_iter, verbose):
 def shown_rows(n_rows, what, verbose):
     """Yield a function that is given numbers of rows that are done, and shows them in a bar, or nothing if not `verbose`.
 
-    Where there are several passes over the `n_rows` rows, each fills the bar anew.
+    Where there are several passes over the `n_rows` rows, each fills the bar anew; in a log their rows are added up.
     """
     if not verbose:
         yield lambda n: None
         return
-    from tqdm import tqdm
-
-    with tqdm(total=n_rows, desc=what, unit=" rows", unit_scale=True, mininterval=0.2, leave=False) as bar:
+    with bar(total=n_rows, desc=what, unit=" rows", unit_scale=True, leave=False) as shown:
         n_passes = 1
 
         def show(n):
             nonlocal n_passes
-            if bar.n >= n_rows:
+            if shown.n >= shown.total:
                 n_passes += 1
-                bar.reset()
-                bar.set_description_str(f"{what}, pass {n_passes}", refresh=False)
-            bar.update(n)
+                shown.set_description_str(f"{what}, pass {n_passes}", refresh=False)
+                if shown.leave:
+                    shown.total += n_rows
+                else:
+                    shown.reset()
+            shown.update(n)
 
         yield show

@@ -316,3 +316,13 @@ def test_model_on_standard_output(command, as_pipe, files):
     else:
         size = "unknown" if as_pipe else os.path.getsize(written)
         assert f"bytes\t{os.path.getsize(model)}\t{size}\n" in error and "same_best\t1\n" in error
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_progress_that_cannot_be_written_is_lost_alone(files):
+    model = files.folder / "model"
+    program = [sys.executable, "-m", "fastsoftmax", "train", str(files.fasttext), "-o", str(model)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(program, stdout=subprocess.PIPE, stderr=full, text=True, timeout=60)
+    assert done.returncode == 0 and f"wrote {model}" in done.stdout
+    assert load(model).classes_.tolist() == sorted(WORDS)
