@@ -80,8 +80,15 @@ def _drop_output():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose help, where it cannot be written, is an OSError; argparse's own lets it vanish."""
+
+    def print_help(self, file=None):
+        print(self.format_help(), end="", file=file or sys.stdout, flush=True)
+
+
 def _parser():
-    parser = argparse.ArgumentParser(prog="fastsoftmax", description="Softmax over very many classes on CPUs.")
+    parser = Parser(prog="fastsoftmax", description="Softmax over very many classes on CPUs.")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=command.HELP)

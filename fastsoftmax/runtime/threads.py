@@ -64,7 +64,8 @@ def resolve(n_threads):
 
     The default is OMP_NUM_THREADS where that is set, or else the number of CPUs. In a process that was forked from one that
     had imported us it is 1: the threads of GNU OpenMP do not survive a fork, and the next parallel region would wait for them
-    for ever. Where the system does not let us start so many threads, it is as many as it does, with a RuntimeWarning.
+    for ever. It is never above OMP_THREAD_LIMIT. Where the system does not let us start so many threads, it is as many as it
+    does, with a RuntimeWarning.
     """
     if _forked or not openmp.ENABLED:
         return 1
@@ -72,6 +73,7 @@ def resolve(n_threads):
         n_threads = _default()
     elif n_threads == -1:
         n_threads = n_cpus()
+    n_threads = min(n_threads, openmp.thread_limit())
     return n_threads if n_threads <= getattr(_team, "size", 1) else _able_to_start(n_threads)
 
 

@@ -326,3 +326,13 @@ def test_progress_that_cannot_be_written_is_lost_alone(files):
         done = subprocess.run(program, stdout=subprocess.PIPE, stderr=full, text=True, timeout=60)
     assert done.returncode == 0 and f"wrote {model}" in done.stdout
     assert load(model).classes_.tolist() == sorted(WORDS)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["info"]], ids=" ".join)
+def test_output_into_a_full_disk(arguments):
+    with open("/dev/full", "w") as full:
+        program = [sys.executable, "-m", "fastsoftmax", *arguments]
+        done = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == "fastsoftmax: error: [Errno 28] No space left on device\n"
