@@ -16,6 +16,13 @@ from fastsoftmax.text.lines import first_lines, line_error, open_lines, quoted
 from fastsoftmax.text.sparse_rows import MAX_INDEX, SparseRows, is_sparse_row
 from fastsoftmax.validation import as_text_array, check_int, check_labels, check_option, indicator, learn_classes
 
+__all__ = ["FORMATS", "Dataset", "detect_format", "read", "read_texts", "targets"]
+
+
+def __dir__():
+    return sorted(__all__)  # what tab completion shows
+
+
 LABEL_PREFIX = "__label__"
 _PREFIX = LABEL_PREFIX.encode()
 
