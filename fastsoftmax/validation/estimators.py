@@ -32,7 +32,7 @@ def check_input(estimator, X, *, dtype, canonical=False, is_fitted=True, name="X
 
 def _check_no_texts(estimator, X, name):
     """Raise if `X` is a text, or a list, an array or a column of a DataFrame whose first element is one."""
-    is_column = isinstance(X, (list, tuple)) or getattr(X, "ndim", 0) == 1
+    is_column = isinstance(X, (list, tuple)) or (getattr(X, "ndim", 0) == 1 and not sparse.issparse(X))
     first = (X.iloc[0] if hasattr(X, "iloc") else X[0]) if is_column and len(X) else X
     if not isinstance(first, str) or not len(X):
         return
