@@ -67,8 +67,8 @@ def shown_iterations(max_iter, verbose):
 def shown_rows(n_rows, what, verbose, unit="rows"):
     """Yield a function that is given numbers of rows that are done, and shows them in a bar, or nothing if not `verbose`.
 
-    Where there are several passes over the `n_rows` rows, each fills the bar anew; in a log their rows are added up. The `unit`
-    may be another than rows.
+    Where there are several passes over the `n_rows` rows, each fills the bar anew; in a log their rows are added up. The
+    `unit` may be another than rows.
     """
     if not verbose:
         yield lambda n: None
