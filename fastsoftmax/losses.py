@@ -9,6 +9,11 @@ from fastsoftmax.validation import check_gradient_threshold, check_int, check_re
 
 __all__ = ["NCE", "NegativeSampling", "SampledLogistic", "SampledSoftmax", "Softmax"]
 
+
+def __dir__():
+    return sorted(__all__)  # what tab completion shows
+
+
 GRADIENT_THRESHOLD = 3e-4  # what "auto" stands for
 
 

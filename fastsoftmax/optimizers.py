@@ -13,6 +13,10 @@ from fastsoftmax.validation import check_real, is_auto
 __all__ = ["SGD", "Adagrad"]
 
 
+def __dir__():
+    return sorted(__all__)  # what tab completion shows
+
+
 class Rule(NamedTuple):
     """How parameters step along a gradient, as the kernels take it."""
 

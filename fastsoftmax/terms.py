@@ -10,6 +10,10 @@ from fastsoftmax.validation import check_bool, check_int, check_real, is_auto
 __all__ = ["LowRank", "SparseTerm"]
 
 
+def __dir__():
+    return sorted(__all__)  # what tab completion shows
+
+
 class SparseTerm(BaseEstimator):
     """A direct term that has weights for pairs only: of each feature and each class that it occurs with in training.
 

@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 
@@ -13,7 +14,9 @@ from fastsoftmax.runtime import threads
 
 
 def pytest_configure(config):
-    """Marks of SciPy's own tests, which test_scipy_logsumexp.py loads."""
+    """Ctrl-C for the tests that send it, and marks of SciPy's own tests, which test_scipy_logsumexp.py loads."""
+    # A shell without job control ignores SIGINT for what it runs in the background, and children would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in ("skip_xp_backends", "xfail_xp_backends", "array_api_backends", "uses_xp_capabilities"):
         config.addinivalue_line("markers", f"{name}: SciPy's")
 

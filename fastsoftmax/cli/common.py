@@ -1,5 +1,7 @@
 """What several commands share: an exit status, options, and a model with the rows that it is applied to."""
 
+import contextlib
+import os
 import sys
 
 import numpy as np
@@ -51,6 +53,15 @@ def add_depths(parser):
 def depths(given, y):
     """The depths given by `-k`, or the defaults for these labels; None: those of metrics.evaluate."""
     return given or (DEPTHS if y.ndim == 1 else None)
+
+
+def off_the_model(output):
+    """A context in which what is printed goes to standard error where the file `output` is standard output itself."""
+    try:
+        is_output = os.path.samestat(os.stat(output), os.fstat(sys.stdout.fileno()))
+    except OSError:  # there is no file yet, or Python holds what is printed
+        is_output = False
+    return contextlib.redirect_stdout(sys.stderr) if is_output else contextlib.nullcontext()
 
 
 def load(options):

@@ -3,7 +3,7 @@
 import os
 
 from fastsoftmax.cli import common
-from fastsoftmax.cli.common import add_depths, add_format_and_threads, depths, labelled_rows
+from fastsoftmax.cli.common import add_depths, add_format_and_threads, depths, labelled_rows, off_the_model
 from fastsoftmax.model.compact import STORAGES
 from fastsoftmax.runtime.progress import say
 from fastsoftmax.validation import check_other_file, check_writable
@@ -21,6 +21,11 @@ def add_options(parser):
 
 
 def run(options):
+    with off_the_model(options.output):
+        _run(options)
+
+
+def _run(options):
     from fastsoftmax.estimators import saving
     from fastsoftmax.estimators.loading import load
 
@@ -31,7 +36,7 @@ def run(options):
     say("compressing the weights", options.verbose)
     compact = model.compressed(options.storage)
     saving.save(compact, options.output, verbose=options.verbose)
-    sizes = [os.path.getsize(path) for path in (options.model, options.output)]
+    sizes = [os.path.getsize(path) if os.path.isfile(path) else "unknown" for path in (options.model, options.output)]
     print(f"bytes\t{sizes[0]}\t{sizes[1]}")
     if options.data is not None:
         _print_comparison(compact, options)

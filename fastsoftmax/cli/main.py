@@ -1,9 +1,11 @@
 """The parser of the command `fastsoftmax`, and the exit status that a run ends with."""
 
 import argparse
+import contextlib
 import io
 import os
 import sys
+import warnings
 
 from fastsoftmax.cli import compress, demo, evaluate, info, predict, train
 from fastsoftmax.cli.arguments import naming_options
@@ -24,6 +26,11 @@ def main(arguments=None):
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if sys.stderr is None:
         sys.stderr = io.StringIO()  # or errors would be written to standard output
+    with _plain_warnings():
+        return _main(arguments)
+
+
+def _main(arguments):
     try:
         if sys.stdout is None:
             raise OSError("standard output is closed: redirect it to a file or to /dev/null")
@@ -47,6 +54,17 @@ def main(arguments=None):
         return INTERRUPTED
 
 
+@contextlib.contextmanager
+def _plain_warnings():
+    """A context in which a warning of the library is a line like others of the command, without a place in its source."""
+    before = warnings.formatwarning
+    warnings.formatwarning = lambda message, *where: f"fastsoftmax: warning: {naming_options(str(message))}\n"
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
+
+
 def _flush_or_drop_output():
     """Write what standard output still holds, or have it go nowhere where its disk is full."""
     try:
@@ -62,8 +80,15 @@ def _drop_output():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose help, where it cannot be written, is an OSError; argparse's own lets it vanish."""
+
+    def print_help(self, file=None):
+        print(self.format_help(), end="", file=file or sys.stdout, flush=True)
+
+
 def _parser():
-    parser = argparse.ArgumentParser(prog="fastsoftmax", description="Softmax over very many classes on CPUs.")
+    parser = Parser(prog="fastsoftmax", description="Softmax over very many classes on CPUs.")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=command.HELP)

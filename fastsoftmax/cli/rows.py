@@ -4,8 +4,7 @@ import sys
 
 from fastsoftmax.runtime.progress import say
 from fastsoftmax.text import datasets
-from fastsoftmax.text.encoding import first_index
-from fastsoftmax.validation import check_are_texts, check_reads, misfits
+from fastsoftmax.validation import check_are_texts, check_path, check_reads, misfits
 
 N_LOOKED_AT = 100  # rows, of those that are read as texts, that tell whether they are texts
 
@@ -25,7 +24,7 @@ def add_options(parser):
 def source(path):
     """What to read a data file from: its path, or standard input for "-"."""
     if path != "-":
-        return path
+        return check_path("DATA", path)
     if sys.stdin is None:
         raise ValueError("standard input is closed: name a data file")
     return sys.stdin.buffer
@@ -55,7 +54,7 @@ def read(classifier, options):
     extra_features = "error" if options.strict else "ignore"
     data = datasets.read(file, options.format, n_features=n_features, extra_features=extra_features)
     check_reads(model, encoding, data.format)
-    for misfit in misfits(name, data.n_ignored, first_index(data), model, n_features, encoding.first_index):
+    for misfit in misfits(name, data.n_ignored, datasets.first_index(data), model, n_features, encoding.first_index):
         if options.strict:
             raise ValueError(misfit)
         print(f"fastsoftmax: warning: {misfit}", file=sys.stderr)

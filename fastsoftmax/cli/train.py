@@ -5,7 +5,7 @@ import sys
 import time
 
 from fastsoftmax.cli.arguments import integer, integer_none_or_auto, integer_or_auto, number, number_or_auto
-from fastsoftmax.cli.common import INTERRUPTED, add_threads
+from fastsoftmax.cli.common import INTERRUPTED, add_threads, off_the_model
 from fastsoftmax.cli.rows import source
 from fastsoftmax.runtime.progress import MANY_BYTES, say
 from fastsoftmax.samplers.named import NAMED, kind_of
@@ -105,6 +105,11 @@ def add_options(parser):
 
 
 def run(options):
+    with off_the_model(options.output):
+        return _run(options)
+
+
+def _run(options):
     from fastsoftmax.text.encoding import Encoding
 
     classifier = _classifier(options)

@@ -9,3 +9,7 @@ from fastsoftmax.estimators.regression import SoftmaxRegression
 from fastsoftmax.training.options import Checkpoint, EarlyStopping
 
 __all__ = ["Checkpoint", "EarlyStopping", "OneVsAllClassifier", "SoftmaxClassifier", "SoftmaxRegression"]
+
+
+def __dir__():
+    return sorted(__all__)  # what tab completion shows

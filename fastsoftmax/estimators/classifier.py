@@ -268,9 +268,9 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
 
     @exclusive
     def calibrate(self, X, y, sample_weight=None):
-        """Multiply bias, sparse and low-rank term by the factors that suit these rows best.
+        """Multiply bias, sparse and low-rank term by the factors that suit these rows best. `fit` does so with held-out rows.
 
-        `fit` does this on its own with rows that it holds out; see `calibration_fraction`.
+        ValueError where ``direct_`` is "dense", which may be what "auto" chose: `prune` makes such a term sparse.
 
         Parameters
         ----------

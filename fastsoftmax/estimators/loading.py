@@ -9,7 +9,7 @@ def load(path, *, memory_map=False):
 
     Parameters
     ----------
-    path : str or path-like
+    path : str, bytes or path-like
     memory_map : bool
         True: the weights stay in the file and are read when they are needed, so that models larger than memory can
         predict. The file must not change as long as the model lives. The checksums of everything else are verified.

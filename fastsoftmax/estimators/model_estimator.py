@@ -70,7 +70,7 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
         runner, target, counted = self._rows_that_count(X, y)
         n_rows = len(target) if counted is None else len(counted)
         weight = check_sample_weight(sample_weight, n_rows, counted)
-        check_some_rows(runner.X)
+        check_some_rows(runner.X, n_given=n_rows)
         return float(np.average(target.hits(runner.topk(1)[0][:, 0]), weights=weight))
 
     @with_numpys_defaults

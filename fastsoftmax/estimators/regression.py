@@ -1,8 +1,5 @@
 """SoftmaxRegression: multinomial logistic regression, solved to its optimum."""
 
-import math
-import warnings
-
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
@@ -15,6 +12,7 @@ from fastsoftmax.runtime import threads
 from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.runtime.exclusive import exclusive
 from fastsoftmax.runtime.progress import say, shown_iterations
+from fastsoftmax.runtime.warning import warn
 from fastsoftmax.validation import (
     check_memory,
     check_n_threads,
@@ -132,14 +130,14 @@ class SoftmaxRegression(SoftmaxEstimator):
         Warns
         -----
         sklearn.exceptions.ConvergenceWarning
-            If `max_iter` iterations did not reach `tol`.
+            If `max_iter` iterations did not reach `tol`, or rounding errors hid any further decrease before.
         """
         check_regression_params(self)
         names = feature_names(X)
         say("encoding the labels", self.verbose, n_rows=(getattr(X, "shape", ()) or (0,))[0])
         X, classes, codes, weight, total = check_regression_rows(self, X, y, sample_weight)
         n_threads = threads.resolve(check_n_threads(self.n_threads))
-        alpha = 0.0 if math.isinf(self.C) else 1 / (self.C * total)
+        alpha = 1 / (float(self.C) * float(total))
         alpha *= 2 if len(classes) == 2 else 1  # the weights are two vectors, each of half the length
         weight /= total
         with threads.one_blas_thread():
@@ -183,13 +181,19 @@ class SoftmaxRegression(SoftmaxEstimator):
                 n_iter, converged = solvers.lbfgs(loss, theta, scaling, **search)
         theta -= theta.mean(axis=1, keepdims=True)
         if not converged:
-            warnings.warn(
-                f"the gradient is not yet below tol={self.tol} after {n_iter} iterations: raise max_iter, lower C where "
-                "classes can be separated, or scale X where it has very large or very small values",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+            warn(self._not_converged(n_iter), ConvergenceWarning)
         return theta, n_iter
+
+    def _not_converged(self, n_iter):
+        """What to say and to do where the solver stopped before the gradient was small."""
+        still = f"the gradient is not yet below tol={self.tol} after {n_iter} iterations"
+        first = "raise max_iter"
+        if n_iter < self.max_iter:
+            still, first = f"{still}, and rounding hides what more of them could gain", "raise tol"
+        return (
+            f"{still}: {first}, lower C where classes can be separated, or scale X where it has very large or very small "
+            "values"
+        )
 
     def _start(self, classes, shape, log_frequencies, dtype):
         """The parameters to start at: zero weights and the log class frequencies, or the model so far."""

@@ -14,9 +14,9 @@ from fastsoftmax.text.text_vectorizer import TextVectorizer
 from fastsoftmax.training.options import LEARNING_RATE, Choices, EarlyStopping, Options
 from fastsoftmax.training.state import TrainingState
 from fastsoftmax.validation import (
+    as_path,
     check_bool,
     check_option,
-    check_path,
     check_rng,
     check_vectorizer,
     check_writable,
@@ -38,7 +38,7 @@ def save(classifier, path, vectorizer=None, *, verbose=None):
     ----------
     classifier : SoftmaxClassifier
         Its sampler and schedule must be names. A `random_state` that is a generator becomes None; its state is kept.
-    path : str or path-like
+    path : str, bytes or path-like
     vectorizer : TextVectorizer, optional
         What made the columns of X of texts, for the classifier to keep; by default the one that it has.
     verbose : bool, optional
@@ -49,6 +49,7 @@ def save(classifier, path, vectorizer=None, *, verbose=None):
     if vectorizer is not None:
         check_vectorizer("vectorizer", vectorizer, TextVectorizer, classifier.n_features_in_)
         encoding = Encoding(vectorizer=vectorizer)
+    path = as_path("path", path)
     check_writable("path", path)
     params = classifier.get_params(deep=False)
     sampler = _sampler(params["loss"], classifier.loss_)
@@ -85,7 +86,7 @@ def save(classifier, path, vectorizer=None, *, verbose=None):
 
 def load(kind, path, *, memory_map=False):
     """The classifier of class `kind` in file `path`; see fastsoftmax.load."""
-    path, memory_map = check_path("path", path), check_bool("memory_map", memory_map)
+    path, memory_map = as_path("path", path), check_bool("memory_map", memory_map)
     saved = model_file.read(path, FORMAT, memory_map=memory_map, converters={1: converted})
     try:
         labels = ("ignore_label", "class_weight")  # whose dicts are labels

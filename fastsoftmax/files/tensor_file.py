@@ -149,10 +149,10 @@ def _open_at_once(path, flags):
 def _entries(file, n_bytes):
     """What the table of a safetensors file says, a dict, and where its tensors begin; the file has `n_bytes`."""
     n_header = int.from_bytes(file.read(8), "little")
-    if n_bytes < 8 or n_header > n_bytes - 8:
+    if n_bytes < 8:
         raise ValueError(f"{n_bytes:,} bytes are too few")
-    if n_header > MAX_HEADER_BYTES:
-        raise ValueError(f"a header of {n_header:,} bytes")
+    if n_header > min(n_bytes - 8, MAX_HEADER_BYTES):
+        raise ValueError(f"it has {n_bytes:,} bytes, and begins as if {n_header:,} bytes of header followed")
     entries = json.loads(file.read(n_header).decode(), object_pairs_hook=_without_repeats)
     if not isinstance(entries, dict):
         raise ValueError(f"a header that is a {type(entries).__name__}")

@@ -30,3 +30,7 @@ __all__ = [
     "recall_at_k",
     "recall_at_threshold",
 ]
+
+
+def __dir__():
+    return sorted(__all__)  # what tab completion shows

@@ -20,7 +20,15 @@ ROWS_PER_FEATURE = 4  # at least so many rows a feature estimate the second mome
 
 
 def scaling_for(X, weight, frequencies, alpha, dtype, *, has_bias, n_threads):
-    """A Whitening if X is dense and has at most MAX_WHITENED features, else a Diagonal."""
+    """A Whitening if X is dense and has at most MAX_WHITENED features, else a Diagonal.
+
+    Second moments of huge features may overflow: the solvers, which then find no way down, have the last word on these.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _scaling_for(X, weight, frequencies, alpha, dtype, has_bias, n_threads)
+
+
+def _scaling_for(X, weight, frequencies, alpha, dtype, has_bias, n_threads):
     variances = frequencies * (1 - frequencies)
     if isinstance(X, np.ndarray) and X.shape[1] <= MAX_WHITENED:
         return Whitening(X, weight, WHITENED_SHARE * variances.mean(), alpha, has_bias)
@@ -41,12 +49,15 @@ class Diagonal:
         self.scale = np.empty((n_features + 1, n_classes), dtype)
         self.blocks = Blocks(n_features + 1, n_classes, n_threads)
         moments = np.append(moments, 1.0)
+        least = (2 / float(np.finfo(dtype).max)) ** 2  # of a curvature whose scale fits into dtype
 
         def fill(rows):
             is_bias = np.arange(rows.start, rows.stop) == n_features
             curvature = np.outer(moments[rows], variances)
             curvature += np.where(is_bias, 0.0, alpha)[:, None]
             curvature[curvature == 0] = 1
+            # a feature that no row has, under next to no penalty: its gradient is next to zero, and any scale does
+            curvature[(moments[rows] == 0)[:, None] & (curvature < least)] = 1
             self.scale[rows] = 1 / np.sqrt(curvature)
 
         self.blocks.run(fill)

@@ -10,6 +10,11 @@ def available():
     return min([*_machine(), *_container(), *_process_limit()], default=None)
 
 
+def shown(n_bytes):
+    """A number of bytes for a message: MiB, or from one GiB on GiB, in which messages say how much there is."""
+    return f"{n_bytes / 2**20:,.1f} MiB" if n_bytes < 2**30 else f"{n_bytes / 2**30:.2f} GiB"
+
+
 def _machine():
     try:
         fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())

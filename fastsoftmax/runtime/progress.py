@@ -1,9 +1,14 @@
-"""What tells on standard error how far long work is: bars, and lines for steps that have none."""
+"""What tells on standard error how far long work is: bars, and lines for steps that have none.
+
+Bars are for terminals and notebooks; elsewhere, as in log files, there is a line now and then and one at the end.
+"""
 
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 MANY_ROWS, MANY_BYTES = 1 << 16, 1 << 24  # steps of fewer take less than a second
+SECONDS = 0.2  # between two states of a bar
+LOG_SECONDS = 10.0  # and of lines
 
 
 def say(what, verbose, *, n_rows=MANY_ROWS, n_bytes=0):
@@ -12,7 +17,35 @@ def say(what, verbose, *, n_rows=MANY_ROWS, n_bytes=0):
     n_rows, n_bytes : what the step goes through; where both are small, it takes no time, and nothing is written
     """
     if verbose and (n_rows >= MANY_ROWS or n_bytes >= MANY_BYTES):
-        print(what, file=sys.stderr, flush=True)
+        Lines().write(what)
+
+
+class Lines:
+    """Standard error as a file of lines, which can be that of a bar. What cannot be written is left out."""
+
+    def write(self, text):
+        state = text.strip()
+        if state:
+            with suppress(OSError, ValueError):  # a full disk, a closed file: the work is worth more than its progress
+                print(state, file=sys.stderr, flush=True)
+
+    def flush(self):
+        pass
+
+
+def bar(**options):
+    """A tqdm bar; where standard error is a log, one of `Lines`."""
+    from tqdm import tqdm
+
+    if not is_log():
+        return tqdm(**{"mininterval": SECONDS} | options)
+    # a `delay`, however short, leaves out the state in which nothing is done yet
+    return tqdm(**options | {"file": Lines(), "mininterval": LOG_SECONDS, "delay": 1e-9, "leave": True})
+
+
+def is_log():
+    """Whether standard error is neither a terminal nor a notebook's, whose bars move."""
+    return sys.stderr is not None and not sys.stderr.isatty() and "ipykernel" not in sys.modules
 
 
 @contextmanager
@@ -21,13 +54,11 @@ def shown_iterations(max_iter, verbose):
     if not verbose:
         yield lambda iteration, loss, gradient: None
         return
-    from tqdm import tqdm
-
-    with tqdm(total=max_iter, unit=" iterations") as bar:
+    with bar(total=max_iter, unit=" iterations") as shown:
 
         def show(iteration, loss, gradient):
-            bar.set_postfix_str(f"loss {loss:.6f}, gradient {gradient:.1e}", refresh=False)
-            bar.update(iteration - bar.n)
+            shown.set_postfix_str(f"loss {loss:.6f}, gradient {gradient:.1e}", refresh=False)
+            shown.update(iteration - shown.n)
 
         yield show
 
@@ -36,22 +67,24 @@ def shown_iterations(max_iter, verbose):
 def shown_rows(n_rows, what, verbose, unit="rows"):
     """Yield a function that is given numbers of rows that are done, and shows them in a bar, or nothing if not `verbose`.
 
-    Where there are several passes over the `n_rows` rows, each fills the bar anew. The `unit` may be another than rows.
+    Where there are several passes over the `n_rows` rows, each fills the bar anew; in a log their rows are added up. The
+    `unit` may be another than rows.
     """
     if not verbose:
         yield lambda n: None
         return
-    from tqdm import tqdm
-
-    with tqdm(total=n_rows, desc=what, unit=f" {unit}", unit_scale=True, mininterval=0.2, leave=False) as bar:
+    with bar(total=n_rows, desc=what, unit=f" {unit}", unit_scale=True, leave=False) as shown:
         n_passes = 1
 
         def show(n):
             nonlocal n_passes
-            if bar.n >= n_rows:
+            if shown.n >= shown.total:
                 n_passes += 1
-                bar.reset()
-                bar.set_description_str(f"{what}, pass {n_passes}", refresh=False)
-            bar.update(n)
+                shown.set_description_str(f"{what}, pass {n_passes}", refresh=False)
+                if shown.leave:
+                    shown.total += n_rows
+                else:
+                    shown.reset()
+            shown.update(n)
 
         yield show

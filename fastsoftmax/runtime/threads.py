@@ -4,8 +4,9 @@ import functools
 import os
 import re
 import threading
-import warnings
 from contextlib import contextmanager
+
+from fastsoftmax.runtime.warning import warn
 
 SPIN_COUNT = "1000"
 
@@ -63,7 +64,8 @@ def resolve(n_threads):
 
     The default is OMP_NUM_THREADS where that is set, or else the number of CPUs. In a process that was forked from one that
     had imported us it is 1: the threads of GNU OpenMP do not survive a fork, and the next parallel region would wait for them
-    for ever. Where the system does not let us start so many threads, it is as many as it does, with a RuntimeWarning.
+    for ever. It is never above OMP_THREAD_LIMIT. Where the system does not let us start so many threads, it is as many as it
+    does, with a RuntimeWarning.
     """
     if _forked or not openmp.ENABLED:
         return 1
@@ -71,17 +73,17 @@ def resolve(n_threads):
         n_threads = _default()
     elif n_threads == -1:
         n_threads = n_cpus()
+    n_threads = min(n_threads, openmp.thread_limit())
     return n_threads if n_threads <= getattr(_team, "size", 1) else _able_to_start(n_threads)
 
 
 def _default():
     n_threads = openmp.max_threads()
     if n_threads > MAX_THREADS:
-        warnings.warn(
+        warn(
             f"OpenMP is told to run {n_threads:,} threads (OMP_NUM_THREADS), more than {MAX_THREADS:,}: "
             f"{n_cpus()} are used, one for each CPU of this process",
             RuntimeWarning,
-            stacklevel=3,
         )
         return n_cpus()
     return n_threads if DEFAULT_IS_GIVEN else min(n_threads, n_cpus())
@@ -98,11 +100,10 @@ def _able_to_start(n_threads):
         _team.size = n_threads
         return n_threads
     able = max(1, started)  # one of the threads that we could start stays in reserve
-    warnings.warn(
+    warn(
         f"the system lets this process start only {started} more threads (see its limits on processes and on memory): "
         f"{able} of the {n_threads} that were asked for are used",
         RuntimeWarning,
-        stacklevel=3,
     )
     return able
 

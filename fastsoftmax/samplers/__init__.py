@@ -26,3 +26,7 @@ __all__ = [
     "kind_of",
     "make",
 ]
+
+
+def __dir__():
+    return sorted(__all__)  # what tab completion shows

@@ -16,6 +16,13 @@ from fastsoftmax.text.lines import first_lines, line_error, open_lines, quoted
 from fastsoftmax.text.sparse_rows import MAX_INDEX, SparseRows, is_sparse_row
 from fastsoftmax.validation import as_text_array, check_int, check_labels, check_option, indicator, learn_classes
 
+__all__ = ["FORMATS", "Dataset", "detect_format", "read", "read_texts", "targets"]
+
+
+def __dir__():
+    return sorted(__all__)  # what tab completion shows
+
+
 LABEL_PREFIX = "__label__"
 _PREFIX = LABEL_PREFIX.encode()
 
@@ -320,3 +327,10 @@ _READERS = {
 }
 FORMATS = tuple(_READERS)
 TEXT_FORMATS = tuple(format for format, reader in _READERS.items() if reader.holds_texts)
+
+
+def first_index(data):
+    """The lowest index of a Dataset of columns; None of texts, and where no index occurs."""
+    if data.format in TEXT_FORMATS or not data.X.nnz:
+        return None
+    return int(data.X.indices.min())

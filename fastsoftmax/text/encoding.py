@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fastsoftmax.text.datasets import FORMATS, TEXT_FORMATS
+from fastsoftmax.text.datasets import FORMATS, TEXT_FORMATS, first_index
 from fastsoftmax.text.text_vectorizer import TextVectorizer
 from fastsoftmax.validation import check_int, check_option
 
@@ -55,10 +55,3 @@ class Encoding:
         if first is not None:
             check_int("the encoding's first_index", first, minimum=0)
         return cls(format, first, None if vectorizer is None else TextVectorizer.from_dict(vectorizer))
-
-
-def first_index(data):
-    """The lowest index of a Dataset of columns; None of texts, and where no index occurs."""
-    if data.format in TEXT_FORMATS or not data.X.nnz:
-        return None
-    return int(data.X.indices.min())

@@ -5,3 +5,7 @@ from fastsoftmax.text.ngram_features import NGramFeatures
 from fastsoftmax.text.text_vectorizer import TextVectorizer
 
 __all__ = ["NGramFeatures", "TextVectorizer", "context_features"]
+
+
+def __dir__():
+    return sorted(__all__)  # what tab completion shows

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastsoftmax.text.checked import Checked
 from fastsoftmax.text.contexts import (
     BOUNDARY,
     Contexts,
@@ -27,7 +28,7 @@ from fastsoftmax.validation import (
 )
 
 
-class NGramFeatures:
+class NGramFeatures(Checked):
     """The last tokens before each token, and their conjunctions: the features of an n-gram maximum-entropy model.
 
     Row i describes what comes before token i, so the tokens themselves are the labels::
@@ -88,6 +89,7 @@ class NGramFeatures:
         self.boundary = check_bool("boundary", boundary)
         if n_hashed is not None and min_count > 1:
             raise ValueError(f"min_count must be 1 with n_hashed, which counts nothing, got {min_count}")
+        self._levels = self._offsets = None  # until `fit`
 
     @property
     def n_features_(self):
@@ -274,7 +276,7 @@ class NGramFeatures:
         return (True, range(1, max(self.order - 1, min(self.places, 1)) + 1)), (False, range(2, self.places + 1))
 
     def _check_fitted(self):
-        if self.n_hashed is None and not hasattr(self, "_levels"):
+        if self.n_hashed is None and getattr(self, "_levels", None) is None:
             raise AttributeError("this NGramFeatures is not fitted: call fit, fit_transform or fit_chunks first")
 
     def _fit(self, passes):

@@ -2,17 +2,20 @@
 
 import numpy as np
 from scipy.sparse import csr_matrix
+from sklearn.base import TransformerMixin
 
 from fastsoftmax.text import vocabulary
 from fastsoftmax.text import words as word_definitions
+from fastsoftmax.text.checked import Checked
 from fastsoftmax.validation import check_bool, check_int, check_option, check_texts
 
 
-class TextVectorizer:
+class TextVectorizer(TransformerMixin, Checked, auto_wrap_output_keys=None):
     """Words and word n-grams of texts as columns, in rows of unit length.
 
     `fit` numbers the n-grams of its texts: each word gets a column of its own, and so does each longer n-gram that at least
     two texts have. Where these are more than `n_features`, and without `fit`, n-grams are hashed to `n_features` columns.
+    It is a transformer of scikit-learn, for pipelines, searches and column transformers.
 
     Parameters
     ----------
@@ -47,6 +50,15 @@ class TextVectorizer:
         self.lowercase = check_bool("lowercase", lowercase)
         self.words = check_option("words", words, word_definitions.DEFINITIONS)
         self._number(None)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.string, tags.input_tags.two_d_array = True, False
+        return tags
+
+    def __sklearn_is_fitted__(self):
+        return True  # it hashes without `fit`
 
     @property
     def n_columns_(self):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastsoftmax.runtime import memory
 from fastsoftmax.training import initial
 from fastsoftmax.validation import (
     check_memory,
@@ -29,7 +30,7 @@ def add_classes(model, state, n_classes, at):
     check_memory(
         "the model with its new classes",
         int(n_bytes * n_classes / model.n_classes),
-        f"{n_bytes / 2**20:,.1f} MiB with {model.n_classes:,} classes, now {n_classes:,}",
+        f"{memory.shown(n_bytes)} with {model.n_classes:,} classes, now {n_classes:,}",
     )
     counts = np.zeros(n_classes, state.class_counts.dtype)
     counts[at] = state.class_counts

@@ -76,7 +76,7 @@ class Plan(NamedTuple):
             choices += f", class_alpha={self.class_alpha:g}"
         if self.n_calibration_rows:
             choices += f", {self.n_calibration_rows:,} rows held out to calibrate"
-        return f"{choices}: {self.model_bytes / 2**20:,.1f} MiB ({self.model_formula})"
+        return f"{choices}: {memory.shown(self.model_bytes)} ({self.model_formula})"
 
 
 def plan(options, n_classes, X, start=NO_START, *, targets_per_row=1.0, calibrates=True, resumed=None):
@@ -285,4 +285,4 @@ def pairs_per_row(X, n_classes, max_classes_per_feature, targets_per_row):
 
 
 def _add_up(parts):
-    return sum(parts.values()), "; ".join(f"{what}: {n / 2**20:,.1f} MiB" for what, n in parts.items())
+    return sum(parts.values()), "; ".join(f"{what}: {memory.shown(n)}" for what, n in parts.items())

@@ -1,11 +1,10 @@
 """The training loop: epochs of mini-batches in random order, with watchers."""
 
-import warnings
-
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from fastsoftmax.files.state_dict import generator_state, restore_generator
+from fastsoftmax.runtime.warning import warn
 
 DIVERGED = 10.0  # times the loss of a model that knows nothing, which no training that learns comes near
 
@@ -134,7 +133,7 @@ class Trainer:
         last, nothing = self.loss_curve[-1], max(self.first_loss, np.log(self.learners[0].runner.model.n_classes))
         if last > DIVERGED * nothing:
             what = f"the loss of the last epoch is {last:.4g}, while a model that knows nothing has about {nothing:.2g}"
-            warnings.warn(self._diverged(what), ConvergenceWarning, stacklevel=2)
+            warn(self._diverged(what), ConvergenceWarning)
 
     def _diverged(self, what):
         rates = " and ".join(f"{learner.rate_name} (now {learner.rule.learning_rate})" for learner in self.learners)

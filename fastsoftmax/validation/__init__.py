@@ -127,6 +127,7 @@ from fastsoftmax.validation.sampling import (
 )
 from fastsoftmax.validation.scalars import (
     REAL_DTYPES,
+    as_path,
     check_bool,
     check_choice,
     check_gradient_threshold,

@@ -13,6 +13,7 @@ def check_input(estimator, X, *, dtype, canonical=False, is_fitted=True, name="X
     """
     from sklearn.utils.validation import check_array, validate_data
 
+    _check_no_texts(estimator, X, name)
     if is_sparse := sparse.issparse(X):
         X = check_X(X, dtype=dtype, name=name, canonical=canonical)  # scikit-learn trusts what SciPy trusts
         if is_fitted:  # the number of columns is left to check
@@ -27,6 +28,19 @@ def check_input(estimator, X, *, dtype, canonical=False, is_fitted=True, name="X
     else:
         checked = check_array(X, estimator=estimator, input_name=name, **options)
     return X if is_sparse else check_X(checked, dtype=dtype, name=name, canonical=canonical)
+
+
+def _check_no_texts(estimator, X, name):
+    """Raise if `X` is a text, or a list, an array or a column of a DataFrame whose first element is one."""
+    is_column = isinstance(X, (list, tuple)) or (getattr(X, "ndim", 0) == 1 and not sparse.issparse(X))
+    first = (X.iloc[0] if hasattr(X, "iloc") else X[0]) if is_column and len(X) else X
+    if not isinstance(first, str) or not len(X):
+        return
+    if getattr(estimator, "vectorizer_", None) is not None:
+        advice = "model.vectorizer_.transform(texts)"
+    else:
+        advice = "those that features.TextVectorizer().fit_transform(texts) makes of texts, for example"
+    raise ValueError(f"{name} holds texts ({first[:60]!r}), and this model takes columns: {advice}")
 
 
 def feature_names(X):

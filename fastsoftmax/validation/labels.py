@@ -8,6 +8,8 @@ import numbers
 import numpy as np
 from scipy import sparse
 
+from fastsoftmax.runtime.warning import warn
+
 _FAMILIES = {"b": "bools", "i": "integers", "u": "integers", "f": "integers"}  # floats have to be integers here
 _FAMILIES |= {"U": "strings", "S": "bytes", "M": "dates", "m": "durations"}
 _BASES = {
@@ -130,13 +132,17 @@ def check_labels(y, *, X_rows=None, name="y", ignore_label=None):
     if are_label_lists(y) and all(map(_is_one_label, y)):
         y = as_label_array([row[0] for row in y]).reshape(-1, 1)
     if y.ndim == 2 and y.shape[1] == 1:
-        from sklearn.utils.validation import column_or_1d
+        from sklearn.exceptions import DataConversionWarning
 
-        y = column_or_1d(y, warn=True)
+        what = (
+            "A column-vector y was passed when a 1d array was expected"  # scikit-learn's words, which its checks expect
+        )
+        warn(f"{what}. Please change the shape of y to (n_samples,), for example using ravel().", DataConversionWarning)
+        y = y.ravel()
     if y.ndim != 1:
         raise ValueError(f"{name} must be 1-D, one label a row, got {_shape(y)}")
     if are_label_lists(y):
-        raise ValueError(f"{name} must hold one label a row here, got {y[0]!r} at position 0")
+        raise ValueError(f"{name} must be 1-D, one label a row here, got {y[0]!r} at position 0")
     if X_rows is not None and len(y) != X_rows:
         raise ValueError(f"{name} has {len(y)} labels, but X has {X_rows} rows")
     return checked_labels(name, y, np.arange(len(y)), ignore_label)

@@ -47,7 +47,8 @@ def check_regression_rows(r, X, y, sample_weight):
     total : their sum, a finite float
     """
     check_y_given(r, y)
-    dtype = np.dtype(getattr(X, "dtype", np.float64)).newbyteorder("=")
+    dtype = getattr(X, "dtype", None)  # of pandas and others it may be no dtype of NumPy
+    dtype = dtype.newbyteorder("=") if isinstance(dtype, np.dtype) else None
     dtype = dtype if dtype in REAL_DTYPES else np.dtype(np.float64)
     X = check_input(r, X, dtype=dtype, canonical=True, is_fitted=False)  # the solvers scale columns by their squares
     check_unmasked("y", y)
@@ -60,7 +61,8 @@ def check_regression_rows(r, X, y, sample_weight):
     with np.errstate(over="ignore"):
         weight = weight * _class_weights(r.class_weight, classes, codes, weight)[codes]
     total = check_finite_sum("sample_weight with class_weight", weight)
-    if not 1 / np.finfo(np.float64).max < r.C * total:
+    strength = float(r.C) * float(total)  # Python's floats become infinite without a warning
+    if not 1 / np.finfo(np.float64).max < strength:
         raise ValueError(f"C times the sum of the weights must be at least 1e-308, got {r.C} x {total}")
     return X, classes, codes, weight, total
 

@@ -47,7 +47,9 @@ def check_targets(y, n_samples, ignore_label=None, *, name="y"):
     return check_labels(y, X_rows=n_samples, name=name, ignore_label=ignore_label)
 
 
-def check_some_rows(X, *, name="y"):
-    """Raise if no row counts."""
+def check_some_rows(X, *, name="y", n_given=None):
+    """Raise if no row counts; `n_given` : how many rows there are, if that may be none."""
+    if n_given == 0:
+        raise ValueError("X has no rows")
     if X.shape[0] == 0:
         raise ValueError(f"{name} must have a label or a mass above 0 in at least one row: none counts")

@@ -1,9 +1,8 @@
 """Samplers of classes, and what sampled losses take."""
 
-import warnings
-
 import numpy as np
 
+from fastsoftmax.runtime.warning import warn
 from fastsoftmax.validation.arrays import as_int_vector, as_real_array, as_vector
 from fastsoftmax.validation.scalars import is_auto
 
@@ -30,11 +29,10 @@ def check_falling(name, counts, n_classes):
     rises = counts[1:] > counts[:-1]
     if rises.any():
         k = int(rises.argmax()) + 1
-        warnings.warn(
+        warn(
             f"{name} must fall for a log-uniform sampler, but class {k} was seen more often ({counts[k]:g}) than class "
             f"{k - 1} ({counts[k - 1]:g}): number the classes by falling frequency, or sample by Unigram",
             UserWarning,
-            stacklevel=3,
         )
 
 

@@ -86,6 +86,11 @@ def check_path(name, path):
     return path
 
 
+def as_path(name, path):
+    """`path`, a str or path-like; bytes are decoded as the system's names of files."""
+    return check_path(name, os.fsdecode(path) if isinstance(path, bytes) else path)
+
+
 def check_dtype(name, dtype):
     """Raise unless `dtype` is float32 or float64, by name or as a numpy dtype."""
     try:

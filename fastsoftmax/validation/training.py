@@ -1,10 +1,9 @@
 """What SoftmaxClassifier trains on, where it begins, what it resumes, and the rows that it is judged by."""
 
-import warnings
-
 import numpy as np
 from scipy import sparse
 
+from fastsoftmax.runtime.warning import warn
 from fastsoftmax.validation.arrays import as_dtype, as_real_array
 from fastsoftmax.validation.classes import are_same_classes
 from fastsoftmax.validation.compact import check_not_compact
@@ -28,10 +27,9 @@ def check_row_norms(X):
 def warn_no_pairs(limits):
     """UserWarning that the rows at hand give a sparse term no pair within its `limits`, a dict by name."""
     given = ", ".join(f"{name}={value}" for name, value in limits.items())
-    warnings.warn(
+    warn(
         f"SparseTerm({given}) leaves no pair of a feature and a class: the rows teach the sparse term nothing",
         UserWarning,
-        stacklevel=3,
     )
 
 
@@ -77,7 +75,10 @@ def check_can_calibrate(model):
     """Raise where the model has a dense direct term, which no factor would mend."""
     check_not_compact(model, "calibrate")
     if model.W is not None and model.pairs is None:
-        raise ValueError("calibrate needs a sparse direct or a low-rank term, this model has a dense direct one")
+        raise ValueError(
+            "calibrate needs a sparse direct or a low-rank term, this model has a dense direct one: choose others by direct "
+            "and hidden_size, or prune it"
+        )
 
 
 def check_can_prune(model):

@@ -7,6 +7,7 @@ cdef extern from *:
     enum { OPENMP_VERSION = _OPENMP };
     #else
     static int omp_get_max_threads(void) { return 1; }
+    static int omp_get_thread_limit(void) { return 1; }
     enum { OPENMP_VERSION = 0 };
     #endif
 
@@ -52,6 +53,7 @@ cdef extern from *:
     """
     int OPENMP_VERSION
     int omp_get_max_threads() nogil
+    int omp_get_thread_limit() nogil
     int fsm_startable_threads(int n, size_t stack_bytes) nogil
 
 ENABLED = OPENMP_VERSION > 0
@@ -61,6 +63,11 @@ VERSION = OPENMP_VERSION
 def max_threads():
     """OpenMP's default number of threads: OMP_NUM_THREADS, or the CPUs that this process may use."""
     return omp_get_max_threads()
+
+
+def thread_limit():
+    """The most threads that OpenMP runs, whatever it is asked for: OMP_THREAD_LIMIT, or a number beyond any need."""
+    return omp_get_thread_limit()
 
 
 def startable_threads(int n, size_t stack_bytes):

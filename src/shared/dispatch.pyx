@@ -47,5 +47,5 @@ def exp(const real[::1] x, real[::1] y_out):
 
 
 *_, _best = available()
-select(os.environ.get("FASTSOFTMAX_ISA") or _best)
+select(os.environ.get("FASTSOFTMAX_ISA", "").strip().lower() or _best)
 import_leaves()

@@ -40,7 +40,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 def any_loss(draw, has_hidden):
     name = draw(st.sampled_from(sorted(losses.LOSSES)))
     if name == "softmax":
-        return losses.Softmax(gradient_threshold=draw(st.sampled_from([0.0, 3e-4])))
+        return losses.Softmax(gradient_threshold=draw(st.sampled_from([0.0, "auto"])))
     sampler = draw(st.sampled_from(SAMPLERS if has_hidden else SAMPLERS[:-1]))  # the last one draws by the hidden layer
     return losses.LOSSES[name](sampler, n_negatives="auto" if sampler == "in_batch" else draw(st.sampled_from([1, 2])))
 
@@ -68,7 +68,7 @@ def classifiers(draw):
         direct=direct,
         hidden_size=hidden,
         optimizer=optimizer,
-        learning_rate=0.01 if may_diverge else 0.1,
+        learning_rate=0.01 if may_diverge else "auto",
         batch_size=draw(st.sampled_from([1, 7, 64])),
         max_iter=draw(st.integers(1, 2)),
         average=draw(st.booleans()),

@@ -22,3 +22,10 @@ def test_public_names(name):
 def test_other_names():
     with pytest.raises(AttributeError, match="no attribute 'hardmax'"):
         fastsoftmax.hardmax  # noqa: B018
+
+
+@pytest.mark.parametrize("name", fastsoftmax._MODULES)
+def test_tab_completion_shows_what_is_public(name):
+    module = getattr(fastsoftmax, name)
+    assert dir(module) == sorted(module.__all__)
+    assert all(hasattr(module, public) for public in module.__all__)

@@ -1,10 +1,11 @@
 """The progress bar of training."""
 
+from fastsoftmax.runtime.progress import bar
 from fastsoftmax.training.watchers.base import Watcher
 
 
 class Progress(Watcher):
-    """A tqdm bar over the rows of all epochs, with a running mean of the loss."""
+    """A bar over the rows of all epochs, with a running mean of the loss."""
 
     matters = False
 
@@ -13,11 +14,9 @@ class Progress(Watcher):
         self.bar = self.loss = None
 
     def begin(self, trainer):
-        from tqdm import tqdm
-
         n_rows, done = self.n_rows, trainer.epoch * self.n_rows + trainer.position
-        common = {"unit": " rows", "unit_scale": True, "mininterval": 0.2, "smoothing": 0.1}
-        self.bar = tqdm(total=n_rows * self.n_epochs, initial=done, **common)
+        total = n_rows * self.n_epochs
+        self.bar = bar(total=total, initial=done, unit=" rows", unit_scale=True, smoothing=0.1)
 
     def after_step(self, trainer, n_rows, loss):
         self.loss = loss if self.loss is None else 0.98 * self.loss + 0.02 * loss

@@ -132,6 +132,8 @@ def test_evaluate_counts_unknown_labels(files, capsys):
         (["train", "{svmlight}", "-o", "{folder}/model", "--epochs", "0"], "--epochs must be at least 1, got 0"),
         (["train", "{svmlight}", "-o", "{folder}/model", "--learning-rate", "-1"], "--learning-rate must be above 0"),
         (["predict", "{svmlight}", "{svmlight}"], "not a model file"),
+        (["info", "{svmlight}"], r"not a model file, .*it has [\d,]+ bytes, and begins as if [\d,]+ bytes of header"),
+        (["train", "", "-o", "{folder}/model"], "DATA must be the path of a file, got ''"),
         (["info", "{folder}"], "directory"),
         (["demo", "--corpus", "{folder}/missing"], "folder must be"),
     ],
@@ -288,3 +290,49 @@ def test_output_into_a_closed_pipe(files):
     command = f"{sys.executable} -m fastsoftmax predict {model} {files.svmlight} | head -n 1"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and done.stderr == "" and len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize("as_pipe", [False, True], ids=["file", "pipe"])
+@pytest.mark.parametrize("command", ["train", "compress"])
+def test_model_on_standard_output(command, as_pipe, files):
+    """Nothing else is written there: what the command says of its work goes to standard error."""
+    data, model, written = str(files.fasttext), str(files.folder / "model"), files.folder / "written"
+    arguments = [command, data if command == "train" else model, "-o", "/dev/stdout"]
+    if command == "compress":
+        assert cli.main(["train", data, "-o", model, "--epochs", "1", "--quiet"]) == 0
+        arguments += ["--data", data, "-k", "1"]
+    program = [sys.executable, "-m", "fastsoftmax", *arguments]
+    if as_pipe:
+        done = subprocess.run(program, capture_output=True, timeout=60)
+        written.write_bytes(done.stdout)
+    else:
+        with open(written, "wb") as file:
+            done = subprocess.run(program, stdout=file, stderr=subprocess.PIPE, timeout=60)
+    error = done.stderr.decode()
+    assert done.returncode == 0, error
+    assert load(written).classes_.tolist() == sorted(WORDS)
+    if command == "train":
+        assert "300 rows" in error and "wrote /dev/stdout" in error
+    else:
+        size = "unknown" if as_pipe else os.path.getsize(written)
+        assert f"bytes\t{os.path.getsize(model)}\t{size}\n" in error and "same_best\t1\n" in error
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_progress_that_cannot_be_written_is_lost_alone(files):
+    model = files.folder / "model"
+    program = [sys.executable, "-m", "fastsoftmax", "train", str(files.fasttext), "-o", str(model)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(program, stdout=subprocess.PIPE, stderr=full, text=True, timeout=60)
+    assert done.returncode == 0 and f"wrote {model}" in done.stdout
+    assert load(model).classes_.tolist() == sorted(WORDS)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["info"]], ids=" ".join)
+def test_output_into_a_full_disk(arguments):
+    with open("/dev/full", "w") as full:
+        program = [sys.executable, "-m", "fastsoftmax", *arguments]
+        done = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == "fastsoftmax: error: [Errno 28] No space left on device\n"

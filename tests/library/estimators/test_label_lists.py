@@ -261,9 +261,9 @@ def test_what_regression_says_of_other_forms(y, got):
 
 def test_regression_takes_one_label_a_row():
     for y in ([[0, 1], [1, 0], [1, 1]], [[3, 4], [4, 5], [5, 6]]):
-        with pytest.raises(ValueError, match=r"y must hold one label a row here, got \[., .\] at position 0"):
+        with pytest.raises(ValueError, match=r"y must be 1-D, one label a row here, got \[., .\] at position 0"):
             SoftmaxRegression().fit(X[:3], y)
-    with pytest.raises(ValueError, match=r"y must hold one label a row here, got \['b', 'a'\] at position 0"):
+    with pytest.raises(ValueError, match=r"y must be 1-D, one label a row here, got \['b', 'a'\] at position 0"):
         SoftmaxRegression().fit(X, LISTS)
 
 

@@ -49,3 +49,9 @@ def test_rows_of_different_lengths_are_refused_by_name(kind):
 def test_no_texts_are_no_rows(texts):
     assert TextVectorizer(n_features=8).transform(texts).shape == (0, 8)
     assert TextVectorizer(n_features=8).fit_transform(texts).shape == (0, 8)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_score_of_no_rows(kind):
+    with pytest.raises(ValueError, match=r"^X has no rows$"):
+        kind().fit(np.eye(3), [0, 1, 2]).score(np.eye(3)[:0], [])

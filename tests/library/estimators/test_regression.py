@@ -292,6 +292,34 @@ def test_constant_and_empty_features(solver):
         assert_allclose(model.coef_[:, -1], 0, atol=1e-6)  # the intercept costs nothing
 
 
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("scale", [1e15, 1e160, 1e200])
+def test_more_iterations_are_not_advised_where_they_would_not_help(scale, kind, solver):
+    X = np.random.default_rng(0).normal(size=(300, 5))
+    y = (X[:, 0] > 0) * 1
+    message = r"not yet below tol=0.0001 after \d+ iterations, and rounding hides .* raise tol, .* or scale X"
+    with pytest.warns(ConvergenceWarning, match=message) as warned:
+        model = SoftmaxRegression(max_iter=10_000, solver=solver).fit(KINDS[kind](X * scale), y)
+    assert len(warned) == 1 and np.isfinite(model.coef_).all()
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_huge_C_is_as_if_there_were_no_penalty(kind, dtype, solver):
+    X, y = problem()
+    X = np.hstack([X, np.zeros((len(y), 1))])  # nothing but the penalty is there to scale this feature by
+    X = KINDS[kind](X.astype(dtype))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        free = SoftmaxRegression(C=np.inf, solver=solver).fit(X, y)
+        for C in (1e39, 1e76, 1e77, 1e150, 1e300, np.finfo(np.float64).max):
+            model = SoftmaxRegression(C=C, solver=solver).fit(X, y)
+            assert_allclose(model.coef_, free.coef_, rtol=1e-4, atol=1e-6)
+            assert_array_equal(model.coef_[:, -1], 0)
+
+
 @pytest.mark.parametrize(
     ("params", "error", "message"),
     [

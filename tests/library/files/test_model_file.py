@@ -239,3 +239,11 @@ def test_a_number_of_negatives_that_an_earlier_build_kept_for_a_sampler_that_dra
     loaded = load(tmp_path / "model")
     assert loaded.loss.n_negatives == "auto"
     loaded.fit(np.eye(4), [0, 1, 2, 3])
+
+
+def test_path_of_bytes(path):
+    model = trained()[0]
+    model.save(os.fsencode(path))
+    assert_array_equal(load(os.fsencode(path)).coef_, model.coef_)
+    with pytest.raises(ValueError, match="path must be the path of a file"):
+        load(b"")

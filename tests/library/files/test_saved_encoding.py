@@ -5,11 +5,12 @@ import pickle
 import zlib
 
 import numpy as np
+import pandas as pd
 import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from fastsoftmax import SoftmaxClassifier, features, load
+from fastsoftmax import SoftmaxClassifier, SoftmaxRegression, features, load
 
 TEXTS = ["boil an egg", "egg white foam", "why does bread rise", "bread and butter"]
 LABELS = ["egg", "egg", "bread", "bread"]
@@ -153,3 +154,38 @@ def test_a_long_ngram_takes_its_own_length(path):
     vectorizer = features.TextVectorizer().fit([*TEXTS, "x" * 100_000])
     trained(vectorizer).save(path, vectorizer=vectorizer)
     assert path.stat().st_size < 120_000
+
+
+COLLECTIONS = {
+    "list": list,
+    "tuple": tuple,
+    "array": np.array,
+    "objects": lambda a: np.array(a, object),
+    "column": pd.Series,
+}
+
+
+@pytest.mark.parametrize("kind", COLLECTIONS)
+def test_texts_in_the_place_of_columns(path, kind):
+    """The message says what makes columns of them; scikit-learn's would ask for another shape."""
+    texts, vectorizer = COLLECTIONS[kind](TEXTS), vectorizers()["numbered"]
+    for fresh in (SoftmaxClassifier(), SoftmaxRegression()):
+        with pytest.raises(
+            ValueError, match=r"X holds texts \('boil an egg'\).*TextVectorizer\(\).fit_transform\(texts\)"
+        ):
+            fresh.fit(texts, LABELS)
+    model = trained(vectorizer)
+    with pytest.raises(ValueError, match=r"X holds texts \('boil an egg'\).*features.TextVectorizer"):
+        model.predict(texts)
+    model.save(path, vectorizer=vectorizer)
+    model = load(path)
+    for call in (
+        model.predict,
+        model.predict_proba,
+        lambda X: model.partial_fit(X, LABELS),
+        lambda X: model.score(X, LABELS),
+    ):
+        with pytest.raises(ValueError, match=r"X holds texts .* takes columns: model.vectorizer_.transform\(texts\)"):
+            call(texts)
+    with pytest.raises(ValueError, match=r"X holds texts \('boil an egg'\), and this model takes columns"):
+        model.predict("boil an egg")

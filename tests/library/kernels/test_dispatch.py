@@ -129,6 +129,11 @@ def test_environment_selects(name):
     assert result.stdout.strip() == name, result.stderr
 
 
+def test_environment_in_capitals():
+    result = python("from fastsoftmax.kernels import dispatch; print(dispatch.selected())", "Baseline ")
+    assert result.stdout.strip() == "baseline", result.stderr
+
+
 def test_environment_with_unknown_name():
     result = python("import fastsoftmax.kernels.dispatch", "mmx")
     assert result.returncode != 0

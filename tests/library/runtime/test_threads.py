@@ -200,3 +200,29 @@ def test_many_python_threads_compute_the_same_bits():
     for thread in workers:
         thread.join()
     assert results == [expected] * 40
+
+
+def test_the_limit_of_openmp():
+    if not openmp.ENABLED:
+        pytest.skip("built without threads")
+    program = "from fastsoftmax.runtime import threads; print(threads.resolve(None), threads.resolve(3))"
+    for limit, expected in (("1", "1 1"), ("2", "2 2"), ("1000", "4 3")):
+        environment = os.environ | {"OMP_NUM_THREADS": "4", "OMP_THREAD_LIMIT": limit}
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+        )
+        assert done.stdout == f"{expected}\n"
+
+
+def test_no_number_of_threads():
+    """OpenMP ignores what is no number of threads, and says so; so do we."""
+    if not openmp.ENABLED:
+        pytest.skip("built without threads")
+    program = "from fastsoftmax.runtime import threads; print(threads.resolve(None) == threads.n_cpus())"
+    for n_threads in ("0", "-1", "abc", "2.5", "", "0x4"):
+        environment = os.environ | {"OMP_NUM_THREADS": n_threads}
+        environment.pop("OMP_THREAD_LIMIT", None)
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+        )
+        assert done.stdout == "True\n", n_threads

@@ -9,6 +9,7 @@ from flat_options import flat_classifier
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix, vstack
+from sklearn.base import clone
 
 from fastsoftmax import NGramFeatures
 
@@ -356,3 +357,19 @@ def test_bad_columns():
         features.describe(3)
     with pytest.raises(ValueError, match="n_hashed must be None to describe columns, got 5"):
         NGramFeatures(n_hashed=5).describe(0)
+
+
+def test_the_methods_of_an_estimator():
+    ids, starts = [1, 2, 3, 1, 2], [0]
+    features = NGramFeatures(order=np.int64(4), places=2).fit(ids, starts)
+    assert features.get_params() == {"order": 4, "places": 2, "min_count": 1, "n_hashed": None, "boundary": True}
+    assert repr(features) == "NGramFeatures(order=4, places=2)"
+    with pytest.raises(AttributeError, match="not fitted"):
+        clone(features).transform(ids, starts)
+    assert features.set_params(order=4).transform(ids, starts).nnz  # nothing has changed
+    with pytest.raises(ValueError, match="min_count must be 1 with n_hashed"):
+        features.set_params(min_count=2, n_hashed=5)
+    assert features.transform(ids, starts).nnz
+    with pytest.raises(AttributeError, match="not fitted"):
+        features.set_params(order=2).transform(ids, starts)
+    assert features.fit(ids, starts).n_features_ == NGramFeatures(order=2, places=2).fit(ids, starts).n_features_

@@ -5,9 +5,16 @@ import json
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.validation import check_is_fitted
 
+from fastsoftmax import SoftmaxClassifier
 from fastsoftmax.text import vocabulary
 from fastsoftmax.text.text_vectorizer import TextVectorizer
 
@@ -112,3 +119,53 @@ def test_halves_of_surrogate_pairs(words):
     hashed = TextVectorizer(words=words)
     assert same(hashed.transform(texts), hashed.transform(["a \ufffd b", "a\ufffd", "\ufffd"]))
     assert same(TextVectorizer(2, words=words).fit_transform(texts), TextVectorizer(2, words=words).transform(texts))
+
+
+def test_the_methods_of_an_estimator():
+    vectorizer = TextVectorizer(np.int64(100), max_words=3)
+    assert vectorizer.get_params() == {"n_features": 100, "max_words": 3, "lowercase": True, "words": "unicode"}
+    assert repr(vectorizer) == "TextVectorizer(max_words=3, n_features=100)"
+    check_is_fitted(vectorizer)  # it hashes
+    vectorizer.fit(TEXTS)
+    again = clone(vectorizer)
+    assert again.get_params() == vectorizer.get_params()
+    assert again.vocabulary_ is None and vectorizer.vocabulary_ is not None
+
+
+def test_set_params():
+    vectorizer = TextVectorizer().fit(TEXTS)
+    assert vectorizer.set_params(max_words=2) is vectorizer and vectorizer.vocabulary_  # nothing has changed
+    assert vectorizer.set_params(max_words=np.int64(1), n_features=8).vocabulary_ is None
+    assert same(vectorizer.transform(TEXTS), TextVectorizer(8, max_words=1).transform(TEXTS))
+    assert vectorizer.fit(TEXTS).vocabulary_ == ["apple", "green", "pear", "pie", "red"]
+    for params, error in (
+        ({"n_features": 0}, ValueError),
+        ({"max_words": "2"}, TypeError),
+        ({"words_": 1}, ValueError),
+    ):
+        with pytest.raises(error, match=next(iter(params))):
+            vectorizer.set_params(**params)
+        assert vectorizer.get_params()["n_features"] == 8 and len(vectorizer.vocabulary_) == 5
+
+
+def test_a_search_over_its_parameters():
+    texts, labels = ["not bad", "bad", "not good", "good"] * 6, [1, 0, 0, 1] * 6
+    model = make_pipeline(TextVectorizer(100), SoftmaxClassifier(max_iter=50, random_state=0, n_threads=1))
+    search = GridSearchCV(model, {"textvectorizer__max_words": [1, 2]}, cv=2).fit(texts, labels)
+    assert search.best_params_ == {"textvectorizer__max_words": 2} and search.best_score_ == 1
+    assert search.predict(["not bad", "bad"]).tolist() == [1, 0]
+    assert clone(search.best_estimator_)[0].vocabulary_ is None
+
+
+def test_in_a_column_transformer():
+    frame = pd.DataFrame({"title": TEXTS, "price": [1.0, 2.0, 3.0]})
+    columns = ColumnTransformer([("words", TextVectorizer(), "title")], remainder="passthrough")
+    X = columns.fit_transform(frame)
+    expected = TextVectorizer().fit_transform(TEXTS)
+    np.testing.assert_array_equal(X[:, :-1], expected.toarray())
+    assert X[:, -1].tolist() == [1, 2, 3]
+
+
+def test_texts_by_name():
+    vectorizer = TextVectorizer()
+    assert same(vectorizer.fit_transform(texts=TEXTS), vectorizer.fit(texts=TEXTS).transform(texts=TEXTS))

@@ -1,5 +1,6 @@
 """The forecast of memory, beside what `fit` and `partial_fit` then take."""
 
+import re
 import tracemalloc
 
 import numpy as np
@@ -79,3 +80,11 @@ def test_features_are_in_the_forecast(monkeypatch):
     message = r"training needs 0\.\d+ GiB .*10,000,000 features.*but only 0.12 GiB are available"
     with pytest.raises(MemoryError, match=message):
         SoftmaxClassifier(direct="sparse", working_memory=1 << 20).fit(X, [0, 1])
+
+
+def test_the_parts_of_a_huge_forecast_are_in_its_unit():
+    assert memory.shown(2**30 - 2**20) == "1,023.0 MiB" and memory.shown(2**40) == "1024.00 GiB"
+    X, y = make_rows(n_rows=20, n_features=2**31 - 1)
+    with pytest.raises(MemoryError, match=r"training needs \d+\.\d\d GiB \(.*: \d+\.\d\d GiB") as caught:
+        SoftmaxClassifier(hidden_size=10_000).fit(X, y)
+    assert not re.search(r"\d,\d\d\d\.\d MiB", str(caught.value))
