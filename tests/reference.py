@@ -313,3 +313,35 @@ def regression(X, y, weight, alpha, theta, v):
     r = X1 @ v
     q = p * (r - (p * r).sum(1, keepdims=True))
     return value, gradient, X1.T @ (weight[:, None] * q) + alpha * penalised * v
+
+
+# -- one-vs-all problems --
+
+
+def binary_loss(loss, z, is_positive):
+    """Losses of labels 1 (where positive) and -1 at logits z, and their first and second derivatives by z."""
+    y = np.where(is_positive, 1.0, -1.0)
+    t = y * np.asarray(z, np.float64)
+    with np.errstate(over="ignore"):
+        if loss == "squared_hinge":
+            margin = np.maximum(0, 1 - t)
+            return margin**2, -2 * y * margin, np.where(t < 1, 2.0, 0.0)
+        p = np.exp(-np.logaddexp(0, t))  # the probability of the other label
+        return np.logaddexp(0, -t), -y * p, p * np.exp(-np.logaddexp(0, -t))
+
+
+def binary_derivatives(loss, z, is_positive, row_weight, positive_weight):
+    """(losses (n_problems,), slopes, curvatures), weighted."""
+    weight = np.asarray(row_weight, np.float64)[:, None] * np.where(is_positive, positive_weight, 1.0)
+    losses, slopes, curvatures = binary_loss(loss, z, is_positive)
+    return (weight * losses).sum(axis=0), weight * slopes, weight * curvatures
+
+
+def one_vs_all(loss, X, is_positive, weight, W):
+    """The objectives 1/2 ||w||^2 + sum weight loss of problems with weights W (n_problems, n_features), and gradients.
+
+    weight : (n_rows, n_problems)
+    """
+    X, W = _as_float64(X), _as_float64(W)
+    losses, slopes, _ = binary_loss(loss, X @ W.T, is_positive)
+    return (W**2).sum(axis=1) / 2 + (weight * losses).sum(axis=0), W + (weight * slopes).T @ X

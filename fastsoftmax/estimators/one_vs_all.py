@@ -38,7 +38,7 @@ class OneVsAllClassifier(ModelEstimator):
 
     For each label k it minimises ``1/2 ||w_k||^2 + C sum_i s_i loss(y_ik z_ik)`` with ``z_ik = w_k . x_i`` and y_ik = 1 where
     row i has the label, else -1. All rows are negatives of all labels that they do not have, without sampling; with
-    ``tol=1e-5, feature_scaling=0`` it finds the coefficients of scikit-learn's LinearSVC. Where rows have several labels,
+    ``tol=1e-7, feature_scaling=0`` it finds the coefficients of scikit-learn's LinearSVC. Where rows have several labels,
     the best labels that it finds are more often right than those of a softmax. The result is deterministic, the same to the
     bit for any `n_threads`. The rows of X should have unit length: C is about right then.
 
@@ -57,9 +57,9 @@ class OneVsAllClassifier(ModelEstimator):
         Whether there is an intercept. It is penalised as the weight of a feature that is `intercept_scaling` in all rows.
     intercept_scaling : float
     feature_scaling : float in [0, 1] or "auto"
-        Features that occur in many rows are penalised more: the penalty is that of X with each feature divided by its
-        root mean square over rows to the power of `feature_scaling`. 0: all features are penalised alike; 1: as if all had
-        the same mean square. "auto" is 0.25 for sparse X, else 0.
+        Features that occur in many rows are penalised more: the penalty is that of X with each feature divided by the power
+        `feature_scaling` of its root mean square over rows, by weight, relative to the median one. 0: all features are
+        penalised alike; 1: as if all had the same mean square. "auto" is 0.25 for sparse X, else 0.
     class_weight : dict, "balanced" or None
         Factors of the weights of the rows that have a label, by label; all others count as they are. "balanced" stands for
         n_labels / (n_classes count). With two classes and one label a row, they weigh the rows of both, as in LinearSVC.
@@ -149,21 +149,21 @@ class OneVsAllClassifier(ModelEstimator):
         X, y, counted, weight = check_one_vs_all_rows(self, X, y, sample_weight)
         classes, target = targets.learn(y)
         positives = _indicator(target, counted, len(classes))
-        is_binary = isinstance(target, targets.HardTargets) and len(classes) == 2
-        factors = self._factors(classes, positives, weight)
+        is_binary = isinstance(target, targets.HardTargets) and counted is None and len(classes) == 2
+        factors, scales = self._factors(classes, positives, weight), self._scales(X, weight)
         if is_binary:  # the first class is the negative of the second
             weight = weight * factors[positives.indices]
             positives, factors = positives[:, [1]], np.ones(1)
-        check_factors(self, weight, factors, X.dtype)
-        scales = self._scales(X)
+        unit = check_factors(self, weight, factors, X.dtype)
         n_threads = threads.resolve(check_n_threads(self.n_threads))
         self._check_memory(X, positives.shape[1], n_threads)
         problems = one_vs_all.Problems(
             self._rows(X, scales),
             self.loss,
-            (self.C * weight).astype(X.dtype),
+            (self.C * weight / unit).astype(X.dtype),
             positives.tocsc(),
             factors.astype(X.dtype),
+            1 / unit,
         )
         W, bias, n_iter = self._solve(problems, scales, n_threads)
         model = _mirrored(W, bias) if is_binary else _model(W, bias)
@@ -177,17 +177,17 @@ class OneVsAllClassifier(ModelEstimator):
         rows = np.repeat(np.arange(len(weight)), np.diff(positives.indptr))
         return class_factors(self.class_weight, classes, positives.indices, weight[rows])
 
-    def _scales(self, X):
+    def _scales(self, X, weight):
         """What each feature is multiplied by, (n_features,); None: nothing."""
         power = self.feature_scaling
         if is_auto(power):
             power = 0.0 if isinstance(X, np.ndarray) else SPARSE_FEATURE_SCALING
         if power == 0:
             return None
-        squares = one_vs_all.rows_of(X).squares(np.ones(X.shape[0]))
-        occur = squares > 0
-        squares[~occur] = np.median(squares[occur]) if occur.any() else 1.0
-        return ((squares / np.median(squares)) ** (-power / 2)).astype(X.dtype)
+        sizes = np.sqrt(np.minimum(one_vs_all.rows_of(X).squares(weight), np.finfo(np.float64).max))
+        occur = sizes > 0
+        typical = np.median(sizes[occur]) if occur.any() else 1.0
+        return (np.where(occur, sizes / typical, 1) ** -power).astype(X.dtype)
 
     def _rows(self, X, scales):
         """The rows with scaled features, and the feature of the intercept."""
@@ -227,13 +227,13 @@ class OneVsAllClassifier(ModelEstimator):
                 if W is not None:
                     W[:, classes] = found
                 else:
-                    blocks.append(sparse.csr_array(np.where(np.abs(found) >= self.min_weight, found, 0).T))
+                    blocks.append(sparse.csr_array(np.where(np.abs(found) < self.min_weight, 0, found).T))
                 n_iter, n_left = max(n_iter, iterations), n_left + int(np.count_nonzero(~converged))
         if n_left:
             warnings.warn(
                 f"{n_left} labels are not yet solved to tol={self.tol} after {n_iter} iterations: raise max_iter, or lower C",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         return (W.T if W is not None else sparse.csc_array(sparse.vstack(blocks, format="csc"))), bias, n_iter
 
@@ -281,6 +281,7 @@ class OneVsAllClassifier(ModelEstimator):
         """The logit of a marginal probability."""
         return logit(probability) if self.loss == "logistic" else 2 * probability - 1
 
+    @with_numpys_defaults
     def decision_function(self, X):
         """All logits, (n_samples, n_classes); of two classes of which each row has one, that of the second, (n_samples,).
 

@@ -15,10 +15,11 @@ from fastsoftmax.kernels import low_rank
 from fastsoftmax.kernels import one_vs_all as kernel
 from fastsoftmax.runtime.blocks import each
 
-WIDTH = 64  # problems of a block: a product loads an index of X once for four vectors
+WIDTH = kernel.MAX_WIDTH  # problems of a block
 MAX_CG_STEPS = 50  # in one iteration of Newton's method
 CG_SHARE = 0.25  # of the gradient, which is left of it when conjugate gradients end
 SMALLEST_STEP = 1e-6
+ROUNDINGS = 64  # of the objective hide what it can still fall by
 MAX_CURVATURE = {"logistic": 0.25, "squared_hinge": 2.0}  # the largest second derivative of the loss
 ARRAYS_OF_ROWS, ARRAYS_OF_FEATURES = 4, 5  # with an element for each problem of a block
 
@@ -41,7 +42,9 @@ class SparseRows:
 
     def squares(self, weight):
         """The weighted sums of the squares of each feature, (n_features,) float64."""
-        return self.X.power(2).T @ weight.astype(np.float64)
+        X = self.X
+        squares = sparse.csr_array((np.square(X.data, dtype=np.float64), X.indices, X.indptr), shape=X.shape)
+        return squares.T @ weight.astype(np.float64)
 
 
 class DenseRows:
@@ -67,7 +70,7 @@ def rows_of(X):
 
 def _as_entries(X):
     all_features = np.empty(0, np.int64)
-    return X.indptr.astype(np.intp), X.indices.astype(np.int32), X.data, all_features
+    return X.indptr.astype(np.intp, copy=False), X.indices.astype(np.int32, copy=False), X.data, all_features
 
 
 class Problems(NamedTuple):
@@ -75,16 +78,17 @@ class Problems(NamedTuple):
 
     rows: SparseRows | DenseRows
     loss: str  # a key of kernel.KINDS
-    weight: np.ndarray  # (n_rows,) c_i of negatives, in the type of X
+    weight: np.ndarray  # (n_rows,) penalty times c_i of negatives, in the type of X
     positives: sparse.csc_array  # (n_rows, n_classes): the rows of each class
     positive_weight: np.ndarray  # (n_classes,) factors of c_i for the positives of a class
+    penalty: float  # of 1/2 ||w||^2: the unit of objectives, in which their squares neither overflow nor underflow
 
 
 def solve(problems, *, tol, max_iter, n_threads, done):
     """Yield (classes, W (n_features, n), n_iter, which converged (n,) bool) for one block of n classes after the other.
 
-    A problem has converged when the norm of its gradient is at most `tol` times that at zero, or when rounding hides what the
-    loss can still fall by.
+    A problem has converged when the norm of its gradient is at most `tol` times that at zero, or when rounding hides what its
+    objective can still fall by, and its gradient becomes no smaller.
 
     Parameters
     ----------
@@ -94,7 +98,7 @@ def solve(problems, *, tol, max_iter, n_threads, done):
     n_classes = problems.positives.shape[1]
     width = block_width(n_classes)
     curvature = MAX_CURVATURE[problems.loss] * problems.rows.squares(problems.weight)
-    inverse = (1 / (1 + curvature)).astype(problems.rows.dtype)
+    inverse = (1 / (problems.penalty + curvature)).astype(problems.rows.dtype)
 
     cancelled = threading.Event()
 
@@ -126,7 +130,7 @@ class _Block:
 
     def __init__(self, problems, classes, width, inverse, cancelled):
         self.cancelled = cancelled
-        self.rows, self.weight, self.inverse = problems.rows, problems.weight, inverse
+        self.rows, self.weight, self.penalty, self.inverse = problems.rows, problems.weight, problems.penalty, inverse
         self.kind, self.n = kernel.KINDS[problems.loss], classes.stop - classes.start
         positives = problems.positives[:, classes].tocsr()
         self.positives = positives.indptr.astype(np.int64), positives.indices.astype(np.int32)
@@ -142,18 +146,18 @@ class _Block:
         """W of the block's classes, the iterations done, and which classes have converged."""
         losses, norms = self._losses(), self._gradient_norms()
         goal = tol * norms
-        stuck = np.zeros(len(goal), bool)  # their loss falls no more
-        stuck[self.n :] = True
-        n_iter = 0
+        ended = np.arange(len(goal)) >= self.n  # no step makes their objective fall
+        at_rounding, n_iter = np.zeros(len(goal), bool), 0
         while n_iter < max_iter:
-            active = (norms > goal) & ~stuck
+            active = (norms > goal) & ~ended
             if not active.any():
                 break
-            self._find_step(active)
-            losses, moved = self._go(losses, active)
-            stuck |= active & ~moved
-            norms, n_iter = self._gradient_norms(), n_iter + 1
-        return self.W[:, : self.n], n_iter, ((norms <= goal) | stuck)[: self.n]
+            losses, moved, hidden = self._go(losses, self._find_step(active), active)
+            before, norms, n_iter = norms, self._gradient_norms(), n_iter + 1
+            at_rounding |= active & hidden & (norms >= before)
+            ended |= active & ~moved | at_rounding
+        converged = (norms <= goal) & np.isfinite(goal) | at_rounding
+        return self.W[:, : self.n], n_iter, converged[: self.n]
 
     def _losses(self):
         """The weighted losses of the logits, (width,) float64; it fills in slopes and curvatures."""
@@ -166,21 +170,22 @@ class _Block:
     def _gradient_norms(self):
         """The norms of the gradients, which `residual` becomes, negated."""
         self.rows.gradient(self.slopes, self.residual)
-        _add_and_dot(self.W, self.residual, 1.0)
+        _add_and_dot(self.W, self.residual, self.penalty)
         np.negative(self.residual, out=self.residual)
         return np.sqrt(_dot(self.residual, self.residual))
 
     def _find_step(self, active):
         """step <- about minus the inverse Hessian times the gradient, for active problems; 0 for others.
 
-        The diagonal of the Hessian with all curvatures at their largest is the preconditioner.
+        Returns what the objective falls by if its Hessian stays as it is, (width,). The diagonal of the Hessian with all
+        curvatures at their largest is the preconditioner.
         """
         dtype = self.step.dtype
         self.step.fill(0)
         self.direction.fill(0)
         kernel.turn(np.zeros(len(active), dtype), self.residual, self.inverse, self.direction)
         squares = _dot(self.residual, self.direction)
-        goal = CG_SHARE**2 * squares
+        goal, fall = CG_SHARE**2 * squares, np.zeros_like(squares)
         for _ in range(MAX_CG_STEPS):
             active = active & (squares > goal)
             if not active.any():
@@ -190,8 +195,9 @@ class _Block:
             self.rows.logits(self.direction, self.changes)
             np.multiply(self.changes, self.curvatures, out=self.changes)
             self.rows.gradient(self.changes, self.product)
-            curvature = _add_and_dot(self.direction, self.product, 1.0)
+            curvature = _add_and_dot(self.direction, self.product, self.penalty)
             length = _quotient(squares, curvature, active)
+            fall += length * squares / 2
             left = np.empty_like(squares)
             kernel.advance(
                 length.astype(dtype), self.direction, self.product, self.inverse, self.step, self.residual, left
@@ -199,18 +205,27 @@ class _Block:
             ratio = _quotient(left, squares, active)
             squares = np.where(active, left, squares)
             kernel.turn(ratio.astype(dtype), self.residual, self.inverse, self.direction)
+        return fall
 
-    def _go(self, losses, active):
-        """Go along the step, or a part of it where the loss would rise. Returns the losses there, and which have fallen."""
+    def _go(self, losses, fall, active):
+        """Go along the step, or a part of it where the objective would rise.
+
+        Returns the losses there, which problems moved, and in which rounding hides that the objective falls by `fall`. These
+        go along the step too, as long as the objective does not rise by more than rounding.
+        """
         self.rows.logits(self.step, self.changes)
-        dtype, size, length = self.step.dtype, _dot(self.W, self.W), active.astype(np.float64)
-        slope, bend = _dot(self.W, self.step), _dot(self.step, self.step)  # of the penalty along the step
-        before = losses + size / 2
+        dtype, length = self.step.dtype, active.astype(np.float64)
+        half, slope = self.penalty / 2 * _dot(self.W, self.W), self.penalty * _dot(self.W, self.step)
+        bend = self.penalty / 2 * _dot(self.step, self.step)  # the penalty is half + length slope + length^2 bend
+        before = losses + half
+        rounding = ROUNDINGS * np.finfo(dtype).eps * before
+        hidden = fall <= rounding
+        limit = np.where(hidden, before + rounding, before)
         self.logits += self.changes * length.astype(dtype)
         while True:
             losses = self._losses()
-            now = losses + size / 2 + length * slope + length**2 * bend / 2
-            too_far = active & ~(now < before) & (length > 0)
+            now = losses + half + length * slope + length**2 * bend
+            too_far = active & ~(now < limit) & (length > 0)
             if not too_far.any():
                 break
             shorter = np.where(too_far, length / 4, length)
@@ -218,7 +233,7 @@ class _Block:
             self.logits += self.changes * (shorter - length).astype(dtype)
             length = shorter
         self.W += self.step * length.astype(dtype)
-        return losses, length > 0
+        return losses, length > 0, hidden
 
 
 def _dot(a, b):

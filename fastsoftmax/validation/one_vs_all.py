@@ -15,7 +15,7 @@ from fastsoftmax.validation.scalars import (
     check_verbose,
     is_auto,
 )
-from fastsoftmax.validation.weights import check_finite_sum, check_row_weights
+from fastsoftmax.validation.weights import check_finite_sum, check_row_weights, check_some_weight
 
 
 def check_one_vs_all_params(c):
@@ -42,7 +42,7 @@ def check_one_vs_all_rows(c, X, y, sample_weight):
     X : CSR rows or dense, float32 or float64
     y : labels (n_rows,), LabelLists, or masses of classes as CSR
     counted : (n_samples,) bool, which rows have any label, or None if all do
-    weight : (n_samples,) float64, C times the sample weights
+    weight : (n_samples,) float64, the sample weights
     """
     check_y_given(c, y)
     dtype = np.dtype(getattr(X, "dtype", np.float64)).newbyteorder("=")
@@ -57,13 +57,16 @@ def check_one_vs_all_rows(c, X, y, sample_weight):
 
 
 def check_factors(c, weight, positive_weight, dtype):
-    """Raise unless C times the largest weights is a number of this dtype, with room for sums."""
-    largest = c.C * weight.max(initial=0.0) * max(1.0, positive_weight.max(initial=0.0))
-    limit = np.sqrt(np.finfo(dtype).max)
-    if not largest <= limit:
-        raise ValueError(
-            f"C times the largest weight of a row and a class must be at most {limit:.2g}, got {largest:.2g}"
-        )
+    """A power of two near C times the largest weight of a row; ValueError where this is beyond this dtype's middle range."""
+    check_some_weight("sample_weight with class_weight", weight)
+    limit = float(np.sqrt(np.finfo(dtype).max))
+    for largest in (c.C * weight.max(), c.C * weight.max() * max(1.0, positive_weight.max())):
+        if not 1 / limit <= largest <= limit:
+            raise ValueError(
+                f"C times the largest weight of a row and a class must be from {1 / limit:.2g} to {limit:.2g} for "
+                f"{dtype} X, got {largest:.2g}"
+            )
+    return float(np.ldexp(1.0, np.frexp(c.C * weight.max())[1]))
 
 
 def class_factors(class_weight, classes, codes, weight):

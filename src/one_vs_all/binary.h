@@ -6,33 +6,22 @@
 
 enum { FN(SUMMED_ROWS) = 64 }; /* over so many rows sums in REAL do not lose digits */
 
-/* The loss of the label -1 at logits z, its derivative and its second derivative: log(1 + e^z) or max(0, 1 + z)^2. */
-INLINE V FN(negative_loss)(const int kind, V z, V *slope_out, V *curvature_out)
+/* weight times the loss of the label -1 at logits z, log(1 + e^z) or max(0, 1 + z)^2, and weight times its first and second
+ * derivative. The loss of the label 1 is that of -1 at -z. NaN stays. */
+INLINE V FN(negative_loss)(const int kind, V z, V weight, V *slope_out, V *curvature_out)
 {
     const V zero = FN(splat)(0), one = FN(splat)(1);
     if (kind == BINARY_SQUARED_HINGE) {
-        const V margin = FN(max)(zero, 1 + z); /* max: a NaN in z stays */
-        *slope_out = margin + margin;
-        *curvature_out = FN(select)((VI)(z > -1), one + one, zero);
-        return margin * margin;
+        const V margin = FN(max)(zero, 1 + z), weighted = weight * margin; /* 0 where the weight is, however large z */
+        *slope_out = weighted + weighted;
+        *curvature_out = FN(select)((VI)(z > -1), weight + weight, zero);
+        return weighted * margin;
     }
     const V u = FN(exp_below)((V)((VI)z | (VI)FN(splat)((REAL)-0.0))); /* exp(-|z|) */
     const V p = FN(select)((VI)(z < 0), u, one) / (1 + u);
-    *slope_out = p;
-    *curvature_out = u / ((1 + u) * (1 + u));
-    return FN(max)(zero, z) + FN(log1p_unit)(u);
-}
-
-INLINE void FN(one_loss)(const int kind, REAL z, double *loss_out, REAL *slope_out, REAL *curvature_out)
-{
-    REAL lane[3][VBYTES / sizeof(REAL)];
-    V slope, curvature;
-    FN(store)(lane[0], FN(negative_loss)(kind, FN(splat)(z), &slope, &curvature));
-    FN(store)(lane[1], slope);
-    FN(store)(lane[2], curvature);
-    *loss_out = lane[0][0];
-    *slope_out = lane[1][0];
-    *curvature_out = lane[2][0];
+    *slope_out = weight * p;
+    *curvature_out = weight * (u / ((1 + u) * (1 + u)));
+    return weight * (FN(max)(zero, z) + FN(log1p_unit)(u));
 }
 
 INLINE void FN(binary_block)(const int kind, const BinaryBlock *block, const REAL *z, REAL *slopes, REAL *curvatures,
@@ -40,34 +29,32 @@ INLINE void FN(binary_block)(const int kind, const BinaryBlock *block, const REA
 {
     const ptrdiff_t width = block->width;
     const REAL *row_weight = (const REAL *)block->row_weight, *positive_weight = (const REAL *)block->positive_weight;
+    REAL side[MAX_PROBLEMS], factor[MAX_PROBLEMS]; /* -1 and positive_weight at the positives of a row, else 1 */
+    for (ptrdiff_t k = 0; k < width; k++)
+        side[k] = factor[k] = 1;
     for (ptrdiff_t begin = 0; begin < block->n_rows; begin += FN(SUMMED_ROWS)) {
         const ptrdiff_t end = begin + FN(SUMMED_ROWS) < block->n_rows ? begin + FN(SUMMED_ROWS) : block->n_rows;
-        for (ptrdiff_t k = 0; k < width; k += LANES) {
-            V sum = FN(splat)(0);
-            for (ptrdiff_t i = begin; i < end; i++) {
-                V slope, curvature;
-                const V loss = FN(negative_loss)(kind, FN(load)(z + i * width + k), &slope, &curvature);
-                sum += row_weight[i] * loss;
-                FN(store)(slopes + i * width + k, row_weight[i] * slope);
-                FN(store)(curvatures + i * width + k, row_weight[i] * curvature);
-            }
-            REAL lane[VBYTES / sizeof(REAL)];
-            FN(store)(lane, sum);
-            for (ptrdiff_t l = 0; l < LANES; l++)
-                losses[k + l] += lane[l];
-        }
-        for (ptrdiff_t i = begin; i < end; i++)
+        REAL sum[MAX_PROBLEMS] = {0};
+        for (ptrdiff_t i = begin; i < end; i++) {
             for (int64_t e = block->indptr[i]; e < block->indptr[i + 1]; e++) {
-                const ptrdiff_t k = block->problems[e], at = i * width + k;
-                const REAL weight = row_weight[i] * positive_weight[k];
-                double loss, negative;
-                REAL slope, curvature;
-                FN(one_loss)(kind, z[at], &negative, &slope, &curvature);
-                FN(one_loss)(kind, -z[at], &loss, &slope, &curvature);
-                losses[k] += weight * loss - row_weight[i] * negative;
-                slopes[at] = -weight * slope;
-                curvatures[at] = weight * curvature;
+                const ptrdiff_t k = block->problems[e];
+                side[k] = -1;
+                factor[k] = positive_weight[k];
             }
+            for (ptrdiff_t k = 0; k < width; k += LANES) {
+                const ptrdiff_t at = i * width + k;
+                const V sign = FN(load)(side + k), weight = row_weight[i] * FN(load)(factor + k);
+                V slope, curvature;
+                const V loss = FN(negative_loss)(kind, sign * FN(load)(z + at), weight, &slope, &curvature);
+                FN(store)(sum + k, FN(load)(sum + k) + loss);
+                FN(store)(slopes + at, sign * slope);
+                FN(store)(curvatures + at, curvature);
+            }
+            for (int64_t e = block->indptr[i]; e < block->indptr[i + 1]; e++)
+                side[block->problems[e]] = factor[block->problems[e]] = 1;
+        }
+        for (ptrdiff_t k = 0; k < width; k++)
+            losses[k] += sum[k];
     }
 }
 

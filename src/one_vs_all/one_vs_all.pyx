@@ -1,12 +1,13 @@
 """Blocks of one-vs-all problems: their losses and derivatives, and the vector steps of conjugate gradients.
 
-Arrays have one column a problem, and a multiple of MULTIPLE of them.
+Arrays have one column a problem, a multiple of MULTIPLE, and at most MAX_WIDTH.
 """
 from libc.stdint cimport int32_t, int64_t
 
 from leaves cimport (
     BINARY_LOGISTIC,
     BINARY_SQUARED_HINGE,
+    MAX_PROBLEMS,
     BinaryBlock,
     add_and_dot as add_and_dot_leaf,
     advance_cg,
@@ -19,6 +20,7 @@ from shared.table cimport import_leaves
 import_leaves()
 
 MULTIPLE = 16  # elements of the widest vector
+MAX_WIDTH = MAX_PROBLEMS
 KINDS = {"logistic": BINARY_LOGISTIC, "squared_hinge": BINARY_SQUARED_HINGE}
 
 
