@@ -1,7 +1,5 @@
 """OneVsAllClassifier: a binary problem for each label, all solved to their optima side by side."""
 
-import warnings
-
 import numpy as np
 from scipy import sparse
 from scipy.special import expit, logit
@@ -16,6 +14,7 @@ from fastsoftmax.runtime import threads
 from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.runtime.exclusive import exclusive
 from fastsoftmax.runtime.progress import shown_rows
+from fastsoftmax.runtime.warning import warn
 from fastsoftmax.training import targets
 from fastsoftmax.validation import (
     check_factors,
@@ -230,10 +229,9 @@ class OneVsAllClassifier(ModelEstimator):
                     blocks.append(sparse.csr_array(np.where(np.abs(found) < self.min_weight, 0, found).T))
                 n_iter, n_left = max(n_iter, iterations), n_left + int(np.count_nonzero(~converged))
         if n_left:
-            warnings.warn(
+            warn(
                 f"{n_left} labels are not yet solved to tol={self.tol} after {n_iter} iterations: raise max_iter, or lower C",
                 ConvergenceWarning,
-                stacklevel=5,
             )
         return (W.T if W is not None else sparse.csc_array(sparse.vstack(blocks, format="csc"))), bias, n_iter
 

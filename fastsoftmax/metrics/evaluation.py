@@ -32,8 +32,9 @@ def evaluate(model, X, y, ks=None, batch_size=1024, *, inverse_propensities=None
     Parameters
     ----------
     model : fitted classifier
-        What has ``classes_``, ``predict_topk(X, k) -> (labels, log_proba)``, both of shape (n, k), and
-        ``target_log_proba(X, y) -> (n,)``, the log-probabilities of given labels, -inf for one that the model does not know.
+        What has ``classes_`` and ``predict_topk(X, k) -> (labels, log_proba)``, both of shape (n, k). If it has
+        ``target_log_proba(X, y) -> (n,)`` too, the log-probabilities of given labels, -inf for one that the model does not
+        know, there is a log-loss; OneVsAllClassifier has none.
     X : array-like or sparse matrix of shape (n_samples, n_features)
     y : array of shape (n_samples,), list of n_samples lists or sets, sparse matrix or array of shape (n_samples, n_labels)
         The true label of each row, a list or a set of its labels, or an indicator of them (column indices). A list of lists
@@ -62,6 +63,7 @@ def evaluate(model, X, y, ks=None, batch_size=1024, *, inverse_propensities=None
             ranking metrics. For one label a row this is the number of such rows.
         "log_loss", "perplexity"
             Over the rows with a known label, in nats; of a row with several labels, their mean. NaN if there is no such row.
+            These and "n_unknown" are left out for a model without ``target_log_proba``.
         "precision@k", "hit@k", "mrr@k", "ndcg@k"
             For every k of `ks`, over all rows.
         "recall@k"
@@ -80,6 +82,7 @@ def evaluate(model, X, y, ks=None, batch_size=1024, *, inverse_propensities=None
     scored = None if inverse_propensities is None else _Scored(inverse_propensities, y, names, model.classes_)
 
     n_samples, depth = X.shape[0], min(ks[-1], len(model.classes_))
+    has_likelihood = hasattr(model, "target_log_proba")
     row_metrics = ROW_METRICS_OF_SEVERAL if several else ROW_METRICS
     sums = {f"{name}@{k}": 0.0 for k in ks for name in row_metrics}
     row_log_proba, n_unknown, n_unlabelled = [], 0, 0
@@ -95,17 +98,20 @@ def evaluate(model, X, y, ks=None, batch_size=1024, *, inverse_propensities=None
                     sums[f"{name}@{k}"] += float(metric(relevant[:, :k], n_labels, k).sum())
             if scored is not None:
                 scored.add(labels, rows, ks)
-            log_proba, n_unknown_block = _row_log_proba(model, X_block, y_block, names, relevant, topk_log_proba)
-            row_log_proba.append(log_proba)
-            n_unknown += n_unknown_block
+            if has_likelihood:
+                log_proba, n_unknown_block = _row_log_proba(model, X_block, y_block, names, relevant, topk_log_proba)
+                row_log_proba.append(log_proba)
+                n_unknown += n_unknown_block
             n_unlabelled += int(np.count_nonzero(n_labels == 0))
             show(len(topk))
 
-    row_log_proba = np.concatenate(row_log_proba)
-    loss = log_loss(row_log_proba) if len(row_log_proba) else float("nan")
-    counts = {"n": n_samples, "n_unlabelled": n_unlabelled, "n_unknown": n_unknown}
-    means = {name: s / n_samples for name, s in sums.items()}
-    return counts | {"log_loss": loss, "perplexity": exp(loss)} | means | ({} if scored is None else scored.quotients())
+    result = {"n": n_samples, "n_unlabelled": n_unlabelled}
+    if has_likelihood:
+        row_log_proba = np.concatenate(row_log_proba)
+        loss = log_loss(row_log_proba) if len(row_log_proba) else float("nan")
+        result |= {"n_unknown": n_unknown, "log_loss": loss, "perplexity": exp(loss)}
+    result |= {name: s / n_samples for name, s in sums.items()}
+    return result | ({} if scored is None else scored.quotients())
 
 
 class _Scored:
