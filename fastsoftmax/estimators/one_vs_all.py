@@ -1,5 +1,7 @@
 """OneVsAllClassifier: a binary problem for each label, all solved to their optima side by side."""
 
+from contextlib import closing
+
 import numpy as np
 from scipy import sparse
 from scipy.special import expit, logit
@@ -74,7 +76,7 @@ class OneVsAllClassifier(ModelEstimator):
     ----------
     classes_ : (n_classes,) array of the labels, sorted; the numbers of the columns where `y` has a column a label
     coef_ : (n_classes, n_features) array, or scipy.sparse CSC array with `min_weight`
-        For two classes of which each row has one, (1, n_features): the weights of the second.
+        For two classes of which each row has one, not as an indicator, (1, n_features): the weights of the second.
     intercept_ : (n_classes,) array, or (1,)
     n_iter_ : int, the most iterations that a label took
     n_features_in_, feature_names_in_ : as in scikit-learn
@@ -217,9 +219,14 @@ class OneVsAllClassifier(ModelEstimator):
         dtype, blocks, n_iter, n_left = problems.rows.dtype, [], 0, 0
         bias = np.zeros(n_classes, dtype)
         W = np.zeros((n_features, n_classes), dtype) if self.min_weight == 0 else None
-        with threads.one_blas_thread(), shown_rows(n_classes, "solving", self.verbose, "labels") as show:
-            search = {"tol": self.tol, "max_iter": self.max_iter, "n_threads": n_threads, "done": show}
-            for classes, solution, iterations, converged in one_vs_all.solve(problems, **search):
+        with (
+            threads.one_blas_thread(),
+            shown_rows(n_classes, "solving", self.verbose, "labels") as show,
+            closing(
+                one_vs_all.solve(problems, self.tol, self.max_iter, n_threads, show)
+            ) as solved,  # Ctrl-C ends its threads
+        ):
+            for classes, solution, iterations, converged in solved:
                 if self.fit_intercept:
                     bias[classes] = solution[-1] * self.intercept_scaling
                 found = solution[:n_features] if scales is None else solution[:n_features] * scales[:, None]
@@ -230,7 +237,8 @@ class OneVsAllClassifier(ModelEstimator):
                 n_iter, n_left = max(n_iter, iterations), n_left + int(np.count_nonzero(~converged))
         if n_left:
             warn(
-                f"{n_left} labels are not yet solved to tol={self.tol} after {n_iter} iterations: raise max_iter, or lower C",
+                f"{n_left} labels are not yet solved to tol={self.tol} after {n_iter} iterations: raise max_iter, lower C, or "
+                "scale X",
                 ConvergenceWarning,
             )
         return (W.T if W is not None else sparse.csc_array(sparse.vstack(blocks, format="csc"))), bias, n_iter

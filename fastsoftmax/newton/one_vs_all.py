@@ -84,7 +84,7 @@ class Problems(NamedTuple):
     penalty: float  # of 1/2 ||w||^2: the unit of objectives, in which their squares neither overflow nor underflow
 
 
-def solve(problems, *, tol, max_iter, n_threads, done):
+def solve(problems, tol, max_iter, n_threads, done):
     """Yield (classes, W (n_features, n), n_iter, which converged (n,) bool) for one block of n classes after the other.
 
     A problem has converged when the norm of its gradient is at most `tol` times that at zero, or when rounding hides what its
@@ -99,7 +99,6 @@ def solve(problems, *, tol, max_iter, n_threads, done):
     width = block_width(n_classes)
     curvature = MAX_CURVATURE[problems.loss] * problems.rows.squares(problems.weight)
     inverse = (1 / (problems.penalty + curvature)).astype(problems.rows.dtype)
-
     cancelled = threading.Event()
 
     def solve_block(start):

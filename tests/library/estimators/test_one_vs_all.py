@@ -212,3 +212,12 @@ def _balanced(is_positive):
     counts = is_positive.sum(axis=0)
     present = counts > 0
     return np.where(present, counts.sum() / (np.count_nonzero(present) * np.maximum(counts, 1)), 1.0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_float32_goes_on_where_rounding_hides_what_the_objective_falls_by(kind):
+    X, y = load_digits(return_X_y=True)
+    X, y = X[:500] / np.linalg.norm(X[:500], axis=1, keepdims=True), y[:500]
+    truth = exact().fit(X, y).coef_
+    ours = exact(tol=1e-9).fit(KINDS[kind](X.astype(np.float32)), y)  # a tolerance that rounding keeps it from
+    assert_allclose(ours.coef_, truth, atol=2e-5)

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import threading
 import time
 import warnings
 
@@ -183,6 +182,7 @@ def test_ctrl_c_with_two_threads(monkeypatch):
         if block not in begun:
             begun.append(block)
         if len(steps) == 1:
+            time.sleep(0.1)  # until the main thread waits for results
             os.kill(os.getpid(), signal.SIGINT)
         steps.append(block)
         while not block.cancelled.is_set():
@@ -193,7 +193,6 @@ def test_ctrl_c_with_two_threads(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, y)
     assert len(begun) == len(steps) == 2
-    assert threading.active_count() == 1 or not any("ThreadPool" in t.name for t in threading.enumerate())
     assert_array_equal(model.coef_, coef)
     assert_array_equal(model.classes_, np.arange(5))
 

@@ -10,6 +10,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from fastsoftmax import SoftmaxClassifier, linear_topk
 from fastsoftmax.kernels import dispatch
+from fastsoftmax.model.model import Model
+from fastsoftmax.model.pairs import Pairs
+from fastsoftmax.model.runners import runner_for
+from fastsoftmax.passes.eligible import Eligible
 
 settings.register_profile("kernels", deadline=None)
 
@@ -207,3 +211,29 @@ def test_refused_codes(options):
         linear_topk(np.ones((2, 3)), np.ones((50, 3)), 2, **options)
     with pytest.raises(TypeError, match="class_ids must hold integers"):
         linear_topk(np.ones((2, 3)), np.ones((50, 3)), 2, class_ids=[0.5])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n_classes", [5, 40, 1300])
+@pytest.mark.parametrize("excludes", [False, True])
+def test_the_best_logits(isa, excludes, n_classes, dtype, problem):
+    """Models of which nobody asks for probabilities: the logits of what is left, of a dense and of a sparse W."""
+    X, W, bias, _ = problem(33, n_classes, 20, 0.3, dtype)
+    bias = bias * 300  # log-sum-exps hide what differs by less
+    logits = reference.linear_logits(X, W, bias)
+    is_excluded = (np.random.default_rng(0).random(logits.shape) < 0.5) & excludes
+    indptr = np.concatenate([[0], np.cumsum(is_excluded.sum(axis=1))]).astype(np.intp)
+    eligible = (
+        Eligible(indptr=indptr, excluded=np.ascontiguousarray(np.nonzero(is_excluded)[1])) if excludes else Eligible()
+    )
+    for model in (
+        Model(W=np.asfortranarray(W.toarray()), bias=bias),
+        Model(W=W.data, bias=bias, pairs=Pairs.of(W)),
+    ):
+        ids, values = runner_for(model, X, n_threads=2).topk(3, eligible, normalise=False)
+        left = np.where(is_excluded, -np.inf, logits)
+        expected_ids = np.argsort(-left, axis=1, kind="stable")[:, :3]
+        expected = np.take_along_axis(left, expected_ids, axis=1)
+        assert values.dtype == dtype
+        assert_array_equal(ids, np.where(expected > -np.inf, expected_ids, -1))
+        assert_allclose(values, expected, rtol=1e-5 if dtype == "float32" else 1e-13)
