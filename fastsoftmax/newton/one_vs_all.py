@@ -145,6 +145,10 @@ class _Block:
     def solve(self, tol, max_iter):
         """W of the block's classes, the iterations done, and which classes have converged."""
         losses, norms = self._losses(), self._gradient_norms()
+        if not np.isfinite(norms).all():
+            raise ValueError(
+                f"X has values so near the ends of {self.rows.dtype} that gradients overflow: scale X, or give it as float64"
+            )
         goal = tol * norms
         ended = np.arange(len(goal)) >= self.n  # no step makes their objective fall
         least, n_stalls, n_iter = norms, np.zeros(len(goal), int), 0
@@ -157,7 +161,7 @@ class _Block:
             n_stalls += active & hidden & (norms >= least)
             least = np.minimum(least, norms)
             ended |= active & ~(moved | hidden) | (n_stalls == MAX_STALLS)
-        converged = (norms <= goal) & np.isfinite(goal) | (n_stalls == MAX_STALLS)
+        converged = (norms <= goal) | (n_stalls == MAX_STALLS)
         return self.W[:, : self.n], n_iter, converged[: self.n]
 
     def _losses(self):
