@@ -140,6 +140,11 @@ class OneVsAllClassifier(ModelEstimator):
         -------
         self
 
+        Raises
+        ------
+        ValueError
+            If the squares of the values of X, or C times them, overflow its type.
+
         Warns
         -----
         sklearn.exceptions.ConvergenceWarning

@@ -20,6 +20,7 @@ MAX_CG_STEPS = 50  # in one iteration of Newton's method
 CG_SHARE = 0.25  # of the gradient, which is left of it when conjugate gradients end
 SMALLEST_STEP = 1e-6
 ROUNDINGS = 64  # of the objective hide what it can still fall by
+MAX_STALLS = 4  # steps that lower neither the objective, beyond rounding, nor the gradient
 MAX_CURVATURE = {"logistic": 0.25, "squared_hinge": 2.0}  # the largest second derivative of the loss
 ARRAYS_OF_ROWS, ARRAYS_OF_FEATURES = 4, 5  # with an element for each problem of a block
 
@@ -88,7 +89,7 @@ def solve(problems, tol, max_iter, n_threads, done):
     """Yield (classes, W (n_features, n), n_iter, which converged (n,) bool) for one block of n classes after the other.
 
     A problem has converged when the norm of its gradient is at most `tol` times that at zero, or when rounding hides what its
-    objective can still fall by, and its gradient becomes no smaller.
+    objective can still fall by, and its gradient becomes no smaller in MAX_STALLS steps.
 
     Parameters
     ----------
@@ -144,18 +145,23 @@ class _Block:
     def solve(self, tol, max_iter):
         """W of the block's classes, the iterations done, and which classes have converged."""
         losses, norms = self._losses(), self._gradient_norms()
+        if not np.isfinite(norms).all():
+            raise ValueError(
+                f"X has values so near the ends of {self.rows.dtype} that gradients overflow: scale X, or give it as float64"
+            )
         goal = tol * norms
         ended = np.arange(len(goal)) >= self.n  # no step makes their objective fall
-        at_rounding, n_iter = np.zeros(len(goal), bool), 0
+        least, n_stalls, n_iter = norms, np.zeros(len(goal), int), 0
         while n_iter < max_iter:
             active = (norms > goal) & ~ended
             if not active.any():
                 break
             losses, moved, hidden = self._go(losses, self._find_step(active), active)
-            before, norms, n_iter = norms, self._gradient_norms(), n_iter + 1
-            at_rounding |= active & hidden & (norms >= before)
-            ended |= active & ~moved | at_rounding
-        converged = (norms <= goal) & np.isfinite(goal) | at_rounding
+            norms, n_iter = self._gradient_norms(), n_iter + 1
+            n_stalls += active & hidden & (norms >= least)
+            least = np.minimum(least, norms)
+            ended |= active & ~(moved | hidden) | (n_stalls == MAX_STALLS)
+        converged = (norms <= goal) | (n_stalls == MAX_STALLS)
         return self.W[:, : self.n], n_iter, converged[: self.n]
 
     def _losses(self):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from fastsoftmax import SoftmaxClassifier, SoftmaxRegression
+from fastsoftmax import OneVsAllClassifier, SoftmaxClassifier, SoftmaxRegression
 from fastsoftmax.metrics import evaluate
 from fastsoftmax.training import calibration
 
@@ -118,6 +118,16 @@ def test_a_regression_is_read_while_it_is_fitted(rows):
     X, y = rows
     model, end = SoftmaxRegression(n_threads=1).fit(X, y), time.monotonic() + SECONDS
     with Readers(lambda: (model.predict(X), model.predict_proba(X), model.score(X, y))):
+        while time.monotonic() < end:
+            model.fit(X, y % 2 if len(model.classes_) == 10 else y)
+
+
+def test_a_one_vs_all_classifier_is_read_while_it_is_fitted(rows):
+    """Also while it has the shape of two classes, and another loss."""
+    X, y = rows
+    model, end = OneVsAllClassifier(n_threads=1).fit(X, y), time.monotonic() + SECONDS
+    methods = (model.predict, model.predict_marginals, model.decision_function)
+    with Readers(lambda: ([method(X) for method in methods], model.score(X, y), model.coef_, model.intercept_)):
         while time.monotonic() < end:
             model.fit(X, y % 2 if len(model.classes_) == 10 else y)
 

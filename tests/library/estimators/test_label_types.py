@@ -13,7 +13,7 @@ from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import cross_val_score
 
 import fastsoftmax as fs
-from fastsoftmax import SoftmaxRegression
+from fastsoftmax import OneVsAllClassifier, SoftmaxRegression
 from fastsoftmax.metrics import evaluate
 
 X = sp.csr_array(np.eye(3, dtype=np.float32)[np.arange(60) % 3])
@@ -130,6 +130,8 @@ def check(y, classes, tmp_path):
     assert model.predict(X).tolist() == other.predict(X).tolist() and model.predict(X).dtype == model.classes_.dtype
     assert evaluate(model, X, y, ks=[1])["precision@1"] == 1
     assert SoftmaxRegression().fit(X, y).score(X, y) == 1
+    one_vs_all = OneVsAllClassifier().fit(X, y)
+    assert one_vs_all.score(X, y) == 1 and one_vs_all.predict(X).tolist() == model.predict(X).tolist()
     again = small(warm_start=True, early_stopping=True).fit(X, y).fit(X, y, X_val=X, y_val=y)
     assert again.score(X, y) == 1
     assert small().partial_fit(X, y, classes=y[:3]).classes_.tolist() == classes

@@ -12,7 +12,7 @@ from sklearn.metrics import accuracy_score
 
 import fastsoftmax as fs
 import fastsoftmax.validation as v
-from fastsoftmax import SoftmaxRegression
+from fastsoftmax import OneVsAllClassifier, SoftmaxRegression
 
 N_CLASSES = 6
 
@@ -116,7 +116,8 @@ DATES = np.array(["2020-01-01", "2020-01-02", "2020-01-03", "2020-01-04"], "M8[D
 def test_dates_in_lists_are_those_in_arrays(dates, fitted_on):
     X, y = sp.eye_array(40, format="csr", dtype=np.float32), dates[np.arange(40) % 4]
     classifier = flat_classifier(random_state=0, max_iter=20, n_threads=1)
-    for model in (classifier.fit(X, fitted_on(y)), SoftmaxRegression().fit(X, fitted_on(y))):
+    for kind in (classifier, SoftmaxRegression(), OneVsAllClassifier()):
+        model = kind.fit(X, fitted_on(y))
         assert model.classes_.dtype == dates.dtype
         assert model.score(X, y) == model.score(X, list(y)) > 0.9
         labels, _ = model.predict_topk(X, 1, classes=list(dates[:2]))

@@ -7,7 +7,7 @@ import scipy.sparse as sp
 from flat_options import flat_classifier
 from guards import GUARD, guarded_workspaces
 
-from fastsoftmax import SoftmaxRegression, linear_cross_entropy, linear_topk, sampled_cross_entropy
+from fastsoftmax import OneVsAllClassifier, SoftmaxRegression, linear_cross_entropy, linear_topk, sampled_cross_entropy
 from fastsoftmax.kernels import batch as batch_kernel
 from fastsoftmax.model.compact import STORAGES, CompactModel
 from fastsoftmax.model.model import Model
@@ -196,3 +196,19 @@ def test_regression_on_chunks_of_empty_rows(n_rows, n_empty, n_classes, solver):
     model, dense = (SoftmaxRegression(solver=solver, tol=1e-8, max_iter=200).fit(a, y) for a in (X, X.toarray()))
     np.testing.assert_allclose(model.coef_, dense.coef_, atol=1e-3)
     np.testing.assert_allclose(model.intercept_, dense.intercept_, atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n_classes", [2, 17, 65])
+@pytest.mark.parametrize("min_weight", [0.0, 0.05])
+def test_one_vs_all_predictions(isa, min_weight, n_classes, dtype):
+    X, _, _, target = problem(140, 6, n_classes, 0.3, dtype)
+    target = np.maximum(target, 0)
+    target[:n_classes] = np.arange(n_classes)
+    for x in (X, X.toarray()):
+        model = OneVsAllClassifier(min_weight=min_weight, n_threads=2).fit(x, target)
+        labels, logits = model.predict_topk(x, n_classes)
+        expected = X @ model.coef_.T + model.intercept_
+        if n_classes == 2:
+            expected = np.hstack([-expected, expected])
+        np.testing.assert_allclose(logits, np.take_along_axis(expected, labels, axis=1), rtol=1e-4, atol=1e-4)

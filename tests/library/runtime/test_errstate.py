@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastsoftmax import SoftmaxRegression, linear_cross_entropy, linear_logsumexp, linear_topk
+from fastsoftmax import OneVsAllClassifier, SoftmaxRegression, linear_cross_entropy, linear_logsumexp, linear_topk
 
 
 def test_answers_whatever_the_users_error_state():
@@ -13,6 +13,8 @@ def test_answers_whatever_the_users_error_state():
         lambda: linear_topk(X, W, 2)[1],
         lambda: linear_cross_entropy(X, W, [0, 1], return_grad=True)[0],
         lambda: SoftmaxRegression().fit(X, [0, 1]).predict_proba(X * 1e3),
+        lambda: OneVsAllClassifier(feature_scaling=1).fit(X, [[0], [0, 1]]).predict_marginals(X * 1e3),
+        lambda: OneVsAllClassifier("logistic", 1e-9).fit(X * 1e-200, [0, 1]).decision_function(X * 1e3),
     )
     for function in functions:
         expected = function()

@@ -20,6 +20,7 @@ PROBA = fs.softmax(LOGITS, axis=1)
 TOPK = np.argsort(-PROBA, axis=1)
 MODEL = flat_classifier(direct="dense", hidden_size=None, dtype="float64", random_state=0, max_iter=2).fit(X, Y)
 REGRESSION = fs.SoftmaxRegression(C=0.01).fit(X, Y)
+ONE_VS_ALL = fs.OneVsAllClassifier().fit(X, Y)
 
 
 def of_sampled(**changed):
@@ -86,6 +87,9 @@ REAL = {
     "X of a regression's fit": (lambda a: fs.SoftmaxRegression(C=0.01).fit(a, Y).coef_, X),
     "sample_weight of a regression's fit": (lambda a: fs.SoftmaxRegression(C=0.01).fit(X, Y, a).coef_, WEIGHT),
     "X of a regression's predict_proba": (REGRESSION.predict_proba, X),
+    "X of a one-vs-all fit": (lambda a: fs.OneVsAllClassifier().fit(a, Y).coef_, X),
+    "sample_weight of a one-vs-all fit": (lambda a: fs.OneVsAllClassifier().fit(X, Y, a).coef_, WEIGHT),
+    "X of predict_marginals": (ONE_VS_ALL.predict_marginals, X),
     "X of evaluate": (lambda a: metrics.evaluate(MODEL, a, Y, ks=(1,))["log_loss"], X),
     "log_proba_of_target": (metrics.log_loss, -WEIGHT),
     "sample_weight of log_loss": (lambda a: metrics.log_loss(-WEIGHT, a), WEIGHT),
@@ -126,6 +130,7 @@ MASKABLE = {
     "y of score": (lambda a: MODEL.score(X, a), Y),
     "y of target_log_proba": (lambda a: MODEL.target_log_proba(X, a), Y),
     "y of a regression's fit": (lambda a: fs.SoftmaxRegression(C=0.01).fit(X, a).coef_, Y),
+    "y of a one-vs-all fit": (lambda a: fs.OneVsAllClassifier().fit(X, a).coef_, Y),
     "y of evaluate": (lambda a: metrics.evaluate(MODEL, X, a, ks=(1,))["log_loss"], Y),
     "topk of hit_at_k": (lambda a: metrics.hit_at_k(a, Y, 2), TOPK),
     "y of hit_at_k": (lambda a: metrics.hit_at_k(TOPK, a, 2), Y),
@@ -190,7 +195,13 @@ def test_any_layout_and_type(call, a):
 
 
 MASKED = REAL | INTEGERS | MASKABLE
-LABELS = {"y of fit", "y_val of fit", "y of score", "y of target_log_proba"}  # where masked elements are missing labels
+LABELS = {
+    "y of fit",
+    "y of a one-vs-all fit",
+    "y_val of fit",
+    "y of score",
+    "y of target_log_proba",
+}  # where masked elements are missing labels
 
 
 @pytest.mark.parametrize("name", MASKED)

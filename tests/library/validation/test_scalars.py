@@ -34,6 +34,7 @@ SIZES = {
     "hidden_size": lambda n: fitted(hidden_size=n),
     "batch_size": lambda n: fitted(batch_size=n),
     "max_iter": lambda n: fitted(max_iter=n),
+    "max_iter of one-vs-all": lambda n: fs.OneVsAllClassifier(max_iter=n).fit(X, Y),
     "verbose": lambda n: fitted(verbose=n),
     "ks": lambda n: metrics.evaluate(MODEL, X, Y, ks=(n,)),
     "order": lambda n: features.NGramFeatures(order=n),
@@ -46,12 +47,18 @@ NUMBERS = {
     "threshold": lambda x: fs.linear_topk(X, W, 1, threshold=x),
     "learning_rate": lambda x: fitted(learning_rate=x),
     "C": lambda x: fs.SoftmaxRegression(C=x).fit(X, Y),
+    "C of one-vs-all": lambda x: fs.OneVsAllClassifier(C=x).fit(X, Y),
+    "tol": lambda x: fs.OneVsAllClassifier(tol=x).fit(X, Y),
+    "intercept_scaling": lambda x: fs.OneVsAllClassifier(intercept_scaling=x).fit(X, Y),
+    "feature_scaling": lambda x: fs.OneVsAllClassifier(feature_scaling=x).fit(X, Y),
+    "min_weight": lambda x: fs.OneVsAllClassifier(min_weight=x).fit(X, Y),
     "class_weight": lambda x: fitted(class_weight={0: x}),
     "Adagrad.alpha": lambda x: fitted(optimizer=optimizers.Adagrad(alpha=x)),
     "power": lambda x: samplers.Unigram([1, 2], power=x),
 }
 OPTIONS = {
     "reduction": lambda x: fs.cross_entropy(X, Y, reduction=x),
+    "loss": lambda x: fs.OneVsAllClassifier(loss=x).fit(X, Y),
     "solver": lambda x: fs.SoftmaxRegression(solver=x).fit(X, Y),
     "schedule": lambda x: fitted(schedule=x),
     "storage": MODEL.compressed,
@@ -71,6 +78,7 @@ def test_sizes(name, call):
 
 @pytest.mark.parametrize(("name", "call"), NUMBERS.items(), ids=NUMBERS)
 def test_numbers(name, call):
+    name = name.partition(" ")[0]
     for number in (10**400, np.nan, np.longdouble("-1e4000"), -np.inf):
         with pytest.raises(ValueError, match=rf"^{name} must be "):
             call(number)

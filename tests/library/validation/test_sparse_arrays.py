@@ -28,6 +28,7 @@ MODEL = flat_classifier(direct="sparse", random_state=0, max_iter=2, dtype="floa
 )
 CLASSES = flat_classifier(direct="dense", hidden_size=None, random_state=0, max_iter=2).fit(X, np.arange(N) % M)
 REGRESSION = fs.SoftmaxRegression(max_iter=5).fit(A, Y)
+ONE_VS_ALL = fs.OneVsAllClassifier().fit(A, Y)
 
 
 def gradients(result):
@@ -98,6 +99,9 @@ ENTRIES = {
     "y of target_log_proba": lambda a: CLASSES.target_log_proba(X, a),
     "X of a regression's fit": lambda a: fs.SoftmaxRegression(max_iter=9).fit(a, Y).coef_,
     "X of a regression's predict_proba": lambda a: REGRESSION.predict_proba(a),
+    "X of a one-vs-all fit": lambda a: fs.OneVsAllClassifier().fit(a, Y).coef_,
+    "y of a one-vs-all fit": lambda a: fs.OneVsAllClassifier().fit(X, a).coef_,
+    "X of predict_marginals": lambda a: ONE_VS_ALL.predict_marginals(a),
     "X of evaluate": lambda a: evaluated(MODEL, a, Y),
     "y of evaluate": lambda a: evaluated(CLASSES, X, a),
     "y of hit_at_k": lambda a: metrics.hit_at_k(np.tile(np.arange(M), (N, 1)), a, 2),
