@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from fastsoftmax import (
+    OneVsAllClassifier,
     SoftmaxClassifier,
     cross_entropy,
     linear_cross_entropy,
@@ -166,3 +167,10 @@ def _unigram():
 def _draws():
     sampler = _unigram()
     return lambda: sampler.draw(DRAWS, 0)
+
+
+@kernel("fit, one-vs-all", "squared_hinge")
+@kernel("fit, one-vs-all, logistic", "logistic")
+def _one_vs_all(loss):
+    X, y = _sparse_rows(), _target(64)  # a block
+    return lambda: OneVsAllClassifier(loss, n_threads=1).fit(X, y)
