@@ -101,7 +101,7 @@ def labelled_rows(classifier, data, X, path, training=None, training_path=None):
     labelled = np.flatnonzero(np.diff(data.label_starts))
     if data.n_unlabelled:
         print(f"{data.n_unlabelled:,} rows without a label are left out", file=sys.stderr)
-    files = {path: data} if training is None else {path: data, training_path: training}
+    files = [(path, data)] if training is None else [(path, data), (training_path, training)]
     y, *others = _true_codes(files, classifier.classes_)
     y = y[labelled]
     classifier.classes_ = np.arange(len(classifier.classes_))
@@ -109,17 +109,17 @@ def labelled_rows(classifier, data, X, path, training=None, training_path=None):
 
 
 def _true_codes(files, classes):
-    """The labels of the rows of each file as indicators of the same class codes, given a Dataset for each path.
+    """The labels of the rows of each file as indicators of the same class codes, given paths and Datasets.
 
     A label that the model does not know has a column beyond its classes.
     """
-    labels = [_labels_like(classes, data, path) for path, data in files.items()]
-    check_same_kind(files, labels)
-    sizes = np.concatenate([np.diff(data.label_starts) for data in files.values()])
+    labels = [_labels_like(classes, data, path) for path, data in files]
+    check_same_kind([path for path, _ in files], labels)
+    sizes = np.concatenate([np.diff(data.label_starts) for _, data in files])
     starts = np.concatenate([[0], np.cumsum(sizes)])
-    y = LabelLists(np.concatenate(labels), starts).encode(classes, unknown=-1, name=next(iter(files))).astype(bool)
+    y = LabelLists(np.concatenate(labels), starts).encode(classes, unknown=-1, name=files[0][0]).astype(bool)
     out, start = [], 0
-    for path, data in files.items():
+    for path, data in files:
         out.append(y[start : start + data.n_samples])
         start += data.n_samples
         if out[-1].indices.min() >= len(classes):

@@ -149,7 +149,7 @@ def compare(model, other, X, y, ks=None, batch_size=1024, *, inverse_propensitie
         "model", "other"
             What `evaluate` returns for each.
         "change"
-            The second minus the first, for the log-loss, the perplexity and every ranking metric.
+            The second minus the first, for every ranking metric and, if both have them, the log-loss and the perplexity.
         "same_best"
             The share of the rows with the same most probable label.
     """
@@ -162,7 +162,8 @@ def compare(model, other, X, y, ks=None, batch_size=1024, *, inverse_propensitie
         best, other_best = (m.predict_topk(block, 1)[0] for m in (model, other))
         n_same += int(np.count_nonzero(best == other_best))
     counts = ("n", "n_unlabelled", "n_unknown")
-    change = {name: results[1][name] - value for name, value in results[0].items() if name not in counts}
+    both = [name for name in results[0] if name in results[1] and name not in counts]
+    change = {name: results[1][name] - results[0][name] for name in both}
     return {"model": results[0], "other": results[1], "change": change, "same_best": n_same / max(1, X.shape[0])}
 
 

@@ -139,6 +139,7 @@ class Gains:
         ordered = sparse.csr_array((np.ones(y.nnz, bool), self.places[y.indices], y.indptr), shape=y.shape)
         ordered.sort_indices()
         n_labels = np.diff(y.indptr)
+        k = min(k, int(n_labels.max(initial=0)))  # which a depth may be far beyond
         ranks = np.arange(y.nnz) - np.repeat(y.indptr[:-1], n_labels)
         first = ranks < k
         best = np.zeros((y.shape[0], k))

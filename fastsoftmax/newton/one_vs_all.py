@@ -160,7 +160,7 @@ class _Block:
             norms, n_iter = self._gradient_norms(), n_iter + 1
             n_stalls += active & hidden & (norms >= least)
             least = np.minimum(least, norms)
-            ended |= active & ~(moved | hidden) | (n_stalls == MAX_STALLS)
+            ended |= (active & ~(moved | hidden)) | (n_stalls == MAX_STALLS)
         converged = (norms <= goal) | (n_stalls == MAX_STALLS)
         return self.W[:, : self.n], n_iter, converged[: self.n]
 

@@ -25,7 +25,7 @@ class Lines:
 
     def write(self, text):
         state = text.strip()
-        if state:
+        if state and sys.stderr is not None:
             with suppress(OSError, ValueError):  # a full disk, a closed file: the work is worth more than its progress
                 print(state, file=sys.stderr, flush=True)
 
@@ -44,8 +44,8 @@ def bar(**options):
 
 
 def is_log():
-    """Whether standard error is neither a terminal nor a notebook's, whose bars move."""
-    return sys.stderr is not None and not sys.stderr.isatty() and "ipykernel" not in sys.modules
+    """Whether standard error is neither a terminal nor a notebook's, whose bars move; it may be closed, too."""
+    return sys.stderr is None or (not sys.stderr.isatty() and "ipykernel" not in sys.modules)
 
 
 @contextmanager

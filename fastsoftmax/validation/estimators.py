@@ -1,5 +1,6 @@
 """What scikit-learn expects of every estimator's X and y: DataFrames whose columns have names, and its own messages."""
 
+import numpy as np
 from scipy import sparse
 
 from fastsoftmax.validation.arrays import as_array, check_unmasked
@@ -41,6 +42,14 @@ def _check_no_texts(estimator, X, name):
     else:
         advice = "those that features.TextVectorizer().fit_transform(texts) makes of texts, for example"
     raise ValueError(f"{name} holds texts ({first[:60]!r}), and this model takes columns: {advice}")
+
+
+def solver_dtype(X):
+    """The dtype in which a solver works on X: that of X where it is float32 or float64, else float64."""
+    dtypes = X.dtypes if hasattr(X, "columns") else [getattr(X, "dtype", None)]
+    # those of pandas and others may be no dtypes of NumPy
+    native = {dtype.newbyteorder("=") if isinstance(dtype, np.dtype) else None for dtype in dtypes}
+    return np.dtype(np.float32 if native == {np.dtype(np.float32)} else np.float64)
 
 
 def feature_names(X):

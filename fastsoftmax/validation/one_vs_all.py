@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from fastsoftmax.validation.estimators import check_input, check_y_given
+from fastsoftmax.validation.estimators import check_input, check_y_given, solver_dtype
 from fastsoftmax.validation.masses import balanced_weights, check_class_weight_param, class_weights
 from fastsoftmax.validation.rows import check_targets
 from fastsoftmax.validation.scalars import (
-    REAL_DTYPES,
     check_bool,
     check_int,
     check_n_threads,
@@ -45,9 +44,7 @@ def check_one_vs_all_rows(c, X, y, sample_weight):
     weight : (n_samples,) float64, the sample weights
     """
     check_y_given(c, y)
-    dtype = np.dtype(getattr(X, "dtype", np.float64)).newbyteorder("=")
-    dtype = dtype if dtype in REAL_DTYPES else np.dtype(np.float64)
-    X = check_input(c, X, dtype=dtype, canonical=True, is_fitted=False)
+    X = check_input(c, X, dtype=solver_dtype(X), canonical=True, is_fitted=False)
     y, counted = check_targets(y, X.shape[0])
     weight = np.ones(X.shape[0])
     if sample_weight is not None:

@@ -6,11 +6,10 @@ import numpy as np
 
 from fastsoftmax.validation.arrays import check_unmasked
 from fastsoftmax.validation.classes import are_same_classes, check_classes, learn_classes
-from fastsoftmax.validation.estimators import check_input, check_y_given
+from fastsoftmax.validation.estimators import check_input, check_y_given, solver_dtype
 from fastsoftmax.validation.labels import check_labels
 from fastsoftmax.validation.masses import balanced_weights, check_class_weight_param, class_weights
 from fastsoftmax.validation.scalars import (
-    REAL_DTYPES,
     check_bool,
     check_int,
     check_n_threads,
@@ -47,10 +46,8 @@ def check_regression_rows(r, X, y, sample_weight):
     total : their sum, a finite float
     """
     check_y_given(r, y)
-    dtype = getattr(X, "dtype", None)  # of pandas and others it may be no dtype of NumPy
-    dtype = dtype.newbyteorder("=") if isinstance(dtype, np.dtype) else None
-    dtype = dtype if dtype in REAL_DTYPES else np.dtype(np.float64)
-    X = check_input(r, X, dtype=dtype, canonical=True, is_fitted=False)  # the solvers scale columns by their squares
+    # canonical, since the solvers scale columns by their squares
+    X = check_input(r, X, dtype=solver_dtype(X), canonical=True, is_fitted=False)
     check_unmasked("y", y)
     classes, codes = learn_classes(check_labels(y, X_rows=X.shape[0])[0])
     check_classes(classes)

@@ -46,7 +46,7 @@ def test_same_bits_for_any_n_threads(kind, dtype, loss, min_weight):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_neighbours_change_no_bit(kind, loss):
-    """Neither easy nor hard ones, and in no order."""
+    """Neither easy nor hard ones, nor few or many, and in no order."""
     X, _ = problem(300, 40)
     rng = np.random.default_rng(0)
     is_positive = rng.random((300, 150)) < rng.uniform(0.01, 0.6, 150)
@@ -55,6 +55,8 @@ def test_neighbours_change_no_bit(kind, loss):
     moved = OneVsAllClassifier(loss).fit(KINDS[kind](X), is_positive[:, order])
     assert_array_equal(moved.coef_, base.coef_[order])
     assert_array_equal(moved.intercept_, base.intercept_[order])
+    for n in (3, 16, 17, 64, 65):
+        assert_array_equal(OneVsAllClassifier(loss).fit(KINDS[kind](X), is_positive[:, :n]).coef_, base.coef_[:n])
     is_positive[:, 1:] = rng.random((300, 149)) < 0.1
     assert_array_equal(OneVsAllClassifier(loss).fit(KINDS[kind](X), is_positive).coef_[0], base.coef_[0])
 
