@@ -75,6 +75,7 @@ def test_train_data(xmc, run, given):
     assert {name: float(value) for name, value in result.items()} == pytest.approx(expected, rel=1e-5)
     assert list(result)[-6:] == [f"{name}@{k}" for k in (1, 3, 5) for name in ("psp", "psndcg")]
     assert 0 < float(result["psp@1"]) < float(result["precision@1"])
+    assert 0 < float(run(xmc.model, xmc.train, "--train-data", xmc.train)["psp@1"]) <= 1  # the same file twice
 
 
 def test_one_label_a_row(tmp_path, run):

@@ -7,7 +7,7 @@ import pytest
 from metric_twins import label_sets
 from scipy import sparse
 
-from fastsoftmax import SoftmaxClassifier
+from fastsoftmax import OneVsAllClassifier, SoftmaxClassifier
 from fastsoftmax.metrics import (
     compare,
     evaluate,
@@ -86,9 +86,10 @@ def test_default_depths():
 
 def test_deeper_than_the_number_of_classes():
     model, weights = fitted(INDICATOR), inverse_propensities(INDICATOR)
-    result = evaluate(model, X, INDICATOR, ks=(6, 20), inverse_propensities=weights)
+    result = evaluate(model, X, INDICATOR, ks=(6, 20, 10**12), inverse_propensities=weights)
     for name in ("psp", "psndcg"):
-        assert result[f"{name}@20"] == pytest.approx(result[f"{name}@6"], rel=1e-13)
+        for k in (20, 10**12):
+            assert result[f"{name}@{k}"] == pytest.approx(result[f"{name}@6"], rel=1e-13)
     assert result["psp@6"] == pytest.approx(1) and result["recall@6"] == np.mean(np.diff(INDICATOR.indptr) > 0)
 
 
@@ -96,6 +97,14 @@ def test_compare():
     models, weights = (fitted(INDICATOR), fitted(INDICATOR, 1)), inverse_propensities(INDICATOR)
     result = compare(*models, X, INDICATOR, inverse_propensities=weights)
     assert result["change"]["psp@3"] == result["other"]["psp@3"] - result["model"]["psp@3"]
+
+
+def test_compare_with_a_model_that_has_no_likelihood():
+    softmax, one_vs_all = fitted(INDICATOR), OneVsAllClassifier().fit(X, INDICATOR)
+    assert "log_loss" in evaluate(softmax, X, INDICATOR) and "log_loss" not in evaluate(one_vs_all, X, INDICATOR)
+    for models in ((softmax, one_vs_all), (one_vs_all, softmax)):
+        change = compare(*models, X, INDICATOR)["change"]
+        assert "precision@1" in change and "log_loss" not in change
 
 
 def test_a_model_whose_classes_are_in_no_order():
