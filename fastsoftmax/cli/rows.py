@@ -2,7 +2,7 @@
 
 import sys
 
-from fastsoftmax.runtime.progress import say
+from fastsoftmax.runtime.progress import say, shown_rows
 from fastsoftmax.text import datasets
 from fastsoftmax.validation import check_are_texts, check_path, check_reads, misfits
 
@@ -49,8 +49,8 @@ def read(classifier, options):
         data = datasets.read_texts(file)
         if options.format is None and not len(data.labels):
             check_are_texts(model, name, datasets.look_like_columns(data.X[:N_LOOKED_AT]))
-        say("finding the words of the texts", options.verbose)
-        return data, encoding.vectorizer.transform(data.X)
+        with shown_rows(data.n_samples, "finding the words", options.verbose, "texts") as show:
+            return data, encoding.vectorizer.transform(data.X, show=show)
     extra_features = "error" if options.strict else "ignore"
     data = datasets.read(file, options.format, n_features=n_features, extra_features=extra_features)
     check_reads(model, encoding, data.format)

@@ -7,7 +7,8 @@ import time
 from fastsoftmax.cli.arguments import integer, integer_none_or_auto, integer_or_auto, number, number_or_auto
 from fastsoftmax.cli.common import INTERRUPTED, add_threads, off_the_model
 from fastsoftmax.cli.rows import source
-from fastsoftmax.runtime.progress import MANY_BYTES, say
+from fastsoftmax.runtime import progress
+from fastsoftmax.runtime.progress import say, shown_rows
 from fastsoftmax.samplers.named import NAMED, kind_of
 from fastsoftmax.text.datasets import FORMATS, TEXT_FORMATS, read, targets
 from fastsoftmax.validation import (
@@ -119,7 +120,7 @@ def _run(options):
     if options.checkpoint is not None:
         check_writable("checkpoint", options.checkpoint)
     verbose = not options.quiet
-    size = {"n_rows": 0, "n_bytes": MANY_BYTES if options.data == "-" else _size(options.data)}
+    size = {"n_rows": 0, "n_bytes": progress.MANY_BYTES if options.data == "-" else _size(options.data)}
     say(f"reading {'standard input' if options.data == '-' else options.data}", verbose, **size)
     data = read(source(options.data), options.format, n_features=options.n_features)
     X, vectorizer = _features(data, options)
@@ -204,11 +205,12 @@ def _features(data, options):
 
     given = {"n_features": options.n_features, "max_words": options.word_ngrams}
     vectorizer = TextVectorizer(**{name: value for name, value in given.items() if value is not None})
+    verbose = not options.quiet and data.n_samples >= progress.MANY_ROWS
     if not options.hash:
-        say("numbering the words of the texts", not options.quiet, n_rows=data.n_samples)
-        vectorizer.fit(data.X)
-    say("finding the words of the texts", not options.quiet, n_rows=data.n_samples)
-    return vectorizer.transform(data.X), vectorizer
+        with shown_rows(data.n_samples, "numbering the words", verbose, "texts") as show:
+            vectorizer.fit(data.X, show=show)
+    with shown_rows(data.n_samples, "finding the words", verbose, "texts") as show:
+        return vectorizer.transform(data.X, show=show), vectorizer
 
 
 def _describe_training(data, X, vectorizer):

@@ -163,7 +163,9 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
         return now
 
     def __getstate__(self):
-        return dict(super().__getstate__())  # a copy: another thread may add attributes while this one pickles
+        state = dict(super().__getstate__())  # a copy: another thread may add attributes while this one pickles
+        state.pop("_callback_fit_ctx", None)  # scikit-learn's, of a `fit` that runs in another thread and goes on changing it
+        return state
 
     def _fitted_model(self):
         check_is_fitted(self, "classes_")

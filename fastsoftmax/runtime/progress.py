@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 MANY_ROWS, MANY_BYTES = 1 << 16, 1 << 24  # steps of fewer take less than a second
 SECONDS = 0.2  # between two states of a bar
 LOG_SECONDS = 10.0  # and of lines
+COUNTED = 256  # items between two calls of what counts them
 
 
 def say(what, verbose, *, n_rows=MANY_ROWS, n_bytes=0):
@@ -46,6 +47,19 @@ def bar(**options):
 def is_log():
     """Whether standard error is neither a terminal nor a notebook's, whose bars move; it may be closed, too."""
     return sys.stderr is None or (not sys.stderr.isatty() and "ipykernel" not in sys.modules)
+
+
+def counted(items, show):
+    """The items one by one; `show`, unless None, is called with the numbers of those that are done."""
+    n_left = 0
+    for item in items:
+        yield item
+        n_left += 1
+        if show is not None and n_left == COUNTED:
+            show(n_left)
+            n_left = 0
+    if show is not None and n_left:
+        show(n_left)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.base import TransformerMixin
 
+from fastsoftmax.runtime.progress import counted
 from fastsoftmax.text import vocabulary
 from fastsoftmax.text import words as word_definitions
 from fastsoftmax.text.checked import Checked
@@ -65,17 +66,24 @@ class TextVectorizer(TransformerMixin, Checked, auto_wrap_output_keys=None):
         """The number of columns of what `transform` returns."""
         return self.n_features if self.vocabulary_ is None else len(self.vocabulary_)
 
-    def fit(self, texts, y=None):
-        """Number the n-grams of a list of str, or hash all n-grams if these are too many. Returns self."""
-        analyze = self._counting().build_analyzer()
-        self._number(vocabulary.chosen(check_texts("texts", texts), analyze, self.n_features))
+    def fit(self, texts, y=None, *, show=None):
+        """Number the n-grams of a list of str, or hash all n-grams if these are too many. Returns self.
+
+        show : function that is called with the numbers of texts that are done, for a progress bar
+        """
+        analyze, texts = self._counting().build_analyzer(), check_texts("texts", texts)
+        self._number(vocabulary.chosen(counted(texts, show), analyze, self.n_features))
         return self
 
-    def transform(self, texts):
-        """The rows of a list of str: csr_matrix of float32, shape (n_texts, n_columns_)."""
+    def transform(self, texts, *, show=None):
+        """The rows of a list of str: csr_matrix of float32, shape (n_texts, n_columns_).
+
+        show : as for `fit`
+        """
         texts = check_texts("texts", texts)
         if not texts:
             return csr_matrix((0, self.n_columns_), dtype=np.float32)
+        texts = counted(texts, show)
         if self.vocabulary_ is None:
             texts = map(word_definitions.encodable, texts)
         features = self._columns.transform(texts)

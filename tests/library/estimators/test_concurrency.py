@@ -114,6 +114,14 @@ def test_a_model_is_read_while_it_is_fitted_and_pruned(rows):
             model.fit(X, y)
 
 
+def test_a_copy_leaves_what_a_running_fit_changes(rows):
+    """scikit-learn keeps the tree of a fit's tasks, which grows while another thread copies."""
+    model = SoftmaxClassifier(random_state=0, n_threads=1, max_iter=1).fit(*rows)
+    model._callback_fit_ctx = object()
+    for other in (copy.deepcopy(model), copy.copy(model), pickle.loads(pickle.dumps(model))):
+        assert "_callback_fit_ctx" not in vars(other) and (other.predict(rows[0]) == model.predict(rows[0])).all()
+
+
 def test_a_regression_is_read_while_it_is_fitted(rows):
     X, y = rows
     model, end = SoftmaxRegression(n_threads=1).fit(X, y), time.monotonic() + SECONDS

@@ -169,3 +169,16 @@ def test_in_a_column_transformer():
 def test_texts_by_name():
     vectorizer = TextVectorizer()
     assert same(vectorizer.fit_transform(texts=TEXTS), vectorizer.fit(texts=TEXTS).transform(texts=TEXTS))
+
+
+def test_progress_counts_every_text():
+    texts = [f"word{i % 7} word{i % 5}" for i in range(1000)]
+    expected = TextVectorizer().fit_transform(texts)
+    for vectorizer in (TextVectorizer(), TextVectorizer(n_features=8)):  # the second one hashes
+        done = []
+        vectorizer.fit(texts, show=done.append)
+        assert sum(done) == (1000 if vectorizer.n_features > 8 else 0) and max(done, default=0) <= 256
+        done.clear()
+        rows = vectorizer.transform(texts, show=done.append)
+        assert sum(done) == 1000
+    assert same(TextVectorizer().fit(texts).transform(texts, show=done.append), expected) and rows.shape == (1000, 8)
