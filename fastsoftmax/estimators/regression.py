@@ -40,7 +40,7 @@ class SoftmaxRegression(SoftmaxEstimator):
     Parameters
     ----------
     C : float
-        Inverse strength of the penalty; with ``inf`` there is none.
+        Inverse strength of the penalty; with ``inf`` there is none. Sparse rows of unit length need more than 1, such as 10.
     tol : float
         `fit` stops when no element of the gradient of the mean loss (the above divided by ``C sum_i s_i``) is larger, or
         when the loss cannot fall by more than its rounding errors.
