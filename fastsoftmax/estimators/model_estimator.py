@@ -164,7 +164,8 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
 
     def __getstate__(self):
         state = dict(super().__getstate__())  # a copy: another thread may add attributes while this one pickles
-        state.pop("_callback_fit_ctx", None)  # scikit-learn's, of a `fit` that runs in another thread and goes on changing it
+        # scikit-learn's tree of the tasks of a `fit`, which that goes on changing in another thread
+        state.pop("_callback_fit_ctx", None)
         return state
 
     def _fitted_model(self):
