@@ -39,9 +39,9 @@ class OneVsAllClassifier(ModelEstimator):
 
     For each label k it minimises ``1/2 ||w_k||^2 + C sum_i s_i loss(y_ik z_ik)`` with ``z_ik = w_k . x_i`` and y_ik = 1 where
     row i has the label, else -1. All rows are negatives of all labels that they do not have, without sampling; with
-    ``tol=1e-7, feature_scaling=0`` it finds the coefficients of scikit-learn's LinearSVC. Where rows have several labels,
-    the best labels that it finds are more often right than those of a softmax. The result is deterministic, the same to the
-    bit for any `n_threads`. The rows of X should have unit length: C is about right then.
+    ``tol=1e-7, feature_scaling=0`` it finds the coefficients of scikit-learn's LinearSVC. On questions with several tags each,
+    its best label is right for 72 %, that of a softmax for 66 % (docs/one_vs_all.md). The result is deterministic, the same to
+    the bit for any `n_threads`. The rows of X should have unit length: C is about right then.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ class OneVsAllClassifier(ModelEstimator):
             power = 0.0 if isinstance(X, np.ndarray) else SPARSE_FEATURE_SCALING
         if power == 0:
             return None
-        sizes = np.sqrt(np.minimum(one_vs_all.rows_of(X).squares(weight), np.finfo(np.float64).max))
+        sizes = np.sqrt(np.minimum(one_vs_all.weighted_squares(X, weight), np.finfo(np.float64).max))
         occur = sizes > 0
         typical = np.median(sizes[occur]) if occur.any() else 1.0
         return (np.where(occur, sizes / typical, 1) ** -power).astype(X.dtype)
@@ -227,9 +227,8 @@ class OneVsAllClassifier(ModelEstimator):
         with (
             threads.one_blas_thread(),
             shown_rows(n_classes, "solving", self.verbose, "labels") as show,
-            closing(
-                one_vs_all.solve(problems, self.tol, self.max_iter, n_threads, show)
-            ) as solved,  # Ctrl-C ends its threads
+            # closed by Ctrl-C too, which ends its threads
+            closing(one_vs_all.solve(problems, self.tol, self.max_iter, n_threads, show)) as solved,
         ):
             for classes, solution, iterations, converged in solved:
                 if self.fit_intercept:

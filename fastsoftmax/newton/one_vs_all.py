@@ -41,12 +41,6 @@ class SparseRows:
         """out <- X^T slopes, (n_features, width)."""
         low_rank.project(*self._by_feature, slopes, out, 1)
 
-    def squares(self, weight):
-        """The weighted sums of the squares of each feature, (n_features,) float64."""
-        X = self.X
-        squares = sparse.csr_array((np.square(X.data, dtype=np.float64), X.indices, X.indptr), shape=X.shape)
-        return squares.T @ weight.astype(np.float64)
-
 
 class DenseRows:
     """The same for a dense X."""
@@ -60,13 +54,18 @@ class DenseRows:
     def gradient(self, slopes, out):
         np.matmul(self.X.T, slopes, out=out)
 
-    def squares(self, weight):
-        return np.einsum("ij,ij,i->j", self.X, self.X, weight, dtype=np.float64)
-
 
 def rows_of(X):
     """SparseRows or DenseRows of X."""
     return DenseRows(X) if isinstance(X, np.ndarray) else SparseRows(X)
+
+
+def weighted_squares(X, weight):
+    """The sums of the squares of each feature of X, dense or CSR, by weights of its rows: (n_features,) float64."""
+    if isinstance(X, np.ndarray):
+        return np.einsum("ij,ij,i->j", X, X, weight, dtype=np.float64)
+    squares = sparse.csr_array((np.square(X.data, dtype=np.float64), X.indices, X.indptr), shape=X.shape)
+    return squares.T @ weight.astype(np.float64)
 
 
 def _as_entries(X):
@@ -98,7 +97,7 @@ def solve(problems, tol, max_iter, n_threads, done):
     """
     n_classes = problems.positives.shape[1]
     width = block_width(n_classes)
-    curvature = MAX_CURVATURE[problems.loss] * problems.rows.squares(problems.weight)
+    curvature = MAX_CURVATURE[problems.loss] * weighted_squares(problems.rows.X, problems.weight)
     inverse = (1 / (problems.penalty + curvature)).astype(problems.rows.dtype)
     cancelled = threading.Event()
 

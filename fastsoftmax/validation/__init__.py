@@ -68,6 +68,7 @@ from fastsoftmax.validation.masses import (
     check_columns,
     check_masses,
     check_not_balanced,
+    class_factors,
     class_weights,
 )
 from fastsoftmax.validation.metrics import (
@@ -89,7 +90,6 @@ from fastsoftmax.validation.one_vs_all import (
     check_factors,
     check_one_vs_all_params,
     check_one_vs_all_rows,
-    class_factors,
 )
 from fastsoftmax.validation.options import (
     check_acts,

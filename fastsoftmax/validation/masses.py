@@ -123,6 +123,18 @@ def class_weights(class_weight, classes):
     return weights
 
 
+def class_factors(class_weight, classes, codes, weight):
+    """(n_classes,) factors of the weights of the rows of each class, from None, "balanced", or a dict by label.
+
+    codes, weight : the class and the row's weight of each label in training
+    """
+    if class_weight is None:
+        return np.ones(len(classes))
+    if class_weight == "balanced":
+        return balanced_weights(codes, weight, len(classes))
+    return class_weights(class_weight, classes)
+
+
 def balanced_weights(codes, weight, n_classes):
     """(n_classes,) weights with which all classes that occur count alike; 1 for the others."""
     from sklearn.utils.class_weight import compute_class_weight

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastsoftmax.validation.estimators import check_input, check_y_given, solver_dtype
-from fastsoftmax.validation.masses import balanced_weights, check_class_weight_param, class_weights
+from fastsoftmax.validation.masses import check_class_weight_param
 from fastsoftmax.validation.rows import check_targets
 from fastsoftmax.validation.scalars import (
     check_bool,
@@ -14,7 +14,7 @@ from fastsoftmax.validation.scalars import (
     check_verbose,
     is_auto,
 )
-from fastsoftmax.validation.weights import check_finite_sum, check_row_weights, check_some_weight
+from fastsoftmax.validation.weights import check_scaled_weight, check_some_weight
 
 
 def check_one_vs_all_params(c):
@@ -46,10 +46,7 @@ def check_one_vs_all_rows(c, X, y, sample_weight):
     check_y_given(c, y)
     X = check_input(c, X, dtype=solver_dtype(X), canonical=True, is_fitted=False)
     y, counted = check_targets(y, X.shape[0])
-    weight = np.ones(X.shape[0])
-    if sample_weight is not None:
-        weight = check_row_weights("sample_weight", sample_weight, X.shape[0])
-        check_finite_sum("sample_weight", weight)
+    weight = check_scaled_weight(sample_weight, X.shape[0])
     return X, y, counted, weight
 
 
@@ -64,15 +61,3 @@ def check_factors(c, weight, positive_weight, dtype):
                 f"{dtype} X, got {largest:.2g}"
             )
     return float(np.ldexp(1.0, np.frexp(c.C * weight.max())[1]))
-
-
-def class_factors(class_weight, classes, codes, weight):
-    """(n_classes,) factors of the weights of the rows that have a class, from None, "balanced", or a dict by label.
-
-    codes, weight : the class and the row's weight of each label in training
-    """
-    if class_weight is None:
-        return np.ones(len(classes))
-    if class_weight == "balanced":
-        return balanced_weights(codes, weight, len(classes))
-    return class_weights(class_weight, classes)

@@ -8,7 +8,7 @@ from fastsoftmax.validation.arrays import check_unmasked
 from fastsoftmax.validation.classes import are_same_classes, check_classes, learn_classes
 from fastsoftmax.validation.estimators import check_input, check_y_given, solver_dtype
 from fastsoftmax.validation.labels import check_labels
-from fastsoftmax.validation.masses import balanced_weights, check_class_weight_param, class_weights
+from fastsoftmax.validation.masses import check_class_weight_param, class_factors
 from fastsoftmax.validation.scalars import (
     check_bool,
     check_int,
@@ -17,7 +17,7 @@ from fastsoftmax.validation.scalars import (
     check_real,
     check_verbose,
 )
-from fastsoftmax.validation.weights import check_finite_sum, check_row_weights
+from fastsoftmax.validation.weights import check_finite_sum, check_scaled_weight
 
 
 def check_regression_params(r):
@@ -51,26 +51,14 @@ def check_regression_rows(r, X, y, sample_weight):
     check_unmasked("y", y)
     classes, codes = learn_classes(check_labels(y, X_rows=X.shape[0])[0])
     check_classes(classes)
-    weight = np.ones(X.shape[0])
-    if sample_weight is not None:
-        weight = check_row_weights("sample_weight", sample_weight, X.shape[0])
-        check_finite_sum("sample_weight", weight)
+    weight = check_scaled_weight(sample_weight, X.shape[0])
     with np.errstate(over="ignore"):
-        weight = weight * _class_weights(r.class_weight, classes, codes, weight)[codes]
+        weight = weight * class_factors(r.class_weight, classes, codes, weight)[codes]
     total = check_finite_sum("sample_weight with class_weight", weight)
     strength = float(r.C) * float(total)  # Python's floats become infinite without a warning
     if not 1 / np.finfo(np.float64).max < strength:
         raise ValueError(f"C times the sum of the weights must be at least 1e-308, got {r.C} x {total}")
     return X, classes, codes, weight, total
-
-
-def _class_weights(class_weight, classes, codes, sample_weight):
-    """(n_classes,) weights from None, "balanced", or a dict from label to weight."""
-    if class_weight is None:
-        return np.ones(len(classes))
-    if class_weight == "balanced":
-        return balanced_weights(codes, sample_weight, len(classes))
-    return class_weights(class_weight, classes)
 
 
 def check_same_problem(r, classes, n_features):

@@ -86,6 +86,15 @@ def check_row_weights(name, weight, n_samples):
     return weight
 
 
+def check_scaled_weight(sample_weight, n_samples):
+    """Weights of the rows whose scale matters, as twice the weights are twice C: (n_samples,) float64, of a finite sum."""
+    if sample_weight is None:
+        return np.ones(n_samples)
+    weight = check_row_weights("sample_weight", sample_weight, n_samples)
+    check_finite_sum("sample_weight", weight)
+    return weight
+
+
 def check_some_weight(name, weight):
     """Raise where there are rows, and all of them have a weight of zero."""
     if len(weight) and not weight.any():
