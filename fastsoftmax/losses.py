@@ -5,9 +5,16 @@
 
 from sklearn.base import BaseEstimator
 
-from fastsoftmax.validation import check_gradient_threshold, check_int, check_real, is_auto
+from fastsoftmax.validation import (
+    check_gradient_threshold,
+    check_int,
+    check_no_negatives,
+    check_option,
+    check_real,
+    is_auto,
+)
 
-__all__ = ["NCE", "NegativeSampling", "SampledLogistic", "SampledSoftmax", "Softmax"]
+__all__ = ["NCE", "DecoupledSoftmax", "NegativeSampling", "OneVsAll", "SampledLogistic", "SampledSoftmax", "Softmax"]
 
 
 def __dir__():
@@ -15,13 +22,33 @@ def __dir__():
 
 
 GRADIENT_THRESHOLD = 3e-4  # what "auto" stands for
+LABELS = ("one", "mean", "sum")  # how the labels of a row take part; see Softmax
 
 
-class Softmax(BaseEstimator):
+class _Labelled:
+    """What losses have that take a row's labels in different ways."""
+
+    exact = "softmax"  # the loss that a sparse term learns by, as passes.row_losses calls it
+
+    @property
+    def labels_used(self):
+        """What `labels` is or stands for."""
+        return "one" if self.labels == "auto" else self.labels
+
+    def check_labels(self):
+        """Raise where `labels` is not what it must be."""
+        check_option(f"{type(self).__name__}.labels", self.labels, ("auto", *LABELS))
+
+
+class Softmax(_Labelled, BaseEstimator):
     """The full softmax: every class takes part in every step.
 
     Parameters
     ----------
+    labels : {"auto", "one", "mean", "sum"}
+        How the labels of a row that has several take part. "one": a step takes one of them, drawn by mass. "mean": it takes
+        all, and the row's loss is the mean of theirs, which "one" has in expectation. "sum": it is the sum of their losses, so
+        that rows with more labels count more. A row with one label is the same in all three. "auto" is "one".
     gradient_threshold : float in [0, 1) or "auto"
         Probabilities below it are rounded in the gradient, at random and without bias, to 0 or to it. A step then skips most
         of its products once the model has learned something; see `linear_cross_entropy`. 0: exact gradients.
@@ -32,8 +59,9 @@ class Softmax(BaseEstimator):
     name = "softmax"
     is_sampled = False
 
-    def __init__(self, *, gradient_threshold="auto"):
+    def __init__(self, *, gradient_threshold="auto", labels="auto"):
         self.gradient_threshold = gradient_threshold
+        self.labels = labels
 
     @property
     def threshold(self):
@@ -42,11 +70,12 @@ class Softmax(BaseEstimator):
 
     def check(self):
         """Raise where a parameter is not what it must be."""
+        self.check_labels()
         if not is_auto(self.gradient_threshold):
             check_gradient_threshold(self.gradient_threshold, name="Softmax.gradient_threshold")
 
 
-class _Sampled(BaseEstimator):
+class _Sampled(_Labelled, BaseEstimator):
     """What all losses by candidate sampling have: a sampler, and how many negatives it draws for a batch."""
 
     is_sampled = True
@@ -57,12 +86,14 @@ class _Sampled(BaseEstimator):
         """The loss of candidate sampling that a classifier trains by, as sampled_cross_entropy calls it."""
         return self.name
 
-    def __init__(self, sampler="in_batch", *, n_negatives="auto"):
+    def __init__(self, sampler="in_batch", *, n_negatives="auto", labels="auto"):
         self.sampler = sampler
         self.n_negatives = n_negatives
+        self.labels = labels
 
     def check(self):
         """Raise where a parameter is not what it must be. The sampler is checked where it is made."""
+        self.check_labels()
         if not is_auto(self.n_negatives):
             check_int(f"{type(self).__name__}.n_negatives", self.n_negatives, minimum=1)
 
@@ -80,6 +111,8 @@ class SampledSoftmax(_Sampled):
     n_negatives : int or "auto"
         Negatives drawn for each batch, with replacement, fewer than there are classes. "auto" is 1024, or one fewer than
         there are classes if that is less. "in_batch" draws none, and takes no number.
+    labels : {"auto", "one", "mean", "sum"}
+        How the labels of a row that has several take part; see `Softmax`.
     normaliser_rate : float in (0, 1] or "auto"
         In `fit`, how far each row's running estimate of the partition function moves in an epoch from its value so far
         to that of the step. With 1, it is that of the step. "auto" is 0.5 from 8,192 classes on, else 1.
@@ -92,8 +125,8 @@ class SampledSoftmax(_Sampled):
 
     name = "sampled_softmax"
 
-    def __init__(self, sampler="in_batch", *, n_negatives="auto", normaliser_rate="auto"):
-        super().__init__(sampler, n_negatives=n_negatives)
+    def __init__(self, sampler="in_batch", *, n_negatives="auto", normaliser_rate="auto", labels="auto"):
+        super().__init__(sampler, n_negatives=n_negatives, labels=labels)
         self.normaliser_rate = normaliser_rate
 
     def check(self):
@@ -115,6 +148,8 @@ class NCE(_Sampled):
     n_negatives : int or "auto"
         Negatives drawn for each batch, with replacement, fewer than there are classes. "auto" is 1024, or one fewer than
         there are classes if that is less. "in_batch" draws none, and takes no number.
+    labels : {"auto", "one", "mean", "sum"}
+        How the labels of a row that has several take part; see `Softmax`.
 
     References
     ----------
@@ -137,6 +172,8 @@ class SampledLogistic(_Sampled):
     n_negatives : int or "auto"
         Negatives drawn for each batch, with replacement, fewer than there are classes. "auto" is 1024, or one fewer than
         there are classes if that is less. "in_batch" draws none, and takes no number.
+    labels : {"auto", "one", "mean", "sum"}
+        How the labels of a row that has several take part; see `Softmax`.
     """
 
     name = "sampled_logistic"
@@ -158,6 +195,8 @@ class NegativeSampling(_Sampled):
     n_negatives : int or "auto"
         Negatives drawn for each batch, with replacement, fewer than there are classes. "auto" is 1024, or one fewer than
         there are classes if that is less. "in_batch" draws none, and takes no number.
+    labels : {"auto", "one", "mean", "sum"}
+        How the labels of a row that has several take part; see `Softmax`.
 
     References
     ----------
@@ -169,4 +208,89 @@ class NegativeSampling(_Sampled):
     trains_as = "sampled_logistic"
 
 
-LOSSES = {loss.name: loss for loss in (Softmax, SampledSoftmax, NCE, SampledLogistic, NegativeSampling)}
+class _Several(BaseEstimator):
+    """What losses have that take all labels of a row at each visit, with every class or with random negatives."""
+
+    normaliser_rate = 1.0
+    labels_used = "sum"
+
+    @property
+    def is_sampled(self):
+        return self.sampler is not None
+
+    def check(self):
+        """Raise where a parameter is not what it must be. The sampler is checked where it is made."""
+        if not is_auto(self.n_negatives):
+            name = f"{type(self).__name__}.n_negatives"
+            check_int(name, self.n_negatives, minimum=1)
+            if self.sampler is None:
+                check_no_negatives(name, self.n_negatives, self.sampler)
+
+
+class DecoupledSoftmax(_Several):
+    """A softmax for rows with several labels, in which each label competes with the classes that the row does not have.
+
+    The loss of a row is the sum over its labels y of log(1 + Z e^{-z_y}), where Z is the sum of e^{z_k} over all classes but
+    its labels. For rows with one label it is the softmax.
+
+    Parameters
+    ----------
+    sampler : None, a name or a sampler
+        None: every class takes part in every step. Else the negatives of a low-rank or dense term are drawn, as for
+        `SampledSoftmax`; a sparse term is exact in any case.
+    n_negatives : int or "auto"
+        As for `SampledSoftmax`.
+
+    References
+    ----------
+    Yeh et al. 2022, arXiv:2110.06848; Gupta et al. 2023, arXiv:2310.10636.
+    """
+
+    name, exact, trains_as = "decoupled_softmax", "decoupled", "sampled_softmax"
+    threshold = GRADIENT_THRESHOLD
+
+    def __init__(self, sampler=None, *, n_negatives="auto"):
+        self.sampler = sampler
+        self.n_negatives = n_negatives
+
+
+class OneVsAll(_Several):
+    """A binary loss for each class: does the row have it or not? All classes take part in the loss of each row.
+
+    Parameters
+    ----------
+    loss : {"logistic", "squared_hinge"}
+        log(1 + e^{-yz}) or max(0, 1 - yz)^2, where y is 1 for the labels of the row and -1 for all other classes.
+    sampler : None, a name or a sampler
+        None: every class takes part in every step. Else the negatives of a low-rank or dense term are drawn, as for
+        `SampledSoftmax`, and each stands for as many classes as it was expected to be drawn rarely; a sparse term is exact
+        in any case.
+    n_negatives : int or "auto"
+        As for `SampledSoftmax`.
+
+    See Also
+    --------
+    fastsoftmax.OneVsAllClassifier : solves the convex problems to their optimum.
+    """
+
+    name, trains_as, threshold = "one_vs_all", "one_vs_all", 0.0
+
+    def __init__(self, loss="logistic", sampler=None, *, n_negatives="auto"):
+        self.loss = loss
+        self.sampler = sampler
+        self.n_negatives = n_negatives
+
+    @property
+    def exact(self):
+        return self.loss
+
+    def check(self):
+        """Raise where a parameter is not what it must be. The sampler is checked where it is made."""
+        check_option("OneVsAll.loss", self.loss, ("logistic", "squared_hinge"))
+        super().check()
+
+
+LOSSES = {
+    loss.name: loss
+    for loss in (Softmax, SampledSoftmax, NCE, SampledLogistic, NegativeSampling, DecoupledSoftmax, OneVsAll)
+}

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from fastsoftmax.passes import tiles, true_classes
+from fastsoftmax.passes import tiles
 from fastsoftmax.passes.candidates import KINDS, Candidates
 from fastsoftmax.passes.dense_input import LinearInput
+from fastsoftmax.passes.row_targets import RowTargets
 from fastsoftmax.runtime import threads, workspaces
 from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.validation import (
@@ -116,54 +117,43 @@ def sampled_cross_entropy(
         log_expected_counts = check_log_expected_counts(
             "log_expected_counts", log_expected_counts, class_ids, "class_ids"
         )
-    target, target_shift = _read_target(target, target_log_expected_counts, inputs, loss)
-    several = not isinstance(target, np.ndarray)
-    true = target.indices if several else target
-    candidates = Candidates(true, class_ids, log_expected_counts, remove_accidental_hits, loss)
-    rows = (true_classes.Several if several else _OneEach)(inputs, target, target_shift, candidates)
-    return _mean(rows, inputs, candidates, return_grad)
+    targets, target_shift = _read_target(target, target_log_expected_counts, inputs, loss)
+    candidates = Candidates(targets.class_ids, class_ids, log_expected_counts, remove_accidental_hits, loss)
+    return _mean(inputs, targets, target_shift, candidates, return_grad)
 
 
 def _read_target(target, log_expected_counts, inputs, loss):
-    """The true classes (n_samples,), or the masses of several a row as CSR; and what is added to their logits."""
+    """The RowTargets, and what is added to their logits."""
     shape, n_classes, several = (inputs.n_rows,), inputs.n_classes, not is_one_a_row(target)
     if several:
-        target, shape, places = check_true_classes(target, inputs.n_rows, n_classes)
+        masses, shape, places = check_true_classes(target, inputs.n_rows, n_classes)
+        targets = RowTargets(masses.indptr.astype(np.intp), masses.indices, masses.data.astype(np.float64))
     else:
-        target = check_target(target, inputs.n_rows, n_classes)
+        targets = RowTargets.of(check_target(target, inputs.n_rows, n_classes), inputs.n_rows)
     kind = KINDS[loss]
     if not kind.is_corrected or (log_expected_counts is None and not kind.is_logistic):
-        return target, np.zeros(target.nnz if several else inputs.n_rows)
+        return targets, np.zeros(len(targets))
     check_given("target_log_expected_counts", log_expected_counts, loss)
     counts = check_log_expected_counts("target_log_expected_counts", log_expected_counts, shape, "target")
-    return target, -counts.reshape(-1)[places] if several else -counts
+    return targets, -counts.reshape(-1)[places] if several else -counts
 
 
-class _OneEach:
-    """Rows with one true class each, for which the passes do everything."""
-
-    def __init__(self, inputs, target, target_shift, candidates):
-        self.inputs, self.target_shift, self.candidates = inputs, target_shift, candidates
-
-    def forward(self, rows, **options):
-        c = self.candidates
-        return tiles.Forward(
-            self.inputs.terms(rows, c.class_ids), c.target[rows], offset=c.offset, weight=c.weight,
-            keeps_hits=c.keeps_hits, target_shift=self.target_shift[rows], **options,
-        )  # fmt: skip
-
-
-def _mean(losses, inputs, candidates, return_grad):
+def _mean(inputs, targets, target_shift, candidates, return_grad):
     """The mean of the losses, and its gradients, computed chunk by chunk of the rows."""
     n, m, dtype = inputs.n_rows, len(candidates.class_ids), inputs.W.dtype
     dX = None if inputs.is_sparse or not return_grad else np.empty_like(inputs.X)
     dW = np.zeros((m, inputs.W.shape[1]), dtype) if return_grad else None
     dbias = np.zeros(m, dtype) if return_grad and inputs.bias is not None else None
     memory = workspaces.WORKING_MEMORY if return_grad else None
-    total = 0.0
+    total, columns = 0.0, targets.replace(candidates.target)
     with workspaces.workspace() as workspace:
         for rows in inputs.chunks(m, memory):
-            forward = losses.forward(rows, memory=memory or 0, n_threads=inputs.n_threads, workspace=workspace)
+            own = slice(targets.indptr[rows.start], targets.indptr[rows.stop])
+            forward = tiles.Forward(
+                inputs.terms(rows, candidates.class_ids), columns[rows], offset=candidates.offset, weight=candidates.weight,
+                keeps_hits=candidates.keeps_hits, target_shift=target_shift[own], memory=memory or 0,
+                n_threads=inputs.n_threads, workspace=workspace,
+            )  # fmt: skip
             total += forward.nll.sum()
             if return_grad:
                 scale = np.full(rows.stop - rows.start, 1.0 / n)

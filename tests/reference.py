@@ -345,3 +345,33 @@ def one_vs_all(loss, X, is_positive, weight, W):
     X, W = _as_float64(X), _as_float64(W)
     losses, slopes, _ = binary_loss(loss, X @ W.T, is_positive)
     return (W**2).sum(axis=1) / 2 + (weight * losses).sum(axis=0), W + (weight * slopes).T @ X
+
+
+def row_losses(loss, Z, targets, weight=None):
+    """(losses, gradient of their sum): of rows with any number of targets, whose masses are dense in `targets`.
+
+    Z : (n_rows, n_classes) logits
+    targets : (n_rows, n_classes) masses, 0: no target
+    weight : (n_classes,) weights of the binary losses of classes that a row does not have
+    """
+    Z, M, has = Z.astype(np.float64), targets, targets > 0
+    weight = np.ones(Z.shape[1]) if weight is None else weight
+    losses, dZ = np.zeros(len(Z)), np.zeros(Z.shape)
+    for i, (z, m, t) in enumerate(zip(Z, M, has, strict=True)):
+        if loss == "softmax":
+            lse = logsumexp(z)[0]
+            losses[i] = m @ (lse - z)
+            dZ[i] = m.sum() * np.exp(z - lse) - m
+        elif loss == "decoupled":
+            Z_neg = np.exp(z[~t]).sum()
+            losses[i] = m[t] @ np.log1p(Z_neg * np.exp(-z[t]))
+            share = Z_neg / (Z_neg + np.exp(z[t]))
+            dZ[i, t] = -m[t] * share
+            dZ[i, ~t] = np.exp(z[~t]) * (m[t] / (Z_neg + np.exp(z[t]))).sum()
+        elif loss == "logistic":
+            losses[i] = m[t] @ np.logaddexp(0, -z[t]) + weight[~t] @ np.logaddexp(0, z[~t])
+            dZ[i] = np.where(t, -m / (1 + np.exp(z)), weight / (1 + np.exp(-z)))
+        else:
+            losses[i] = m[t] @ np.maximum(0, 1 - z[t]) ** 2 + weight[~t] @ np.maximum(0, 1 + z[~t]) ** 2
+            dZ[i] = np.where(t, -2 * m * np.maximum(0, 1 - z), 2 * weight * np.maximum(0, 1 + z))
+    return losses, dZ

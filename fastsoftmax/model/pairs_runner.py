@@ -6,16 +6,20 @@ from scipy import sparse
 from fastsoftmax.model.runner import Runner
 from fastsoftmax.passes import clipping, pairs
 from fastsoftmax.passes.candidates import EXACT
+from fastsoftmax.passes.row_losses import SOFTMAX
 
 CHUNK_PAIRS = 1 << 20  # pairs of a row's feature and a class that are in memory at a time; fewer would take longer
 
 
 class PairsRunner(Runner):
-    """A Runner for a Model with pairs and no low-rank term. The bias must not change while the runner lives."""
+    """A Runner for a Model with pairs and no low-rank term. The bias must not change while the runner lives.
 
-    def __init__(self, model, X, **kwargs):
+    loss : row_losses.RowLoss that `step` steps along
+    """
+
+    def __init__(self, model, X, *, loss=SOFTMAX, **kwargs):
         super().__init__(model, X if sparse.issparse(X) else sparse.csr_array(X), **kwargs)
-        self.base = pairs.Base(model.bias, self.n_threads)
+        self.base = pairs.Base(model.bias, self.n_threads, loss)
         self.weights = model.pair_weights.with_base(self.base, self.X)
 
     def _forward(self, rows, target=None, **kwargs):
@@ -30,7 +34,7 @@ class PairsRunner(Runner):
         )
 
     def step(self, rows, target, scale, rule, estimate=EXACT):
-        if estimate is not EXACT:
+        if estimate._replace(loss=None) != EXACT:
             raise ValueError("a sparse term alone computes its gradients exactly: there is nothing to estimate")
         forward = self._forward(rows, target)
         loss = scale @ forward.nll

@@ -11,6 +11,7 @@ from fastsoftmax.passes import clipping, tiles
 from fastsoftmax.passes.candidates import EXACT
 from fastsoftmax.passes.eligible import ALL
 from fastsoftmax.passes.pairs import Base, PairsForward
+from fastsoftmax.passes.row_targets import RowTargets
 from fastsoftmax.runtime import row_subset, threads, workspaces
 
 
@@ -122,14 +123,16 @@ class Runner:
             return taken if self.dense_input else taken.toarray()
         return self._project(self._hidden_batch(self._batch(rows), rows), self.model.E, "hidden")
 
-    def forward(self, rows, target=None, *, candidates=None, memory=0):
-        """The first pass: over all classes with the softmax loss, or over Candidates with theirs."""
+    def forward(self, rows, target=None, *, loss=None, candidates=None, memory=0):
+        """The first pass: over all classes or Candidates; the arguments are those of passes.tiles.Forward."""
         class_ids, options = None, {}
         if candidates is not None:
-            class_ids, target, options = candidates.class_ids, candidates.target, candidates.options()
+            class_ids, options = candidates.class_ids, candidates.options()
+            target = RowTargets.of(target, len(rows)).replace(candidates.target)
         return tiles.Forward(
             self.terms(rows, class_ids),
             target,
+            loss=loss,
             memory=memory,
             n_threads=self.n_threads,
             workspace=self.workspace,
@@ -144,21 +147,23 @@ class Runner:
         Parameters
         ----------
         rows : (n,) int64
-        target : (n,) int64 class codes
+        target : RowTargets of class codes, or (n,) int64
         scale : (n,) float64 factors of the rows' losses: their weights over n, for a step along the mean
         rule : optimizers.Rule
         estimate : Estimate
         """
-        forward = self.forward(rows, target, candidates=estimate.candidates, memory=self.working_memory)
+        forward = self.forward(
+            rows, target, loss=estimate.loss, candidates=estimate.candidates, memory=self.working_memory
+        )
         loss = scale @ forward.nll
         if np.isfinite(loss):
-            options, factors = {"rounding": estimate.rounding}, 1.0
+            options, factors = {}, 1.0
             if estimate.normaliser is not None:
                 options["log_normaliser"] = estimate.normaliser.update(rows, forward.lse)
             if rule.clip_norm is not None:
                 squared = self._squared_inputs(forward.terms)
-                factors = clipping.row_factors(rule.clip_norm, forward, squared, options.get("log_normaliser"))
-            self._backward(forward, scale, factors * scale, rule, **options)
+                factors = clipping.row_factors(rule.clip_norm, forward, squared, **options)
+            self._backward(forward, scale, factors * scale, rule, rounding=estimate.rounding, **options)
         return loss
 
     def _squared_inputs(self, terms):

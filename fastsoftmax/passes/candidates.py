@@ -4,15 +4,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastsoftmax.passes.row_losses import RowLoss
 from fastsoftmax.passes.tiles import Rounding
 
 
 class Kind(NamedTuple):
     """What makes one loss of candidate sampling differ from another."""
 
-    is_logistic: bool  # the loss is a sum of logistic losses, else one softmax
+    is_logistic: bool  # the loss is a sum of binary losses, else one softmax
     is_corrected: bool  # log expected counts are subtracted from the logits of negatives and, if logistic, of targets
     removes_hits: bool  # by default, a row's own target is not among its negatives
+    is_weighted: bool = False  # the losses of negatives are divided by expected counts instead
 
 
 KINDS = {
@@ -21,28 +23,30 @@ KINDS = {
     "sampled_logistic": Kind(is_logistic=True, is_corrected=True, removes_hits=True),
     "negative_sampling": Kind(is_logistic=True, is_corrected=False, removes_hits=True),
 }
+TRAINED = KINDS | {"one_vs_all": Kind(is_logistic=True, is_corrected=False, removes_hits=True, is_weighted=True)}
 
 
 class Candidates:
     """The classes that take part in a sampled loss; each is one column of the logits.
 
     Where a column is a negative, its `offset` is added to its logit. A target that was not drawn has the offset -inf, so it is
-    no row's negative. A class that was drawn c times has the weight c; for softmax, log c is part of its offset instead.
+    no row's negative. A class that was drawn c times has the weight c, over its expected count for "one_vs_all"; for softmax,
+    log c is part of its offset instead.
 
     Parameters
     ----------
-    target : (n_rows,) int64
+    target : (n_targets,) integers, the targets of all rows
     class_ids : (n,) int64
         The drawn classes, which all rows share.
     log_expected_counts : (n,) float, or None where the loss is not corrected
     remove_accidental_hits : bool or None
         Whether a row's own target is left out of its negatives; None: as `loss` does by default.
-    loss : one of KINDS
+    loss : one of TRAINED
 
     Attributes
     ----------
     class_ids : (n_candidates,) int64, ascending
-    target : (n_rows,) int64, the column of each row's target
+    target : (n_targets,) int64, the column of each target
     offset, weight, keeps_hits, n_own, target_shift : as tiles.Forward takes them
     """
 
@@ -50,13 +54,15 @@ class Candidates:
     target_shift = 0.0
 
     def __init__(self, target, class_ids, log_expected_counts, remove_accidental_hits=None, loss="sampled_softmax"):
-        kind, n_drawn = KINDS[loss], len(class_ids)
+        kind, n_drawn = TRAINED[loss], len(class_ids)
         self.class_ids, column = np.unique(np.concatenate([class_ids, target]), return_inverse=True)
         drawn, self.target = column[:n_drawn], column[n_drawn:]
         counts = np.bincount(drawn, minlength=len(self.class_ids))
         self.offset = np.full(len(self.class_ids), -np.inf)
         self.offset[drawn] = -np.asarray(log_expected_counts) if kind.is_corrected else 0.0
         self.weight = counts.astype(np.float64) if kind.is_logistic else None
+        if kind.is_weighted:
+            self.weight[drawn] *= np.exp(-np.asarray(log_expected_counts))
         self.keeps_hits = not (kind.removes_hits if remove_accidental_hits is None else remove_accidental_hits)
         if not kind.is_logistic:
             repeated = counts > 1
@@ -72,6 +78,7 @@ class Estimate(NamedTuple):
 
     candidates: Candidates | None = None  # they stand for all classes
     rounding: Rounding | None = None  # it rounds small probabilities in the gradient
+    loss: RowLoss | None = None  # None: softmax, or logistic where candidates have weights
     normaliser: object | None = None  # training.normaliser.RunningNormaliser, in place of the gradient's log-sum-exps
 
 

@@ -2,35 +2,41 @@
 
 There are two gradients, and each has its own bound: that of the output weights W, V and bias, the outer product of the row's
 dlogits and its inputs (1, x, h), and that of the embedding E, the outer product of x and dhidden. So both norms are products.
-The norm of dlogits is not known before the pass that uses it, but a bound is: for a softmax p, the elements other than the
-target's add up to 1 - p_y and the target's is p_y - 1, so the norm is at most sqrt(2) (1 - p_y), and at least half of that.
+The norm of dlogits is not known before the pass that uses it, but a bound is. For a softmax p, the elements other than the
+targets' are positive and add up to 1 - p_y, if y is the only target, whose element is p_y - 1: so the norm is at most
+sqrt(2) (1 - p_y), and at least half of that. For binary losses, the sum of the losses bounds it.
 """
 
 import numpy as np
 
+from fastsoftmax.passes.row_losses import LOGISTIC
+
 TINY = np.finfo(np.float64).tiny
 
 
-def row_factors(clip_norm, forward, squared_inputs, log_normaliser=None):
+def row_factors(clip_norm, forward, squared_inputs, **options):
     """(n_rows,) factors of at most 1 that bring each row's gradient of the output weights to a norm of at most `clip_norm`.
 
-    forward : a first pass with `nll`, of a softmax or, if it has a `weight`, of logistic losses
+    forward : passes.tiles.Forward or passes.pairs.PairsForward
     squared_inputs : (n_rows,) squared norms of the inputs of the output weights
-    log_normaliser : as for passes.tiles.Forward.backward
+    options : log_normaliser, as passes.tiles.Forward.backward takes it
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.minimum(1.0, clip_norm / np.maximum(_dlogits_bound(forward, log_normaliser), TINY)
+        return np.minimum(1.0, clip_norm / np.maximum(_dlogits_bound(forward, **options), TINY)
                           / np.maximum(np.sqrt(squared_inputs), TINY))  # fmt: skip
 
 
-def _dlogits_bound(forward, log_normaliser):
-    if getattr(forward, "weight", None) is not None:
+def _dlogits_bound(forward, **options):
+    gradient = forward.logit_gradient(np.ones(len(forward.nll)), **options)
+    if gradient.lse is not None:
+        negatives = gradient.scale * np.exp(forward.rest - gradient.lse)
+        return np.hypot(negatives, np.sqrt(forward.row_targets.sums(gradient.target**2)))
+    if forward.loss is LOGISTIC:
         return forward.nll  # each |dlogit| is at most its logit's share of the loss
-    others = -np.expm1(-forward.nll)
-    if log_normaliser is None:
-        return np.sqrt(2.0) * others
-    others = others * np.exp(forward.lse - log_normaliser)
-    return np.hypot(others, np.expm1(forward.target_logit - log_normaliser))
+    most = max(
+        forward.row_targets.mass.max(initial=0.0), 1.0 if forward.weight is None else forward.weight.max(initial=0.0)
+    )
+    return 2.0 * np.sqrt(most * forward.nll)  # the square of a dlogit is 4 w times its logit's share, w loss
 
 
 def clip_hidden(clip_norm, dhidden, squared_x, scale):

@@ -12,7 +12,10 @@ import numpy as np
 from fastsoftmax.kernels import pairs as pairs_kernel
 from fastsoftmax.kernels import pairs_bias
 from fastsoftmax.kernels.additions import Additions
+from fastsoftmax.passes import tiles
 from fastsoftmax.passes.eligible import ALL
+from fastsoftmax.passes.row_losses import SOFTMAX, negative_losses
+from fastsoftmax.passes.row_targets import RowTargets
 from fastsoftmax.runtime import threads
 from fastsoftmax.runtime.workspaces import Workspace
 from fastsoftmax.validation import check_lse
@@ -46,18 +49,23 @@ class PairWeights(NamedTuple):
 class Base:
     """The mass of all classes at their biases, exp(shift) * mass, and the classes by falling bias once they are needed.
 
-    It is valid as long as `bias` does not change.
+    For a binary loss, the mass is the sum of the losses of classes that a row does not have. A Base is valid as long as `bias`
+    does not change.
     """
 
-    def __init__(self, bias, n_threads=1):
-        self.bias = bias
+    def __init__(self, bias, n_threads=1, loss=SOFTMAX):
+        self.bias, self.loss = bias, loss
         self.n_threads = threads.for_work(n_threads, 16 * len(bias))
+        self._ranked = np.empty(0, np.int32)
+        self.pairs = np.empty((len(bias), 2), bias.dtype)
+        if loss.binary >= 0:
+            self.pairs[:, 0], self.pairs[:, 1] = bias, negative_losses(loss, bias)
+            self.mass = float(self.pairs[:, 1].sum(dtype=np.float64))
+            return
         with np.errstate(invalid="ignore"):
             self.max = float(bias.max())
         self.shift = 0.0 if self.max == -np.inf else self.max
-        self.pairs = np.empty((len(bias), 2), bias.dtype)
         self.mass = pairs_bias.write_base(bias, self.shift, self.pairs, self.n_threads)
-        self._ranked = np.empty(0, np.int32)
 
     def ranked(self, n):
         """The `n` or more classes with the largest biases, in falling order; of equal ones, the smaller id comes first."""
@@ -146,7 +154,7 @@ class PairsForward:
     batch : kernels.batch.Batch
     weights : PairWeights
     base : Base
-    target : (n_rows,) int64 class codes, -1 for rows without a target; or None
+    target : RowTargets of class codes; or (n_rows,) int64, -1 for rows without a target; or None
     n_threads : resolved number of threads
     workspace : Workspace or None
     keep : bool
@@ -159,27 +167,31 @@ class PairsForward:
     Attributes
     ----------
     row_ptr : (n_rows + 1,) intp
-        The touched classes of row i begin at row_ptr[i], its target first.
+        The touched classes of row i begin at row_ptr[i], its targets first.
     n_touched : (n_rows,) intp
         How many classes each row touches; row_ptr leaves room for more.
     touched : (row_ptr[-1],) int32
         The ids of the touched classes.
     logits : (row_ptr[-1],) array
-        The logits of the touched classes, bias included. Normalising turns them into exponentials, and `backward` turns
-        these into gradients.
-    lse, nll : (n_rows,) float64 log-sum-exps and losses
+        The logits of the touched classes, bias included. Normalising turns them into exponentials or derivatives of binary
+        losses, and `backward` turns these into gradients.
+    rest : (n_rows,) float64 log-sum-exps, or sums of binary losses, over all classes except the targets
+    lse, nll : (n_rows,) float64 log-sum-exps, which binary losses have none of, and losses; the loss is that of `base`
     """
+
+    weight = None  # of the negatives: 1
 
     def __init__(
         self, batch, weights, base, target=None, *, n_threads=1, workspace=None, keep=True, topk=None, normalise=True
     ):
-        self.batch, self.weights, self.base, self.target = batch, weights, base, target
+        self.batch, self.weights, self.base, self.loss = batch, weights, base, base.loss
         self.workspace = workspace or Workspace()
+        self.row_targets = targets = RowTargets.of(target, len(batch.indptr) - 1)
         self.starts = weights.indptr[batch.feature_ids].astype(np.intp)
         ends = weights.indptr[batch.feature_ids + 1].astype(np.intp)
         self.lengths = ends - self.starts
         pos_ptr, self.row_ptr, self.offsets = pairs_kernel.plan(
-            batch.indptr, batch.indices, batch.col_indptr, self.lengths, weights.n_classes
+            batch.indptr, batch.indices, batch.col_indptr, self.lengths, targets.indptr, weights.n_classes
         )
         n_rows, n_pairs = len(pos_ptr) - 1, int(pos_ptr[-1])
         self.n_threads = threads.for_work(n_threads, PAIR_WORK * n_pairs)
@@ -196,9 +208,9 @@ class PairsForward:
         if topk is not None:
             topk = base.ranked_of(topk[2], topk[0].shape[1] + capacity), *topk
         pairs_kernel.touch(
-            batch, (self.starts, ends, *weights[2:], scale), base.bias, base.pairs, target, pos_ptr,
-            self.row_ptr, self.touched, self.logits, self.positions, self.n_touched, self.mass, tables, bases, self.n_threads,
-            topk,
+            batch, (self.starts, ends, *weights[2:], scale), base.bias, base.pairs, targets.indptr, targets.class_ids,
+            pos_ptr, self.row_ptr, self.touched, self.logits, self.positions, self.n_touched, self.mass, tables, bases,
+            self.n_threads, topk,
         )  # fmt: skip
         if normalise:
             self._normalise()
@@ -213,15 +225,35 @@ class PairsForward:
 
     def _normalise(self):
         """Compute log-sum-exps and losses: untouched classes have their biases as logits."""
-        n_rows = len(self.n_touched)
-        self.max, total, self.target_logit = np.empty(n_rows), np.empty(n_rows), np.empty(n_rows)
-        pairs_kernel.exponentiate(
-            self.row_ptr, self.n_touched, self.logits, self.target, self.max, total, self.target_logit, self.n_threads
-        )
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            self.rest = self._add_untouched(self.max + np.log(total))  # over all classes but the target
-            self.lse = np.logaddexp(self.rest, self.target_logit)
-            self.nll = np.logaddexp(0.0, self.rest - self.target_logit)  # lse - target_logit, without cancellation
+        n_rows, t, loss = len(self.n_touched), self.row_targets, self.loss
+        self.max, total, self.target_logit = np.empty(n_rows), np.empty(n_rows), np.empty(len(t))
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
+            if loss.binary >= 0:
+                pairs_kernel.differentiate(
+                    loss.binary,
+                    self.row_ptr,
+                    self.n_touched,
+                    self.logits,
+                    t.indptr,
+                    total,
+                    self.target_logit,
+                    self.n_threads,
+                )
+                self.rest = total + np.maximum(self.base.mass - self.mass, 0.0)
+            else:
+                pairs_kernel.exponentiate(
+                    self.row_ptr,
+                    self.n_touched,
+                    self.logits,
+                    t.indptr,
+                    self.max,
+                    total,
+                    self.target_logit,
+                    self.n_threads,
+                )
+                self.rest = self._add_untouched(self.max + np.log(total))
+            self.reduced = loss.reduce(self.rest, self.target_logit, t)
+        self.lse, self.nll = self.reduced.lse, self.reduced.nll
 
     def _add_untouched(self, log_touched):
         """log(exp(log_touched) + mass of the untouched classes)
@@ -263,17 +295,17 @@ class PairsForward:
         dbias : BiasGradient or None
             It takes up this batch's part of the gradient of the bias.
         smoothing : None, or (scale_p, prior_scale, prior)
-            The gradient of the logits is scale_p p - scale [target] - prior_scale prior.
+            The gradient of the logits is scale_p p - scale [target] - prior_scale prior. It is for softmax with one target a
+            row only.
         """
-        with np.errstate(invalid="ignore", over="ignore", under="ignore"):
-            target_dlogit = -scale * np.exp(self.rest - self.lse)
-            scale_p, prior_scale, prior = smoothing or (scale, None, None)
-            if smoothing is not None:
-                target_dlogit += (scale_p - scale) * np.exp(self.target_logit - self.lse)
-                target_dlogit -= prior_scale * prior[np.maximum(self.target, 0)]
+        g = self.logit_gradient(scale, smoothing)
+        factor = g.scale
+        if g.lse is not None:
+            with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+                factor = np.where(g.scale == 0, 0.0, g.scale * np.exp(self.max - g.lse))
         pairs_kernel.gradient(
-            self.row_ptr, self.n_touched, self.touched, self.logits, self.target, target_dlogit, self.max, scale_p,
-            self.lse, prior_scale, prior, self.n_threads,
+            self.row_ptr, self.n_touched, self.touched, self.logits, factor, self.row_targets.indptr, g.target,
+            g.prior_scale, g.prior, self.n_threads,
         )  # fmt: skip
         if dW is not None:
             scratch = self.array("gradient", (self.n_threads, pairs_kernel.PIECE))
@@ -282,11 +314,23 @@ class PairsForward:
                 rule, scratch, self.n_threads,
             )  # fmt: skip
         if dbias is not None:
-            dbias.add(self, scale_p, prior_scale, prior)
+            dbias.add(self, g.scale, g.prior_scale, g.prior)
+
+    def logit_gradient(self, scale, smoothing=None):
+        """The LogitGradient of sum_i scale[i] nll[i]."""
+        r, t = self.reduced, self.row_targets
+        gradient = tiles.LogitGradient(scale * r.factor, r.lse, scale[t.rows] * r.dlogit)
+        if smoothing is None:
+            return gradient
+        with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+            return tiles.smoothed(gradient, self.target_logit, t, scale, *smoothing)
 
 
 class BiasGradient:
-    """The gradient of the bias over any number of batches; it takes one pass over all classes, at the end."""
+    """The gradient of the bias over any number of batches; it takes one pass over all classes, at the end.
+
+    It is there for losses with log-sum-exps, not for binary ones.
+    """
 
     def __init__(self, base):
         self.base = base

@@ -1,8 +1,7 @@
 """The two passes over the linear logits of a batch, in tiles of classes, around the kernels of src/tiles.
 
 Every loss and every step runs them. `Terms` says what the logits are the sum of. `Forward` is the first pass, with what
-follows from it: log-sum-exps, and the losses of softmax or of a sum of logistic losses. `Forward.backward` turns row weights
-into gradients or optimiser steps.
+follows from it: log-sum-exps and losses. `Forward.backward` turns row weights into gradients or optimiser steps.
 """
 
 from typing import NamedTuple
@@ -15,6 +14,8 @@ from fastsoftmax.kernels import panels as panels_kernel
 from fastsoftmax.kernels import tiles as tiles_kernel
 from fastsoftmax.kernels import topk as topk_kernel
 from fastsoftmax.passes.eligible import ALL, EMPTY
+from fastsoftmax.passes.row_losses import LOGISTIC, SOFTMAX, negative_losses
+from fastsoftmax.passes.row_targets import RowTargets
 from fastsoftmax.runtime import threads, workspaces
 from fastsoftmax.runtime.workspaces import CACHE_LINE, Workspace
 from fastsoftmax.validation import check_lse
@@ -57,7 +58,7 @@ class Destination(NamedTuple):
     """Where gradients go: they are added to arrays (rule None), or parameters and their optimiser's state take a step.
 
     With `by_position`, the arrays have one row a candidate instead of one a class. `class_alpha` is an L2 penalty on V that
-    replaces the rule's: scale times class_alpha / 2 ||V[target]||^2 for each row. It needs a rule.
+    replaces the rule's: scale times class_alpha / 2 m ||V[target]||^2 for each target of mass m. It needs a rule.
     """
 
     V: np.ndarray | None = None
@@ -72,17 +73,17 @@ class Destination(NamedTuple):
 
 
 class LogitGradient(NamedTuple):
-    """dloss / dz[i, k] = scale[i] p[i, k] - prior_scale[i] prior[k], or `target[i]` where k is the target.
+    """dloss / dz[i, k] = scale[i] p[i, k] - prior_scale[i] prior[k], but for the targets.
 
-    p is the softmax, or weight[k] sigmoid(z[i, k]) for logistic losses.
+    p is exp(z - lse), or weight[k] times the derivative of a binary loss.
     """
 
     scale: np.ndarray  # (n_rows,) float64
-    lse: np.ndarray | None  # (n_rows,) float64; None for logistic losses
-    target: np.ndarray  # (n_rows,) float64
+    lse: np.ndarray | None  # (n_rows,) float64; None for binary losses
+    target: np.ndarray  # (n_targets,) float64
     prior: np.ndarray | None = None  # (n_candidates,)
     prior_scale: np.ndarray | None = None
-    row_scale: np.ndarray | None = None  # (n_rows,) factors of the losses, for the penalty on the targets' weights
+    target_scale: np.ndarray | None = None  # (n_targets,) factors of the penalties on the targets' weights
 
 
 class Rounding(NamedTuple):
@@ -142,10 +143,12 @@ class _Pass:
         self.n_threads = max(1, min(self.n_threads, (memory or workspaces.WORKING_MEMORY) // (2 * size * itemsize)))
         self.scratch = self.array("scratch", (self.n_threads, size))
         self.hidden_panels = None if terms.hidden is None else self.pack("hidden_panels", terms.hidden)
-        self.additions = None  # the additions of the terms, grouped by tile
-        if terms.additions is not None:
-            shape = self.n_tiles, self.tile, self.width
-            self.additions = additions_kernel.group(terms.additions, *shape, self.array, self.n_threads)
+        self.additions = None if terms.additions is None else self._group(terms.additions, "additions")
+
+    def _group(self, additions, name):
+        """Additions grouped by tile."""
+        shape = self.n_tiles, self.tile, self.width
+        return additions_kernel.group(additions, *shape, self.array, self.n_threads, name)
 
     def array(self, name, shape, dtype=None):
         return self.workspace.array(name, shape, self.terms.dtype if dtype is None else dtype)
@@ -181,47 +184,49 @@ class Forward(_Pass):
     Parameters
     ----------
     terms : Terms
-    target : (n_rows,) int64 candidate numbers, -1 for rows without a target; or None
-    offset : (n_candidates,) numbers added to the logits of all candidates except a row's own target, or None
-    weight : (n_candidates,), or None
-        With weights, the loss of a row is a sum of logistic losses: weight softplus(logit) over all candidates except its
-        own target, plus softplus(-logit) of the target. None: the loss is that of softmax.
-    keeps_hits : whether a row's own target is one of its negatives as well, with its offset and weight
-    n_own : how much of that weight does not count; for logistic losses only
-    target_shift : (n_rows,) numbers added to the logits of the targets
+    target : RowTargets of candidate numbers; or (n_rows,) int64, -1 for rows without a target; or None
+    loss : row_losses.RowLoss; None: SOFTMAX, or LOGISTIC where there are weights
+    offset : (n_candidates,) numbers added to the logits of all candidates except a row's own targets, or None
+    weight : (n_candidates,) weights of the binary losses of a row's negatives; None: 1
+    keeps_hits : whether a row's own targets are among its negatives as well, with their offsets and weights
+    n_own : how much of that weight does not count; for binary losses only
+    target_shift : (n_targets,) numbers added to the logits of the targets
     memory : bytes for everything that both passes need; exp(logits) are kept for `backward` in what is left
     n_threads : resolved number of threads
     workspace : Workspace or None
 
     Attributes
     ----------
-    target_logit : (n_rows,) float64, shifted
+    target_logit : (n_targets,) float64, shifted
     rest : (n_rows,) float64
-        Log-sum-exps, or sums of logistic losses, over all candidates except the target.
-    lse : (n_rows,) float64 log-sum-exps over all candidates; None for logistic losses
-    nll : (n_rows,) float64
-        The losses, of softmax or logistic; inf for rows without a target.
+        Log-sum-exps, or sums of binary losses, over all candidates except the targets.
+    lse : (n_rows,) float64 log-sum-exps over all candidates; None for binary losses
+    nll : (n_rows,) float64 losses
     """
 
     def __init__(
-        self, terms, target=None, *, offset=None, weight=None, keeps_hits=False, n_own=0, target_shift=0.0, memory=0,
-        n_threads=1, workspace=None,
+        self, terms, target=None, *, loss=None, offset=None, weight=None, keeps_hits=False, n_own=0, target_shift=0.0,
+        memory=0, n_threads=1, workspace=None,
     ):  # fmt: skip
         super().__init__(terms, n_threads, workspace, memory)
-        self.target = target
+        self.loss = loss or (SOFTMAX if weight is None else LOGISTIC)
+        if self.loss.binary >= 0 and weight is None:
+            weight = np.ones(terms.n_candidates)
+        self.row_targets = RowTargets.of(target, terms.n_rows)
+        self.targets = self._group(self.row_targets.additions(terms.dtype), "targets")
         self.offset, self.weight = (None if a is None else a.astype(terms.dtype) for a in (offset, weight))
         n_parts = min(MAX_FORWARD_PARTS, self.n_tiles)
         self.log_sum_exps(n_parts)
         self.shift = self.array("shift", (self.n_tiles, self.n_lanes))
         self.kept = self.array("kept", (self._n_kept(memory), self.n_lanes * self.tile))
-        self.target_logit = self.array("target_logit", (terms.n_rows,), np.float64)
-        self.target_logit.fill(-np.inf)
+        self.target_logit = self.array("target_logit", (len(self.row_targets),), np.float64)
         for begin, end in self.blocks(n_parts):
             tiles_kernel.forward(terms, self, begin, end)
         self.hit = self.hit_weight = None  # the targets' logits as negatives
         if keeps_hits:
-            self.hit = self.target_logit + (0.0 if offset is None else self.offset[target])
-            self.hit_weight = None if weight is None else self.weight[target] - n_own
+            hits = self.row_targets.class_ids
+            self.hit = self.target_logit + (0.0 if offset is None else self.offset[hits])
+            self.hit_weight = None if weight is None else self.weight[hits] - n_own
         self.target_logit += target_shift
         self._reduce()
 
@@ -233,26 +238,26 @@ class Forward(_Pass):
             self.n_parts = min(max(memory // 8 // size, min(MIN_PARTS, self.n_parts)), self.n_parts)
             memory -= (2 + self.n_parts) * size  # `hidden` is packed twice
         memory -= sum(a.nbytes for a in (self.scratch, self.max, self.sum, self.shift))
-        memory -= 0 if self.additions is None else self.additions.nbytes
+        memory -= sum(a.nbytes for a in (self.targets, self.additions) if a is not None)
         return min(max(memory // max(1, self.n_lanes * self.tile * self.scratch.itemsize), 0), self.n_tiles)
 
     def _reduce(self):
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        t = self.row_targets
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
             if self.weight is not None:
-                self.lse, self.rest = None, self.sum.sum(axis=0)[: self.terms.n_rows]
-                self.nll = self.rest + np.logaddexp(0.0, -self.target_logit)
+                negatives = self.rest = self.sum.sum(axis=0)[: self.terms.n_rows]
                 if self.hit is not None:
-                    self.nll += self.hit_weight * np.logaddexp(0.0, self.hit)
-                return
-            self.rest = self.log_sum_exp()
-            negatives = self.rest if self.hit is None else np.logaddexp(self.rest, self.hit)
-            self.lse = np.logaddexp(negatives, self.target_logit)
-            self.nll = np.logaddexp(0.0, negatives - self.target_logit)  # lse - target_logit, without cancellation
+                    negatives = negatives + t.sums(self.hit_weight * negative_losses(self.loss, self.hit))
+            else:
+                negatives = self.rest = self.log_sum_exp()
+                if self.hit is not None:
+                    negatives = np.logaddexp(negatives, t.log_sum_exp(self.hit)[0])
+            self.reduced = self.loss.reduce(negatives, self.target_logit, t)
+        self.lse, self.nll = self.reduced.lse, self.reduced.nll
 
     def backward(
-        self, scale, destination, *, dhidden=None, dadditions=None, smoothing=None, rounding=None, lse=None,
-        log_normaliser=None,
-    ):  # fmt: skip
+        self, scale, destination, *, dhidden=None, dadditions=None, smoothing=None, rounding=None, log_normaliser=None
+    ):
         """Compute the gradients of sum_i scale[i] nll[i], and add or apply them as `destination` says.
 
         Parameters
@@ -262,27 +267,19 @@ class Forward(_Pass):
         dhidden : (n_rows, n_hidden) array to fill, or None
         dadditions : array like `values` of the additions to fill at their entries, or None; never rounded, 0 where masked
         smoothing : None, or (scale_p, prior_scale, prior)
-            The gradient of the logits is scale_p p - scale [target] - prior_scale prior. It is for softmax only.
+            The gradient of the logits is scale_p p - scale [target] - prior_scale prior. It is for softmax with one target a
+            row only.
         rounding : None, or Rounding
-            It cannot go together with `smoothing`. Nothing is rounded with a W of sparse x, or for logistic losses.
-        lse : (n_rows,) float64, or None
-            Log-sum-exps over these classes and others. `rest` and `target_logit` are not used then, so no row may have a
-            target. It is for softmax only.
+            It cannot go together with `smoothing`. Nothing is rounded with a W of sparse x, or for binary losses.
         log_normaliser : (n_rows,) float64, or None
             A better estimate that takes the place of the log-sum-exps in the gradients. It cannot go together with
-            `smoothing` or `lse`, and is for softmax only.
+            `smoothing`, and is for softmax only.
         """
         if not self.n_tiles:  # no candidates
             if dhidden is not None:
                 dhidden.fill(0)
             return
-        if self.target is None:
-            self.target = np.full(self.terms.n_rows, -1)
-        if self.weight is None:
-            dlogits = self._softmax_gradient(scale, self.lse if lse is None else lse, smoothing, log_normaliser)
-        else:
-            dlogits = self._logistic_gradient(scale)
-        dlogits = dlogits._replace(row_scale=scale)
+        dlogits = self.logit_gradient(scale, smoothing, log_normaliser)
         parts, n_parts = None, min(MAX_PARTS, self.n_tiles)
         if dhidden is not None:
             n_parts = self.n_parts
@@ -300,24 +297,25 @@ class Forward(_Pass):
             rounded = None if rounding is None else rounding.parts
             panels_kernel.add_parts(parts, rounded, dhidden, threads.for_work(self.n_threads, parts.size))
 
-    def _softmax_gradient(self, scale, lse, smoothing, log_normaliser):
+    def logit_gradient(self, scale, smoothing=None, log_normaliser=None):
+        """The LogitGradient of sum_i scale[i] nll[i]; the arguments are those of `backward`."""
+        r, t = self.reduced, self.row_targets
+        of_targets = scale[t.rows]
+        gradient = LogitGradient(scale * r.factor, r.lse, of_targets * r.dlogit, target_scale=of_targets * t.mass)
         with np.errstate(invalid="ignore", over="ignore", under="ignore"):
             if log_normaliser is not None:
-                target = scale * np.expm1(self.target_logit - log_normaliser)
-                return LogitGradient(scale * np.exp(lse - log_normaliser), lse, target)
-            target = -scale * np.exp(self.rest - lse)
-            if smoothing is None:
-                return LogitGradient(scale, lse, target)
-            scale_p, prior_scale, prior = smoothing
-            target += (scale_p - scale) * np.exp(self.target_logit - lse)
-            target -= prior_scale * prior[np.maximum(self.target, 0)]
-            return LogitGradient(scale_p, lse, target, prior, prior_scale)
-
-    def _logistic_gradient(self, scale):
-        target = -scale * np.exp(-np.logaddexp(0.0, self.target_logit))
-        if self.hit is not None:
-            target += scale * self.hit_weight * np.exp(-np.logaddexp(0.0, -self.hit))
-        return LogitGradient(scale, None, target)
+                total = t.total[t.rows]
+                target = of_targets * (total * np.expm1(self.target_logit - log_normaliser[t.rows]) + (total - t.mass))
+                return gradient._replace(scale=gradient.scale * np.exp(r.lse - log_normaliser), target=target)
+            if smoothing is not None:
+                return smoothed(gradient, self.target_logit, t, scale, *smoothing)
+            if self.hit is not None and self.weight is not None:
+                hits = of_targets * self.hit_weight * np.exp(-np.logaddexp(0.0, -self.hit))
+                return gradient._replace(target=gradient.target + hits)
+            if self.hit is not None:
+                hits = gradient.scale[t.rows] * np.exp(self.hit - r.lse[t.rows])
+                return gradient._replace(target=gradient.target + hits)
+        return gradient
 
     def _prepare(self, rounding, parts, dhidden):
         """`rounding` with its scratch, after `parts` is filled with zeros; None where nothing is rounded."""
@@ -330,7 +328,8 @@ class Forward(_Pass):
         row_keys[: self.terms.n_rows] = rounding.row_keys
         memory_shape = (
             self.n_threads,
-            -(-tiles_kernel.lists_bytes(self.terms.n_rows, self.tile) // CACHE_LINE) * CACHE_LINE,
+            -(-tiles_kernel.lists_bytes(self.terms.n_rows, len(self.row_targets), self.tile) // CACHE_LINE)
+            * CACHE_LINE,
         )
         memory, rounded = self.array("lists", memory_shape, np.uint8), None
         if parts is not None:
@@ -338,6 +337,14 @@ class Forward(_Pass):
             rounded.fill(0)
             parts.fill(0)
         return Rounding(rounding.threshold, row_keys, memory, rounded)
+
+
+def smoothed(gradient, target_logit, targets, scale, scale_p, prior_scale, prior):
+    """The LogitGradient of a softmax with one target a row where it is scale_p p - scale [target] - prior_scale prior."""
+    rows = targets.rows
+    target = gradient.target + (scale_p - scale)[rows] * np.exp(target_logit - gradient.lse[rows])
+    target -= prior_scale[rows] * prior[targets.class_ids]
+    return gradient._replace(scale=scale_p, target=target, prior=prior, prior_scale=prior_scale)
 
 
 def write_logits(terms, out, n_threads, workspace):

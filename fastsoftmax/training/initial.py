@@ -1,6 +1,7 @@
 """The initial model: the parameters before the first step."""
 
 import numpy as np
+from scipy.special import logit
 
 from fastsoftmax.model.model import Model
 from fastsoftmax.model.pairs import Pairs
@@ -16,6 +17,7 @@ from fastsoftmax.validation import (
 )
 
 BIAS_DAMPING = 1e-6  # share of the variance of its gradient that Adagrad's sum of the bias starts at
+LIKELIEST = 0.99  # probability that the initial bias of a binary loss stands for
 SPARSE_PRIOR = 0.5  # the sparse term learns with a bias of this times the log class frequencies (0.3 to 1 do as well)
 
 
@@ -43,7 +45,8 @@ def make(options, plan, X, target, class_counts, rng, start):
     )
     if start.E is not None:
         model.E[...] = start.E
-    model.bias[:] = log_frequencies(class_counts)
+    loss = options.loss_named(plan.loss)
+    model.bias[:] = initial_bias(loss, class_counts, target.per_row)
     if "bias" in model.state:
         _damp_bias(model, options.batch_size)
     if pairs is None:
@@ -54,7 +57,7 @@ def make(options, plan, X, target, class_counts, rng, start):
         model.state["W"].fill(damping)
     if start.W is not None:
         model.W[:] = start.W.data
-    _set_prior(model, start.bias)
+    _set_prior(model, start.bias, SPARSE_PRIOR if loss.exact in ("softmax", "decoupled") else 1.0)
     return model, damping
 
 
@@ -66,6 +69,19 @@ def _damp_bias(model, batch_size):
     """
     frequencies = np.exp(model.bias)
     model.state["bias"][:] = BIAS_DAMPING / batch_size * frequencies
+
+
+def initial_bias(loss, class_counts, per_row):
+    """The bias that suits all rows best, (n_classes,): log frequencies; of binary losses, log odds or expected signs.
+
+    class_counts : (n_classes,) counts of the classes by mass, of which each row has 1
+    per_row : average number of classes of a row
+    """
+    log_share = log_frequencies(class_counts)
+    if loss.exact in ("softmax", "decoupled"):
+        return log_share
+    probability = np.minimum(per_row * np.exp(log_share), LIKELIEST)
+    return logit(probability) if loss.exact == "logistic" else 2 * probability - 1
 
 
 def log_frequencies(class_counts):
@@ -99,9 +115,9 @@ def _check_step_memory(options, plan, model, X):
     check_memory("a training step", n_bytes, formula)
 
 
-def _set_prior(model, bias):
-    """Set the bias that the sparse term learns with: the given one, or a share of the log class frequencies."""
-    prior = SPARSE_PRIOR * model.bias if bias is None else bias
+def _set_prior(model, bias, share):
+    """Set the bias that the sparse term learns with: the given one, or a share of the initial bias."""
+    prior = share * model.bias if bias is None else bias
     if model.E is None:
         model.bias[:] = prior
     else:

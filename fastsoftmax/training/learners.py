@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastsoftmax.model.runners import runner_for
+from fastsoftmax.passes.row_losses import ROW_LOSSES, SOFTMAX
 from fastsoftmax.training import planning, schedules
 from fastsoftmax.training.learner import Learner
 from fastsoftmax.training.normaliser import RunningNormaliser
@@ -27,13 +28,13 @@ def make(options, choices, model, state, X, n_epochs=None, *, n_threads, multi_e
     common = {"n_threads": n_threads, "working_memory": options.working_memory}
     learners = []
     if choices.direct == "sparse" and options.sparse.learns:
-        runner = runner_for(model.sparse_term(), X, **common)
+        row_loss = ROW_LOSSES[options.loss_named(choices.loss).exact]
+        runner = runner_for(model.sparse_term(), X, loss=row_loss, **common)
         epochs = n_epochs and (n_epochs if model.E is None else min(n_epochs, SPARSE_EPOCHS))
         rule = planning.sparse_rule(options, model.n_classes, np.sqrt(state.damping), state.damping)
         schedule = schedules.make(options.schedule, is_sparse=True)
-        learners.append(
-            Learner(runner, FullLoss(), rule, schedule, epochs, sums=True, rate_name="SparseTerm.learning_rate")
-        )
+        loss = FullLoss(row_loss=row_loss)
+        learners.append(Learner(runner, loss, rule, schedule, epochs, sums=True, rate_name="SparseTerm.learning_rate"))
     if choices.direct != "sparse" or choices.hidden_size is not None:
         trained = model.low_rank() if choices.direct == "sparse" else model
         if trained.E is not None and len(trained.E) < X.shape[1]:
@@ -48,11 +49,12 @@ def make(options, choices, model, state, X, n_epochs=None, *, n_threads, multi_e
 def _loss(options, choices, state, runner, n_rows):
     """The loss of a low-rank or dense term; `n_rows` is the number of rows if they are visited again, else None."""
     loss = options.loss_named(choices.loss)
+    row_loss = ROW_LOSSES[loss.exact]
     if not loss.is_sampled:
-        return FullLoss(loss.threshold)
+        return FullLoss(loss.threshold, row_loss)
     sampler = state.sampler.for_loss(loss, state.class_counts)
     check_followed(f"{type(loss).__name__}.sampler", sampler, runner.has_hidden)
     rate = planning.normaliser_rate(loss, runner.model.n_classes)
     normaliser = RunningNormaliser(n_rows, rate) if n_rows is not None and rate < 1 else None
     n_negatives = planning.n_negatives(loss, runner.model.n_classes)
-    return SampledLoss(sampler, n_negatives, loss.trains_as, normaliser)
+    return SampledLoss(sampler, n_negatives, loss.trains_as, normaliser, None if row_loss is SOFTMAX else row_loss)

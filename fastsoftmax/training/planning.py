@@ -11,7 +11,7 @@ from fastsoftmax.model.model import Model
 from fastsoftmax.model.pairs_runner import CHUNK_PAIRS
 from fastsoftmax.model.support import most_pairs, support_bytes
 from fastsoftmax.optimizers import SGD
-from fastsoftmax.passes.candidates import KINDS
+from fastsoftmax.passes.candidates import TRAINED
 from fastsoftmax.passes.pairs import pair_bytes
 from fastsoftmax.runtime import memory
 from fastsoftmax.training import calibration
@@ -168,7 +168,7 @@ def check_sampling(options, loss_name, n_classes):
         return
     name = type(loss).__name__
     if not isinstance(loss.sampler, str):
-        logistic_loss = loss.name if KINDS[loss.name].is_logistic else None
+        logistic_loss = loss.name if TRAINED[loss.trains_as].is_logistic else None
         check_sampler(f"{name}.sampler", loss.sampler, n_classes, logistic_loss)
     if samplers.kind_of(loss.sampler).uses_n_negatives:
         check_n_negatives(f"{name}.n_negatives", n_negatives(loss, n_classes), n_classes)

@@ -1,15 +1,15 @@
 """The targets of rows: one class each, or masses of several classes.
 
-Training on masses draws one class at each visit of a row, by its masses. Whatever the loss and the terms of the model, the
-expectation of the drawn loss is the mean of the losses of the row's classes, weighted by mass, and a row costs no more than
-with one class. Where the result is not a training step (calibration, validation, `target_log_proba`), the mean is computed
-exactly.
+Training on masses takes all classes of a row at each visit, or draws one by its masses. Whatever the loss and the terms of the
+model, the expectation of the drawn loss is the mean of the losses of the row's classes, weighted by mass. Where the result is
+not a training step (calibration, validation, `target_log_proba`), the mean is computed exactly.
 """
 
 import numpy as np
 from scipy import sparse
 
 from fastsoftmax.passes import true_classes
+from fastsoftmax.passes.row_targets import RowTargets
 from fastsoftmax.runtime import row_subset
 from fastsoftmax.validation import (
     LabelLists,
@@ -44,6 +44,10 @@ class HardTargets:
     def take(self, rows, rng):
         """The class of each of these rows, (n,) int64."""
         return self.codes[rows]
+
+    def of_batch(self, rows, labels, rng):
+        """The RowTargets of these rows; `labels` and `rng` are of use where rows have several classes."""
+        return RowTargets.of(self.codes[rows], len(rows))
 
     def pairs(self, weight):
         """The classes of all rows in one array, and how much each counts where the rows have these weights."""
@@ -102,6 +106,19 @@ class SoftTargets:
 
     def __getitem__(self, rows):
         return SoftTargets(self.masses[rows])
+
+    def of_batch(self, rows, labels, rng):
+        """The RowTargets of these rows.
+
+        labels : one of losses.LABELS. "one": a class of each row, drawn by mass; "mean": all, by mass; "sum": all, by mass
+            times the number of the row's classes
+        """
+        if labels == "one":
+            return RowTargets.of(self.take(rows, rng), len(rows))
+        masses = self.masses[rows]
+        lengths = np.diff(masses.indptr)
+        mass = masses.data * np.repeat(lengths, lengths) if labels == "sum" else masses.data
+        return RowTargets(masses.indptr.astype(np.intp), masses.indices, mass.astype(np.float64))
 
     def take(self, rows, rng):
         """A class for each of these rows, (n,) int64, drawn by its masses."""

@@ -19,6 +19,7 @@ class Trainer:
     learners : list of Learner, over the same rows
     target : targets.HardTargets or SoftTargets
     weight : (n_samples,) float64, of mean 1
+    labels : one of losses.LABELS: how the labels of a row take part
     batch_size : int
     rng : numpy Generator
     loss_curve : list to which the mean loss of each epoch is added
@@ -35,8 +36,8 @@ class Trainer:
     first_loss : the loss of this run's first step, from before it; None where there was none
     """
 
-    def __init__(self, learners, target, weight, *, batch_size, rng, loss_curve):
-        self.learners, self.target, self.weight = learners, target, weight
+    def __init__(self, learners, target, weight, *, labels="one", batch_size, rng, loss_curve):
+        self.learners, self.target, self.weight, self.labels = learners, target, weight, labels
         self.batch_size, self.rng, self.loss_curve = batch_size, rng, loss_curve
         self.steps_per_epoch = -(-len(target) // batch_size)
         self.epoch = self.steps_done = self.position = 0
@@ -78,7 +79,7 @@ class Trainer:
 
     def _step(self, rows):
         """Take one step on these rows, and return the mean loss of the learners that still learn."""
-        losses, target = [], self.target.take(rows, self.rng)
+        losses, target = [], self.target.of_batch(rows, self.labels, self.rng)
         for learner in self.learners:
             rate = learner.rate(self.steps_done / self.steps_per_epoch)
             if rate is not None:

@@ -53,8 +53,9 @@ class Training:
             model.state["W"].fill(state.damping)
         common = {"n_threads": self.n_threads, "multi_epoch": multi_epoch}
         trained = learners.make(self.options, self.choices, model, state, X, n_epochs, **common)
+        labels = self.options.loss_named(self.choices.loss).labels_used
         common = {"batch_size": self.options.batch_size, "rng": state.rng, "loss_curve": self.loss_curve}
-        return Trainer(trained, target, weight, **common)
+        return Trainer(trained, target, weight, labels=labels, **common)
 
     def run(self, X, target, weight, n_epochs, *, task, valid, validation_curve, checkpoint, plan):
         """Run all epochs of `fit`.

@@ -69,8 +69,12 @@ def check_acts(options, direct, hidden_size, *, dense_input):
     if direct == "sparse" and hidden_size is None:
         alone = "where a sparse term is the only term"
         loss = getattr(options.loss, "name", options.loss)
-        if loss not in ("auto", "softmax"):
-            raise ValueError(f"loss must be 'auto' or 'softmax' {alone}: it learns by the exact softmax, got {loss!r}")
+        exact = ("auto", "softmax", "decoupled_softmax", "one_vs_all")
+        if loss not in exact or getattr(options.loss, "sampler", None) is not None:
+            raise ValueError(
+                f"loss must be 'auto' or 'softmax' {alone}, or DecoupledSoftmax() or OneVsAll(), without a sampler: it learns by "
+                f"the exact loss, got {loss!r}"
+            )
         if options.learning_rate != "auto":
             raise ValueError(
                 f"learning_rate must be 'auto' {alone}, got {options.learning_rate}: SparseTerm(learning_rate=...) sets its "

@@ -51,19 +51,18 @@ INLINE void FN(prefetch_pairs)(const int kind, const PairWeights *weights, ptrdi
 
 INLINE ptrdiff_t FN(touch_row)(const int kind, const int direct, const int keep, const int paired,
                                const PairWeights *weights, const int32_t *features, const REAL *x, ptrdiff_t n_entries,
-                               int32_t target, const REAL *base_of, TouchTable table, int32_t *touched, REAL *sums,
-                               int32_t *positions, REAL *bases)
+                               const int32_t *targets, ptrdiff_t n_targets, const REAL *base_of, TouchTable table,
+                               int32_t *touched, REAL *sums, int32_t *positions, REAL *bases)
 {
     const int32_t base = (int32_t)*table.base;
     int32_t n = 0;
-    if (target >= 0) {
+    for (; n < n_targets; n++) {
         int32_t at;
-        const ptrdiff_t slot = FN(find)(direct, &table, base, target, &at);
-        FN(put)(direct, &table, slot, target, base);
-        touched[0] = target;
+        const ptrdiff_t slot = FN(find)(direct, &table, base, targets[n], &at);
+        FN(put)(direct, &table, slot, targets[n], base + n);
+        touched[n] = targets[n];
         if (paired)
-            memcpy(bases, base_of + 2 * (ptrdiff_t)target, 2 * sizeof(REAL));
-        n = 1;
+            memcpy(bases + 2 * n, base_of + 2 * (ptrdiff_t)targets[n], 2 * sizeof(REAL));
     }
     for (ptrdiff_t e = 0; e < n_entries; e++) {
         const ptrdiff_t start = weights->starts[features[e]], length = weights->ends[features[e]] - start;
@@ -103,21 +102,22 @@ INLINE ptrdiff_t FN(touch_row)(const int kind, const int direct, const int keep,
     return n;
 }
 
-/* A row's touched classes in order of first touch, the target first unless it is < 0; sums_out[p] <- x . w of them;
+/* A row's touched classes in order of first touch, the targets first, which all differ; sums_out[p] <- x . w of them;
  * positions_out[...] <- p of every element of the row's features, unless NULL. There is room for `capacity` of them, one
  * more than there can be. base_of holds bias and exp(bias - shift) of each class; bases_out <- the same of the touched ones,
  * where `weights` has them; else they are fetched into a cache. Returns their number. */
 LEAF ptrdiff_t FN(touch)(const PairWeights *weights, const int32_t *features, const REAL *x, ptrdiff_t n_entries,
-                         int32_t target, const REAL *base_of, const TouchTable *table, ptrdiff_t capacity,
-                         int32_t *touched_out, REAL *sums_out, int32_t *positions_out, REAL *bases_out)
+                         const int32_t *targets, ptrdiff_t n_targets, const REAL *base_of, const TouchTable *table,
+                         ptrdiff_t capacity, int32_t *touched_out, REAL *sums_out, int32_t *positions_out,
+                         REAL *bases_out)
 {
     memset(sums_out, 0, capacity * sizeof(REAL));
 #define ROW(direct, keep, paired)                                                                                     \
-    FN(touch_row)(COMPACT_NONE, direct, keep, paired, weights, features, x, n_entries, target, base_of, *table,       \
-                  touched_out, sums_out, positions_out, bases_out)
+    FN(touch_row)(COMPACT_NONE, direct, keep, paired, weights, features, x, n_entries, targets, n_targets, base_of,   \
+                  *table, touched_out, sums_out, positions_out, bases_out)
 #define COMPACT_ROW(kind)                                                                                             \
-    return FN(touch_row)(kind, table->direct, 0, weights->base != NULL, weights, features, x, n_entries, target, base_of, \
-                         *table, touched_out, sums_out, NULL, bases_out)
+    return FN(touch_row)(kind, table->direct, 0, weights->base != NULL, weights, features, x, n_entries, targets,     \
+                         n_targets, base_of, *table, touched_out, sums_out, NULL, bases_out)
     if (weights->kind != COMPACT_NONE)
         FOR_KIND(weights->kind, COMPACT_ROW)
 #undef COMPACT_ROW
@@ -137,6 +137,28 @@ LEAF double FN(exp_touched)(REAL *z, ptrdiff_t n, double *max_out)
     for (ptrdiff_t i = 0; i < n; i += 8 * FN(WIDE)) /* sums of REAL are short */
         sum += FN(block_sum)(z + i, n - i < 8 * FN(WIDE) ? n - i : 8 * FN(WIDE), shift, z + i, NULL);
     *max_out = shift;
+    return sum;
+}
+
+/* z <- the derivative of the binary loss of a class that the row does not have, log(1 + e^z) or max(0, 1 + z)^2; returns the
+ * sum of the losses. z may be -inf, which counts for nothing. */
+LEAF double FN(binary_touched)(int kind, REAL *z, ptrdiff_t n)
+{
+    double sum = 0;
+    for (ptrdiff_t i = 0; i < n; i += LANES) {
+        const V t = FN(load_upto)(z + i, n - i, -INFINITY);
+        V loss, slope;
+        if (kind == BINARY_SQUARED_HINGE) {
+            const V h = FN(max)(FN(splat)(0), 1 + t);
+            loss = h * h, slope = 2 * h;
+        } else {
+            const V u = FN(exp_below)((V)((VI)t | (VI)FN(splat)((REAL)-0.0)));
+            loss = FN(max)(FN(splat)(0), t) + FN(log1p_unit)(u);
+            slope = FN(select)((VI)(t < 0), u, FN(splat)(1)) / (1 + u);
+        }
+        FN(store_upto)(z + i, n - i, slope);
+        sum += FN(hsum)(loss);
+    }
     return sum;
 }
 

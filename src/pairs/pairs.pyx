@@ -2,14 +2,17 @@
 
 A row touches the classes of its features; all others have the logit bias_k, and together a mass that is known: that of all
 classes less that of the touched ones. So a row costs as much as it has pairs (feature, class), however many classes there
-are. `touch` finds the touched classes and their logits, `exponentiate` sums up their exponentials, `gradient` turns these
-into the gradient of the logits, and `step` that into gradients or optimiser steps of the weights.
+are. `touch` finds the touched classes and their logits, `exponentiate` sums up their exponentials (or `differentiate` their
+binary losses), `gradient` turns these into the gradient of the logits, and `step` that into gradients or optimiser steps of
+the weights.
+
+A row's targets come first among its touched classes. Their logits are noted, and what a loss makes of them is the caller's.
 
 The first three take rows, each whole, in any order. `step` takes pieces of the features' lists of classes: what belongs to
 a piece no other thread writes, and it adds up its rows in their order. So results are the same for any number of threads.
 """
 from cython.parallel cimport prange, threadid
-from libc.math cimport INFINITY, exp
+from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, int64_t, uint8_t
 cimport numpy as cnp
 
@@ -18,7 +21,7 @@ import numpy as np
 from compact.compact cimport read_compact
 from leaves cimport (
     COMPACT_NONE, PIECE_CLASSES, Compact, Excluded, PairPiece, PairStep, PairWeights, Rule, TouchTable, add_bias,
-    exp_touched, scale_touched, step_pairs, topk_touched, touch as touch_row,
+    binary_touched, exp_touched, scale_touched, step_pairs, topk_touched, touch as touch_row,
 )
 from pairs.touched cimport row_table, table_slots
 from rules.rule cimport read_rule
@@ -39,6 +42,7 @@ PIECE = PIECE_CLASSES       # reals of scratch that `step` needs for each thread
 def plan(
     const Py_ssize_t[::1] indptr, const int32_t[::1] indices, const Py_ssize_t[::1] col_indptr,     # of a Batch
     const Py_ssize_t[::1] lengths,  # (n_local,) classes of each feature of the batch
+    const Py_ssize_t[::1] target_ptr,   # (n_rows + 1,) where the targets of each row begin
     Py_ssize_t n_classes,
 ):
     """Plan where everything of a batch goes.
@@ -61,7 +65,7 @@ def plan(
                 out[to] = at
                 at += lengths[indices[e]]
             pos_ptr[i + 1] = at
-            row_ptr[i + 1] = row_ptr[i] + min(at - pos_ptr[i] + 1, n_classes) + 1
+            row_ptr[i + 1] = row_ptr[i] + min(at - pos_ptr[i] + target_ptr[i + 1] - target_ptr[i], n_classes) + 1
     return pos, rows, offsets
 
 
@@ -74,9 +78,9 @@ def touch(
     batch, weights,                 # a Batch; starts, ends, class_ids, data; base and, of compact data, scale, or None
     const real[::1] bias,           # (n_classes,)
     const real[:, ::1] base_of,     # (n_classes, 2) of pairs_bias.write_base
-    const int64_t[::1] target,      # (n_rows,), -1: none; or None
+    const Py_ssize_t[::1] target_ptr, const int32_t[::1] targets,   # classes of the rows
     const Py_ssize_t[::1] pos_ptr, const Py_ssize_t[::1] row_ptr,
-    int32_t[::1] touched_out,       # the touched classes of row i, from row_ptr[i] on; its target, if it has one, comes first
+    int32_t[::1] touched_out,       # the touched classes of row i, from row_ptr[i] on; its targets come first
     real[::1] logits_out,           # their logits
     int32_t[::1] positions_out,     # of each pair (entry, class): which of the row's touched classes; or None
     Py_ssize_t[::1] n_touched_out,
@@ -101,6 +105,7 @@ def touch(
     cdef int32_t *positions = NULL
     cdef Py_ssize_t i, j, k = 0, n_ranked = 0, n_rows = row_ptr.shape[0] - 1, n_classes = bias.shape[0]
     cdef const int32_t *ranked = NULL
+    cdef const int32_t *first_target = &targets[0] if targets.shape[0] else NULL
     cdef real[:, ::1] values
     cdef int64_t[:, ::1] class_ids
     cdef real *values_data = NULL
@@ -124,22 +129,23 @@ def touch(
         for j in range(i, min(i + ROWS, n_rows)):
             n_touched_out[j] = touch_one(
                 &w, indices + indptr[j], data + indptr[j], indptr[j + 1] - indptr[j],
-                <int32_t>target[j] if target is not None else -1, &bias[0], &base_of[0, 0], n_classes, &tables[threadid(), 0],
-                tables.shape[1] - 1, row_ptr[j + 1] - row_ptr[j], &touched_out[row_ptr[j]], &logits_out[row_ptr[j]],
+                first_target + target_ptr[j], target_ptr[j + 1] - target_ptr[j], &bias[0], &base_of[0, 0], n_classes,
+                &tables[threadid(), 0], tables.shape[1] - 1, row_ptr[j + 1] - row_ptr[j], &touched_out[row_ptr[j]],
+                &logits_out[row_ptr[j]],
                 positions + pos_ptr[j] if positions != NULL else NULL, &bases[threadid(), 0], &mass_out[j], ranked,
                 n_ranked, is_listed, &excluded, j, k, values_data + j * k, ids_data + j * k)
 
 
 cdef Py_ssize_t touch_one(
-    const PairWeights *w, const int32_t *features, const real *x, Py_ssize_t n_entries, int32_t target,
-    const real *bias, const real *base_of, Py_ssize_t n_classes, int64_t *memory, Py_ssize_t size, Py_ssize_t capacity,
-    int32_t *touched, real *logits, int32_t *positions, real *bases, double *mass_out, const int32_t *ranked,
-    Py_ssize_t n_ranked, const uint8_t *is_listed, const Excluded *excluded, Py_ssize_t row, Py_ssize_t k, real *values,
+    const PairWeights *w, const int32_t *features, const real *x, Py_ssize_t n_entries, const int32_t *targets,
+    Py_ssize_t n_targets, const real *bias, const real *base_of, Py_ssize_t n_classes, int64_t *memory, Py_ssize_t size,
+    Py_ssize_t capacity, int32_t *touched, real *logits, int32_t *positions, real *bases, double *mass_out,
+    const int32_t *ranked, Py_ssize_t n_ranked, const uint8_t *is_listed, const Excluded *excluded, Py_ssize_t row, Py_ssize_t k, real *values,
     int64_t *ids
 ) noexcept nogil:
     cdef TouchTable table = row_table(memory, size, capacity, n_classes)
-    cdef Py_ssize_t n = touch_row(w, features, x, n_entries, target, base_of, &table, capacity, touched, logits,
-                                  positions, bases)
+    cdef Py_ssize_t n = touch_row(w, features, x, n_entries, targets, n_targets, base_of, &table, capacity, touched,
+                                  logits, positions, bases)
     if w.base != NULL:
         mass_out[0] = add_bias(<const int32_t *>NULL, n, <const real *>bases, logits)
     else:
@@ -152,39 +158,59 @@ cdef Py_ssize_t touch_one(
 
 def exponentiate(
     const Py_ssize_t[::1] row_ptr, const Py_ssize_t[::1] n_touched,
-    real[::1] logits,               # IN. OUT: exp(logits - max), 0 for the target
-    const int64_t[::1] target,      # or None
-    double[::1] max_out, double[::1] sum_out,   # (n_rows,) of all but the target
-    double[::1] target_logit_out,   # (n_rows,), -inf without a target
+    real[::1] logits,               # IN. OUT: exp(logits - max), 0 for the targets
+    const Py_ssize_t[::1] target_ptr,
+    double[::1] max_out, double[::1] sum_out,   # (n_rows,) of all but the targets
+    double[::1] target_logit_out,   # (n_targets,)
     int n_threads,
 ):
     """Turn the touched classes' logits into exponentials, and sum these up."""
     cdef Py_ssize_t i, n_rows = n_touched.shape[0]
     for i in prange(n_rows, schedule='dynamic', chunksize=ROWS, num_threads=n_threads, nogil=True):
-        target_logit_out[i] = -INFINITY
-        if target is not None and target[i] >= 0:
-            target_logit_out[i] = logits[row_ptr[i]]
-            logits[row_ptr[i]] = -INFINITY
+        mask_targets(&logits[row_ptr[i]], target_ptr[i], target_ptr[i + 1], target_logit_out)
         sum_out[i] = exp_touched(&logits[row_ptr[i]], n_touched[i], &max_out[i])
+
+
+def differentiate(
+    int kind,                       # of a binary loss
+    const Py_ssize_t[::1] row_ptr, const Py_ssize_t[::1] n_touched,
+    real[::1] logits,               # IN. OUT: the derivatives of the losses of classes that the row does not have
+    const Py_ssize_t[::1] target_ptr,
+    double[::1] sum_out,            # (n_rows,) of these losses
+    double[::1] target_logit_out,   # (n_targets,)
+    int n_threads,
+):
+    """Turn the touched classes' logits into derivatives of binary losses, and sum these up: of all but the targets."""
+    cdef Py_ssize_t i, n_rows = n_touched.shape[0]
+    for i in prange(n_rows, schedule='dynamic', chunksize=ROWS, num_threads=n_threads, nogil=True):
+        mask_targets(&logits[row_ptr[i]], target_ptr[i], target_ptr[i + 1], target_logit_out)
+        sum_out[i] = binary_touched(kind, &logits[row_ptr[i]], n_touched[i])
+
+
+cdef inline void mask_targets(real *logits, Py_ssize_t begin, Py_ssize_t end, double[::1] out) noexcept nogil:
+    """out[begin:end] <- the logits of a row's targets, which become -inf."""
+    cdef Py_ssize_t e
+    for e in range(begin, end):
+        out[e] = logits[e - begin]
+        logits[e - begin] = -INFINITY
 
 
 def gradient(
     const Py_ssize_t[::1] row_ptr, const Py_ssize_t[::1] n_touched, const int32_t[::1] touched,
-    real[::1] logits,               # IN: as `exponentiate` leaves them. OUT: the gradient of the logits
-    const int64_t[::1] target, const double[::1] target_dlogit,     # (n_rows,) the target's gradient in full
-    const double[::1] max, const double[::1] scale, const double[::1] lse,
+    real[::1] logits,               # IN: as `exponentiate` or `differentiate` leaves them. OUT: the gradient of the logits
+    const double[::1] scale,        # (n_rows,) factors of what they are
+    const Py_ssize_t[::1] target_ptr, const double[::1] target_dlogit,     # (n_targets,) the targets' gradients in full
     const double[::1] prior_scale, const real[::1] prior,           # or None
     int n_threads,
 ):
-    """dloss / dz = scale p - prior_scale prior of the touched classes, and `target_dlogit` of the target."""
-    cdef Py_ssize_t i, n_rows = n_touched.shape[0]
+    """The gradient of the logits of the touched classes, in place: scale logits - prior_scale prior, or `target_dlogit`."""
+    cdef Py_ssize_t i, e, n_rows = n_touched.shape[0]
     cdef const real *priors = NULL if prior is None else &prior[0]
     for i in prange(n_rows, schedule='dynamic', chunksize=ROWS, num_threads=n_threads, nogil=True):
-        scale_touched(&logits[row_ptr[i]], &touched[row_ptr[i]], n_touched[i],
-                      scale[i] * exp(max[i] - lse[i]) if scale[i] else 0.0,
+        scale_touched(&logits[row_ptr[i]], &touched[row_ptr[i]], n_touched[i], scale[i],
                       prior_scale[i] if priors != NULL else 0.0, priors)
-        if target is not None and target[i] >= 0:
-            logits[row_ptr[i]] = <real>target_dlogit[i]
+        for e in range(target_ptr[i], target_ptr[i + 1]):
+            logits[row_ptr[i] + e - target_ptr[i]] = <real>target_dlogit[e]
 
 
 def pieces_of(const Py_ssize_t[::1] lengths, const Py_ssize_t[::1] col_indptr):

@@ -1,6 +1,7 @@
-# Sparse additions to the logits of a batch, grouped by tile: what the tiles of logits.pxd take and give back.
+# Entries (row, class, value) grouped by tile: the sparse additions to the logits of a batch, which the tiles of logits.pxd
+# take and give back, and the targets.
 from libc.math cimport INFINITY
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t
 from libc.string cimport memset
 cimport numpy as cnp
 
@@ -39,25 +40,22 @@ cdef inline void add_to_tile(const Additions *a, Py_ssize_t k, const Panels *z, 
 
 
 cdef inline void addition_gradients(
-    const Additions *a, Py_ssize_t k, Py_ssize_t start,
-    const Panels *z,                # of tile k, whose first class is `start`: the gradient of the logits where scale is NULL
-    const real *scale,              # by row: else scale z is, 0 where scale is
-    const int64_t *target, const double *target_dlogit,     # by row: but for the target's
+    const Additions *a, Py_ssize_t k,
+    const Panels *z,                # of tile k: the gradient of the logits
     real *out,                      # OUT: in the caller's order; 0 where masked
 ) noexcept nogil:
     """This must be called while the tile is in cache: memory would be slow in this order."""
     cdef Py_ssize_t e
-    cdef int32_t i, panel, lane, stride = <int32_t>z.stride, width = <int32_t>z.width
     cdef const real *values = <const real *>a.values
-    cdef real gradient
     for e in range(a.tile_ptr[k], a.tile_ptr[k + 1]):
-        gradient = (<const real *>z.data)[a.places[e]]
-        if scale != NULL:
-            panel = a.places[e] // stride
-            lane = a.places[e] & (width - 1)        # widths are powers of two
-            i = panel * width + lane
-            if a.places[e] - panel * stride - lane == (target[i] - start) * width:
-                gradient = <real>target_dlogit[i]
-            else:
-                gradient = 0 if scale[i] == 0 else scale[i] * gradient  # z of a row that does not count may hold NaN
-        out[a.sources[e]] = 0 if values[e] == -INFINITY else gradient
+        out[a.sources[e]] = 0 if values[e] == -INFINITY else (<const real *>z.data)[a.places[e]]
+
+
+cdef inline Py_ssize_t row_at(const Panels *z, Py_ssize_t place) noexcept nogil:
+    """The row of a place within the panels of a tile."""
+    return place // z.stride * z.width + (place & (z.width - 1))    # widths are powers of two
+
+
+cdef inline Py_ssize_t class_at(const Panels *z, Py_ssize_t place) noexcept nogil:
+    """The class of a place, within the tile."""
+    return place % z.stride // z.width

@@ -39,22 +39,22 @@ class Grouped(NamedTuple):
         return sum(a.nbytes for a in self)
 
 
-def group(additions, Py_ssize_t n_tiles, Py_ssize_t tile, Py_ssize_t width, array, int n_threads):
+def group(additions, Py_ssize_t n_tiles, Py_ssize_t tile, Py_ssize_t width, array, int n_threads, name="additions"):
     """The additions as Grouped, by tiles of `tile` classes in panels of `width` rows.
 
-    array(name, shape, dtype) gives the memory, as a Workspace of fastsoftmax.runtime.workspaces does.
+    array(name, shape, dtype) gives the memory, as a Workspace of fastsoftmax.runtime.workspaces does; `name` begins the names.
     """
     largest = max(len(additions.values), (len(additions.begin) + width) * tile)
     if largest > np.iinfo(np.int32).max:  # small entries: what they take in cache is most of what additions cost
         raise ValueError(f"too many rows or additions in a batch: {largest:,} numbers")
     n_entries = int((additions.end - additions.begin).sum())
     grouped = Grouped(
-        array("additions.tile_ptr", (n_tiles + 1,), np.intp),
-        array("additions.places", (n_entries,), np.int32),
-        array("additions.values", (n_entries,), additions.values.dtype),
-        array("additions.sources", (n_entries,), np.int32),
+        array(f"{name}.tile_ptr", (n_tiles + 1,), np.intp),
+        array(f"{name}.places", (n_entries,), np.int32),
+        array(f"{name}.values", (n_entries,), additions.values.dtype),
+        array(f"{name}.sources", (n_entries,), np.int32),
     )
-    starts = array("additions.starts", (n_threads, n_tiles), np.intp)
+    starts = array(f"{name}.starts", (n_threads, n_tiles), np.intp)
     starts.fill(0)
     sort(additions.begin, additions.end, additions.class_ids, additions.values, <uint32_t>tile, width, starts, *grouped)
     return grouped

@@ -128,7 +128,7 @@ INLINE void FN(add_wide)(FN(wide) *sum, double a, V x)
 }
 #endif
 
-/* One panel, n_v vectors wide, of logistic_panels. With t = z + offset and u = exp(-|t|) <= 1, softplus(t) = max(t, 0) +
+/* One panel, n_v vectors wide, of binary_panels for the logistic loss. With t = z + offset and u = exp(-|t|) <= 1, softplus(t) = max(t, 0) +
  * log(1 + u) and sigmoid(t) = 1 / (1 + u) or u / (1 + u): nothing overflows, and neither loses digits. The sums are
  * double since they may: a softplus is as large as its logit.
  *
@@ -163,19 +163,41 @@ INLINE void FN(logistic_panel)(const int n_v, REAL *z, ptrdiff_t n_classes, cons
         for (ptrdiff_t l = 0; l < LANES; l++)
             sum_io[v * LANES + l] += ((double *)(sum + v * HALVES))[l];
 }
+
+/* The same for the squared hinge, max(0, 1 + t)^2. */
+INLINE void FN(hinge_panel)(const int n_v, REAL *z, ptrdiff_t n_classes, const REAL *offset, const REAL *weight,
+                            double *sum_io)
+{
+    FN(wide) sum[2 * HALVES] = {{0}};
+    for (ptrdiff_t c = 0; c < n_classes; c++)
+        for (int v = 0; v < n_v; v++) {
+            REAL *at = z + (c * n_v + v) * LANES;
+            const V t = 1 + FN(load)(at) + (offset ? offset[c] : 0), h = FN(max)(FN(splat)(0), t);
+            FN(store)(at, 2 * weight[c] * h);
+            FN(add_wide)(sum + v * HALVES, (double)weight[c], h * h);
+        }
+    for (int v = 0; v < n_v; v++)
+        for (ptrdiff_t l = 0; l < LANES; l++)
+            sum_io[v * LANES + l] += ((double *)(sum + v * HALVES))[l];
+}
 #undef HALVES
 
-/* sum += the sum over classes of weight softplus(z + offset), by row; z <- weight sigmoid(z + offset). weight and offset
- * are by class, and offset may be NULL. */
-LEAF void FN(logistic_panels)(const Panels *z, ptrdiff_t n_classes, const REAL *offset, const REAL *weight,
-                              double *sum_io)
+/* sum += the sum over classes of weight loss(z + offset), by row; z <- weight loss'(z + offset), where the loss is that of a
+ * class which the row does not have: log(1 + e^t), or max(0, 1 + t)^2. weight and offset are by class, and offset may be
+ * NULL. */
+LEAF void FN(binary_panels)(int kind, const Panels *z, ptrdiff_t n_classes, const REAL *offset, const REAL *weight,
+                            double *sum_io)
 {
     REAL *panel = (REAL *)z->data;
-    for (ptrdiff_t p = 0; p < z->n_panels; p++, panel += z->stride) {
-        if (z->width == LANES)
-            FN(logistic_panel)(1, panel, n_classes, offset, weight, sum_io + p * z->width);
+    for (ptrdiff_t p = 0; p < z->n_panels; p++, panel += z->stride, sum_io += z->width) {
+#define PANEL(loss)                                                                                                   \
+    z->width == LANES ? FN(loss##_panel)(1, panel, n_classes, offset, weight, sum_io)                                 \
+                      : FN(loss##_panel)(2, panel, n_classes, offset, weight, sum_io)
+        if (kind == BINARY_SQUARED_HINGE)
+            PANEL(hinge);
         else
-            FN(logistic_panel)(2, panel, n_classes, offset, weight, sum_io + p * z->width);
+            PANEL(logistic);
+#undef PANEL
     }
 }
 

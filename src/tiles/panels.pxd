@@ -18,8 +18,3 @@ cdef inline Panels array_panels(cnp.ndarray a) noexcept:
     panels.stride = a.shape[1] * a.shape[2]
     panels.width = a.shape[2]
     return panels
-
-
-cdef inline Py_ssize_t at_lane(const Panels *panels, Py_ssize_t k, Py_ssize_t i) noexcept nogil:
-    """Where class k of row i is."""
-    return i // panels.width * panels.stride + k * panels.width + i % panels.width

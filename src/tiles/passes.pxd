@@ -5,7 +5,8 @@ cimport numpy as cnp
 
 from leaves cimport Block, Panels, Rule
 from rules.rule cimport read_rule
-from tiles.blocks cimport ids_or_null, matrix_block, vector_block
+from tiles.additions cimport Additions, read_additions
+from tiles.blocks cimport matrix_block, vector_block
 from tiles.logits cimport Scratch, Terms, plan_scratch
 from tiles.rounding cimport Rounding
 
@@ -21,18 +22,20 @@ cdef struct Pass:
     void *memory                    # one row of memory_stride reals a thread
     Py_ssize_t memory_stride
     const void *offset              # (n_classes,) added to the logits of all but the target, or NULL
-    const void *weight              # (n_classes,) of logistic losses, or NULL: softmax
-    const int64_t *target           # (n_rows,) candidate number of the target, -1: none; or NULL
+    const void *weight              # (n_classes,) of binary losses, or NULL: softmax
+    int binary                      # which of them
+    Additions targets               # the classes of each row whose logits are noted and masked
+    Py_ssize_t n_targets
     void *max                       # (n_parts, n_lanes)
     double *sum
-    double *target_logit            # (n_rows,)
+    double *target_logit            # (n_targets,)
     int n_threads
 
 
 cdef struct Gradients:
-    const double *scale             # (n_rows,) dloss / dlogit = scale p - prior_scale prior, but for the target's
+    const double *scale             # (n_rows,) dloss / dlogit = scale p - prior_scale prior, but for the targets'
     const double *lse               # (n_rows,), of softmax
-    const double *target_dlogit     # (n_rows,) the whole gradient of the target's logit
+    const double *target_dlogit     # (n_targets,) the whole gradient of the targets' logits
     const double *prior_scale
     const void *prior               # (n_classes,) or NULL
     const int64_t *class_ids        # of bias, V and W, or NULL
@@ -45,7 +48,7 @@ cdef struct Gradients:
     Rule bias_rule                  # not regularised
     Rule V_rule                     # one state a row
     double class_alpha              # penalty on the rows of V that are targets,
-    const double *row_scale         # (n_rows,) times this
+    const double *target_scale      # (n_targets,) times this
     Rule W_rule
     Panels hidden_columns           # (n_panels of features, n_rows, width): hidden, the other way round
     void *parts                     # (n_parts, n_panels, n_hidden, width) partial gradients of hidden, or NULL
@@ -68,7 +71,9 @@ cdef inline Pass read_pass(const Terms *t, work) except *:
     p.memory_stride = memory.shape[1]
     p.offset = NULL if work.offset is None else cnp.PyArray_DATA(work.offset)
     p.weight = NULL if work.weight is None else cnp.PyArray_DATA(work.weight)
-    p.target = ids_or_null(work.target)
+    p.binary = work.loss.binary
+    p.targets = read_additions(work.targets)
+    p.n_targets = (<cnp.ndarray>work.target_logit).shape[0]
     p.max = cnp.PyArray_DATA(max)
     p.sum = <double *>cnp.PyArray_DATA(work.sum)
     p.target_logit = <double *>cnp.PyArray_DATA(work.target_logit)
@@ -83,7 +88,7 @@ cdef inline Gradients read_gradients(const Terms *t, dlogits, out) except *:
     cdef const int64_t *class_ids = NULL if out.by_position else t.class_ids
     memset(&g, 0, sizeof(Gradients))
     g.scale = <const double *>cnp.PyArray_DATA(dlogits.scale)
-    g.row_scale = <const double *>cnp.PyArray_DATA(dlogits.row_scale)
+    g.target_scale = <const double *>cnp.PyArray_DATA(dlogits.target_scale)
     g.lse = NULL if dlogits.lse is None else <const double *>cnp.PyArray_DATA(dlogits.lse)
     g.target_dlogit = <const double *>cnp.PyArray_DATA(dlogits.target)
     if dlogits.prior is not None:

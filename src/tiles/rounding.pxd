@@ -7,6 +7,7 @@ cimport numpy as cnp
 
 from leaves cimport Block, Panels, gather_block, round_panels, spmm
 from shared.fused cimport real
+from tiles.additions cimport Additions, class_at, row_at
 
 cdef enum:
     # with more than one entry in so many, dense products are faster: from 1 in 5 on with 128 features, 1 in 12 with 32
@@ -51,17 +52,17 @@ cdef inline Py_ssize_t most_entries(Py_ssize_t n_rows, Py_ssize_t n_cols) noexce
 
 
 cdef inline Py_ssize_t lists_capacity(Py_ssize_t n_rows, Py_ssize_t tile) noexcept nogil:
-    """The most that may be expected, and so much more that no draw in practice exceeds it; and the targets."""
-    return most_entries(n_rows, tile) * 3 // 2 + 128 + n_rows
+    """The most that may be expected beside the targets, and so much more that no draw in practice exceeds it."""
+    return most_entries(n_rows, tile) * 3 // 2 + 128
 
 
-cdef inline Py_ssize_t lists_bytes(Py_ssize_t n_rows, Py_ssize_t tile) noexcept nogil:
-    return 28 * lists_capacity(n_rows, tile) + 8 * (max(n_rows, tile) + 2) + 8 * tile + 64
+cdef inline Py_ssize_t lists_bytes(Py_ssize_t n_rows, Py_ssize_t n_targets, Py_ssize_t tile) noexcept nogil:
+    return 28 * (lists_capacity(n_rows, tile) + n_targets) + 8 * (max(n_rows, tile) + 2) + 8 * tile + 64
 
 
-cdef inline Lists lists_at(char *memory, Py_ssize_t n_rows, Py_ssize_t tile) noexcept nogil:
+cdef inline Lists lists_at(char *memory, Py_ssize_t n_rows, Py_ssize_t n_targets, Py_ssize_t tile) noexcept nogil:
     cdef Lists lists
-    cdef Py_ssize_t capacity = lists_capacity(n_rows, tile)
+    cdef Py_ssize_t capacity = lists_capacity(n_rows, tile) + n_targets
     lists.n = 0
     lists.values = memory
     lists.sorted_values = memory + 8 * capacity
@@ -78,25 +79,27 @@ cdef inline bint round_tile(
     const real *scale,      # of exp(logits - shift) = z in the gradient, by row
     real *unit,             # scratch by row
     real *ratio,            # IN, changed: softmax / z
-    const double *row_scale, const int64_t *target, const double *target_dlogit,
+    const double *row_scale,
+    const Additions *targets, Py_ssize_t k, const double *target_dlogit,   # those of tile k
     Lists *lists,           # OUT
 ) noexcept nogil:
     """Whether the tile has few entries; then they are listed, the targets' own exact ones last."""
-    cdef Py_ssize_t i, at, n
+    cdef Py_ssize_t i, e, n
     cdef real *values = <real *>lists.values
     for i in range(n_rows):
         unit[i] = <real>(row_scale[i] * r.threshold)
         ratio[i] = 0 if row_scale[i] == 0 else <real>(ratio[i] * (2147483648.0 / r.threshold))
     memset(ratio + n_rows, 0, (z.n_panels * z.width - n_rows) * sizeof(real))
     n = round_panels(z, n_cols, start, r.row_keys, <const real *>ratio, scale, <const real *>unit,
-                     most_entries(n_rows, n_cols), lists_capacity(n_rows, n_cols) - n_rows,
+                     most_entries(n_rows, n_cols), lists_capacity(n_rows, n_cols),
                      lists.classes, lists.rows, values)
     if n < 0:
         return False
-    for i in range(n_rows):
-        at = target[i] - start
-        if 0 <= at < n_cols and row_scale[i] != 0:
-            lists.classes[n], lists.rows[n], values[n] = <int32_t>at, <int32_t>i, <real>target_dlogit[i]
+    for e in range(targets.tile_ptr[k], targets.tile_ptr[k + 1]):
+        i = row_at(z, targets.places[e])
+        if row_scale[i] != 0:
+            lists.classes[n] = <int32_t>class_at(z, targets.places[e])
+            lists.rows[n], values[n] = <int32_t>i, <real>target_dlogit[targets.sources[e]]
             n = n + 1
     lists.n = n
     return True

@@ -1,13 +1,14 @@
 """Loss, gradient and optimiser step of linear logits, tile by tile: the (n_rows, n_classes) logits never exist whole.
 
 There are two passes over the tiles. `forward` turns each tile into exp(z - m), where m is the largest logit of each row so
-far, and sums it up: a running log-sum-exp. The target's own logit is kept apart (it is masked in its tile, so that a
-candidate that happens to be the target is never counted twice, and so that 1 - p_target keeps its digits). `backward` turns
+far, and sums it up: a running log-sum-exp. The logits of a row's targets are kept apart (they are masked in their tiles, so
+that a candidate that happens to be a target is never counted twice, and so that 1 - p_target keeps its digits), and what a
+loss makes of them is the caller's. `backward` turns
 each tile into the gradient of its logits, and that at once into the gradients of the parameters, which the rule adds up or
 applies. Tiles of exp(z - m) are kept between the passes as far as the given memory goes; those beyond it are computed again.
 
-The loss is softmax or, with weights of the classes, a sum of logistic ones: then `forward` turns a tile into weight
-sigmoid(z), which is all that its gradient needs, and sums weight softplus(z); a target's own logistic loss is the caller's.
+The loss is softmax or, with weights of the classes, a sum of binary ones: then `forward` turns a tile into weight times the
+derivative of the loss of a class that a row does not have, which is all that its gradient needs, and sums weight times loss.
 
 A thread takes a whole part of the tiles, so there are no races; which tiles are a part, and every order of summation,
 depends on the shapes alone, so results are the same for any number of threads.
@@ -20,15 +21,15 @@ cimport numpy as cnp
 
 from csr.strips cimport step_csr_term
 from leaves cimport (
-    RULE_ADD, Block, Factor, Panels, exp_array, exp_panels, logistic_panels, multiply, scale_panels, spmm,
-    sum_panels, update_block,
+    RULE_ADD, Block, Factor, Panels, binary_panels, exp_array, exp_panels, multiply, scale_panels, spmm, sum_panels,
+    update_block,
 )
 from shared.fused cimport real
 from shared.table cimport import_leaves
-from tiles.additions cimport addition_gradients
+from tiles.additions cimport addition_gradients, class_at
 from tiles.blocks cimport cols_from, rows_from
 from tiles.logits cimport Terms, logits_tile, plan_scratch, read_terms, tile_panels, tile_weights
-from tiles.panels cimport array_panels, at_lane
+from tiles.panels cimport array_panels
 from tiles.passes cimport Gradients, Pass, read_gradients, read_pass
 from tiles.rounding cimport (
     Lists, add_to_hidden, group_by_class, lists_at, lists_bytes as lists_bytes_of, read_rounding, round_tile,
@@ -54,22 +55,19 @@ cdef void read_tile(
     double *sum,    # IN, OUT: and the sums
     real *mine,
 ) noexcept nogil:
-    """z of tile k <- exp(logits - shift), or weight sigmoid(logits). The targets' logits are noted, unless the tile is
-    read `again`, and masked."""
-    cdef Py_ssize_t i, at, start = k * p.scratch.tile, n_cols = tile_cols(t, p, k)
+    """z of tile k <- exp(logits - shift), or weight times the derivative of a binary loss. The targets' logits are noted,
+    unless the tile is read `again`, and masked."""
+    cdef Py_ssize_t e, at, start = k * p.scratch.tile, n_cols = tile_cols(t, p, k)
     cdef const real *offset = <const real *>NULL if p.offset == NULL else <const real *>p.offset + start
     cdef real *logits = <real *>z.data
     logits_tile(t, &p.scratch, start, n_cols, z, mine)
-    if p.target != NULL:
-        for i in range(t.n_rows):
-            at = p.target[i] - start
-            if 0 <= at < n_cols:
-                at = at_lane(z, at, i)
-                if not again:
-                    p.target_logit[i] = logits[at]
-                logits[at] = -INFINITY
+    for e in range(p.targets.tile_ptr[k], p.targets.tile_ptr[k + 1]):
+        at = p.targets.places[e]
+        if not again:
+            p.target_logit[p.targets.sources[e]] = logits[at]
+        logits[at] = -INFINITY
     if p.weight != NULL:
-        logistic_panels(z, n_cols, offset, <const real *>p.weight + start, sum)
+        binary_panels(p.binary, z, n_cols, offset, <const real *>p.weight + start, sum)
         return
     exp_panels(z, n_cols, offset, max, <real *>NULL if again else <real *>p.shift + k * p.n_lanes, sum)
 
@@ -102,8 +100,8 @@ cdef inline void *state_from(void *state, const int64_t *ids, Py_ssize_t start, 
 cdef void gradient_scale(
     const Terms *t, const Pass *p, const Gradients *g, Py_ssize_t k, const Panels *z, real *mine
 ) noexcept nogil:
-    """Fills the thread's lanes: the factor of z (exp(logits - shift) or weight sigmoid(logits)) of tile k in the gradient of
-    the logits, and for softmax prior_scale and exp(shift - lse).
+    """Fills the thread's lanes: the factor of z, as `read_tile` left it, of tile k in the gradient of the logits, and for
+    softmax prior_scale and exp(shift - lse).
 
     Tiles that were not kept are computed again, to the same bits: from the running maxima that they left, none rises.
     """
@@ -137,14 +135,12 @@ cdef void logit_gradient(
     const Terms *t, const Pass *p, const Gradients *g, Py_ssize_t k, const Panels *z, real *mine
 ) noexcept nogil:
     """z of tile k, as `read_tile` left it, becomes the gradient of the logits."""
-    cdef Py_ssize_t i, at, start = k * p.scratch.tile, n_cols = tile_cols(t, p, k)
+    cdef Py_ssize_t e, start = k * p.scratch.tile, n_cols = tile_cols(t, p, k)
     cdef real *scale = mine + p.scratch.lanes
     cdef const real *prior = <const real *>NULL if g.prior == NULL else <const real *>g.prior + start
     scale_panels(z, n_cols, scale, scale + p.n_lanes, prior)
-    for i in range(t.n_rows):
-        at = p.target[i] - start
-        if 0 <= at < n_cols:
-            (<real *>z.data)[at_lane(z, at, i)] = <real>g.target_dlogit[i]
+    for e in range(p.targets.tile_ptr[k], p.targets.tile_ptr[k + 1]):
+        (<real *>z.data)[p.targets.places[e]] = <real>g.target_dlogit[p.targets.sources[e]]
 
 
 cdef bint backward_rounded(
@@ -154,14 +150,15 @@ cdef bint backward_rounded(
     cdef Py_ssize_t n, start = k * p.scratch.tile, n_cols = tile_cols(t, p, k), n_hidden = t.n_hidden
     cdef real *scale = mine + p.scratch.lanes
     cdef real *grad = mine + p.scratch.grad
-    cdef Lists lists = lists_at(memory, t.n_rows, p.scratch.tile)
+    cdef Lists lists = lists_at(memory, t.n_rows, p.n_targets, p.scratch.tile)
     cdef real *values = <real *>lists.sorted_values
     cdef Block block = rows_from(t.V, start, sizeof(real))
     if not round_tile(&g.rounding, z, t.n_rows, start, n_cols, <const real *>scale, scale + p.n_lanes,
-                      scale + 2 * p.n_lanes, g.scale, p.target, g.target_dlogit, &lists):
+                      scale + 2 * p.n_lanes, g.scale, &p.targets, k, g.target_dlogit, &lists):
         return False
     if g.additions != NULL:
-        addition_gradients(&t.additions, k, start, z, <const real *>scale, p.target, g.target_dlogit, <real *>g.additions)
+        logit_gradient(t, p, g, k, z, mine)
+        addition_gradients(&t.additions, k, z, <real *>g.additions)
     if part != NULL:
         add_to_hidden(&lists, &block, t.n_rows, n_cols, n_hidden, part, mine + p.scratch.weights)
     n = group_by_class(&lists, start, n_cols, g.class_ids, g.V_rule.alpha != 0, values)
@@ -176,7 +173,7 @@ cdef bint backward_rounded(
         spmm(lists.indptr, lists.sorted, <const real *>values, n, <const real *>g.rounding.hidden, n_hidden, NULL, n_hidden,
              grad, n_hidden, False)
         if g.class_alpha != 0:
-            penalise_listed(t, p, g, &lists, n, start, n_cols, grad)
+            penalise_listed(t, p, g, k, z, &lists, n, grad)
         update_block(&g.V_rule, &block, n, n_hidden, grad, n_hidden, <real *>g.V_state)
     return True
 
@@ -200,7 +197,7 @@ cdef void backward_tile(
         first = False  # the parts are zeros: tiles that are rounded leave them alone
     logit_gradient(t, p, g, k, &z, mine)
     if g.additions != NULL:
-        addition_gradients(&t.additions, k, start, &z, <const real *>NULL, p.target, g.target_dlogit, <real *>g.additions)
+        addition_gradients(&t.additions, k, &z, <real *>g.additions)
     if g.bias.data != NULL:
         sum_panels(&z, n_cols, t.n_rows, grad)
         block = cols_from(g.bias, start, sizeof(real))
@@ -210,7 +207,7 @@ cdef void backward_tile(
         if part != NULL:
             hidden_gradient(t, start, n_cols, &z, first, part, mine + p.scratch.weights)
         if g.V.data != NULL:
-            update_V(t, p, g, start, n_cols, &z, grad)
+            update_V(t, p, g, k, &z, grad)
     if t.x.n_features and g.W.data != NULL:
         step_csr_term(&t.x, &g.W_rule, &g.W, <real *>g.W_state, t.n_rows, start, n_cols, &z, mine + p.scratch.by_row)
 
@@ -226,43 +223,54 @@ cdef void hidden_gradient(
     multiply(&V, t.n_hidden, n_cols, z, <const real *>NULL, &out, z.width, not first)
 
 
-cdef inline void add_penalty(const Gradients *g, Py_ssize_t i, Py_ssize_t k, Py_ssize_t n_hidden, real *grad) noexcept nogil:
-    """grad += class_alpha row_scale[i] V[k], for the target k of row i."""
-    cdef const real *V = <const real *>g.V.data + (k if g.V.row_ids == NULL else g.V.row_ids[k]) * g.V.row_stride
-    cdef real factor = <real>(g.class_alpha * g.row_scale[i])
+cdef inline void add_penalty(const Gradients *g, double scale, Py_ssize_t id, Py_ssize_t n_hidden, real *grad) noexcept nogil:
+    """grad += class_alpha scale V[id]"""
+    cdef const real *V = <const real *>g.V.data + id * g.V.row_stride
+    cdef real factor = <real>(g.class_alpha * scale)
     cdef Py_ssize_t j
     for j in range(n_hidden):
         grad[j] += factor * V[j * g.V.col_stride]
 
 
 cdef void penalise(
-    const Terms *t, const Pass *p, const Gradients *g, Py_ssize_t start, Py_ssize_t n_cols, real *grad, Py_ssize_t stride
+    const Terms *t, const Pass *p, const Gradients *g, Py_ssize_t k, const Panels *z, real *grad, Py_ssize_t stride
 ) noexcept nogil:
-    cdef Py_ssize_t i, at
-    for i in range(t.n_rows):
-        at = p.target[i] - start
-        if 0 <= at < n_cols:
-            add_penalty(g, i, p.target[i], t.n_hidden, grad + at * stride)
+    """grad += the gradient of the penalty on the targets' rows of V; `grad` has rows for the classes of tile k."""
+    cdef Py_ssize_t e, at, id
+    for e in range(p.targets.tile_ptr[k], p.targets.tile_ptr[k + 1]):
+        at = class_at(z, p.targets.places[e])
+        id = k * p.scratch.tile + at
+        if g.V.row_ids != NULL:
+            id = g.V.row_ids[id]
+        add_penalty(g, g.target_scale[p.targets.sources[e]], id, t.n_hidden, grad + at * stride)
 
 
 cdef void penalise_listed(
-    const Terms *t, const Pass *p, const Gradients *g, const Lists *lists, Py_ssize_t n, Py_ssize_t start, Py_ssize_t n_cols,
+    const Terms *t, const Pass *p, const Gradients *g, Py_ssize_t k, const Panels *z, const Lists *lists, Py_ssize_t n,
     real *grad
 ) noexcept nogil:
-    """The same where `grad` has rows for the listed classes only; a target is always one, beside the row that it is of."""
-    cdef Py_ssize_t c, e, i, k
-    for c in range(n):
-        for e in range(lists.indptr[c], lists.indptr[c + 1]):
-            i = lists.sorted[e]
-            k = p.target[i]
-            if start <= k < start + n_cols and lists.ids[c] == (k if g.class_ids == NULL else g.class_ids[k]):
-                add_penalty(g, i, k, t.n_hidden, grad + c * t.n_hidden)
+    """The same where `grad` has rows for the n listed classes only, whose ids ascend."""
+    cdef Py_ssize_t e, id, low, high, middle
+    for e in range(p.targets.tile_ptr[k], p.targets.tile_ptr[k + 1]):
+        id = k * p.scratch.tile + class_at(z, p.targets.places[e])
+        if g.class_ids != NULL:
+            id = g.class_ids[id]
+        low, high = 0, n
+        while low < high:
+            middle = (low + high) // 2
+            if lists.ids[middle] < id:
+                low = middle + 1
+            else:
+                high = middle
+        if low < n and lists.ids[low] == id:    # else its rows do not count
+            add_penalty(g, g.target_scale[p.targets.sources[e]], id, t.n_hidden, grad + low * t.n_hidden)
 
 
 cdef void update_V(
-    const Terms *t, const Pass *p, const Gradients *g, Py_ssize_t start, Py_ssize_t n_cols, const Panels *z, real *grad
+    const Terms *t, const Pass *p, const Gradients *g, Py_ssize_t k, const Panels *z, real *grad
 ) noexcept nogil:
-    """V of the tile steps along dz^T hidden."""
+    """V of tile k steps along dz^T hidden."""
+    cdef Py_ssize_t start = k * p.scratch.tile, n_cols = tile_cols(t, p, k)
     cdef Factor dz
     cdef Panels out = g.hidden_columns
     cdef Py_ssize_t stride = out.n_panels * out.width
@@ -275,7 +283,7 @@ cdef void update_V(
         return
     multiply(&dz, n_cols, t.n_rows, &g.hidden_columns, <const real *>NULL, &out, stride, False)
     if g.class_alpha != 0:
-        penalise(t, p, g, start, n_cols, grad, stride)
+        penalise(t, p, g, k, z, grad, stride)
     start *= 1 if g.V_rule.state_per_row else g.V.row_stride
     update_block(&g.V_rule, &block, n_cols, t.n_hidden, grad, stride,
                  <real *>state_from(g.V_state, g.V.row_ids, start, sizeof(real)))
@@ -357,6 +365,6 @@ def backward(
             backward_parts[double](&t, &p, &g, begin, end, <double *>p.memory)
 
 
-def lists_bytes(Py_ssize_t n_rows, Py_ssize_t tile):
+def lists_bytes(Py_ssize_t n_rows, Py_ssize_t n_targets, Py_ssize_t tile):
     """Bytes of Rounding.memory that each thread needs."""
-    return lists_bytes_of(n_rows, tile)
+    return lists_bytes_of(n_rows, n_targets, tile)

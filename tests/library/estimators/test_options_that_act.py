@@ -86,9 +86,9 @@ def test_what_auto_stood_for(monkeypatch):
 @pytest.mark.parametrize("sampler", ["unigram", "uniform", samplers.Uniform(6)])
 def test_the_default_number_of_negatives_suits_few_classes(loss, sampler):
     kind = LOSSES[loss]
-    assert planning.n_negatives(kind(sampler), 6) == 5
-    assert planning.n_negatives(kind(sampler), 5000) == 1024
-    fitted(hidden_size=4, loss=kind(sampler))
+    assert planning.n_negatives(kind(sampler=sampler), 6) == 5
+    assert planning.n_negatives(kind(sampler=sampler), 5000) == 1024
+    fitted(hidden_size=4, loss=kind(sampler=sampler))
 
 
 @pytest.mark.parametrize(
