@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator
 from fastsoftmax.validation import (
     check_gradient_threshold,
     check_int,
+    check_loss_sampler,
     check_no_negatives,
     check_option,
     check_real,
@@ -263,8 +264,8 @@ class OneVsAll(_Several):
         log(1 + e^{-yz}) or max(0, 1 - yz)^2, where y is 1 for the labels of the row and -1 for all other classes.
     sampler : None, a name or a sampler
         None: every class takes part in every step. Else the negatives of a low-rank or dense term are drawn, as for
-        `SampledSoftmax`, and each stands for as many classes as it was expected to be drawn rarely; a sparse term is exact
-        in any case.
+        `SampledSoftmax`, and the loss of each is divided by how often it was expected; a sparse term is exact in any case.
+        The squared hinge has no sampler: divided by small numbers, its steep losses would lead anywhere.
     n_negatives : int or "auto"
         As for `SampledSoftmax`.
 
@@ -287,6 +288,7 @@ class OneVsAll(_Several):
     def check(self):
         """Raise where a parameter is not what it must be. The sampler is checked where it is made."""
         check_option("OneVsAll.loss", self.loss, ("logistic", "squared_hinge"))
+        check_loss_sampler(self.loss, self.sampler)
         super().check()
 
 

@@ -1,13 +1,13 @@
 """SoftmaxClassifier: softmax models with very many classes, trained by mini-batches."""
 
-import numpy as np
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.utils.metaestimators import available_if
+from types import MappingProxyType
 
-from fastsoftmax.estimators import changes, saving
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+
+from fastsoftmax.estimators import changes, marginals, saving
 from fastsoftmax.estimators.base import SoftmaxEstimator
 from fastsoftmax.estimators.fitting import Fitting
+from fastsoftmax.estimators.hidden_layer import HiddenLayerTransformer
 from fastsoftmax.runtime import workspaces
 from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.runtime.exclusive import exclusive
@@ -16,23 +16,14 @@ from fastsoftmax.text.encoding import Encoding
 __all__ = ["SoftmaxClassifier"]
 
 
-def _has_hidden_layer(classifier):
-    """Whether the classifier has a hidden layer or, before `fit`, is sure to get one."""
-    model = classifier.__dict__.get("_model")
-    if model is not None:
-        return model.E is not None
-    return not isinstance(classifier.hidden_size, str) and classifier.hidden_size is not None
-
-
-class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, SoftmaxEstimator):
+class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, SoftmaxEstimator):
     """Softmax (multinomial logistic) model trained by mini-batches, for many classes and sparse input.
 
     The logits are ``z_k = bias_k + x . W_k + (x E) . V_k``: a direct term (`direct`), a low-rank term (`hidden_size`) or both.
     Training uses all classes in every step (`loss="softmax"`) or the true classes and random negatives that the rows of a
     batch share (`loss="sampled_softmax"` and others). Predictions and probabilities are always over all classes.
 
-    Names and numbers stand for objects, which hold the options of a choice: ``direct="sparse"`` is
-    ``direct=SparseTerm()``, and ``hidden_size=128`` is ``hidden_size=LowRank(128)``.
+    Names and numbers stand for objects, which hold the options of a choice: ``direct="sparse"`` is ``direct=SparseTerm()``.
 
     Parameters
     ----------
@@ -112,6 +103,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
     embedding_ : (n_features, hidden_size) array E; absent without a low-rank term
     hidden_coef_ : (n_classes, hidden_size) array V; absent without a low-rank term
     loss_, direct_, hidden_size_, alpha_, class_alpha_ : the choices that were used
+    marginals_ : dict of str to float, what `predict_marginals` makes of logits; empty where nothing was calibrated
     calibration_ : dict of str to float, the factors that "bias", "W" and "V" were last multiplied by, and that "prior", the
         bias that a sparse term learned with, was added with; empty where nothing was calibrated
     loss_curve_ : list of float, mean training loss of each epoch, and the mean over the learners if there are two
@@ -142,6 +134,7 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
     """
 
     encoding_ = Encoding()  # of a model that no file was read for
+    marginals_ = MappingProxyType({})  # of a model that was not calibrated
 
     def __init__(
         self,
@@ -363,25 +356,23 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         return self._weights("V")
 
     @with_numpys_defaults
-    def transform(self, X):
-        """The hidden layer ``x E``, (n_samples, hidden_size); the method exists only where there is a low-rank term.
+    def predict_marginals(self, X, threshold=None):
+        """The probability of each label by itself, where rows may have several: those of a row need not add up to 1.
 
-        `set_output` chooses the container of the result, and `get_feature_names_out` names its columns.
+        `fit` on rows with several labels finds them by a logistic regression on the rows that it calibrates on, and so does
+        `calibrate`. With ``loss=OneVsAll()`` they are there without.
+
+        Parameters
+        ----------
+        X : (n_samples, n_features) array or scipy.sparse matrix
+        threshold : float in (0, 1), optional
+            Labels below it are left out; with 0.5, those that are more likely than not are kept.
+
+        Returns
+        -------
+        (n_samples, n_classes) array, or CSR array where there is a threshold, with columns as in `classes_`
         """
-        runner = self._as_of_now()._runner_for(X)
-        out = np.empty((runner.n_rows, runner.model.E.shape[1]), runner.model.dtype)
-        for rows in runner.chunks():
-            out[rows] = runner.hidden(rows)
-        return out
-
-    @property
-    def _n_features_out(self):
-        return self._model.E.shape[1]
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = []  # the result has the dtype of the model
-        return tags
+        return marginals.predict(self, X, threshold)
 
     def _working_memory(self):
         return self.working_memory
@@ -392,8 +383,3 @@ class SoftmaxClassifier(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
     def _forget_training(self):
         self._state = None
         self.loss_curve_, self.validation_curve_ = [*self.loss_curve_], [*self.validation_curve_]
-
-
-# not as decorators: set_output, whose wrappers the class has put around these methods by now, would make them always exist
-for name in ("transform", "fit_transform"):
-    setattr(SoftmaxClassifier, name, available_if(_has_hidden_layer)(getattr(SoftmaxClassifier, name)))

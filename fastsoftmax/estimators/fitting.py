@@ -176,7 +176,9 @@ class Fitting:
     def _calibrate(self, training, rows):
         """Replace the model by one that is calibrated on these rows: other threads see all terms scaled, or none."""
         model = self.classifier._model.twin()
-        self.classifier._set_fitted(calibration_=training.calibrate(*rows, model), _model=model)
+        factors = training.calibrate(*rows, model)
+        marginals = training.marginals(*rows[:2], model)
+        self.classifier._set_fitted(calibration_=factors, marginals_=marginals, _model=model)
 
     def _split(self, rows, valid, plan, rng):
         """The rows to train on, to validate on and to calibrate on, each as (X, target, weight) or None."""
@@ -206,7 +208,7 @@ class Fitting:
         fitted = {"_model": model, "_state": TrainingState(rng, class_counts, damping)}
         fitted |= {f"{name}_": value for name, value in plan.choices._asdict().items()}
         fitted |= {"classes_": classes, "n_features_in_": X.shape[1], "encoding_": Encoding()}
-        c._set_fitted(**fitted, loss_curve_=[], validation_curve_=[], calibration_={})
+        c._set_fitted(**fitted, loss_curve_=[], validation_curve_=[], calibration_={}, marginals_={})
 
     def _resume(self, plan, X, target, rng, class_counts):
         """Have the training of the model so far go on with these rows and the present parameters."""

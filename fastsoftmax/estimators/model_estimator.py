@@ -15,11 +15,11 @@ from fastsoftmax.validation import (
     check_eligible,
     check_input,
     check_k,
-    check_memory,
     check_n_threads,
     check_nested_params,
     check_not_compact,
     check_option,
+    check_result,
     check_sample_weight,
     check_some_rows,
     check_targets,
@@ -201,11 +201,7 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
     def _logits(self, X):
         runner = self._as_of_now()._runner_for(X)
         shape, dtype = (runner.n_rows, runner.model.n_classes), runner.model.dtype
-        check_memory(
-            "the (n_samples, n_classes) result",
-            shape[0] * shape[1] * dtype.itemsize,
-            f"{shape[0]:,} x {shape[1]:,} x {dtype.itemsize} bytes; predict_topk needs no such array",
-        )
+        check_result(shape, dtype.itemsize, "predict_topk needs no such array")
         return runner.logits(np.empty(shape, dtype))
 
     def _name_features(self, names):

@@ -24,7 +24,7 @@ from fastsoftmax.validation import (
 
 FORMAT = "fastsoftmax.SoftmaxClassifier"
 CHOSEN = tuple(f"{name}_" for name in Choices._fields)
-FITTED = (*CHOSEN, "calibration_", "loss_curve_", "validation_curve_", "n_features_in_")
+FITTED = (*CHOSEN, "calibration_", "marginals_", "loss_curve_", "validation_curve_", "n_features_in_")
 # the classes of parameters that are objects; a file can make objects of no other class
 KINDS = {kind.__name__: kind for kind in (*LOSSES.values(), *OPTIMIZERS.values(), SparseTerm, LowRank, EarlyStopping)}
 
@@ -102,7 +102,7 @@ def load(kind, path, *, memory_map=False):
         classifier = kind(**params)
         Options.of(params)
         for name in FITTED:
-            setattr(classifier, name, saved.fitted[name])
+            setattr(classifier, name, saved.fitted.get(name, {}) if name == "marginals_" else saved.fitted[name])
         check_option("the model's loss_", classifier.loss_, tuple(LOSSES))
         classifier.classes_, classifier._model = saved.classes, saved.model
         if saved.feature_names:

@@ -31,7 +31,7 @@ def make(options, choices, model, state, X, n_epochs=None, *, n_threads, multi_e
         row_loss = ROW_LOSSES[options.loss_named(choices.loss).exact]
         runner = runner_for(model.sparse_term(), X, loss=row_loss, **common)
         epochs = n_epochs and (n_epochs if model.E is None else min(n_epochs, SPARSE_EPOCHS))
-        rule = planning.sparse_rule(options, model.n_classes, np.sqrt(state.damping), state.damping)
+        rule = planning.sparse_rule(options, choices.loss, model.n_classes, np.sqrt(state.damping), state.damping)
         schedule = schedules.make(options.schedule, is_sparse=True)
         loss = FullLoss(row_loss=row_loss)
         learners.append(Learner(runner, loss, rule, schedule, epochs, sums=True, rate_name="SparseTerm.learning_rate"))
@@ -40,7 +40,8 @@ def make(options, choices, model, state, X, n_epochs=None, *, n_threads, multi_e
         if trained.E is not None and len(trained.E) < X.shape[1]:
             X = X[:, : len(trained.E)]
         runner = runner_for(trained, X, trains_embedding=not options.freezes_embedding, **common)
-        rule = options.optimizer.rule(options.rate, choices.alpha, choices.class_alpha)
+        rate = planning.learning_rate(options, choices.loss)
+        rule = options.optimizer.rule(rate, choices.alpha, choices.class_alpha)
         loss = _loss(options, choices, state, runner, X.shape[0] if multi_epoch else None)
         learners.append(Learner(runner, loss, rule, schedules.make(options.schedule), n_epochs))
     return learners

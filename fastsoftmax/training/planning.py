@@ -30,6 +30,7 @@ from fastsoftmax.validation import (
 AUTO_HIDDEN_SIZE = 128
 AUTO_NEGATIVES = 1024
 AUTO_SAMPLED_CLASSES = 8192  # "auto" samples candidates from this many classes on
+HINGE_RATE, SPARSE_HINGE_STEP = 0.03, 0.6  # "auto" learning rates for a squared hinge; see sparse_rule
 NORMALISER_RATE = 0.5  # with many classes, 0.2 to 0.7 do about as well; with a thousand classes, a normaliser does harm
 # What training takes beside model and sampler, as measured: targets, weights and order of the rows; counts of the classes and
 # their logarithms; where a row reader finds each feature
@@ -186,17 +187,26 @@ def normaliser_rate(loss, n_classes):
     return NORMALISER_RATE if n_classes >= AUTO_SAMPLED_CLASSES else 1.0
 
 
-def sparse_rule(options, n_classes, row_norm, damping):
+def learning_rate(options, loss_name):
+    """The learning rate of a low-rank or dense term."""
+    is_hinge = options.loss_named(loss_name).exact == "squared_hinge"
+    return HINGE_RATE if is_hinge and options.learning_rate == "auto" else options.rate
+
+
+def sparse_rule(options, loss_name, n_classes, row_norm, damping):
     """The rule of a sparse term, which steps along the sum of a batch's losses.
 
     Before anything is learned, a step for a single row moves the logit of its class by 1.5 log(n_classes), which takes the
-    row from knowing nothing to being nearly sure; half or twice of that do about as well. Adagrad's sum starts at `damping`
+    row from knowing nothing to being nearly sure; half or twice of that do about as well. With a squared hinge, logits need
+    to move from -1 to 1 only: the step is 0.6 (0.3 and 1 do about as well). Adagrad's sum starts at `damping`
     and not at zero: otherwise the many tiny gradients of wrong classes would lead to steps as large as the few large
     gradients of right classes.
     """
     learning_rate = options.sparse.learning_rate
     if learning_rate == "auto":
-        learning_rate = 1.5 * np.log(n_classes) / max(row_norm, np.finfo(np.float32).tiny)
+        is_hinge = options.loss_named(loss_name).exact == "squared_hinge"
+        step = SPARSE_HINGE_STEP if is_hinge else 1.5 * np.log(n_classes)
+        learning_rate = step / max(row_norm, np.finfo(np.float32).tiny)
     return options.optimizer.damped_rule(learning_rate, damping)
 
 

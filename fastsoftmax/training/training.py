@@ -6,7 +6,7 @@ from fastsoftmax.model.runners import runner_for
 from fastsoftmax.runtime import threads
 from fastsoftmax.runtime.progress import say, shown_rows
 from fastsoftmax.runtime.row_subset import RowSubset
-from fastsoftmax.training import calibration, learners
+from fastsoftmax.training import calibration, learners, marginals
 from fastsoftmax.training.trainer import Trainer
 from fastsoftmax.training.watchers.averaging import SHARE, Averaging
 from fastsoftmax.training.watchers.callbacks import EpochTasks
@@ -106,6 +106,10 @@ class Training:
         """Multiply the terms of the model, or of another one, by the factors that suit these rows, and return these."""
         runner = self.runner(X, model)
         return calibration.calibrate(runner, target, weight, verbose=self.options.verbose)
+
+    def marginals(self, X, target, model=None):
+        """What turns logits of the model, or of another one, into marginal probabilities of these rows: see marginals.fit."""
+        return marginals.fit(self.runner(X, model), target)
 
     def _validation_loss(self, model, X, target, weight):
         with shown_rows(X.shape[0], "validating", self.options.verbose) as show:

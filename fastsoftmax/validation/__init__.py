@@ -43,7 +43,7 @@ from fastsoftmax.validation.documents import (
     check_source,
     check_texts,
 )
-from fastsoftmax.validation.eligible import check_eligible, check_k
+from fastsoftmax.validation.eligible import check_eligible, check_k, check_threshold
 from fastsoftmax.validation.encoding import (
     check_are_texts,
     check_reads,
@@ -103,6 +103,7 @@ from fastsoftmax.validation.resources import (
     check_disk,
     check_memory,
     check_other_file,
+    check_result,
     check_size,
     check_space,
     check_unchanged,
@@ -118,6 +119,7 @@ from fastsoftmax.validation.sampling import (
     check_followed,
     check_given,
     check_log_expected_counts,
+    check_loss_sampler,
     check_n_negatives,
     check_no_negatives,
     check_sampler,
@@ -152,6 +154,7 @@ from fastsoftmax.validation.training import (
     check_can_calibrate,
     check_can_hold_out,
     check_can_prune,
+    check_has_marginals,
     check_initial_weights,
     check_resumes,
     check_row_norms,

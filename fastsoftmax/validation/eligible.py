@@ -14,6 +14,14 @@ from fastsoftmax.validation.scalars import INT64, check_int, check_real
 from fastsoftmax.validation.sparse_arrays import check_csr
 
 
+def check_threshold(threshold):
+    """A probability that others are compared with, as a float in (0, 1)."""
+    threshold = check_real("threshold", threshold, above=0)
+    if threshold >= 1:
+        raise ValueError(f"threshold must be below 1, got {threshold}")
+    return threshold
+
+
 def check_eligible(name, classes, exclude, threshold, n_rows, n_classes, labels=None):
     """The subset, the classes excluded row by row, and the threshold of a top-k; each is None if it is not given.
 
@@ -37,9 +45,7 @@ def check_eligible(name, classes, exclude, threshold, n_rows, n_classes, labels=
         check = _check_excluded_elements if sparse.issparse(exclude) else _check_excluded_lists
         indptr, excluded = check(exclude, n_rows, n_classes, labels)
     if threshold is not None:
-        threshold = check_real("threshold", threshold, above=0)
-        if threshold >= 1:
-            raise ValueError(f"threshold must be below 1, got {threshold}")
+        threshold = check_threshold(threshold)
     if labels is not None and labels.dtype.kind == "u" and labels.max() > np.iinfo(np.int64).max:
         raise ValueError(f"labels above 2**63 - 1 leave no room for -1, which pads results, got {labels.max()}")
     return class_ids, indptr, excluded, threshold

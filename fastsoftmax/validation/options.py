@@ -72,8 +72,8 @@ def check_acts(options, direct, hidden_size, *, dense_input):
         exact = ("auto", "softmax", "decoupled_softmax", "one_vs_all")
         if loss not in exact or getattr(options.loss, "sampler", None) is not None:
             raise ValueError(
-                f"loss must be 'auto' or 'softmax' {alone}, or DecoupledSoftmax() or OneVsAll(), without a sampler: it learns by "
-                f"the exact loss, got {loss!r}"
+                f"loss must be 'auto' or 'softmax' {alone}, or DecoupledSoftmax() or OneVsAll(), without a sampler: it learns "
+                f"by the exact loss, got {loss!r}"
             )
         if options.learning_rate != "auto":
             raise ValueError(

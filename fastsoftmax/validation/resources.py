@@ -92,6 +92,12 @@ def check_size(name, n, n_bytes):
     return n
 
 
+def check_result(shape, itemsize, advice):
+    """MemoryError unless there is memory for a result (n_samples, n_classes); `advice` says what needs less."""
+    formula = f"{shape[0]:,} x {shape[1]:,} x {itemsize} bytes; {advice}"
+    check_memory("the (n_samples, n_classes) result", shape[0] * shape[1] * itemsize, formula)
+
+
 def check_memory(what, n_bytes, formula):
     """MemoryError unless `n_bytes` are available; `what` needs them, and `formula` says how they add up."""
     free = memory.available()

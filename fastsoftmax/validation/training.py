@@ -52,6 +52,15 @@ def check_same_terms(options, choices, model, n_features):
     check_trainable(options, choices, model, n_features)
 
 
+def check_has_marginals(loss, loss_name):
+    """Raise where the logits of a model were not calibrated to be log odds, and were not trained to be."""
+    if loss_name != "one_vs_all" or getattr(loss, "loss", "logistic") != "logistic":
+        raise ValueError(
+            "marginal probabilities need a model that was calibrated on rows with several labels: call calibrate(X, y) with "
+            "at least 30 of them, which fit did not train on"
+        )
+
+
 def check_trainable(options, choices, model, n_features):
     """Raise where the terms of the model so far would be trained as they were not meant to be."""
     n_columns = None if model.E is None else len(model.E)

@@ -140,8 +140,8 @@ cdef Py_ssize_t touch_one(
     const PairWeights *w, const int32_t *features, const real *x, Py_ssize_t n_entries, const int32_t *targets,
     Py_ssize_t n_targets, const real *bias, const real *base_of, Py_ssize_t n_classes, int64_t *memory, Py_ssize_t size,
     Py_ssize_t capacity, int32_t *touched, real *logits, int32_t *positions, real *bases, double *mass_out,
-    const int32_t *ranked, Py_ssize_t n_ranked, const uint8_t *is_listed, const Excluded *excluded, Py_ssize_t row, Py_ssize_t k, real *values,
-    int64_t *ids
+    const int32_t *ranked, Py_ssize_t n_ranked, const uint8_t *is_listed, const Excluded *excluded, Py_ssize_t row,
+    Py_ssize_t k, real *values, int64_t *ids
 ) noexcept nogil:
     cdef TouchTable table = row_table(memory, size, capacity, n_classes)
     cdef Py_ssize_t n = touch_row(w, features, x, n_entries, targets, n_targets, base_of, &table, capacity, touched,

@@ -1,0 +1,45 @@
+"""The hidden layer of a classifier as a scikit-learn transformer."""
+
+import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.metaestimators import available_if
+
+from fastsoftmax.runtime.errstate import with_numpys_defaults
+
+
+def _has_hidden_layer(classifier):
+    """Whether the classifier has a hidden layer or, before `fit`, is sure to get one."""
+    model = classifier.__dict__.get("_model")
+    if model is not None:
+        return model.E is not None
+    return not isinstance(classifier.hidden_size, str) and classifier.hidden_size is not None
+
+
+class HiddenLayerTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+    """What a ModelEstimator with a hidden layer has as a transformer."""
+
+    @with_numpys_defaults
+    def transform(self, X):
+        """The hidden layer ``x E``, (n_samples, hidden_size); the method exists only where there is a low-rank term.
+
+        `set_output` chooses the container of the result, and `get_feature_names_out` names its columns.
+        """
+        runner = self._as_of_now()._runner_for(X)
+        out = np.empty((runner.n_rows, runner.model.E.shape[1]), runner.model.dtype)
+        for rows in runner.chunks():
+            out[rows] = runner.hidden(rows)
+        return out
+
+    @property
+    def _n_features_out(self):
+        return self._model.E.shape[1]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []  # the result has the dtype of the model
+        return tags
+
+
+# not as decorators: set_output, whose wrappers the class has put around these methods by now, would make them always exist
+for name in ("transform", "fit_transform"):
+    setattr(HiddenLayerTransformer, name, available_if(_has_hidden_layer)(getattr(HiddenLayerTransformer, name)))
