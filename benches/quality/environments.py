@@ -16,6 +16,8 @@ REQUIREMENTS = {
     "fasttext": ["fasttext==0.9.3", "numpy<2", "scipy"],
     "pecos": ["libpecos==1.2.8"],
     "napkinxc": ["napkinxc==0.7.2", "numpy", "scipy"],
+    "omikuji": ["omikuji==0.5.2", "numpy", "scipy"],
+    "libmultilabel": ["libmultilabel==0.10.0", "numpy", "scipy"],  # its linear part: without torch
     "vowpalwabbit": ["vowpalwabbit==9.11.9", "numpy", "scipy"],
     "liblinear": ["liblinear-official==2.50.0", "numpy", "scipy"],
     "gensim": ["gensim==4.4.0", "numpy", "scipy"],

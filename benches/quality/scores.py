@@ -5,15 +5,22 @@ import numpy as np
 from fastsoftmax import metrics
 
 LEAST_PROBA = 1e-12  # a smaller probability of a true class counts as this: otherwise a single row could decide
+LEAST_ROWS = 3  # that have propensities
 N_BINS = 15  # in the calibration error
 
 
 def of_predictions(problem, folder):
-    """Return {metric: value} of what a worker wrote; log-loss and calibration error are None without probabilities."""
+    """Return {metric: value} of what a worker wrote.
+
+    Log-loss and calibration error are None without probabilities; nDCG@5 and PSP@5 are of problems with several labels a row.
+    """
     test = problem.test
     class_ids = np.load(folder / "class_ids.npy")
     y = _true_labels(problem)
     out = {f"precision@{k}": metrics.precision_at_k(class_ids, y, k) for k in (1, 3, 5)}
+    if problem.is_multi_label:
+        out["ndcg@5"] = metrics.ndcg_at_k(class_ids, y, 5)
+        out["psp@5"] = _psp_at_5(problem, class_ids, y)
     out["hit@20"] = metrics.hit_at_k(class_ids, y, 20)
     out["mrr@20"] = metrics.mrr_at_k(class_ids, y, 20)
     out["log_loss"] = out["calibration_error"] = None
@@ -27,6 +34,15 @@ def of_predictions(problem, folder):
         correct[test.label_rows[hits]] = True
         out["calibration_error"] = calibration_error(np.load(folder / "best_proba.npy"), correct)
     return out
+
+
+def _psp_at_5(problem, class_ids, y):
+    """Return PSP@5, with propensities by the training rows; None of so few rows that they have none."""
+    if problem.train.n_rows < LEAST_ROWS:
+        return None
+    # The last column stands for labels unknown in training, as in y.
+    labels = problem.train.indicator(problem.n_classes + 1)
+    return metrics.psp_at_k(class_ids, y, 5, metrics.inverse_propensities(labels))
 
 
 def _keys(rows, class_ids):

@@ -70,6 +70,10 @@ def _metric(name):
 TRAINING = Measure(_field("train_seconds"), "training, s", "training time", "s", True)
 P_AT_1 = Measure(_metric("precision@1"), "P@1, %", "P@1", "%", False, percent)
 NLL = Measure(_metric("log_loss"), "NLL", "NLL", "", True, fixed)
+OF_SEVERAL_LABELS = (
+    Measure(_metric("ndcg@5"), "nDCG@5, %", "nDCG@5", "%", False, percent),
+    Measure(_metric("psp@5"), "PSP@5, %", "PSP@5", "%", False, percent),
+)
 MEASURES = (
     TRAINING,
     Measure(_field("train_cpu_seconds"), "training, CPU s", "CPU time of training", "s", True),
@@ -79,6 +83,7 @@ MEASURES = (
     P_AT_1,
     Measure(_metric("precision@3"), "P@3, %", "P@3", "%", False, percent),
     Measure(_metric("precision@5"), "P@5, %", "P@5", "%", False, percent),
+    *OF_SEVERAL_LABELS,
     Measure(_metric("hit@20"), "hit@20, %", "hit@20", "%", False, percent),
     Measure(_metric("mrr@20"), "MRR@20", "MRR@20", "", False, fixed),
     NLL,

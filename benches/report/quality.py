@@ -4,7 +4,7 @@ import re
 
 from . import comparison, style
 from .document import Bullets, Cell, Heading, Paragraph, Picture, Table, prose, small, strong
-from .measures import MEASURES, NLL, P_AT_1, TRAINING, is_ours, outcomes, over_budgets
+from .measures import MEASURES, NLL, OF_SEVERAL_LABELS, P_AT_1, TRAINING, is_ours, outcomes, over_budgets
 
 NOTE = (
     "Every system trains in a process of its own, with its documented best settings for the size of the problem, and "
@@ -84,19 +84,20 @@ def _problem(quality, problem, number, colors):
 def table(caption, found):
     """Make a table with a row for each system; those without a result come last."""
     found = sorted(found, key=lambda o: (not o.spreads, -(o.median(P_AT_1) or 0.0)))
+    columns = [m for m in MEASURES if m not in OF_SEVERAL_LABELS or any(o.spreads.get(m) for o in found)]
     bests = {}
-    for measure in MEASURES:
+    for measure in columns:
         medians = [o.median(measure) for o in found if o.median(measure) is not None]
         bests[measure] = measure.write(measure.best(medians)) if len(medians) > 1 else None
     rows = []
     for outcome in found:
         name = outcome.system
         if not outcome.spreads:
-            rows.append([name, Cell(outcome.complaint, width=len(MEASURES))])
+            rows.append([name, Cell(outcome.complaint, width=len(columns))])
             continue
         note = f" ({outcome.n_good} of {outcome.n_runs} repetitions; {outcome.complaint})" if outcome.complaint else ""
-        rows.append([[name, small(note)] if note else name, *(_cell(outcome, m, bests[m]) for m in MEASURES)])
-    return Table(caption, ["system", *(measure.title for measure in MEASURES)], rows)
+        rows.append([[name, small(note)] if note else name, *(_cell(outcome, m, bests[m]) for m in columns)])
+    return Table(caption, ["system", *(measure.title for measure in columns)], rows)
 
 
 def _cell(outcome, measure, best):

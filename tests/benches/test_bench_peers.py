@@ -1,6 +1,7 @@
 """What `fastsoftmax bench quality` asks of packages that need not be installed: stand-ins for them note it."""
 
 import ctypes
+import pickle
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -94,6 +95,43 @@ def test_paths_reach_vowpal_wabbit_whole(system, stand_in, tmp_path):
     fitted.fit()
     assert seen[seen.index("-d") + 1] == str(tmp_path / "a folder" / "train.txt")
     assert seen[seen.index("--passes") + 1] == "10"
+
+
+def test_omikuji_is_told_its_settings_and_reads_rows_without_entries(system, stand_in):
+    asked = []
+
+    class Model:
+        default_hyper_param = staticmethod(lambda: SimpleNamespace(cluster_k=2, n_trees=3))
+        train_on_data = staticmethod(lambda *given: asked.append(given) or Model())
+        init_prediction_thread_pool = staticmethod(asked.append)
+        predict = staticmethod(lambda row, top_k: [(1, 0.9), (0, 0.1)][: 1 + len(row)])
+
+    stand_in("omikuji", Model=Model)
+    fitted = system("omikuji Bonsai", n_rows=3)
+    X = fitted.problem.train.X
+    X.data[0] = 0
+    X.eliminate_zeros()
+    fitted.prepare()
+    fitted.fit()
+    (path, parameters, n_threads), text = asked[0], fitted.text.read_text()
+    assert (path, n_threads) == (str(fitted.text), 2) and text == "3 2 2\n0\n1 1:1\n0 0:1\n"
+    assert vars(parameters) == {"cluster_balanced": False, "cluster_k": 100, "max_depth": 3, "n_trees": 3}
+    class_ids, proba = fitted.predict_topk(fitted.prepare_predictions(X), 2)
+    np.testing.assert_array_equal(class_ids, [[1, -1], [1, 0], [1, 0]])
+    assert proba is None and asked[1] == 2
+
+
+def test_libmultilabel_is_told_the_threads_and_saves_its_weights_once(system, stand_in, tmp_path):
+    stand_in("psutil", cpu_count=lambda logical=True: 64)
+    stand_in("libmultilabel.linear", train_tree=lambda y, X, verbose: SimpleNamespace(predict_values=X.shape))
+    fitted = system("LibMultiLabel tree")
+    fitted.prepare()
+    assert sys.modules["psutil"].cpu_count(logical=False) == 2
+    fitted.fit()
+    fitted.model.subtree_models, fitted.model._model_separated = [np.ones(9)], True
+    fitted.save(tmp_path / "model")
+    saved = pickle.loads((tmp_path / "model").read_bytes())
+    assert saved.subtree_models is None and not saved._model_separated
 
 
 def test_an_environment_that_cannot_be_made_is_reported_and_the_next_one_made(monkeypatch, tmp_path, capsys):

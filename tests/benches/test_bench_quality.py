@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from fastsoftmax import metrics
 from fastsoftmax.benches.quality import compare, environments, problems, runs, scores
 from fastsoftmax.benches.quality.worker.problem import Part, Problem
 from fastsoftmax.benches.quality.worker.systems import SYSTEMS
@@ -148,6 +149,21 @@ def test_metrics_without_probabilities_and_with_several_labels(tmp_path):
     assert found["log_loss"] is None and found["calibration_error"] is None
 
 
+def test_several_labels_have_ndcg_and_psp(tmp_path):
+    train, test = part_of([[0, 1], [0], [0, 2], [0]]), part_of([[0, 2], [1, -1]])
+    class_ids = np.full((2, 20), -1)
+    class_ids[:, :2] = [[0, 2], [0, 1]]
+    np.save(tmp_path / "class_ids.npy", class_ids)
+    found = scores.of_predictions(Problem("p", "p", "sparse", 3, train, test), tmp_path)
+    assert found["ndcg@5"] == pytest.approx((1 + np.log2(3) ** -1 / (1 + np.log2(3) ** -1)) / 2)
+    gain = dict(enumerate(metrics.inverse_propensities([[0, 1], [0], [0, 2], [0]], n_classes=4)))  # 3: unknown
+    assert found["psp@5"] == pytest.approx((gain[0] + gain[2] + gain[1]) / (gain[0] + gain[2] + gain[1] + gain[3]))
+    single = Problem("p", "p", "sparse", 3, part_of([[0], [1], [2]]), part_of([[0], [1]]))
+    assert "psp@5" not in scores.of_predictions(single, tmp_path)
+    few = Problem("p", "p", "sparse", 3, part_of([[0, 1], [2]]), test)
+    assert scores.of_predictions(few, tmp_path)["psp@5"] is None
+
+
 def test_no_prediction_is_no_hit_of_an_unknown_label(tmp_path):
     test = part_of([[-1], [0]])
     problem = Problem("p", "p", "sparse", 3, test, test)
@@ -190,7 +206,9 @@ OF_THIS_ENVIRONMENT = [name for name in SYSTEMS if name.startswith(("fastsoftmax
     ("name", "kind"),
     [(name, "sparse") for name in OF_THIS_ENVIRONMENT]
     + [("fastsoftmax linear", "dense"), ("fastsoftmax sparse", "dense"), ("scikit-learn LogisticRegression", "dense")]
-    + [("fastsoftmax sampled", "several"), ("fastsoftmax SoftmaxRegression", "several")],
+    + [("fastsoftmax OneVsAllClassifier", "dense"), ("scikit-learn LinearSVC", "dense")]
+    + [("fastsoftmax sampled", "several"), ("fastsoftmax SoftmaxRegression", "several")]
+    + [("fastsoftmax OneVsAllClassifier", "several"), ("scikit-learn LinearSVC", "several")],
 )
 def test_systems_of_this_environment(small, name, kind):
     problem = small.problem

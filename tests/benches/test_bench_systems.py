@@ -10,14 +10,15 @@ from scipy import sparse
 
 from fastsoftmax.benches.quality import environments
 from fastsoftmax.benches.quality.worker.systems import SYSTEMS, fasttext_
-from fastsoftmax.benches.quality.worker.systems.base import blocks, bytes_of, rectangle, top_of_dense
+from fastsoftmax.benches.quality.worker.systems.base import blocks, bytes_of, rectangle, rows_as_text, top_of_dense
 from fastsoftmax.cli import main as cli
 
 ASKED = (
     "fastsoftmax full", "fastsoftmax sampled", "fastsoftmax linear", "fastsoftmax sparse + low rank",
-    "scikit-learn LogisticRegression", "scikit-learn SGDClassifier", "LIBLINEAR", "PyTorch full", "PyTorch sampled",
-    "fastText softmax", "fastText hs", "fastText ns", "fastText ova", "PECOS XLinear", "napkinXC PLT", "napkinXC HSM",
-    "Vowpal Wabbit oaa", "Vowpal Wabbit plt", "gensim",
+    "fastsoftmax OneVsAllClassifier", "scikit-learn LogisticRegression", "scikit-learn SGDClassifier",
+    "scikit-learn LinearSVC", "LIBLINEAR", "PyTorch full", "PyTorch sampled", "fastText softmax", "fastText hs",
+    "fastText ns", "fastText ova", "PECOS XLinear", "napkinXC PLT", "napkinXC HSM", "omikuji Parabel",
+    "omikuji Bonsai", "LibMultiLabel tree", "Vowpal Wabbit oaa", "Vowpal Wabbit plt", "gensim",
 )  # fmt: skip
 
 
@@ -58,6 +59,19 @@ def test_exact_linear_models_of_ten_million_classes_do_not_fit():
     for name in ("fastsoftmax linear", "scikit-learn LogisticRegression", "LIBLINEAR logistic", "PyTorch full softmax"):
         assert SYSTEMS[name].why_not(large)
     assert SYSTEMS["fastsoftmax sampled"].why_not(large) == SYSTEMS["fastsoftmax sparse"].why_not(large) == ""
+
+
+def test_one_versus_rest_is_for_so_many_labels():
+    several = SMALL | {"n_classes": 23_000, "n_features": 98_000, "n_train": 262_000, "labels_a_row": 2.9}
+    for name in ("fastsoftmax OneVsAllClassifier", "scikit-learn LinearSVC"):
+        assert SYSTEMS[name].why_not(several) and not SYSTEMS[name].why_not(several | {"n_classes": 700})
+    for name in ("omikuji Parabel", "omikuji Bonsai", "LibMultiLabel tree"):
+        assert not SYSTEMS[name].why_not(several)
+
+
+def test_rows_as_text():
+    X = sparse.csr_matrix(np.array([[0.5, 0, 1], [0, 0, 0], [0, 1 / 3, 0]], "f"))
+    assert list(rows_as_text(X)) == ["0:0.5 2:1", "", "1:0.333333"]
 
 
 def test_top_of_dense():

@@ -214,6 +214,17 @@ def test_every_system_and_status_is_told(page):
     assert (nll["PECOS XR-Linear"], nll[bench_results.ODD_SYSTEM], nll["gensim Word2Vec"]) == ("-", "NaN", "∞")
 
 
+def test_columns_of_several_labels_are_left_out_where_rows_have_one():
+    runs = [bench_results.run("tokens", "fastsoftmax full")]
+    for known in (True, False):
+        if not known:
+            del runs[0]["metrics"]["ndcg@5"], runs[0]["metrics"]["psp@5"]
+        table = quality.table("caption", [measures.Outcome.of("fastsoftmax full", 10, runs, None)])
+        titles = {measure.title for measure in measures.OF_SEVERAL_LABELS}
+        assert titles & set(table.header) == (titles if known else set())
+        assert len(table.rows[0]) == len(table.header)
+
+
 @pytest.mark.parametrize("part", ["quality", "curves", "kernels"])
 def test_what_was_not_measured_is_said(part):
     blocks = list(report.parts(bench_results.results(**{part: None})))

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from itertools import pairwise
 
 import numpy as np
 
@@ -154,6 +155,13 @@ def fit_quietly(model, X, y):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(X, y)
+
+
+def rows_as_text(X):
+    """Yield the entries of each CSR row as "feature:value" with spaces between."""
+    ids, values = X.indices.tolist(), X.data.tolist()
+    for a, b in pairwise(X.indptr.tolist()):
+        yield " ".join([f"{i}:{v:.6g}" for i, v in zip(ids[a:b], values[a:b], strict=True)])
 
 
 def bytes_of(path):

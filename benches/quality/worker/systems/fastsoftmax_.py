@@ -8,6 +8,9 @@ from .base import System, fit_quietly, inverse_penalty
 
 MAX_FULL = 3e13  # multiply-adds of logits in ten epochs of full softmax with hidden size 128: some minutes
 MAX_DENSE_WEIGHTS = 1e9
+# Entries times classes, as OneVsAllClassifier passes over all entries for each class. On two cores, 5e8 took 12 s, so
+# that 3e10 take twelve minutes.
+MAX_VISITS = 3e10
 
 
 class _Classifier(System):
@@ -16,7 +19,7 @@ class _Classifier(System):
     budgets, budget = (1, 3, 10), 10
 
     def prepare(self):
-        from fastsoftmax import SoftmaxClassifier, SoftmaxRegression  # noqa: F401  # imported when first used
+        from fastsoftmax import OneVsAllClassifier, SoftmaxClassifier, SoftmaxRegression  # noqa: F401  # imported when first used
 
         self.X, self.y = self.problem.train.X, self.problem.train.labels
         if self.problem.is_multi_label:
@@ -135,4 +138,31 @@ class Regression(_Classifier):
         path.write_bytes(pickle.dumps(self.model))
 
 
-SYSTEMS = (Sampled, Full, Linear, SparsePairs, SparseAndLowRank, Regression)
+class OneVsAll(_Classifier):
+    name = "fastsoftmax OneVsAllClassifier"
+    budgets, budget = (), None
+    settings = "its defaults (squared hinge, C=1, tol=0.01); above 1e9 weights min_weight=0.01"
+
+    @classmethod
+    def why_not(cls, problem):
+        visits = problem["n_train"] * problem["entries_a_row"] * problem["n_classes"]
+        return f"{visits:.0e} visits of entries an iteration" if visits > MAX_VISITS else ""
+
+    def fit(self):
+        from fastsoftmax import OneVsAllClassifier
+
+        fits = self.problem.n_classes * self.problem.n_features <= MAX_DENSE_WEIGHTS
+        self.model = OneVsAllClassifier(min_weight=0.0 if fits else 0.01, n_threads=self.n_threads)
+        self.model.fit(self.X, self.y)
+
+    def predict_topk(self, rows, k):
+        return self.model.predict_topk(rows, min(k, self.problem.n_classes))[0], None  # margins
+
+    def target_log_proba(self, X, class_ids):
+        return None
+
+    def save(self, path):
+        path.write_bytes(pickle.dumps(self.model))
+
+
+SYSTEMS = (Sampled, Full, Linear, SparsePairs, SparseAndLowRank, Regression, OneVsAll)

@@ -1,4 +1,4 @@
-"""scikit-learn: exact multinomial regression, and one-versus-rest by stochastic gradient descent."""
+"""scikit-learn: exact multinomial regression, and one-versus-rest by stochastic gradient descent or LIBLINEAR."""
 
 import pickle
 
@@ -8,6 +8,7 @@ from .base import System, best_classes, fit_quietly, inverse_penalty, scores_at
 
 MAX_WEIGHTS_LOGISTIC = 2e8  # float64 weights times L-BFGS's twenty copies of them
 MAX_WEIGHTS_SGD = 1e9
+MAX_CLASSES_SVC = 2000
 
 
 class _Linear(System):
@@ -73,4 +74,38 @@ class SGDClassifier(_Linear):
         fit_quietly(self.model, self.X, self.y)
 
 
-SYSTEMS = (LogisticRegression, SGDClassifier)
+class LinearSVC(_Linear):
+    name = "scikit-learn LinearSVC"
+    settings = "OneVsRestClassifier(LinearSVC()) with their defaults (squared hinge, C=1), n_jobs = threads"
+
+    @classmethod
+    def why_not(cls, problem):
+        n_classes = problem["n_classes"]
+        return f"{n_classes:,} classes, one after another" if n_classes > MAX_CLASSES_SVC else ""
+
+    def prepare(self):
+        import sklearn.multiclass
+        import sklearn.svm  # noqa: F401
+
+        self.X, self.y = self.problem.train.X, self.problem.train.indicator(self.problem.n_classes)
+        if self.problem.kind == "dense":
+            self.X = self.X.toarray()
+
+    def fit(self):
+        from joblib import parallel_config
+        from sklearn.multiclass import OneVsRestClassifier
+        from sklearn.svm import LinearSVC
+
+        self.model = OneVsRestClassifier(LinearSVC(random_state=self.seed), n_jobs=self.n_threads)
+        with parallel_config("threading"):  # which LIBLINEAR can use; time and memory of processes would not be seen
+            fit_quietly(self.model, self.X, self.y)
+
+    def predict_topk(self, rows, k):
+        classes = np.arange(self.problem.n_classes)
+        return best_classes(self.model.decision_function, rows, k, classes)[0], None  # margins
+
+    def target_log_proba(self, X, class_ids):
+        return None
+
+
+SYSTEMS = (LogisticRegression, SGDClassifier, LinearSVC)

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from .base import System, is_multi_label, rectangle, top_of_dense
+from .base import System, is_multi_label, rectangle, rows_as_text, top_of_dense
 
 MAX_BITS = 26  # four float32 a weight: 1 GiB
 # Updates of weights in training. A 2-core AVX-512 machine makes some 4e7 a second, so that 3e10 take 13 minutes.
@@ -119,10 +119,8 @@ class PLT(_VowpalWabbit):
 
 
 def _rows(X):
-    """Yield each row in Vowpal Wabbit's format, with features by their numbers."""
-    ids, values = X.indices.tolist(), X.data.tolist()
-    for a, b in pairwise(X.indptr.tolist()):
-        yield "|f " + " ".join([f"{i}:{v:.6g}" for i, v in zip(ids[a:b], values[a:b], strict=True)])
+    """Return an iterator over rows in Vowpal Wabbit's format, with features by their numbers."""
+    return (f"|f {row}" for row in rows_as_text(X))
 
 
 SYSTEMS = (OneAgainstAll, PLT)
