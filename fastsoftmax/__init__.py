@@ -42,6 +42,7 @@ _MODULES = {
     "features": "text.features",
     "losses": "losses",
     "metrics": "metrics",
+    "objectives": "objectives",
     "optimizers": "optimizers",
     "samplers": "samplers",
     "terms": "terms",

@@ -8,14 +8,21 @@ from sklearn.base import BaseEstimator
 from fastsoftmax.validation import (
     check_gradient_threshold,
     check_int,
-    check_loss_sampler,
-    check_no_negatives,
     check_option,
     check_real,
     is_auto,
 )
 
-__all__ = ["NCE", "DecoupledSoftmax", "NegativeSampling", "OneVsAll", "SampledLogistic", "SampledSoftmax", "Softmax"]
+__all__ = [
+    "NCE",
+    "DecoupledSoftmax",
+    "NegativeSampling",
+    "OneVsAll",
+    "SampledDecoupledSoftmax",
+    "SampledLogistic",
+    "SampledSoftmax",
+    "Softmax",
+]
 
 
 def __dir__():
@@ -34,7 +41,7 @@ class _Labelled:
     @property
     def labels_used(self):
         """What `labels` is or stands for."""
-        return "one" if self.labels == "auto" else self.labels
+        return "mean" if self.labels == "auto" else self.labels
 
     def check_labels(self):
         """Raise where `labels` is not what it must be."""
@@ -49,7 +56,7 @@ class Softmax(_Labelled, BaseEstimator):
     labels : {"auto", "one", "mean", "sum"}
         How the labels of a row that has several take part. "one": a step takes one of them, drawn by mass. "mean": it takes
         all, and the row's loss is the mean of theirs, which "one" has in expectation. "sum": it is the sum of their losses, so
-        that rows with more labels count more. A row with one label is the same in all three. "auto" is "one".
+        that rows with more labels count more. A row with one label is the same in all three. "auto" is "mean".
     gradient_threshold : float in [0, 1) or "auto"
         Probabilities below it are rounded in the gradient, at random and without bias, to 0 or to it. A step then skips most
         of its products once the model has learned something; see `linear_cross_entropy`. 0: exact gradients.
@@ -209,90 +216,81 @@ class NegativeSampling(_Sampled):
     trains_as = "sampled_logistic"
 
 
-class _Several(BaseEstimator):
-    """What losses have that take all labels of a row at each visit, with every class or with random negatives."""
-
-    normaliser_rate = 1.0
-    labels_used = "sum"
-
-    @property
-    def is_sampled(self):
-        return self.sampler is not None
-
-    def check(self):
-        """Raise where a parameter is not what it must be. The sampler is checked where it is made."""
-        if not is_auto(self.n_negatives):
-            name = f"{type(self).__name__}.n_negatives"
-            check_int(name, self.n_negatives, minimum=1)
-            if self.sampler is None:
-                check_no_negatives(name, self.n_negatives, self.sampler)
-
-
-class DecoupledSoftmax(_Several):
+class DecoupledSoftmax(BaseEstimator):
     """A softmax for rows with several labels, in which each label competes with the classes that the row does not have.
 
     The loss of a row is the sum over its labels y of log(1 + Z e^{-z_y}), where Z is the sum of e^{z_k} over all classes but
-    its labels. For rows with one label it is the softmax.
-
-    Parameters
-    ----------
-    sampler : None, a name or a sampler
-        None: every class takes part in every step. Else the negatives of a low-rank or dense term are drawn, as for
-        `SampledSoftmax`; a sparse term is exact in any case.
-    n_negatives : int or "auto"
-        As for `SampledSoftmax`.
+    its labels. For rows with one label it is the softmax. All labels of a row take part in each step.
 
     References
     ----------
     Yeh et al. 2022, arXiv:2110.06848; Gupta et al. 2023, arXiv:2310.10636.
     """
 
-    name, exact, trains_as = "decoupled_softmax", "decoupled", "sampled_softmax"
+    name, exact, labels_used = "decoupled_softmax", "decoupled", "sum"
+    is_sampled = False
     threshold = GRADIENT_THRESHOLD
 
-    def __init__(self, sampler=None, *, n_negatives="auto"):
+    def check(self):
+        """There are no options."""
+
+
+class SampledDecoupledSoftmax(_Sampled):
+    """`DecoupledSoftmax` with the labels of a batch's other rows, or random classes, in place of all classes.
+
+    A sparse term is exact in any case.
+
+    Parameters
+    ----------
+    sampler : {"in_batch", "unigram", "uniform", "log_uniform", "learned_unigram", "multi_index"} or a sampler
+        Where the negatives come from; see `SampledSoftmax`.
+    n_negatives : int or "auto"
+        Negatives drawn for each batch; see `SampledSoftmax`.
+    """
+
+    name, exact, labels_used = "sampled_decoupled_softmax", "decoupled", "sum"
+    trains_as = "sampled_softmax"
+
+    def __init__(self, sampler="in_batch", *, n_negatives="auto"):
         self.sampler = sampler
         self.n_negatives = n_negatives
 
+    def check_labels(self):
+        """There is nothing to choose."""
 
-class OneVsAll(_Several):
-    """A binary loss for each class: does the row have it or not? All classes take part in the loss of each row.
+
+class OneVsAll(BaseEstimator):
+    """A binary loss for each class: does the row have it or not? All classes take part in each step.
 
     Parameters
     ----------
     loss : {"logistic", "squared_hinge"}
         log(1 + e^{-yz}) or max(0, 1 - yz)^2, where y is 1 for the labels of the row and -1 for all other classes.
-    sampler : None, a name or a sampler
-        None: every class takes part in every step. Else the negatives of a low-rank or dense term are drawn, as for
-        `SampledSoftmax`, and the loss of each is divided by how often it was expected; a sparse term is exact in any case.
-        The squared hinge has no sampler: divided by small numbers, its steep losses would lead anywhere.
-    n_negatives : int or "auto"
-        As for `SampledSoftmax`.
 
     See Also
     --------
+    SampledLogistic : with ``labels="sum"``, the logistic loss with random negatives.
     fastsoftmax.OneVsAllClassifier : solves the convex problems to their optimum.
     """
 
-    name, trains_as, threshold = "one_vs_all", "one_vs_all", 0.0
+    name, labels_used = "one_vs_all", "sum"
+    is_sampled = False
+    threshold = 0.0  # nothing is rounded
 
-    def __init__(self, loss="logistic", sampler=None, *, n_negatives="auto"):
+    def __init__(self, loss="logistic"):
         self.loss = loss
-        self.sampler = sampler
-        self.n_negatives = n_negatives
 
     @property
     def exact(self):
+        """The loss that a sparse term learns by, too."""
         return self.loss
 
     def check(self):
-        """Raise where a parameter is not what it must be. The sampler is checked where it is made."""
+        """Raise where the parameter is not what it must be."""
         check_option("OneVsAll.loss", self.loss, ("logistic", "squared_hinge"))
-        check_loss_sampler(self.loss, self.sampler)
-        super().check()
 
 
-LOSSES = {
-    loss.name: loss
-    for loss in (Softmax, SampledSoftmax, NCE, SampledLogistic, NegativeSampling, DecoupledSoftmax, OneVsAll)
-}
+KINDS = (
+    Softmax, SampledSoftmax, NCE, SampledLogistic, NegativeSampling, DecoupledSoftmax, SampledDecoupledSoftmax, OneVsAll,
+)  # fmt: skip
+LOSSES = {kind.name: kind for kind in KINDS}

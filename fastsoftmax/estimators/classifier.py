@@ -27,10 +27,12 @@ class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, SoftmaxEst
 
     Parameters
     ----------
-    loss : {"auto", "softmax", "sampled_softmax", "nce", "sampled_logistic", "negative_sampling"} or of fastsoftmax.losses
-        The loss of a low-rank or dense direct term; a sparse term always learns by the exact softmax. All losses but
-        "softmax" sample classes. "auto" is "sampled_softmax" from 8,192 classes on, else "softmax". Sampled softmax is as
-        good as the full one; the logistic losses are not (docs/candidate_sampling.md). The objects have the options.
+    loss : {"auto", "softmax", "sampled_softmax", "decoupled_softmax", "sampled_decoupled_softmax", "one_vs_all", "nce",
+        "sampled_logistic", "negative_sampling"} or of fastsoftmax.losses
+        The loss of a low-rank or dense direct term; a sparse term learns by the same without samples: softmax, decoupled
+        softmax or one-vs-all. "auto" is "sampled_softmax" from 8,192 classes on, else "softmax", or their decoupled kinds
+        where rows have several labels. Sampled softmax is as good as the full one; for one label a row, the logistic losses
+        are not (docs/candidate_sampling.md). The objects have the options.
     hidden_size : int, None, "auto" or LowRank
         Size of the low-rank term; with None there is no such term. "auto" is 128 where there is no direct term, else None.
         `fastsoftmax.terms.LowRank` has the options.
@@ -95,6 +97,12 @@ class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, SoftmaxEst
         have no name: their space is allocated at the start, and free again when the model or the process is gone. `save`
         keeps the model; pickling reads it into memory. docs/large_models.md has more.
 
+    objective : {"auto", "precision", "recall", "tail"} or of fastsoftmax.objectives
+        What `fit` aims at where rows have several labels. "precision": labels at the top of the list that the row has; a
+        one-vs-all hinge on hard negatives follows the softmax, in a sparse term. "tail": the same, by inverse propensity.
+        "recall": the softmax alone. "auto" is "precision" where X is sparse and nothing else is asked for, else "recall".
+        `fastsoftmax.objectives` has the options, docs/several_labels.md the rest.
+
     Attributes
     ----------
     classes_ : (n_classes,) array of the labels, sorted; labels that have no order are in that of their first appearance
@@ -102,7 +110,8 @@ class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, SoftmaxEst
     intercept_ : (n_classes,) array
     embedding_ : (n_features, hidden_size) array E; absent without a low-rank term
     hidden_coef_ : (n_classes, hidden_size) array V; absent without a low-rank term
-    loss_, direct_, hidden_size_, alpha_, class_alpha_ : the choices that were used
+    loss_, direct_, hidden_size_, alpha_, class_alpha_, objective_ : the choices that were used
+    ranking_ : dict of str to float, "C" and "softmax_share" of the last stage of training for precision; empty without one
     marginals_ : dict of str to float, what `predict_marginals` makes of logits; empty where nothing was calibrated
     calibration_ : dict of str to float, the factors that "bias", "W" and "V" were last multiplied by, and that "prior", the
         bias that a sparse term learned with, was added with; empty where nothing was calibrated
@@ -134,7 +143,7 @@ class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, SoftmaxEst
     """
 
     encoding_ = Encoding()  # of a model that no file was read for
-    marginals_ = MappingProxyType({})  # of a model that was not calibrated
+    marginals_ = ranking_ = MappingProxyType({})  # of a model that was not calibrated, or not trained for precision
 
     def __init__(
         self,
@@ -159,6 +168,7 @@ class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, SoftmaxEst
         ignore_label=None,
         checkpoint=None,
         weights_dir=None,
+        objective="auto",
     ):
         self.loss = loss
         self.hidden_size = hidden_size
@@ -181,6 +191,7 @@ class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, SoftmaxEst
         self.ignore_label = ignore_label
         self.checkpoint = checkpoint
         self.weights_dir = weights_dir
+        self.objective = objective
 
     # -- training --
 

@@ -81,6 +81,7 @@ class Fitting:
         check_some_rows(X)
         say("encoding the labels", options.verbose, n_rows=X.shape[0])
         classes, target = targets.learn(y)
+        several = target.several_labels
         target, weight, class_weight = targets.weigh(options.class_weight, target, weight, classes)
         check_some_weight("sample_weight with class_weight", weight)
         X, target, weight = targets.that_count(X, target, weight)
@@ -95,7 +96,9 @@ class Fitting:
             check_can_hold_out(X.shape[0])
         rng = check_rng("random_state", options.random_state)
         checkpoint = self._checkpoint(X, target, weight, classes, valid, rng)
-        plan = planning.plan(options, len(classes), X, start, targets_per_row=target.per_row, resumed=resumed)
+        plan = planning.plan(
+            options, len(classes), X, start, targets_per_row=target.per_row, several=several, resumed=resumed
+        )
         if checkpoint is not None:
             plan = checkpoint.plan_before(plan)
         check_spaces = partial(_check_spaces, checkpoint and checkpoint.path, output)
@@ -116,6 +119,10 @@ class Fitting:
         training = self.training()
         watched = {"valid": valid, "validation_curve": c.validation_curve_, "checkpoint": checkpoint, "plan": plan}
         training.run(*rows, n_epochs, task=task, **watched)
+        if plan.choices.ranks:
+            ranked = training.rank(*rows, calibration_rows)
+            c._set_fitted(_model=ranked.model, ranking_={"C": ranked.C, "softmax_share": ranked.softmax_share})
+            training = self.training()
         if calibration_rows is not None:
             self._calibrate(training, calibration_rows)
         task.end()
@@ -139,6 +146,7 @@ class Fitting:
             check_same_terms(options, self.choices, model, c.n_features_in_)
             planning.check_sampling(options, c.loss_, len(classes))
         target = targets.encode(y, classes, counted)
+        several = target.several_labels
         by_weight = target.counts(len(classes), of_mean_one(weight)) if model is None else None
         target, weight, class_weight = targets.weigh(options.class_weight, target, weight, classes)
         if model is None:
@@ -151,7 +159,9 @@ class Fitting:
             if class_counts is not None:
                 given = check_class_counts(class_counts, len(classes))
                 counts, by_weight = counts + given, by_weight + given
-            plan = planning.plan(options, len(classes), X, targets_per_row=target.per_row, calibrates=False)
+            plan = planning.plan(
+                options, len(classes), X, targets_per_row=target.per_row, several=several, calibrates=False
+            )
             rng = check_rng("random_state", options.random_state)
             start_counts = weighted_counts(by_weight, class_weight)
             self._start(plan, classes, X, target, rng, planning.NO_START, counts, start_counts)
@@ -208,7 +218,7 @@ class Fitting:
         fitted = {"_model": model, "_state": TrainingState(rng, class_counts, damping)}
         fitted |= {f"{name}_": value for name, value in plan.choices._asdict().items()}
         fitted |= {"classes_": classes, "n_features_in_": X.shape[1], "encoding_": Encoding()}
-        c._set_fitted(**fitted, loss_curve_=[], validation_curve_=[], calibration_={}, marginals_={})
+        c._set_fitted(**fitted, loss_curve_=[], validation_curve_=[], calibration_={}, marginals_={}, ranking_={})
 
     def _resume(self, plan, X, target, rng, class_counts):
         """Have the training of the model so far go on with these rows and the present parameters."""

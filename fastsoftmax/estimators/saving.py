@@ -6,6 +6,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastsoftmax.estimators.format_1 import converted
 from fastsoftmax.files import model_file, stored_labels, tensor_file
 from fastsoftmax.losses import GRADIENT_THRESHOLD, LOSSES
+from fastsoftmax.objectives import OBJECTIVES
 from fastsoftmax.optimizers import OPTIMIZERS
 from fastsoftmax.runtime.progress import say
 from fastsoftmax.terms import LowRank, SparseTerm
@@ -24,9 +25,11 @@ from fastsoftmax.validation import (
 
 FORMAT = "fastsoftmax.SoftmaxClassifier"
 CHOSEN = tuple(f"{name}_" for name in Choices._fields)
-FITTED = (*CHOSEN, "calibration_", "marginals_", "loss_curve_", "validation_curve_", "n_features_in_")
+FITTED = (*CHOSEN, "calibration_", "marginals_", "ranking_", "loss_curve_", "validation_curve_", "n_features_in_")
+ADDED = {"marginals_": {}, "objective_": None, "ranking_": {}}  # since format 2 was first written
 # the classes of parameters that are objects; a file can make objects of no other class
-KINDS = {kind.__name__: kind for kind in (*LOSSES.values(), *OPTIMIZERS.values(), SparseTerm, LowRank, EarlyStopping)}
+OBJECTS = (*LOSSES.values(), *OBJECTIVES.values(), *OPTIMIZERS.values(), SparseTerm, LowRank, EarlyStopping)
+KINDS = {kind.__name__: kind for kind in OBJECTS}
 
 
 def save(classifier, path, vectorizer=None, *, verbose=None):
@@ -90,19 +93,17 @@ def load(kind, path, *, memory_map=False):
     saved = model_file.read(path, FORMAT, memory_map=memory_map, converters={1: converted})
     try:
         labels = ("ignore_label", "class_weight")  # whose dicts are labels
+        fitted = ADDED | saved.fitted
         params = {name: value if name in labels else _unpack(value) for name, value in saved.params.items()}
         params["checkpoint"] = params["weights_dir"] = None  # no file tells where others are written
-        if (
-            params["learning_rate"] == LEARNING_RATE
-            and Choices(*(saved.fitted[name] for name in CHOSEN)).is_sparse_alone
-        ):
+        if params["learning_rate"] == LEARNING_RATE and Choices(*(fitted[name] for name in CHOSEN)).is_sparse_alone:
             params["learning_rate"] = "auto"  # earlier builds had a number all the same
         params["class_weight"] = stored_labels.unpack_weights(params["class_weight"])
         params["ignore_label"] = stored_labels.from_json(params["ignore_label"])
         classifier = kind(**params)
-        Options.of(params)
+        Options.of(classifier.get_params(deep=False))
         for name in FITTED:
-            setattr(classifier, name, saved.fitted.get(name, {}) if name == "marginals_" else saved.fitted[name])
+            setattr(classifier, name, fitted[name])
         check_option("the model's loss_", classifier.loss_, tuple(LOSSES))
         classifier.classes_, classifier._model = saved.classes, saved.model
         if saved.feature_names:

@@ -219,6 +219,13 @@ class Runner:
             class_ids[rows], values[rows] = self._topk(rows, k, of_rows, normalise)
         return class_ids, values
 
+    def best(self, k, eligible=ALL):
+        """The k best class codes of each row, (n_rows, k) int32, best first, -1 where there are fewer."""
+        class_ids = np.empty((self.n_rows, k), np.int32)
+        for rows in self.chunks():
+            class_ids[rows] = self._topk(rows, k, eligible.of_rows(rows[0], rows[-1] + 1), False)[0]
+        return class_ids
+
     def _topk(self, rows, k, eligible, normalise):
         return tiles.topk(self.terms(rows), k, self.n_threads, self.workspace, eligible, normalise=normalise)
 

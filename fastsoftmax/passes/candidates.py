@@ -11,10 +11,9 @@ from fastsoftmax.passes.tiles import Rounding
 class Kind(NamedTuple):
     """What makes one loss of candidate sampling differ from another."""
 
-    is_logistic: bool  # the loss is a sum of binary losses, else one softmax
+    is_logistic: bool  # the loss is a sum of logistic losses, else one softmax
     is_corrected: bool  # log expected counts are subtracted from the logits of negatives and, if logistic, of targets
     removes_hits: bool  # by default, a row's own target is not among its negatives
-    is_weighted: bool = False  # the losses of negatives are divided by expected counts instead
 
 
 KINDS = {
@@ -23,15 +22,13 @@ KINDS = {
     "sampled_logistic": Kind(is_logistic=True, is_corrected=True, removes_hits=True),
     "negative_sampling": Kind(is_logistic=True, is_corrected=False, removes_hits=True),
 }
-TRAINED = KINDS | {"one_vs_all": Kind(is_logistic=True, is_corrected=False, removes_hits=True, is_weighted=True)}
 
 
 class Candidates:
     """The classes that take part in a sampled loss; each is one column of the logits.
 
     Where a column is a negative, its `offset` is added to its logit. A target that was not drawn has the offset -inf, so it is
-    no row's negative. A class that was drawn c times has the weight c, over its expected count for "one_vs_all"; for softmax,
-    log c is part of its offset instead.
+    no row's negative. A class that was drawn c times has the weight c; for softmax, log c is part of its offset instead.
 
     Parameters
     ----------
@@ -41,7 +38,7 @@ class Candidates:
     log_expected_counts : (n,) float, or None where the loss is not corrected
     remove_accidental_hits : bool or None
         Whether a row's own target is left out of its negatives; None: as `loss` does by default.
-    loss : one of TRAINED
+    loss : one of KINDS
 
     Attributes
     ----------
@@ -54,15 +51,13 @@ class Candidates:
     target_shift = 0.0
 
     def __init__(self, target, class_ids, log_expected_counts, remove_accidental_hits=None, loss="sampled_softmax"):
-        kind, n_drawn = TRAINED[loss], len(class_ids)
+        kind, n_drawn = KINDS[loss], len(class_ids)
         self.class_ids, column = np.unique(np.concatenate([class_ids, target]), return_inverse=True)
         drawn, self.target = column[:n_drawn], column[n_drawn:]
         counts = np.bincount(drawn, minlength=len(self.class_ids))
         self.offset = np.full(len(self.class_ids), -np.inf)
         self.offset[drawn] = -np.asarray(log_expected_counts) if kind.is_corrected else 0.0
         self.weight = counts.astype(np.float64) if kind.is_logistic else None
-        if kind.is_weighted:
-            self.weight[drawn] *= np.exp(-np.asarray(log_expected_counts))
         self.keeps_hits = not (kind.removes_hits if remove_accidental_hits is None else remove_accidental_hits)
         if not kind.is_logistic:
             repeated = counts > 1

@@ -18,6 +18,7 @@ MIN_ROWS, MAX_ROWS = 30, 2000  # the fewest and the most rows that are held out
 ROW_WORK = 3 << 29  # multiply-adds of a pass, which limit the rows further where there is a low-rank term,
 MIN_TILED_ROWS = 300  # but not below this number
 START = {"bias": 0.2, "prior": 0.2, "W": 0.5, "V": 0.8}  # close to what is found for a sparse and a low-rank term
+TIED_START = 5.0  # of logits that go from -1 to 1, about
 SMALLEST = 1e-3  # the smallest factor of a term
 TOLERANCE = 1e-5  # the search ends at a smaller relative change of the loss
 DAMPING = 1e-3  # curvature of the loss that is added in each step
@@ -35,10 +36,11 @@ def n_rows(n_samples, n_classes, hidden_size, fraction):
     return n if n >= MIN_ROWS else 0
 
 
-def calibrate(runner, targets, weight, *, verbose=0):
+def calibrate(runner, targets, weight, *, tied=False, verbose=0):
     """Multiply bias, W and V of the runner's model by the factors that suit its rows best, and return these by name.
 
-    The prior of a model, the bias that its sparse term learned with, gets a factor too, and is added to the bias.
+    The prior of a model, the bias that its sparse term learned with, gets a factor too, and is added to the bias. Where the
+    factors are `tied`, there is one for all: rankings stay as they are.
 
     Parameters
     ----------
@@ -63,11 +65,26 @@ def calibrate(runner, targets, weight, *, verbose=0):
 
         least = np.array([SMALLEST if name in ("W", "V") else 0.0 for name in names])
         start = np.array([START[name] if len(names) > 2 else 1.0 for name in names])
-        values = (_newton if model.E is not None else _lbfgs)(objective, start, least)
+        solve = _newton if model.E is not None else _lbfgs
+        if tied:
+            values = solve(_along(objective, np.ones(len(names))), np.array([TIED_START]), least.max(keepdims=True))
+            values = np.repeat(values, len(names))
+        else:
+            values = solve(objective, start, least)
     factors = dict(zip(names, values.tolist(), strict=True))
     for name, a in _scaled(model, terms, factors).parameters().items():
         setattr(model, name, a)  # new arrays, since those of a memory map cannot be written
     return factors
+
+
+def _along(objective, direction):
+    """The objective as a function of one number, which multiplies the direction."""
+
+    def along(number):
+        loss, gradient, *hessian = objective(number[0] * direction)
+        return loss, np.array([direction @ gradient]), *(np.array([[direction @ h @ direction]]) for h in hessian)
+
+    return along
 
 
 def _newton(objective, values, least):

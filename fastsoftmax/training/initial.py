@@ -97,7 +97,7 @@ def pairs_of(options, X, target, n_classes):
     """The pairs of these rows that a sparse term has weights for."""
     if options.verbose:
         print("counting the pairs of features and classes", flush=True)
-    limits = {name: getattr(options.sparse, name) for name in ("min_count", "max_classes_per_feature")}
+    limits = {name: getattr(options.sparse_term, name) for name in ("min_count", "max_classes_per_feature")}
     pairs = Pairs.of(support(X, target.support(), n_classes=n_classes, **limits))
     if not len(pairs.class_ids):
         warn_no_pairs(limits)

@@ -27,7 +27,7 @@ def make(options, choices, model, state, X, n_epochs=None, *, n_threads, multi_e
     """
     common = {"n_threads": n_threads, "working_memory": options.working_memory}
     learners = []
-    if choices.direct == "sparse" and options.sparse.learns:
+    if choices.direct == "sparse" and options.sparse_term.learns:
         row_loss = ROW_LOSSES[options.loss_named(choices.loss).exact]
         runner = runner_for(model.sparse_term(), X, loss=row_loss, **common)
         epochs = n_epochs and (n_epochs if model.E is None else min(n_epochs, SPARSE_EPOCHS))

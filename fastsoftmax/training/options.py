@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from fastsoftmax.losses import LOSSES
+from fastsoftmax.objectives import OBJECTIVES
 from fastsoftmax.optimizers import OPTIMIZERS
 from fastsoftmax.samplers import kind_of
 from fastsoftmax.terms import LowRank, SparseTerm
@@ -24,6 +25,7 @@ from fastsoftmax.validation import (
 
 LEARNING_RATE = 0.1  # what "auto" stands for
 SPARSE_EPOCHS, EPOCHS = 3, 10  # "auto" epochs of a sparse term alone, which learns no more in further ones; of others
+RANKED_EPOCHS = 5  # of others where hard negatives follow, which more epochs do not serve
 
 
 class EarlyStopping(BaseEstimator):
@@ -93,6 +95,7 @@ class Options(NamedTuple):
     ignore_label: object
     checkpoint: Checkpoint | None
     weights_dir: object
+    objective: object  # one of fastsoftmax.objectives, or "auto"
 
     @classmethod
     def of(cls, params):
@@ -102,6 +105,7 @@ class Options(NamedTuple):
         check_training_params(params, tuple(SCHEDULES))
         params = {name: _plain(value) for name, value in params.items()}
         params["loss"] = check_choice("loss", params["loss"], LOSSES, ("auto",))
+        params["objective"] = check_choice("objective", params["objective"], OBJECTIVES, ("auto",))
         params["low_rank"] = _low_rank(params.pop("hidden_size"))
         params["direct"] = check_choice("direct", params["direct"], {"sparse": SparseTerm}, ("auto", "dense", None))
         params["optimizer"] = check_choice("optimizer", params["optimizer"], OPTIMIZERS)
@@ -141,6 +145,11 @@ class Options(NamedTuple):
     def sparse(self):
         """The SparseTerm, or None."""
         return self.direct if isinstance(self.direct, SparseTerm) else None
+
+    @property
+    def sparse_term(self):
+        """The SparseTerm that there is, or that a sparse term chosen by "auto" has."""
+        return self.sparse or SparseTerm()
 
     @property
     def direct_name(self):
@@ -194,7 +203,13 @@ class Options(NamedTuple):
         """The number of epochs of `fit` for a model with these Choices."""
         if self.max_iter != "auto":
             return self.max_iter
-        return SPARSE_EPOCHS if choices.is_sparse_alone else EPOCHS
+        if choices.is_sparse_alone:
+            return SPARSE_EPOCHS
+        return RANKED_EPOCHS if choices.ranks else EPOCHS
+
+    def objective_named(self, name):
+        """The objective of this name: the given object if it has the name, else one with default options."""
+        return self.objective if getattr(self.objective, "name", None) == name else OBJECTIVES[name]()
 
 
 class Choices(NamedTuple):
@@ -205,6 +220,12 @@ class Choices(NamedTuple):
     hidden_size: int | None
     alpha: float
     class_alpha: float | None
+    objective: str | None = None  # None: rows have one label
+
+    @property
+    def ranks(self):
+        """Whether one-vs-all on hard negatives is the last stage of the training."""
+        return self.objective is not None and OBJECTIVES[self.objective].ranks
 
     @property
     def is_sparse_alone(self):

@@ -6,19 +6,22 @@ from typing import NamedTuple
 import numpy as np
 
 import fastsoftmax.samplers as samplers
-from fastsoftmax.losses import SampledSoftmax, Softmax
+from fastsoftmax.losses import DecoupledSoftmax, SampledDecoupledSoftmax, SampledSoftmax, Softmax
 from fastsoftmax.model.model import Model
 from fastsoftmax.model.pairs_runner import CHUNK_PAIRS
 from fastsoftmax.model.support import most_pairs, support_bytes
+from fastsoftmax.objectives import OBJECTIVES
 from fastsoftmax.optimizers import SGD
-from fastsoftmax.passes.candidates import TRAINED
+from fastsoftmax.passes.candidates import KINDS
 from fastsoftmax.passes.pairs import pair_bytes
 from fastsoftmax.runtime import memory
+from fastsoftmax.terms import SparseTerm
 from fastsoftmax.training import calibration
 from fastsoftmax.training.options import Choices
 from fastsoftmax.validation import (
     check_acts,
     check_calibration,
+    check_can_rank,
     check_disk,
     check_l1,
     check_memory,
@@ -35,6 +38,7 @@ NORMALISER_RATE = 0.5  # with many classes, 0.2 to 0.7 do about as well; with a 
 # What training takes beside model and sampler, as measured: targets, weights and order of the rows; counts of the classes and
 # their logarithms; where a row reader finds each feature
 ROW_BYTES, CLASS_BYTES, COUNT_BYTES, FEATURE_BYTES = 48, 40, 8, 4
+RANKED_BYTES = 14  # a hard negative of a row: its class, and the row in the list of the class while that is made
 STOPPING_COPY, AVERAGE_COPY = "early stopping's copy of the model", "the mean of the weights"
 ROWS_COPY = "the rows without those held out"
 ENTRIES_AT_A_TIME = 1 << 20  # whose features are counted at a time
@@ -62,6 +66,7 @@ class Plan(NamedTuple):
     hidden_size: int | None
     alpha: float
     class_alpha: float | None
+    objective: str | None
     n_calibration_rows: int
     model_bytes: int
     model_formula: str
@@ -75,15 +80,18 @@ class Plan(NamedTuple):
         choices = f"loss={self.loss!r}, direct={self.direct!r}, hidden_size={self.hidden_size}, alpha={self.alpha:g}"
         if self.class_alpha is not None:
             choices += f", class_alpha={self.class_alpha:g}"
+        if self.objective is not None:
+            choices += f", objective={self.objective!r}"
         if self.n_calibration_rows:
             choices += f", {self.n_calibration_rows:,} rows held out to calibrate"
         return f"{choices}: {memory.shown(self.model_bytes)} ({self.model_formula})"
 
 
-def plan(options, n_classes, X, start=NO_START, *, targets_per_row=1.0, calibrates=True, resumed=None):
+def plan(options, n_classes, X, start=NO_START, *, targets_per_row=1.0, several=False, calibrates=True, resumed=None):
     """The Plan for checked rows, where training begins at `start`; MemoryError where there is too little memory for it.
 
     targets_per_row : average number of classes of a row
+    several : whether rows have several labels, which all count alike
     calibrates : False for the first rows of a stream: none is held out, and "auto" cannot depend on their number
     resumed : Choices of a model that was trained before, or None
     """
@@ -97,13 +105,18 @@ def plan(options, n_classes, X, start=NO_START, *, targets_per_row=1.0, calibrat
         n_entries = start.W.nnz
     if not calibrates or (start.W is not None and options.calibration_fraction == "auto"):
         options = options._replace(calibration_fraction=0.0)
-    chosen = choose(options, X.shape[0], n_classes, X.shape[1], n_entries=n_entries, dense_input=dense_input)
+    begins = calibrates and start.W is None and resumed is None
+    objective = _objective(options, several, begins=begins, dense_input=dense_input)
+    size = {"n_entries": n_entries, "dense_input": dense_input, "several": several, "objective": objective}
+    chosen = choose(options, X.shape[0], n_classes, X.shape[1], **size)
     check_sampling(options, chosen.loss, n_classes)
     if options.verbose:
         print(chosen)
     size = {"n_rows": X.shape[0], "n_features": X.shape[1], "n_entries": n_entries}
     if chosen.direct == "sparse":
-        size["pairs_per_row"] = pairs_per_row(X, n_classes, options.sparse.max_classes_per_feature, targets_per_row)
+        size["pairs_per_row"] = pairs_per_row(
+            X, n_classes, options.sparse_term.max_classes_per_feature, targets_per_row
+        )
     needed = memory_needed(chosen, options, n_classes, **size, dense_input=dense_input, resumes=resumed is not None)
     check_memory("training", *needed)
     if options.weights_dir is not None:
@@ -111,8 +124,25 @@ def plan(options, n_classes, X, start=NO_START, *, targets_per_row=1.0, calibrat
     return chosen
 
 
-def choose(options, n_samples, n_classes, n_features, *, n_entries, dense_input):
+def _objective(options, several, *, begins, dense_input):
+    """The name of the objective, None where rows have one label and none is given.
+
+    begins : whether this is a training from scratch on all rows
+    """
+    given = getattr(options.objective, "name", None)
+    check_can_rank(options, given, begins=begins, dense_input=dense_input)
+    if given is not None or not several:
+        return given
+    learns = options.sparse is None or options.sparse.learns
+    ranks = begins and not dense_input and learns and options.direct_name in ("auto", "sparse")
+    return "precision" if ranks and options.loss == "auto" and options.weights_dir is None else "recall"
+
+
+def choose(options, n_samples, n_classes, n_features, *, n_entries, dense_input, several=False, objective=None):
     """The Plan for a problem of this size; `n_entries` is the number of entries of X, or of pairs that are given."""
+    ranks = objective is not None and OBJECTIVES[objective].ranks
+    if ranks and options.direct == "auto":
+        options = options._replace(direct=SparseTerm())
 
     def forecast(hidden_size, direct, optimizer=options.optimizer):
         n_pairs = most_pairs(n_entries, n_features, n_classes)
@@ -121,10 +151,15 @@ def choose(options, n_samples, n_classes, n_features, *, n_entries, dense_input)
         return Model.forecast(n_classes, n_features, hidden_size, direct, **size)
 
     direct, hidden_size = _terms(options, forecast, dense_input)
+    if ranks and options.low_rank == "auto":
+        hidden_size = AUTO_HIDDEN_SIZE
     loss = options.loss
     if loss == "auto":
         samples = n_classes >= AUTO_SAMPLED_CLASSES and (hidden_size or direct != "sparse")
-        loss = SampledSoftmax if samples else Softmax
+        if several:
+            loss = SampledDecoupledSoftmax if samples else DecoupledSoftmax
+        else:
+            loss = SampledSoftmax if samples else Softmax
     check_acts(options, direct, hidden_size, dense_input=dense_input)
     if options.given_sampler is not None and not samplers.kind_of(options.given_sampler).uses_n_negatives:
         check_no_negatives(f"{type(loss).__name__}.n_negatives", loss.n_negatives, loss.sampler)
@@ -140,7 +175,7 @@ def choose(options, n_samples, n_classes, n_features, *, n_entries, dense_input)
         class_alpha = CALIBRATED_CLASS_ALPHA * n_classes / n_samples if calibrated and alpha == "auto" else None
     if alpha == "auto":
         alpha = CALIBRATED_ALPHA if calibrated else 0.0
-    choices = Choices(loss.name, direct, hidden_size, alpha, class_alpha)
+    choices = Choices(loss.name, direct, hidden_size, alpha, class_alpha, objective)
     return Plan(*choices, n_rows, *forecast(hidden_size, direct), forecast(hidden_size, direct, SGD())[0])
 
 
@@ -169,7 +204,7 @@ def check_sampling(options, loss_name, n_classes):
         return
     name = type(loss).__name__
     if not isinstance(loss.sampler, str):
-        logistic_loss = loss.name if TRAINED[loss.trains_as].is_logistic else None
+        logistic_loss = loss.name if KINDS[loss.trains_as].is_logistic else None
         check_sampler(f"{name}.sampler", loss.sampler, n_classes, logistic_loss)
     if samplers.kind_of(loss.sampler).uses_n_negatives:
         check_n_negatives(f"{name}.n_negatives", n_negatives(loss, n_classes), n_classes)
@@ -202,7 +237,7 @@ def sparse_rule(options, loss_name, n_classes, row_norm, damping):
     and not at zero: otherwise the many tiny gradients of wrong classes would lead to steps as large as the few large
     gradients of right classes.
     """
-    learning_rate = options.sparse.learning_rate
+    learning_rate = options.sparse_term.learning_rate
     if learning_rate == "auto":
         is_hinge = options.loss_named(loss_name).exact == "squared_hinge"
         step = SPARSE_HINGE_STEP if is_hinge else 1.5 * np.log(n_classes)
@@ -257,6 +292,11 @@ def memory_needed(
     n_read = 0 if dense_input and plan.direct == "dense" and plan.hidden_size is None else n_features * FEATURE_BYTES
     parts[f"{n_features:,} features x {FEATURE_BYTES} bytes"] = n_read
     copies = {}
+    if plan.choices.ranks:
+        n_candidates = options.objective_named(plan.objective).n_candidates
+        parts[f"hard negatives {n_rows:,} rows x {n_candidates} x {RANKED_BYTES} bytes"] = (
+            n_rows * n_candidates * RANKED_BYTES
+        )
     if plan.direct == "sparse":
         if plan.n_calibration_rows or options.early_stopping is not None:  # they are made of the rows in two parts
             index = 4 if n_entries <= np.iinfo(np.int32).max else 8

@@ -6,7 +6,7 @@ import numpy as np
 
 import fastsoftmax.samplers as samplers
 from fastsoftmax.files.state_dict import BIT_GENERATORS, generator, generator_state
-from fastsoftmax.passes.candidates import TRAINED
+from fastsoftmax.passes.candidates import KINDS
 
 # A sampler that draws by class counts is made anew once there are ROWS_A_CLASS new rows for each class, which make it worth
 # the time, or once the number of rows has grown by SHARE.
@@ -91,7 +91,7 @@ class KeptSampler:
             counts = self.counts if resumes and self.counts is not None else class_counts
             # a sampler of a batch's own targets never draws an unseen class: counting it would make the other shares wrong
             drawn_by = counts if samplers.kind_of(loss.sampler).draws_targets else at_least_one(counts)
-            logistic_loss = loss.name if TRAINED[loss.trains_as].is_logistic else None
+            logistic_loss = loss.name if KINDS[loss.trains_as].is_logistic else None
             sampler = samplers.make(loss.sampler, drawn_by, logistic_loss=logistic_loss)
             if resumes:
                 sampler.restore(self.saved)

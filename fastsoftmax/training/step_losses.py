@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastsoftmax.passes import tiles
-from fastsoftmax.passes.candidates import EXACT, TRAINED, Candidates, Estimate
+from fastsoftmax.passes.candidates import EXACT, Candidates, Estimate
 from fastsoftmax.passes.row_losses import SOFTMAX
 from fastsoftmax.passes.row_targets import RowTargets
 
@@ -45,7 +45,7 @@ class SampledLoss:
     ----------
     sampler : fastsoftmax.samplers.Sampler
     n_negatives : int
-    name : one of passes.candidates.TRAINED
+    name : one of passes.candidates.KINDS
     normaliser : RunningNormaliser, or None
     row_loss : row_losses.RowLoss; None: softmax or logistic, as `name` says
     """
@@ -60,7 +60,7 @@ class SampledLoss:
         # where a batch's own targets are negatives, a row's own target is not a draw for it: only those of other rows count
         n_own = self.sampler.n_batches if len(targets) > 1 else 0
         candidates = Candidates(targets, class_ids, log_expected, loss=self.name)
-        if TRAINED[self.name].is_logistic and TRAINED[self.name].is_corrected:
+        if candidates.weight is not None:
             candidates.n_own, candidates.target_shift = n_own, -log_expected_targets
         return Estimate(candidates, loss=self.row_loss, normaliser=self.normaliser)
 

@@ -5,6 +5,8 @@ model, the expectation of the drawn loss is the mean of the losses of the row's 
 not a training step (calibration, validation, `target_log_proba`), the mean is computed exactly.
 """
 
+from functools import cached_property
+
 import numpy as np
 from scipy import sparse
 
@@ -40,6 +42,7 @@ class HardTargets:
         return HardTargets(self.codes[rows])
 
     per_row = 1.0  # average number of classes of a row
+    several_labels = False  # whether rows have several classes that all count alike
 
     def take(self, rows, rng):
         """The class of each of these rows, (n,) int64."""
@@ -68,6 +71,15 @@ class HardTargets:
     def support(self):
         """The classes in the form that `fastsoftmax.support` takes."""
         return self.codes
+
+    def lists(self):
+        """(indptr, class_ids): the classes of row i are class_ids[indptr[i] : indptr[i + 1]], int64, ascending."""
+        return np.arange(len(self) + 1), self.codes
+
+    def indicator(self, n_classes):
+        """Which classes the rows have, (n_rows, n_classes) CSR of ones."""
+        indptr, class_ids = self.lists()
+        return sparse.csr_array((np.ones(len(class_ids), np.int8), class_ids, indptr), shape=(len(self), n_classes))
 
     def excess(self, runner):
         """The mean logit of each row's targets less the logit of its class in `codes`.
@@ -103,6 +115,13 @@ class SoftTargets:
     @property
     def per_row(self):
         return self.masses.nnz / len(self)
+
+    @cached_property
+    def several_labels(self):
+        lengths = np.diff(self.masses.indptr)
+        return bool((lengths > 1).any()) and np.allclose(
+            self.masses.data, np.repeat(1 / np.maximum(lengths, 1), lengths)
+        )
 
     def __getitem__(self, rows):
         return SoftTargets(self.masses[rows])
@@ -155,6 +174,11 @@ class SoftTargets:
 
     def support(self):
         return self.masses
+
+    def lists(self):
+        return self.masses.indptr.astype(np.intp), self.masses.indices.astype(np.int64)
+
+    indicator = HardTargets.indicator
 
     def excess(self, runner):
         model, out = runner.model, {}

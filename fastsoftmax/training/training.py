@@ -6,7 +6,7 @@ from fastsoftmax.model.runners import runner_for
 from fastsoftmax.runtime import threads
 from fastsoftmax.runtime.progress import say, shown_rows
 from fastsoftmax.runtime.row_subset import RowSubset
-from fastsoftmax.training import calibration, learners, marginals
+from fastsoftmax.training import calibration, learners, marginals, ranking
 from fastsoftmax.training.trainer import Trainer
 from fastsoftmax.training.watchers.averaging import SHARE, Averaging
 from fastsoftmax.training.watchers.callbacks import EpochTasks
@@ -34,7 +34,7 @@ class Training:
     @property
     def learns_nothing(self):
         """Whether no term learns."""
-        return self.choices.is_sparse_alone and not self.options.sparse.learns
+        return self.choices.is_sparse_alone and not self.options.sparse_term.learns
 
     def runner(self, X, model=None):
         """The runner of the model, or of another one, over checked X."""
@@ -105,7 +105,20 @@ class Training:
     def calibrate(self, X, target, weight, model=None):
         """Multiply the terms of the model, or of another one, by the factors that suit these rows, and return these."""
         runner = self.runner(X, model)
-        return calibration.calibrate(runner, target, weight, verbose=self.options.verbose)
+        return calibration.calibrate(runner, target, weight, tied=self.choices.ranks, verbose=self.options.verbose)
+
+    def rank(self, X, target, weight, held_out):
+        """The Ranked that one-vs-all on hard negatives makes of the model; `held_out` : rows to choose by, or None."""
+        objective = self.options.objective_named(self.choices.objective)
+        verbose = self.options.verbose
+        say("looking for hard negatives", verbose, n_rows=X.shape[0])
+        negatives = ranking.shortlists(self.runner(X, self.model.sparse_term()), target, objective.n_candidates)
+        n_solved = self.model.n_classes * ranking.n_penalties(objective, held_out)
+        with shown_rows(n_solved, "ranking", verbose, "labels") as show:
+            return ranking.rank(
+                objective, self.model, X, target, weight, negatives, held_out, runner_of=lambda model, X: self.runner(X, model),
+                n_threads=self.n_threads, show=show,
+            )  # fmt: skip
 
     def marginals(self, X, target, model=None):
         """What turns logits of the model, or of another one, into marginal probabilities of these rows: see marginals.fit."""

@@ -69,11 +69,10 @@ def check_acts(options, direct, hidden_size, *, dense_input):
     if direct == "sparse" and hidden_size is None:
         alone = "where a sparse term is the only term"
         loss = getattr(options.loss, "name", options.loss)
-        exact = ("auto", "softmax", "decoupled_softmax", "one_vs_all")
-        if loss not in exact or getattr(options.loss, "sampler", None) is not None:
+        if options.loss != "auto" and options.loss.is_sampled:
             raise ValueError(
-                f"loss must be 'auto' or 'softmax' {alone}, or DecoupledSoftmax() or OneVsAll(), without a sampler: it learns "
-                f"by the exact loss, got {loss!r}"
+                f"loss must be 'auto' or 'softmax' {alone}, or 'decoupled_softmax' or 'one_vs_all': it learns by the exact "
+                f"loss, got {loss!r}"
             )
         if options.learning_rate != "auto":
             raise ValueError(

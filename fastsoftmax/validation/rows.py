@@ -25,7 +25,8 @@ def check_rows(c, options, X, y, sample_weight, model=None):
     counted : (n_samples,) bool, which rows count, or None if all do
     """
     check_y_given(c, y)
-    canonical = options.sparse is not None or options.optimizer.clip_norm is not None  # for the norms of rows
+    may_be_sparse = options.direct_name in ("sparse", "auto")
+    canonical = may_be_sparse or options.optimizer.clip_norm is not None  # for the norms of rows
     dtype = options.dtype if model is None else model.dtype
     X = check_input(c, X, dtype=dtype, canonical=canonical, is_fitted=model is not None)
     if options.n_hidden_features is not None:

@@ -71,14 +71,6 @@ def check_given(name, value, loss):
     return value
 
 
-def check_loss_sampler(loss, sampler):
-    """Raise where negatives are to be drawn for a loss that they do not suit."""
-    if loss == "squared_hinge" and sampler is not None:
-        raise ValueError(
-            f"OneVsAll.sampler must be None with loss='squared_hinge', got {sampler!r}: loss='logistic' may have one"
-        )
-
-
 def check_no_negatives(name, n_negatives, sampler):
     """Raise where a number of negatives is given for a sampler that draws none."""
     if not is_auto(n_negatives):

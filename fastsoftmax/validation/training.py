@@ -52,6 +52,26 @@ def check_same_terms(options, choices, model, n_features):
     check_trainable(options, choices, model, n_features)
 
 
+def check_can_rank(options, objective, *, begins, dense_input):
+    """Raise where a model is to be trained for `objective`, a name or None, by a stage that cannot be.
+
+    begins : whether this is a `fit` from scratch
+    """
+    if objective not in ("precision", "tail"):
+        return
+    name = f"objective must be 'auto' or 'recall'"
+    if not begins:
+        raise ValueError(
+            f"{name} in partial_fit, with warm_start and with coef_init, got {objective!r}: hard negatives come last"
+        )
+    if dense_input:
+        raise ValueError(f"{name} with dense rows, got {objective!r}: scipy.sparse.csr_array(X) makes them sparse")
+    if options.direct_name not in ("auto", "sparse"):
+        raise ValueError(f"{name} with direct={options.direct!r}, got {objective!r}: the hinge is a sparse term")
+    if options.weights_dir is not None:
+        raise ValueError(f"{name} with weights_dir, got {objective!r}: hard negatives need memory")
+
+
 def check_has_marginals(loss, loss_name):
     """Raise where the logits of a model were not calibrated to be log odds, and were not trained to be."""
     if loss_name != "one_vs_all" or getattr(loss, "loss", "logistic") != "logistic":
@@ -63,6 +83,11 @@ def check_has_marginals(loss, loss_name):
 
 def check_trainable(options, choices, model, n_features):
     """Raise where the terms of the model so far would be trained as they were not meant to be."""
+    if choices.ranks:
+        raise ValueError(
+            f"a model that was trained for {choices.objective} cannot be trained on: its weights are no longer those of the "
+            "softmax. Train it with objective='recall' from the beginning"
+        )
     n_columns = None if model.E is None else len(model.E)
     wanted = options.n_hidden_features or n_features
     if n_columns not in (None, wanted):
@@ -135,7 +160,7 @@ def check_validation(c, options, X, y, sample_weight, n_features, names=None):
     if options.early_stopping is None:
         raise ValueError("X_val and y_val need early_stopping=True, which stops by them")
     check_same_names("X_val", feature_names(X), names)
-    canonical = options.sparse is not None
+    canonical = options.direct_name in ("sparse", "auto")
     X = check_input(c, X, dtype=options.dtype, canonical=canonical, is_fitted=False, name="X_val")
     if X.shape[1] != n_features:
         raise ValueError(f"X_val has {X.shape[1]} features, but {n_features} are expected")

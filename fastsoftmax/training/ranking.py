@@ -1,0 +1,106 @@
+"""One-vs-all on hard negatives: the last stage of a training for precision, where rows have several labels.
+
+The softmax says which labels a row may have, and spends its weights on telling them from all others. What is left is to tell
+each label's rows from those that the softmax takes for them. A squared hinge for each label does that on its positives and its
+hard negatives alone (as in Slice, Jain et al. 2019, doi:10.1145/3289600.3290979, and PECOS, Yu et al. 2022), for the features
+that its positives have. Its logits, and a share of the softmax's, add up to a model of the same terms.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from fastsoftmax import metrics
+from fastsoftmax.model.model import Model
+from fastsoftmax.model.pairs import Pairs
+from fastsoftmax.newton import hard_negatives
+from fastsoftmax.passes.eligible import Eligible
+
+PENALTIES = (0.25, 1.0)  # of C="auto"
+SHARES = (0.01, 0.03, 0.1)  # of softmax_share="auto"
+C, SHARE = 0.5, 0.03  # where no rows are held out to choose by
+DEPTHS = (1, 3, 5)  # at which precision is averaged
+
+
+class Ranked(NamedTuple):
+    """What became of a model."""
+
+    model: Model
+    C: float
+    softmax_share: float
+
+
+def shortlists(runner, targets, n):
+    """The `n` most probable classes of each row that it does not have, (n_rows, n) int32, -1 where there are fewer."""
+    indptr, class_ids = targets.lists()
+    return runner.best(min(n, runner.model.n_classes), Eligible(None, indptr, class_ids))
+
+
+def rank(objective, model, X, targets, weight, negatives, held_out, *, runner_of, n_threads, show=None):
+    """Add a one-vs-all term on hard negatives to the model, and return the Ranked.
+
+    Parameters
+    ----------
+    objective : one of fastsoftmax.objectives that ranks
+    model : Model
+    X, targets, weight : the training rows, CSR
+    negatives : (n_rows, n) as `shortlists` has them
+    held_out : (X, targets, weight) of rows to choose by, or None
+    runner_of : function of (model, X) that makes a runner
+    show : as for newton.hard_negatives.solve
+    """
+    n_classes = model.n_classes
+    positives, propensity = targets.indicator(n_classes), None
+    if objective.name == "tail":
+        propensity = metrics.inverse_propensities(positives)
+    penalties = _choices(objective.C, PENALTIES, C, held_out)
+    shares = _choices(objective.softmax_share, SHARES, SHARE, held_out)
+    best, best_score = None, -np.inf
+    for penalty in penalties:
+        W = hard_negatives.solve(
+            X, positives, negatives, penalty, weight=weight, positive_weight=_relative(propensity), n_threads=n_threads,
+            show=show,
+        )  # fmt: skip
+        for share in shares:
+            ranked = Ranked(added(model, W, share), penalty, share)
+            score = 0.0 if held_out is None else _score(ranked.model, *held_out, propensity, runner_of)
+            if score > best_score:
+                best, best_score = ranked, score
+    return best
+
+
+def n_penalties(objective, held_out):
+    """How many C's are tried."""
+    return len(_choices(objective.C, PENALTIES, C, held_out))
+
+
+def _choices(given, tried, default, held_out):
+    if given != "auto":
+        return (float(given),)
+    return (default,) if held_out is None else tried
+
+
+def _relative(propensity):
+    return None if propensity is None else propensity / propensity.mean()
+
+
+def added(model, W, share):
+    """The Model of share times the model's logits plus x . W; it has no optimiser's state."""
+    V = None if model.V is None else model.V * model.dtype.type(share)
+    if model.pairs is not None:
+        W = sparse.csc_array(W + model.sparse_matrix() * model.dtype.type(share))
+        W.sort_indices()
+    bias = model.bias * model.dtype.type(share)
+    return Model(W=W.data.astype(model.dtype, copy=False), E=model.E, V=V, bias=bias, pairs=Pairs.of(W))
+
+
+def _score(model, X, targets, weight, propensity, runner_of):
+    """The mean precision at some depths, by propensity where there is one."""
+    n_classes = model.n_classes
+    found = runner_of(model, X).best(min(max(DEPTHS), n_classes))
+    true = targets.indicator(n_classes)
+    depths = [k for k in DEPTHS if k <= n_classes]
+    if propensity is not None:
+        return np.mean([metrics.psp_at_k(found, true, k, propensity) for k in depths])
+    return np.mean([metrics.precision_at_k(found, true, k) for k in depths])
