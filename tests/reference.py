@@ -347,6 +347,14 @@ def one_vs_all(loss, X, is_positive, weight, W):
     return (W**2).sum(axis=1) / 2 + (weight * losses).sum(axis=0), W + (weight * slopes).T @ X
 
 
+def hard_negatives(X, is_positive, is_negative, weight, positive_weight, W):
+    """The objectives 1/2 ||w||^2 + sum weight loss over the positives and the negatives of each class, their gradients, and
+    the curvatures by each logit; logits are -1 + X W^T."""
+    weight = np.asarray(weight, np.float64)[:, None] * np.where(is_positive, positive_weight, is_negative)
+    losses, slopes, curvatures = binary_loss("squared_hinge", X @ W.T - 1, is_positive)
+    return (W**2).sum(axis=1) / 2 + (weight * losses).sum(axis=0), W + (weight * slopes).T @ X, weight * curvatures
+
+
 def row_losses(loss, Z, targets, weight=None):
     """(losses, gradient of their sum): of rows with any number of targets, whose masses are dense in `targets`.
 

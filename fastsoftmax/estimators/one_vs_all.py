@@ -188,12 +188,7 @@ class OneVsAllClassifier(ModelEstimator):
         power = self.feature_scaling
         if is_auto(power):
             power = 0.0 if isinstance(X, np.ndarray) else SPARSE_FEATURE_SCALING
-        if power == 0:
-            return None
-        sizes = np.sqrt(np.minimum(one_vs_all.weighted_squares(X, weight), np.finfo(np.float64).max))
-        occur = sizes > 0
-        typical = np.median(sizes[occur]) if occur.any() else 1.0
-        return (np.where(occur, sizes / typical, 1) ** -power).astype(X.dtype)
+        return one_vs_all.feature_scales(X, weight, power)
 
     def _rows(self, X, scales):
         """The rows with scaled features, and the feature of the intercept."""

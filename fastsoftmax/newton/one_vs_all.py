@@ -68,6 +68,16 @@ def weighted_squares(X, weight):
     return squares.T @ weight.astype(np.float64)
 
 
+def feature_scales(X, weight, power):
+    """What each feature is multiplied by, (n_features,) of X's dtype; None: nothing."""
+    if power == 0:
+        return None
+    sizes = np.sqrt(np.minimum(weighted_squares(X, weight), np.finfo(np.float64).max))
+    occur = sizes > 0
+    typical = np.median(sizes[occur]) if occur.any() else 1.0
+    return (np.where(occur, sizes / typical, 1) ** -power).astype(X.dtype)
+
+
 def _as_entries(X):
     all_features = np.empty(0, np.int64)
     return X.indptr.astype(np.intp, copy=False), X.indices.astype(np.int32, copy=False), X.data, all_features

@@ -16,4 +16,32 @@ typedef struct {
     const void *positive_weight; /* (width,) REAL: factors of the weights of positives */
 } BinaryBlock;
 
+/* Rows, CSR, for problems that each have rows of their own: see hard_negatives.h. */
+typedef struct {
+    const int64_t *indptr;
+    const int32_t *indices;
+    const void *data;           /* REAL */
+    const void *weight;         /* (n_rows,) REAL: of the losses */
+} HardRows;
+
+typedef struct {
+    const int32_t *positives, *negatives; /* rows, each once */
+    ptrdiff_t n_positives, n_negatives;
+    double positive_weight;     /* a factor of the weights of positives */
+} HardClass;
+
+enum { HARD_ROW_ARRAYS = 5, HARD_FEATURE_ARRAYS = 6 };
+
+/* The memory of a thread, enough for each of the classes. REAL are the entries, one more than there are, HARD_ROW_ARRAYS of
+ * row_stride elements, and HARD_FEATURE_ARRAYS of feature_stride, a multiple of a vector of 64 bytes. */
+typedef struct {
+    int32_t *places;            /* by feature of all rows: -1 before and after each class */
+    int32_t *feature_ids;
+    int64_t *starts;            /* one more than rows */
+    int32_t *active;
+    int32_t *entry_features;    /* one more than entries */
+    void *entries, *rows, *features;
+    ptrdiff_t row_stride, feature_stride;
+} HardScratch;
+
 #endif

@@ -18,5 +18,6 @@
 #include "pairs/pairs_bias.h"
 #include "pairs/pairs.h"
 #include "one_vs_all/binary.h"
+#include "one_vs_all/hard_negatives.h"
 
 #include "shared/vec_end.h"
