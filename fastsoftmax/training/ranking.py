@@ -18,7 +18,7 @@ from fastsoftmax.newton import hard_negatives
 from fastsoftmax.passes.eligible import Eligible
 
 PENALTIES = (0.25, 1.0)  # of C="auto"
-SHARES = (0.01, 0.03, 0.1)  # of softmax_share="auto"
+SHARES = (0.03, 0.1)  # of softmax_share="auto"
 C, SHARE = 0.5, 0.03  # where no rows are held out to choose by
 DEPTHS = (1, 3, 5)  # at which precision is averaged
 
@@ -47,7 +47,7 @@ def rank(objective, model, X, targets, weight, negatives, held_out, *, runner_of
     X, targets, weight : the training rows, CSR
     negatives : (n_rows, n) as `shortlists` has them
     held_out : (X, targets, weight) of rows to choose by, or None
-    runner_of : function of (model, X) that makes a runner
+    runner_of : function of (X, model) that makes a runner
     show : as for newton.hard_negatives.solve
     """
     n_classes = model.n_classes
@@ -98,7 +98,7 @@ def added(model, W, share):
 def _score(model, X, targets, weight, propensity, runner_of):
     """The mean precision at some depths, by propensity where there is one."""
     n_classes = model.n_classes
-    found = runner_of(model, X).best(min(max(DEPTHS), n_classes))
+    found = runner_of(X, model).best(min(max(DEPTHS), n_classes))
     true = targets.indicator(n_classes)
     depths = [k for k in DEPTHS if k <= n_classes]
     if propensity is not None:

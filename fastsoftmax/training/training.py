@@ -115,10 +115,9 @@ class Training:
         negatives = ranking.shortlists(self.runner(X, self.model.sparse_term()), target, objective.n_candidates)
         n_solved = self.model.n_classes * ranking.n_penalties(objective, held_out)
         with shown_rows(n_solved, "ranking", verbose, "labels") as show:
-            return ranking.rank(
-                objective, self.model, X, target, weight, negatives, held_out, runner_of=lambda model, X: self.runner(X, model),
-                n_threads=self.n_threads, show=show,
-            )  # fmt: skip
+            rows = X, target, weight, negatives
+            common = {"n_threads": self.n_threads, "show": show}
+            return ranking.rank(objective, self.model, *rows, held_out, runner_of=self.runner, **common)
 
     def marginals(self, X, target, model=None):
         """What turns logits of the model, or of another one, into marginal probabilities of these rows: see marginals.fit."""

@@ -59,7 +59,7 @@ def check_can_rank(options, objective, *, begins, dense_input):
     """
     if objective not in ("precision", "tail"):
         return
-    name = f"objective must be 'auto' or 'recall'"
+    name = "objective must be 'auto' or 'recall'"
     if not begins:
         raise ValueError(
             f"{name} in partial_fit, with warm_start and with coef_init, got {objective!r}: hard negatives come last"
