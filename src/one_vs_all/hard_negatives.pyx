@@ -18,6 +18,7 @@ import_leaves()
 MULTIPLE = 16           # elements of the widest vector: those of arrays by feature are a multiple of it
 ROW_ARRAYS, FEATURE_ARRAYS = HARD_ROW_ARRAYS, HARD_FEATURE_ARRAYS
 
+
 def rows_by_class(
     const index[::1] class_ids, const int64_t[::1] class_ptr, const int64_t[::1] indptr, Py_ssize_t n_classes
 ):
