@@ -11,6 +11,7 @@ _OPTIONS = {
     "max_words": "--word-ngrams",
     "hidden_size": "--hidden-size",
     "learning_rate": "--learning-rate",
+    "objective": "--objective",
     "batch_size": "--batch-size",
     "random_state": "--seed",
     "Adagrad.alpha": "--alpha",

@@ -36,6 +36,9 @@ def _model(path):
     yield "classes", f"{len(classifier.classes_):,}"
     yield "features", f"{classifier.n_features_in_:,}"
     yield "loss", classifier.loss_
+    if classifier.objective_ is not None:
+        yield "objective", classifier.objective_
+        yield "marginals", "calibrated" if classifier.marginals_ else "none"
     yield "direct term", classifier.direct_
     yield "hidden size", classifier.hidden_size_
     yield "epochs", classifier.n_iter_

@@ -43,21 +43,31 @@ def add_options(parser):
         "--loss",
         choices=("auto", "softmax", "sampled_softmax"),
         default="auto",
-        help="auto: sampled_softmax from 8192 classes on, else softmax (default: %(default)s)",
+        help="auto: sampled_softmax from 8192 classes on, else softmax, or their decoupled kinds where rows have several "
+        "labels (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--objective",
+        choices=("auto", "precision", "recall", "tail"),
+        default="auto",
+        help="what to be best at, of rows with several labels: labels at the top of the list that the row has (precision), "
+        "all of a row's labels among the first (recall), rare labels at the top (tail); auto: precision, or recall where "
+        "--loss or a --direct other than sparse is given (default: %(default)s)",
     )
     parser.add_argument(
         "--hidden-size",
         type=integer_none_or_auto,
         default="auto",
         metavar="N|none|auto",
-        help="of the low-rank term; auto: 128 where there is no direct term, else none (default: %(default)s)",
+        help="of the low-rank term; auto: 128 where there is no direct term or with --objective precision or tail, else none "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--direct",
         choices=("auto", "dense", "sparse", "none"),
         default="auto",
         help="weights of features and classes; auto: dense where that takes less memory than a low-rank term of size 128, or "
-        "with --hidden-size none, else none (default: %(default)s)",
+        "with --hidden-size none, else none; sparse with --objective precision or tail (default: %(default)s)",
     )
     parser.add_argument("--sampler", choices=tuple(NAMED), help="of sampled_softmax (default: in_batch)")
     parser.add_argument(
@@ -80,7 +90,7 @@ def add_options(parser):
         type=integer_or_auto,
         default="auto",
         metavar="N|auto",
-        help="auto: 3 for --direct sparse alone, else 10 (default: %(default)s)",
+        help="auto: 3 for --direct sparse alone, else 10, or 5 with --objective precision or tail (default: %(default)s)",
     )
     parser.add_argument(
         "--alpha",
@@ -161,6 +171,7 @@ def _classifier(options):
 
     return SoftmaxClassifier(
         loss=_loss(options),
+        objective=options.objective,
         hidden_size=options.hidden_size,
         direct=None if options.direct == "none" else options.direct,
         optimizer=OPTIMIZERS[options.optimizer](alpha=options.alpha),
@@ -217,4 +228,4 @@ def _describe_training(data, X, vectorizer):
     how = "" if vectorizer is None else " (hashed words)" if vectorizer.vocabulary_ is None else " (numbered words)"
     print(f"{data.n_samples:,} rows, {X.shape[1]:,} features{how}, {data.format} format")
     if len(data.labels) > data.n_samples - data.n_unlabelled:
-        print(f"several labels a row: {len(data.labels):,} (row, label) pairs; each visit of a row draws one")
+        print(f"several labels a row: {len(data.labels):,} (row, label) pairs")

@@ -36,7 +36,15 @@ def test_defaults_are_those_of_the_library():
         f"auto: {planning.AUTO_HIDDEN_SIZE} where",
         f"auto: {options.LEARNING_RATE};",
         f"auto: {options.SPARSE_EPOCHS} for --direct sparse alone, else {options.EPOCHS}",
+        f"else {options.EPOCHS}, or {options.RANKED_EPOCHS} with --objective",
         f"auto: {planning.CALIBRATED_ALPHA} for a low-rank",
         f"(default: {SoftmaxClassifier().batch_size})",
     ):
         assert expected in written
+
+
+def test_objectives_are_those_of_the_library():
+    from fastsoftmax.objectives import OBJECTIVES
+
+    (option,) = (action for action in PARSERS["train"]._actions if action.dest == "objective")
+    assert option.choices == ("auto", *OBJECTIVES) and option.default == "auto"
