@@ -55,6 +55,7 @@ def solve(
         If the squares of the values of X, or C times them, overflow its type.
     """
     (n_rows, n_features), n_classes, dtype = X.shape, positives.shape[1], X.dtype
+    n_threads = max(1, min(n_threads, n_classes))
     weight = np.ones(n_rows) if weight is None else np.asarray(weight, np.float64)
     factors = np.ones(n_classes) if positive_weight is None else np.array(positive_weight, np.float64)
     scales = one_vs_all.feature_scales(X, weight, feature_scaling)

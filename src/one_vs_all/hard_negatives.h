@@ -35,7 +35,9 @@ INLINE ptrdiff_t FN(gather_rows)(const HardRows *rows, const int32_t *ids, ptrdi
     REAL *x = (REAL *)scratch->entries, *weight = (REAL *)scratch->rows;
     int64_t start = scratch->starts[n];
     for (ptrdiff_t r = 0; r < n_ids; r++) {
-        if (r + FN(ROWS_AHEAD) < n_ids) { /* rows lie anywhere in memory */
+        if (r + 2 * FN(ROWS_AHEAD) < n_ids) /* rows lie anywhere in memory */
+            __builtin_prefetch(indptr + ids[r + 2 * FN(ROWS_AHEAD)]);
+        if (r + FN(ROWS_AHEAD) < n_ids) {
             __builtin_prefetch(indices + indptr[ids[r + FN(ROWS_AHEAD)]]);
             __builtin_prefetch(data + indptr[ids[r + FN(ROWS_AHEAD)]]);
         }

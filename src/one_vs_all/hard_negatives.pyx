@@ -88,11 +88,13 @@ def solve(
     sides.positives = <const int32_t *>cnp.PyArray_DATA(positives[1])
     sides.negatives = <const int32_t *>cnp.PyArray_DATA(negatives[1])
     sides.positive_weight = &positive_weight[0]
+    cdef int32_t *features = &features_out[0] if features_out.shape[0] else NULL
+    cdef real *weights = &weights_out[0] if weights_out.shape[0] else NULL
     structs = memory_of_threads(scratch, n_threads)
     memory = <const HardScratch *>cnp.PyArray_DATA(structs)
     for c in prange(n, schedule='dynamic', chunksize=1, num_threads=n_threads, nogil=True):
         counts_out[c] = solve_class(&rows, &sides, classes[c], memory + threadid(), &scale[0], tol, min_weight,
-                                    &features_out[out_ptr[c]], &weights_out[out_ptr[c]])
+                                    features + out_ptr[c], weights + out_ptr[c])
 
 
 cdef struct HardSides:
