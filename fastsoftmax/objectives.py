@@ -30,7 +30,7 @@ class Recall(BaseEstimator):
 
 
 class Precision(BaseEstimator):
-    """Labels at the top of the list that the row has. The default.
+    """Labels at the top of the list that the row has. The default for several labels; by name, for one label too.
 
     After the softmax, each label gets a squared hinge that tells the rows that have it from those that the softmax takes for
     them: its hard negatives. The logits are the sum of the two, a model of the same terms.

@@ -210,9 +210,9 @@ class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, SoftmaxEst
         y : (n_samples,) array of labels, list of lists or sets of them, or (n_samples, n_classes) scipy.sparse matrix or array
             Labels are integers, strings, bools, bytes, dates or any hashable objects. If rows have several classes, y has a
             list or a set of labels for each row, or is a matrix, an indicator or masses of at least 0: then the classes are 0,
-            1, 2, ..., and each row's masses are normalised to a sum of 1 (`sample_weight=Y.sum(axis=1)` undoes that). Training
-            draws one of the row's classes by mass at each visit; in expectation this is the mean of their losses by mass, as
-            calibration and validation compute it. Rows without any do not count. More is in docs/labels_and_streams.md.
+            1, 2, ..., and each row's masses are normalised to a sum of 1 (`sample_weight=Y.sum(axis=1)` undoes that). What is
+            learned of them is up to `objective` and `loss`; masses that differ within a row are a distribution, which a
+            softmax learns. Rows without any do not count. docs/several_labels.md and docs/labels_and_streams.md have more.
         sample_weight : (n_samples,) array, optional
             Weights, at least 0, of the rows' losses and in the class frequencies that the bias starts at. Only their ratios
             matter. A row of weight 0 is as if it were not there, but its label is a class.
@@ -274,7 +274,8 @@ class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, SoftmaxEst
     def calibrate(self, X, y, sample_weight=None):
         """Multiply bias, sparse and low-rank term by the factors that suit these rows best. `fit` does so with held-out rows.
 
-        ValueError where ``direct_`` is "dense", which may be what "auto" chose: `prune` makes such a term sparse.
+        Where rows have several labels, `predict_marginals` is calibrated too. ValueError where ``direct_`` is "dense", which
+        may be what "auto" chose (`prune` makes such a term sparse), and rows have one label.
 
         Parameters
         ----------

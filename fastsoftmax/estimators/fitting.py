@@ -24,6 +24,7 @@ from fastsoftmax.validation import (
     check_column_labels,
     check_initial_weights,
     check_not_balanced,
+    check_not_compact,
     check_not_ignored,
     check_resumes,
     check_rng,
@@ -120,8 +121,9 @@ class Fitting:
         watched = {"valid": valid, "validation_curve": c.validation_curve_, "checkpoint": checkpoint, "plan": plan}
         training.run(*rows, n_epochs, task=task, **watched)
         if plan.choices.ranks:
-            ranked = training.rank(*rows, calibration_rows)
-            c._set_fitted(_model=ranked.model, ranking_={"C": ranked.C, "softmax_share": ranked.softmax_share})
+            ranked = training.rank(plan.objective, *rows, calibration_rows)
+            ranking = {"C": ranked.C, "softmax_share": ranked.softmax_share}
+            c._set_fitted(_model=ranked.model, ranking_=ranking, objective_=plan.objective)
             training = self.training()
         if calibration_rows is not None:
             self._calibrate(training, calibration_rows)
@@ -175,9 +177,10 @@ class Fitting:
     def calibrate(self, X, y, sample_weight=None):
         """Do what `SoftmaxClassifier.calibrate` does."""
         c = self.classifier
-        check_can_calibrate(self.model)
+        check_not_compact(self.model, "calibrate")
         X, y, weight, counted = check_rows(c, self.options, X, y, sample_weight, self.model)
         target = targets.encode(y, c.classes_, counted)
+        check_can_calibrate(self.model, several=target.several_labels)
         target, weight, _ = targets.weigh(c.class_weight, target, weight, c.classes_)
         X, target, weight = targets.that_count(X, target, weight)
         check_calibration_rows(X.shape[0], calibration.MIN_ROWS)
@@ -217,6 +220,8 @@ class Fitting:
             check_spaces(model)
         fitted = {"_model": model, "_state": TrainingState(rng, class_counts, damping)}
         fitted |= {f"{name}_": value for name, value in plan.choices._asdict().items()}
+        if plan.choices.ranks:
+            fitted["objective_"] = "recall"  # until then
         fitted |= {"classes_": classes, "n_features_in_": X.shape[1], "encoding_": Encoding()}
         c._set_fitted(**fitted, loss_curve_=[], validation_curve_=[], calibration_={}, marginals_={}, ranking_={})
 

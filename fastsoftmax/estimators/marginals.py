@@ -6,7 +6,7 @@ from scipy import sparse
 from fastsoftmax.training import marginals
 from fastsoftmax.validation import check_has_marginals, check_result, check_threshold
 
-SIGMOID = {"slope": 1.0, "lse": 0.0, "offset": 0.0}  # of logits that are log odds already
+SIGMOID = {"bends": [0.0], "slopes": [1.0, 1.0], "lse": 0.0, "offset": 0.0}  # of logits that are log odds already
 
 
 def predict(classifier, X, threshold=None):

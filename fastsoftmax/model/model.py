@@ -155,6 +155,10 @@ class Model:
         return self.W.shape[1] if self.W is not None else self.E.shape[0]
 
     @property
+    def has_dense_direct(self):
+        return self.W is not None and self.pairs is None
+
+    @property
     def pair_weights(self):
         """The weights of the pairs as the kernels take them."""
         return PairWeights(self.n_classes, *self.pairs, self.W)

@@ -1,8 +1,10 @@
 """The probability of each class by itself, where rows may have several: a logistic regression on what a model says.
 
-The log odds of a class k on a row are taken to be a z_k + b lse + c, with the logit z_k and the row's log-sum-exp over all
-classes. With a = 1 and b = -1 they would be the log-probability of the softmax; for one-vs-all logits, b is about 0. The three
-numbers are fitted on rows that the model was not trained on (Platt 1999, Probabilistic outputs for support vector machines).
+The log odds of a class on a row are taken to be s(z) + b lse + c, with the class's logit z, the row's log-sum-exp over all
+classes and a rising, piecewise linear s. It bends where few classes of a row lie above: there are those that the model takes
+the row to have, and how sure that makes them is another matter than how the logits of all others differ. The numbers are
+fitted on rows that the model was not trained on. (Platt 1999, Probabilistic outputs for support vector machines, has one
+slope.)
 """
 
 import numpy as np
@@ -15,12 +17,12 @@ LOGITS = 1 << 25  # of all rows that take part, so that many classes cost a seco
 MIN_ROWS = 50  # rows take part in any case
 CHUNK_LOGITS = 1 << 22  # that are in memory at a time
 BINS = 256  # negatives of a row with nearly the same logit are taken together
-RIDGE = 1e-6  # of the curvature, for a log-sum-exp that is the same for all rows
-NAMES = ("slope", "lse", "offset")
+ABOVE = (64, 8, 2, 0.7)  # classes of a row that lie above the bends, on average
+RIDGE = 1.0  # penalty of the squared slopes by standard deviation: they stay finite where all is separable
 
 
 def fit(runner, targets):
-    """The numbers a, b and c as a dict; {} where no row has several classes.
+    """What `of_logits` needs, as a dict; {} where no row has several classes.
 
     Parameters
     ----------
@@ -33,21 +35,49 @@ def fit(runner, targets):
     n_rows = min(runner.n_rows, max(MIN_ROWS, LOGITS // n_classes))
     rows = np.arange(n_rows) * runner.n_rows // n_rows
     parts = [_chunk(runner, rows[chunk], targets.masses[rows[chunk]]) for chunk in chunks(n_rows, n_classes)]
-    features, sign, count = (np.concatenate(part) for part in zip(*parts, strict=True))
+    z, lse, sign, count = (np.concatenate(part) for part in zip(*parts, strict=True))
+    bends = _bends(z, count, n_classes)
+    pieces = _pieces(z, bends)
+    slopes, factor, offset = _regression(pieces, lse, sign, count)
+    return {"bends": bends.tolist(), "slopes": slopes.tolist(), "lse": factor, "offset": offset}
 
-    def loss(numbers):
-        u = sign * (features @ numbers)
-        slope = count * sign * expit(u)
-        curvature = count * expit(u) * expit(-u)
-        hessian = (features.T * curvature) @ features
-        hessian[np.diag_indices(3)] *= 1 + RIDGE
-        return count @ np.logaddexp(0.0, u), features.T @ slope, hessian
 
-    start = np.array([1.0, -1.0, 0.0])
+def _bends(z, count, n_classes):
+    """The logits that so many classes of a row lie above as ABOVE has it."""
+    order = np.argsort(z, kind="stable")
+    below = np.cumsum(count[order]) / count.sum()
+    at = np.searchsorted(below, 1 - np.minimum(np.array(ABOVE) / n_classes, 0.5))
+    return np.unique(z[order][np.minimum(at, len(z) - 1)])
+
+
+def _pieces(z, bends):
+    """How far z goes through each piece between the bends, (len(bends) + 1, *z.shape): they add up to z less a constant."""
+    pieces = [np.minimum(z - bends[0], 0)]
+    ends = [*bends[1:], np.inf]
+    return np.stack(pieces + [np.clip(z, begin, end) - begin for begin, end in zip(bends, ends, strict=True)])
+
+
+def _regression(pieces, lse, sign, count):
+    """Slopes of the pieces, none below 0, factor of the log-sum-exp, and offset: of the largest likelihood."""
+    features = np.concatenate([pieces, lse[None]])
+    mean = np.average(features, axis=1, weights=count)
+    scale = np.sqrt(np.average((features - mean[:, None]) ** 2, axis=1, weights=count))
+    scale[scale == 0] = 1.0
+    A = np.concatenate([(features - mean[:, None]) / scale[:, None], np.ones((1, len(lse)))]) * sign
+
+    def objective(x):
+        u = x @ A
+        loss, slope = count @ np.logaddexp(0.0, u), A @ (count * expit(u))
+        penalty = RIDGE * np.append(x[:-1], 0.0)
+        return loss + 0.5 * penalty @ x, slope + penalty
+
+    bounds = [(0, None)] * len(pieces) + [(None, None)] * 2
+    start = np.append(np.ones(len(pieces)), [0.0, -3.0])
     found = minimize(
-        lambda x: loss(x)[0], start, jac=lambda x: loss(x)[1], hess=lambda x: loss(x)[2], method="trust-exact"
+        objective, start, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-10}
     )
-    return dict(zip(NAMES, found.x.tolist(), strict=True))
+    slopes = found.x[:-1] / scale
+    return slopes[:-1], float(slopes[-1]), float(found.x[-1] - slopes @ mean)
 
 
 def chunks(n_rows, n_classes):
@@ -57,7 +87,7 @@ def chunks(n_rows, n_classes):
 
 
 def _chunk(runner, rows, masses):
-    """Features (n, 3), signs (n,) and counts (n,): of each class that a row has, and of bins of those that it has not."""
+    """Logits, log-sum-exps, signs and counts: of each class that a row has, and of bins of those that it has not."""
     z = logits(runner, rows).astype(np.float64)
     lse = _lse(z)
     row = np.repeat(np.arange(len(rows)), np.diff(masses.indptr))
@@ -69,11 +99,14 @@ def _chunk(runner, rows, masses):
     width = np.where(high > low, high - low, 1.0)
     at = of_row * BINS + np.minimum(((values - low[of_row]) / width[of_row] * BINS).astype(np.int64), BINS - 1)
     count = np.bincount(at, minlength=len(rows) * BINS)
-    mean = np.bincount(at, weights=values, minlength=len(rows) * BINS)[count > 0] / count[count > 0]
-    in_row = np.repeat(np.arange(len(rows)), BINS)[count > 0]
-    features = [np.stack([v, lse[r], np.ones(len(v))], axis=1) for v, r in ((positive, row), (mean, in_row))]
-    sign = np.concatenate([np.full(len(positive), -1.0), np.ones(len(mean))])
-    return np.concatenate(features), sign, np.concatenate([np.ones(len(positive)), count[count > 0]])
+    some = np.flatnonzero(count)
+    mean = np.bincount(at, weights=values, minlength=len(rows) * BINS)[some] / count[some]
+    return (
+        np.concatenate([positive, mean]),
+        lse[np.concatenate([row, some // BINS])],
+        np.concatenate([np.full(len(positive), -1.0), np.ones(len(mean))]),
+        np.concatenate([np.ones(len(positive)), count[some]]),
+    )
 
 
 def logits(runner, rows):
@@ -89,8 +122,10 @@ def _lse(z):
 
 
 def of_logits(z, numbers):
-    """The marginal probabilities of logits, (n_rows, n_classes), in place."""
-    lse = _lse(z.astype(np.float64))
-    z *= numbers["slope"]
-    z += (numbers["lse"] * lse + numbers["offset"])[:, None].astype(z.dtype)
-    return expit(z, out=z)
+    """The marginal probabilities of logits, (n_rows, n_classes), in place; `numbers` : as `fit` has them."""
+    lse, bends, slopes = _lse(z.astype(np.float64)), numbers["bends"], numbers["slopes"]
+    log_odds = slopes[0] * np.minimum(z - bends[0], 0)
+    for begin, end, slope in zip(bends, [*bends[1:], np.inf], slopes[1:], strict=True):
+        log_odds += slope * (np.clip(z, begin, end) - begin)
+    log_odds += (numbers["lse"] * lse + numbers["offset"])[:, None]
+    return expit(log_odds.astype(z.dtype, copy=False), out=z)

@@ -133,6 +133,7 @@ def _objective(options, several, *, begins, dense_input):
     check_can_rank(options, given, begins=begins, dense_input=dense_input)
     if given is not None or not several:
         return given
+    begins = begins and not options.warm_start  # whose model is to be trained on
     learns = options.sparse is None or options.sparse.learns
     ranks = begins and not dense_input and learns and options.direct_name in ("auto", "sparse")
     return "precision" if ranks and options.loss == "auto" and options.weights_dir is None else "recall"
@@ -150,7 +151,7 @@ def choose(options, n_samples, n_classes, n_features, *, n_entries, dense_input,
         size["n_hidden_features"] = options.n_hidden_features
         return Model.forecast(n_classes, n_features, hidden_size, direct, **size)
 
-    direct, hidden_size = _terms(options, forecast, dense_input)
+    direct, hidden_size = _terms(options, forecast, dense_input, several)
     if ranks and options.low_rank == "auto":
         hidden_size = AUTO_HIDDEN_SIZE
     loss = options.loss
@@ -165,12 +166,13 @@ def choose(options, n_samples, n_classes, n_features, *, n_entries, dense_input,
         check_no_negatives(f"{type(loss).__name__}.n_negatives", loss.n_negatives, loss.sampler)
     fraction = options.calibration_fraction
     if fraction == "auto":
-        fraction = calibration.FRACTION if direct != "dense" else 0.0
-    check_calibration(fraction, direct)
+        fraction = calibration.FRACTION if direct != "dense" or several else 0.0  # for marginal probabilities
+    if not several:
+        check_calibration(fraction, direct)
     check_l1(options.optimizer, direct)
     n_rows = calibration.n_rows(n_samples, n_classes, hidden_size, fraction)
     alpha, class_alpha = options.optimizer.alpha, options.optimizer.class_alpha
-    calibrated = n_rows and hidden_size
+    calibrated = n_rows and hidden_size and direct != "dense"
     if class_alpha == "auto":
         class_alpha = CALIBRATED_CLASS_ALPHA * n_classes / n_samples if calibrated and alpha == "auto" else None
     if alpha == "auto":
@@ -179,15 +181,19 @@ def choose(options, n_samples, n_classes, n_features, *, n_entries, dense_input,
     return Plan(*choices, n_rows, *forecast(hidden_size, direct), forecast(hidden_size, direct, SGD())[0])
 
 
-def _terms(options, forecast, dense_input):
-    """The kind of the direct term, and the size of the low-rank term."""
+def _terms(options, forecast, dense_input, several):
+    """The kind of the direct term, and the size of the low-rank term.
+
+    Of sparse rows with several labels, a dense direct term learns less than a low-rank term does, however small it is.
+    """
     direct, hidden_size = options.direct_name, options.hidden_size
     if direct == "auto" and options.low_rank == "auto":
         direct_bytes, low_rank_bytes = forecast(None, "dense")[0], forecast(AUTO_HIDDEN_SIZE, None)[0]
         folder = options.weights_dir
         free = memory.available() if folder is None else shutil.disk_usage(folder).free
         fits = free is None or direct_bytes <= free // 2
-        direct = "dense" if direct_bytes <= low_rank_bytes or (dense_input and fits) else None
+        is_small = direct_bytes <= low_rank_bytes and (dense_input or not several)
+        direct = "dense" if is_small or (dense_input and fits) else None
     elif direct == "auto":
         direct = "dense" if hidden_size is None else None
     if options.low_rank == "auto":

@@ -103,13 +103,22 @@ class Training:
             trainer.warn_if_diverged()
 
     def calibrate(self, X, target, weight, model=None):
-        """Multiply the terms of the model, or of another one, by the factors that suit these rows, and return these."""
+        """Multiply the terms of the model, or of another one, by the factors that suit these rows, and return these.
+
+        A dense direct term stays as it is.
+        """
         runner = self.runner(X, model)
+        if runner.model.has_dense_direct:
+            return {}
         return calibration.calibrate(runner, target, weight, tied=self.choices.ranks, verbose=self.options.verbose)
 
-    def rank(self, X, target, weight, held_out):
-        """The Ranked that one-vs-all on hard negatives makes of the model; `held_out` : rows to choose by, or None."""
-        objective = self.options.objective_named(self.choices.objective)
+    def rank(self, objective, X, target, weight, held_out):
+        """The Ranked that one-vs-all on hard negatives makes of the model.
+
+        objective : the name of one that ranks
+        held_out : rows to choose by, or None
+        """
+        objective = self.options.objective_named(objective)
         verbose = self.options.verbose
         say("looking for hard negatives", verbose, n_rows=X.shape[0])
         negatives = ranking.shortlists(self.runner(X, self.model.sparse_term()), target, objective.n_candidates)

@@ -77,7 +77,7 @@ def check_has_marginals(loss, loss_name):
     if loss_name != "one_vs_all" or getattr(loss, "loss", "logistic") != "logistic":
         raise ValueError(
             "marginal probabilities need a model that was calibrated on rows with several labels: call calibrate(X, y) with "
-            "at least 30 of them, which fit did not train on"
+            "at least 30 of them, which fit did not train on, or fit with a larger calibration_fraction"
         )
 
 
@@ -105,10 +105,9 @@ def check_trainable(options, choices, model, n_features):
         )
 
 
-def check_can_calibrate(model):
-    """Raise where the model has a dense direct term, which no factor would mend."""
-    check_not_compact(model, "calibrate")
-    if model.W is not None and model.pairs is None:
+def check_can_calibrate(model, *, several=False):
+    """Raise where the model has a dense direct term, which no factor would mend; of `several` labels there are marginals."""
+    if model.has_dense_direct and not several:
         raise ValueError(
             "calibrate needs a sparse direct or a low-rank term, this model has a dense direct one: choose others by direct "
             "and hidden_size, or prune it"

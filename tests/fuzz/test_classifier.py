@@ -39,8 +39,13 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 @st.composite
 def any_loss(draw, has_hidden):
     name = draw(st.sampled_from(sorted(losses.LOSSES)))
+    labels = draw(st.sampled_from(["auto", *losses.LABELS]))
     if name == "softmax":
-        return losses.Softmax(gradient_threshold=draw(st.sampled_from([0.0, "auto"])))
+        return losses.Softmax(gradient_threshold=draw(st.sampled_from([0.0, "auto"])), labels=labels)
+    if name == "decoupled_softmax":
+        return losses.DecoupledSoftmax()
+    if name == "one_vs_all":
+        return losses.OneVsAll(draw(st.sampled_from(["logistic", "squared_hinge"])))
     sampler = draw(st.sampled_from(SAMPLERS if has_hidden else SAMPLERS[:-1]))  # the last one draws by the hidden layer
     return losses.LOSSES[name](sampler, n_negatives="auto" if sampler == "in_batch" else draw(st.sampled_from([1, 2])))
 
