@@ -52,6 +52,18 @@ class _Classifier(System):
         self.model.save(path)
 
 
+class Defaults(_Classifier):
+    name = "fastsoftmax defaults"
+    budgets, budget = (), None
+    settings = "SoftmaxClassifier()"
+
+    def fit(self):
+        from fastsoftmax import SoftmaxClassifier
+
+        self.model = SoftmaxClassifier(random_state=self.seed, n_threads=self.n_threads)
+        self.model.fit(self.X, self.y)
+
+
 class Sampled(_Classifier):
     name = "fastsoftmax sampled"
     settings = 'loss="sampled_softmax", hidden_size=128'
@@ -98,7 +110,7 @@ class SparsePairs(_Classifier):
         return "for sparse rows" if problem["kind"] == "dense" else ""
 
     def parameters(self):
-        return {"direct": "sparse", "hidden_size": None}
+        return {"direct": "sparse", "hidden_size": None, "objective": "recall"}
 
 
 class SparseAndLowRank(SparsePairs):
@@ -107,7 +119,7 @@ class SparseAndLowRank(SparsePairs):
     settings = 'direct="sparse", hidden_size=128'
 
     def parameters(self):
-        return {"direct": "sparse", "hidden_size": 128}
+        return {"direct": "sparse", "hidden_size": 128, "objective": "recall"}
 
 
 class Regression(_Classifier):
@@ -165,4 +177,4 @@ class OneVsAll(_Classifier):
         path.write_bytes(pickle.dumps(self.model))
 
 
-SYSTEMS = (Sampled, Full, Linear, SparsePairs, SparseAndLowRank, Regression, OneVsAll)
+SYSTEMS = (Defaults, Sampled, Full, Linear, SparsePairs, SparseAndLowRank, Regression, OneVsAll)
