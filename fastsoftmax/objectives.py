@@ -33,14 +33,17 @@ class Precision(BaseEstimator):
     """Labels at the top of the list that the row has. The default for several labels; by name, for one label too.
 
     After the softmax, each label gets a squared hinge that tells the rows that have it from those that the softmax takes for
-    them: its hard negatives. The logits are the sum of the two, a model of the same terms.
+    them: its hard negatives; or, where labels are few, from all others. The logits are the sum of the two, a model of the same
+    terms.
 
     Parameters
     ----------
     C : float or "auto"
-        Strength of the hinge against its penalty, as in LIBLINEAR. "auto": what is best for the rows held out to calibrate.
-    n_candidates : int
-        How many labels, the most probable ones that a row does not have, take the row for a hard negative.
+        Strength of the hinge against its penalty, as in LIBLINEAR for rows of mean squared length 1. "auto": what is best
+        for the rows held out to calibrate.
+    n_candidates : int or "auto"
+        How many labels, the most probable ones that a row does not have, take the row for a hard negative. "auto": 100; up to
+        2,000 labels, and where it is little work, all rows that do not have a label are its negatives.
     softmax_share : float or "auto"
         Factor of the softmax's logits in the sum. "auto": what is best for the rows held out to calibrate.
     """
@@ -48,7 +51,7 @@ class Precision(BaseEstimator):
     name = "precision"
     ranks = True
 
-    def __init__(self, C="auto", *, n_candidates=100, softmax_share="auto"):
+    def __init__(self, C="auto", *, n_candidates="auto", softmax_share="auto"):
         self.C = C
         self.n_candidates = n_candidates
         self.softmax_share = softmax_share
@@ -58,7 +61,8 @@ class Precision(BaseEstimator):
         kind = type(self).__name__
         if not is_auto(self.C):
             check_real(f"{kind}.C", self.C, above=0)
-        check_int(f"{kind}.n_candidates", self.n_candidates, minimum=1)
+        if not is_auto(self.n_candidates):
+            check_int(f"{kind}.n_candidates", self.n_candidates, minimum=1)
         if not is_auto(self.softmax_share):
             check_real(f"{kind}.softmax_share", self.softmax_share, minimum=0)
 

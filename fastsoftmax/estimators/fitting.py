@@ -110,7 +110,7 @@ class Fitting:
         n_epochs = options.n_epochs(plan.choices)
         calibrate = None if calibration_rows is None else lambda model: training.calibrate(*calibration_rows, model)
         task = FitTask(c, n_epochs, *given, calibrate)
-        class_counts = rows[1].known_counts(len(classes))
+        class_counts = rows[1].known_counts(len(classes), _drawn(options.loss_named(plan.loss)))
         if resumed is None:
             start_counts = rows[1].counts(len(classes), rows[2])
             self._start(plan, classes, *rows[:2], rng, start, class_counts, start_counts, check_spaces)
@@ -145,6 +145,8 @@ class Fitting:
                 check_column_labels(given, classes)
         else:
             classes = c.classes_
+            if self.choices.direct == "sparse" and c._state is not None and c._state.damping is not None:
+                options = self.options = options.resuming(self.choices)  # "auto" chose the sparse term
             check_same_terms(options, self.choices, model, c.n_features_in_)
             planning.check_sampling(options, c.loss_, len(classes))
         target = targets.encode(y, classes, counted)
@@ -156,21 +158,22 @@ class Fitting:
         X, target, weight = targets.that_count(X, target, weight)
         if X.shape[0] == 0:
             return
-        counts = target.counts(len(classes))
         if model is None:
-            if class_counts is not None:
-                given = check_class_counts(class_counts, len(classes))
-                counts, by_weight = counts + given, by_weight + given
+            given = 0 if class_counts is None else check_class_counts(class_counts, len(classes))
             plan = planning.plan(
                 options, len(classes), X, targets_per_row=target.per_row, several=several, calibrates=False
             )
+            counts = target.batch_counts(len(classes), _drawn(options.loss_named(plan.loss))) + given
+            by_weight = by_weight + given
             rng = check_rng("random_state", options.random_state)
             start_counts = weighted_counts(by_weight, class_weight)
             self._start(plan, classes, X, target, rng, planning.NO_START, counts, start_counts)
             c._name_features(names)
         else:
             self._add_pairs(X, target)
-            c._state.count(counts, options.loss_named(c.loss_))
+            loss = options.loss_named(c.loss_)
+            c._state.count(target.batch_counts(len(classes), _drawn(loss)), loss)
+            c.marginals_ = {}  # they were those of the model before
         self.training().run_once(X, target, weight)
 
     @with_numpys_defaults
@@ -231,6 +234,7 @@ class Fitting:
         self._add_pairs(X, target)
         c.loss_, c.alpha_, c.class_alpha_, c._state.rng = plan.loss, plan.alpha, plan.class_alpha, rng
         c._state.restart(class_counts)
+        c.marginals_ = {}  # they were those of the model before
 
     def _add_pairs(self, X, target):
         """Give the pairs of these rows weights in the sparse term, if there is one."""
@@ -250,6 +254,11 @@ class Fitting:
         what = identity(self.options.flat(), X, target, weight, classes, valid)
         seeded = self.options.random_state is not None
         return CheckpointWatcher(checkpoint.path, checkpoint.every, what, rng, seeded=seeded)
+
+
+def _drawn(loss):
+    """How the labels of a row count where a sampler draws by counts: as often as they are in batches, else by mass."""
+    return loss.labels_used if loss.is_sampled else "one"
 
 
 def _check_spaces(checkpoint, output, model, planned=None):

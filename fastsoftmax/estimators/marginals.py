@@ -6,7 +6,8 @@ from scipy import sparse
 from fastsoftmax.training import marginals
 from fastsoftmax.validation import check_has_marginals, check_result, check_threshold
 
-SIGMOID = {"bends": [0.0], "slopes": [1.0, 1.0], "lse": 0.0, "offset": 0.0}  # of logits that are log odds already
+# of logits that are log odds already
+SIGMOID = {"bends": [0.0], "slopes": [1.0, 1.0], "lse": 0.0, "offset": 0.0, "least_lse": 0.0, "largest_lse": 0.0}
 
 
 def predict(classifier, X, threshold=None):
@@ -20,7 +21,10 @@ def predict(classifier, X, threshold=None):
     shape, dtype = (runner.n_rows, runner.model.n_classes), runner.model.dtype
     if threshold is None:
         check_result(shape, dtype.itemsize, "with a threshold, only the likely labels are kept")
-        return marginals.of_logits(runner.logits(np.empty(shape, dtype)), numbers)
+        out = np.empty(shape, dtype)
+        for rows in marginals.chunks(*shape):
+            out[rows] = marginals.of_logits(marginals.logits(runner, rows), numbers)
+        return out
     threshold = check_threshold(threshold)
     of_rows = (marginals.of_logits(marginals.logits(runner, rows), numbers) for rows in marginals.chunks(*shape))
     likely = [sparse.csr_array(np.where(a >= threshold, a, 0)) for a in of_rows]

@@ -164,7 +164,7 @@ class OneVsAllClassifier(ModelEstimator):
         n_threads = threads.resolve(check_n_threads(self.n_threads))
         self._check_memory(X, positives.shape[1], n_threads)
         problems = one_vs_all.Problems(
-            self._rows(X, scales),
+            one_vs_all.rows_of(X, scales, self.intercept_scaling if self.fit_intercept else None),
             self.loss,
             (self.C * weight / unit).astype(X.dtype),
             positives.tocsc(),
@@ -189,20 +189,6 @@ class OneVsAllClassifier(ModelEstimator):
         if is_auto(power):
             power = 0.0 if isinstance(X, np.ndarray) else SPARSE_FEATURE_SCALING
         return one_vs_all.feature_scales(X, weight, power)
-
-    def _rows(self, X, scales):
-        """The rows with scaled features, and the feature of the intercept."""
-        if isinstance(X, np.ndarray):
-            X = X if scales is None else X * scales
-            if self.fit_intercept:
-                X = np.column_stack([X, np.full(len(X), self.intercept_scaling, X.dtype)])
-            return one_vs_all.rows_of(X)
-        if scales is not None:
-            X = sparse.csr_array((X.data * scales[X.indices], X.indices, X.indptr), shape=X.shape)
-        if self.fit_intercept:
-            intercept = sparse.csr_array(np.full((X.shape[0], 1), self.intercept_scaling, X.dtype))
-            X = sparse.csr_array(sparse.hstack([X, intercept], format="csr"))
-        return one_vs_all.rows_of(X)
 
     def _check_memory(self, X, n_problems, n_threads):
         """Raise MemoryError where there is too little memory for what `fit` is sure to allocate."""

@@ -241,6 +241,20 @@ class Runner:
                 show(len(rows))
         return np.where(target < 0, np.nan, out)
 
+    def losses(self, target_of, loss, show=None):
+        """The losses of all rows, (n_rows,) float64.
+
+        target_of : function of the rows of a chunk that returns their RowTargets
+        loss : row_losses.RowLoss
+        show : as for `nll`
+        """
+        out = np.empty(self.n_rows)
+        for rows in self.chunks():
+            out[rows] = Runner.forward(self, rows, target_of(rows), loss=loss).nll
+            if show is not None:
+                show(len(rows))
+        return out
+
     def _nll(self, rows, target):
         return self.forward(rows, target).nll
 

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from fastsoftmax.kernels import hard_negatives as kernel
 from fastsoftmax.newton import one_vs_all
-from fastsoftmax.runtime import workspaces
+from fastsoftmax.runtime import memory, workspaces
 
 BLOCK_ENTRIES = 1 << 24  # of the rows of a block of classes, for each thread: they take about a fifth of a second
 
@@ -71,6 +71,7 @@ def solve(
     ]
     room = np.minimum(sides[0][2], n_features)  # for the weights of each class
     blocks, work = [], sides[0][2] + sides[1][2]
+    n_threads = min(n_threads, _threads_that_fit(sides, n_features, dtype))
     with workspaces.workspace() as workspace:
         scratch = _scratch(workspace, sides, room, n_features, dtype, n_threads)
         for start, stop in _blocks_of(work, BLOCK_ENTRIES * n_threads):
@@ -87,6 +88,14 @@ def _flat(negatives):
     n_rows, m = negatives.shape
     codes = negatives if negatives.dtype in (np.int32, np.int64) else negatives.astype(np.int64)
     return np.ascontiguousarray(codes).ravel(), np.arange(n_rows + 1) * m
+
+
+def _threads_that_fit(sides, n_features, dtype):
+    """How many threads half of the memory has room for; the room of each is mostly for the entries of the largest class."""
+    free = memory.available()
+    n_entries = int(sum(entries for _, _, entries in sides).max(initial=0))
+    per_thread = (n_entries + 1) * (4 + dtype.itemsize) + n_features * 4
+    return 1 << 30 if free is None else max(1, free // 2 // per_thread)
 
 
 class _Scratch(NamedTuple):

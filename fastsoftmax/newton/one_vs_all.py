@@ -55,9 +55,19 @@ class DenseRows:
         np.matmul(self.X.T, slopes, out=out)
 
 
-def rows_of(X):
-    """SparseRows or DenseRows of X."""
-    return DenseRows(X) if isinstance(X, np.ndarray) else SparseRows(X)
+def rows_of(X, scales=None, intercept=None):
+    """SparseRows or DenseRows of X, with features multiplied by `scales`, and a last feature of the value `intercept`."""
+    if isinstance(X, np.ndarray):
+        X = X if scales is None else X * scales
+        if intercept is not None:
+            X = np.column_stack([X, np.full(len(X), intercept, X.dtype)])
+        return DenseRows(X)
+    if scales is not None:
+        X = sparse.csr_array((X.data * scales[X.indices], X.indices, X.indptr), shape=X.shape)
+    if intercept is not None:
+        last = sparse.csr_array(np.full((X.shape[0], 1), intercept, X.dtype))
+        X = sparse.csr_array(sparse.hstack([X, last], format="csr"))
+    return SparseRows(X)
 
 
 def weighted_squares(X, weight):

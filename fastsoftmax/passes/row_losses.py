@@ -45,8 +45,11 @@ class RowLoss(NamedTuple):
 
 
 def _softmax(negatives, logits, targets):
-    of_targets, others = targets.log_sum_exp(logits)
     rows, mass = targets.rows, targets.mass
+    if targets.is_one_each and targets.mass_is_one:
+        lse = np.logaddexp(negatives, logits)
+        return Reduced(np.logaddexp(0.0, negatives - logits), 1.0, lse, -np.exp(negatives - lse))
+    of_targets, others = targets.log_sum_exp(logits)
     lse = np.logaddexp(negatives, of_targets)
     others = np.logaddexp(
         negatives[rows], others

@@ -22,6 +22,7 @@ class RowTargets:
 
     def __init__(self, indptr, class_ids, mass=None):
         self.indptr, self.class_ids = indptr, class_ids.astype(np.int32, copy=False)
+        self.mass_is_one = mass is None
         self.mass = np.ones(len(class_ids)) if mass is None else mass
 
     @classmethod
@@ -33,7 +34,9 @@ class RowTargets:
             return cls(np.zeros(n_rows + 1, np.intp), np.zeros(0, np.int32))
         has_one = target >= 0
         if has_one.all():
-            return cls(np.arange(n_rows + 1), target)
+            targets = cls(np.arange(n_rows + 1), target)
+            targets.is_one_each = True
+            return targets
         targets = cls(np.concatenate([[0], np.cumsum(has_one)]).astype(np.intp), target[has_one])
         targets.lacks_one = ~has_one
         return targets
@@ -44,11 +47,15 @@ class RowTargets:
     def __getitem__(self, rows):
         """The targets of a slice of rows."""
         own = slice(self.indptr[rows.start], self.indptr[rows.stop])
-        return RowTargets(self.indptr[rows.start : rows.stop + 1] - own.start, self.class_ids[own], self.mass[own])
+        mass = None if self.mass_is_one else self.mass[own]
+        return RowTargets(self.indptr[rows.start : rows.stop + 1] - own.start, self.class_ids[own], mass)
 
     def replace(self, class_ids):
         """The same targets with other numbers for the classes."""
-        return RowTargets(self.indptr, class_ids, self.mass)
+        other = RowTargets(self.indptr, class_ids, None if self.mass_is_one else self.mass)
+        other.lacks_one = self.lacks_one
+        other.is_one_each = self.is_one_each
+        return other
 
     @property
     def n_rows(self):

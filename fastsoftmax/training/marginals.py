@@ -14,7 +14,7 @@ from scipy.special import expit
 from fastsoftmax.passes import tiles
 
 LOGITS = 1 << 25  # of all rows that take part, so that many classes cost a second or two; but
-MIN_ROWS = 50  # rows take part in any case
+MIN_ROWS, MAX_ROWS = 50, 10_000  # rows take part in any case, and at most
 CHUNK_LOGITS = 1 << 22  # that are in memory at a time
 BINS = 256  # negatives of a row with nearly the same logit are taken together
 ABOVE = (64, 8, 2, 0.7)  # classes of a row that lie above the bends, on average
@@ -22,24 +22,24 @@ RIDGE = 1.0  # penalty of the squared slopes by standard deviation: they stay fi
 
 
 def fit(runner, targets):
-    """What `of_logits` needs, as a dict; {} where no row has several classes.
+    """What `of_logits` needs, as a dict.
 
     Parameters
     ----------
     runner : model.runner.Runner over rows that the model was not trained on
     targets : targets.HardTargets or SoftTargets
     """
-    if not hasattr(targets, "masses"):
-        return {}
     n_classes = runner.model.n_classes
-    n_rows = min(runner.n_rows, max(MIN_ROWS, LOGITS // n_classes))
+    n_rows = min(runner.n_rows, max(MIN_ROWS, min(LOGITS // n_classes, MAX_ROWS)))
     rows = np.arange(n_rows) * runner.n_rows // n_rows
-    parts = [_chunk(runner, rows[chunk], targets.masses[rows[chunk]]) for chunk in chunks(n_rows, n_classes)]
+    has = targets.indicator(n_classes)
+    parts = [_chunk(runner, rows[chunk], has[rows[chunk]]) for chunk in chunks(n_rows, n_classes)]
     z, lse, sign, count = (np.concatenate(part) for part in zip(*parts, strict=True))
     bends = _bends(z, count, n_classes)
     pieces = _pieces(z, bends)
     slopes, factor, offset = _regression(pieces, lse, sign, count)
-    return {"bends": bends.tolist(), "slopes": slopes.tolist(), "lse": factor, "offset": offset}
+    numbers = {"bends": bends.tolist(), "slopes": slopes.tolist(), "lse": factor, "offset": offset}
+    return numbers | {"least_lse": float(lse.min()), "largest_lse": float(lse.max())}
 
 
 def _bends(z, count, n_classes):
@@ -82,17 +82,17 @@ def _regression(pieces, lse, sign, count):
 
 def chunks(n_rows, n_classes):
     """Ranges of rows whose logits fit into some megabytes."""
-    step = max(1, CHUNK_LOGITS // n_classes)
+    step = max(1, CHUNK_LOGITS // max(n_classes, BINS))
     return [np.arange(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]
 
 
-def _chunk(runner, rows, masses):
+def _chunk(runner, rows, has):
     """Logits, log-sum-exps, signs and counts: of each class that a row has, and of bins of those that it has not."""
     z = logits(runner, rows).astype(np.float64)
     lse = _lse(z)
-    row = np.repeat(np.arange(len(rows)), np.diff(masses.indptr))
-    positive = z[row, masses.indices]
-    z[row, masses.indices] = np.nan
+    row = np.repeat(np.arange(len(rows)), np.diff(has.indptr))
+    positive = z[row, has.indices]
+    z[row, has.indices] = np.nan
     low, high = np.nanmin(z, axis=1, initial=np.inf), np.nanmax(z, axis=1, initial=-np.inf)
     of_row, column = np.nonzero(~np.isnan(z))
     values = z[of_row, column]
@@ -123,7 +123,10 @@ def _lse(z):
 
 def of_logits(z, numbers):
     """The marginal probabilities of logits, (n_rows, n_classes), in place; `numbers` : as `fit` has them."""
-    lse, bends, slopes = _lse(z.astype(np.float64)), numbers["bends"], numbers["slopes"]
+    bends, slopes = numbers["bends"], numbers["slopes"]
+    lse = np.clip(
+        _lse(z.astype(np.float64)), numbers["least_lse"], numbers["largest_lse"]
+    )  # a row may be like no other
     log_odds = slopes[0] * np.minimum(z - bends[0], 0)
     for begin, end, slope in zip(bends, [*bends[1:], np.inf], slopes[1:], strict=True):
         log_odds += slope * (np.clip(z, begin, end) - begin)

@@ -192,7 +192,7 @@ class Options(NamedTuple):
         elif options.low_rank == "auto":
             options = options._replace(low_rank=None)
         if options.direct == "auto":
-            options = options._replace(direct=choices.direct)
+            options = options._replace(direct=SparseTerm() if choices.direct == "sparse" else choices.direct)
         return options
 
     def loss_named(self, name):

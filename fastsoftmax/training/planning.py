@@ -16,7 +16,7 @@ from fastsoftmax.passes.candidates import KINDS
 from fastsoftmax.passes.pairs import pair_bytes
 from fastsoftmax.runtime import memory
 from fastsoftmax.terms import SparseTerm
-from fastsoftmax.training import calibration
+from fastsoftmax.training import calibration, ranking
 from fastsoftmax.training.options import Choices
 from fastsoftmax.validation import (
     check_acts,
@@ -40,6 +40,7 @@ NORMALISER_RATE = 0.5  # with many classes, 0.2 to 0.7 do about as well; with a 
 ROW_BYTES, CLASS_BYTES, COUNT_BYTES, FEATURE_BYTES = 48, 40, 8, 4
 RANKED_BYTES = 14  # a hard negative of a row: its class, and the row in the list of the class while that is made
 STOPPING_COPY, AVERAGE_COPY = "early stopping's copy of the model", "the mean of the weights"
+MOST_CALIBRATED = 0.2  # of the rows, where several labels need some
 ROWS_COPY = "the rows without those held out"
 ENTRIES_AT_A_TIME = 1 << 20  # whose features are counted at a time
 # "auto" penalties of a low-rank term that is calibrated: its logits may be as small as generalises best
@@ -106,7 +107,7 @@ def plan(options, n_classes, X, start=NO_START, *, targets_per_row=1.0, several=
     if not calibrates or (start.W is not None and options.calibration_fraction == "auto"):
         options = options._replace(calibration_fraction=0.0)
     begins = calibrates and start.W is None and resumed is None
-    objective = _objective(options, several, begins=begins, dense_input=dense_input)
+    objective = _objective(options, several, X.shape[0], begins=begins, dense_input=dense_input)
     size = {"n_entries": n_entries, "dense_input": dense_input, "several": several, "objective": objective}
     chosen = choose(options, X.shape[0], n_classes, X.shape[1], **size)
     check_sampling(options, chosen.loss, n_classes)
@@ -124,18 +125,28 @@ def plan(options, n_classes, X, start=NO_START, *, targets_per_row=1.0, several=
     return chosen
 
 
-def _objective(options, several, *, begins, dense_input):
+def _objective(options, several, n_rows, *, begins, dense_input):
     """The name of the objective, None where rows have one label and none is given.
 
     begins : whether this is a training from scratch on all rows
     """
     given = getattr(options.objective, "name", None)
-    check_can_rank(options, given, begins=begins, dense_input=dense_input)
+    check_can_rank(options, given, n_rows, begins=begins, dense_input=dense_input)
     if given is not None or not several:
         return given
     begins = begins and not options.warm_start  # whose model is to be trained on
     learns = options.sparse is None or options.sparse.learns
-    ranks = begins and not dense_input and learns and options.direct_name in ("auto", "sparse")
+    ranks = (
+        begins
+        and not dense_input
+        and learns
+        and options.direct_name in ("auto", "sparse")
+        and not options.optimizer.l1_alpha
+    )
+    if (
+        options.direct == "auto" and options.low_rank is None
+    ):  # a sparse term would be the only one, to which these do not apply
+        ranks = ranks and options.learning_rate == "auto" and options.optimizer.alpha in ("auto", 0)
     return "precision" if ranks and options.loss == "auto" and options.weights_dir is None else "recall"
 
 
@@ -166,7 +177,9 @@ def choose(options, n_samples, n_classes, n_features, *, n_entries, dense_input,
         check_no_negatives(f"{type(loss).__name__}.n_negatives", loss.n_negatives, loss.sampler)
     fraction = options.calibration_fraction
     if fraction == "auto":
-        fraction = calibration.FRACTION if direct != "dense" or several else 0.0  # for marginal probabilities
+        fraction = calibration.FRACTION if direct != "dense" else 0.0
+        if several:  # for marginal probabilities, whatever the terms, and of as few rows as can be
+            fraction = max(calibration.FRACTION, min((calibration.MIN_ROWS + 1) / n_samples, MOST_CALIBRATED))
     if not several:
         check_calibration(fraction, direct)
     check_l1(options.optimizer, direct)
@@ -300,6 +313,7 @@ def memory_needed(
     copies = {}
     if plan.choices.ranks:
         n_candidates = options.objective_named(plan.objective).n_candidates
+        n_candidates = min(ranking.N_CANDIDATES if n_candidates == "auto" else n_candidates, n_classes)
         parts[f"hard negatives {n_rows:,} rows x {n_candidates} x {RANKED_BYTES} bytes"] = (
             n_rows * n_candidates * RANKED_BYTES
         )

@@ -3,7 +3,8 @@
 The softmax says which labels a row may have, and spends its weights on telling them from all others. What is left is to tell
 each label's rows from those that the softmax takes for them. A squared hinge for each label does that on its positives and its
 hard negatives alone (as in Slice, Jain et al. 2019, doi:10.1145/3289600.3290979, and PECOS, Yu et al. 2022), for the features
-that its positives have. Its logits, and a share of the softmax's, add up to a model of the same terms.
+that its positives have; or on all rows, where that is little work. Its logits, and a share of the softmax's, add up to a model
+of the same terms.
 """
 
 from typing import NamedTuple
@@ -14,12 +15,19 @@ from scipy import sparse
 from fastsoftmax import metrics
 from fastsoftmax.model.model import Model
 from fastsoftmax.model.pairs import Pairs
-from fastsoftmax.newton import hard_negatives
+from fastsoftmax.newton import all_negatives, hard_negatives
 from fastsoftmax.passes.eligible import Eligible
+from fastsoftmax.validation import check_row_norms
 
 PENALTIES = (0.25, 1.0)  # of C="auto"
-SHARES = (0.03, 0.1)  # of softmax_share="auto"
-C, SHARE = 0.5, 0.03  # where no rows are held out to choose by
+C = 0.5  # where no rows are held out to choose by
+# Of softmax_share="auto", the first where no rows are held out. With all rows as negatives, the softmax has little to add.
+SHARES, SHARES_OF_ALL = (0.03, 0.1), (0.01, 0.003)
+MIN_WEIGHT, MIN_WEIGHT_OF_ALL = 0.05, 0.02  # smaller ones are dropped; twice or half as much costs nothing
+N_CANDIDATES = (
+    100  # of n_candidates="auto", unless all rows are negatives: with so few classes, rows and entries times classes
+)
+MAX_CLASSES, MAX_ROWS, MAX_VISITS = 2000, 200_000, 5e9
 DEPTHS = (1, 3, 5)  # at which precision is averaged
 
 
@@ -29,6 +37,17 @@ class Ranked(NamedTuple):
     model: Model
     C: float
     softmax_share: float
+
+
+def n_candidates(objective, shape, nnz, n_classes):
+    """How many classes take a row for a hard negative; None: each class has all rows that do not have it as negatives.
+
+    shape, nnz : of X
+    """
+    if objective.n_candidates != "auto":
+        return objective.n_candidates
+    is_little = n_classes <= MAX_CLASSES and shape[0] <= MAX_ROWS and nnz * n_classes <= MAX_VISITS
+    return None if is_little else N_CANDIDATES
 
 
 def shortlists(runner, targets, n):
@@ -45,7 +64,7 @@ def rank(objective, model, X, targets, weight, negatives, held_out, *, runner_of
     objective : one of fastsoftmax.objectives that ranks
     model : Model
     X, targets, weight : the training rows, CSR
-    negatives : (n_rows, n) as `shortlists` has them
+    negatives : (n_rows, n) as `shortlists` has them; None: all rows are negatives of the classes that they do not have
     held_out : (X, targets, weight) of rows to choose by, or None
     runner_of : function of (X, model) that makes a runner
     show : as for newton.hard_negatives.solve
@@ -54,16 +73,22 @@ def rank(objective, model, X, targets, weight, negatives, held_out, *, runner_of
     positives, propensity = targets.indicator(n_classes), None
     if objective.name == "tail":
         propensity = metrics.inverse_propensities(positives)
+    length = np.sqrt(check_row_norms(X))  # C and the least weight are those of rows of unit length
     penalties = _choices(objective.C, PENALTIES, C, held_out)
-    shares = _choices(objective.softmax_share, SHARES, SHARE, held_out)
+    tried = SHARES_OF_ALL if negatives is None else SHARES
+    shares = _choices(objective.softmax_share, tried, tried[0], held_out)
     best, best_score = None, -np.inf
     for penalty in penalties:
-        W = hard_negatives.solve(
-            X, positives, negatives, penalty, weight=weight, positive_weight=_relative(propensity), n_threads=n_threads,
-            show=show,
-        )  # fmt: skip
+        common = {"weight": weight, "positive_weight": _relative(propensity), "n_threads": n_threads, "show": show}
+        strength = penalty / length**2
+        if negatives is None:
+            common |= {"min_weight": MIN_WEIGHT_OF_ALL / length, "intercept": length}
+            W, bias = all_negatives.solve(X, positives, strength, **common)
+        else:
+            W = hard_negatives.solve(X, positives, negatives, strength, min_weight=MIN_WEIGHT / length, **common)
+            bias = 0.0  # the same for all classes
         for share in shares:
-            ranked = Ranked(added(model, W, share), penalty, share)
+            ranked = Ranked(added(model, W, bias, share), penalty, share)
             score = 0.0 if held_out is None else _score(ranked.model, *held_out, propensity, runner_of)
             if score > best_score:
                 best, best_score = ranked, score
@@ -85,13 +110,13 @@ def _relative(propensity):
     return None if propensity is None else propensity / propensity.mean()
 
 
-def added(model, W, share):
-    """The Model of share times the model's logits plus x . W; it has no optimiser's state."""
+def added(model, W, bias, share):
+    """The Model of share times the model's logits plus x . W + bias; it has no optimiser's state."""
     V = None if model.V is None else model.V * model.dtype.type(share)
     if model.pairs is not None:
         W = sparse.csc_array(W + model.sparse_matrix() * model.dtype.type(share))
         W.sort_indices()
-    bias = model.bias * model.dtype.type(share)
+    bias = (model.bias * model.dtype.type(share) + bias).astype(model.dtype)
     return Model(W=W.data.astype(model.dtype, copy=False), E=model.E, V=V, bias=bias, pairs=Pairs.of(W))
 
 

@@ -60,8 +60,12 @@ class HardTargets:
         """The number of rows of each class, or the sum of its masses, (n_classes,); by weight where rows have weights."""
         return np.bincount(self.codes, weights=weight, minlength=n_classes)
 
-    def known_counts(self, n_classes):
-        """`counts`, at least one for each class, where every class has rows but these may be held out."""
+    def batch_counts(self, n_classes, labels):
+        """How often each class is a target of a batch; `labels` as for `of_batch`."""
+        return self.counts(n_classes)
+
+    def known_counts(self, n_classes, labels):
+        """`batch_counts`, at least one for each class, where every class has rows but these may be held out."""
         return np.maximum(self.counts(n_classes), 1)
 
     def weighted(self, class_weight):
@@ -159,7 +163,12 @@ class SoftTargets:
         masses = self.masses.data if weight is None else self.masses.data * weight[self._rows()]
         return np.bincount(self.masses.indices, weights=masses, minlength=n_classes)
 
-    known_counts = counts  # a class may have no mass at all
+    def batch_counts(self, n_classes, labels):
+        if labels == "one":
+            return self.counts(n_classes)
+        return np.bincount(self.masses.indices, minlength=n_classes).astype(np.float64)
+
+    known_counts = batch_counts  # a class may have no mass at all
 
     def weighted(self, class_weight):
         masses = self.masses.copy()

@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastsoftmax.model.runners import runner_for
+from fastsoftmax.passes.row_losses import ROW_LOSSES, SOFTMAX
 from fastsoftmax.runtime import threads
 from fastsoftmax.runtime.progress import say, shown_rows
 from fastsoftmax.runtime.row_subset import RowSubset
@@ -120,8 +121,10 @@ class Training:
         """
         objective = self.options.objective_named(objective)
         verbose = self.options.verbose
-        say("looking for hard negatives", verbose, n_rows=X.shape[0])
-        negatives = ranking.shortlists(self.runner(X, self.model.sparse_term()), target, objective.n_candidates)
+        n, negatives = ranking.n_candidates(objective, X.shape, X.nnz, self.model.n_classes), None
+        if n is not None:
+            say("looking for hard negatives", verbose, n_rows=X.shape[0])
+            negatives = ranking.shortlists(self.runner(X, self.model.sparse_term()), target, n)
         n_solved = self.model.n_classes * ranking.n_penalties(objective, held_out)
         with shown_rows(n_solved, "ranking", verbose, "labels") as show:
             rows = X, target, weight, negatives
@@ -130,11 +133,21 @@ class Training:
 
     def marginals(self, X, target, model=None):
         """What turns logits of the model, or of another one, into marginal probabilities of these rows: see marginals.fit."""
+        row_loss = ROW_LOSSES[self.options.loss_named(self.choices.loss).exact]
+        if not target.several_labels and row_loss.binary < 0:
+            return {}
         return marginals.fit(self.runner(X, model), target)
 
     def _validation_loss(self, model, X, target, weight):
+        """The loss of these rows that training lowers, over all classes."""
+        loss = self.options.loss_named(self.choices.loss)
+        runner, row_loss = self.runner(X, model), ROW_LOSSES[loss.exact]
         with shown_rows(X.shape[0], "validating", self.options.verbose) as show:
-            return float(np.average(target.nll(self.runner(X, model), show), weights=weight))
+            if row_loss is SOFTMAX and loss.labels_used != "sum":
+                losses = target.nll(runner, show)
+            else:
+                losses = runner.losses(lambda rows: target.of_batch(rows, loss.labels_used, None), row_loss, show)
+            return float(np.average(losses, weights=weight))
 
     def watchers(self, X, n_epochs):
         """What watches any training: the progress bar, and the L1 penalty."""

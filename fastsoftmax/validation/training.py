@@ -52,7 +52,7 @@ def check_same_terms(options, choices, model, n_features):
     check_trainable(options, choices, model, n_features)
 
 
-def check_can_rank(options, objective, *, begins, dense_input):
+def check_can_rank(options, objective, n_rows, *, begins, dense_input):
     """Raise where a model is to be trained for `objective`, a name or None, by a stage that cannot be.
 
     begins : whether this is a `fit` from scratch
@@ -60,6 +60,8 @@ def check_can_rank(options, objective, *, begins, dense_input):
     if objective not in ("precision", "tail"):
         return
     name = "objective must be 'auto' or 'recall'"
+    if objective == "tail" and n_rows < 3:
+        raise ValueError(f"{name} with {n_rows} rows, from which no propensity can be estimated, got {objective!r}")
     if not begins:
         raise ValueError(
             f"{name} in partial_fit, with warm_start and with coef_init, got {objective!r}: hard negatives come last"

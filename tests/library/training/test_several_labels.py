@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+import reference
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit
@@ -270,7 +271,7 @@ def test_weights_and_few_rows(data):
     """A row of weight 0 is as if it were not there, and too few rows hold none out."""
     X, Y = data
     model = small(calibration_fraction=0).fit(X[:40], Y[:40])
-    assert model.ranking_ == {"C": ranking.C, "softmax_share": ranking.SHARE}
+    assert model.ranking_ == {"C": ranking.C, "softmax_share": ranking.SHARES_OF_ALL[0]}
     weight = np.ones(80)
     weight[40:] = 0
     other = small(calibration_fraction=0).fit(X[:80], Y[:80], sample_weight=weight)
@@ -350,4 +351,106 @@ def test_the_fit_is_a_logistic_regression(data, ranked, monkeypatch):
     monkeypatch.setattr(marginals, "CHUNK_LOGITS", 200)
     again = marginals.fit(runner, target)
     assert_allclose(again["slopes"], numbers["slopes"], rtol=1e-4)
-    assert marginals.fit(runner, HardTargets(np.zeros(100, int))) == {}
+
+
+# -- what a review found --
+
+
+@pytest.mark.parametrize("sampler", ["in_batch", "unigram"])
+@pytest.mark.parametrize(
+    ("sampled", "full"),
+    [
+        (losses.SampledDecoupledSoftmax, losses.DecoupledSoftmax()),
+        (losses.SampledSoftmax, losses.Softmax(gradient_threshold=0)),
+        (lambda sampler: losses.SampledLogistic(sampler, labels="sum"), losses.OneVsAll()),
+    ],
+)
+def test_samplers_count_what_batches_draw(sampled, full, sampler):
+    """Rows of some labels have eight times as many: their labels are drawn more often than their masses say."""
+    rng = np.random.default_rng(0)
+    lists = [[int(rng.integers(0, 20))] if i % 2 else (20 + rng.permutation(20)[:8]).tolist() for i in range(4000)]
+    X, gaps = np.ones((4000, 1)), []
+    for loss in (full, sampled(sampler)):
+        model = small(loss=loss, direct="dense", calibration_fraction=0, max_iter=20, average=True).fit(X, lists)
+        z = model.decision_function(X[:1])[0]
+        gaps.append(z[20:].mean() - z[:20].mean())
+    assert gaps[1] == pytest.approx(gaps[0], abs=0.2)
+
+
+def test_marginals_of_single_labels_by_one_vs_all(data):
+    """Calibration scales the logits to be those of a softmax, so they are no log odds any more."""
+    X, Y = data
+    codes = Y.indices[Y.indptr[:-1]]
+    model = small(loss="one_vs_all", direct="sparse", calibration_fraction=0.2).fit(X, codes)
+    assert model.predict_marginals(X).sum(axis=1).mean() == pytest.approx(1.0, abs=0.2)
+
+
+def test_further_training_forgets_the_marginals(data):
+    X, Y = data
+    terms = {"direct": "sparse", "hidden_size": 8, "objective": "recall"}
+    model = small(**terms).fit(X, Y)
+    assert model.marginals_
+    assert model.partial_fit(X[:50], Y[:50]).marginals_ == {}
+    with pytest.raises(ValueError, match=r"calibrate\(X, y\)"):
+        model.predict_marginals(X)
+    model = small(**terms).fit(X, Y)
+    model.set_params(warm_start=True, calibration_fraction=0.0).fit(X, Y)
+    assert model.marginals_ == {}
+
+
+@pytest.mark.parametrize("terms", TERMS.values(), ids=TERMS)
+@pytest.mark.parametrize("loss", ["decoupled_softmax", "one_vs_all", losses.Softmax(labels="sum"), "softmax"], ids=str)
+def test_early_stopping_judges_by_the_loss(terms, loss, data):
+    """The model that is kept has the least of them."""
+    X, Y = data
+    model = small(loss=loss, early_stopping=True, max_iter=4, objective="recall", calibration_fraction=0, **terms)
+    model.fit(X, Y, X_val=X, y_val=Y)
+    masses = Y.toarray().astype(float)
+    if loss == "softmax":
+        masses /= masses.sum(axis=1, keepdims=True)
+    name = {"decoupled_softmax": "decoupled", "one_vs_all": "logistic"}.get(loss, "softmax")
+    expected = reference.row_losses(name, model.decision_function(X), masses)[0].mean()
+    assert min(model.validation_curve_) == pytest.approx(expected, rel=1e-4)
+
+
+def test_options_that_only_a_low_rank_term_has_rule_out_a_sparse_one(data):
+    assert small(hidden_size=None, learning_rate=0.05).fit(*data).objective_ == "recall"
+    assert small(warm_start=True).fit(*data).fit(*data).objective_ == "recall"
+
+
+def test_tail_of_two_rows_leaves_the_old_model(data, ranked):
+    X, Y = data
+    model = pickle.loads(pickle.dumps(ranked)).set_params(objective="tail")
+    with pytest.raises(ValueError, match="objective must be 'auto' or 'recall' with 2 rows"):
+        model.fit(X[:2], Y[:2])
+    assert_array_equal(model.intercept_, ranked.intercept_)
+
+
+def test_a_row_like_no_other_has_no_extreme_marginals():
+    """Where all rows are told apart, slopes are steep."""
+    rng = np.random.default_rng(0)
+    a = rng.integers(0, 5, 3000)
+    X = sp.csr_array(np.c_[np.eye(5)[a], np.zeros((3000, 1))])
+    for objective in ("precision", "recall"):
+        model = small(objective=objective).fit(X, [[int(k), int(k) + 5] for k in a])
+        assert model.predict_marginals(sp.csr_array(np.eye(6)[[5]])).max() < 0.6
+        assert_array_equal(model.predict_marginals(X[:100]).argmax(axis=1) % 5, a[:100])
+
+
+def test_after_an_interrupt_before_the_ranking(data, monkeypatch):
+    """The softmax is there, as a model for recall, and may be trained on."""
+
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ranking, "rank", interrupted)
+    model = small()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(*data)
+    assert (model.objective_, model.ranking_, model.direct_) == ("recall", {}, "sparse")
+    assert len(model.partial_fit(*data).loss_curve_) == 6
+
+
+def test_small_data_have_marginals_too():
+    X, Y = make_data(200)
+    assert small().fit(X, Y).marginals_

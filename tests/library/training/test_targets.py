@@ -189,7 +189,7 @@ def test_calibration_is_that_of_all_pairs(masses, terms):
 
 def test_validation_loss_is_the_mean(data):
     X, Y = data
-    model = small(direct=None, hidden_size=4, early_stopping=True, max_iter=4).fit(X, Y)
+    model = small(loss="softmax", direct=None, hidden_size=4, early_stopping=True, max_iter=4).fit(X, Y)
     assert model.validation_curve_[-1] < np.log(N_CLASSES)
     target = SoftTargets(_normalised(Y))
     weight = np.arange(1.0, 401.0)
