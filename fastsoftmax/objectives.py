@@ -45,7 +45,7 @@ class Precision(BaseEstimator):
         How many labels, the most probable ones that a row does not have, take the row for a hard negative. "auto": 100; up to
         2,000 labels, and where it is little work, all rows that do not have a label are its negatives.
     softmax_share : float or "auto"
-        Factor of the softmax's logits in the sum. "auto": what is best for the rows held out to calibrate.
+        Factor of the softmax's logits in the sum. "auto": 0.05, or 0.005 where all rows are negatives.
     """
 
     name = "precision"

@@ -21,8 +21,8 @@ from fastsoftmax.validation import check_row_norms
 
 PENALTIES = (0.25, 1.0)  # of C="auto"
 C = 0.5  # where no rows are held out to choose by
-# Of softmax_share="auto", the first where no rows are held out. With all rows as negatives, the softmax has little to add.
-SHARES, SHARES_OF_ALL = (0.03, 0.1), (0.01, 0.003)
+# softmax_share="auto"; half or twice as much does as well. With all rows as negatives, the softmax has little to add.
+SHARE, SHARE_OF_ALL = 0.05, 0.005
 MIN_WEIGHT, MIN_WEIGHT_OF_ALL = 0.05, 0.02  # smaller ones are dropped; twice or half as much costs nothing
 N_CANDIDATES = (
     100  # of n_candidates="auto", unless all rows are negatives: with so few classes, rows and entries times classes
@@ -74,9 +74,10 @@ def rank(objective, model, X, targets, weight, negatives, held_out, *, runner_of
     if objective.name == "tail":
         propensity = metrics.inverse_propensities(positives)
     length = np.sqrt(check_row_norms(X))  # C and the least weight are those of rows of unit length
-    penalties = _choices(objective.C, PENALTIES, C, held_out)
-    tried = SHARES_OF_ALL if negatives is None else SHARES
-    shares = _choices(objective.softmax_share, tried, tried[0], held_out)
+    penalties = _penalties(objective, held_out)
+    share = objective.softmax_share
+    if share == "auto":
+        share = SHARE_OF_ALL if negatives is None else SHARE
     best, best_score = None, -np.inf
     for penalty in penalties:
         common = {"weight": weight, "positive_weight": _relative(propensity), "n_threads": n_threads, "show": show}
@@ -87,23 +88,22 @@ def rank(objective, model, X, targets, weight, negatives, held_out, *, runner_of
         else:
             W = hard_negatives.solve(X, positives, negatives, strength, min_weight=MIN_WEIGHT / length, **common)
             bias = 0.0  # the same for all classes
-        for share in shares:
-            ranked = Ranked(added(model, W, bias, share), penalty, share)
-            score = 0.0 if held_out is None else _score(ranked.model, *held_out, propensity, runner_of)
-            if score > best_score:
-                best, best_score = ranked, score
+        ranked = Ranked(added(model, W, bias, share), penalty, float(share))
+        score = 0.0 if len(penalties) == 1 else _score(ranked.model, *held_out, propensity, runner_of)
+        if score > best_score:
+            best, best_score = ranked, score
     return best
 
 
 def n_penalties(objective, held_out):
     """How many C's are tried."""
-    return len(_choices(objective.C, PENALTIES, C, held_out))
+    return len(_penalties(objective, held_out))
 
 
-def _choices(given, tried, default, held_out):
-    if given != "auto":
-        return (float(given),)
-    return (default,) if held_out is None else tried
+def _penalties(objective, held_out):
+    if objective.C != "auto":
+        return (float(objective.C),)
+    return (C,) if held_out is None else PENALTIES
 
 
 def _relative(propensity):

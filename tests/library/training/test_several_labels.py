@@ -271,7 +271,7 @@ def test_weights_and_few_rows(data):
     """A row of weight 0 is as if it were not there, and too few rows hold none out."""
     X, Y = data
     model = small(calibration_fraction=0).fit(X[:40], Y[:40])
-    assert model.ranking_ == {"C": ranking.C, "softmax_share": ranking.SHARES_OF_ALL[0]}
+    assert model.ranking_ == {"C": ranking.C, "softmax_share": ranking.SHARE_OF_ALL}
     weight = np.ones(80)
     weight[40:] = 0
     other = small(calibration_fraction=0).fit(X[:80], Y[:80], sample_weight=weight)
