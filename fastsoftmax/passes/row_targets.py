@@ -23,7 +23,8 @@ class RowTargets:
     def __init__(self, indptr, class_ids, mass=None):
         self.indptr, self.class_ids = indptr, class_ids.astype(np.int32, copy=False)
         self.mass_is_one = mass is None
-        self.mass = np.ones(len(class_ids)) if mass is None else mass
+        if mass is not None:
+            self.mass = mass
 
     @classmethod
     def of(cls, target, n_rows):
@@ -34,12 +35,22 @@ class RowTargets:
             return cls(np.zeros(n_rows + 1, np.intp), np.zeros(0, np.int32))
         has_one = target >= 0
         if has_one.all():
-            targets = cls(np.arange(n_rows + 1), target)
-            targets.is_one_each = True
-            return targets
+            return cls.one_each(target)
         targets = cls(np.concatenate([[0], np.cumsum(has_one)]).astype(np.intp), target[has_one])
         targets.lacks_one = ~has_one
         return targets
+
+    @classmethod
+    def one_each(cls, class_ids):
+        """The class of each row, all of which have one."""
+        targets = cls(np.arange(len(class_ids) + 1), class_ids)
+        targets.is_one_each = True
+        return targets
+
+    @cached_property
+    def mass(self):
+        """How much each target counts."""
+        return np.ones(len(self))
 
     def __len__(self):
         return len(self.class_ids)
@@ -98,4 +109,4 @@ class RowTargets:
 
     def additions(self, dtype):
         """The targets as Additions, for kernels.additions.group; the values are of no account."""
-        return Additions(self.indptr[:-1], self.indptr[1:], self.class_ids, np.zeros(len(self), dtype))
+        return Additions(self.indptr[:-1], self.indptr[1:], self.class_ids, np.empty(len(self), dtype))

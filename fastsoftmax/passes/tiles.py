@@ -133,7 +133,8 @@ class _Pass:
     def __init__(self, terms, n_threads, workspace, memory=0):
         self.terms, self.n_threads = terms, threads.for_work(n_threads, terms.multiply_adds)
         self.workspace = workspace or Workspace()
-        itemsize, n_rows = terms.dtype.itemsize, terms.n_rows
+        self.dtype = terms.dtype
+        itemsize, n_rows = self.dtype.itemsize, terms.n_rows
         self.tile = tile_of(terms)
         self.n_tiles = -(-terms.n_candidates // self.tile)
         self.width = panels_kernel.panel_width(n_rows, itemsize)
@@ -151,7 +152,7 @@ class _Pass:
         return additions_kernel.group(additions, *shape, self.array, self.n_threads, name)
 
     def array(self, name, shape, dtype=None):
-        return self.workspace.array(name, shape, self.terms.dtype if dtype is None else dtype)
+        return self.workspace.array(name, shape, self.dtype if dtype is None else dtype)
 
     def pack(self, name, a):
         """`a`, (n, n_columns), packed into panels of rows: (n_panels, n_columns, width)."""
@@ -213,8 +214,8 @@ class Forward(_Pass):
         if self.loss.binary >= 0 and weight is None:
             weight = np.ones(terms.n_candidates)
         self.row_targets = RowTargets.of(target, terms.n_rows)
-        self.targets = self._group(self.row_targets.additions(terms.dtype), "targets")
-        self.offset, self.weight = (None if a is None else a.astype(terms.dtype) for a in (offset, weight))
+        self.targets = self._group(self.row_targets.additions(self.dtype), "targets")
+        self.offset, self.weight = (None if a is None else a.astype(self.dtype) for a in (offset, weight))
         n_parts = min(MAX_FORWARD_PARTS, self.n_tiles)
         self.log_sum_exps(n_parts)
         self.shift = self.array("shift", (self.n_tiles, self.n_lanes))
@@ -301,7 +302,14 @@ class Forward(_Pass):
         """The LogitGradient of sum_i scale[i] nll[i]; the arguments are those of `backward`."""
         r, t = self.reduced, self.row_targets
         of_targets = scale[t.rows]
-        gradient = LogitGradient(scale * r.factor, r.lse, of_targets * r.dlogit, target_scale=of_targets * t.mass)
+        gradient = LogitGradient(
+            scale if t.mass_is_one and self.loss is SOFTMAX else scale * r.factor,
+            r.lse,
+            of_targets * r.dlogit,
+            target_scale=of_targets if t.mass_is_one else of_targets * t.mass,
+        )
+        if smoothing is None and log_normaliser is None and self.hit is None:
+            return gradient
         with np.errstate(invalid="ignore", over="ignore", under="ignore"):
             if log_normaliser is not None:
                 total = t.total[t.rows]

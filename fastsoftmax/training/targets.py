@@ -50,7 +50,7 @@ class HardTargets:
 
     def of_batch(self, rows, labels, rng):
         """The RowTargets of these rows; `labels` and `rng` are of use where rows have several classes."""
-        return RowTargets.of(self.codes[rows], len(rows))
+        return RowTargets.one_each(self.codes[rows])
 
     def pairs(self, weight):
         """The classes of all rows in one array, and how much each counts where the rows have these weights."""
@@ -137,7 +137,7 @@ class SoftTargets:
             times the number of the row's classes
         """
         if labels == "one":
-            return RowTargets.of(self.take(rows, rng), len(rows))
+            return RowTargets.one_each(self.take(rows, rng))
         masses = self.masses[rows]
         lengths = np.diff(masses.indptr)
         mass = masses.data * np.repeat(lengths, lengths) if labels == "sum" else masses.data

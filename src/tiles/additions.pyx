@@ -47,7 +47,7 @@ def group(additions, Py_ssize_t n_tiles, Py_ssize_t tile, Py_ssize_t width, arra
     largest = max(len(additions.values), (len(additions.begin) + width) * tile)
     if largest > np.iinfo(np.int32).max:  # small entries: what they take in cache is most of what additions cost
         raise ValueError(f"too many rows or additions in a batch: {largest:,} numbers")
-    n_entries = int((additions.end - additions.begin).sum())
+    n_entries = count(additions.begin, additions.end)
     grouped = Grouped(
         array(f"{name}.tile_ptr", (n_tiles + 1,), np.intp),
         array(f"{name}.places", (n_entries,), np.int32),
@@ -58,6 +58,14 @@ def group(additions, Py_ssize_t n_tiles, Py_ssize_t tile, Py_ssize_t width, arra
     starts.fill(0)
     sort(additions.begin, additions.end, additions.class_ids, additions.values, <uint32_t>tile, width, starts, *grouped)
     return grouped
+
+
+def count(const Py_ssize_t[::1] begin, const Py_ssize_t[::1] end):
+    """How many entries the rows have."""
+    cdef Py_ssize_t i, n = 0
+    for i in range(begin.shape[0]):
+        n += end[i] - begin[i]
+    return n
 
 
 def sort(
