@@ -7,15 +7,14 @@ import pytest
 import reference
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.special import expit
+from several_labels import N_CLASSES, make_data, small
 
 import fastsoftmax as fs
 from fastsoftmax import losses, metrics, objectives
 from fastsoftmax.model.runners import runner_for
-from fastsoftmax.training import marginals, ranking
+from fastsoftmax.training import ranking
 from fastsoftmax.training.targets import HardTargets, SoftTargets
 
-N_CLASSES, N_FEATURES = 60, 200
 SEVERAL = ["decoupled_softmax", "sampled_decoupled_softmax", "one_vs_all", losses.OneVsAll("squared_hinge")]
 TERMS = {
     "dense": {"direct": "dense"},
@@ -23,22 +22,6 @@ TERMS = {
     "sparse": {"direct": "sparse", "hidden_size": None},
     "both": {"direct": "sparse", "hidden_size": 16},
 }
-
-
-def make_data(n_rows=2000, seed=0):
-    """Each label has words of its own, of which a row has some, beside words of no meaning; the rows have unit length."""
-    rng = np.random.default_rng(seed)
-    words = np.random.default_rng(9).integers(0, N_FEATURES, (N_CLASSES, 6))
-    popularity = 1 / np.arange(1, N_CLASSES + 1)
-    X, Y = np.zeros((n_rows, N_FEATURES)), np.zeros((n_rows, N_CLASSES), int)
-    for x, y in zip(X, Y, strict=True):
-        labels = rng.choice(N_CLASSES, rng.integers(1, 4), replace=False, p=popularity / popularity.sum())
-        y[labels] = 1
-        for label in labels:
-            x[rng.choice(words[label], 3)] = 1
-        x[rng.integers(0, N_FEATURES, 4)] = 1
-    X /= np.linalg.norm(X, axis=1, keepdims=True)
-    return sp.csr_array(X), sp.csr_array(Y)
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +37,6 @@ def test_rows():
 @pytest.fixture(scope="module")
 def ranked(data):
     return small().fit(*data)
-
-
-def small(**params):
-    return fs.SoftmaxClassifier(**{"random_state": 0, "n_threads": 1, "batch_size": 64} | params)
 
 
 def precision(model, X, Y, k=1):
@@ -285,77 +264,6 @@ def test_progress(data, capsys):
     assert "objective='precision'" in shown.out and "ranking" in shown.out + shown.err
 
 
-# -- marginal probabilities --
-
-
-@pytest.mark.parametrize("objective", ["precision", "recall"])
-@pytest.mark.parametrize("loss", ["auto", "softmax", "one_vs_all"])
-def test_marginals_are_calibrated(objective, loss, data, test_rows):
-    X, Y = test_rows
-    terms = {"direct": "sparse", "hidden_size": 16}
-    model = small(loss=loss, objective=objective, calibration_fraction=0.2, **terms).fit(*data)
-    p, y = model.predict_marginals(X), Y.toarray()
-    assert p.shape == y.shape and p.dtype == np.float32 and (p >= 0).all() and (p <= 1).all()
-    for low, high in ((0.1, 0.4), (0.4, 0.7), (0.7, 1.0)):
-        within = (p >= low) & (p < high)
-        assert abs(p[within].mean() - y[within].mean()) < 0.12
-    assert abs(p.sum() / y.sum() - 1) < 0.15
-
-
-def test_a_threshold_keeps_the_likely_labels(ranked, test_rows):
-    X = test_rows[0]
-    p, kept = ranked.predict_marginals(X), ranked.predict_marginals(X, threshold=0.3)
-    assert isinstance(kept, sp.csr_array) and kept.shape == p.shape
-    assert_allclose(kept.toarray(), np.where(p >= 0.3, p, 0), rtol=1e-6)
-    assert ranked.predict_marginals(X[:0], threshold=0.5).shape == (0, N_CLASSES)
-    assert ranked.predict_marginals(X[:0]).shape == (0, N_CLASSES)
-    for bad in (0, 1, -0.1, float("nan")):
-        with pytest.raises(ValueError, match="threshold must be"):
-            ranked.predict_marginals(X, threshold=bad)
-
-
-def test_marginals_need_calibration(data):
-    X, Y = data
-    model = small(loss="decoupled_softmax", direct="dense", calibration_fraction=0).fit(X, Y)
-    with pytest.raises(ValueError, match=r"calibrate\(X, y\)"):
-        model.predict_marginals(X)
-    W = model.coef_.copy()
-    model.calibrate(*make_data(200, seed=2)).predict_marginals(X)
-    assert_array_equal(model.coef_, W)  # no factor would mend a dense direct term
-    assert model.calibration_ == {} and model.marginals_
-    model = small(loss="one_vs_all", direct="dense", calibration_fraction=0).fit(X, Y)
-    assert_allclose(model.predict_marginals(X), expit(model.decision_function(X)), rtol=1e-5)
-    model = small(loss="decoupled_softmax", direct="sparse", calibration_fraction=0).fit(X, Y)
-    assert model.marginals_ == {}
-    assert model.calibrate(*make_data(200, seed=2)).marginals_
-    model.predict_marginals(X)
-
-
-def test_the_fit_is_a_logistic_regression(data, ranked, monkeypatch):
-    """The likelihood of bins of negatives is nearly that of all of them, and is at its optimum."""
-    X, Y = make_data(100, seed=3)
-    target = SoftTargets(sp.csr_array(Y / Y.sum(axis=1)[:, None]))
-    runner = runner_for(ranked._model, X.astype(np.float32), n_threads=1)
-    numbers = marginals.fit(runner, target)
-    z, y = ranked.decision_function(X).astype(np.float64), Y.toarray()
-
-    def loss(numbers):
-        p = marginals.of_logits(z.copy(), numbers)
-        return -np.log(np.where(y, p, 1 - p)).sum()
-
-    best = loss(numbers)
-    for sign in (-1, 1):
-        assert loss(numbers | {"offset": numbers["offset"] + 0.1 * sign}) > best
-        assert loss(numbers | {"lse": numbers["lse"] + 0.1 * sign}) > best
-    assert loss(numbers | {"slopes": [2 * slope for slope in numbers["slopes"]]}) > best
-    monkeypatch.setattr(marginals, "CHUNK_LOGITS", 200)
-    again = marginals.fit(runner, target)
-    assert_allclose(again["slopes"], numbers["slopes"], rtol=1e-4)
-
-
-# -- what a review found --
-
-
 @pytest.mark.parametrize("sampler", ["in_batch", "unigram"])
 @pytest.mark.parametrize(
     ("sampled", "full"),
@@ -375,27 +283,6 @@ def test_samplers_count_what_batches_draw(sampled, full, sampler):
         z = model.decision_function(X[:1])[0]
         gaps.append(z[20:].mean() - z[:20].mean())
     assert gaps[1] == pytest.approx(gaps[0], abs=0.2)
-
-
-def test_marginals_of_single_labels_by_one_vs_all(data):
-    """Calibration scales the logits to be those of a softmax, so they are no log odds any more."""
-    X, Y = data
-    codes = Y.indices[Y.indptr[:-1]]
-    model = small(loss="one_vs_all", direct="sparse", calibration_fraction=0.2).fit(X, codes)
-    assert model.predict_marginals(X).sum(axis=1).mean() == pytest.approx(1.0, abs=0.2)
-
-
-def test_further_training_forgets_the_marginals(data):
-    X, Y = data
-    terms = {"direct": "sparse", "hidden_size": 8, "objective": "recall"}
-    model = small(**terms).fit(X, Y)
-    assert model.marginals_
-    assert model.partial_fit(X[:50], Y[:50]).marginals_ == {}
-    with pytest.raises(ValueError, match=r"calibrate\(X, y\)"):
-        model.predict_marginals(X)
-    model = small(**terms).fit(X, Y)
-    model.set_params(warm_start=True, calibration_fraction=0.0).fit(X, Y)
-    assert model.marginals_ == {}
 
 
 @pytest.mark.parametrize("terms", TERMS.values(), ids=TERMS)
@@ -426,17 +313,6 @@ def test_tail_of_two_rows_leaves_the_old_model(data, ranked):
     assert_array_equal(model.intercept_, ranked.intercept_)
 
 
-def test_a_row_like_no_other_has_no_extreme_marginals():
-    """Where all rows are told apart, slopes are steep."""
-    rng = np.random.default_rng(0)
-    a = rng.integers(0, 5, 3000)
-    X = sp.csr_array(np.c_[np.eye(5)[a], np.zeros((3000, 1))])
-    for objective in ("precision", "recall"):
-        model = small(objective=objective).fit(X, [[int(k), int(k) + 5] for k in a])
-        assert model.predict_marginals(sp.csr_array(np.eye(6)[[5]])).max() < 0.6
-        assert_array_equal(model.predict_marginals(X[:100]).argmax(axis=1) % 5, a[:100])
-
-
 def test_after_an_interrupt_before_the_ranking(data, monkeypatch):
     """The softmax is there, as a model for recall, and may be trained on."""
 
@@ -449,8 +325,3 @@ def test_after_an_interrupt_before_the_ranking(data, monkeypatch):
         model.fit(*data)
     assert (model.objective_, model.ranking_, model.direct_) == ("recall", {}, "sparse")
     assert len(model.partial_fit(*data).loss_curve_) == 6
-
-
-def test_small_data_have_marginals_too():
-    X, Y = make_data(200)
-    assert small().fit(X, Y).marginals_
