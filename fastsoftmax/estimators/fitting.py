@@ -108,7 +108,7 @@ class Fitting:
             check_same_plan(resumed, plan)
         rows, valid, calibration_rows = self._split((X, target, weight), valid, plan, rng)
         n_epochs = options.n_epochs(plan.choices)
-        calibrate = None if calibration_rows is None else lambda model: training.calibrate(*calibration_rows, model)
+        calibrate = None if calibration_rows is None else lambda model: _calibrated(training, calibration_rows, model)
         task = FitTask(c, n_epochs, *given, calibrate)
         class_counts = rows[1].known_counts(len(classes), _drawn(options.loss_named(plan.loss)))
         if resumed is None:
@@ -192,9 +192,7 @@ class Fitting:
     def _calibrate(self, training, rows):
         """Replace the model by one that is calibrated on these rows: other threads see all terms scaled, or none."""
         model = self.classifier._model.twin()
-        factors = training.calibrate(*rows, model)
-        marginals = training.marginals(*rows[:2], model)
-        self.classifier._set_fitted(calibration_=factors, marginals_=marginals, _model=model)
+        self.classifier._set_fitted(**_calibrated(training, rows, model), _model=model)
 
     def _split(self, rows, valid, plan, rng):
         """The rows to train on, to validate on and to calibrate on, each as (X, target, weight) or None."""
@@ -254,6 +252,12 @@ class Fitting:
         what = identity(self.options.flat(), X, target, weight, classes, valid)
         seeded = self.options.random_state is not None
         return CheckpointWatcher(checkpoint.path, checkpoint.every, what, rng, seeded=seeded)
+
+
+def _calibrated(training, rows, model):
+    """Calibrate the model on these rows; return the fitted attributes that tell how."""
+    factors = training.calibrate(*rows, model)
+    return {"calibration_": factors, "marginals_": training.marginals(*rows[:2], model)}
 
 
 def _drawn(loss):

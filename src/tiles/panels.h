@@ -128,9 +128,9 @@ INLINE void FN(add_wide)(FN(wide) *sum, double a, V x)
 }
 #endif
 
-/* One panel, n_v vectors wide, of binary_panels for the logistic loss. With t = z + offset and u = exp(-|t|) <= 1, softplus(t) = max(t, 0) +
- * log(1 + u) and sigmoid(t) = 1 / (1 + u) or u / (1 + u): nothing overflows, and neither loses digits. The sums are
- * double since they may: a softplus is as large as its logit.
+/* One panel, n_v vectors wide, of binary_panels for the logistic loss. With t = z + offset and u = exp(-|t|) <= 1,
+ * softplus(t) = max(t, 0) + log(1 + u) and sigmoid(t) = 1 / (1 + u) or u / (1 + u): nothing overflows, and neither loses
+ * digits. The sums are double since they may: a softplus is as large as its logit.
  *
  * Two loops over a few classes at a time: exp and log as one chain of instructions are so long that a CPU has the next
  * ones in hand too late; that takes half as long again. */

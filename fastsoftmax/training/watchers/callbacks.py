@@ -13,7 +13,7 @@ class FitTask:
     classifier : estimator with sklearn.callback.CallbackSupportMixin
     n_epochs : int
     X, y, sample_weight : the arguments of `fit`, which callbacks see as they are
-    calibrate : function that calibrates a model as `fit` does in the end and returns the factors, or None
+    calibrate : function that calibrates a model as `fit` does in the end and returns the fitted attributes, or None
     """
 
     def __init__(self, classifier, n_epochs, X, y, sample_weight, calibrate):
@@ -62,7 +62,7 @@ class EpochTasks(Watcher):
             name: copy.deepcopy(getattr(classifier, name)) for name in names
         }
         if self.task.calibrate is not None:
-            attributes["calibration_"] = self.task.calibrate(model)
+            attributes |= self.task.calibrate(model)
         return attributes
 
     def _chosen_model(self, trainer):

@@ -113,6 +113,15 @@ def test_fitted_estimator_is_as_if_fit_had_stopped_there(data, params):
     assert keeper.kept["begin fit 0"][-1] is None and keeper.kept["begin epoch 0"][-1].n_iter_ == 0
 
 
+def test_fitted_estimator_has_marginal_probabilities(data):
+    X, y = data
+    keeper, labels = Keeper(), [[int(k), 10 + int(k) // 2] for k in y]
+    params = {"objective": "recall", "direct": "sparse", "hidden_size": 4, "calibration_fraction": 0.2}
+    classifier = small(**params).set_callbacks(keeper).fit(X, labels)
+    assert_array_equal(keeper.kept["end epoch 3"][-1].predict_marginals(X), classifier.predict_marginals(X))
+    assert keeper.kept["end epoch 0"][-1].marginals_ not in ({}, classifier.marginals_)
+
+
 def test_fitted_estimator_shares_nothing_that_training_changes(data):
     keeper = Keeper()
     classifier = small(loss="sampled_softmax", sampler="uniform", n_negatives=3).set_callbacks(keeper).fit(*data)
