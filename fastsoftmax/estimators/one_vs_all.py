@@ -1,7 +1,5 @@
 """OneVsAllClassifier: a binary problem for each label, all solved to their optima side by side."""
 
-from contextlib import closing
-
 import numpy as np
 from scipy import sparse
 from scipy.special import expit, logit
@@ -201,32 +199,18 @@ class OneVsAllClassifier(ModelEstimator):
 
     def _solve(self, problems, scales, n_threads):
         """W, (n_classes, n_features) and feature-major, the intercepts, and the most iterations."""
-        n_classes, n_features = problems.positives.shape[1], problems.rows.shape[1] - self.fit_intercept
-        dtype, blocks, n_iter, n_left = problems.rows.dtype, [], 0, 0
-        bias = np.zeros(n_classes, dtype)
-        W = np.zeros((n_features, n_classes), dtype) if self.min_weight == 0 else None
-        with (
-            threads.one_blas_thread(),
-            shown_rows(n_classes, "solving", self.verbose, "labels") as show,
-            # closed by Ctrl-C too, which ends its threads
-            closing(one_vs_all.solve(problems, self.tol, self.max_iter, n_threads, show)) as solved,
-        ):
-            for classes, solution, iterations, converged in solved:
-                if self.fit_intercept:
-                    bias[classes] = solution[-1] * self.intercept_scaling
-                found = solution[:n_features] if scales is None else solution[:n_features] * scales[:, None]
-                if W is not None:
-                    W[:, classes] = found
-                else:
-                    blocks.append(sparse.csr_array(np.where(np.abs(found) < self.min_weight, 0, found).T))
-                n_iter, n_left = max(n_iter, iterations), n_left + int(np.count_nonzero(~converged))
+        intercept = self.intercept_scaling if self.fit_intercept else None
+        with shown_rows(problems.positives.shape[1], "solving", self.verbose, "labels") as show:
+            W, bias, n_iter, n_left = one_vs_all.weights(
+                problems, scales, intercept, self.min_weight, self.tol, self.max_iter, n_threads, show
+            )
         if n_left:
             warn(
                 f"{n_left} labels are not yet solved to tol={self.tol} after {n_iter} iterations: raise max_iter, lower C, or "
                 "scale X",
                 ConvergenceWarning,
             )
-        return (W.T if W is not None else sparse.csc_array(sparse.vstack(blocks, format="csc"))), bias, n_iter
+        return W, bias, n_iter
 
     # -- predictions --
 

@@ -1,12 +1,8 @@
 """One-vs-all squared hinges in which all rows that do not have a class are its negatives, for a stage of a larger training."""
 
-from contextlib import closing
-
 import numpy as np
-from scipy import sparse
 
 from fastsoftmax.newton import one_vs_all
-from fastsoftmax.runtime import threads
 
 MAX_ITER = 100
 
@@ -24,19 +20,13 @@ def solve(
     intercept : value of the feature that has the intercepts as weights
     others : as for hard_negatives.solve
     """
-    n_features, n_classes, dtype = X.shape[1], positives.shape[1], X.dtype
-    factors = np.ones(n_classes) if positive_weight is None else positive_weight
+    dtype = X.dtype
+    factors = np.ones(positives.shape[1]) if positive_weight is None else positive_weight
     scales = one_vs_all.feature_scales(X, weight, feature_scaling)
     rows = one_vs_all.rows_of(X, scales, intercept)
     weight, factors = (C * weight).astype(dtype), factors.astype(dtype)
     problems = one_vs_all.Problems(rows, "squared_hinge", weight, positives.tocsc(), factors, 1.0)
-    blocks, bias = [], np.zeros(n_classes, dtype)
     done = show or (lambda n: None)
-    with threads.one_blas_thread(), closing(one_vs_all.solve(problems, tol, MAX_ITER, n_threads, done)) as solved:
-        for classes, solution, _, _ in solved:
-            bias[classes] = solution[-1] * intercept
-            found = solution[:n_features] if scales is None else solution[:n_features] * scales[:, None]
-            blocks.append(sparse.csr_array(np.where(np.abs(found) < min_weight, 0, found).T))
-    W = sparse.csc_array(sparse.vstack(blocks, format="csc"))
+    W, bias, _, _ = one_vs_all.weights(problems, scales, intercept, min_weight, tol, MAX_ITER, n_threads, done)
     W.sort_indices()
     return W, bias

@@ -6,6 +6,7 @@ them, while each has steps and an end of its own: the result of a problem does n
 """
 
 import threading
+from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from scipy import sparse
 
 from fastsoftmax.kernels import low_rank
 from fastsoftmax.kernels import one_vs_all as kernel
+from fastsoftmax.runtime import threads
 from fastsoftmax.runtime.blocks import each
 
 WIDTH = kernel.MAX_WIDTH  # problems of a block
@@ -128,6 +130,35 @@ def solve(problems, tol, max_iter, n_threads, done):
     for solved in each(solve_block, range(0, n_classes, width), n_threads, cancelled):
         yield solved
         done(solved[0].stop - solved[0].start)
+
+
+def weights(problems, scales, intercept, min_weight, tol, max_iter, n_threads, done):
+    """The solutions of all problems for features as they were before `scales`: (W, bias, n_iter, how many are unsolved).
+
+    W is (n_classes, n_features), dense and feature-major; CSC without weights below `min_weight` unless that is 0.
+
+    Parameters
+    ----------
+    problems : Problems, whose rows were made with `scales` and `intercept`; see rows_of
+    tol, max_iter, n_threads, done : as for `solve`
+    """
+    dtype, n_classes = problems.rows.dtype, problems.positives.shape[1]
+    n_features = problems.rows.shape[1] - (intercept is not None)
+    blocks, bias, n_iter, n_left = [], np.zeros(n_classes, dtype), 0, 0
+    W = np.zeros((n_features, n_classes), dtype) if min_weight == 0 else None
+    # closed by Ctrl-C too, which ends its threads
+    with threads.one_blas_thread(), closing(solve(problems, tol, max_iter, n_threads, done)) as solved:
+        for classes, solution, iterations, converged in solved:
+            if intercept is not None:
+                bias[classes] = solution[-1] * intercept
+            found = solution[:n_features] if scales is None else solution[:n_features] * scales[:, None]
+            if W is not None:
+                W[:, classes] = found
+            else:
+                blocks.append(sparse.csr_array(np.where(np.abs(found) < min_weight, 0, found).T))
+            n_iter, n_left = max(n_iter, iterations), n_left + int(np.count_nonzero(~converged))
+    W = W.T if W is not None else sparse.csc_array(sparse.vstack(blocks, format="csc"))
+    return W, bias, n_iter, n_left
 
 
 def block_width(n_classes):

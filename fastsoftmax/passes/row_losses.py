@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastsoftmax.kernels.one_vs_all import KINDS
+
 
 class Reduced(NamedTuple):
     """The loss of each row, and its gradient.
@@ -51,9 +53,7 @@ def _softmax(negatives, logits, targets):
         return Reduced(np.logaddexp(0.0, negatives - logits), 1.0, lse, -np.exp(negatives - lse))
     of_targets, others = targets.log_sum_exp(logits)
     lse = np.logaddexp(negatives, of_targets)
-    others = np.logaddexp(
-        negatives[rows], others
-    )  # all classes but the target: no cancellation where it has nearly all
+    others = np.logaddexp(negatives[rows], others)  # all classes but the target: no cancellation where p is nearly 1
     nll = targets.sums(mass * np.logaddexp(0.0, others - logits))
     dlogit = -mass * np.exp(others - lse[rows])
     if not targets.is_one_each:
@@ -81,8 +81,8 @@ def _squared_hinge(negatives, logits, targets):
 
 SOFTMAX = RowLoss("softmax", -1, _softmax)
 DECOUPLED = RowLoss("decoupled", -1, _decoupled)
-LOGISTIC = RowLoss("logistic", 0, _logistic)
-SQUARED_HINGE = RowLoss("squared_hinge", 1, _squared_hinge)
+LOGISTIC = RowLoss("logistic", KINDS["logistic"], _logistic)
+SQUARED_HINGE = RowLoss("squared_hinge", KINDS["squared_hinge"], _squared_hinge)
 ROW_LOSSES = {loss.name: loss for loss in (SOFTMAX, DECOUPLED, LOGISTIC, SQUARED_HINGE)}
 
 

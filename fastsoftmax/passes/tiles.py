@@ -303,7 +303,7 @@ class Forward(_Pass):
         r, t = self.reduced, self.row_targets
         of_targets = scale[t.rows]
         gradient = LogitGradient(
-            scale if t.mass_is_one and self.loss is SOFTMAX else scale * r.factor,
+            scale * r.factor,
             r.lse,
             of_targets * r.dlogit,
             target_scale=of_targets if t.mass_is_one else of_targets * t.mass,

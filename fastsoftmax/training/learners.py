@@ -33,8 +33,9 @@ def make(options, choices, model, state, X, n_epochs=None, *, n_threads, multi_e
         epochs = n_epochs and (n_epochs if model.E is None else min(n_epochs, SPARSE_EPOCHS))
         rule = planning.sparse_rule(options, choices.loss, model.n_classes, np.sqrt(state.damping), state.damping)
         schedule = schedules.make(options.schedule, is_sparse=True)
-        loss = FullLoss(row_loss=row_loss)
-        learners.append(Learner(runner, loss, rule, schedule, epochs, sums=True, rate_name="SparseTerm.learning_rate"))
+        learners.append(
+            Learner(runner, FullLoss(), rule, schedule, epochs, sums=True, rate_name="SparseTerm.learning_rate")
+        )
     if choices.direct != "sparse" or choices.hidden_size is not None:
         trained = model.low_rank() if choices.direct == "sparse" else model
         if trained.E is not None and len(trained.E) < X.shape[1]:

@@ -136,17 +136,12 @@ def _objective(options, several, n_rows, *, begins, dense_input):
         return given
     begins = begins and not options.warm_start  # whose model is to be trained on
     learns = options.sparse is None or options.sparse.learns
+    optimizer = options.optimizer
     ranks = (
-        begins
-        and not dense_input
-        and learns
-        and options.direct_name in ("auto", "sparse")
-        and not options.optimizer.l1_alpha
+        begins and not dense_input and learns and options.direct_name in ("auto", "sparse") and not optimizer.l1_alpha
     )
-    if (
-        options.direct == "auto" and options.low_rank is None
-    ):  # a sparse term would be the only one, to which these do not apply
-        ranks = ranks and options.learning_rate == "auto" and options.optimizer.alpha in ("auto", 0)
+    if options.direct == "auto" and options.low_rank is None:  # of a sparse term alone, nothing acts on these
+        ranks = ranks and options.learning_rate == "auto" and optimizer.alpha in ("auto", 0)
     return "precision" if ranks and options.loss == "auto" and options.weights_dir is None else "recall"
 
 

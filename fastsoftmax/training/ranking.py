@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from fastsoftmax import metrics
+from fastsoftmax.metrics import inverse_propensities, precision_at_k, psp_at_k
 from fastsoftmax.model.model import Model
 from fastsoftmax.model.pairs import Pairs
 from fastsoftmax.newton import all_negatives, hard_negatives
@@ -24,9 +24,8 @@ C = 0.5  # where no rows are held out to choose by
 # softmax_share="auto"; half or twice as much does as well. With all rows as negatives, the softmax has little to add.
 SHARE, SHARE_OF_ALL = 0.05, 0.005
 MIN_WEIGHT, MIN_WEIGHT_OF_ALL = 0.05, 0.02  # smaller ones are dropped; twice or half as much costs nothing
-N_CANDIDATES = (
-    100  # of n_candidates="auto", unless all rows are negatives: with so few classes, rows and entries times classes
-)
+N_CANDIDATES = 100  # of n_candidates="auto"
+# All rows are negatives up to so many classes, rows, and entries of X times classes.
 MAX_CLASSES, MAX_ROWS, MAX_VISITS = 2000, 200_000, 5e9
 DEPTHS = (1, 3, 5)  # at which precision is averaged
 
@@ -72,7 +71,7 @@ def rank(objective, model, X, targets, weight, negatives, held_out, *, runner_of
     n_classes = model.n_classes
     positives, propensity = targets.indicator(n_classes), None
     if objective.name == "tail":
-        propensity = metrics.inverse_propensities(positives)
+        propensity = inverse_propensities(positives)
     length = np.sqrt(check_row_norms(X))  # C and the least weight are those of rows of unit length
     penalties = _penalties(objective, held_out)
     share = objective.softmax_share
@@ -127,5 +126,5 @@ def _score(model, X, targets, weight, propensity, runner_of):
     true = targets.indicator(n_classes)
     depths = [k for k in DEPTHS if k <= n_classes]
     if propensity is not None:
-        return np.mean([metrics.psp_at_k(found, true, k, propensity) for k in depths])
-    return np.mean([metrics.precision_at_k(found, true, k) for k in depths])
+        return np.mean([psp_at_k(found, true, k, propensity) for k in depths])
+    return np.mean([precision_at_k(found, true, k) for k in depths])

@@ -1,6 +1,6 @@
 /* Logits from pairs (feature, class): a row touches the classes of its features and leaves all others at their bias.
- * It is included for each (instruction set, real type), after dense/logsumexp.h, tiles/topk.h, rules/update.h and
- * compact/compact.h.
+ * It is included for each (instruction set, real type), after dense/logsumexp.h, tiles/topk.h, rules/update.h,
+ * compact/compact.h and one_vs_all/binary.h.
  *
  * `touch` has no branch that depends on whether a class is new, which would be mispredicted half of the time: a class is
  * always written behind the touched ones, and their number grows by 0 or 1. The only branch is for slots that another
@@ -147,17 +147,11 @@ LEAF double FN(binary_touched)(int kind, REAL *z, ptrdiff_t n)
     double sum = 0;
     for (ptrdiff_t i = 0; i < n; i += LANES) {
         const V t = FN(load_upto)(z + i, n - i, -INFINITY);
-        V loss, slope;
-        if (kind == BINARY_SQUARED_HINGE) {
-            const V h = FN(max)(FN(splat)(0), 1 + t);
-            loss = h * h, slope = 2 * h;
-        } else {
-            const V u = FN(exp_below)((V)((VI)t | (VI)FN(splat)((REAL)-0.0)));
-            loss = FN(max)(FN(splat)(0), t) + FN(log1p_unit)(u);
-            slope = FN(select)((VI)(t < 0), u, FN(splat)(1)) / (1 + u);
-        }
+        V slope, curvature;
+        sum += FN(hsum)(kind == BINARY_SQUARED_HINGE
+                            ? FN(negative_loss)(BINARY_SQUARED_HINGE, t, FN(splat)(1), &slope, &curvature)
+                            : FN(negative_loss)(BINARY_LOGISTIC, t, FN(splat)(1), &slope, &curvature));
         FN(store_upto)(z + i, n - i, slope);
-        sum += FN(hsum)(loss);
     }
     return sum;
 }

@@ -15,9 +15,9 @@
 #include "csr/spmm.h"
 #include "csr/strips.h"
 #include "compact/compact.h"
+#include "one_vs_all/binary.h"
 #include "pairs/pairs_bias.h"
 #include "pairs/pairs.h"
-#include "one_vs_all/binary.h"
 #include "one_vs_all/hard_negatives.h"
 
 #include "shared/vec_end.h"

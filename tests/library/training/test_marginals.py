@@ -12,21 +12,6 @@ from fastsoftmax.training import marginals
 from fastsoftmax.training.targets import SoftTargets
 
 
-@pytest.fixture(scope="module")
-def data():
-    return make_data()
-
-
-@pytest.fixture(scope="module")
-def test_rows():
-    return make_data(500, seed=1)
-
-
-@pytest.fixture(scope="module")
-def ranked(data):
-    return small().fit(*data)
-
-
 @pytest.mark.parametrize("objective", ["precision", "recall"])
 @pytest.mark.parametrize("loss", ["auto", "softmax", "one_vs_all"])
 def test_marginals_are_calibrated(objective, loss, data, test_rows):

@@ -7,7 +7,7 @@ import pytest
 import reference
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
-from several_labels import N_CLASSES, make_data, small
+from several_labels import N_CLASSES, small
 
 import fastsoftmax as fs
 from fastsoftmax import losses, metrics, objectives
@@ -22,21 +22,6 @@ TERMS = {
     "sparse": {"direct": "sparse", "hidden_size": None},
     "both": {"direct": "sparse", "hidden_size": 16},
 }
-
-
-@pytest.fixture(scope="module")
-def data():
-    return make_data()
-
-
-@pytest.fixture(scope="module")
-def test_rows():
-    return make_data(500, seed=1)
-
-
-@pytest.fixture(scope="module")
-def ranked(data):
-    return small().fit(*data)
 
 
 def precision(model, X, Y, k=1):
