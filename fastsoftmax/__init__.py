@@ -1,7 +1,7 @@
 """fastsoftmax: softmax over very many classes on CPUs.
 
 Dense arrays      logsumexp, softmax, log_softmax, cross_entropy
-Linear models     linear_logsumexp, linear_cross_entropy, linear_topk; support (of a sparse W)
+Linear models     linear_logsumexp, linear_cross_entropy, linear_topk; support (of a sparse W), PreparedWeights
 Sampling          sampled_cross_entropy, samplers
 Estimators        SoftmaxClassifier, SoftmaxRegression, OneVsAllClassifier
 Evaluation        metrics
@@ -27,6 +27,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "NGramFeatures": "text.ngram_features",
     "OneVsAllClassifier": "estimators.one_vs_all",
+    "PreparedWeights": "linear",
     "SoftmaxClassifier": "estimators.classifier",
     "SoftmaxRegression": "estimators.regression",
     "load": "estimators.loading",

@@ -9,7 +9,7 @@ from scipy import sparse
 from fastsoftmax.passes import tiles
 from fastsoftmax.passes.dense_input import LinearInput
 from fastsoftmax.passes.eligible import Eligible
-from fastsoftmax.passes.pairs_input import SparseLinearInput
+from fastsoftmax.passes.pairs_input import PreparedWeights, SparseLinearInput
 from fastsoftmax.runtime import threads, workspaces
 from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.validation import (
@@ -26,11 +26,11 @@ from fastsoftmax.validation import (
     ratios_at,
 )
 
-__all__ = ["linear_cross_entropy", "linear_logsumexp", "linear_topk"]
+__all__ = ["PreparedWeights", "linear_cross_entropy", "linear_logsumexp", "linear_topk"]
 
 
 def _check_input(X, W, bias, n_threads):
-    kind = SparseLinearInput if sparse.issparse(W) else LinearInput
+    kind = SparseLinearInput if sparse.issparse(W) or isinstance(W, PreparedWeights) else LinearInput
     return kind(X, W, bias, threads.resolve(check_n_threads(n_threads)))
 
 
@@ -41,7 +41,7 @@ def linear_logsumexp(X, W, bias=None, *, n_threads=None):
     Parameters
     ----------
     X : (n_samples, n_features) array or scipy.sparse matrix
-    W : (n_classes, n_features) array or scipy.sparse matrix, float32 or float64
+    W : (n_classes, n_features) array or scipy.sparse matrix, float32 or float64; or PreparedWeights
         Everything is computed in its dtype. An array may have any memory order; for CSR rows `X` Fortran order is the fast
         one. The fast sparse format is CSC with int32 indices; see `linear_cross_entropy`.
     bias : (n_classes,) array, optional
@@ -61,7 +61,7 @@ def linear_logsumexp(X, W, bias=None, *, n_threads=None):
     lse = np.empty(inputs.n_rows, inputs.W.dtype)
     with workspaces.workspace() as workspace:
         for rows in inputs.chunks(inputs.n_classes):
-            lse[rows] = inputs.forward(rows, workspace=workspace).lse
+            lse[rows] = inputs.log_sum_exps(rows, workspace)
     return lse
 
 
@@ -90,7 +90,7 @@ def linear_cross_entropy(
     Parameters
     ----------
     X : (n_samples, n_features) array or scipy.sparse matrix
-    W : (n_classes, n_features) array or scipy.sparse matrix, float32 or float64
+    W : (n_classes, n_features) array or scipy.sparse matrix, float32 or float64; or PreparedWeights
         Everything is computed in its dtype. An array may have any memory order; for CSR rows `X` Fortran order is the fast
         one. The fast sparse format is CSC with int32 indices; others are converted at each call. See Notes.
     target : (n_samples,) integer array
@@ -233,7 +233,7 @@ def linear_topk(X, W, k, bias=None, *, class_ids=None, exclude=None, threshold=N
     Parameters
     ----------
     X : (n_samples, n_features) array or scipy.sparse matrix
-    W : (n_classes, n_features) array or scipy.sparse matrix, float32 or float64
+    W : (n_classes, n_features) array or scipy.sparse matrix, float32 or float64; or PreparedWeights
     k : int
         From 1 to n_classes; with `class_ids`, `exclude` or `threshold` it may be larger.
     bias : (n_classes,) array, optional

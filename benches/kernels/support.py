@@ -8,6 +8,7 @@ from fastsoftmax import linear_cross_entropy
 from fastsoftmax.kernels import batch as batch_kernel
 from fastsoftmax.optimizers import SGD, Adagrad
 from fastsoftmax.passes import pairs
+from fastsoftmax.passes.pairs_base import Base
 from fastsoftmax.runtime import threads, workspaces
 
 from . import problems
@@ -20,7 +21,7 @@ DENSE_CLASSES = 10_000  # a dense W of more does not fit into memory
 def ours(rule, n_threads, p):
     n_threads = threads.resolve(n_threads)
     batch = batch_kernel.RowReader(p.X.shape[1]).take(p.X.indptr, p.X.indices, p.X.data, np.arange(p.X.shape[0]))
-    base, workspace = pairs.Base(p.bias, n_threads), workspaces.Workspace()
+    base, workspace = Base(p.bias, n_threads), workspaces.Workspace()
     weights = pairs.PairWeights(p.W.shape[0], p.W.indptr, p.W.indices, p.W.data).with_base(base, p.X)
     scale = np.full(p.X.shape[0], 1.0 / p.X.shape[0])
     rule = rule().rule(RATES[rule])

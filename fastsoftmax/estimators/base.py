@@ -44,9 +44,8 @@ class SoftmaxEstimator(ModelEstimator):
         Log-sum-exps are over all classes, so a subset costs no less than all of them.
         """
         now = self._as_of_now()
-        runner, k, eligible = now._best_of(X, k, classes, exclude, threshold)
-        codes, log_proba = runner.topk(k, eligible)
-        return labels_of(codes, now.classes_, pads=not eligible.is_all), log_proba
+        codes, log_proba, pads = now._topk(X, k, classes, exclude, threshold)
+        return labels_of(codes, now.classes_, pads=pads), log_proba
 
     @with_numpys_defaults
     def predict_proba(self, X):

@@ -4,16 +4,19 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from fastsoftmax.estimators.predictor import Predictor as FrozenPredictor
 from fastsoftmax.model.compact import STORAGES, CompactModel
-from fastsoftmax.model.runners import runner_for
+from fastsoftmax.model.predictor import Predictor
 from fastsoftmax.passes.eligible import Eligible
 from fastsoftmax.runtime import threads, workspaces
+from fastsoftmax.runtime.csr_rows import CsrRows
 from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.training import targets
 from fastsoftmax.validation import (
     check_compact,
     check_eligible,
     check_input,
+    check_input_rows,
     check_k,
     check_n_threads,
     check_nested_params,
@@ -110,6 +113,22 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
         other._forget_training()
         return other
 
+    def predictor(self, n_threads=None):
+        """A Predictor of this model as it is now: the fast way to answer single rows and small batches, many times.
+
+        Parameters
+        ----------
+        n_threads : int, optional
+            The threads of one call; None: those of the model. Where several Python threads ask, 1 is best.
+
+        Returns
+        -------
+        predictor : fastsoftmax.estimators.predictor.Predictor
+        """
+        if n_threads is not None:
+            check_n_threads(n_threads)
+        return FrozenPredictor(self._as_of_now(), n_threads)
+
     # -- weights --
 
     @property
@@ -157,7 +176,8 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
 
     def _as_of_now(self):
         """A copy that shares the weights, and that stays as it is when another thread replaces fitted attributes."""
-        check_is_fitted(self, "classes_")
+        if "classes_" not in vars(self):
+            check_is_fitted(self, "classes_")
         now = object.__new__(type(self))
         vars(now).update(vars(self))
         return now
@@ -174,10 +194,16 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
 
     # -- rows through the model --
 
+    def _predictor(self, *, keeps=False):
+        """The model.predictor.Predictor that `predictor` has made, or a new one, which has nothing of its own to make."""
+        if "_kept_predictor" in vars(self):
+            return self._kept_predictor
+        n_threads = threads.resolve(check_n_threads(self.n_threads))
+        return Predictor(self._model, n_threads=n_threads, working_memory=self._working_memory(), keeps=keeps)
+
     def _runner(self, X):
         """A runner of the model over checked X."""
-        n_threads = threads.resolve(check_n_threads(self.n_threads))
-        return runner_for(self._model, X, n_threads=n_threads, working_memory=self._working_memory())
+        return self._predictor().runner(X)
 
     def _runner_for(self, X):
         dtype = self._fitted_model().dtype
@@ -192,11 +218,20 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
             runner = now._runner(runner.X[counted])
         return runner, targets.encode(y, now.classes_, unknown=-1), counted
 
-    def _best_of(self, X, k, classes, exclude, threshold):
-        """A runner over X, the checked `k`, and which classes are Eligible, for `predict_topk`."""
-        runner, labels = self._runner_for(X), self.classes_
-        eligible = Eligible(*check_eligible("classes", classes, exclude, threshold, runner.n_rows, len(labels), labels))
-        return runner, check_k(k, len(labels), runner.n_rows, pads=not eligible.is_all), eligible
+    def _topk(self, X, k, classes, exclude, threshold, *, normalise=True):
+        """What `Runner.topk` gives for the rows of X, and whether results are padded; the arguments are of `predict_topk`.
+
+        Where logits are asked for, the threshold is left to the caller.
+        """
+        labels = self.classes_
+        rows = check_input_rows(self, X, dtype=self._model.dtype)
+        n_rows = rows.n_rows if isinstance(rows, CsrRows) else rows.shape[0]
+        eligible = Eligible(*check_eligible("classes", classes, exclude, threshold, n_rows, len(labels), labels))
+        pads = not eligible.is_all
+        k = check_k(k, len(labels), n_rows, pads=pads)
+        if not normalise:
+            eligible = eligible._replace(threshold=None)
+        return *self._predictor().topk(rows, k, eligible, normalise=normalise), pads
 
     def _logits(self, X):
         runner = self._as_of_now()._runner_for(X)

@@ -233,12 +233,11 @@ class OneVsAllClassifier(ModelEstimator):
             Padding has -inf.
         """
         now = self._as_of_now()
-        runner, k, eligible = now._best_of(X, k, classes, exclude, threshold)
-        codes, logits = runner.topk(k, eligible._replace(threshold=None), normalise=False)
+        codes, logits, pads = now._topk(X, k, classes, exclude, threshold, normalise=False)
         if threshold is not None:
             low = logits < now._logit(threshold)
             codes[low], logits[low] = -1, -np.inf
-        return labels_of(codes, now.classes_, pads=not eligible.is_all), logits
+        return labels_of(codes, now.classes_, pads=pads), logits
 
     @with_numpys_defaults
     def predict_marginals(self, X):

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from fastsoftmax.model.pairs import Pairs
 from fastsoftmax.passes.pairs import PAIRED_FROM, PairWeights
+from fastsoftmax.passes.pairs_base import Base
 from fastsoftmax.runtime import allocation
 
 ROWS_AT_A_TIME = 1 << 14  # rows of E that are drawn at a time when it is initialised
@@ -162,6 +163,16 @@ class Model:
     def pair_weights(self):
         """The weights of the pairs as the kernels take them."""
         return PairWeights(self.n_classes, *self.pairs, self.W)
+
+    def base(self, n_threads):
+        """The Base of the bias, which is kept as long as the bias has the same elements."""
+        base = self.__dict__.get("_base")
+        if base is None or not base.holds(self.bias):
+            base = self._base = Base(self.bias, n_threads)
+        return base
+
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name != "_base"}
 
     def sparse_matrix(self, data=None):
         """`data`, one number a pair (by default the weights), as a CSC array (n_classes, n_features)."""

@@ -4,9 +4,11 @@ import numpy as np
 from scipy import sparse
 
 from fastsoftmax.model.runner import Runner
-from fastsoftmax.passes import clipping, pairs
+from fastsoftmax.passes import clipping, pairs, pairs_scan
 from fastsoftmax.passes.candidates import EXACT
+from fastsoftmax.passes.pairs_base import Base
 from fastsoftmax.passes.row_losses import SOFTMAX
+from fastsoftmax.runtime.csr_rows import CsrRows
 
 CHUNK_PAIRS = 1 << 20  # pairs of a row's feature and a class that are in memory at a time; fewer would take longer
 
@@ -15,11 +17,12 @@ class PairsRunner(Runner):
     """A Runner for a Model with pairs and no low-rank term. The bias must not change while the runner lives.
 
     loss : row_losses.RowLoss that `step` steps along
+    base : Base of the bias and the loss, if there is one already
     """
 
-    def __init__(self, model, X, *, loss=SOFTMAX, **kwargs):
+    def __init__(self, model, X, *, loss=SOFTMAX, base=None, **kwargs):
         super().__init__(model, X if sparse.issparse(X) else sparse.csr_array(X), **kwargs)
-        self.base = pairs.Base(model.bias, self.n_threads, loss)
+        self.base = base or Base(model.bias, self.n_threads, loss)
         self.weights = model.pair_weights.with_base(self.base, self.X)
 
     def _forward(self, rows, target=None, **kwargs):
@@ -51,10 +54,12 @@ class PairsRunner(Runner):
             yield np.arange(start, stop)
 
     def _topk(self, rows, k, eligible, normalise):
+        if self._ids is None:
+            taken = CsrRows.of(self._X).of_rows(rows[0], rows[-1] + 1)
+        else:
+            taken = CsrRows.of(self._taken(rows))
         common = {"n_threads": self.n_threads, "workspace": self.workspace}
-        return pairs.topk(
-            self._batch(rows), self.weights, self.base, k, **common, eligible=eligible, normalise=normalise
-        )
+        return pairs_scan.topk(taken, self.weights, self.base, k, **common, eligible=eligible, normalise=normalise)
 
     def _nll(self, rows, target):
         return self._forward(rows, target, keep=False).nll

@@ -10,7 +10,8 @@ from fastsoftmax.kernels.batch import RowReader
 from fastsoftmax.passes import clipping, tiles
 from fastsoftmax.passes.candidates import EXACT
 from fastsoftmax.passes.eligible import ALL
-from fastsoftmax.passes.pairs import Base, PairsForward
+from fastsoftmax.passes.pairs import PairsForward
+from fastsoftmax.passes.pairs_base import Base
 from fastsoftmax.passes.row_targets import RowTargets
 from fastsoftmax.runtime import row_subset, threads, workspaces
 

@@ -52,6 +52,9 @@ class LinearInput:
             self.terms(rows), target, memory=memory or 0, n_threads=self.n_threads, workspace=workspace
         )
 
+    def log_sum_exps(self, rows, workspace):
+        return self.forward(rows, workspace=workspace).lse
+
     def topk(self, rows, k, eligible, workspace):
         return tiles.topk(self.terms(rows), k, self.n_threads, workspace, eligible)
 

@@ -4,7 +4,6 @@
 weights into gradients or optimiser steps. What all rows share, the mass of the classes at their biases, is a `Base`.
 """
 
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -13,17 +12,13 @@ from fastsoftmax.kernels import pairs as pairs_kernel
 from fastsoftmax.kernels import pairs_bias
 from fastsoftmax.kernels.additions import Additions
 from fastsoftmax.passes import tiles
-from fastsoftmax.passes.eligible import ALL
-from fastsoftmax.passes.row_losses import SOFTMAX, negative_losses
 from fastsoftmax.passes.row_targets import RowTargets
 from fastsoftmax.runtime import threads
 from fastsoftmax.runtime.workspaces import Workspace
-from fastsoftmax.validation import check_lse
 
 PAIRED_FROM = 1 << 15  # classes whose (bias, exponential) a second-level cache holds
 ROWS_AT_A_TIME = 1 << 14  # rows whose pairs are counted at a time
 PAIR_WORK = 16  # multiply-adds that a pair of a row's feature and a class costs
-EXACT_BELOW = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-3}  # share of the base's mass; see PairsForward
 
 
 class PairWeights(NamedTuple):
@@ -44,64 +39,6 @@ class PairWeights(NamedTuple):
         if self.n_classes <= PAIRED_FROM or pairs_before(X, np.diff(self.indptr))[-1] <= len(self.data):
             return self
         return self._replace(base=base.pairs[self.class_ids])
-
-
-class Base:
-    """The mass of all classes at their biases, exp(shift) * mass, and the classes by falling bias once they are needed.
-
-    For a binary loss, the mass is the sum of the losses of classes that a row does not have. A Base is valid as long as `bias`
-    does not change.
-    """
-
-    def __init__(self, bias, n_threads=1, loss=SOFTMAX):
-        self.bias, self.loss = bias, loss
-        self.n_threads = threads.for_work(n_threads, 16 * len(bias))
-        self._ranked = np.empty(0, np.int32)
-        self.pairs = np.empty((len(bias), 2), bias.dtype)
-        if loss.binary >= 0:
-            self.pairs[:, 0], self.pairs[:, 1] = bias, negative_losses(loss, bias)
-            self.mass = float(self.pairs[:, 1].sum(dtype=np.float64))
-            return
-        with np.errstate(invalid="ignore"):
-            self.max = float(bias.max())
-        self.shift = 0.0 if self.max == -np.inf else self.max
-        self.mass = pairs_bias.write_base(bias, self.shift, self.pairs, self.n_threads)
-
-    def ranked(self, n):
-        """The `n` or more classes with the largest biases, in falling order; of equal ones, the smaller id comes first."""
-        n_classes = len(self.bias)
-        if len(self._ranked) < min(n, n_classes):
-            n = min(n_classes, max(n, 2 * len(self._ranked)))
-            self._ranked = _best(self.bias, n).astype(np.int32)
-            self.__dict__.pop("beyond", None)
-        return self._ranked
-
-    def ranked_of(self, eligible, n):
-        """The `n` best of the `eligible` classes as `ranked` has them, and as many more as any row excludes."""
-        n += eligible.most_excluded
-        if eligible.class_ids is None:
-            return self.ranked(n)
-        return eligible.class_ids[_best(self.bias[eligible.class_ids], n)].astype(np.int32)
-
-    @cached_property
-    def beyond(self):
-        """(rank_of, mass, shift): the rank of each class among the ranked ones, and exp(shift) * mass of all others."""
-        n_ranked = len(self._ranked)
-        rank_of = np.full(len(self.bias), n_ranked, np.int32)
-        rank_of[self._ranked] = np.arange(n_ranked)
-        others = self.bias[rank_of == n_ranked]
-        shift = float(others.max(initial=-np.inf))
-        if shift == -np.inf:
-            return rank_of, 0.0, 0.0
-        return rank_of, float(np.exp(others - np.float64(shift)).sum()), shift
-
-
-def _best(values, n):
-    """Positions of the `n` largest values, or of all, in falling order; of equal ones, the first comes first."""
-    least = np.partition(values, len(values) - n)[len(values) - n] if 0 < n < len(values) else -np.inf
-    best = np.flatnonzero(values > least)
-    best = np.append(best, np.flatnonzero(values == least)[: n - len(best)])
-    return best[np.argsort(-values[best], kind="stable")]
 
 
 def pairs_before(X, lengths):
@@ -159,8 +96,6 @@ class PairsForward:
     workspace : Workspace or None
     keep : bool
         Whether what `backward` needs is kept.
-    topk : None, or (values, class_ids, eligible)
-        The first two, (n_rows, k) each, are filled with the k best classes that are eligible.
     normalise : bool
         False: the pass stops at the logits of the touched classes, which are to be added to others.
 
@@ -181,9 +116,7 @@ class PairsForward:
 
     weight = None  # of the negatives: 1
 
-    def __init__(
-        self, batch, weights, base, target=None, *, n_threads=1, workspace=None, keep=True, topk=None, normalise=True
-    ):
+    def __init__(self, batch, weights, base, target=None, *, n_threads=1, workspace=None, keep=True, normalise=True):
         self.batch, self.weights, self.base, self.loss = batch, weights, base, base.loss
         self.workspace = workspace or Workspace()
         self.row_targets = targets = RowTargets.of(target, len(batch.indptr) - 1)
@@ -205,12 +138,10 @@ class PairsForward:
         bases = self.array("bases", (self.n_threads, 1 if weights.base is None else 2 * capacity + 2))
         scale = getattr(weights.data, "scale", None)  # only compact weights have one
         scale = None if scale is None else scale[batch.feature_ids]
-        if topk is not None:
-            topk = base.ranked_of(topk[2], topk[0].shape[1] + capacity), *topk
         pairs_kernel.touch(
             batch, (self.starts, ends, *weights[2:], scale), base.bias, base.pairs, targets.indptr, targets.class_ids,
             pos_ptr, self.row_ptr, self.touched, self.logits, self.positions, self.n_touched, self.mass, tables, bases,
-            self.n_threads, topk,
+            self.n_threads,
         )  # fmt: skip
         if normalise:
             self._normalise()
@@ -266,16 +197,15 @@ class PairsForward:
         base, n_classes = self.base, self.weights.n_classes
         untouched = np.where(self.n_touched == n_classes, 0.0, np.maximum(base.mass - self.mass, 0.0))
         log_all = np.logaddexp(log_touched, base.shift + np.log(untouched))
-        least = base.shift + np.log(base.mass * EXACT_BELOW[base.bias.dtype])
-        rows = np.flatnonzero((log_all < least) & (self.n_touched < n_classes))
+        rows = np.flatnonzero((log_all < base.least_exact) & (self.n_touched < n_classes))
         if rows.size:
             most = int(self.n_touched[rows].max())
-            ranked = base.ranked(2 * most + 2)  # pairs_bias.remainder says why
-            marks = self.array("marks", (self.n_threads, len(ranked)), np.uint8)
+            ranking = base.ranking(2 * most + 2)  # pairs_bias.remainder says why
+            marks = self.array("marks", (self.n_threads, len(ranking.ids)), np.uint8)
             log_untouched = np.full(len(log_all), -np.inf)
             pairs_bias.remainder(
-                rows, self.row_ptr, self.n_touched, self.touched, base.bias, ranked, *base.beyond, marks, log_untouched,
-                self.n_threads,
+                rows, self.row_ptr, self.n_touched, self.touched, base.bias, ranking.ids, *ranking.beyond, marks,
+                log_untouched, self.n_threads,
             )  # fmt: skip
             log_all[rows] = np.logaddexp(log_touched[rows], log_untouched[rows])
         return log_all
@@ -373,19 +303,3 @@ class BiasGradient:
             self.base.bias, self.sums, lse[order], log_share, self.prior_scale, self.prior, out, state, rule, scratch,
             self.base.n_threads,
         )  # fmt: skip
-
-
-def topk(batch, weights, base, k, n_threads, workspace, eligible=ALL, *, normalise=True):
-    """The k best class ids of each row and their log-probabilities, (n_rows, k) each, best first.
-
-    They are padded where fewer than k classes are `eligible`. Without `normalise`, logits take the place of
-    log-probabilities. It raises ValueError where a row's logits hold NaN.
-    """
-    n_rows = len(batch.indptr) - 1
-    values, class_ids = np.empty((n_rows, k), base.bias.dtype), np.empty((n_rows, k), np.int64)
-    forward = PairsForward(
-        batch, weights, base, n_threads=n_threads, workspace=workspace, keep=False, topk=(values, class_ids, eligible)
-    )
-    check_lse(forward.lse)
-    best = (values - forward.lse[:, None]).astype(values.dtype) if normalise else values
-    return eligible.pad(class_ids, best)

@@ -4,27 +4,79 @@ import numpy as np
 from scipy import sparse
 
 from fastsoftmax.kernels.batch import RowReader
-from fastsoftmax.passes import pairs
-from fastsoftmax.runtime import workspaces
-from fastsoftmax.validation import check_bias, check_sparse_W, check_X
+from fastsoftmax.passes import pairs, pairs_scan
+from fastsoftmax.passes.pairs_base import Base
+from fastsoftmax.runtime import threads, workspaces
+from fastsoftmax.runtime.csr_rows import CsrRows
+from fastsoftmax.validation import check_bias, check_n_threads, check_no_second_bias, check_sparse_W, check_X
+
+
+class PreparedWeights:
+    """A sparse W and its bias, with all that `linear_*` functions need of them and that does not depend on X.
+
+    Pass it to `linear_logsumexp`, `linear_topk` or `linear_cross_entropy` in the place of W, without a bias. It pays where
+    they are called again and again with the same weights: else they go through all classes, and check all pairs, in each
+    call.
+
+    Parameters
+    ----------
+    W : (n_classes, n_features) scipy.sparse matrix, float32 or float64
+        Its values may change in place afterwards, as long as they stay finite, where it is in the fast format: CSC with
+        int32 indices, sorted and distinct. Otherwise this holds a copy.
+    bias : (n_classes,) array, optional
+        It is copied.
+    n_threads : int, optional
+        For the preparation. None: OpenMP's default; -1: all CPUs of the process.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If W is not sparse, or holds NaN or infinity, or the shape of the bias does not fit.
+
+    Notes
+    -----
+    It keeps the mass of all classes at their biases, two numbers a class, and with more than 32,768 classes two numbers
+    more a stored element of W: (bias, exponential) of its class, so that a row reads nothing that lies far apart.
+    """
+
+    def __init__(self, W, bias=None, *, n_threads=None):
+        n_threads = threads.resolve(check_n_threads(n_threads))
+        self._prepare(check_sparse_W(W), bias, n_threads)
+        if self.n_classes > pairs.PAIRED_FROM:
+            self.weights = self.weights._replace(base=self.base.pairs[self.weights.class_ids])
+
+    def _prepare(self, W, bias, n_threads, *, copies=True):
+        self.W, (self.n_classes, self.n_features) = W, W.shape
+        self.has_bias = bias is not None
+        self.bias = check_bias(bias, self.n_classes, W.dtype)
+        of_all = np.zeros(self.n_classes, W.dtype) if bias is None else self.bias.copy() if copies else self.bias
+        self.base = Base(of_all, n_threads)
+        self.weights = pairs.PairWeights(self.n_classes, W.indptr, W.indices.astype(np.int32, copy=False), W.data)
+
+    @classmethod
+    def for_one_call(cls, W, bias, n_threads):
+        """The same without copies, of which a single call would have little."""
+        prepared = object.__new__(cls)
+        prepared._prepare(check_sparse_W(W), bias, n_threads, copies=False)
+        return prepared
 
 
 class SparseLinearInput:
-    """Checks X, a sparse W and the bias, and offers passes over chunks of rows. Everything is computed in W's dtype."""
+    """Checks X, a sparse W or PreparedWeights, and the bias, and offers passes over chunks of rows, in W's dtype."""
 
     def __init__(self, X, W, bias, n_threads=1):
-        self.W = check_sparse_W(W)
-        self.n_classes, n_features = self.W.shape
-        X = check_X(X, n_features=n_features, dtype=self.W.dtype)
+        prepared = check_no_second_bias(W, bias) if isinstance(W, PreparedWeights) else None
+        if prepared is None:
+            prepared = PreparedWeights.for_one_call(W, bias, n_threads)
+        self.W, self.n_classes = prepared.W, prepared.n_classes
+        X = check_X(X, n_features=prepared.n_features, dtype=self.W.dtype)
         self.X = X if sparse.issparse(X) else sparse.csr_array(X)
         self.n_rows = self.X.shape[0]
-        self.has_bias = bias is not None
-        self.bias = check_bias(bias, self.n_classes, self.W.dtype)
-        W = self.W
-        self.weights = pairs.PairWeights(self.n_classes, W.indptr, W.indices.astype(np.int32, copy=False), W.data)
-        self.base = pairs.Base(self.bias if self.has_bias else np.zeros(self.n_classes, W.dtype), n_threads)
-        self.reader, self.n_threads = RowReader(n_features), n_threads
-        self.weights = self.weights.with_base(self.base, self.X)
+        self.has_bias, self.bias, self.base = prepared.has_bias, prepared.bias, prepared.base
+        self.reader, self.n_threads = RowReader(prepared.n_features), n_threads
+        self.weights = prepared.weights
+        if self.weights.base is None:
+            self.weights = self.weights.with_base(self.base, self.X)
 
     def chunks(self, n_candidates, keep=None):
         """Slices of rows whose pairs, and what is kept of them, fit three quarters of `keep` bytes."""
@@ -50,8 +102,14 @@ class SparseLinearInput:
             keep=memory is not None,
         )
 
+    def log_sum_exps(self, rows, workspace):
+        return pairs_scan.log_sum_exps(self._rows(rows), self.weights, self.base, self.n_threads, workspace)
+
     def topk(self, rows, k, eligible, workspace):
-        return pairs.topk(self.batch(rows), self.weights, self.base, k, self.n_threads, workspace, eligible)
+        return pairs_scan.topk(self._rows(rows), self.weights, self.base, k, self.n_threads, workspace, eligible)
+
+    def _rows(self, rows):
+        return CsrRows.of(self.X).of_rows(rows.start, rows.stop)
 
     def gradients(self):
         return SparseGradients(self)

@@ -52,6 +52,7 @@ from fastsoftmax.validation.encoding import (
 )
 from fastsoftmax.validation.estimators import (
     check_input,
+    check_input_rows,
     check_nested_params,
     check_stored_names,
     check_y_given,
@@ -59,7 +60,14 @@ from fastsoftmax.validation.estimators import (
 )
 from fastsoftmax.validation.label_lists import LabelLists, indicator
 from fastsoftmax.validation.labels import as_text_array, check_ignore_label, check_labels, family
-from fastsoftmax.validation.linear import check_bias, check_lse, check_sparse_W, check_W, check_X
+from fastsoftmax.validation.linear import (
+    check_bias,
+    check_lse,
+    check_no_second_bias,
+    check_sparse_W,
+    check_W,
+    check_X,
+)
 from fastsoftmax.validation.masses import (
     balanced_weights,
     check_class_counts,

@@ -62,6 +62,8 @@ def check_W(W, *, name="W"):
 
 def check_sparse_W(W, *, dtype=None, name="W"):
     """The sparse `W`, whose stored elements are pairs, as CSC: float32 or float64, finite, with sorted, distinct class ids."""
+    if not sparse.issparse(W):
+        raise TypeError(f"{name} must be a scipy.sparse matrix (n_classes, n_features), got {type(W).__name__}")
     if W.ndim != 2 or not 1 <= W.shape[0] <= np.iinfo(np.int32).max:
         raise ValueError(f"{name} must be 2-D with 1 to 2**31 - 1 classes (n_classes, n_features), got shape {W.shape}")
     given, W = W, check_csc(W, dtype, name)
@@ -80,6 +82,13 @@ def _check_finite_W(name, W, given):
         feature = int(np.searchsorted(W.indptr, at, side="right")) - 1
         got = _got(check_csc(given, None, name).data[at], W.dtype)
         raise ValueError(f"{name} must be finite{got} for class {W.indices[at]}, feature {feature}")
+
+
+def check_no_second_bias(prepared, bias):
+    """Raise if there is a bias beside PreparedWeights, which have one or none."""
+    if bias is not None:
+        raise ValueError("bias must be given to PreparedWeights, and not once more beside them")
+    return prepared
 
 
 def check_bias(bias, n_classes, dtype, *, name="bias"):

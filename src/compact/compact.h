@@ -27,9 +27,17 @@ INLINE float FN(one_float)(const int kind, const void *data, ptrdiff_t at)
     return x;
 }
 
+/* The same, and of COMPACT_NONE, reals as they are. */
+INLINE REAL FN(one_real)(const int kind, const void *data, ptrdiff_t at)
+{
+    return kind == COMPACT_NONE ? ((const REAL *)data)[at] : (REAL)FN(one_float)(kind, data, at);
+}
+
 /* One vector of elements from `at` on. `kind` is a constant at each call, here and below. */
 INLINE V FN(widened)(const int kind, const void *data, ptrdiff_t at)
 {
+    if (kind == COMPACT_NONE)
+        return FN(load)((const REAL *)data + at);
 #if !defined(REAL_IS_DOUBLE) && defined(ISA_AVX512)
     if (kind == COMPACT_INT8)
         return (V)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)((const int8_t *)data + at))));
@@ -94,7 +102,7 @@ INLINE void FN(widen_row)(const int kind, const void *data, ptrdiff_t at, ptrdif
 
 enum {
     FN(DOT_ROWS) = 4,    /* batches of up to so many rows are dot products: no lane of a panel is wasted */
-    FN(DOT_CLASSES) = 8, /* at a time: as many independent sums as two multiply-add units need */
+    FN(DOT_CLASSES) = 8, /* at a time: as many independent sums as two multiply-add units need, and as hsum8 takes */
     FN(GROUP_BYTES) = 16 << 10, /* of widened rows at a time: half of a first-level cache */
 };
 
@@ -112,32 +120,49 @@ INLINE void FN(compact_dots)(const int kind, const ptrdiff_t n_c, const Compact 
         for (ptrdiff_t c = 0; c < n_c; c++)
             sum[c] += h * FN(widened)(kind, a->data, at + c * stride + k);
     }
-    for (ptrdiff_t c = 0; c < n_c; c++) {
-        REAL rest = 0;
+    if (n_c == FN(DOT_CLASSES))
+        FN(hsum8)(sum, out);
+    else
+        for (ptrdiff_t c = 0; c < n_c; c++)
+            out[c] = FN(hsum)(sum[c]);
+    for (ptrdiff_t c = 0; c < n_c && k < n_k; c++)
         for (ptrdiff_t j = k; j < n_k; j++)
-            rest += x[j] * FN(one_float)(kind, a->data, at + c * stride + j);
-        out[c] = FN(compact_scale)(a, row + c) * (FN(hsum)(sum[c]) + rest);
+            out[c] += x[j] * FN(one_real)(kind, a->data, at + c * stride + j);
+    for (ptrdiff_t c = 0; c < n_c && kind == COMPACT_INT8; c++)
+        out[c] *= FN(compact_scale)(a, row + c);
+}
+
+/* out[c * class_stride + i * row_stride] <- init[c] + a(first + c) . x[i] for n_rows rows x, (n_rows, n_k); init may be NULL */
+INLINE void FN(few_dots)(const int kind, const Compact *a, ptrdiff_t first, ptrdiff_t n_classes, ptrdiff_t n_k,
+                         const REAL *x, ptrdiff_t n_rows, const REAL *init, REAL *out, ptrdiff_t class_stride,
+                         ptrdiff_t row_stride)
+{
+    REAL dots[FN(DOT_CLASSES)];
+    for (ptrdiff_t c = 0; c < n_classes; c += FN(DOT_CLASSES)) {
+        const ptrdiff_t n = n_classes - c < FN(DOT_CLASSES) ? n_classes - c : FN(DOT_CLASSES);
+        for (ptrdiff_t i = 0; i < n_rows; i++) {
+            if (n == FN(DOT_CLASSES))
+                FN(compact_dots)(kind, FN(DOT_CLASSES), a, first + c, n_k, x + i * n_k, dots);
+            else
+                for (ptrdiff_t j = 0; j < n; j++)
+                    FN(compact_dots)(kind, 1, a, first + c + j, n_k, x + i * n_k, dots + j);
+            for (ptrdiff_t j = 0; j < n; j++)
+                out[(c + j) * class_stride + i * row_stride] = dots[j] + (init ? init[c + j] : 0);
+        }
     }
 }
 
-/* z(c, i) <- init[c] + a(first + c) . x[i] for n_rows <= DOT_ROWS rows x, (n_rows, n_k); the lanes beyond are zeros. */
-INLINE void FN(compact_few)(const int kind, const Compact *a, ptrdiff_t first, ptrdiff_t n_classes, ptrdiff_t n_k,
-                            const REAL *x, ptrdiff_t n_rows, const REAL *init, const Panels *z)
+/* out[i * out_stride + c] <- init[c] + a(first + c) . x[i] for c < n_classes and the rows x, (n_rows, n_k); init may be NULL.
+ * `a` may also be of reals: COMPACT_NONE. */
+LEAF void FN(few_logits)(const Compact *a, ptrdiff_t first, ptrdiff_t n_classes, ptrdiff_t n_k, const REAL *x,
+                         ptrdiff_t n_rows, const REAL *init, REAL *out, ptrdiff_t out_stride)
 {
-    REAL out[FN(DOT_CLASSES)], *at = (REAL *)z->data;
-    for (ptrdiff_t c = 0; c < n_classes; c += FN(DOT_CLASSES), at += FN(DOT_CLASSES) * z->width) {
-        const ptrdiff_t n = n_classes - c < FN(DOT_CLASSES) ? n_classes - c : FN(DOT_CLASSES);
-        memset(at, 0, n * z->width * sizeof(REAL));
-        for (ptrdiff_t i = 0; i < n_rows; i++) {
-            if (n == FN(DOT_CLASSES))
-                FN(compact_dots)(kind, FN(DOT_CLASSES), a, first + c, n_k, x + i * n_k, out);
-            else
-                for (ptrdiff_t j = 0; j < n; j++)
-                    FN(compact_dots)(kind, 1, a, first + c + j, n_k, x + i * n_k, out + j);
-            for (ptrdiff_t j = 0; j < n; j++)
-                at[j * z->width + i] = out[j] + (init ? init[c + j] : 0);
-        }
-    }
+#define FEW(kind) FN(few_dots)(kind, a, first, n_classes, n_k, x, n_rows, init, out, 1, out_stride)
+    if (a->kind == COMPACT_NONE)
+        FEW(COMPACT_NONE);
+    else
+        FOR_KIND(a->kind, FEW)
+#undef FEW
 }
 
 /* The same of any number of rows, in panels b: a group of rows of `a` is widened, then multiplied. */
@@ -171,7 +196,8 @@ LEAF void FN(compact_logits)(const Compact *a, ptrdiff_t first, ptrdiff_t n_clas
         return;
     if (n_rows <= FN(DOT_ROWS)) {
         FN(unpack_panels)(b, n_rows, n_k, scratch, n_k);
-#define FEW(kind) FN(compact_few)(kind, a, first, n_classes, n_k, scratch, n_rows, init, z)
+        memset((REAL *)z->data, 0, n_classes * z->width * sizeof(REAL)); /* the lanes beyond the rows */
+#define FEW(kind) FN(few_dots)(kind, a, first, n_classes, n_k, scratch, n_rows, init, (REAL *)z->data, z->width, 1)
         FOR_KIND(a->kind, FEW)
 #undef FEW
         return;

@@ -94,7 +94,7 @@ INLINE ptrdiff_t FN(touch_row)(const int kind, const int direct, const int keep,
                 n -= is_new;
             }
         }
-        for (int32_t p = before; p < n && !paired; p++)
+        for (int32_t p = before; p < n && !paired && base_of; p++)
             __builtin_prefetch(base_of + 2 * touched[p], 0, 2);
         if (keep)
             positions += length;
@@ -105,7 +105,7 @@ INLINE ptrdiff_t FN(touch_row)(const int kind, const int direct, const int keep,
 /* A row's touched classes in order of first touch, the targets first, which all differ; sums_out[p] <- x . w of them;
  * positions_out[...] <- p of every element of the row's features, unless NULL. There is room for `capacity` of them, one
  * more than there can be. base_of holds bias and exp(bias - shift) of each class; bases_out <- the same of the touched ones,
- * where `weights` has them; else they are fetched into a cache. Returns their number. */
+ * where `weights` has them; else they are fetched into a cache, unless base_of is NULL. Returns their number. */
 LEAF ptrdiff_t FN(touch)(const PairWeights *weights, const int32_t *features, const REAL *x, ptrdiff_t n_entries,
                          const int32_t *targets, ptrdiff_t n_targets, const REAL *base_of, const TouchTable *table,
                          ptrdiff_t capacity, int32_t *touched_out, REAL *sums_out, int32_t *positions_out,

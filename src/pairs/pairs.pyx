@@ -13,21 +13,20 @@ a piece no other thread writes, and it adds up its rows in their order. So resul
 """
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t
 cimport numpy as cnp
 
 import numpy as np
 
 from compact.compact cimport read_compact
 from leaves cimport (
-    COMPACT_NONE, PIECE_CLASSES, Compact, Excluded, PairPiece, PairStep, PairWeights, Rule, TouchTable, add_bias,
-    binary_touched, exp_touched, scale_touched, step_pairs, topk_touched, touch as touch_row,
+    COMPACT_NONE, PIECE_CLASSES, Compact, PairPiece, PairStep, PairWeights, Rule, TouchTable, add_bias,
+    binary_touched, exp_touched, scale_touched, step_pairs, touch as touch_row,
 )
 from pairs.touched cimport row_table, table_slots
 from rules.rule cimport read_rule
 from shared.fused cimport real
 from shared.table cimport import_leaves
-from tiles.excluded cimport read_excluded
 
 cnp.import_array()
 import_leaves()
@@ -88,7 +87,6 @@ def touch(
     int64_t[:, ::1] tables,         # (n_threads, table_size): zeros
     real[:, ::1] bases,             # (n_threads, 2 * the largest room of a row): scratch where `weights` has base
     int n_threads,
-    topk=None,                      # None, or (ranked int32, values (n_rows, k), class_ids (n_rows, k), Eligible) to fill
 ):
     """Find the classes that the rows touch, and their logits."""
     cdef PairWeights w
@@ -103,45 +101,26 @@ def touch(
     cdef const int32_t *indices = <const int32_t *>cnp.PyArray_DATA(batch.indices)
     cdef const real *data = <const real *>cnp.PyArray_DATA(batch.data)
     cdef int32_t *positions = NULL
-    cdef Py_ssize_t i, j, k = 0, n_ranked = 0, n_rows = row_ptr.shape[0] - 1, n_classes = bias.shape[0]
-    cdef const int32_t *ranked = NULL
+    cdef Py_ssize_t i, j, n_rows = row_ptr.shape[0] - 1, n_classes = bias.shape[0]
     cdef const int32_t *first_target = &targets[0] if targets.shape[0] else NULL
-    cdef real[:, ::1] values
-    cdef int64_t[:, ::1] class_ids
-    cdef real *values_data = NULL
-    cdef int64_t *ids_data = NULL
-    cdef cnp.ndarray mask = None
-    cdef const uint8_t *is_listed = NULL
-    cdef Excluded excluded
-    excluded.indptr = NULL
     if n_rows == 0:
         return
     if positions_out is not None and positions_out.shape[0]:
         positions = &positions_out[0]
-    if topk is not None:
-        values, class_ids = topk[1], topk[2]
-        k, n_ranked = values.shape[1], len(topk[0])
-        ranked = <const int32_t *>cnp.PyArray_DATA(topk[0])
-        values_data, ids_data = &values[0, 0], &class_ids[0, 0]
-        mask, excluded = topk[3].mask(n_classes), read_excluded(topk[3])
-        is_listed = NULL if mask is None else <const uint8_t *>cnp.PyArray_DATA(mask)
     for i in prange(0, n_rows, ROWS, schedule='dynamic', chunksize=1, num_threads=n_threads, nogil=True):
         for j in range(i, min(i + ROWS, n_rows)):
             n_touched_out[j] = touch_one(
                 &w, indices + indptr[j], data + indptr[j], indptr[j + 1] - indptr[j],
-                first_target + target_ptr[j], target_ptr[j + 1] - target_ptr[j], &bias[0], &base_of[0, 0], n_classes,
+                first_target + target_ptr[j], target_ptr[j + 1] - target_ptr[j], &base_of[0, 0], n_classes,
                 &tables[threadid(), 0], tables.shape[1] - 1, row_ptr[j + 1] - row_ptr[j], &touched_out[row_ptr[j]],
                 &logits_out[row_ptr[j]],
-                positions + pos_ptr[j] if positions != NULL else NULL, &bases[threadid(), 0], &mass_out[j], ranked,
-                n_ranked, is_listed, &excluded, j, k, values_data + j * k, ids_data + j * k)
+                positions + pos_ptr[j] if positions != NULL else NULL, &bases[threadid(), 0], &mass_out[j])
 
 
 cdef Py_ssize_t touch_one(
     const PairWeights *w, const int32_t *features, const real *x, Py_ssize_t n_entries, const int32_t *targets,
-    Py_ssize_t n_targets, const real *bias, const real *base_of, Py_ssize_t n_classes, int64_t *memory, Py_ssize_t size,
-    Py_ssize_t capacity, int32_t *touched, real *logits, int32_t *positions, real *bases, double *mass_out,
-    const int32_t *ranked, Py_ssize_t n_ranked, const uint8_t *is_listed, const Excluded *excluded, Py_ssize_t row,
-    Py_ssize_t k, real *values, int64_t *ids
+    Py_ssize_t n_targets, const real *base_of, Py_ssize_t n_classes, int64_t *memory, Py_ssize_t size,
+    Py_ssize_t capacity, int32_t *touched, real *logits, int32_t *positions, real *bases, double *mass_out
 ) noexcept nogil:
     cdef TouchTable table = row_table(memory, size, capacity, n_classes)
     cdef Py_ssize_t n = touch_row(w, features, x, n_entries, targets, n_targets, base_of, &table, capacity, touched,
@@ -150,8 +129,6 @@ cdef Py_ssize_t touch_one(
         mass_out[0] = add_bias(<const int32_t *>NULL, n, <const real *>bases, logits)
     else:
         mass_out[0] = add_bias(touched, n, base_of, logits)
-    if k:
-        topk_touched(touched, logits, n, &table, ranked, n_ranked, bias, is_listed, excluded, row, k, values, ids)
     table.base[0] += n
     return n
 

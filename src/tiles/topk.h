@@ -105,6 +105,28 @@ LEAF void FN(topk_panels)(const Panels *z, ptrdiff_t n_classes, ptrdiff_t n_rows
     }
 }
 
+/* The same for one row, whose logits z lie side by side; excluded for row i. */
+LEAF void FN(topk_row)(const REAL *z, ptrdiff_t n_classes, int64_t first_id, const int64_t *listed,
+                       const Excluded *excluded, ptrdiff_t i, ptrdiff_t k, REAL *values, int64_t *ids)
+{
+    REAL bar = FN(heap_bar)(values, ids);
+#define OFFER(c)                                                                                                      \
+    if (!(z[c] <= bar) && !(excluded->indptr && FN(is_excluded)(excluded, i, first_id + (c)))) {                      \
+        FN(heap_offer)(values, ids, k, z[c], first_id + (c));                                                         \
+        bar = FN(heap_bar)(values, ids);                                                                              \
+    }
+    for (ptrdiff_t n = 0; listed && n < n_classes; n++)
+        OFFER(listed[n] - first_id)
+    for (ptrdiff_t c = 0; !listed && c < n_classes; c += LANES) {
+        const ptrdiff_t end = n_classes - c < LANES ? n_classes : c + LANES;
+        if (end - c == LANES && !FN(any)(~(VI)(FN(load)(z + c) <= FN(splat)(bar))))
+            continue;
+        for (ptrdiff_t j = c; j < end; j++)
+            OFFER(j)
+    }
+#undef OFFER
+}
+
 /* Merges the heaps of all parts, each (n_rows, k), into that of the first part, and sorts it: best first. */
 LEAF void FN(topk_merge)(REAL *values, int64_t *ids, ptrdiff_t n_parts, ptrdiff_t part_stride, ptrdiff_t k)
 {

@@ -12,6 +12,7 @@ from fastsoftmax import linear_cross_entropy, linear_logsumexp, linear_topk
 from fastsoftmax.kernels import batch as batch_kernel
 from fastsoftmax.optimizers import SGD, Adagrad
 from fastsoftmax.passes import pairs
+from fastsoftmax.passes.pairs_base import Base
 from fastsoftmax.runtime import workspaces
 
 DTYPES = [np.float32, np.float64]
@@ -263,7 +264,7 @@ def test_a_step(isa, problem, shape, dtype, rule):
             bias.copy(),
             (bias_state.copy() if rule.has_state else None),
         )
-        base, workspace = pairs.Base(b), workspaces.Workspace()
+        base, workspace = Base(b), workspaces.Workspace()
         for name in ("touched", "logits", "positions", "gradient", "dbias", "tables"):
             workspace.array(f"sparse.{name}", (1 << 21,), np.float64).fill(np.nan)
         forward = pairs.PairsForward(batch, weights, base, target, n_threads=n_threads, workspace=workspace)
@@ -286,7 +287,7 @@ def test_something_added_to_the_touched_logits(problem):
     X, W, bias, target = problem(30, 123, 13, 0.1)
     batch = batch_kernel.RowReader(13).take(X.indptr, X.indices, X.data, np.arange(30))
     weights = pairs.PairWeights(123, W.indptr, W.indices.astype(np.int32), W.data)
-    forward = pairs.PairsForward(batch, weights, pairs.Base(bias), target, normalise=False)
+    forward = pairs.PairsForward(batch, weights, Base(bias), target, normalise=False)
     logits = reference.linear_logits(X, W, bias)
     for i in range(30):
         mine = slice(forward.row_ptr[i], forward.row_ptr[i] + forward.n_touched[i])
@@ -316,5 +317,5 @@ def test_more_rows_than_a_table_can_count(problem, monkeypatch):
         return plain(*arguments)
 
     monkeypatch.setattr(pairs_kernel, "touch", nearly_full)
-    forward = pairs.PairsForward(batch, weights, pairs.Base(bias), target)
+    forward = pairs.PairsForward(batch, weights, Base(bias), target)
     assert_allclose(forward.lse, reference.linear_logsumexp(X, W, bias), rtol=1e-12)

@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from fastsoftmax.kernels.batch import RowReader
 from fastsoftmax.optimizers import SGD
 from fastsoftmax.passes import clipping, pairs, row_losses, tiles
+from fastsoftmax.passes.pairs_base import Base
 from fastsoftmax.passes.row_targets import RowTargets
 
 LOSSES = [row_losses.SOFTMAX, row_losses.DECOUPLED, row_losses.LOGISTIC, row_losses.SQUARED_HINGE]
@@ -87,7 +88,7 @@ def test_pairs(isa, loss, dtype, shape, problem):
     for n_threads in (1, 2, 3):
         batch = RowReader(n_features).take(p.X.indptr, p.X.indices, p.X.data, np.arange(n_rows))
         weights = pairs.PairWeights(n_classes, p.W.indptr, p.W.indices.astype(np.int32), p.W.data)
-        forward = pairs.PairsForward(batch, weights, pairs.Base(p.bias, loss=loss), p.targets, n_threads=n_threads)
+        forward = pairs.PairsForward(batch, weights, Base(p.bias, loss=loss), p.targets, n_threads=n_threads)
         close(forward.nll, losses, dtype)
         bound = 1 / clipping.row_factors(1e-9, forward, np.ones(n_rows)) * 1e-9
         assert (np.linalg.norm(dZ, axis=1) <= bound * (1 + 1e-4) + 1e-4).all()

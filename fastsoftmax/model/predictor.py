@@ -1,0 +1,126 @@
+"""The best classes of rows by a model that stays as it is: a few rows by the shortest way, others by a runner."""
+
+import numpy as np
+from scipy import sparse
+
+from fastsoftmax.kernels import low_rank
+from fastsoftmax.model.runners import runner_for
+from fastsoftmax.passes import few_rows, pairs_scan
+from fastsoftmax.passes.eligible import ALL
+from fastsoftmax.passes.pairs import PAIRED_FROM, row_chunks
+from fastsoftmax.passes.pairs_base import Base
+from fastsoftmax.runtime import threads, workspaces
+from fastsoftmax.runtime.csr_rows import CsrRows
+
+SCANNED_PAIRS = 1 << 24  # at a time: a tenth of a second, after which Python sees signals
+NO_IDS = np.empty(0, np.int64)  # features stand for themselves
+
+
+class Predictor:
+    """Finds the best classes of rows by a Model, whose arrays must not change meanwhile. Several threads may use it at once.
+
+    Parameters
+    ----------
+    model : Model
+    n_threads : resolved number of threads
+    working_memory : bytes of scratch for the rows of one call
+    keeps : bool
+        Whether it is made once for many calls. It then has a copy of the bias, with all that follows from the bias, and with
+        many classes a copy of (bias, exponential) beside each pair, so that a row reads nothing that lies elsewhere.
+    """
+
+    def __init__(self, model, *, n_threads, working_memory=workspaces.WORKING_MEMORY, keeps=False):
+        self.model, self.n_threads, self.working_memory = model, n_threads, working_memory
+        self.is_sparse_only = model.pairs is not None and model.E is None
+        self._base, self._weights = None, None if model.pairs is None else model.pair_weights
+        if keeps and self.is_sparse_only:
+            self._base = Base(model.bias.copy(), n_threads)
+            if model.n_classes > PAIRED_FROM:
+                self._weights = self._weights._replace(base=self._base.pairs[model.pairs.class_ids])
+
+    def runner(self, X):
+        """A runner of the model over checked X."""
+        X = X.matrix() if isinstance(X, CsrRows) else X
+        common = {"n_threads": self.n_threads, "working_memory": self.working_memory}
+        if self.is_sparse_only:
+            common["base"] = self._base_of_all()
+        return runner_for(self.model, X, **common)
+
+    def topk(self, X, k, eligible=ALL, *, normalise=True):
+        """The k best class codes of each row and their log-probabilities, (n_samples, k) each, best first.
+
+        X : array, CSR matrix or CsrRows, checked; the rest is as for `Runner.topk`
+        """
+        if self.is_sparse_only:
+            X = X if isinstance(X, CsrRows) else CsrRows.of(X if sparse.issparse(X) else sparse.csr_array(X))
+            return self._topk_of_pairs(X, k, eligible, normalise)
+        n_rows = X.n_rows if isinstance(X, CsrRows) else X.shape[0]
+        if 0 < n_rows <= few_rows.ROWS:
+            with workspaces.workspace() as workspace:
+                terms = self._few(X, workspace)
+                if terms is not None:
+                    common = {"eligible": eligible, "normalise": normalise}
+                    return few_rows.topk(self.model.bias, k, self.n_threads, workspace, **terms, **common)
+        return self.runner(X).topk(k, eligible, normalise=normalise)
+
+    def _base_of_all(self):
+        return self.model.base(self.n_threads) if self._base is None else self._base
+
+    def _topk_of_pairs(self, rows, k, eligible, normalise):
+        sizes = pairs_scan.measure(rows, self._weights)
+        base, weights = self._base_of_all(), self._weights
+        if weights.base is None and sizes.n_pairs > len(weights.data) and weights.n_classes > PAIRED_FROM:
+            weights = weights._replace(base=base.pairs[weights.class_ids])
+        options = {"n_threads": self.n_threads, "normalise": normalise}
+        with workspaces.workspace() as workspace:
+            if sizes.n_pairs <= SCANNED_PAIRS:
+                return pairs_scan.topk(
+                    rows, weights, base, k, workspace=workspace, eligible=eligible, sizes=sizes, **options
+                )
+            class_ids, values = np.empty((rows.n_rows, k), np.int64), np.empty((rows.n_rows, k), self.model.dtype)
+            for start, stop in row_chunks(rows, np.diff(weights.indptr), SCANNED_PAIRS):
+                of_rows = {"eligible": eligible.of_rows(start, stop), "workspace": workspace}
+                class_ids[start:stop], values[start:stop] = pairs_scan.topk(
+                    rows.of_rows(start, stop), weights, base, k, **of_rows, **options
+                )
+            return class_ids, values
+
+    def _few(self, X, workspace):
+        """The arguments of few_rows.topk for these few rows; None where the layout of the weights is not for them."""
+        model = self.model
+        if model.E is None and isinstance(X, np.ndarray):
+            return {"hidden": X, "V": model.W} if model.has_dense_direct and has_contiguous_rows(model.W) else None
+        if model.E is None and not has_contiguous_rows(model.W, transposed=True):
+            return None
+        if model.E is not None and model.has_dense_direct:
+            return None
+        rows = X if isinstance(X, CsrRows) else CsrRows.of(X if sparse.issparse(X) else sparse.csr_array(X))
+        if rows.n_columns > np.iinfo(np.int32).max:
+            return None
+        by_number = CsrRows(
+            rows.indptr.astype(np.intp), rows.indices.astype(np.int32, copy=False), rows.data, rows.n_columns
+        )
+        if model.E is None:
+            return {"rows": by_number, "W": model.W}
+        hidden = self._hidden(by_number.within(len(model.E)), workspace)
+        additions = None
+        if model.pairs is not None:
+            additions = pairs_scan.additions(rows, self._weights, model.dtype, workspace)
+        return {"hidden": hidden, "V": model.V, "additions": additions}
+
+    def _hidden(self, rows, workspace):
+        """The hidden layer of CsrRows, (n_rows, hidden_size)."""
+        E = self.model.E
+        out = workspace.array("hidden", (rows.n_rows, E.shape[1]), self.model.dtype)
+        project = low_rank.project if isinstance(E, np.ndarray) else low_rank.project_compact
+        n_threads = threads.for_work(self.n_threads, len(rows.indices) * E.shape[1])
+        project(rows.indptr, rows.indices, rows.data, NO_IDS, E, out, n_threads)
+        return out
+
+
+def has_contiguous_rows(a, *, transposed=False):
+    """Whether the rows (transposed: the columns) of `a`, an array or a CompactMatrix, lie one after another in memory."""
+    if not isinstance(a, np.ndarray):
+        return a.feature_major == transposed
+    flags = a.flags
+    return flags.f_contiguous if transposed else flags.c_contiguous
