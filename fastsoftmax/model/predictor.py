@@ -5,9 +5,8 @@ from scipy import sparse
 
 from fastsoftmax.kernels import low_rank
 from fastsoftmax.model.runners import runner_for
-from fastsoftmax.passes import few_rows, pairs_scan
+from fastsoftmax.passes import few_rows, pairs, pairs_scan
 from fastsoftmax.passes.eligible import ALL
-from fastsoftmax.passes.pairs import PAIRED_FROM, row_chunks
 from fastsoftmax.passes.pairs_base import Base
 from fastsoftmax.runtime import threads, workspaces
 from fastsoftmax.runtime.csr_rows import CsrRows
@@ -35,7 +34,7 @@ class Predictor:
         self._base, self._weights = None, None if model.pairs is None else model.pair_weights
         if keeps and self.is_sparse_only:
             self._base = Base(model.bias.copy(), n_threads)
-            if model.n_classes > PAIRED_FROM:
+            if model.n_classes > pairs.PAIRED_FROM:
                 self._weights = self._weights._replace(base=self._base.pairs[model.pairs.class_ids])
 
     def runner(self, X):
@@ -69,7 +68,7 @@ class Predictor:
     def _topk_of_pairs(self, rows, k, eligible, normalise):
         sizes = pairs_scan.measure(rows, self._weights)
         base, weights = self._base_of_all(), self._weights
-        if weights.base is None and sizes.n_pairs > len(weights.data) and weights.n_classes > PAIRED_FROM:
+        if weights.base is None and sizes.n_pairs > len(weights.data) and weights.n_classes > pairs.PAIRED_FROM:
             weights = weights._replace(base=base.pairs[weights.class_ids])
         options = {"n_threads": self.n_threads, "normalise": normalise}
         with workspaces.workspace() as workspace:
@@ -78,7 +77,7 @@ class Predictor:
                     rows, weights, base, k, workspace=workspace, eligible=eligible, sizes=sizes, **options
                 )
             class_ids, values = np.empty((rows.n_rows, k), np.int64), np.empty((rows.n_rows, k), self.model.dtype)
-            for start, stop in row_chunks(rows, np.diff(weights.indptr), SCANNED_PAIRS):
+            for start, stop in pairs.row_chunks(rows, np.diff(weights.indptr), SCANNED_PAIRS):
                 of_rows = {"eligible": eligible.of_rows(start, stop), "workspace": workspace}
                 class_ids[start:stop], values[start:stop] = pairs_scan.topk(
                     rows.of_rows(start, stop), weights, base, k, **of_rows, **options

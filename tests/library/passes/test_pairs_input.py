@@ -6,7 +6,8 @@ import reference
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fastsoftmax import linear_cross_entropy, linear_logsumexp, linear_topk
+from fastsoftmax import PreparedWeights, linear_cross_entropy, linear_logsumexp, linear_topk
+from fastsoftmax.passes import pairs
 
 
 @pytest.mark.parametrize("index_dtype", [np.int32, np.int64])
@@ -101,3 +102,50 @@ def test_integers_in_W():
     W, X = sp.csc_array(np.array([[1, 0], [0, 2], [3, 1]])), np.ones((1, 2))
     assert linear_logsumexp(X, W).dtype == np.float64
     assert_allclose(linear_logsumexp(X, W), reference.linear_logsumexp(X, W), rtol=1e-14)
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["biases", "biases_beside_weights"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_prepared_weights(monkeypatch, problem, dtype, beside):
+    monkeypatch.setattr(pairs, "PAIRED_FROM", 0 if beside else 1 << 62)
+    X, W, bias, target = problem(30, 123, 13, 0.1, dtype)
+    for b in (bias, None):
+        prepared = PreparedWeights(W, b)
+        assert_allclose(linear_logsumexp(X, prepared), linear_logsumexp(X, W, b), rtol=1e-6)
+        for a, c in zip(linear_topk(X, prepared, 5), linear_topk(X, W, 5, b), strict=True):
+            assert_allclose(a, c, rtol=1e-6)
+        loss, gradients = linear_cross_entropy(X, prepared, target, return_grad=True, label_smoothing=0.1)
+        expected, expected_gradients = linear_cross_entropy(X, W, target, b, return_grad=True, label_smoothing=0.1)
+        assert_allclose(loss, expected, rtol=1e-6)
+        for a, c in zip(gradients, expected_gradients, strict=True):
+            assert (a is None) == (c is None)
+            assert a is None or assert_allclose(a, c, rtol=1e-5, atol=1e-7) is None
+
+
+def test_prepared_weights_keep_their_bias_and_share_values(problem):
+    X, W, bias, _ = problem(30, 123, 13, 0.1)
+    prepared = PreparedWeights(W, bias)
+    expected = linear_logsumexp(X, W, bias)
+    bias += 1.0
+    assert_allclose(linear_logsumexp(X, prepared), expected, rtol=1e-12)
+    W.data *= 2
+    assert_allclose(linear_logsumexp(X, prepared), linear_logsumexp(X, W, bias - 1.0), rtol=1e-12)
+
+
+def test_prepared_weights_that_are_wrong(problem):
+    X, W, bias, target = problem(30, 123, 13, 0.1)
+    with pytest.raises(TypeError, match="W must be a scipy"):
+        PreparedWeights(W.toarray(), bias)
+    with pytest.raises(ValueError, match="bias must have"):
+        PreparedWeights(W, bias[:-1])
+    with pytest.raises(ValueError, match="n_threads"):
+        PreparedWeights(W, bias, n_threads=0)
+    for call in (
+        lambda p: linear_logsumexp(X, p, bias),
+        lambda p: linear_topk(X, p, 3, bias),
+        lambda p: linear_cross_entropy(X, p, target, bias),
+    ):
+        with pytest.raises(ValueError, match="bias must be given to PreparedWeights"):
+            call(PreparedWeights(W))
+    with pytest.raises(ValueError, match="X has 12 features, but 13 are expected"):
+        linear_logsumexp(X[:, :12], PreparedWeights(W))
