@@ -25,6 +25,8 @@ SAMPLED = SimpleNamespace(
 )
 SUPPORT_CLASSES = [10_000, 1_000_000, 10_000_000]
 SUPPORT = SimpleNamespace(n_features=10_000, classes_per_feature=100, batch=256, entries=20)
+SERVED_CLASSES = [20_000, 10_000_000]
+SERVED = SimpleNamespace(n_features=50_000, classes_per_feature=40, entries=20, rows=20_000, hidden_size=128)
 TOP_K = 20
 QUICK = {(1024, 33_000), (65_536, 100), (8, 7), (512, 100_000, 128), (8000, 20_000, 1000, 50), 10_000, 1_000_000}
 
@@ -56,6 +58,10 @@ ASKED = {
     "CSR: Adagrad step": {"torch": 4},
     ("sampled step", 1_000_000): {"torch": 3, "limit": 2},
     ("sampled step", 10_000_000): {"growth": 1.5},
+    "sparse term, top 5 of 1 row": {"microseconds": 40},
+    "low rank, top 5 of a row, float32": {"limit": 1.5},
+    "low rank, top 5 of a row, int8": {"limit": 1.5 / 4},
+    **{(f"log-sum-exp of {n} rows", 10_000_000): {"growth": 1.2} for n in ("200", "2,000", "20,000")},
 }
 
 
@@ -188,3 +194,30 @@ def support(n_classes):
     bias = _normal(rng, 1.0, n_classes, "f")
     target = rng.integers(0, n_classes, s.batch)
     return SimpleNamespace(X=X, W=W, bias=bias, target=target, kept=data.copy(), state=np.empty_like(data))
+
+
+@lru_cache(maxsize=1)
+def served_pairs(n_classes):
+    """Make a sparse W, and rows whose features are drawn evenly: nothing of a row was in a cache before it."""
+    s = SERVED
+    rng = np.random.default_rng(7)
+    classes = classes_of_features(rng, n_classes, s.n_features, s.classes_per_feature)
+    indptr = np.arange(s.n_features + 1, dtype=np.int32) * s.classes_per_feature
+    W = sp.csc_array((_normal(rng, 0.1, classes.size, "f"), classes.ravel(), indptr), shape=(n_classes, s.n_features))
+    stretch = s.n_features // s.entries
+    indices = np.arange(s.entries, dtype=np.int32) * stretch
+    indices = indices + rng.integers(0, stretch, (s.rows, s.entries), dtype=np.int32)
+    data = np.abs(_normal(rng, 1, indices.size, "f"))
+    X = sp.csr_array((data, indices.ravel(), np.arange(0, indices.size + 1, s.entries, dtype=np.int32)))
+    X.resize((s.rows, s.n_features))
+    return SimpleNamespace(X=X, W=W, bias=_normal(rng, 1.0, n_classes, "f"))
+
+
+@lru_cache(maxsize=1)
+def served_low_rank():
+    """Make a low-rank model, and a row."""
+    s, n_classes = SERVED, SERVED_CLASSES[0]
+    rng = np.random.default_rng(8)
+    E, V = (_normal(rng, 0.2, (n, s.hidden_size), "f") for n in (s.n_features, n_classes))
+    X = zipf_rows(rng, 1, s.n_features, s.entries, "f")
+    return SimpleNamespace(X=X, E=E, V=V, bias=_normal(rng, 1.0, n_classes, "f"))

@@ -10,6 +10,8 @@ TITLES = {
     "dense": "Dense head (rows x classes x features)",
     "csr": "CSR input, linear model (rows x features x classes x entries a row)",
     "sampled": "Sampled step (low rank 128, 1,024 shared negatives, batch 512, 15 entries a row, 100,000 features)",
+    "serving": "Single rows and small batches (50,000 features; a sparse term has 40 classes a feature, rows have 20 entries; "
+    "low rank 128)",
     "support": "Sparse W (256 rows of 20 entries, 10,000 features of 100 classes each: 512,000 pairs a step)",
 }
 NOTES = {
@@ -22,6 +24,8 @@ NOTES = {
     "`cross_entropy(linear(X, W))`.",
     "csr": "Limits: `GEMMs` are two dense products of as many multiply-adds as the entries take, `copy` reads the weights of "
     "the features that occur and writes as much: the least traffic that a gradient or a step can have.",
+    "serving": "A predictor, and PreparedWeights, keep what does not depend on rows. Limit: `read` is reading V in float32 "
+    "once, by one thread (`numpy.max`).",
     "support": "A step is loss, gradient and update of the pairs (feature of a row, class) in place. With a dense W the "
     "same loss and gradient are computed by the kernels for CSR input; they cannot do more classes.",
     "sampled": "A step draws its negatives, reads its batch and ends with row-wise Adagrad of what it touched. torch's is "
