@@ -7,7 +7,10 @@
  * class holds; in a direct map there are none.
  */
 
-enum { FN(PAIRS) = 64 / sizeof(REAL) }; /* pairs (feature, class) whose weights fill a cache line */
+enum {
+    FN(PAIRS) = 64 / sizeof(REAL), /* pairs (feature, class) whose weights fill a cache line */
+    FN(FETCH_BYTES) = 512          /* of a run that are fetched: the CPU sees by itself how a longer one goes on */
+};
 
 /* The slot of class `id`, or the free one where it belongs; *at_out: where it stands among the touched ones, < 0 if free. */
 INLINE ptrdiff_t FN(find)(const int direct, const TouchTable *table, int32_t base, int32_t id, int32_t *at_out)
@@ -178,6 +181,27 @@ INLINE void FN(gather_add)(const int first, const int32_t *positions, const REAL
         grad[q] = first ? x * dlogits[positions[q]] : grad[q] + x * dlogits[positions[q]];
 }
 
+/* Fetches the lines of n elements of a run. */
+INLINE void FN(fetch)(const void *from, ptrdiff_t n, ptrdiff_t itemsize, const int to_write)
+{
+    const char *at = from, *end = at + (n * itemsize < FN(FETCH_BYTES) ? n * itemsize : FN(FETCH_BYTES)) - 1;
+    for (; at < end; at += 64)
+        __builtin_prefetch(at, to_write);
+    __builtin_prefetch(end, to_write);
+}
+
+INLINE const int32_t *FN(positions_of)(const PairStep *step, ptrdiff_t e, const PairPiece *piece)
+{
+    return step->positions + step->offsets[e] + piece->begin;
+}
+
+/* Most gradients that an entry needs lie side by side, since most classes of a row are touched once. */
+INLINE void FN(fetch_dlogits)(const PairStep *step, ptrdiff_t e, const PairPiece *piece)
+{
+    FN(fetch)((const REAL *)step->dlogits + step->row_ptr[step->rows[e]] + *FN(positions_of)(step, e, piece),
+              piece->length, sizeof(REAL), 0);
+}
+
 /* The step of these pieces, whose gradient is written to `grad`: room for PIECE_CLASSES reals. */
 LEAF void FN(step_pairs)(const PairStep *step, const PairPiece *pieces, ptrdiff_t n_pieces, REAL *grad)
 {
@@ -188,15 +212,27 @@ LEAF void FN(step_pairs)(const PairStep *step, const PairPiece *pieces, ptrdiff_
         const ptrdiff_t n = piece.length, at = step->starts[piece.feature] + piece.begin;
         const ptrdiff_t first = step->col_indptr[piece.feature], end = step->col_indptr[piece.feature + 1];
         REAL *w = (REAL *)step->data + at, *state = step->state ? (REAL *)step->state + at : w;
-        if (i + 1 < n_pieces) {
-            const ptrdiff_t next = step->starts[pieces[i + 1].feature] + pieces[i + 1].begin;
-            __builtin_prefetch((REAL *)step->data + next, 1);
+        if (i + 2 < n_pieces) { /* two ahead: where its gradients lie, its positions say */
+            const PairPiece *next = pieces + i + 2;
+            const ptrdiff_t to = step->starts[next->feature] + next->begin;
+            FN(fetch)((REAL *)step->data + to, next->length, sizeof(REAL), 1);
             if (step->state)
-                __builtin_prefetch((REAL *)step->state + next, 1);
-            __builtin_prefetch(step->positions + step->offsets[step->col_indptr[pieces[i + 1].feature]]);
+                FN(fetch)((REAL *)step->state + to, next->length, sizeof(REAL), 1);
+            FN(fetch)(FN(positions_of)(step, step->col_indptr[next->feature], next), next->length, sizeof(int32_t), 0);
+        }
+        if (i + 1 < n_pieces) {
+            const PairPiece *next = pieces + i + 1;
+            const ptrdiff_t e = step->col_indptr[next->feature];
+            FN(fetch_dlogits)(step, e, next);
+            if (e + 1 < step->col_indptr[next->feature + 1])
+                FN(fetch)(FN(positions_of)(step, e + 1, next), next->length, sizeof(int32_t), 0);
         }
         for (ptrdiff_t e = first; e < end; e++) {
-            const int32_t *positions = step->positions + step->offsets[e] + piece.begin;
+            const int32_t *positions = FN(positions_of)(step, e, &piece);
+            if (e + 2 < end)
+                FN(fetch)(FN(positions_of)(step, e + 2, &piece), n, sizeof(int32_t), 0);
+            if (e + 1 < end)
+                FN(fetch_dlogits)(step, e + 1, &piece);
             const REAL *dlogits = (const REAL *)step->dlogits + step->row_ptr[step->rows[e]];
             const REAL x = ((const REAL *)step->x)[e];
             if (e == first)
