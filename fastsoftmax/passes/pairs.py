@@ -45,7 +45,7 @@ class PairWeights(NamedTuple):
         few = COPY_PAIRS * len(self.data)
         if self.n_classes <= PAIRED_FROM or pairs_before(X, np.diff(self.indptr))[-1] <= few:
             return self
-        both = base.pairs.view(np.result_type(base.pairs, 1j))[:, 0]  # as one number: NumPy takes those six times as fast
+        both = base.pairs.view(np.result_type(base.pairs, 1j))[:, 0]  # as one number: six times as fast
         return self._replace(base=both.take(self.class_ids).view(base.pairs.dtype).reshape(-1, 2))
 
 
