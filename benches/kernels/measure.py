@@ -4,7 +4,7 @@ import statistics
 
 import numpy as np
 
-from . import timing
+from . import problems, timing
 from .case import OURS
 
 
@@ -58,6 +58,9 @@ def judge(record, records):
             out.append((f"≤ {bound:.2f}× {limit(record)[0]}", f"{value:.2f}", value <= bound))
         elif what == "microseconds":
             out.append((f"≤ {bound} µs", f"{1e6 * ours:.1f}", 1e6 * ours <= bound))
+        elif what == "Mpairs/s":
+            value = problems.SUPPORT_PAIRS / ours / 1e6
+            out.append((f"≥ {bound} million pairs a second", f"{value:.0f}", value >= bound))
         elif what == "MiB" and record["peaks"][OURS] is not None:
             value = record["peaks"][OURS] / 2**20
             out.append((f"≤ {bound} MiB", f"{value:.0f}", value <= bound))

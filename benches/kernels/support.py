@@ -22,7 +22,8 @@ def ours(rule, n_threads, p):
     n_threads = threads.resolve(n_threads)
     batch = batch_kernel.RowReader(p.X.shape[1]).take(p.X.indptr, p.X.indices, p.X.data, np.arange(p.X.shape[0]))
     base, workspace = Base(p.bias, n_threads), workspaces.Workspace()
-    weights = pairs.PairWeights(p.W.shape[0], p.W.indptr, p.W.indices, p.W.data).with_base(base, p.X)
+    weights = pairs.PairWeights(p.W.shape[0], p.W.indptr, p.W.indices, p.W.data)
+    weights = weights.with_base(base, pairs.pairs_before(p.X, np.diff(p.W.indptr))[-1])
     scale = np.full(p.X.shape[0], 1.0 / p.X.shape[0])
     rule = rule().rule(RATES[rule])
 

@@ -23,7 +23,8 @@ class PairsRunner(Runner):
     def __init__(self, model, X, *, loss=SOFTMAX, base=None, **kwargs):
         super().__init__(model, X if sparse.issparse(X) else sparse.csr_array(X), **kwargs)
         self.base = base or Base(model.bias, self.n_threads, loss)
-        self.weights = model.pair_weights.with_base(self.base, self.X)
+        self.weights = model.pair_weights
+        self.weights = self.weights.with_base(self.base, pairs_scan.measure(CsrRows.of(self.X), self.weights).n_pairs)
 
     def _forward(self, rows, target=None, **kwargs):
         return pairs.PairsForward(

@@ -34,8 +34,7 @@ class Predictor:
         self._base, self._weights = None, None if model.pairs is None else model.pair_weights
         if keeps and self.is_sparse_only:
             self._base = Base(model.bias.copy(), n_threads)
-            if model.n_classes > pairs.PAIRED_FROM:
-                self._weights = self._weights._replace(base=self._base.pairs[model.pairs.class_ids])
+            self._weights = self._weights.with_kept_base(self._base)
 
     def runner(self, X):
         """A runner of the model over checked X."""
@@ -67,9 +66,8 @@ class Predictor:
 
     def _topk_of_pairs(self, rows, k, eligible, normalise):
         sizes = pairs_scan.measure(rows, self._weights)
-        base, weights = self._base_of_all(), self._weights
-        if weights.base is None and sizes.n_pairs > len(weights.data) and weights.n_classes > pairs.PAIRED_FROM:
-            weights = weights._replace(base=base.pairs[weights.class_ids])
+        base = self._base_of_all()
+        weights = self._weights.with_base(base, sizes.n_pairs)
         options = {"n_threads": self.n_threads, "normalise": normalise}
         with workspaces.workspace() as workspace:
             if sizes.n_pairs <= SCANNED_PAIRS:

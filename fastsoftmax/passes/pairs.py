@@ -17,6 +17,7 @@ from fastsoftmax.runtime import threads
 from fastsoftmax.runtime.workspaces import Workspace
 
 PAIRED_FROM = 1 << 15  # classes whose (bias, exponential) a second-level cache holds
+COPY_PAIRS = 4  # pairs of rows that read the biases of all classes in the time that one copy takes
 ROWS_AT_A_TIME = 1 << 14  # rows whose pairs are counted at a time
 PAIR_WORK = 16  # multiply-adds that a pair of a row's feature and a class costs
 
@@ -30,15 +31,18 @@ class PairWeights(NamedTuple):
     data: np.ndarray  # float32 or float64; or model.compact.CompactPairs, which have no gradient
     base: np.ndarray | None = None  # (n_pairs, 2): `Base.pairs` of each pair's class
 
-    def with_base(self, base, X):
+    def with_base(self, base, n_pairs):
         """These weights, with copies of the class biases beside them where a cache cannot hold the biases of all classes.
 
-        With ten million classes, half of the time of a row goes into reading the biases of its classes, which lie far apart.
-        For few CSR rows `X`, the copies would cost more than they save, and there are none.
+        With ten million classes, a third of the time of a row goes into reading the biases of its classes, which lie far
+        apart. For rows with few pairs in all, `n_pairs`, the copies would cost more than they save, and there are none.
         """
-        if self.n_classes <= PAIRED_FROM or pairs_before(X, np.diff(self.indptr))[-1] <= len(self.data):
-            return self
-        return self._replace(base=base.pairs[self.class_ids])
+        is_worth_it = self.n_classes > PAIRED_FROM and n_pairs > COPY_PAIRS * len(self.data)
+        return self._replace(base=base.beside(self.class_ids)) if is_worth_it and self.base is None else self
+
+    def with_kept_base(self, base):
+        """The same where they are kept for any number of rows."""
+        return self.with_base(base, np.inf)
 
 
 def pairs_before(X, lengths):
@@ -138,13 +142,15 @@ class PairsForward:
         bases = self.array("bases", (self.n_threads, 1 if weights.base is None else 2 * capacity + 2))
         scale = getattr(weights.data, "scale", None)  # only compact weights have one
         scale = None if scale is None else scale[batch.feature_ids]
+        self.max, self.total, self.target_logit = np.empty(n_rows), np.empty(n_rows), np.empty(len(targets))
+        exponentials = self.max, self.total, self.target_logit
         pairs_kernel.touch(
             batch, (self.starts, ends, *weights[2:], scale), base.bias, base.pairs, targets.indptr, targets.class_ids,
             pos_ptr, self.row_ptr, self.touched, self.logits, self.positions, self.n_touched, self.mass, tables, bases,
-            self.n_threads,
+            self.n_threads, exponentials if normalise and self.loss.binary < 0 else None,
         )  # fmt: skip
         if normalise:
-            self._normalise()
+            self._normalise(exponentiated=True)
 
     def additions(self):
         """The logits as passes.tiles.Terms takes them, to add to others."""
@@ -154,35 +160,21 @@ class PairsForward:
     def array(self, name, shape, dtype=None):
         return self.workspace.array(f"sparse.{name}", shape, self.base.bias.dtype if dtype is None else dtype)
 
-    def _normalise(self):
-        """Compute log-sum-exps and losses: untouched classes have their biases as logits."""
-        n_rows, t, loss = len(self.n_touched), self.row_targets, self.loss
-        self.max, total, self.target_logit = np.empty(n_rows), np.empty(n_rows), np.empty(len(t))
+    def _normalise(self, *, exponentiated=False):
+        """Compute log-sum-exps and losses: untouched classes have their biases as logits.
+
+        exponentiated : whether `touch` has made exponentials of the logits, where the loss has such
+        """
+        t, loss = self.row_targets, self.loss
+        rows, outputs = (self.row_ptr, self.n_touched, self.logits, t.indptr), (self.total, self.target_logit)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
             if loss.binary >= 0:
-                pairs_kernel.differentiate(
-                    loss.binary,
-                    self.row_ptr,
-                    self.n_touched,
-                    self.logits,
-                    t.indptr,
-                    total,
-                    self.target_logit,
-                    self.n_threads,
-                )
-                self.rest = total + np.maximum(self.base.mass - self.mass, 0.0)
+                pairs_kernel.differentiate(loss.binary, *rows, *outputs, self.n_threads)
+                self.rest = self.total + np.maximum(self.base.mass - self.mass, 0.0)
             else:
-                pairs_kernel.exponentiate(
-                    self.row_ptr,
-                    self.n_touched,
-                    self.logits,
-                    t.indptr,
-                    self.max,
-                    total,
-                    self.target_logit,
-                    self.n_threads,
-                )
-                self.rest = self._add_untouched(self.max + np.log(total))
+                if not exponentiated:
+                    pairs_kernel.exponentiate(*rows, self.max, *outputs, self.n_threads)
+                self.rest = self._add_untouched(self.max + np.log(self.total))
             self.reduced = loss.reduce(self.rest, self.target_logit, t)
         self.lse, self.nll = self.reduced.lse, self.reduced.nll
 
@@ -235,7 +227,7 @@ class PairsForward:
                 factor = np.where(g.scale == 0, 0.0, g.scale * np.exp(self.max - g.lse))
         pairs_kernel.gradient(
             self.row_ptr, self.n_touched, self.touched, self.logits, factor, self.row_targets.indptr, g.target,
-            g.prior_scale, g.prior, self.n_threads,
+            g.prior_scale, g.prior, threads.for_work(self.n_threads, self.row_ptr[-1]),
         )  # fmt: skip
         if dW is not None:
             scratch = self.array("gradient", (self.n_threads, pairs_kernel.PIECE))

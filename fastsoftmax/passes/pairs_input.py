@@ -42,8 +42,7 @@ class PreparedWeights:
     def __init__(self, W, bias=None, *, n_threads=None):
         n_threads = threads.resolve(check_n_threads(n_threads))
         self._prepare(check_sparse_W(W), bias, n_threads)
-        if self.n_classes > pairs.PAIRED_FROM:
-            self.weights = self.weights._replace(base=self.base.pairs[self.weights.class_ids])
+        self.weights = self.weights.with_kept_base(self.base)
 
     def _prepare(self, W, bias, n_threads, *, copies=True):
         self.W, (self.n_classes, self.n_features) = W, W.shape
@@ -74,9 +73,8 @@ class SparseLinearInput:
         self.n_rows = self.X.shape[0]
         self.has_bias, self.bias, self.base = prepared.has_bias, prepared.bias, prepared.base
         self.reader, self.n_threads = RowReader(prepared.n_features), n_threads
-        self.weights = prepared.weights
-        if self.weights.base is None:
-            self.weights = self.weights.with_base(self.base, self.X)
+        n_pairs = pairs_scan.measure(CsrRows.of(self.X), prepared.weights).n_pairs
+        self.weights = prepared.weights.with_base(self.base, n_pairs)
 
     def chunks(self, n_candidates, keep=None):
         """Slices of rows whose pairs, and what is kept of them, fit three quarters of `keep` bytes."""

@@ -7,46 +7,41 @@
  * class holds; in a direct map there are none.
  */
 
-enum { FN(PAIRS) = 64 / sizeof(REAL) }; /* pairs (feature, class) whose weights fill a cache line */
+enum { FN(FETCH_BYTES) = 512 }; /* of a run that are fetched: the CPU sees by itself how a longer one goes on */
 
-/* The slot of class `id`, or the free one where it belongs; *at_out: where it stands among the touched ones, < 0 if free. */
-INLINE ptrdiff_t FN(find)(const int direct, const TouchTable *table, int32_t base, int32_t id, int32_t *at_out)
+/* The slot of class `id`, or the free one where it belongs; *at_out: where it stands in `touched`, < 0 if nowhere. */
+INLINE ptrdiff_t FN(find)(const int direct, const TouchTable *table, const int32_t *touched, int32_t base, int32_t id,
+                          int32_t *at_out)
 {
-    if (direct) {
-        *at_out = ((const int32_t *)table->slots)[id] - base;
-        return id;
-    }
-    const uint32_t mask = (uint32_t)table->n_slots - 1;
-    uint32_t slot = (((uint32_t)id ^ ((uint32_t)id >> table->shift)) * 0x9E3779B1u) & mask;
-    int64_t held = table->slots[slot];
-    int32_t at = (int32_t)(held >> 32) - base;
-    while (__builtin_expect((((int32_t)held ^ id) & ~(at >> 31)) != 0, 0)) { /* taken by another class */
-        slot = (slot + 1) & mask;
-        held = table->slots[slot];
-        at = (int32_t)(held >> 32) - base;
+    ptrdiff_t slot = direct ? id : (ptrdiff_t)(((uint32_t)id * 0x9E3779B1u) >> table->shift); /* Fibonacci hashing */
+    int32_t at = table->slots[slot] - base;
+    /* Is it taken by another class? `&`, for whether a class is new is not predictable. */
+    while (!direct && __builtin_expect((at >= 0) & (touched[at & ~(at >> 31)] != id), 0)) {
+        slot = (slot + 1) & (table->n_slots - 1);
+        at = table->slots[slot] - base;
     }
     *at_out = at;
     return slot;
 }
 
-INLINE void FN(put)(const int direct, const TouchTable *table, ptrdiff_t slot, int32_t id, int32_t held)
+/* Fetches the lines of n elements of a run; the arrays' runs begin anywhere in a line. */
+INLINE void FN(fetch)(const void *from, ptrdiff_t n, ptrdiff_t itemsize, const int to_write)
 {
-    if (direct)
-        ((int32_t *)table->slots)[slot] = held;
-    else
-        table->slots[slot] = (int64_t)held << 32 | (uint32_t)id;
+    const char *at = from, *end = at + (n * itemsize < FN(FETCH_BYTES) ? n * itemsize : FN(FETCH_BYTES)) - 1;
+    for (; at < end; at += 64)
+        __builtin_prefetch(at, to_write);
+    __builtin_prefetch(end, to_write);
 }
 
-/* The features of a row lie anywhere in memory: the next one is fetched line by line while one is worked on. */
-INLINE void FN(prefetch_pairs)(const int kind, const PairWeights *weights, ptrdiff_t at)
+/* What `touch` reads of a feature: those of a row lie anywhere in memory, and come while others are worked on. */
+INLINE void FN(fetch_feature)(const int kind, const int paired, const PairWeights *weights, int32_t feature)
 {
     const ptrdiff_t itemsize = kind == COMPACT_NONE ? (ptrdiff_t)sizeof(REAL) : kind == COMPACT_INT8 ? 1 : 2;
-    __builtin_prefetch(weights->class_ids + at);
-    __builtin_prefetch((const char *)weights->data + at * itemsize);
-    if (weights->base) {
-        __builtin_prefetch((const REAL *)weights->base + 2 * at);
-        __builtin_prefetch((const REAL *)weights->base + 2 * at + FN(PAIRS));
-    }
+    const ptrdiff_t start = weights->starts[feature], n = weights->ends[feature] - start;
+    FN(fetch)(weights->class_ids + start, n, sizeof(int32_t), 0);
+    FN(fetch)((const char *)weights->data + start * itemsize, n, itemsize, 0);
+    if (paired)
+        FN(fetch)((const REAL *)weights->base + 2 * start, n, 2 * sizeof(REAL), 0);
 }
 
 INLINE ptrdiff_t FN(touch_row)(const int kind, const int direct, const int keep, const int paired,
@@ -55,11 +50,12 @@ INLINE ptrdiff_t FN(touch_row)(const int kind, const int direct, const int keep,
                                int32_t *touched, REAL *sums, int32_t *positions, REAL *bases)
 {
     const int32_t base = (int32_t)*table.base;
+    const REAL *w = (const REAL *)weights->data; /* reals, or what `kind` says */
     int32_t n = 0;
     for (; n < n_targets; n++) {
         int32_t at;
-        const ptrdiff_t slot = FN(find)(direct, &table, base, targets[n], &at);
-        FN(put)(direct, &table, slot, targets[n], base + n);
+        const ptrdiff_t slot = FN(find)(direct, &table, touched, base, targets[n], &at);
+        table.slots[slot] = base + n;
         touched[n] = targets[n];
         if (paired)
             memcpy(bases + 2 * n, base_of + 2 * (ptrdiff_t)targets[n], 2 * sizeof(REAL));
@@ -69,33 +65,24 @@ INLINE ptrdiff_t FN(touch_row)(const int kind, const int direct, const int keep,
         const int32_t *ids = weights->class_ids + start;
         const REAL xe = kind == COMPACT_INT8 ? x[e] * ((const REAL *)weights->scale)[features[e]] : x[e];
         const REAL *b = paired ? (const REAL *)weights->base + 2 * start : NULL;
-        const ptrdiff_t next = e + 1 < n_entries ? weights->starts[features[e + 1]] : start;
-        const ptrdiff_t next_length = e + 1 < n_entries ? weights->ends[features[e + 1]] - next : 0;
-        const int32_t before = n;
-        if (next_length > 0)
-            FN(prefetch_pairs)(kind, weights, next);
-        for (ptrdiff_t line = 0; line < length; line += FN(PAIRS)) {
-            const ptrdiff_t end = length - line < FN(PAIRS) ? length : line + FN(PAIRS);
-            if (line + FN(PAIRS) < next_length)
-                FN(prefetch_pairs)(kind, weights, next + line + FN(PAIRS));
-            for (ptrdiff_t q = line; q < end; q++) {
-                const int32_t id = ids[q];
-                int32_t at;
-                const ptrdiff_t slot = FN(find)(direct, &table, base, id, &at);
-                const int32_t is_new = at >> 31, p = (n & is_new) | (at & ~is_new);
-                touched[n] = id;
-                if (paired)
-                    memcpy(bases + 2 * (ptrdiff_t)n, b + 2 * q, 2 * sizeof(REAL));
-                FN(put)(direct, &table, slot, id, base + p);
-                sums[p] += xe * (kind == COMPACT_NONE ? ((const REAL *)weights->data)[start + q]
-                                                      : (REAL)FN(one_float)(kind, weights->data, start + q));
-                if (keep)
-                    positions[q] = p;
-                n -= is_new;
-            }
+        if (e + 2 < n_entries)
+            FN(fetch_feature)(kind, paired, weights, features[e + 2]);
+        for (ptrdiff_t q = 0; q < length; q++) {
+            const int32_t id = ids[q];
+            int32_t at;
+            const ptrdiff_t slot = FN(find)(direct, &table, touched, base, id, &at);
+            const int32_t is_new = at >> 31, p = (n & is_new) | (at & ~is_new);
+            touched[n] = id;
+            if (paired)
+                memcpy(bases + 2 * (ptrdiff_t)n, b + 2 * q, 2 * sizeof(REAL));
+            else if (base_of)
+                __builtin_prefetch(base_of + 2 * (ptrdiff_t)id, 0, 2);
+            table.slots[slot] = base + p;
+            sums[p] += xe * (kind == COMPACT_NONE ? w[start + q] : (REAL)FN(one_float)(kind, w, start + q));
+            if (keep)
+                positions[q] = p;
+            n -= is_new;
         }
-        for (int32_t p = before; p < n && !paired && base_of; p++)
-            __builtin_prefetch(base_of + 2 * touched[p], 0, 2);
         if (keep)
             positions += length;
     }
@@ -178,6 +165,18 @@ INLINE void FN(gather_add)(const int first, const int32_t *positions, const REAL
         grad[q] = first ? x * dlogits[positions[q]] : grad[q] + x * dlogits[positions[q]];
 }
 
+INLINE const int32_t *FN(positions_of)(const PairStep *step, ptrdiff_t e, const PairPiece *piece)
+{
+    return step->positions + step->offsets[e] + piece->begin;
+}
+
+/* Most gradients that an entry needs lie side by side, since most classes of a row are touched once. */
+INLINE void FN(fetch_dlogits)(const PairStep *step, ptrdiff_t e, const PairPiece *piece)
+{
+    FN(fetch)((const REAL *)step->dlogits + step->row_ptr[step->rows[e]] + *FN(positions_of)(step, e, piece),
+              piece->length, sizeof(REAL), 0);
+}
+
 /* The step of these pieces, whose gradient is written to `grad`: room for PIECE_CLASSES reals. */
 LEAF void FN(step_pairs)(const PairStep *step, const PairPiece *pieces, ptrdiff_t n_pieces, REAL *grad)
 {
@@ -188,15 +187,27 @@ LEAF void FN(step_pairs)(const PairStep *step, const PairPiece *pieces, ptrdiff_
         const ptrdiff_t n = piece.length, at = step->starts[piece.feature] + piece.begin;
         const ptrdiff_t first = step->col_indptr[piece.feature], end = step->col_indptr[piece.feature + 1];
         REAL *w = (REAL *)step->data + at, *state = step->state ? (REAL *)step->state + at : w;
-        if (i + 1 < n_pieces) {
-            const ptrdiff_t next = step->starts[pieces[i + 1].feature] + pieces[i + 1].begin;
-            __builtin_prefetch((REAL *)step->data + next, 1);
+        if (i + 2 < n_pieces) { /* two ahead: where its gradients lie, its positions say */
+            const PairPiece *next = pieces + i + 2;
+            const ptrdiff_t to = step->starts[next->feature] + next->begin;
+            FN(fetch)((REAL *)step->data + to, next->length, sizeof(REAL), 1);
             if (step->state)
-                __builtin_prefetch((REAL *)step->state + next, 1);
-            __builtin_prefetch(step->positions + step->offsets[step->col_indptr[pieces[i + 1].feature]]);
+                FN(fetch)((REAL *)step->state + to, next->length, sizeof(REAL), 1);
+            FN(fetch)(FN(positions_of)(step, step->col_indptr[next->feature], next), next->length, sizeof(int32_t), 0);
+        }
+        if (i + 1 < n_pieces) {
+            const PairPiece *next = pieces + i + 1;
+            const ptrdiff_t e = step->col_indptr[next->feature];
+            FN(fetch_dlogits)(step, e, next);
+            if (e + 1 < step->col_indptr[next->feature + 1])
+                FN(fetch)(FN(positions_of)(step, e + 1, next), next->length, sizeof(int32_t), 0);
         }
         for (ptrdiff_t e = first; e < end; e++) {
-            const int32_t *positions = step->positions + step->offsets[e] + piece.begin;
+            const int32_t *positions = FN(positions_of)(step, e, &piece);
+            if (e + 2 < end)
+                FN(fetch)(FN(positions_of)(step, e + 2, &piece), n, sizeof(int32_t), 0);
+            if (e + 1 < end)
+                FN(fetch_dlogits)(step, e + 1, &piece);
             const REAL *dlogits = (const REAL *)step->dlogits + step->row_ptr[step->rows[e]];
             const REAL x = ((const REAL *)step->x)[e];
             if (e == first)
@@ -236,9 +247,9 @@ LEAF void FN(topk_touched)(const int32_t *touched, const REAL *z, ptrdiff_t n, c
             break; /* nor will those behind it get in */
         int32_t at;
         if (table->direct)
-            FN(find)(1, table, (int32_t)*table->base, id, &at);
+            FN(find)(1, table, touched, (int32_t)*table->base, id, &at);
         else
-            FN(find)(0, table, (int32_t)*table->base, id, &at);
+            FN(find)(0, table, touched, (int32_t)*table->base, id, &at);
         if (at < 0 && !(excluded->indptr && FN(is_excluded)(excluded, row, id)))
             FN(heap_place)(values, ids, k, 0, bias[id], id);
     }

@@ -87,8 +87,12 @@ def touch(
     int64_t[:, ::1] tables,         # (n_threads, table_size): zeros
     real[:, ::1] bases,             # (n_threads, 2 * the largest room of a row): scratch where `weights` has base
     int n_threads,
+    exponentials=None,              # None, or what `exponentiate` writes, (max_out, sum_out, target_logit_out)
 ):
-    """Find the classes that the rows touch, and their logits."""
+    """Find the classes that the rows touch, and their logits; with `exponentials`, do what `exponentiate` does as well.
+
+    That saves one wake-up of the threads, and a row is exponentiated while it is in the first-level cache.
+    """
     cdef PairWeights w
     w.starts = <const Py_ssize_t *>cnp.PyArray_DATA(weights[0])
     w.ends = <const Py_ssize_t *>cnp.PyArray_DATA(weights[1])
@@ -103,10 +107,14 @@ def touch(
     cdef int32_t *positions = NULL
     cdef Py_ssize_t i, j, n_rows = row_ptr.shape[0] - 1, n_classes = bias.shape[0]
     cdef const int32_t *first_target = &targets[0] if targets.shape[0] else NULL
+    cdef double[::1] max_out = None, sum_out = None, target_logit_out = None
     if n_rows == 0:
         return
     if positions_out is not None and positions_out.shape[0]:
         positions = &positions_out[0]
+    cdef bint exponentiated = exponentials is not None
+    if exponentiated:
+        max_out, sum_out, target_logit_out = exponentials
     for i in prange(0, n_rows, ROWS, schedule='dynamic', chunksize=1, num_threads=n_threads, nogil=True):
         for j in range(i, min(i + ROWS, n_rows)):
             n_touched_out[j] = touch_one(
@@ -115,6 +123,9 @@ def touch(
                 &tables[threadid(), 0], tables.shape[1] - 1, row_ptr[j + 1] - row_ptr[j], &touched_out[row_ptr[j]],
                 &logits_out[row_ptr[j]],
                 positions + pos_ptr[j] if positions != NULL else NULL, &bases[threadid(), 0], &mass_out[j])
+            if exponentiated:
+                exponentiate_row(&logits_out[row_ptr[j]], n_touched_out[j], target_ptr[j], target_ptr[j + 1],
+                                 &max_out[j], &sum_out[j], target_logit_out)
 
 
 cdef Py_ssize_t touch_one(
@@ -144,8 +155,16 @@ def exponentiate(
     """Turn the touched classes' logits into exponentials, and sum these up."""
     cdef Py_ssize_t i, n_rows = n_touched.shape[0]
     for i in prange(n_rows, schedule='dynamic', chunksize=ROWS, num_threads=n_threads, nogil=True):
-        mask_targets(&logits[row_ptr[i]], target_ptr[i], target_ptr[i + 1], target_logit_out)
-        sum_out[i] = exp_touched(&logits[row_ptr[i]], n_touched[i], &max_out[i])
+        exponentiate_row(&logits[row_ptr[i]], n_touched[i], target_ptr[i], target_ptr[i + 1], &max_out[i], &sum_out[i],
+                         target_logit_out)
+
+
+cdef inline void exponentiate_row(
+    real *logits, Py_ssize_t n_touched, Py_ssize_t first_target, Py_ssize_t end_target, double *max_out, double *sum_out,
+    double[::1] target_logit_out
+) noexcept nogil:
+    mask_targets(logits, first_target, end_target, target_logit_out)
+    sum_out[0] = exp_touched(logits, n_touched, max_out)
 
 
 def differentiate(

@@ -20,10 +20,11 @@ typedef struct {
 
 /* Which classes a row has touched, and where they stand among them. A slot is of this row where that number, to which
  * *base is added, is >= *base, which only grows, so that nothing is cleared between rows; *base and the slots are 0 at first.
- * direct: an int32 for every class. Otherwise a hash of n_slots, a power of two, which hold the class too, in the lower half;
- * shift is their logarithm. */
+ * direct: a slot for every class. Otherwise a hash of n_slots = 2^(32 - shift) of them; which class a slot is of, the list of
+ * touched classes says, so that a hash of the same bytes has twice as many slots and half as many collisions. */
 typedef struct {
-    int64_t *slots, *base;
+    int32_t *slots;
+    int64_t *base;
     ptrdiff_t n_slots;
     int direct, shift;
 } TouchTable;

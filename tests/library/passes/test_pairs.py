@@ -17,8 +17,11 @@ from fastsoftmax.runtime import workspaces
 
 DTYPES = [np.float32, np.float64]
 RTOL = {np.float32: 1e-6, np.float64: 1e-12}
-# rows, classes, features, density of W: no and one pair a feature, a hash, more and fewer slots than classes, all pairs
-SHAPES = [(1, 1, 1, 1.0), (4, 2, 3, 0.5), (9, 7, 5, 0.0), (30, 123, 13, 0.1), (20, 50, 12, 1.0), (17, 9001, 31, 0.004)]
+# rows, classes, features, density of W: no and one pair a feature, all pairs, a hash, whose slots several classes meet
+SHAPES = [
+    (1, 1, 1, 1.0), (4, 2, 3, 0.5), (9, 7, 5, 0.0), (30, 123, 13, 0.1), (20, 50, 12, 1.0), (17, 9001, 31, 0.004),
+    (7, 40_009, 9, 0.002),
+]  # fmt: skip
 OPTIONS = [
     {},
     {"reduction": "sum", "ignore_index": 0},
@@ -54,6 +57,7 @@ def assert_as_reference(X, W, bias, target, rtol, **options):
 def beside(request, monkeypatch):
     """Whether the biases of many classes lie beside the weights."""
     monkeypatch.setattr(pairs, "PAIRED_FROM", 0 if request.param else 1 << 62)
+    monkeypatch.setattr(pairs, "COPY_PAIRS", 0)
     return request.param
 
 
@@ -300,6 +304,21 @@ def test_something_added_to_the_touched_logits(problem):
     forward._normalise()
     assert_allclose(forward.lse, reference.logsumexp(logits, axis=1)[0], rtol=1e-12)
     assert_allclose(forward.nll, forward.lse - logits[np.arange(30), target], rtol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_exponentials_made_while_classes_are_touched(isa, problem, shape, dtype):
+    """They have the same bits as those made later, in a pass of their own."""
+    X, W, bias, target = problem(*shape, dtype)
+    batch = batch_kernel.RowReader(shape[2]).take(X.indptr, X.indices, X.data, np.arange(shape[0]))
+    weights = pairs.PairWeights(shape[1], W.indptr, W.indices.astype(np.int32), W.data)
+    at_once, later = (pairs.PairsForward(batch, weights, pairs.Base(bias), target, normalise=n) for n in (True, False))
+    later._normalise()
+    for name in ("lse", "nll", "max", "total", "target_logit"):
+        assert_array_equal(getattr(at_once, name), getattr(later, name))
+    for begin, n in zip(at_once.row_ptr[:-1], at_once.n_touched, strict=True):
+        assert_array_equal(at_once.logits[begin : begin + n], later.logits[begin : begin + n])
 
 
 def test_more_rows_than_a_table_can_count(problem, monkeypatch):
