@@ -38,6 +38,8 @@ INLINE void FN(fetch_feature)(const int kind, const int paired, const PairWeight
 {
     const ptrdiff_t itemsize = kind == COMPACT_NONE ? (ptrdiff_t)sizeof(REAL) : kind == COMPACT_INT8 ? 1 : 2;
     const ptrdiff_t start = weights->starts[feature], n = weights->ends[feature] - start;
+    if (n == 0)
+        return; /* there may be no arrays at all */
     FN(fetch)(weights->class_ids + start, n, sizeof(int32_t), 0);
     FN(fetch)((const char *)weights->data + start * itemsize, n, itemsize, 0);
     if (paired)
