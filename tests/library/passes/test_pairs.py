@@ -313,7 +313,7 @@ def test_exponentials_made_while_classes_are_touched(isa, problem, shape, dtype)
     X, W, bias, target = problem(*shape, dtype)
     batch = batch_kernel.RowReader(shape[2]).take(X.indptr, X.indices, X.data, np.arange(shape[0]))
     weights = pairs.PairWeights(shape[1], W.indptr, W.indices.astype(np.int32), W.data)
-    at_once, later = (pairs.PairsForward(batch, weights, pairs.Base(bias), target, normalise=n) for n in (True, False))
+    at_once, later = (pairs.PairsForward(batch, weights, Base(bias), target, normalise=n) for n in (True, False))
     later._normalise()
     for name in ("lse", "nll", "max", "total", "target_logit"):
         assert_array_equal(getattr(at_once, name), getattr(later, name))
