@@ -59,7 +59,15 @@ from fastsoftmax.validation.estimators import (
 )
 from fastsoftmax.validation.label_lists import LabelLists, indicator
 from fastsoftmax.validation.labels import as_text_array, check_ignore_label, check_labels, family
-from fastsoftmax.validation.linear import check_bias, check_lse, check_sparse_W, check_W, check_X
+from fastsoftmax.validation.linear import (
+    check_bias,
+    check_gradients_out,
+    check_lse,
+    check_sparse_grad,
+    check_sparse_W,
+    check_W,
+    check_X,
+)
 from fastsoftmax.validation.masses import (
     balanced_weights,
     check_class_counts,
