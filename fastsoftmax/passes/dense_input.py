@@ -75,6 +75,13 @@ class LinearInput:
         return tiles.Destination(bias=dbias, **weights, **kwargs)
 
 
+def _columns_with_entries(X):
+    """The columns of the CSR rows `X` with stored elements, ascending, int64."""
+    has_entries = np.zeros(X.shape[1], bool)
+    has_entries[X.indices[X.indptr[0] : X.indptr[-1]]] = True
+    return np.flatnonzero(has_entries).astype(np.int64, copy=False)
+
+
 class DenseGradients:
     """dX, dW and dbias for a dense W: in the arrays of `out`, or new ones where it has None.
 
@@ -88,8 +95,7 @@ class DenseGradients:
         dX, dW, dbias = out
         self.is_zeros = self.is_begun = False
         if by_columns:
-            X = inputs.X
-            self.columns = np.unique(X.indices[X.indptr[0] : X.indptr[-1]]).astype(np.int64, copy=False)
+            self.columns = _columns_with_entries(inputs.X)
             dW = np.empty((n_classes, len(self.columns)), dtype, order=order)
         elif dW is None:
             # np.zeros, since zeros_like writes every zero: pages that no gradient reaches, as of unused features, cost nothing
