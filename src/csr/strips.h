@@ -95,14 +95,6 @@ INLINE void FN(strip_sums)(const int32_t *indices, const REAL *data, ptrdiff_t n
     }
 }
 
-/* panel(c, l) += rows(l, c), rows STRIP apart */
-INLINE void FN(add_transposed)(const REAL *rows, ptrdiff_t n_rows, ptrdiff_t n_cols, REAL *panel, ptrdiff_t width)
-{
-    for (ptrdiff_t c = 0; c < n_cols; c++)
-        for (ptrdiff_t l = 0; l < n_rows; l++)
-            panel[c * width + l] += rows[l * FN(STRIP) + c];
-}
-
 /* z(c, i) += sum over entries e of row i of data[e] * packed[indices[e], c], for c < n_cols <= STRIP. A panel's worth of
  * rows is summed at a time, and added to z the other way round while the sums are in cache. */
 LEAF void FN(csr_logits)(const ptrdiff_t *indptr, const int32_t *indices, const REAL *data, ptrdiff_t n_rows,
@@ -114,7 +106,7 @@ LEAF void FN(csr_logits)(const ptrdiff_t *indptr, const int32_t *indices, const 
         const ptrdiff_t n = n_rows - i < z->width ? n_rows - i : z->width;
         for (ptrdiff_t l = 0; l < n; l++)
             FN(strip_sums)(indices + indptr[l], data + indptr[l], indptr[l + 1] - indptr[l], packed, FN(STRIP), sums[l]);
-        FN(add_transposed)((const REAL *)sums, n, n_cols, panel, z->width);
+        FN(transpose_into)((const REAL *)sums, FN(STRIP), n, n_cols, panel, z->width, 1);
     }
 }
 
