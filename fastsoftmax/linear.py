@@ -16,12 +16,14 @@ from fastsoftmax.validation import (
     check_class_weight,
     check_eligible,
     check_gradient_threshold,
+    check_gradients_out,
     check_int,
     check_k,
     check_n_threads,
     check_option,
     check_real,
     check_rng,
+    check_sparse_grad,
     check_target,
     ratios_at,
 )
@@ -32,6 +34,14 @@ __all__ = ["PreparedWeights", "linear_cross_entropy", "linear_logsumexp", "linea
 def _check_input(X, W, bias, n_threads):
     kind = SparseLinearInput if sparse.issparse(W) or isinstance(W, PreparedWeights) else LinearInput
     return kind(X, W, bias, threads.resolve(check_n_threads(n_threads)))
+
+
+def _check_out(out, inputs, target, weight):
+    """`out` as the tuple of arrays, or None for each, that the gradients of these inputs are written into."""
+    parts = {"bias": inputs.bias, "target": target, "weight": weight}
+    for name, a in (("X", inputs.X), ("W", inputs.W)):
+        parts |= {name: a.data, f"the indices of {name}": a.indices} if sparse.issparse(a) else {name: a}
+    return check_gradients_out(out, inputs.gradient_forms(), parts)
 
 
 @with_numpys_defaults
@@ -77,6 +87,8 @@ def linear_cross_entropy(
     reduction="mean",
     label_smoothing=0.0,
     return_grad=False,
+    sparse_grad=False,
+    out=None,
     gradient_threshold=0.0,
     random_state=None,
     n_threads=None,
@@ -106,6 +118,14 @@ def linear_cross_entropy(
         The share of the target's mass that is spread evenly over all classes.
     return_grad : bool
         Also return the gradients; with reduction "none" they are those of the sum.
+    sparse_grad : bool
+        For CSR rows `X` and an array W: return the gradient of only those columns of W, features, that X has entries in. It
+        takes time and memory for these alone, however many features there are.
+    out : tuple (dX, dW, dbias) of arrays, optional
+        Where to write the gradients, with None for those that do not exist or are to be new arrays. What is in them is
+        overwritten. They are of W's dtype and of the gradients' shapes, contiguous, dW in W's memory order, and share no
+        memory with the inputs. The first touch of new memory may take longer than all the rest: a training loop that passes
+        the same arrays each time saves it. It cannot go together with `sparse_grad`.
     gradient_threshold : float in [0, 1)
         Above 0, probabilities below it are rounded in the gradients, at random and without bias, to 0 or to it, so that
         the products of the gradients can skip zeros; see Notes. 1e-3 suits trained models. The loss is always exact. It
@@ -126,6 +146,10 @@ def linear_cross_entropy(
         Arrays of W's dtype; `dW` has W's memory order, `dX` is None for CSR rows, `dbias` is None without bias. For a sparse
         W, `dX` is None, and `dW` is the gradient at the stored elements of W alone: an array like ``W.tocsc().data``
         (``W.data`` if W is CSC), after ``sum_duplicates`` if indices are unsorted or double.
+    (dX, columns, dW_columns, dbias) : tuple in its place, with `sparse_grad`
+        `columns` (m,) are the distinct columns of X that have entries, ascending, and `dW_columns` (n_classes, m) is
+        ``dW[:, columns]``, in W's memory order; dW is 0 elsewhere. A step is ``W[:, columns] -= rate * dW_columns``; for W in
+        Fortran order ``W.T[columns] -= rate * dW_columns.T`` is the same. `dX` is None.
 
     Notes
     -----
@@ -150,6 +174,7 @@ def linear_cross_entropy(
     working_memory = check_int("working_memory", working_memory, minimum=0)
     threshold = check_gradient_threshold(gradient_threshold, smooth)
     rng = check_rng("random_state", random_state)
+    sparse_grad = check_sparse_grad(sparse_grad, X, W, return_grad, out)
     inputs = _check_input(X, W, bias, n_threads)
     weight = check_class_weight(weight, inputs.n_classes)
     target = check_target(target, inputs.n_rows, inputs.n_classes, ignore_index=check_int("ignore_index", ignore_index))
@@ -162,7 +187,8 @@ def linear_cross_entropy(
     gradients = None
     if return_grad:
         row_keys = tiles.draw_row_keys(rng, inputs.n_rows) if threshold else None
-        gradients = _Gradients(inputs, weight, smooth, scale, threshold, row_keys)
+        sums = inputs.gradients(_check_out(out, inputs, target, weight), by_columns=sparse_grad)
+        gradients = _Gradients(inputs, sums, weight, smooth, scale, threshold, row_keys)
 
     loss = np.empty(inputs.n_rows)
     smoothing = _Smoothing(inputs, weight, smooth) if smooth else None
@@ -204,11 +230,10 @@ class _Smoothing:
 class _Gradients:
     """The gradients, summed over chunks of rows."""
 
-    def __init__(self, inputs, weight, smooth, scale, threshold, row_keys):
-        self.inputs, self.smooth, self.scale = inputs, smooth, scale
+    def __init__(self, inputs, sums, weight, smooth, scale, threshold, row_keys):
+        self.inputs, self.sums, self.smooth, self.scale = inputs, sums, smooth, scale
         self.threshold, self.row_keys = threshold, row_keys
         n_classes, dtype = inputs.n_classes, inputs.W.dtype
-        self.sums = inputs.gradients()
         self.prior = np.ones(n_classes, dtype) if weight is None else weight.astype(dtype)
         self.prior_sum = float(n_classes) if weight is None else weight.sum()
 

@@ -24,6 +24,28 @@ def ours_gradient(p):
     return call
 
 
+def ours_out(p):
+    """As `ours_gradient`, but into the array of the call before."""
+    out = None, np.zeros(p.W.shape, p.W.dtype, order="F"), None
+
+    def call():
+        loss, (_, dW, _) = linear_cross_entropy(p.X, p.W, p.target, return_grad=True, out=out)
+        return loss, dW
+
+    return call
+
+
+def ours_sparse_gradient(p):
+    def call():
+        loss, (_, columns, dW, _) = linear_cross_entropy(p.X, p.W, p.target, return_grad=True, sparse_grad=True)
+        return loss, columns, dW
+
+    return call
+
+
+GRADIENTS = {"loss, gradient": ours_gradient, "gradient, out": ours_out, "sparse gradient": ours_sparse_gradient}
+
+
 def ours_step(rule, p):
     rows, state = np.arange(p.X.shape[0]), p.state if rule is Adagrad else {}
     runner = Runner(Model(W=p.W, bias=p.bias, state=state), p.X, n_threads=threads.resolve(None))
@@ -130,6 +152,9 @@ def touched_copy(p):
 
 
 def probe_gradient(p, result):
+    if len(result) == 3:
+        loss, columns, dW = result
+        return [loss, dW[:, np.searchsorted(columns, p.probe)].T]
     loss, dW = result
     if isinstance(dW, np.ndarray):
         return [loss, dW[:, p.probe].T]
@@ -174,23 +199,24 @@ def cases():
         for shape in problems.CSR_SHAPES:
             common = dict(family="csr", shape=shape, dtype=dtype, tolerance=1e-3 if dtype == "f" else 1e-7)
             common["limits"] = {"GEMMs": same_products, "copy": touched_copy}
-            implementations = {
-                OURS: ours_gradient,
-                "scikit-learn": sklearns,
-                "torch, dense gradient": partial(torch_gradient, False),
-                "torch, sparse gradient": partial(torch_gradient, True),
-            }
-            # arrays of K x features that each writes in full
-            n_arrays = {OURS: 1, "scikit-learn": 3, "torch, dense gradient": 1}
-            implementations, skipped = _fits(implementations, n_arrays, shape, dtype)
-            yield Case(
-                problem="CSR: loss, gradient",
-                inputs=partial(problems.csr, shape, dtype),
-                implementations=implementations,
-                probe=probe_gradient,
-                skipped=skipped,
-                **common,
-            )
+            for problem, ours in GRADIENTS.items():
+                implementations = {
+                    OURS: ours,
+                    "scikit-learn": sklearns,
+                    "torch, dense gradient": partial(torch_gradient, False),
+                    "torch, sparse gradient": partial(torch_gradient, True),
+                }
+                # arrays of K x features that each writes in full
+                n_arrays = {OURS: ours is not ours_sparse_gradient, "scikit-learn": 3, "torch, dense gradient": 1}
+                implementations, skipped = _fits(implementations, n_arrays, shape, dtype)
+                yield Case(
+                    problem=f"CSR: {problem}",
+                    inputs=partial(problems.csr, shape, dtype),
+                    implementations=implementations,
+                    probe=probe_gradient,
+                    skipped=skipped,
+                    **common,
+                )
             for rule in (SGD, Adagrad):
                 implementations = {OURS: partial(ours_step, rule)}
                 for name, sparse in (("torch, dense gradient", False), ("torch, sparse gradient", True)):

@@ -3,7 +3,9 @@
 import numpy as np
 
 from fastsoftmax.kernels.batch import RowReader
+from fastsoftmax.kernels.zeros import zero_rows
 from fastsoftmax.passes import tiles
+from fastsoftmax.runtime import threads
 from fastsoftmax.validation import check_bias, check_W, check_X
 
 MAX_ROWS = 4096  # in a chunk of dense rows: larger ones gain nothing
@@ -58,8 +60,17 @@ class LinearInput:
     def topk(self, rows, k, eligible, workspace):
         return tiles.topk(self.terms(rows), k, self.n_threads, workspace, eligible)
 
-    def gradients(self):
-        return DenseGradients(self)
+    def gradient_forms(self):
+        """The shape, dtype and memory order of each gradient, or None where there is none."""
+        W, dtype = self.W, self.W.dtype
+        return {
+            "dX": None if self.is_sparse else (self.X.shape, dtype, "C"),
+            "dW": (W.shape, dtype, "F" if W.flags.f_contiguous else "C"),
+            "dbias": None if self.bias is None else (self.bias.shape, dtype, "C"),
+        }
+
+    def gradients(self, out=(None, None, None), *, by_columns=False):
+        return DenseGradients(self, out, by_columns)
 
     def destination(self, dW, dbias, **kwargs):
         """The arrays that gradients are added to: dW is the W of tiles.Terms for CSR rows, and their V for dense X."""
@@ -67,24 +78,67 @@ class LinearInput:
         return tiles.Destination(bias=dbias, **weights, **kwargs)
 
 
-class DenseGradients:
-    """dX, dW and dbias for a dense W."""
+def _columns_with_entries(X):
+    """The columns of the CSR rows `X` with stored elements, ascending, int64."""
+    has_entries = np.zeros(X.shape[1], bool)
+    has_entries[X.indices[X.indptr[0] : X.indptr[-1]]] = True
+    return np.flatnonzero(has_entries).astype(np.int64, copy=False)
 
-    def __init__(self, inputs):
-        self.inputs, W = inputs, inputs.W
-        self.dX = None if inputs.is_sparse else np.empty_like(inputs.X)
-        # np.zeros, since zeros_like writes every zero: pages that no gradient reaches, as of features of no row, cost nothing
-        self.dW = np.zeros(W.shape, W.dtype, order="F" if W.flags.f_contiguous else "C")
-        self.dbias = None if inputs.bias is None else np.zeros_like(inputs.bias)
+
+class DenseGradients:
+    """dX, dW and dbias for a dense W: in the arrays of `out`, or new ones where it has None.
+
+    With `by_columns`, which is for CSR rows, dW has only the columns of W that X has entries in, ascending. The first chunk of
+    rows stores its gradient of W, later ones add theirs.
+    """
+
+    def __init__(self, inputs, out, by_columns):
+        self.inputs, self.columns, forms = inputs, None, inputs.gradient_forms()
+        (n_classes, n_features), dtype, order = forms["dW"]
+        dX, dW, dbias = out
+        self.is_zeros = self.is_begun = False
+        if by_columns:
+            self.columns = _columns_with_entries(inputs.X)
+            dW = np.empty((n_classes, len(self.columns)), dtype, order=order)
+        elif dW is None:
+            # np.zeros, since zeros_like writes every zero: pages that no gradient reaches, as of unused features, cost nothing
+            dW, self.is_zeros = np.zeros((n_classes, n_features), dtype, order=order), True
+        self.dX = None if inputs.is_sparse else np.empty_like(inputs.X) if dX is None else dX
+        self.dW = dW
+        self.dbias = None if inputs.bias is None else np.empty_like(inputs.bias) if dbias is None else dbias
+        if self.dbias is not None:
+            self.dbias.fill(0)
 
     def backward(self, rows, forward, scale, smoothing, rounding):
+        inputs, columns, where = self.inputs, None, {}
+        if inputs.is_sparse:
+            columns = forward.terms.batch.feature_ids
+            if self.columns is not None:
+                columns = np.searchsorted(self.columns, columns)
+            where = {"columns": columns, "stores_W": not self.is_begun}
+        self._begin(columns)
         forward.backward(
             scale,
-            self.inputs.destination(self.dW, self.dbias),
+            inputs.destination(self.dW, self.dbias, **where),
             dhidden=None if self.dX is None else self.dX[rows],
             smoothing=smoothing,
             rounding=rounding,
         )
 
+    def _begin(self, stored=None):
+        """Before the first chunk: zeros in dW, but for columns that will be `stored`."""
+        if self.is_begun or self.is_zeros:
+            self.is_begun = True
+            return
+        self.is_begun = True
+        rows = self.dW if self.dW.flags.c_contiguous else self.dW.T
+        chosen = np.ones(len(rows), np.uint8)
+        if stored is not None and rows is not self.dW:
+            chosen[stored] = 0
+        zero_rows(rows.view(np.int8), chosen, threads.for_work(self.inputs.n_threads, self.dW.size))
+
     def result(self):
+        self._begin()  # without any rows
+        if self.columns is not None:
+            return self.dX, self.columns, self.dW, self.dbias
         return self.dX, self.dW, self.dbias

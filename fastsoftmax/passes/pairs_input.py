@@ -109,15 +109,26 @@ class SparseLinearInput:
     def _rows(self, rows):
         return CsrRows.of(self.X).of_rows(rows.start, rows.stop)
 
-    def gradients(self):
-        return SparseGradients(self)
+    def gradient_forms(self):
+        """The shape, dtype and memory order of each gradient, or None where there is none."""
+        dtype = self.W.dtype
+        return {
+            "dX": None,
+            "dW": (self.weights.data.shape, dtype, "C"),
+            "dbias": (self.bias.shape, dtype, "C") if self.has_bias else None,
+        }
+
+    def gradients(self, out=(None, None, None), *, by_columns=False):
+        return SparseGradients(self, out)
 
 
 class SparseGradients:
     """dW and dbias, summed over chunks of rows. `rounding` has no effect here."""
 
-    def __init__(self, inputs):
-        self.dW = np.zeros_like(inputs.weights.data)
+    def __init__(self, inputs, out):
+        _, dW, self.dbias = out
+        self.dW = np.empty_like(inputs.weights.data) if dW is None else dW
+        self.dW.fill(0)
         self.bias = pairs.BiasGradient(inputs.base) if inputs.has_bias else None
 
     def backward(self, rows, forward, scale, smoothing, rounding):
@@ -125,8 +136,9 @@ class SparseGradients:
 
     def result(self):
         """(None, dW, dbias): there is no gradient by X."""
-        dbias = None
         if self.bias is not None:
-            dbias = np.zeros_like(self.bias.base.bias)
-            self.bias.finish(dbias)
-        return None, self.dW, dbias
+            if self.dbias is None:
+                self.dbias = np.empty_like(self.bias.base.bias)
+            self.dbias.fill(0)
+            self.bias.finish(self.dbias)
+        return None, self.dW, self.dbias

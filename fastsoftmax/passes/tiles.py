@@ -57,7 +57,9 @@ class Terms(NamedTuple):
 class Destination(NamedTuple):
     """Where gradients go: they are added to arrays (rule None), or parameters and their optimiser's state take a step.
 
-    With `by_position`, the arrays have one row a candidate instead of one a class. `class_alpha` is an L2 penalty on V that
+    With `by_position`, the arrays have one row a candidate instead of one a class. With `columns`, those are the columns of W
+    that the features of the batch have, instead of their ids. With `stores_W`, the gradient of W takes the place of what is
+    there: features that the batch has not are left alone. `class_alpha` is an L2 penalty on V that
     replaces the rule's: scale times class_alpha / 2 m ||V[target]||^2 for each target of mass m. It needs a rule.
     """
 
@@ -70,6 +72,8 @@ class Destination(NamedTuple):
     rule: object | None = None
     class_alpha: float | None = None
     by_position: bool = False
+    columns: np.ndarray | None = None  # (n features of the batch,) int64
+    stores_W: bool = False
 
 
 class LogitGradient(NamedTuple):

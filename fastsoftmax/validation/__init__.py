@@ -62,8 +62,10 @@ from fastsoftmax.validation.label_lists import LabelLists, indicator
 from fastsoftmax.validation.labels import as_text_array, check_ignore_label, check_labels, family
 from fastsoftmax.validation.linear import (
     check_bias,
+    check_gradients_out,
     check_lse,
     check_no_second_bias,
+    check_sparse_grad,
     check_sparse_W,
     check_W,
     check_X,

@@ -3,7 +3,8 @@
 import numpy as np
 from scipy import sparse
 
-from fastsoftmax.validation.arrays import as_dtype, as_real_array, as_vector, native
+from fastsoftmax.validation.arrays import as_dtype, as_real_array, as_vector, check_out, native
+from fastsoftmax.validation.scalars import check_bool
 from fastsoftmax.validation.sparse_arrays import check_csc, check_csr
 
 
@@ -96,6 +97,52 @@ def check_bias(bias, n_classes, dtype, *, name="bias"):
     if bias is None:
         return None
     return as_dtype(name, as_vector(name, bias, n_classes, "class"), dtype)
+
+
+def check_gradients_out(out, forms, inputs):
+    """`out`, a tuple of an array to write into, or None, for each gradient that `forms` names.
+
+    forms : {name: (shape, dtype, "C" or "F")}, or None for a gradient that does not exist
+    inputs : {name: array or None}, with which they may share no memory
+    """
+    if out is None:
+        return (None,) * len(forms)
+    if not isinstance(out, (tuple, list)) or len(out) != len(forms):
+        got = f"{len(out)} elements" if isinstance(out, (tuple, list)) else type(out).__name__
+        raise ValueError(f"out must be a tuple ({', '.join(forms)}), None for what is not given, got {got}")
+    seen = {name: a for name, a in inputs.items() if a is not None}
+    for a, (name, form) in zip(out, forms.items(), strict=True):
+        if a is None:
+            continue
+        if form is None:
+            raise ValueError(f"{name} in out must be None, since there is no such gradient, got an array")
+        shape, dtype, order = form
+        name = f"{name} in out"
+        check_out(a, shape, dtype, name)
+        if not a.flags[f"{order}_CONTIGUOUS"] or not a.flags.aligned:
+            raise ValueError(f"{name} must be aligned and contiguous in {order} order, got strides {a.strides}")
+        for other, b in seen.items():
+            if np.may_share_memory(a, b):
+                raise ValueError(f"{name} must share no memory with {other}")
+        seen[name] = a
+    return tuple(out)
+
+
+def check_sparse_grad(sparse_grad, X, W, return_grad, out):
+    """`sparse_grad` as a bool; raise where there is no such gradient, or for an `out` without a gradient."""
+    if out is not None and not return_grad:
+        raise ValueError("out needs return_grad=True")
+    if not check_bool("sparse_grad", sparse_grad):
+        return False
+    if not return_grad:
+        raise ValueError("sparse_grad needs return_grad=True")
+    if not sparse.issparse(X) or sparse.issparse(W):
+        raise ValueError(
+            "sparse_grad needs a scipy.sparse X and an array W: others' gradients have no columns left out"
+        )
+    if out is not None:
+        raise ValueError("sparse_grad makes new arrays, whose size X decides: it cannot go together with out")
+    return True
 
 
 def check_lse(lse):

@@ -4,11 +4,12 @@
  * A batch numbers its features by falling frequency: the strip's packed weights are read over and over, and those of the
  * features that occur most lie side by side in the nearest cache. A wider strip pushes them out (256 bytes take 1.5 times
  * as long a logit), a narrower one has too little work for each entry. What goes to memory goes there once a strip, in
- * pieces of a strip's width that no hardware prefetcher foresees: so they are asked for PREFETCH features ahead. */
+ * pieces of a strip's width that no hardware prefetcher foresees: so they are asked for PREFETCH features ahead.
+ * With 10,000 classes and 2.6 entries a feature, a step takes 1.4 times as long with 16 as with 64; 128 gains nothing. */
 enum { FN(STRIP) = STRIP_BYTES / sizeof(REAL) };
 #define STRIP_VECS (STRIP_BYTES / VBYTES)
 #define ENTRIES (8 / STRIP_VECS) /* at a time: eight sums in registers */
-#define PREFETCH 16
+#define PREFETCH 64
 #define GRAD_FEATURES 16 /* whose gradient is on the stack */
 
 /* `block` without its first `start` columns, and `state`, laid out as it, likewise. */
@@ -94,14 +95,6 @@ INLINE void FN(strip_sums)(const int32_t *indices, const REAL *data, ptrdiff_t n
     }
 }
 
-/* panel(c, l) += rows(l, c), rows STRIP apart */
-INLINE void FN(add_transposed)(const REAL *rows, ptrdiff_t n_rows, ptrdiff_t n_cols, REAL *panel, ptrdiff_t width)
-{
-    for (ptrdiff_t c = 0; c < n_cols; c++)
-        for (ptrdiff_t l = 0; l < n_rows; l++)
-            panel[c * width + l] += rows[l * FN(STRIP) + c];
-}
-
 /* z(c, i) += sum over entries e of row i of data[e] * packed[indices[e], c], for c < n_cols <= STRIP. A panel's worth of
  * rows is summed at a time, and added to z the other way round while the sums are in cache. */
 LEAF void FN(csr_logits)(const ptrdiff_t *indptr, const int32_t *indices, const REAL *data, ptrdiff_t n_rows,
@@ -113,7 +106,7 @@ LEAF void FN(csr_logits)(const ptrdiff_t *indptr, const int32_t *indices, const 
         const ptrdiff_t n = n_rows - i < z->width ? n_rows - i : z->width;
         for (ptrdiff_t l = 0; l < n; l++)
             FN(strip_sums)(indices + indptr[l], data + indptr[l], indptr[l + 1] - indptr[l], packed, FN(STRIP), sums[l]);
-        FN(add_transposed)((const REAL *)sums, n, n_cols, panel, z->width);
+        FN(transpose_into)((const REAL *)sums, FN(STRIP), n, n_cols, panel, z->width, 1);
     }
 }
 

@@ -10,6 +10,9 @@
     case RULE_ADD:                                                                                                    \
         CALL(RULE_ADD);                                                                                               \
         break;                                                                                                        \
+    case RULE_STORE:                                                                                                  \
+        CALL(RULE_STORE);                                                                                             \
+        break;                                                                                                        \
     case RULE_SGD:                                                                                                    \
         CALL(RULE_SGD);                                                                                               \
         break;                                                                                                        \
@@ -23,6 +26,8 @@ INLINE REAL FN(updated)(int kind, REAL w, REAL g, REAL *state, REAL learning_rat
 {
     if (kind == RULE_ADD)
         return w + g;
+    if (kind == RULE_STORE)
+        return 0 + g; /* a zero of the sign that it has after it is added to a zero */
     if (kind == RULE_SGD)
         return w - learning_rate * g;
     REAL square = *state + g * g;

@@ -3,10 +3,10 @@ from libc.stdint cimport int64_t
 from libc.string cimport memset
 cimport numpy as cnp
 
-from leaves cimport Block, Panels, Rule
+from leaves cimport RULE_STORE, Block, Panels, Rule
 from rules.rule cimport read_rule
 from tiles.additions cimport Additions, read_additions
-from tiles.blocks cimport matrix_block, vector_block
+from tiles.blocks cimport ids_or_null, matrix_block, vector_block
 from tiles.logits cimport Scratch, Terms, plan_scratch
 from tiles.rounding cimport Rounding
 
@@ -99,7 +99,7 @@ cdef inline Gradients read_gradients(const Terms *t, dlogits, out) except *:
     if out.V is not None:
         g.V = matrix_block(out.V, class_ids, NULL)
     if out.W is not None:
-        g.W = matrix_block(out.W.T, t.x.W.row_ids, class_ids)
+        g.W = matrix_block(out.W.T, t.x.W.row_ids if out.columns is None else ids_or_null(out.columns), class_ids)
     g.bias_state = NULL if out.bias_state is None else cnp.PyArray_DATA(out.bias_state)
     g.V_state = NULL if V_state is None else cnp.PyArray_DATA(V_state)
     g.W_state = NULL if out.W_state is None else cnp.PyArray_DATA(out.W_state)
@@ -109,4 +109,6 @@ cdef inline Gradients read_gradients(const Terms *t, dlogits, out) except *:
     if out.class_alpha is not None:
         g.V_rule.alpha, g.class_alpha = 0, out.class_alpha
     g.W_rule = read_rule(out.rule, False)
+    if out.stores_W:
+        g.W_rule.kind = RULE_STORE
     return g
