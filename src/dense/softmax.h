@@ -14,8 +14,56 @@ INLINE V FN(quotient)(V exponential, V least, V inverse)
 #endif
 }
 
-/* n_rows <= GROUP */
-INLINE void FN(softmax_few_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, REAL *y_out)
+/* Copies whole lines past the caches, and what is left of a line at either end as usual. */
+INLINE void FN(copy_past)(const REAL *x, ptrdiff_t n, REAL *y_out)
+{
+    ptrdiff_t head = -((uintptr_t)y_out / sizeof(REAL)) % LANES, i = head < n ? head : n;
+    if (i)
+        FN(store_part)(y_out, i, FN(load_part)(x, i, 0));
+    for (; i + LANES <= n; i += LANES)
+        FN(store_past)(y_out + i, FN(load)(x + i));
+    if (i < n)
+        FN(store_part)(y_out + i, n - i, FN(load_part)(x + i, n - i, 0));
+}
+
+/* A row of n_vectors, a constant, which stay in registers; only the last may be in part. */
+INLINE void FN(softmax_held_row)(const REAL *x, ptrdiff_t n, ptrdiff_t n_vectors, REAL *y_out)
+{
+    V e[FN(HELD)], max, sum = {0};
+    ptrdiff_t last = n_vectors - 1, n_last = n - last * LANES;
+    e[last] = max = FN(load_upto)(x + last * LANES, n_last, -INFINITY);
+    for (ptrdiff_t k = 0; k < last; k++)
+        max = FN(max)(e[k] = FN(load)(x + k * LANES), max);
+    max = FN(splat)(FN(hmax)(max));
+    for (ptrdiff_t k = 0; k < n_vectors; k++)
+        sum += e[k] = FN(exp_below)(e[k] - max);
+    REAL total = FN(hsum)(sum);
+    V least = FN(splat)(total * REAL_TINY), inverse = FN(splat)(1 / total);
+    for (ptrdiff_t k = 0; k < last; k++)
+        FN(store)(y_out + k * LANES, FN(quotient)(e[k], least, inverse));
+    FN(store_upto)(y_out + last * LANES, n_last, FN(quotient)(e[last], least, inverse));
+}
+
+static void FN(softmax_held_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, REAL *y_out)
+{
+#define ROWS(k)                                                                                                       \
+    case k:                                                                                                           \
+        for (; x < end; x += n, y_out += n) {                                                                         \
+            FN(prefetch)(x);                                                                                          \
+            for (ptrdiff_t i = FN(LINE); i < n; i += FN(LINE))                                                         \
+                FN(prefetch)(x + i);                                                                                  \
+            FN(softmax_held_row)(x, n, k, y_out);                                                                     \
+        }                                                                                                             \
+        break;
+    const REAL *end = x + n_rows * n;
+    switch ((n + LANES - 1) / LANES) {
+        ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8)
+    }
+#undef ROWS
+}
+
+/* n_rows <= GROUP. The exponentials go to `e_out`, which may be y_out. */
+INLINE void FN(softmax_few_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, ptrdiff_t ahead, REAL *e_out, int past, REAL *y_out)
 {
     REAL max[FN(GROUP)];
     double sum[FN(GROUP)] = {0};
@@ -24,15 +72,22 @@ INLINE void FN(softmax_few_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, R
     for (ptrdiff_t r = 0; r < n_rows; r++)
         for (ptrdiff_t start = r * n; start < (r + 1) * n; start += FN(BLOCK)) {
             ptrdiff_t left = (r + 1) * n - start;
-            sum[r] += FN(block_sum)(x + start, left < FN(BLOCK) ? left : FN(BLOCK), max[r], y_out + start, NULL);
+            sum[r] += FN(block_sum)(x + start, left < FN(BLOCK) ? left : FN(BLOCK), max[r], ahead, e_out + start, NULL);
         }
-    for (ptrdiff_t r = 0; r < n_rows; r++, y_out += n) {
+    for (ptrdiff_t r = 0; r < n_rows; r++, y_out += n, e_out += n) {
         V least = FN(splat)((REAL)sum[r] * REAL_TINY), inverse = FN(splat)((REAL)(1 / sum[r]));
-        ptrdiff_t i = 0;
+        ptrdiff_t i = 0, head = past ? -((uintptr_t)y_out / sizeof(REAL)) % LANES : 0;
+        if (head && head < n) { /* up to where y is aligned */
+            FN(store_part)(y_out, head, FN(quotient)(FN(load_part)(e_out, head, 0), least, inverse));
+            i = head;
+        }
         for (; i + LANES <= n; i += LANES)
-            FN(store)(y_out + i, FN(quotient)(FN(load)(y_out + i), least, inverse));
+            if (past)
+                FN(store_past)(y_out + i, FN(quotient)(FN(load)(e_out + i), least, inverse));
+            else
+                FN(store)(y_out + i, FN(quotient)(FN(load)(e_out + i), least, inverse));
         if (i < n)
-            FN(store_part)(y_out + i, n - i, FN(quotient)(FN(load_part)(y_out + i, n - i, 0), least, inverse));
+            FN(store_part)(y_out + i, n - i, FN(quotient)(FN(load_part)(e_out + i, n - i, 0), least, inverse));
     }
 }
 
@@ -102,7 +157,7 @@ INLINE double FN(log_mass)(const LseState *state, double log_mass)
 }
 
 /* n_rows <= SOFTMAX_ROWS */
-static void FN(log_softmax_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, REAL *y_out)
+INLINE void FN(log_softmax_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, int past, REAL *y_out)
 {
     LseState states[SOFTMAX_ROWS];
     double log_masses[SOFTMAX_ROWS];
@@ -112,7 +167,7 @@ static void FN(log_softmax_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, R
     PASTE(lse_log_masses, f64, ISA_NAME)(states, n_rows, log_masses);
     for (ptrdiff_t r = 0; r < n_rows; r++)
         FN(normalize_row)(x + r * n, n, FN(splat)(isfinite(states[r].max) ? (REAL)states[r].max : 0),
-                          FN(splat)((REAL)FN(log_mass)(&states[r], log_masses[r])), 1, 0, y_out + r * n);
+                          FN(splat)((REAL)FN(log_mass)(&states[r], log_masses[r])), 1, past, y_out + r * n);
 }
 
 static void FN(softmax_short_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, int log, REAL *y_out)
@@ -128,15 +183,42 @@ static void FN(softmax_short_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n,
     }
 }
 
-/* y <- softmax(x) of each row of x, (n_rows <= SOFTMAX_ROWS, n), or log_softmax if `log` */
-LEAF void FN(softmax_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, int log, REAL *y_out)
+/* As many rows as are worked on at once. */
+INLINE void FN(softmax_some_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, int log, REAL *y_out)
 {
     ptrdiff_t at_once = FN(GROUP) * n > FN(BLOCK) ? 1 : FN(GROUP);
     if (n <= FN(SHORT))
         FN(softmax_short_rows)(x, n_rows, n, log, y_out);
     else if (log)
-        FN(log_softmax_rows)(x, n_rows, n, y_out);
+        FN(log_softmax_rows)(x, n_rows, n, 0, y_out);
+    else if (n <= FN(HELD) * LANES)
+        FN(softmax_held_rows)(x, n_rows, n, y_out);
     else
         for (ptrdiff_t r = 0; r < n_rows; r += at_once)
-            FN(softmax_few_rows)(x + r * n, n_rows - r < at_once ? n_rows - r : at_once, n, y_out + r * n);
+            FN(softmax_few_rows)(x + r * n, n_rows - r < at_once ? n_rows - r : at_once, n, 2 * FN(BLOCK), y_out + r * n, 0, y_out + r * n);
+}
+
+/* y <- softmax(x) of each row of x, (n_rows <= SOFTMAX_ROWS, n), or log_softmax if `log`. With a `buffer` of n elements, y is
+ * written past the caches: for a y that is larger than they are, and is not x. */
+LEAF void FN(softmax_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, int log, REAL *buffer, REAL *y_out)
+{
+    if (!buffer || (uintptr_t)y_out % sizeof(REAL)) {
+        FN(softmax_some_rows)(x, n_rows, n, log, y_out);
+        return;
+    }
+    ptrdiff_t ahead = n > 2 * FN(BLOCK) && n * sizeof(REAL) <= (1 << 18) ? n : 2 * FN(BLOCK);
+    if (n <= FN(BLOCK) / FN(GROUP)) { /* rows whose ends would be too many parts of lines */
+        ptrdiff_t at_once = FN(BLOCK) / n;
+        for (ptrdiff_t r = 0; r < n_rows; r += at_once) {
+            ptrdiff_t some = n_rows - r < at_once ? n_rows - r : at_once;
+            FN(softmax_some_rows)(x + r * n, some, n, log, buffer);
+            FN(copy_past)(buffer, some * n, y_out + r * n);
+        }
+    } else if (log) {
+        FN(log_softmax_rows)(x, n_rows, n, 1, y_out);
+    } else {
+        for (ptrdiff_t r = 0; r < n_rows; r++)
+            FN(softmax_few_rows)(x + r * n, 1, n, ahead, buffer, 1, y_out + r * n);
+    }
+    FN(fence)();
 }

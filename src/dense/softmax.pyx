@@ -6,13 +6,14 @@ and a second turns x into exp(x - shift) * coef or (x - shift) - coef.
 import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
-from cython.parallel cimport prange
+from cython.parallel cimport prange, threadid
 from libc.math cimport NAN, expm1, isfinite
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uintptr_t
+cimport numpy as cnp
 
 from dense.lines cimport (
-    MAX_LINES, ROW_PART, SERIAL_SIZE, Layout, Unit, block_of, ceil_div, fold_of, layout_of, lse_log_masses,
-    shares_parts, states_by_parts, unit_of, unit_states,
+    MAX_LINES, ROW_PART, SERIAL_SIZE, Layout, Unit, block_of, ceil_div, fold_of, is_small, layout_of,
+    lse_log_masses, shares_parts, states_by_parts, unit_of, unit_states,
 )
 from leaves cimport (
     LseState, normalize_columns, normalize_rows, soft_target_loss, softmax_columns, softmax_rows, subtract_scaled,
@@ -20,6 +21,7 @@ from leaves cimport (
 from shared.fused cimport real
 from shared.table cimport import_leaves
 
+cnp.import_array()
 import_leaves()
 
 cdef enum:
@@ -109,11 +111,14 @@ cdef void unit_lines(const real *x, const real *soft, Py_ssize_t soft_stride, co
                                           log_masses[i], targets, index)
 
 
+cdef inline bint is_large(const Layout *lay, Py_ssize_t itemsize) noexcept nogil:
+    return lay.n_outer * lay.n * lay.n_inner >= LARGE_BYTES // itemsize
+
+
 cdef void write_part(const real *x, const Layout *lay, const Unit *unit, Py_ssize_t part, Kind kind, const Line *lines,
                      real *y_out) noexcept nogil:
     cdef bint log = kind == LOG_SOFTMAX
-    cdef bint past = (kind != CROSS_ENTROPY and x != y_out and
-                      lay.n_outer * lay.n * lay.n_inner >= LARGE_BYTES // <Py_ssize_t>sizeof(real))
+    cdef bint past = kind != CROSS_ENTROPY and x != y_out and is_large(lay, sizeof(real))
     cdef Py_ssize_t start = part * lay.part, len = min(lay.part, lay.n - start), fold, n_folded, i
     cdef Py_ssize_t offset = unit.offset + start * lay.n_inner
     cdef real shift[MAX_LINES]
@@ -226,9 +231,12 @@ cdef int run(const real *x, const real *soft, Py_ssize_t soft_stride, Layout lay
     return 0
 
 
-cdef void cached_rows_task(const real *x, const Layout *lay, Py_ssize_t task, bint log, real *y_out) noexcept nogil:
+cdef void cached_rows_task(const real *x, const Layout *lay, Py_ssize_t task, bint log, real *buffers, Py_ssize_t buffer_size,
+                           real *y_out) noexcept nogil:
     cdef Unit unit = unit_of(lay, task)
-    softmax_rows(x + unit.offset, unit.n_lines, lay.n, log, y_out + unit.offset)
+    if buffers != NULL:
+        buffers += threadid() * buffer_size
+    softmax_rows(x + unit.offset, unit.n_lines, lay.n, log, buffers, y_out + unit.offset)
 
 
 cdef void cached_columns_task(const real *x, const Layout *lay, Py_ssize_t width, Py_ssize_t task, bint log,
@@ -266,15 +274,21 @@ def softmax(
     cdef Layout lay = layout_of(x.shape[0], x.shape[1], x.shape[2])
     cdef const real *x_ptr = &x[0, 0, 0]
     cdef real *y_ptr = &y_out[0, 0, 0]
-    cdef Py_ssize_t task, width, begin, end, step, n_tasks
+    cdef Py_ssize_t task, width, begin, end, step, n_tasks, buffer_size = 0
+    cdef real[:, ::1] buffer
+    cdef real *buffer_ptr = NULL
     if lay.n_outer * lay.n * lay.n_inner <= SERIAL_SIZE:
         n_threads = 1
     if lay.n_inner == 1 and lay.n <= CACHED_BYTES // <Py_ssize_t>sizeof(real):
+        if x_ptr != y_ptr and is_large(&lay, sizeof(real)):
+            buffer_size = max(lay.n, ROW_PART // 4)
+            buffer = np.empty((n_threads, buffer_size), np.asarray(x).dtype)
+            buffer_ptr = &buffer[0, 0]
         step = block_of(&lay, lay.n_units, n_threads)
         for begin in range(0, lay.n_units, step):
             end = min(begin + step, lay.n_units)
             for task in prange(begin, end, num_threads=n_threads, schedule="static", nogil=True):
-                cached_rows_task(x_ptr, &lay, task, log, y_ptr)
+                cached_rows_task(x_ptr, &lay, task, log, buffer_ptr, buffer_size, y_ptr)
             PyErr_CheckSignals()
     elif lay.n_inner > 1 and lay.n <= CACHED_COLUMN:
         width = ROW_PART // lay.n
@@ -287,6 +301,78 @@ def softmax(
             PyErr_CheckSignals()
     else:
         run(x_ptr, <const real *>NULL, 0, lay, LOG_SOFTMAX if log else SOFTMAX, NULL, y_ptr, n_threads)
+
+
+cdef void all_lines(const real *x, const Layout *lay, bint log, real *y_out) noexcept:
+    cdef Py_ssize_t task
+    if lay.n_inner > 1:
+        for task in range(lay.n_outer):
+            cached_columns_task(x, lay, lay.n_inner, task, log, y_out)
+    else:
+        for task in range(lay.n_units):
+            cached_rows_task(x, lay, task, log, <real *>NULL, 0, y_out)
+
+
+def small_softmax(x, axis, out, n_threads, bint log):
+    """The softmax of a small array in one step; None for what `is_small` does not know, or another kind of `out`."""
+    cdef Layout lay
+    cdef cnp.ndarray a, y
+    cdef Py_ssize_t distance
+    if not is_small(x, axis, n_threads, &lay) or (lay.n_inner > 1 and lay.n > CACHED_COLUMN):
+        return None
+    a = x
+    if out is None:
+        y = cnp.PyArray_EMPTY(a.ndim, a.shape, cnp.PyArray_TYPE(a), 0)
+    else:
+        if not (cnp.PyArray_CheckExact(out) and cnp.PyArray_ISCARRAY(out) and cnp.PyArray_SAMESHAPE(a, out)
+                and cnp.PyArray_TYPE(out) == cnp.PyArray_TYPE(a)):
+            return None
+        y = out
+        distance = <uintptr_t>cnp.PyArray_DATA(y) - <uintptr_t>cnp.PyArray_DATA(a)
+        if 0 < abs(distance) < cnp.PyArray_NBYTES(a):
+            return None
+    if cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT32:
+        all_lines(<const float *>cnp.PyArray_DATA(a), &lay, log, <float *>cnp.PyArray_DATA(y))
+    else:
+        all_lines(<const double *>cnp.PyArray_DATA(a), &lay, log, <double *>cnp.PyArray_DATA(y))
+    return y
+
+
+cdef void all_losses(const real *x, const Layout *lay, const Targets *targets, real *dx_out) noexcept:
+    cdef Py_ssize_t task
+    for task in range(lay.n_units):
+        unit_task(x, <const real *>NULL, 0, lay, task, CROSS_ENTROPY, targets, dx_out)
+
+
+def small_cross_entropy(x, target, bint mean, bint return_grad, n_threads):
+    """The loss, and the gradient or None, of small (N, C) logits and N class codes in one step; None for other arguments."""
+    cdef Layout lay
+    cdef cnp.ndarray a, classes, losses, dx = None
+    cdef Targets targets
+    cdef Py_ssize_t i
+    if not is_small(x, 1, n_threads, &lay) or (<cnp.ndarray>x).ndim != 2 or not cnp.PyArray_CheckExact(target):
+        return None
+    a, classes = x, target
+    if not (classes.ndim == 1 and classes.shape[0] == lay.n_outer and cnp.PyArray_TYPE(classes) == cnp.NPY_INT64
+            and cnp.PyArray_ISCARRAY_RO(classes)):
+        return None
+    targets.classes = <const int64_t *>cnp.PyArray_DATA(classes)
+    for i in range(lay.n_outer):
+        if not 0 <= targets.classes[i] < lay.n:
+            return None
+    losses = cnp.PyArray_EMPTY(1, classes.shape, cnp.NPY_FLOAT64, 0)
+    targets.class_weight, targets.class_mass, targets.soft_mass, targets.soft_step = NULL, 1, NULL, 0
+    targets.grad_scale = 1.0 / lay.n_outer if mean else 1.0
+    targets.losses_out = <double *>cnp.PyArray_DATA(losses)
+    if return_grad:
+        dx = cnp.PyArray_EMPTY(2, a.shape, cnp.PyArray_TYPE(a), 0)
+    if cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT32:
+        all_losses(<const float *>cnp.PyArray_DATA(a), &lay, &targets,
+                   <float *>cnp.PyArray_DATA(dx) if return_grad else <float *>NULL)
+    else:
+        all_losses(<const double *>cnp.PyArray_DATA(a), &lay, &targets,
+                   <double *>cnp.PyArray_DATA(dx) if return_grad else <double *>NULL)
+    return sum_by_blocks(targets.losses_out, lay.n_outer) * targets.grad_scale, dx
 
 
 def cross_entropy(
