@@ -95,7 +95,7 @@ cdef void all_tasks(const real *x, const Layout *lay, real *values_out) noexcept
 
 def small_logsumexp(x, axis, n_threads):
     """logsumexp(x, axis) of a small array in one step; None for what `is_small` does not know."""
-    cdef Layout lay
+    cdef Layout lay = layout_of(0, 0, 1)
     cdef cnp.ndarray a, values
     cdef cnp.npy_intp shape[32]
     cdef int i, k, ndim = 0

@@ -6,17 +6,18 @@ and a second turns x into exp(x - shift) * coef or (x - shift) - coef.
 import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
-from cython.parallel cimport prange, threadid
+from cython.parallel cimport prange
 from libc.math cimport NAN, expm1, isfinite
 from libc.stdint cimport int64_t, uintptr_t
 cimport numpy as cnp
 
+from dense.cached cimport SOFTMAX_COLUMN, all_lines, cached_columns_task, cached_rows_task
 from dense.lines cimport (
     MAX_LINES, ROW_PART, SERIAL_SIZE, Layout, Unit, block_of, ceil_div, fold_of, is_small, layout_of,
     lse_log_masses, shares_parts, states_by_parts, unit_of, unit_states,
 )
 from leaves cimport (
-    LseState, normalize_columns, normalize_rows, soft_target_loss, softmax_columns, softmax_rows, subtract_scaled,
+    LseState, normalize_columns, normalize_rows, soft_target_loss, subtract_scaled,
 )
 from shared.fused cimport real
 from shared.table cimport import_leaves
@@ -26,7 +27,6 @@ import_leaves()
 
 cdef enum:
     CACHED_BYTES = 1 << 19  # of a row: its softmax is written, then scaled while it is in the second-level cache
-    CACHED_COLUMN = 64      # elements of a column
     LARGE_BYTES = 1 << 24   # of an output, which is written past the caches
 
 
@@ -231,21 +231,6 @@ cdef int run(const real *x, const real *soft, Py_ssize_t soft_stride, Layout lay
     return 0
 
 
-cdef void cached_rows_task(const real *x, const Layout *lay, Py_ssize_t task, bint log, real *buffers, Py_ssize_t buffer_size,
-                           real *y_out) noexcept nogil:
-    cdef Unit unit = unit_of(lay, task)
-    if buffers != NULL:
-        buffers += threadid() * buffer_size
-    softmax_rows(x + unit.offset, unit.n_lines, lay.n, log, buffers, y_out + unit.offset)
-
-
-cdef void cached_columns_task(const real *x, const Layout *lay, Py_ssize_t width, Py_ssize_t task, bint log,
-                              real *y_out) noexcept nogil:
-    cdef Py_ssize_t n_blocks = ceil_div(lay.n_inner, width), column = task % n_blocks * width
-    cdef Py_ssize_t offset = task // n_blocks * lay.n * lay.n_inner + column
-    softmax_columns(x + offset, lay.n, lay.n_inner, min(width, lay.n_inner - column), log, y_out + offset)
-
-
 cdef double sum_by_blocks(const double *x, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t start, i
     cdef double total = 0, part
@@ -277,11 +262,12 @@ def softmax(
     cdef Py_ssize_t task, width, begin, end, step, n_tasks, buffer_size = 0
     cdef real[:, ::1] buffer
     cdef real *buffer_ptr = NULL
+    cdef bint past = x_ptr != y_ptr and is_large(&lay, sizeof(real))
     if lay.n_outer * lay.n * lay.n_inner <= SERIAL_SIZE:
         n_threads = 1
     if lay.n_inner == 1 and lay.n <= CACHED_BYTES // <Py_ssize_t>sizeof(real):
-        if x_ptr != y_ptr and is_large(&lay, sizeof(real)):
-            buffer_size = max(lay.n, ROW_PART // 4)
+        if past:
+            buffer_size = max(lay.n, ROW_PART)
             buffer = np.empty((n_threads, buffer_size), np.asarray(x).dtype)
             buffer_ptr = &buffer[0, 0]
         step = block_of(&lay, lay.n_units, n_threads)
@@ -290,35 +276,25 @@ def softmax(
             for task in prange(begin, end, num_threads=n_threads, schedule="static", nogil=True):
                 cached_rows_task(x_ptr, &lay, task, log, buffer_ptr, buffer_size, y_ptr)
             PyErr_CheckSignals()
-    elif lay.n_inner > 1 and lay.n <= CACHED_COLUMN:
+    elif lay.n_inner > 1 and lay.n <= SOFTMAX_COLUMN:
         width = ROW_PART // lay.n
         n_tasks = lay.n_outer * ceil_div(lay.n_inner, width)
         step = block_of(&lay, n_tasks, n_threads)
         for begin in range(0, n_tasks, step):
             end = min(begin + step, n_tasks)
             for task in prange(begin, end, num_threads=n_threads, schedule="static", nogil=True):
-                cached_columns_task(x_ptr, &lay, width, task, log, y_ptr)
+                cached_columns_task(x_ptr, &lay, width, task, log, past, y_ptr)
             PyErr_CheckSignals()
     else:
         run(x_ptr, <const real *>NULL, 0, lay, LOG_SOFTMAX if log else SOFTMAX, NULL, y_ptr, n_threads)
 
 
-cdef void all_lines(const real *x, const Layout *lay, bint log, real *y_out) noexcept:
-    cdef Py_ssize_t task
-    if lay.n_inner > 1:
-        for task in range(lay.n_outer):
-            cached_columns_task(x, lay, lay.n_inner, task, log, y_out)
-    else:
-        for task in range(lay.n_units):
-            cached_rows_task(x, lay, task, log, <real *>NULL, 0, y_out)
-
-
 def small_softmax(x, axis, out, n_threads, bint log):
     """The softmax of a small array in one step; None for what `is_small` does not know, or another kind of `out`."""
-    cdef Layout lay
+    cdef Layout lay = layout_of(0, 0, 1)
     cdef cnp.ndarray a, y
     cdef Py_ssize_t distance
-    if not is_small(x, axis, n_threads, &lay) or (lay.n_inner > 1 and lay.n > CACHED_COLUMN):
+    if not is_small(x, axis, n_threads, &lay) or (lay.n_inner > 1 and lay.n > SOFTMAX_COLUMN):
         return None
     a = x
     if out is None:
@@ -346,7 +322,7 @@ cdef void all_losses(const real *x, const Layout *lay, const Targets *targets, r
 
 def small_cross_entropy(x, target, bint mean, bint return_grad, n_threads):
     """The loss, and the gradient or None, of small (N, C) logits and N class codes in one step; None for other arguments."""
-    cdef Layout lay
+    cdef Layout lay = layout_of(0, 0, 1)
     cdef cnp.ndarray a, classes, losses, dx = None
     cdef Targets targets
     cdef Py_ssize_t i

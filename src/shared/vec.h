@@ -290,4 +290,14 @@ INLINE V FN(log1p)(V u)
     V n_real = __builtin_convertvector(n, V), lost = (u - (w - 1)) / w;
     return n_real * LN2_HI + ((s * z * q + 2 * s) + (n_real * LN2_LO + lost));
 }
+#else
+/* log(1 + u) for 0 <= u < 2^24, NaN stays: log 2^k + log(1 + v) with 1 + u = 2^k (1 + v), 0 <= v < 1. Where k > 0, the
+ * rounding error of 1 + u is small against the result; where k = 0, v is u itself. */
+INLINE V FN(log1p)(V u)
+{
+    V w = 1 + u;
+    VI k = ((VI)w >> FN(MANTISSA)) - FN(BIAS);
+    V above = (V)((VI)w - (k << FN(MANTISSA))) - 1;
+    return __builtin_convertvector(k, V) * LN2 + FN(log1p_unit)(FN(select)((VI)(k == 0), u, above));
+}
 #endif
