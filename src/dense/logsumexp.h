@@ -12,7 +12,7 @@ enum {
     FN(BAND_VECTORS) = 4,            /* adjacent vectors of such a block that are worked on at once */
     FN(LINE) = 64 / sizeof(REAL),     /* a cache line */
     FN(SHORT) = 24,
-    FN(HELD) = 8, /* vectors of a row that are held in registers */
+    FN(HELD) = 8, /* vectors of a row whose loops are unrolled: as many as UNROLLED has */
     FN(GROUP) = 4, /* short rows whose maxima are found one after another, so that nothing waits for any of them */
     FN(FEW) = 8 * VBYTES / sizeof(REAL), /* a second look at so few elements costs as much as a first */
 };
@@ -69,8 +69,10 @@ INLINE REAL FN(block_max)(const REAL *x, const REAL *b, ptrdiff_t n, REAL least)
     return FN(hmax)(FN(max)(FN(max)(max0, max1), FN(max)(max2, max3)));
 }
 
-/* The same of n_vectors, a constant, of which only the last may be in part. */
+#undef UNROLLED
 #define UNROLLED(CASE) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
+
+/* The same of n_vectors, a constant, of which only the last may be in part. */
 INLINE REAL FN(unrolled_max)(const REAL *x, ptrdiff_t n, ptrdiff_t n_vectors, REAL least)
 {
     ptrdiff_t last = (n_vectors - 1) * LANES;

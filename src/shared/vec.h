@@ -297,7 +297,7 @@ INLINE V FN(log1p)(V u)
 {
     V w = 1 + u;
     VI k = ((VI)w >> FN(MANTISSA)) - FN(BIAS);
-    V above = (V)((VI)w - (k << FN(MANTISSA))) - 1;
+    V above = w * (V)((FN(BIAS) - k) << FN(MANTISSA)) - 1; /* a product, so that a NaN stays */
     return __builtin_convertvector(k, V) * LN2 + FN(log1p_unit)(FN(select)((VI)(k == 0), u, above));
 }
 #endif
