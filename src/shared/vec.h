@@ -269,7 +269,7 @@ INLINE V FN(log1p_unit)(V u)
     q = q * z + 1.2506780956783088149e-2f;
     q = q * z + 8.3333016415844007666e-2f;
 #endif
-    return h * (q * z + 1);
+    return h * (q * z) + h; /* ends in a sum, so that callers' sums cannot be fused with it in more ways than one */
 }
 
 #ifdef REAL_IS_DOUBLE
