@@ -109,6 +109,10 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
     >>> float(logsumexp([1000.0, 1000.0]))
     1000.6931471805599
     """
+    if b is None and out is None and keepdims is False and return_sign is False:  # nearly every call
+        values = logsumexp_kernel.small_logsumexp(a, axis, n_threads)
+        if values is not None:
+            return values
     n_threads = threads.resolve(check_n_threads(n_threads))
     a = as_real_array("a", a)
     if b is not None:
@@ -149,7 +153,10 @@ def _weight_rows(b, axes, order):
     return _lines(np.ascontiguousarray(b) if order is None else b, axes, order)[:, :, 0]
 
 
-def _normalized(x, axis, out, n_threads, *, log):
+def _normalized(x, axis, out, n_threads, log):
+    y = softmax_kernel.small_softmax(x, axis, out, n_threads, log)
+    if y is not None:
+        return y
     n_threads = threads.resolve(check_n_threads(n_threads))
     x = as_real_array("x", x)
     shape = x.shape
@@ -216,7 +223,7 @@ def softmax(x, axis=None, *, out=None, n_threads=None):
     array([[0.5, 0.5],
            [1. , 0. ]])
     """
-    return _normalized(x, axis, out, n_threads, log=False)
+    return _normalized(x, axis, out, n_threads, False)
 
 
 def log_softmax(x, axis=None, *, out=None, n_threads=None):
@@ -249,7 +256,7 @@ def log_softmax(x, axis=None, *, out=None, n_threads=None):
     >>> log_softmax([1000.0, 900.0])
     array([-3.72007598e-44, -1.00000000e+02])
     """
-    return _normalized(x, axis, out, n_threads, log=True)
+    return _normalized(x, axis, out, n_threads, True)
 
 
 def cross_entropy(
@@ -308,6 +315,12 @@ def cross_entropy(
     >>> float(cross_entropy([[0.0, 0.0], [5.0, 0.0]], [1, 0]))
     0.34993126542106036
     """
+    plain = weight is None and type(ignore_index) is int and type(label_smoothing) is float and type(reduction) is str
+    if plain and ignore_index == -100 and label_smoothing == 0.0 and reduction in ("mean", "sum"):  # nearly every call
+        small = softmax_kernel.small_cross_entropy(logits, target, reduction == "mean", return_grad, n_threads)
+        if small is not None:
+            loss = logits.dtype.type(small[0])
+            return (loss, small[1]) if return_grad else loss
     n_threads = threads.resolve(check_n_threads(n_threads))
     logits = as_logits(logits)
     axis = min(logits.ndim - 1, 1)

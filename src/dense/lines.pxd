@@ -6,6 +6,7 @@
 # the result.
 from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange
+cimport numpy as cnp
 
 from leaves cimport LseState, lse_columns, lse_rows
 from shared.fused cimport real
@@ -24,6 +25,7 @@ cdef enum:
     ROW_PART = 1 << 15      # elements of a part, and of a unit of short rows
     COLUMN_PART = 1 << 16
     SERIAL_SIZE = 1 << 17   # elements up to which starting threads costs more than it saves
+    SMALL_SIZE = 1 << 13    # elements up to which the steps of a call in Python cost more than the work
     BLOCK_SIZE = 1 << 28    # elements between two looks at signals: a tenth of a second or so
 
 
@@ -61,6 +63,34 @@ cdef inline Layout layout_of(Py_ssize_t n_outer, Py_ssize_t n, Py_ssize_t n_inne
         lay.part = COLUMN_PART // lay.width
     lay.n_parts = ceil_div(n, lay.part)
     return lay
+
+
+cdef inline bint is_small(object x, object axis, object n_threads, Layout *lay_out):
+    """Whether these arguments are at sight what nearly every call on a small array has. Of all others, Python code takes
+    care: it checks, converts and reports them."""
+    cdef cnp.ndarray a
+    cdef Py_ssize_t n_outer = 1, n_inner = 1, n, i, k
+    if n_threads is not None or not cnp.PyArray_CheckExact(x):
+        return False
+    a = x
+    if cnp.PyArray_TYPE(a) not in (cnp.NPY_FLOAT32, cnp.NPY_FLOAT64) or not cnp.PyArray_ISCARRAY_RO(a):
+        return False
+    if a.ndim == 0 or not 0 < cnp.PyArray_SIZE(a) <= SMALL_SIZE:
+        return False
+    if axis is None:
+        n = cnp.PyArray_SIZE(a)
+    elif type(axis) is int and -a.ndim <= axis < a.ndim:
+        k = axis
+        k += a.ndim if k < 0 else 0
+        n = a.shape[k]
+        for i in range(k):
+            n_outer *= a.shape[i]
+        for i in range(k + 1, a.ndim):
+            n_inner *= a.shape[i]
+    else:
+        return False
+    lay_out[0] = layout_of(n_outer, n, n_inner)
+    return True
 
 
 cdef inline Unit unit_of(const Layout *lay, Py_ssize_t index) noexcept nogil:

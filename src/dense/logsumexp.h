@@ -9,14 +9,18 @@
 enum {
     FN(BLOCK) = 16384 / sizeof(REAL), /* 16 KiB: a block stays in L1 from its maximum to its sum */
     FN(BAND) = 64,                   /* rows of a block of columns: few enough for the first-level TLB */
+    FN(BAND_VECTORS) = 4,            /* adjacent vectors of such a block that are worked on at once */
     FN(LINE) = 64 / sizeof(REAL),     /* a cache line */
     FN(SHORT) = 24,
+    FN(HELD) = 8, /* vectors of a row whose loops are unrolled: as many as UNROLLED has */
     FN(GROUP) = 4, /* short rows whose maxima are found one after another, so that nothing waits for any of them */
     FN(FEW) = 8 * VBYTES / sizeof(REAL), /* a second look at so few elements costs as much as a first */
 };
 
 /* What is needed soon goes into L2: into L1, the few fill buffers would bound the rate. */
-INLINE void FN(prefetch)(const REAL *p) { __builtin_prefetch(p + 2 * FN(BLOCK), 0, 2); }
+INLINE void FN(prefetch_ahead)(const REAL *p, ptrdiff_t ahead) { __builtin_prefetch(p + ahead, 0, 2); }
+
+INLINE void FN(prefetch)(const REAL *p) { FN(prefetch_ahead)(p, 2 * FN(BLOCK)); }
 
 /* The next vector of x, -inf where its weight is zero: such elements do not exist, even infinite or NaN. */
 INLINE V FN(load_logits)(const REAL *x, const REAL *b, ptrdiff_t n)
@@ -65,8 +69,26 @@ INLINE REAL FN(block_max)(const REAL *x, const REAL *b, ptrdiff_t n, REAL least)
     return FN(hmax)(FN(max)(FN(max)(max0, max1), FN(max)(max2, max3)));
 }
 
-/* sum exp(x - shift); the exponentials go to y_out unless that is NULL, and the largest x and *max_out to *max_out */
-INLINE REAL FN(block_sum)(const REAL *x, ptrdiff_t n, REAL shift, REAL *y_out, REAL *max_out)
+#undef UNROLLED
+#define UNROLLED(CASE) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
+
+/* The same of n_vectors, a constant, of which only the last may be in part. */
+INLINE REAL FN(unrolled_max)(const REAL *x, ptrdiff_t n, ptrdiff_t n_vectors, REAL least)
+{
+    ptrdiff_t last = (n_vectors - 1) * LANES;
+    V max0 = FN(splat)(least), max1 = max0;
+    max0 = FN(max)(FN(load_upto)(x + last, n - last, -INFINITY), max0);
+    for (ptrdiff_t i = 0; i < last; i += LANES)
+        if (i / LANES % 2)
+            max0 = FN(max)(FN(load)(x + i), max0);
+        else
+            max1 = FN(max)(FN(load)(x + i), max1);
+    return FN(hmax)(FN(max)(max0, max1));
+}
+
+/* sum exp(x - shift); the exponentials go to y_out unless that is NULL, and the largest x and *max_out to *max_out. What
+ * lies `ahead` is fetched. */
+INLINE REAL FN(block_sum)(const REAL *x, ptrdiff_t n, REAL shift, ptrdiff_t ahead, REAL *y_out, REAL *max_out)
 {
     FN(Exp2) unit = FN(exp2_of)((VI){0});
     V minus_shift = FN(splat)(-shift), sum0 = {0}, sum1 = {0}, max0 = FN(splat)(max_out ? *max_out : 0), max1 = max0;
@@ -89,9 +111,9 @@ INLINE REAL FN(block_sum)(const REAL *x, ptrdiff_t n, REAL shift, REAL *y_out, R
     if (n >= LANES) {
         REDUCE(0, 0);
         for (; i + 3 * LANES <= n; i += 2 * LANES) {
-            FN(prefetch)(x + i);
+            FN(prefetch_ahead)(x + i, ahead);
             if (2 * LANES > FN(LINE))
-                FN(prefetch)(x + i + LANES);
+                FN(prefetch_ahead)(x + i + LANES, ahead);
             REDUCE(1, i + LANES);
             SUM(0, i);
             REDUCE(0, i + 2 * LANES);
@@ -123,6 +145,9 @@ INLINE void FN(lse_block_apart)(const REAL *x, const REAL *b, ptrdiff_t n, REAL 
     V ties0 = {0}, ties1 = {0}, rest0 = {0}, rest1 = {0};
     ptrdiff_t i = 0;
     for (; i + 2 * LANES <= n; i += 2 * LANES) {
+        FN(prefetch)(x + i);
+        if (2 * LANES > FN(LINE))
+            FN(prefetch)(x + i + LANES);
         FN(add_exp)(FN(load_logits)(x + i, b ? b + i : b, LANES), b ? FN(load)(b + i) : one, max, shift, unit, &ties0,
                     &rest0);
         FN(add_exp)(FN(load_logits)(x + i + LANES, b ? b + i + LANES : b, LANES), b ? FN(load)(b + i + LANES) : one,
@@ -138,7 +163,7 @@ INLINE void FN(lse_block_apart)(const REAL *x, const REAL *b, ptrdiff_t n, REAL 
 INLINE void FN(lse_block)(const REAL *x, ptrdiff_t n, REAL max, LseState *state)
 {
     if (n > FN(FEW) && max - max == 0) {
-        double sum = FN(block_sum)(x, n, max, NULL, NULL);
+        double sum = FN(block_sum)(x, n, max, 2 * FN(BLOCK), NULL, NULL);
         int below = max == state->max; /* or equal: then the sum of all is at least 2, and has no digits to lose */
         if (below || !(sum < 1.25)) { /* sum - 1 has lost two bits at most */
             FN(lse_add)(state, max, below ? 0 : 1, below ? sum : sum - 1);
@@ -156,7 +181,7 @@ static void FN(lse_row)(const REAL *x, ptrdiff_t n, LseState *state)
         ptrdiff_t len = n - start < FN(BLOCK) ? n - start : FN(BLOCK);
         REAL before = (REAL)state->max, max = before;
         if (steady) {
-            REAL sum = FN(block_sum)(x + start, len, before, NULL, &max);
+            REAL sum = FN(block_sum)(x + start, len, before, 2 * FN(BLOCK), NULL, &max);
             if (max == before) {
                 state->rest += sum;
                 continue;

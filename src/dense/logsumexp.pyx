@@ -4,15 +4,17 @@ import numpy as np
 from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange
 from libc.math cimport INFINITY, NAN, isnan
+cimport numpy as cnp
 
 from dense.lines cimport (
-    MAX_LINES, SERIAL_SIZE, Layout, Unit, block_of, layout_of, lse_log_mass, lse_log_masses, shares_parts,
+    MAX_LINES, SERIAL_SIZE, Layout, Unit, block_of, is_small, layout_of, lse_log_mass, lse_log_masses, shares_parts,
     states_by_parts, unit_of, unit_states,
 )
 from leaves cimport LseState
 from shared.fused cimport real
 from shared.table cimport import_leaves
 
+cnp.import_array()
 import_leaves()
 
 
@@ -83,3 +85,33 @@ def logsumexp(
         for task in prange(begin, end, num_threads=n_threads, schedule="static", nogil=True):
             lse_task(x_ptr, b_ptr, b_stride, &lay, task, states, values_ptr, signs_ptr)
         PyErr_CheckSignals()
+
+
+cdef void all_tasks(const real *x, const Layout *lay, real *values_out) noexcept:
+    cdef Py_ssize_t task
+    for task in range(lay.n_units):
+        lse_task(x, <const real *>NULL, 0, lay, task, NULL, values_out, <real *>NULL)
+
+
+def small_logsumexp(x, axis, n_threads):
+    """logsumexp(x, axis) of a small array in one step; None for what `is_small` does not know."""
+    cdef Layout lay = layout_of(0, 0, 1)
+    cdef cnp.ndarray a, values
+    cdef cnp.npy_intp shape[32]
+    cdef int i, k, ndim = 0
+    if not is_small(x, axis, n_threads, &lay) or (<cnp.ndarray>x).ndim > 32:
+        return None
+    a = x
+    if axis is not None:
+        k = axis
+        k += a.ndim if k < 0 else 0
+        for i in range(a.ndim):
+            if i != k:
+                shape[ndim] = a.shape[i]
+                ndim += 1
+    values = cnp.PyArray_EMPTY(ndim, shape, cnp.PyArray_TYPE(a), 0)
+    if cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT32:
+        all_tasks(<const float *>cnp.PyArray_DATA(a), &lay, <float *>cnp.PyArray_DATA(values))
+    else:
+        all_tasks(<const double *>cnp.PyArray_DATA(a), &lay, <double *>cnp.PyArray_DATA(values))
+    return values if ndim else values[()]

@@ -14,84 +14,187 @@ INLINE V FN(quotient)(V exponential, V least, V inverse)
 #endif
 }
 
-/* n_rows <= GROUP */
-INLINE void FN(softmax_few_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, REAL *y_out)
+/* Copies whole lines past the caches, and what is left of a line at either end as usual. */
+INLINE void FN(copy_past)(const REAL *x, ptrdiff_t n, REAL *y_out)
+{
+    ptrdiff_t head = -((uintptr_t)y_out / sizeof(REAL)) % LANES, i = head < n ? head : n;
+    if (i)
+        FN(store_part)(y_out, i, FN(load_part)(x, i, 0));
+    for (; i + LANES <= n; i += LANES)
+        FN(store_past)(y_out + i, FN(load)(x + i));
+    if (i < n)
+        FN(store_part)(y_out + i, n - i, FN(load_part)(x + i, n - i, 0));
+}
+
+/* GROUP rows or fewer of n_vectors, a constant, so that nothing is left of the loops; only the last may be in part. What
+ * takes long, sums across lanes and quotients, is done for all of the rows before anything waits for it. */
+INLINE void FN(softmax_unrolled_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, ptrdiff_t n_vectors, REAL *y_out)
+{
+    REAL max[FN(GROUP)], sum[FN(GROUP)];
+    ptrdiff_t last = (n_vectors - 1) * LANES;
+    for (ptrdiff_t r = 0; r < n_rows; r++)
+        max[r] = FN(unrolled_max)(x + r * n, n, n_vectors, -INFINITY);
+    for (ptrdiff_t r = 0; r < n_rows; r++) {
+        const REAL *row = x + r * n;
+        V shift = FN(splat)(max[r]), sum0, sum1 = {0};
+        FN(prefetch)(row);
+        sum0 = FN(exp_below)(FN(load_upto)(row + last, n - last, -INFINITY) - shift);
+        FN(store_upto)(y_out + r * n + last, n - last, sum0);
+        for (ptrdiff_t i = 0; i < last; i += LANES) {
+            FN(prefetch)(row + i + LANES);
+            V e = FN(exp_below)(FN(load)(row + i) - shift);
+            FN(store)(y_out + r * n + i, e);
+            if (i / LANES % 2)
+                sum0 += e;
+            else
+                sum1 += e;
+        }
+        sum[r] = FN(hsum)(sum0 + sum1);
+    }
+    for (ptrdiff_t r = 0; r < n_rows; r++) {
+        REAL *y = y_out + r * n;
+        V least = FN(splat)(sum[r] * REAL_TINY), inverse = FN(splat)(1 / sum[r]);
+        for (ptrdiff_t i = 0; i < last; i += LANES)
+            FN(store)(y + i, FN(quotient)(FN(load)(y + i), least, inverse));
+        FN(store_upto)(y + last, n - last, FN(quotient)(FN(load_upto)(y + last, n - last, 0), least, inverse));
+    }
+}
+
+static void FN(softmax_held_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, REAL *y_out)
+{
+#define ROWS(k)                                                                                                       \
+    case k:                                                                                                           \
+        FN(softmax_unrolled_rows)(x, n_few, n, k, y_out);                                                             \
+        break;
+    for (ptrdiff_t r = 0; r < n_rows; r += FN(GROUP), x += FN(GROUP) * n, y_out += FN(GROUP) * n) {
+        ptrdiff_t n_few = n_rows - r < FN(GROUP) ? n_rows - r : FN(GROUP);
+        switch ((n + LANES - 1) / LANES) { UNROLLED(ROWS) }
+    }
+#undef ROWS
+}
+
+/* y <- e / sum; e may be y_out */
+INLINE void FN(scale_row)(const REAL *e, ptrdiff_t n, double sum, int past, REAL *y_out)
+{
+    V least = FN(splat)((REAL)sum * REAL_TINY), inverse = FN(splat)((REAL)(1 / sum));
+    ptrdiff_t head = past ? -((uintptr_t)y_out / sizeof(REAL)) % LANES : 0, i = head < n ? head : n;
+    if (i) /* up to where y is aligned */
+        FN(store_part)(y_out, i, FN(quotient)(FN(load_part)(e, i, 0), least, inverse));
+    for (; i + LANES <= n; i += LANES)
+        if (past)
+            FN(store_past)(y_out + i, FN(quotient)(FN(load)(e + i), least, inverse));
+        else
+            FN(store)(y_out + i, FN(quotient)(FN(load)(e + i), least, inverse));
+    if (i < n)
+        FN(store_part)(y_out + i, n - i, FN(quotient)(FN(load_part)(e + i, n - i, 0), least, inverse));
+}
+
+/* n_rows <= GROUP. The exponentials go to `e_out`, which may be y_out. */
+INLINE void FN(softmax_few_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, REAL *e_out, int past, REAL *y_out)
 {
     REAL max[FN(GROUP)];
     double sum[FN(GROUP)] = {0};
+    /* of long rows the whole next one, so that its maximum need not wait for memory */
+    ptrdiff_t ahead = n > 2 * FN(BLOCK) && n <= 16 * FN(BLOCK) ? n : 2 * FN(BLOCK);
     for (ptrdiff_t r = 0; r < n_rows; r++)
         max[r] = FN(block_max)(x + r * n, NULL, n, -INFINITY);
     for (ptrdiff_t r = 0; r < n_rows; r++)
         for (ptrdiff_t start = r * n; start < (r + 1) * n; start += FN(BLOCK)) {
             ptrdiff_t left = (r + 1) * n - start;
-            sum[r] += FN(block_sum)(x + start, left < FN(BLOCK) ? left : FN(BLOCK), max[r], y_out + start, NULL);
+            sum[r] += FN(block_sum)(x + start, left < FN(BLOCK) ? left : FN(BLOCK), max[r], ahead, e_out + start, NULL);
         }
-    for (ptrdiff_t r = 0; r < n_rows; r++, y_out += n) {
-        V least = FN(splat)((REAL)sum[r] * REAL_TINY), inverse = FN(splat)((REAL)(1 / sum[r]));
-        ptrdiff_t i = 0;
-        for (; i + LANES <= n; i += LANES)
-            FN(store)(y_out + i, FN(quotient)(FN(load)(y_out + i), least, inverse));
-        if (i < n)
-            FN(store_part)(y_out + i, n - i, FN(quotient)(FN(load_part)(y_out + i, n - i, 0), least, inverse));
-    }
+    for (ptrdiff_t r = 0; r < n_rows; r++)
+        FN(scale_row)(e_out + r * n, n, sum[r], past, y_out + r * n);
 }
 
-/* log(ties + rest), in double */
-INLINE V FN(log_of_mass)(V ties, V rest)
+/* `n_vectors`, a constant, of adjacent columns; or n_lanes of them where that is one vector. Several vectors hide how long
+ * each waits for its own. The exponentials wait in `memory`, for they may not fit the registers. */
+INLINE void FN(softmax_band)(const REAL *x, ptrdiff_t n, ptrdiff_t stride, ptrdiff_t n_vectors, ptrdiff_t n_lanes, int log,
+                             int past, V *memory, REAL *y_out)
 {
-    double lane[VBYTES / sizeof(REAL)];
-    V log_mass;
-    for (ptrdiff_t j = 0; j < LANES; j++)
-        lane[j] = (ties[j] - 1.0) + rest[j];
-    for (ptrdiff_t j = 0; j < LANES; j += VBYTES / sizeof(double))
-        PASTE(store, f64, ISA_NAME)(lane + j, PASTE(log1p, f64, ISA_NAME)(PASTE(load, f64, ISA_NAME)(lane + j)));
-    for (ptrdiff_t j = 0; j < LANES; j++)
-        log_mass[j] = (REAL)lane[j];
-    return log_mass;
-}
-
-/* `n_lanes` adjacent columns */
-INLINE void FN(softmax_band)(const REAL *x, ptrdiff_t n, ptrdiff_t stride, ptrdiff_t n_lanes, int log, REAL *y_out)
-{
-    V max = FN(splat)(-INFINITY), one = FN(splat)(1), ties = {0}, rest = {0};
+    V max[FN(BAND_VECTORS)], sum[FN(BAND_VECTORS)], one = FN(splat)(1);
+    for (ptrdiff_t k = 0; k < n_vectors; k++)
+        max[k] = FN(splat)(-INFINITY);
     for (ptrdiff_t r = 0; r < n; r++)
-        max = FN(max)(FN(load_upto)(x + r * stride, n_lanes, -INFINITY), max);
+        for (ptrdiff_t k = 0; k < n_vectors; k++)
+            max[k] = FN(max)(FN(load_upto)(x + r * stride + k * LANES, n_lanes, -INFINITY), max[k]);
     if (log) {
-        VI finite = (VI)(max - max == 0);
-        V shift = FN(shift)(max);
-        for (ptrdiff_t r = 0; r < n; r++)
-            FN(add_exp)(FN(load_upto)(x + r * stride, n_lanes, -INFINITY), one, max, shift, one, &ties, &rest);
-        V log_mass = FN(select)(finite, FN(log_of_mass)(ties, rest), max + rest);
-        shift = FN(select)(finite, max, FN(splat)(0));
-        for (ptrdiff_t r = 0; r < n; r++)
-            FN(store_upto)(y_out + r * stride, n_lanes,
-                           (FN(load_upto)(x + r * stride, n_lanes, 0) - shift) - log_mass);
-    } else {
-        V sum = {0};
-        for (ptrdiff_t r = 0; r < n; r++) {
-            V e = FN(exp_below)(FN(load_upto)(x + r * stride, n_lanes, 0) - max);
-            FN(store_upto)(y_out + r * stride, n_lanes, e);
-            sum += e;
+        V ties[FN(BAND_VECTORS)], rest[FN(BAND_VECTORS)], shift[FN(BAND_VECTORS)];
+        for (ptrdiff_t k = 0; k < n_vectors; k++) {
+            ties[k] = rest[k] = (V){0};
+            shift[k] = FN(shift)(max[k]);
         }
-        V least = sum * REAL_TINY, inverse = 1 / sum;
         for (ptrdiff_t r = 0; r < n; r++)
-            FN(store_upto)(y_out + r * stride, n_lanes,
-                           FN(quotient)(FN(load_upto)(y_out + r * stride, n_lanes, 0), least, inverse));
+            for (ptrdiff_t k = 0; k < n_vectors; k++)
+                FN(add_exp)(FN(load_upto)(x + r * stride + k * LANES, n_lanes, -INFINITY), one, max[k], shift[k], one,
+                            &ties[k], &rest[k]);
+        for (ptrdiff_t k = 0; k < n_vectors; k++) {
+            VI finite = (VI)(max[k] - max[k] == 0);
+            sum[k] = FN(select)(finite, FN(log1p)((ties[k] - 1) + rest[k]), max[k] + rest[k]);
+            shift[k] = FN(select)(finite, max[k], FN(splat)(0));
+        }
+        for (ptrdiff_t r = 0; r < n; r++)
+            for (ptrdiff_t k = 0; k < n_vectors; k++) {
+                V y = (FN(load_upto)(x + r * stride + k * LANES, n_lanes, 0) - shift[k]) - sum[k];
+                if (past)
+                    FN(store_past)(y_out + r * stride + k * LANES, y);
+                else
+                    FN(store_upto)(y_out + r * stride + k * LANES, n_lanes, y);
+            }
+    } else {
+        V least[FN(BAND_VECTORS)];
+        for (ptrdiff_t k = 0; k < n_vectors; k++)
+            sum[k] = (V){0};
+        for (ptrdiff_t r = 0; r < n; r++)
+            for (ptrdiff_t k = 0; k < n_vectors; k++) {
+                V e = FN(exp_below)(FN(load_upto)(x + r * stride + k * LANES, n_lanes, 0) - max[k]);
+                memory[r * n_vectors + k] = e;
+                sum[k] += e;
+            }
+        for (ptrdiff_t k = 0; k < n_vectors; k++) {
+            least[k] = sum[k] * REAL_TINY;
+            sum[k] = 1 / sum[k];
+        }
+        for (ptrdiff_t r = 0; r < n; r++)
+            for (ptrdiff_t k = 0; k < n_vectors; k++) {
+                V y = FN(quotient)(memory[r * n_vectors + k], least[k], sum[k]);
+                if (past)
+                    FN(store_past)(y_out + r * stride + k * LANES, y);
+                else
+                    FN(store_upto)(y_out + r * stride + k * LANES, n_lanes, y);
+            }
     }
 }
 
-/* the same of the columns of x, (n, n_columns) with rows `stride` apart */
-LEAF void FN(softmax_columns)(const REAL *x, ptrdiff_t n, ptrdiff_t stride, ptrdiff_t n_columns, int log,
+/* The same of the columns of x, (n <= SOFTMAX_COLUMN, n_columns) with rows `stride` apart. y is written past the caches if
+ * `past`, as far as it can be. */
+LEAF void FN(softmax_columns)(const REAL *x, ptrdiff_t n, ptrdiff_t stride, ptrdiff_t n_columns, int log, int past,
                               REAL *y_out)
 {
-    ptrdiff_t j = 0;
-    for (; j + LANES <= n_columns; j += LANES)
-        if (log)
-            FN(softmax_band)(x + j, n, stride, LANES, 1, y_out + j);
-        else
-            FN(softmax_band)(x + j, n, stride, LANES, 0, y_out + j);
-    if (j < n_columns)
-        FN(softmax_band)(x + j, n, stride, n_columns - j, log, y_out + j);
+    enum { N = FN(BAND_VECTORS) };
+    V memory[SOFTMAX_COLUMN * N];
+    ptrdiff_t j = 0, head = -((uintptr_t)y_out / sizeof(REAL)) % LANES;
+    past = past && stride % LANES == 0 && (uintptr_t)y_out % sizeof(REAL) == 0 && head < n_columns;
+    if (past && head) { /* up to where y is aligned */
+        FN(softmax_band)(x, n, stride, 1, head, log, 0, memory, y_out);
+        j = head;
+    }
+#define BANDS(n_vectors, log, past)                                                                                   \
+    for (; j + (n_vectors) * LANES <= n_columns; j += (n_vectors) * LANES)                                            \
+        FN(softmax_band)(x + j, n, stride, n_vectors, LANES, log, past, memory, y_out + j);
+    if (log && past)
+        BANDS(N, 1, 1)
+    else if (log)
+        BANDS(N, 1, 0)
+    else if (past)
+        BANDS(N, 0, 1)
+    else
+        BANDS(N, 0, 0)
+#undef BANDS
+    for (; j < n_columns; j += LANES)
+        FN(softmax_band)(x + j, n, stride, 1, n_columns - j < LANES ? n_columns - j : LANES, log, 0, memory, y_out + j);
+    if (past)
+        FN(fence)();
 }
 
 /* What log_softmax subtracts from x, after its maximum: log(ties + rest). Where the maximum is infinite, it is not
@@ -102,7 +205,7 @@ INLINE double FN(log_mass)(const LseState *state, double log_mass)
 }
 
 /* n_rows <= SOFTMAX_ROWS */
-static void FN(log_softmax_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, REAL *y_out)
+INLINE void FN(log_softmax_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, int past, REAL *y_out)
 {
     LseState states[SOFTMAX_ROWS];
     double log_masses[SOFTMAX_ROWS];
@@ -112,7 +215,7 @@ static void FN(log_softmax_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, R
     PASTE(lse_log_masses, f64, ISA_NAME)(states, n_rows, log_masses);
     for (ptrdiff_t r = 0; r < n_rows; r++)
         FN(normalize_row)(x + r * n, n, FN(splat)(isfinite(states[r].max) ? (REAL)states[r].max : 0),
-                          FN(splat)((REAL)FN(log_mass)(&states[r], log_masses[r])), 1, 0, y_out + r * n);
+                          FN(splat)((REAL)FN(log_mass)(&states[r], log_masses[r])), 1, past, y_out + r * n);
 }
 
 static void FN(softmax_short_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, int log, REAL *y_out)
@@ -121,22 +224,58 @@ static void FN(softmax_short_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n,
     for (ptrdiff_t start = 0; start < n_rows; start += LANES) {
         ptrdiff_t n_lanes = n_rows - start < LANES ? n_rows - start : LANES;
         FN(transpose)(x + start * n, n_lanes, n, columns);
-        FN(softmax_band)(columns, n, LANES, LANES, log, columns);
+        FN(softmax_band)(columns, n, LANES, 1, LANES, log, 0, (V *)columns, columns);
         for (ptrdiff_t r = 0; r < n_lanes; r++)
             for (ptrdiff_t k = 0; k < n; k++)
                 y_out[(start + r) * n + k] = columns[k * LANES + r];
     }
 }
 
-/* y <- softmax(x) of each row of x, (n_rows <= SOFTMAX_ROWS, n), or log_softmax if `log` */
-LEAF void FN(softmax_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, int log, REAL *y_out)
+static void FN(softmax_longer_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, REAL *buffer, REAL *y_out)
 {
     ptrdiff_t at_once = FN(GROUP) * n > FN(BLOCK) ? 1 : FN(GROUP);
+    for (ptrdiff_t r = 0; r < n_rows; r += at_once, x += at_once * n, y_out += at_once * n) {
+        ptrdiff_t n_few = n_rows - r < at_once ? n_rows - r : at_once;
+        if (buffer)
+            FN(softmax_few_rows)(x, n_few, n, buffer, 1, y_out);
+        else
+            FN(softmax_few_rows)(x, n_few, n, y_out, 0, y_out);
+    }
+}
+
+static void FN(softmax_shorter_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, int log, REAL *y_out)
+{
     if (n <= FN(SHORT))
         FN(softmax_short_rows)(x, n_rows, n, log, y_out);
     else if (log)
-        FN(log_softmax_rows)(x, n_rows, n, y_out);
+        FN(log_softmax_rows)(x, n_rows, n, 0, y_out);
     else
-        for (ptrdiff_t r = 0; r < n_rows; r += at_once)
-            FN(softmax_few_rows)(x + r * n, n_rows - r < at_once ? n_rows - r : at_once, n, y_out + r * n);
+        FN(softmax_held_rows)(x, n_rows, n, y_out);
+}
+
+/* y <- softmax(x) of each row of x, (n_rows <= SOFTMAX_ROWS, n), or log_softmax if `log`. With a `buffer` of n or BLOCK
+ * elements, whichever is more, y is written past the caches: for a y that is larger than they are, and is not x. */
+LEAF void FN(softmax_rows)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n, int log, REAL *buffer, REAL *y_out)
+{
+    if ((uintptr_t)y_out % sizeof(REAL))
+        buffer = NULL;
+    if (n > FN(HELD) * LANES && n > FN(SHORT)) {
+        if (!log)
+            FN(softmax_longer_rows)(x, n_rows, n, buffer, y_out);
+        else if (buffer)
+            FN(log_softmax_rows)(x, n_rows, n, 1, y_out);
+        else
+            FN(log_softmax_rows)(x, n_rows, n, 0, y_out);
+    } else if (!buffer) {
+        FN(softmax_shorter_rows)(x, n_rows, n, log, y_out);
+    } else { /* rows whose ends would be too many parts of lines */
+        ptrdiff_t at_once = FN(BLOCK) / n;
+        for (ptrdiff_t r = 0; r < n_rows; r += at_once) {
+            ptrdiff_t some = n_rows - r < at_once ? n_rows - r : at_once;
+            FN(softmax_shorter_rows)(x + r * n, some, n, log, buffer);
+            FN(copy_past)(buffer, some * n, y_out + r * n);
+        }
+    }
+    if (buffer)
+        FN(fence)();
 }

@@ -8,23 +8,25 @@ import numpy as np
 from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange
 from libc.math cimport NAN, expm1, isfinite
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uintptr_t
+cimport numpy as cnp
 
+from dense.cached cimport SOFTMAX_COLUMN, all_lines, cached_columns_task, cached_rows_task
 from dense.lines cimport (
-    MAX_LINES, ROW_PART, SERIAL_SIZE, Layout, Unit, block_of, ceil_div, fold_of, layout_of, lse_log_masses,
-    shares_parts, states_by_parts, unit_of, unit_states,
+    MAX_LINES, ROW_PART, SERIAL_SIZE, Layout, Unit, block_of, ceil_div, fold_of, is_small, layout_of,
+    lse_log_masses, shares_parts, states_by_parts, unit_of, unit_states,
 )
 from leaves cimport (
-    LseState, normalize_columns, normalize_rows, soft_target_loss, softmax_columns, softmax_rows, subtract_scaled,
+    LseState, normalize_columns, normalize_rows, soft_target_loss, subtract_scaled,
 )
 from shared.fused cimport real
 from shared.table cimport import_leaves
 
+cnp.import_array()
 import_leaves()
 
 cdef enum:
     CACHED_BYTES = 1 << 19  # of a row: its softmax is written, then scaled while it is in the second-level cache
-    CACHED_COLUMN = 64      # elements of a column
     LARGE_BYTES = 1 << 24   # of an output, which is written past the caches
 
 
@@ -109,11 +111,14 @@ cdef void unit_lines(const real *x, const real *soft, Py_ssize_t soft_stride, co
                                           log_masses[i], targets, index)
 
 
+cdef inline bint is_large(const Layout *lay, Py_ssize_t itemsize) noexcept nogil:
+    return lay.n_outer * lay.n * lay.n_inner >= LARGE_BYTES // itemsize
+
+
 cdef void write_part(const real *x, const Layout *lay, const Unit *unit, Py_ssize_t part, Kind kind, const Line *lines,
                      real *y_out) noexcept nogil:
     cdef bint log = kind == LOG_SOFTMAX
-    cdef bint past = (kind != CROSS_ENTROPY and x != y_out and
-                      lay.n_outer * lay.n * lay.n_inner >= LARGE_BYTES // <Py_ssize_t>sizeof(real))
+    cdef bint past = kind != CROSS_ENTROPY and x != y_out and is_large(lay, sizeof(real))
     cdef Py_ssize_t start = part * lay.part, len = min(lay.part, lay.n - start), fold, n_folded, i
     cdef Py_ssize_t offset = unit.offset + start * lay.n_inner
     cdef real shift[MAX_LINES]
@@ -226,18 +231,6 @@ cdef int run(const real *x, const real *soft, Py_ssize_t soft_stride, Layout lay
     return 0
 
 
-cdef void cached_rows_task(const real *x, const Layout *lay, Py_ssize_t task, bint log, real *y_out) noexcept nogil:
-    cdef Unit unit = unit_of(lay, task)
-    softmax_rows(x + unit.offset, unit.n_lines, lay.n, log, y_out + unit.offset)
-
-
-cdef void cached_columns_task(const real *x, const Layout *lay, Py_ssize_t width, Py_ssize_t task, bint log,
-                              real *y_out) noexcept nogil:
-    cdef Py_ssize_t n_blocks = ceil_div(lay.n_inner, width), column = task % n_blocks * width
-    cdef Py_ssize_t offset = task // n_blocks * lay.n * lay.n_inner + column
-    softmax_columns(x + offset, lay.n, lay.n_inner, min(width, lay.n_inner - column), log, y_out + offset)
-
-
 cdef double sum_by_blocks(const double *x, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t start, i
     cdef double total = 0, part
@@ -266,27 +259,96 @@ def softmax(
     cdef Layout lay = layout_of(x.shape[0], x.shape[1], x.shape[2])
     cdef const real *x_ptr = &x[0, 0, 0]
     cdef real *y_ptr = &y_out[0, 0, 0]
-    cdef Py_ssize_t task, width, begin, end, step, n_tasks
+    cdef Py_ssize_t task, width, begin, end, step, n_tasks, buffer_size = 0
+    cdef real[:, ::1] buffer
+    cdef real *buffer_ptr = NULL
+    cdef bint past = x_ptr != y_ptr and is_large(&lay, sizeof(real))
     if lay.n_outer * lay.n * lay.n_inner <= SERIAL_SIZE:
         n_threads = 1
     if lay.n_inner == 1 and lay.n <= CACHED_BYTES // <Py_ssize_t>sizeof(real):
+        if past:
+            buffer_size = max(lay.n, ROW_PART)
+            buffer = np.empty((n_threads, buffer_size), np.asarray(x).dtype)
+            buffer_ptr = &buffer[0, 0]
         step = block_of(&lay, lay.n_units, n_threads)
         for begin in range(0, lay.n_units, step):
             end = min(begin + step, lay.n_units)
             for task in prange(begin, end, num_threads=n_threads, schedule="static", nogil=True):
-                cached_rows_task(x_ptr, &lay, task, log, y_ptr)
+                cached_rows_task(x_ptr, &lay, task, log, buffer_ptr, buffer_size, y_ptr)
             PyErr_CheckSignals()
-    elif lay.n_inner > 1 and lay.n <= CACHED_COLUMN:
+    elif lay.n_inner > 1 and lay.n <= SOFTMAX_COLUMN:
         width = ROW_PART // lay.n
         n_tasks = lay.n_outer * ceil_div(lay.n_inner, width)
         step = block_of(&lay, n_tasks, n_threads)
         for begin in range(0, n_tasks, step):
             end = min(begin + step, n_tasks)
             for task in prange(begin, end, num_threads=n_threads, schedule="static", nogil=True):
-                cached_columns_task(x_ptr, &lay, width, task, log, y_ptr)
+                cached_columns_task(x_ptr, &lay, width, task, log, past, y_ptr)
             PyErr_CheckSignals()
     else:
         run(x_ptr, <const real *>NULL, 0, lay, LOG_SOFTMAX if log else SOFTMAX, NULL, y_ptr, n_threads)
+
+
+def small_softmax(x, axis, out, n_threads, bint log):
+    """The softmax of a small array in one step; None for what `is_small` does not know, or another kind of `out`."""
+    cdef Layout lay = layout_of(0, 0, 1)
+    cdef cnp.ndarray a, y
+    cdef Py_ssize_t distance
+    if not is_small(x, axis, n_threads, &lay) or (lay.n_inner > 1 and lay.n > SOFTMAX_COLUMN):
+        return None
+    a = x
+    if out is None:
+        y = cnp.PyArray_EMPTY(a.ndim, a.shape, cnp.PyArray_TYPE(a), 0)
+    else:
+        if not (cnp.PyArray_CheckExact(out) and cnp.PyArray_ISCARRAY(out) and cnp.PyArray_SAMESHAPE(a, out)
+                and cnp.PyArray_TYPE(out) == cnp.PyArray_TYPE(a)):
+            return None
+        y = out
+        distance = <uintptr_t>cnp.PyArray_DATA(y) - <uintptr_t>cnp.PyArray_DATA(a)
+        if 0 < abs(distance) < cnp.PyArray_NBYTES(a):
+            return None
+    if cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT32:
+        all_lines(<const float *>cnp.PyArray_DATA(a), &lay, log, <float *>cnp.PyArray_DATA(y))
+    else:
+        all_lines(<const double *>cnp.PyArray_DATA(a), &lay, log, <double *>cnp.PyArray_DATA(y))
+    return y
+
+
+cdef void all_losses(const real *x, const Layout *lay, const Targets *targets, real *dx_out) noexcept:
+    cdef Py_ssize_t task
+    for task in range(lay.n_units):
+        unit_task(x, <const real *>NULL, 0, lay, task, CROSS_ENTROPY, targets, dx_out)
+
+
+def small_cross_entropy(x, target, bint mean, bint return_grad, n_threads):
+    """The loss, and the gradient or None, of small (N, C) logits and N class codes in one step; None for other arguments."""
+    cdef Layout lay = layout_of(0, 0, 1)
+    cdef cnp.ndarray a, classes, losses, dx = None
+    cdef Targets targets
+    cdef Py_ssize_t i
+    if not is_small(x, 1, n_threads, &lay) or (<cnp.ndarray>x).ndim != 2 or not cnp.PyArray_CheckExact(target):
+        return None
+    a, classes = x, target
+    if not (classes.ndim == 1 and classes.shape[0] == lay.n_outer and cnp.PyArray_TYPE(classes) == cnp.NPY_INT64
+            and cnp.PyArray_ISCARRAY_RO(classes)):
+        return None
+    targets.classes = <const int64_t *>cnp.PyArray_DATA(classes)
+    for i in range(lay.n_outer):
+        if not 0 <= targets.classes[i] < lay.n:
+            return None
+    losses = cnp.PyArray_EMPTY(1, classes.shape, cnp.NPY_FLOAT64, 0)
+    targets.class_weight, targets.class_mass, targets.soft_mass, targets.soft_step = NULL, 1, NULL, 0
+    targets.grad_scale = 1.0 / lay.n_outer if mean else 1.0
+    targets.losses_out = <double *>cnp.PyArray_DATA(losses)
+    if return_grad:
+        dx = cnp.PyArray_EMPTY(2, a.shape, cnp.PyArray_TYPE(a), 0)
+    if cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT32:
+        all_losses(<const float *>cnp.PyArray_DATA(a), &lay, &targets,
+                   <float *>cnp.PyArray_DATA(dx) if return_grad else <float *>NULL)
+    else:
+        all_losses(<const double *>cnp.PyArray_DATA(a), &lay, &targets,
+                   <double *>cnp.PyArray_DATA(dx) if return_grad else <double *>NULL)
+    return sum_by_blocks(targets.losses_out, lay.n_outer) * targets.grad_scale, dx
 
 
 def cross_entropy(

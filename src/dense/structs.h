@@ -11,7 +11,10 @@ typedef struct {
     double max, ties, rest;
 } LseState;
 
-enum { SOFTMAX_ROWS = 256 }; /* that softmax_rows takes at most */
+enum {
+    SOFTMAX_ROWS = 256,  /* that softmax_rows takes at most */
+    SOFTMAX_COLUMN = 64, /* elements of a column that softmax_columns takes at most */
+};
 
 static const LseState EMPTY_LSE = {-INFINITY, 0, 0};
 

@@ -124,7 +124,7 @@ LEAF double FN(exp_touched)(REAL *z, ptrdiff_t n, double *max_out)
     const REAL max = FN(block_max)(z, NULL, n, -INFINITY), shift = max == -INFINITY ? 0 : max;
     double sum = 0;
     for (ptrdiff_t i = 0; i < n; i += 8 * FN(WIDE)) /* sums of REAL are short */
-        sum += FN(block_sum)(z + i, n - i < 8 * FN(WIDE) ? n - i : 8 * FN(WIDE), shift, z + i, NULL);
+        sum += FN(block_sum)(z + i, n - i < 8 * FN(WIDE) ? n - i : 8 * FN(WIDE), shift, 2 * FN(BLOCK), z + i, NULL);
     *max_out = shift;
     return sum;
 }

@@ -309,7 +309,7 @@ INLINE V FN(log1p_unit)(V u)
     q = q * z + 1.2506780956783088149e-2f;
     q = q * z + 8.3333016415844007666e-2f;
 #endif
-    return h * (q * z + 1);
+    return h * (q * z) + h; /* ends in a sum, so that callers' sums cannot be fused with it in more ways than one */
 }
 
 #ifdef REAL_IS_DOUBLE
@@ -329,5 +329,15 @@ INLINE V FN(log1p)(V u)
     q = q * z + 0.66666666666666696862;
     V n_real = __builtin_convertvector(n, V), lost = (u - (w - 1)) / w;
     return n_real * LN2_HI + ((s * z * q + 2 * s) + (n_real * LN2_LO + lost));
+}
+#else
+/* log(1 + u) for 0 <= u < 2^24, NaN stays: log 2^k + log(1 + v) with 1 + u = 2^k (1 + v), 0 <= v < 1. Where k > 0, the
+ * rounding error of 1 + u is small against the result; where k = 0, v is u itself. */
+INLINE V FN(log1p)(V u)
+{
+    V w = 1 + u;
+    VI k = ((VI)w >> FN(MANTISSA)) - FN(BIAS);
+    V above = w * (V)((FN(BIAS) - k) << FN(MANTISSA)) - 1; /* a product, so that a NaN stays */
+    return __builtin_convertvector(k, V) * LN2 + FN(log1p_unit)(FN(select)((VI)(k == 0), u, above));
 }
 #endif

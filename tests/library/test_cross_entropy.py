@@ -167,3 +167,24 @@ def test_cross_entropy_bad_input():
         cross_entropy(1.0, 0)
     with pytest.raises(ValueError, match=r"at least one class, got shape \(3, 0\)"):
         cross_entropy(np.zeros((3, 0)), [0, 0, 0])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_small_arrays_in_one_step(isa, dtype, reduction):
+    """A given n_threads takes the steps of all other arrays."""
+    rng = np.random.default_rng(0)
+    for n, n_classes in [(8, 7), (1, 1), (300, 20)]:
+        x, target = rng.standard_normal((n, n_classes)).astype(dtype), rng.integers(0, n_classes, n)
+        one = cross_entropy(x, target, reduction=reduction, return_grad=True)
+        other = cross_entropy(x, target, reduction=reduction, return_grad=True, n_threads=1)
+        assert one[0] == other[0] == cross_entropy(x, target, reduction=reduction)
+        assert type(one[0]) is type(other[0])
+        np.testing.assert_array_equal(one[1], other[1])
+        target[0] = -100
+        assert cross_entropy(x, target, reduction="sum") == cross_entropy(x, target, reduction="sum", n_threads=1)
+        target[0] = n_classes
+        with pytest.raises(ValueError, match="target must be from 0"):
+            cross_entropy(x, target)
+    with pytest.raises(ValueError, match="reduction"):
+        cross_entropy(x, target, reduction="average")
