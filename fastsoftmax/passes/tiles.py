@@ -26,6 +26,7 @@ SPARSE_TILE_BYTES = 512 << 10  # the same where x is sparse
 MAX_PARTS = 32  # partial sums of the gradient of `hidden`: the backward pass cannot use more threads than that
 MIN_PARTS = 4  # there are as many however little memory there is
 MAX_FORWARD_PARTS = 256  # running log-sum-exps of each row, which are merged at the end
+GROUP_WORK = 64  # multiply-adds that it costs to group an addition by tile
 BLOCK_WORK = 5 << 30  # multiply-adds between two checks for signals: about a tenth of a second
 
 
@@ -148,8 +149,8 @@ class _Pass:
 
     def _group(self, additions, name):
         """Additions grouped by tile."""
-        shape = self.n_tiles, self.tile, self.width
-        return additions_kernel.group(additions, *shape, self.array, self.n_threads, name)
+        n_threads = threads.for_work(self.n_threads, GROUP_WORK * len(additions.class_ids))
+        return additions_kernel.group(additions, self.n_tiles, self.tile, self.width, self.array, n_threads, name)
 
     def array(self, name, shape, dtype=None):
         return self.workspace.array(name, shape, self.dtype if dtype is None else dtype)
@@ -214,7 +215,7 @@ class Forward(_Pass):
         if self.loss.binary >= 0 and weight is None:
             weight = np.ones(terms.n_candidates)
         self.row_targets = RowTargets.of(target, terms.n_rows)
-        self.targets = self._group(self.row_targets.additions(self.dtype), "targets")
+        self.targets = self._group(self.row_targets.additions(), "targets")
         self.offset, self.weight = (None if a is None else a.astype(self.dtype) for a in (offset, weight))
         n_parts = min(MAX_FORWARD_PARTS, self.n_tiles)
         self.log_sum_exps(n_parts)

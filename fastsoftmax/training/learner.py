@@ -49,7 +49,7 @@ class Learner:
             self.loss.follow(self.runner.model)
             hidden = self.runner.hidden(rows)
         n = len(rows)
-        scale = weight if self.sums else np.full(n, 1.0 / n) * weight
+        scale = weight if self.sums else weight * (1.0 / n)
         loss = self.runner.step(rows, target, scale, self.step_rule, self.loss.estimate(target, rng, hidden))
         self.loss.observe(target)
         return loss / n if self.sums else loss

@@ -83,4 +83,4 @@ class SampledLoss:
 
 def _classes(target):
     """The classes of all rows, as samplers take them."""
-    return RowTargets.of(target, len(target)).class_ids.astype(np.int64)
+    return RowTargets.of(target, len(target)).codes
