@@ -1,7 +1,5 @@
 """A learner trains some terms of a model on one loss. This is what one training step does."""
 
-import numpy as np
-
 
 class Learner:
     """Trains some terms of a model: it steps them along the gradient of their loss.

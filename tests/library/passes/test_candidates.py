@@ -18,7 +18,9 @@ def twin(drawn, target, log_expected):
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.int64])
-@pytest.mark.parametrize("n_drawn, n_targets", [(0, 0), (0, 1), (1, 0), (1, 1), (7, 3), (64, 64), (127, 1), (1000, 333)])
+@pytest.mark.parametrize(
+    "n_drawn, n_targets", [(0, 0), (0, 1), (1, 0), (1, 1), (7, 3), (64, 64), (127, 1), (1000, 333)]
+)
 @pytest.mark.parametrize("n_classes", [1, 5, 2**31 - 1])
 def test_candidates_are_the_drawn_classes_and_the_targets(n_classes, n_drawn, n_targets, dtype):
     rng = np.random.default_rng(n_drawn)
