@@ -23,7 +23,9 @@ from fastsoftmax.validation import check_lse
 ROWS = 12  # classes that a product takes at a time with AVX-512; others take 6
 TILE_BYTES = 256 << 10  # size of a tile of logits: half of a second-level cache
 SPARSE_TILE_BYTES = 512 << 10  # the same where x is sparse
-MAX_PARTS = 32  # partial sums of the gradient of `hidden`: the backward pass cannot use more threads than that
+FEW_TILES = 16  # few classes are cut into about as many, for the threads to share; 32 take 6 % longer on one thread
+MAX_PARTS = 256  # partial sums of the gradient of `hidden`: the backward pass cannot use more threads than that
+FEW_PARTS = 32  # up to so many a part is one tile; further parts are of two tiles or more, so that to add them up takes little
 MIN_PARTS = 4  # there are as many however little memory there is
 MAX_FORWARD_PARTS = 256  # running log-sum-exps of each row, which are merged at the end
 GROUP_WORK = 64  # multiply-adds that it costs to group an addition by tile
@@ -104,10 +106,10 @@ def draw_row_keys(rng, n_rows):
 def tile_classes(n_classes, n_rows, itemsize):
     """The number of classes in a tile, a multiple of what the products take at a time.
 
-    A tile is as large as a second-level cache allows. Few classes are cut into about eight tiles, for the threads to share.
+    A tile is as large as a second-level cache allows; few classes are cut into about FEW_TILES.
     """
     fitting = TILE_BYTES // (itemsize * max(1, n_rows)) // (4 * ROWS) * (4 * ROWS)
-    return min(max(8 * ROWS, min(fitting, 64 * ROWS)), max(2 * ROWS, -(-n_classes // (8 * ROWS)) * ROWS))
+    return min(max(8 * ROWS, min(fitting, 64 * ROWS)), max(2 * ROWS, -(-n_classes // (FEW_TILES * ROWS)) * ROWS))
 
 
 def tile_of(terms):
@@ -234,7 +236,7 @@ class Forward(_Pass):
 
     def _n_kept(self, memory):
         """The number of tiles that fit into `memory` beside everything else. It does not change the results."""
-        self.n_parts = min(MAX_PARTS, self.n_tiles)
+        self.n_parts = min(MAX_PARTS, max(FEW_PARTS, self.n_tiles // 2), self.n_tiles)
         if self.hidden_panels is not None:
             size = max(1, self.hidden_panels.nbytes)
             self.n_parts = min(max(memory // 8 // size, min(MIN_PARTS, self.n_parts)), self.n_parts)

@@ -31,16 +31,28 @@ class Batch(NamedTuple):
 
 
 class RowReader:
-    """Takes batches out of CSR matrices of `n_features` columns. Keeps one int32 a feature to number those of a batch."""
+    """Takes batches out of CSR matrices of up to `n_features` columns. Keeps one int32 a feature to number those of a batch.
+
+    It keeps the last batch, too: where several terms train on the same rows, the first takes them for all. So neither the
+    array of rows nor the matrix may change in place.
+    """
 
     def __init__(self, n_features):
         self.numbers = np.zeros(n_features, dtype=np.int32)
+        self.taken, self.batch = (None,) * 4, None
 
     def take(self, indptr, indices, data, rows):
         """The Batch of rows `rows` (int64 array), in that order, of the CSR matrix (indptr, indices, data).
 
         Index arrays are both int32 or both int64, data is float32 or float64.
         """
+        taken = indptr, indices, data, rows
+        if not all([a is b for a, b in zip(taken, self.taken)]):
+            self.batch = None  # its memory is free before that of the next is allocated
+            self.batch, self.taken = self._take(indptr, indices, data, rows), taken
+        return self.batch
+
+    def _take(self, indptr, indices, data, rows):
         batch_indptr = _row_offsets(indptr, rows)
         n_entries = batch_indptr[rows.shape[0]]
         found = np.empty(min(n_entries, self.numbers.shape[0]) + 1, np.int64)
