@@ -49,7 +49,7 @@ class Terms(NamedTuple):
 
     @property
     def dtype(self):
-        return next(a for a in (self.V, self.W, self.bias) if a is not None).dtype
+        return (self.V if self.V is not None else self.W if self.W is not None else self.bias).dtype
 
     @property
     def multiply_adds(self):
@@ -243,8 +243,8 @@ class Forward(_Pass):
             size = max(1, self.hidden_panels.nbytes)
             self.n_parts = min(max(memory // 8 // size, min(MIN_PARTS, self.n_parts)), self.n_parts)
             memory -= (2 + self.n_parts) * size  # `hidden` is packed twice
-        memory -= sum(a.nbytes for a in (self.scratch, self.max, self.sum, self.shift))
-        memory -= sum(a.nbytes for a in (self.targets, self.additions) if a is not None)
+        memory -= self.scratch.nbytes + self.max.nbytes + self.sum.nbytes + self.shift.nbytes + self.targets.nbytes
+        memory -= 0 if self.additions is None else self.additions.nbytes
         return min(max(memory // max(1, self.n_lanes * self.tile * self.scratch.itemsize), 0), self.n_tiles)
 
     def _reduce(self):
@@ -347,8 +347,8 @@ class Forward(_Pass):
         memory, rounded = self.array("lists", memory_shape, np.uint8), None
         if parts is not None:
             rounded = self.array("rounded_parts", (len(parts), *dhidden.shape))
-            rounded.fill(0)
-            parts.fill(0)
+            for a in (rounded, parts):
+                panels_kernel.clear(a.reshape(len(a), -1), threads.for_work(self.n_threads, a.size))
         return Rounding(rounding.threshold, row_keys, memory, rounded)
 
 

@@ -1,6 +1,7 @@
 """What goes into panels and comes out of them around the passes of tiles.pyx: see panels.h."""
 from cython.parallel cimport prange
 from libc.math cimport INFINITY, log
+from libc.string cimport memset
 
 from leaves cimport STRIP_BYTES as _STRIP_BYTES, Panels, exp_array, pack_panels, sum_parts, unpack_panels
 from shared.fused cimport real
@@ -37,6 +38,13 @@ cdef void pack_one(const real *a, Py_ssize_t row_stride, Py_ssize_t k_stride, Py
     cdef Panels one
     one.data, one.width, one.stride, one.n_panels = panel, width, n_k * width, 1
     pack_panels(a, row_stride, k_stride, n_rows, n_k, &one)
+
+
+def clear(real[:, ::1] parts, int n_threads):
+    """parts <- 0: as many megabytes as a step's partial sums take are more than one thread should clear."""
+    cdef Py_ssize_t q
+    for q in prange(parts.shape[0] if parts.shape[1] else 0, num_threads=n_threads, nogil=True):
+        memset(&parts[q, 0], 0, parts.shape[1] * sizeof(real))
 
 
 def merge_parts(const real[:, ::1] max, const double[:, ::1] sum, double[::1] lse_out, int n_threads):
