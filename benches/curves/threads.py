@@ -1,10 +1,10 @@
-"""Cost over the number of threads. (What is computed is the same to the bit.)"""
+"""Cost over the number of threads, and the serial share that one and two of them tell. (What is computed is the same.)"""
 
 from fastsoftmax.runtime import threads
 
 from ..kernels import timing
 from . import ours, problem
-from .record import PREDICTION, TRAINING, line, of_seconds
+from .record import PREDICTION, TRAINING, amdahl, line, of_seconds, share_line
 
 N_CLASSES = {ours.FULL: 10**5, ours.SAMPLED: 10**6, ours.SUPPORT: 10**6, ours.TOP: 10**5}
 QUICK_DIVISOR = 10
@@ -23,6 +23,8 @@ def measure(quick, progress, n_threads_list=None):
         for n, seconds in timing.interleaved(calls, QUICK_BUDGET if quick else BUDGET).items():
             records.append(of_seconds(series, task, n, seconds, problem.BATCH_SIZE, n_classes=n_classes))
             progress(line(records[-1], "threads"))
+    for series, share in amdahl(records).items():
+        progress(share_line(series, share))
     return records
 
 

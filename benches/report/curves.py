@@ -1,5 +1,7 @@
 """Tables and pictures of the cost of a row over classes, negatives and threads, and of memory over classes."""
 
+from ..curves.record import MANY_THREADS, amdahl
+from ..curves.record import speed_up as predicted
 from . import style
 from .document import Bullets, Cell, Heading, Paragraph, Picture, Table, small
 from .measures import number
@@ -129,6 +131,14 @@ def _over_threads(records, colors):
         return Cell([f"{number(record['y'])} ({speed_up(record, own):.2f}×)", _range(record)], record["y"])
 
     yield pivot("Cost over threads, microseconds a row, and speed-up", records, "threads", cell)
+    shares = amdahl(records)
+    if shares:
+        rows = [
+            [series, Cell(f"{100 * share:.1f}", share), Cell(f"{predicted(share, MANY_THREADS):.1f}×")]
+            for series, share in shares.items()
+        ]
+        header = ["series", "serial share, % of one thread's time", f"speed-up that it allows {MANY_THREADS} threads"]
+        yield Table("Amdahl's law, from one thread and two", header, rows)
 
 
 def _memory(records, colors):

@@ -30,9 +30,12 @@ class Runner:
     n_threads : resolved number of threads
     working_memory : bytes for the exponentials that a step keeps between its two passes
     trains_embedding : whether `step` changes E
+    reader : RowReader that it shares with other runners over these rows, or None
     """
 
-    def __init__(self, model, X, *, n_threads, working_memory=workspaces.WORKING_MEMORY, trains_embedding=True):
+    def __init__(
+        self, model, X, *, n_threads, working_memory=workspaces.WORKING_MEMORY, trains_embedding=True, reader=None
+    ):
         self.model, self.X, self.trains_embedding = model, X, trains_embedding
         self.n_rows = X.shape[0]
         self._X, self._ids = row_subset.unwrapped(X)
@@ -41,7 +44,7 @@ class Runner:
         self.dense_input = isinstance(self._X, np.ndarray)
         self.dense_direct = self._has_dense_direct()
         if not self.dense_direct:
-            self.reader = RowReader(X.shape[1])
+            self.reader = reader or RowReader(X.shape[1])
         self.hidden_runner = None  # there is one where the low-rank term takes only the first columns of X
         if model.E is not None and len(model.E) < X.shape[1]:
             self.hidden_runner = Runner(model.low_rank(), self._first_columns(len(model.E)), n_threads=n_threads)

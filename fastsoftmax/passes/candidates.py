@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastsoftmax.kernels import candidates as candidates_kernel
 from fastsoftmax.passes.row_losses import RowLoss
 from fastsoftmax.passes.tiles import Rounding
 
@@ -43,7 +44,7 @@ class Candidates:
     Attributes
     ----------
     class_ids : (n_candidates,) int64, ascending
-    target : (n_targets,) int64, the column of each target
+    target : (n_targets,) int32, the column of each target
     offset, weight, keeps_hits, n_own, target_shift : as tiles.Forward takes them
     """
 
@@ -51,17 +52,14 @@ class Candidates:
     target_shift = 0.0
 
     def __init__(self, target, class_ids, log_expected_counts, remove_accidental_hits=None, loss="sampled_softmax"):
-        kind, n_drawn = KINDS[loss], len(class_ids)
-        self.class_ids, column = np.unique(np.concatenate([class_ids, target]), return_inverse=True)
-        drawn, self.target = column[:n_drawn], column[n_drawn:]
-        counts = np.bincount(drawn, minlength=len(self.class_ids))
-        self.offset = np.full(len(self.class_ids), -np.inf)
-        self.offset[drawn] = -np.asarray(log_expected_counts) if kind.is_corrected else 0.0
-        self.weight = counts.astype(np.float64) if kind.is_logistic else None
+        kind, expected = KINDS[loss], None
+        if kind.is_corrected:
+            expected = np.ascontiguousarray(log_expected_counts, np.float64)
+        self.class_ids, self.target, counts, self.offset = candidates_kernel.unite(class_ids, target, expected)
+        self.weight = counts if kind.is_logistic else None
         self.keeps_hits = not (kind.removes_hits if remove_accidental_hits is None else remove_accidental_hits)
         if not kind.is_logistic:
-            repeated = counts > 1
-            self.offset[repeated] += np.log(counts[repeated])
+            self.offset += np.log(np.maximum(counts, 1.0))
 
     def options(self):
         """The arguments that `tiles.Forward` takes beside terms and targets."""

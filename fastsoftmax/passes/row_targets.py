@@ -6,6 +6,8 @@ import numpy as np
 
 from fastsoftmax.kernels.additions import Additions
 
+NO_VALUES = np.empty(0, np.float32)
+
 
 class RowTargets:
     """The classes that each row of a batch has: any number, none twice.
@@ -45,7 +47,14 @@ class RowTargets:
         """The class of each row, all of which have one."""
         targets = cls(np.arange(len(class_ids) + 1), class_ids)
         targets.is_one_each = True
+        if class_ids.dtype == np.int64:
+            targets.codes = class_ids
         return targets
+
+    @cached_property
+    def codes(self):
+        """(n,) int64, `class_ids` as samplers take them."""
+        return self.class_ids.astype(np.int64)
 
     @cached_property
     def mass(self):
@@ -107,6 +116,6 @@ class RowTargets:
             others = np.log(np.maximum(sums[self.rows] - exponentials, 0.0)) + top[self.rows]
             return np.log(sums) + top, np.where(np.diff(self.indptr)[self.rows] == 1, -np.inf, others)
 
-    def additions(self, dtype):
-        """The targets as Additions, for kernels.additions.group; the values are of no account."""
-        return Additions(self.indptr[:-1], self.indptr[1:], self.class_ids, np.empty(len(self), dtype))
+    def additions(self):
+        """The targets as Additions without values, for kernels.additions.group."""
+        return Additions(self.indptr[:-1], self.indptr[1:], self.class_ids, NO_VALUES)

@@ -23,9 +23,14 @@ from fastsoftmax.validation import check_lse
 ROWS = 12  # classes that a product takes at a time with AVX-512; others take 6
 TILE_BYTES = 256 << 10  # size of a tile of logits: half of a second-level cache
 SPARSE_TILE_BYTES = 512 << 10  # the same where x is sparse
-MAX_PARTS = 32  # partial sums of the gradient of `hidden`: the backward pass cannot use more threads than that
+FEW_TILES = 16  # few classes are cut into about as many, for the threads to share; 32 take 6 % longer on one thread
+MAX_PARTS = 256  # partial sums of the gradient of `hidden`: the backward pass cannot use more threads than that
+FEW_PARTS = (
+    32  # up to so many a part is one tile; further parts are of two tiles or more, so that to add them up takes little
+)
 MIN_PARTS = 4  # there are as many however little memory there is
 MAX_FORWARD_PARTS = 256  # running log-sum-exps of each row, which are merged at the end
+GROUP_WORK = 64  # multiply-adds that it costs to group an addition by tile
 BLOCK_WORK = 5 << 30  # multiply-adds between two checks for signals: about a tenth of a second
 
 
@@ -44,7 +49,7 @@ class Terms(NamedTuple):
 
     @property
     def dtype(self):
-        return next(a for a in (self.V, self.W, self.bias) if a is not None).dtype
+        return (self.V if self.V is not None else self.W if self.W is not None else self.bias).dtype
 
     @property
     def multiply_adds(self):
@@ -107,10 +112,10 @@ def draw_row_keys(rng, n_rows):
 def tile_classes(n_classes, n_rows, itemsize):
     """The number of classes in a tile, a multiple of what the products take at a time.
 
-    A tile is as large as a second-level cache allows. Few classes are cut into about eight tiles, for the threads to share.
+    A tile is as large as a second-level cache allows; few classes are cut into about FEW_TILES.
     """
     fitting = TILE_BYTES // (itemsize * max(1, n_rows)) // (4 * ROWS) * (4 * ROWS)
-    return min(max(8 * ROWS, min(fitting, 64 * ROWS)), max(2 * ROWS, -(-n_classes // (8 * ROWS)) * ROWS))
+    return min(max(8 * ROWS, min(fitting, 64 * ROWS)), max(2 * ROWS, -(-n_classes // (FEW_TILES * ROWS)) * ROWS))
 
 
 def tile_of(terms):
@@ -152,8 +157,8 @@ class _Pass:
 
     def _group(self, additions, name):
         """Additions grouped by tile."""
-        shape = self.n_tiles, self.tile, self.width
-        return additions_kernel.group(additions, *shape, self.array, self.n_threads, name)
+        n_threads = threads.for_work(self.n_threads, GROUP_WORK * len(additions.class_ids))
+        return additions_kernel.group(additions, self.n_tiles, self.tile, self.width, self.array, n_threads, name)
 
     def array(self, name, shape, dtype=None):
         return self.workspace.array(name, shape, self.dtype if dtype is None else dtype)
@@ -218,7 +223,7 @@ class Forward(_Pass):
         if self.loss.binary >= 0 and weight is None:
             weight = np.ones(terms.n_candidates)
         self.row_targets = RowTargets.of(target, terms.n_rows)
-        self.targets = self._group(self.row_targets.additions(self.dtype), "targets")
+        self.targets = self._group(self.row_targets.additions(), "targets")
         self.offset, self.weight = (None if a is None else a.astype(self.dtype) for a in (offset, weight))
         n_parts = min(MAX_FORWARD_PARTS, self.n_tiles)
         self.log_sum_exps(n_parts)
@@ -237,13 +242,13 @@ class Forward(_Pass):
 
     def _n_kept(self, memory):
         """The number of tiles that fit into `memory` beside everything else. It does not change the results."""
-        self.n_parts = min(MAX_PARTS, self.n_tiles)
+        self.n_parts = min(MAX_PARTS, max(FEW_PARTS, self.n_tiles // 2), self.n_tiles)
         if self.hidden_panels is not None:
             size = max(1, self.hidden_panels.nbytes)
             self.n_parts = min(max(memory // 8 // size, min(MIN_PARTS, self.n_parts)), self.n_parts)
             memory -= (2 + self.n_parts) * size  # `hidden` is packed twice
-        memory -= sum(a.nbytes for a in (self.scratch, self.max, self.sum, self.shift))
-        memory -= sum(a.nbytes for a in (self.targets, self.additions) if a is not None)
+        memory -= self.scratch.nbytes + self.max.nbytes + self.sum.nbytes + self.shift.nbytes + self.targets.nbytes
+        memory -= 0 if self.additions is None else self.additions.nbytes
         return min(max(memory // max(1, self.n_lanes * self.tile * self.scratch.itemsize), 0), self.n_tiles)
 
     def _reduce(self):
@@ -346,8 +351,8 @@ class Forward(_Pass):
         memory, rounded = self.array("lists", memory_shape, np.uint8), None
         if parts is not None:
             rounded = self.array("rounded_parts", (len(parts), *dhidden.shape))
-            rounded.fill(0)
-            parts.fill(0)
+            for a in (rounded, parts):
+                panels_kernel.clear(a.reshape(len(a), -1), threads.for_work(self.n_threads, a.size))
         return Rounding(rounding.threshold, row_keys, memory, rounded)
 
 

@@ -14,6 +14,7 @@ class Workspace:
 
     def __init__(self):
         self._buffers = {}
+        self._arrays = {}  # the last array of each name with its shape and dtype: most batches ask for the same again
 
     @property
     def nbytes(self):
@@ -21,15 +22,21 @@ class Workspace:
 
     def array(self, name, shape, dtype):
         """An array of undefined contents that starts on a cache line. It is valid until its name is asked for again."""
+        last = self._arrays.get(name)
+        if last is not None and last[1] is dtype and last[0] == shape:
+            return last[2]
         n_bytes = int(math.prod(shape)) * np.dtype(dtype).itemsize
         buffer = self._buffers.get(name)
         if buffer is None or buffer.nbytes < n_bytes:
-            self._buffers.pop(name, None)  # its memory is free before the larger one is allocated
-            buffer = None
+            last = buffer = None
+            self._arrays.pop(name, None)  # its memory is free before the larger one is allocated
+            self._buffers.pop(name, None)
             raw = np.empty(n_bytes + CACHE_LINE, np.uint8)
             skip = -raw.ctypes.data % CACHE_LINE
             buffer = self._buffers[name] = raw[skip : skip + n_bytes]
-        return buffer[:n_bytes].view(dtype).reshape(shape)
+        array = np.ndarray(shape, dtype, buffer)
+        self._arrays[name] = shape, dtype, array
+        return array
 
 
 _spare = []  # at most one Workspace, kept from call to call

@@ -155,7 +155,10 @@ class Sampler(NegativeSource, ABC):
             return class_ids, self._log_inclusion(class_ids, n_tries), self._log_inclusion(target, n_tries)
         class_ids, expected_counts = self._propose(n, rng, target, hidden)
         with np.errstate(divide="ignore"):
-            return class_ids, np.log(expected_counts(class_ids)), np.log(expected_counts(target))
+            log_expected = np.log(expected_counts(class_ids))
+            if class_ids is target:  # the batch's own classes
+                return class_ids, log_expected, log_expected
+            return class_ids, log_expected, np.log(expected_counts(target))
 
     def log_expected_counts(self, class_ids, n_tries, *, unique=False):
         """Natural logarithm of how often each class is expected among `n_tries` draws; -inf for one never drawn.

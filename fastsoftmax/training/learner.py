@@ -1,7 +1,5 @@
 """A learner trains some terms of a model on one loss. This is what one training step does."""
 
-import numpy as np
-
 
 class Learner:
     """Trains some terms of a model: it steps them along the gradient of their loss.
@@ -49,7 +47,7 @@ class Learner:
             self.loss.follow(self.runner.model)
             hidden = self.runner.hidden(rows)
         n = len(rows)
-        scale = weight if self.sums else np.full(n, 1.0 / n) * weight
+        scale = weight if self.sums else weight * (1.0 / n)
         loss = self.runner.step(rows, target, scale, self.step_rule, self.loss.estimate(target, rng, hidden))
         self.loss.observe(target)
         return loss / n if self.sums else loss

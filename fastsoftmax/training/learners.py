@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastsoftmax.kernels.batch import RowReader
 from fastsoftmax.model.runners import runner_for
 from fastsoftmax.passes.row_losses import ROW_LOSSES, SOFTMAX
 from fastsoftmax.training import planning, schedules
@@ -25,7 +26,7 @@ def make(options, choices, model, state, X, n_epochs=None, *, n_threads, multi_e
     n_epochs : epochs of the schedule; None: the learning rates stay as they are
     multi_epoch : whether each row is visited again, so that what one step learns about it is of use in the next
     """
-    common = {"n_threads": n_threads, "working_memory": options.working_memory}
+    common = {"n_threads": n_threads, "working_memory": options.working_memory, "reader": RowReader(X.shape[1])}
     learners = []
     if choices.direct == "sparse" and options.sparse_term.learns:
         row_loss = ROW_LOSSES[options.loss_named(choices.loss).exact]

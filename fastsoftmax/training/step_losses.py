@@ -1,7 +1,5 @@
 """The losses as a training step takes them: each makes the Estimate of a batch, with new draws every time."""
 
-import numpy as np
-
 from fastsoftmax.passes import tiles
 from fastsoftmax.passes.candidates import EXACT, Candidates, Estimate
 from fastsoftmax.passes.row_losses import SOFTMAX
@@ -83,4 +81,4 @@ class SampledLoss:
 
 def _classes(target):
     """The classes of all rows, as samplers take them."""
-    return RowTargets.of(target, len(target)).class_ids.astype(np.int64)
+    return RowTargets.of(target, len(target)).codes

@@ -23,7 +23,7 @@ class Additions(NamedTuple):
     begin: np.ndarray  # (n_rows,) intp
     end: np.ndarray  # (n_rows,) intp
     class_ids: np.ndarray  # int32
-    values: np.ndarray  # of the weights' dtype
+    values: np.ndarray  # of the weights' dtype; of length 0 where only the places matter, as for the targets of rows
 
 
 class Grouped(NamedTuple):
@@ -31,7 +31,7 @@ class Grouped(NamedTuple):
 
     tile_ptr: np.ndarray  # (n_tiles + 1,) intp
     places: np.ndarray  # (n_entries,) int32: within the panels of a tile (panels.h)
-    values: np.ndarray  # (n_entries,)
+    values: np.ndarray  # (n_entries,), or of length 0
     sources: np.ndarray  # (n_entries,) int32: where each was in `Additions`
 
     @property
@@ -44,19 +44,20 @@ def group(additions, Py_ssize_t n_tiles, Py_ssize_t tile, Py_ssize_t width, arra
 
     array(name, shape, dtype) gives the memory, as a Workspace of fastsoftmax.runtime.workspaces does; `name` begins the names.
     """
-    largest = max(len(additions.values), (len(additions.begin) + width) * tile)
+    largest = max(len(additions.class_ids), (len(additions.begin) + width) * tile)
     if largest > np.iinfo(np.int32).max:  # small entries: what they take in cache is most of what additions cost
         raise ValueError(f"too many rows or additions in a batch: {largest:,} numbers")
     n_entries = count(additions.begin, additions.end)
+    values = additions.values
     grouped = Grouped(
         array(f"{name}.tile_ptr", (n_tiles + 1,), np.intp),
         array(f"{name}.places", (n_entries,), np.int32),
-        array(f"{name}.values", (n_entries,), additions.values.dtype),
+        array(f"{name}.values", (n_entries if len(values) else 0,), values.dtype),
         array(f"{name}.sources", (n_entries,), np.int32),
     )
     starts = array(f"{name}.starts", (n_threads, n_tiles), np.intp)
     starts.fill(0)
-    sort(additions.begin, additions.end, additions.class_ids, additions.values, <uint32_t>tile, width, starts, *grouped)
+    sort(additions.begin, additions.end, additions.class_ids, values, <uint32_t>tile, width, starts, *grouped)
     return grouped
 
 
@@ -76,6 +77,8 @@ def sort(
 ):
     cdef Py_ssize_t q, n_rows = begin.shape[0], n_tiles = starts.shape[1]
     cdef int n_parts = <int>starts.shape[0]
+    cdef const real *first_value = &values[0] if values.shape[0] else NULL
+    cdef real *first_out = &values_out[0] if values.shape[0] else NULL
     if n_rows == 0 or n_tiles == 0 or places.shape[0] == 0:
         tile_ptr[:] = 0
         return
@@ -85,8 +88,8 @@ def sort(
                        &starts[q, 0])
         add_up(&starts[0, 0], n_parts, n_tiles, &tile_ptr[0])
         for q in prange(n_parts, schedule='static', num_threads=n_parts):
-            place_part(&begin[0], &end[0], &class_ids[0], &values[0], q * n_rows // n_parts, (q + 1) * n_rows // n_parts,
-                       tile, width, &starts[q, 0], &places[0], &values_out[0], &sources[0])
+            place_part(&begin[0], &end[0], &class_ids[0], first_value, q * n_rows // n_parts, (q + 1) * n_rows // n_parts,
+                       tile, width, &starts[q, 0], &places[0], first_out, &sources[0])
 
 
 cdef void count_part(
@@ -127,5 +130,6 @@ cdef void place_part(
             at = starts[k]
             starts[k] = at + 1
             places[at] = <int32_t>(lane + (<uint32_t>class_ids[e] - k * tile) * width)
-            values_out[at] = values[e]
+            if values != NULL:
+                values_out[at] = values[e]
             sources[at] = <int32_t>e

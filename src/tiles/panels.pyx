@@ -1,6 +1,7 @@
 """What goes into panels and comes out of them around the passes of tiles.pyx: see panels.h."""
 from cython.parallel cimport prange
 from libc.math cimport INFINITY, log
+from libc.string cimport memset
 
 from leaves cimport STRIP_BYTES as _STRIP_BYTES, Panels, exp_array, pack_panels, sum_parts, unpack_panels
 from shared.fused cimport real
@@ -12,7 +13,8 @@ import_leaves()
 STRIP_BYTES = _STRIP_BYTES  # of adjacent classes that the kernels of CSR rows take at a time
 
 cdef enum:
-    MERGED = 64         # rows of a batch that a thread merges at a time
+    MERGED = 32         # rows of a batch that a thread merges at a time
+    COLUMNS = 64        # columns of a panel that a thread packs or adds up at a time
 
 
 def panel_width(Py_ssize_t n_rows, Py_ssize_t itemsize):
@@ -22,10 +24,13 @@ def panel_width(Py_ssize_t n_rows, Py_ssize_t itemsize):
 
 def pack(const real[:, :] a, real[:, :, ::1] panels, int n_threads):
     """panels (n_panels, a.shape[1], width) <- a: panels[p, k, l] = a[p * width + l, k], zero beyond a's last row."""
-    cdef Py_ssize_t p, n_rows = a.shape[0], n_k = a.shape[1], width = panels.shape[2]
-    for p in prange(panels.shape[0] if n_k else 0, num_threads=n_threads, nogil=True):
-        pack_one(&a[p * width, 0], a.strides[0] // <Py_ssize_t>sizeof(real), a.strides[1] // <Py_ssize_t>sizeof(real),
-                 n_rows - p * width, n_k, &panels[p, 0, 0], width)
+    cdef Py_ssize_t i, p, k, n_rows = a.shape[0], n_k = a.shape[1], width = panels.shape[2]
+    cdef Py_ssize_t n_blocks = (n_k + COLUMNS - 1) // COLUMNS
+    for i in prange(panels.shape[0] * n_blocks, num_threads=n_threads, nogil=True):
+        p = i // n_blocks
+        k = i % n_blocks * COLUMNS
+        pack_one(&a[p * width, k], a.strides[0] // <Py_ssize_t>sizeof(real), a.strides[1] // <Py_ssize_t>sizeof(real),
+                 n_rows - p * width, min(n_k - k, <Py_ssize_t>COLUMNS), &panels[p, k, 0], width)
 
 
 cdef void pack_one(const real *a, Py_ssize_t row_stride, Py_ssize_t k_stride, Py_ssize_t n_rows, Py_ssize_t n_k,
@@ -33,6 +38,13 @@ cdef void pack_one(const real *a, Py_ssize_t row_stride, Py_ssize_t k_stride, Py
     cdef Panels one
     one.data, one.width, one.stride, one.n_panels = panel, width, n_k * width, 1
     pack_panels(a, row_stride, k_stride, n_rows, n_k, &one)
+
+
+def clear(real[:, ::1] parts, int n_threads):
+    """parts <- 0: as many megabytes as a step's partial sums take are more than one thread should clear."""
+    cdef Py_ssize_t q
+    for q in prange(parts.shape[0] if parts.shape[1] else 0, num_threads=n_threads, nogil=True):
+        memset(&parts[q, 0], 0, parts.shape[1] * sizeof(real))
 
 
 def merge_parts(const real[:, ::1] max, const double[:, ::1] sum, double[::1] lse_out, int n_threads):
@@ -68,23 +80,28 @@ cdef void merge_lanes(
         lse_out[i] = log(total[i]) + top[i]
 
 
-cdef void add_panel(real *parts, Py_ssize_t n_parts, Py_ssize_t part_stride, Py_ssize_t panel, Py_ssize_t d, Py_ssize_t width,
-                    Py_ssize_t n_rows, const real *rounded, real *sum_out) noexcept nogil:
+cdef void add_block(
+    real *parts, Py_ssize_t n_parts, Py_ssize_t part_stride, Py_ssize_t panel, Py_ssize_t column, Py_ssize_t d,
+    Py_ssize_t width, Py_ssize_t n_rows, const real *rounded, real *sum_out
+) noexcept nogil:
+    """The sums of some columns, from `column` on, of a panel."""
     cdef Panels one
-    cdef Py_ssize_t q, e, first = panel * d * width, size = min(width, n_rows - panel * width) * d
-    one.data, one.width, one.stride, one.n_panels = parts + first, width, d * width, 1
-    sum_parts(<real *>one.data, n_parts, part_stride, d * width)
-    unpack_panels(&one, size // d, d, sum_out + first, d)
+    cdef Py_ssize_t q, i, e, first = panel * width, n = min(width, n_rows - first), n_k = min(d - column, <Py_ssize_t>COLUMNS)
+    one.data, one.width, one.stride, one.n_panels = parts + first * d + column * width, width, n_k * width, 1
+    sum_parts(<real *>one.data, n_parts, part_stride, n_k * width)
+    unpack_panels(&one, n, n_k, sum_out + first * d + column, d)
     for q in range(n_parts if rounded != NULL else 0):
-        for e in range(first, first + size):
-            sum_out[e] = sum_out[e] + rounded[q * n_rows * d + e]
+        for i in range(first, first + n):
+            for e in range(i * d + column, i * d + column + n_k):
+                sum_out[e] = sum_out[e] + rounded[q * n_rows * d + e]
 
 
 def add_parts(real[:, :, :, ::1] parts, real[:, :, ::1] rounded, real[:, ::1] sum_out, int n_threads):
     """sum_out (n_rows, n_hidden) <- the sum of the parts, and of those (n_parts, n_rows, n_hidden) of rounded tiles unless
     None, in their order; parts[0] is overwritten."""
-    cdef Py_ssize_t p, n_panels = parts.shape[1], d = parts.shape[2], width = parts.shape[3]
-    cdef Py_ssize_t n_rows = sum_out.shape[0]
+    cdef Py_ssize_t i, n_panels = parts.shape[1], d = parts.shape[2], width = parts.shape[3]
+    cdef Py_ssize_t n_rows = sum_out.shape[0], n_blocks = (d + COLUMNS - 1) // COLUMNS
     cdef const real *rounded_data = NULL if rounded is None or not d else &rounded[0, 0, 0]
-    for p in prange(n_panels if d else 0, num_threads=n_threads, nogil=True):
-        add_panel(&parts[0, 0, 0, 0], parts.shape[0], n_panels * d * width, p, d, width, n_rows, rounded_data, &sum_out[0, 0])
+    for i in prange(n_panels * n_blocks, num_threads=n_threads, nogil=True):
+        add_block(&parts[0, 0, 0, 0], parts.shape[0], n_panels * d * width, i // n_blocks, i % n_blocks * COLUMNS, d, width,
+                  n_rows, rounded_data, &sum_out[0, 0])

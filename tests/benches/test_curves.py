@@ -67,10 +67,24 @@ def test_bytes_of_models_are_those_expected():
 
 
 def test_cost_over_threads(small):
-    records = threads.measure(True, lambda line: None, [1, 2])
+    lines = []
+    records = threads.measure(True, lines.append, [1, 2])
+    assert sum("% serial, so 16 threads" in line for line in lines) == len(threads.N_CLASSES)
     _check(records, "n_classes")
     assert [r["x"] for r in records] == [1, 2] * len(threads.N_CLASSES)
     assert threads.default_list()[0] == 1
+
+
+def test_amdahls_law():
+    """Of 10 seconds, 2 are serial: two threads take 6, and any number 2 at least."""
+    records = [
+        {"series": s, "x": x, "y": y} for s, x, y in [("a", 1, 10.0), ("a", 2, 6.0), ("b", 1, 1.0), ("c", 2, 1.0)]
+    ]
+    assert record.amdahl(records) == {"a": pytest.approx(0.2)}
+    assert record.speed_up(0.2, 2) == pytest.approx(10 / 6)
+    assert record.speed_up(0.0, 16) == 16 and record.speed_up(1.0, 16) == 1
+    assert record.serial_share({"y": 1.0}, {"y": 0.4}) == 0 and record.serial_share({"y": 1.0}, {"y": 1.1}) == 1
+    assert " ".join(record.share_line("a", 0.2).split()) == "a 20.0 % serial, so 16 threads: 4.0 times one"
 
 
 def test_memory_over_classes_in_processes_of_their_own(small, monkeypatch):
