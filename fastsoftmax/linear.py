@@ -31,8 +31,12 @@ from fastsoftmax.validation import (
 __all__ = ["PreparedWeights", "linear_cross_entropy", "linear_logsumexp", "linear_topk"]
 
 
+def _has_pairs(W):
+    return sparse.issparse(W) or isinstance(W, PreparedWeights)
+
+
 def _check_input(X, W, bias, n_threads):
-    kind = SparseLinearInput if sparse.issparse(W) or isinstance(W, PreparedWeights) else LinearInput
+    kind = SparseLinearInput if _has_pairs(W) else LinearInput
     return kind(X, W, bias, threads.resolve(check_n_threads(n_threads)))
 
 
@@ -174,7 +178,7 @@ def linear_cross_entropy(
     working_memory = check_int("working_memory", working_memory, minimum=0)
     threshold = check_gradient_threshold(gradient_threshold, smooth)
     rng = check_rng("random_state", random_state)
-    sparse_grad = check_sparse_grad(sparse_grad, X, W, return_grad, out)
+    sparse_grad = check_sparse_grad(sparse_grad, X, _has_pairs(W), return_grad, out)
     inputs = _check_input(X, W, bias, n_threads)
     weight = check_class_weight(weight, inputs.n_classes)
     target = check_target(target, inputs.n_rows, inputs.n_classes, ignore_index=check_int("ignore_index", ignore_index))

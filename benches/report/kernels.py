@@ -98,13 +98,15 @@ def section(kernels):
     families = kernels["families"]
     yield Heading("Kernels")
     yield Paragraph(prose(NOTE))
-    yield Picture(
+    picture = Picture(
         "speedups",
         "Bars: how many times faster than the best peer fastsoftmax is, problem by problem",
         "How many times faster than the best peer, problem by problem (float32), beside what the measured limits would give.",
         lambda save: speedups.draw(families, save),
         suffix="png",
     )
+    if speedups.are_any(families):
+        yield picture
     for family, records in families.items():
         yield Heading(TITLES[family], 3)
         yield Paragraph(prose(NOTES[family]))

@@ -23,6 +23,11 @@ def _bars(families):
                 yield family, f"{problem}  {shape}", seconds / r["seconds"][OURS], bound, name.split(",")[0]
 
 
+def are_any(families):
+    """Whether a family of the picture was measured, with a peer."""
+    return any(bar[0] in TITLES for bar in _bars(families))
+
+
 def draw(families, save):
     bars = list(_bars(families))
     titles = [family for family in TITLES if any(bar[0] == family for bar in bars)]

@@ -128,7 +128,7 @@ def check_gradients_out(out, forms, inputs):
     return tuple(out)
 
 
-def check_sparse_grad(sparse_grad, X, W, return_grad, out):
+def check_sparse_grad(sparse_grad, X, has_pairs, return_grad, out):
     """`sparse_grad` as a bool; raise where there is no such gradient, or for an `out` without a gradient."""
     if out is not None and not return_grad:
         raise ValueError("out needs return_grad=True")
@@ -136,7 +136,7 @@ def check_sparse_grad(sparse_grad, X, W, return_grad, out):
         return False
     if not return_grad:
         raise ValueError("sparse_grad needs return_grad=True")
-    if not sparse.issparse(X) or sparse.issparse(W):
+    if not sparse.issparse(X) or has_pairs:
         raise ValueError(
             "sparse_grad needs a scipy.sparse X and an array W: others' gradients have no columns left out"
         )

@@ -147,5 +147,7 @@ def test_prepared_weights_that_are_wrong(problem):
     ):
         with pytest.raises(ValueError, match="bias must be given to PreparedWeights"):
             call(PreparedWeights(W))
+    with pytest.raises(ValueError, match="sparse_grad needs"):
+        linear_cross_entropy(X, PreparedWeights(W), target, return_grad=True, sparse_grad=True)
     with pytest.raises(ValueError, match="X has 12 features, but 13 are expected"):
         linear_logsumexp(X[:, :12], PreparedWeights(W))
