@@ -148,7 +148,7 @@ class Screen:
         n_listed, room = np.zeros(shape, np.intp), max(4096, 16 * k)
         listed = workspace.array("listed", (*shape, room), np.int32)
         upper = workspace.array("upper", (*shape, room), np.float32)
-        scratch = workspace.array("screen_scratch", (n_threads, n_rows * screen.GROUP), np.float32)
+        scratch = workspace.array("screen_scratch", (n_threads, n_rows * (screen.GROUP + 1)), np.float32)
         offset = (-128 * rounded.codes.sum(axis=(1, 2), dtype=np.int32)).astype(np.int32)
 
         def scan(sums, step):

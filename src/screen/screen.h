@@ -131,6 +131,20 @@ INLINE void FN(screen_list)(const ScreenedBest *best, REAL *heap, int64_t *heap_
     }
 }
 
+/* The same for n classes from `first` on, with their approximate logits z, where their upper bounds reach the bar. It is no
+ * part of the loop that calls it, which needs all registers. */
+static __attribute__((noinline)) void FN(screen_offer)(const Screened *s, ptrdiff_t first, ptrdiff_t n, const float *z,
+                                                       const ScreenedRows *rows, ptrdiff_t i, float loose,
+                                                       const ScreenedBest *best, REAL *heap, int64_t *heap_ids)
+{
+    for (ptrdiff_t c = 0; c < n && first + c < s->n_classes; c++) {
+        const float off = rows->margin[i] * s->scale[first + c], upper = z[c] + off;
+        if (upper >= best->bar[i])
+            FN(screen_list)(best, heap, heap_ids, i, first + c, upper, z[c] - off, rows->slack[i]);
+    }
+    best->loose_bar[i] = best->bar[i] - rows->margin[i] * loose;
+}
+
 /* n_r rows from i on, and n_g groups of classes. `loose` is the most that a scale of these groups may be. */
 INLINE void FN(screen_tile)(const int has_vnni, const int sums, const ptrdiff_t n_g, const ptrdiff_t n_r,
                             const Screened *s, ptrdiff_t group, const ScreenedRows *rows, ptrdiff_t i, float loose,
@@ -153,11 +167,12 @@ INLINE void FN(screen_tile)(const int has_vnni, const int sums, const ptrdiff_t 
             for (ptrdiff_t v = 0; v < n_v; v++)
                 dot[r][v] = FN(dot4)(has_vnni, dot[r][v], codes[v] + 64 * q, four);
         }
+#pragma GCC unroll 8 /* so that the sums stay in registers */
     for (ptrdiff_t r = 0; r < n_r; r++) {
-        const SCREEN_FLOAT factor = FN(screen_splat)(rows->factor[i + r]);
-        const float margin = rows->margin[i + r];
-        SCREEN_FLOAT z[N_V], bar = FN(screen_splat)(best->bar[i + r] - margin * loose);
-        SCREEN_FLOAT total = *(SCREEN_FLOAT *)(sums_out + (i + r) * SCREEN_LANES);
+        const SCREEN_FLOAT factor = FN(screen_splat)(rows->factor[i + r]), bar = FN(screen_splat)(best->loose_bar[i + r]);
+        SCREEN_FLOAT z[N_V], total = FN(screen_splat)(0);
+        if (sums)
+            total = *(SCREEN_FLOAT *)(sums_out + (i + r) * SCREEN_LANES);
         int any = 0;
         for (ptrdiff_t v = 0; v < n_v; v++) {
             const SCREEN_FLOAT scale = *(const SCREEN_FLOAT *)(s->scale + 16 * group + v * SCREEN_LANES);
@@ -173,12 +188,7 @@ INLINE void FN(screen_tile)(const int has_vnni, const int sums, const ptrdiff_t 
             float lane[N_V * (VBYTES / 4)];
             for (ptrdiff_t v = 0; v < n_v; v++)
                 *(SCREEN_FLOAT *)(lane + v * SCREEN_LANES) = z[v];
-            for (ptrdiff_t c = 0; c < 16 * n_g && 16 * group + c < s->n_classes; c++) {
-                const float off = margin * s->scale[16 * group + c], upper = lane[c] + off;
-                if (upper >= best->bar[i + r])
-                    FN(screen_list)(best, heap, heap_ids, i + r, 16 * group + c, upper, lane[c] - off,
-                                    rows->slack[i + r]);
-            }
+            FN(screen_offer)(s, 16 * group, 16 * n_g, lane, rows, i + r, loose, best, heap, heap_ids);
         }
     }
 }
@@ -214,6 +224,8 @@ INLINE void FN(screen_all)(const int has_vnni, const int sums, const Screened *s
     float loose = 0;
     for (ptrdiff_t c = 16 * group; c < 16 * (group + n_groups); c++)
         loose = s->scale[c] > loose ? s->scale[c] : loose;
+    for (ptrdiff_t i = 0; i < rows->n_rows; i++)
+        best->loose_bar[i] = best->bar[i] - rows->margin[i] * loose;
     ptrdiff_t g = 0;
     for (; g + SCREEN_GROUPS <= n_groups; g += SCREEN_GROUPS) {
         const uint8_t *codes = s->codes + (group + g) * s->n_quads * 64;

@@ -29,7 +29,7 @@ def scan(
     float[:, ::1] bar,                                      # (n_threads, n_rows) IN, OUT
     Py_ssize_t[:, ::1] n_listed, int32_t[:, :, ::1] listed, float[:, :, ::1] upper,     # IN, OUT: (n_threads, n_rows, room)
     double[:, ::1] sums_out,                                # (n_parts, n_rows) zeros, or None
-    float[:, ::1] scratch,                                  # (n_threads, 16 n_rows)
+    float[:, ::1] scratch,                                  # (n_threads, 17 n_rows)
     Py_ssize_t n_parts, Py_ssize_t step,                    # every `step`th block is read
 ):
     """Screen the classes in n_parts parts, whose sums do not depend on the number of threads."""
@@ -57,6 +57,7 @@ cdef void scan_part(
     cdef ScreenedBest best
     cdef Py_ssize_t b, n_groups = (s.n_classes + 15) // 16
     best.bar, best.n_listed, best.listed, best.upper, best.room, best.k = bar, n_listed, listed, upper, room, k
+    best.loose_bar = scratch + 16 * rows.n_rows
     for b in range(first, end):
         screen_groups(s, b * step * BLOCK, min(<Py_ssize_t>BLOCK, n_groups - b * step * BLOCK), rows, &best, heap, heap_ids,
                       sums, scratch)

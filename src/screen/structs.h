@@ -26,6 +26,7 @@ typedef struct {
 /* What a thread keeps of each row: a heap of the k best lower bounds, and the classes whose upper bound reached its worst. */
 typedef struct {
     float *bar;                 /* (n_rows,) what an upper bound must reach */
+    float *loose_bar;           /* (n_rows,) scratch: what an approximate logit must reach for that, whatever its scale */
     ptrdiff_t *n_listed;        /* (n_rows,); -1: there were too many */
     int32_t *listed;            /* (n_rows, room) class ids */
     float *upper;               /* the same: their upper bounds */
