@@ -11,6 +11,7 @@ from fastsoftmax.passes.pairs import PAIRED_FROM, row_chunks
 from fastsoftmax.passes.pairs_base import Base
 from fastsoftmax.runtime import threads, workspaces
 from fastsoftmax.runtime.csr_rows import CsrRows
+from fastsoftmax.validation import check_can_screen
 
 SCANNED_PAIRS = 1 << 24  # at a time: a tenth of a second, after which Python sees signals
 NO_IDS = np.empty(0, np.int64)  # features stand for themselves
@@ -28,7 +29,7 @@ class Predictor:
         Whether it is made once for many calls. It then has a copy of the bias, with all that follows from the bias, and with
         many classes a copy of (bias, exponential) beside each pair, so that a row reads nothing that lies elsewhere.
     screens : bool
-        Whether a copy of the output weights in 8 bits finds the best classes. The model must be `screenable`.
+        Whether a copy of the output weights in 8 bits finds the best classes; `output_weights` must find some.
     """
 
     def __init__(
@@ -41,7 +42,11 @@ class Predictor:
             self._base = Base(model.bias.copy(), n_threads)
             if model.n_classes > PAIRED_FROM:
                 self._weights = self._weights._replace(base=self._base.pairs[model.pairs.class_ids])
-        self._screen = screen.Screen.of(output_weights(model), model.bias) if screens else None
+        self._screen = None
+        if screens:
+            V = output_weights(model)
+            check_can_screen(V)
+            self._screen = screen.Screen.of(V, model.bias)
 
     def runner(self, X):
         """A runner of the model over checked X."""
@@ -61,7 +66,9 @@ class Predictor:
             return self._topk_of_pairs(X, k, eligible, normalise)
         n_rows = X.n_rows if isinstance(X, CsrRows) else X.shape[0]
         most = k + eligible.most_excluded
-        if self._screen is not None and most <= screen.MOST_BEST and eligible.class_ids is eligible.threshold is None:
+        is_dense = self.model.E is not None or isinstance(X, np.ndarray)
+        chooses = eligible.class_ids is not None or eligible.threshold is not None
+        if self._screen is not None and is_dense and not chooses and most <= screen.MOST_BEST:
             return self._topk_screened(X, n_rows, k, eligible, normalise)
         return self._topk_of_all(X, n_rows, k, eligible, normalise)
 
@@ -81,7 +88,7 @@ class Predictor:
         if n_rows <= few_rows.ROWS:
             with workspaces.workspace() as workspace:
                 terms = self._few(X, workspace) if n_rows else None
-                if terms is not None:
+                if terms is not None and "hidden" in terms:
                     hidden, V = np.ascontiguousarray(terms["hidden"]), terms["V"]
                     found = self._screen.candidates(hidden, most, self.n_threads, workspace, normalise=normalise)
                     if found is not None:

@@ -23,6 +23,7 @@ MOST_PARTS = 64
 SAMPLED = 64  # one block of so many is read first, to learn which logits are large ...
 LEAST_SAMPLED = 8  # ... but at least so many blocks
 CLASS_CODES, ROW_CODES = 127, 63  # the largest codes; see screen.h
+MOST_HIDDEN = 1 << 16  # sums of products of codes then fit into 32 bits
 STEP = 1 << 14  # classes that are rounded at a time
 LOG2E = float(np.log2(np.e))
 LEAST_SCALE = 2.0**-100  # so that products of scales are not subnormal
@@ -80,7 +81,7 @@ class Screen:
         bits = np.full(len(scale), -10 * LARGEST, np.float32)
         max_code_norm = max_residual = max_norm = 0.0
         max_bias = float(np.abs(bias).max(initial=0)) * LOG2E
-        if not max_bias < LARGEST:
+        if not max_bias < LARGEST or n_hidden > MOST_HIDDEN or n_classes > np.iinfo(np.int32).max:
             return None
         bits[:n_classes] = bias * bias.dtype.type(LOG2E)
         for start in range(0, n_classes, STEP):
