@@ -1,6 +1,6 @@
 """Benchmarks of kernels beside their peers and the machine's limits; `pytest benches --benchmark-only` runs them too."""
 
-from . import csr, dense_head, rowwise, sampled_step, support
+from . import csr, dense_head, rowwise, sampled_step, screened, support
 
 CASES = {
     "rowwise": rowwise.cases,
@@ -8,4 +8,5 @@ CASES = {
     "csr": csr.cases,
     "sampled": sampled_step.cases,
     "support": support.cases,
+    "screen": screened.cases,
 }

@@ -25,6 +25,7 @@ SAMPLED = SimpleNamespace(
 )
 SUPPORT_CLASSES = [10_000, 1_000_000, 10_000_000]
 SUPPORT = SimpleNamespace(n_features=10_000, classes_per_feature=100, batch=256, entries=20)
+SCREENED, SCREENED_ROWS = (10_000_000, 64), [1, 4, 16, 64]
 TOP_K = 20
 QUICK = {(1024, 33_000), (65_536, 100), (8, 7), (512, 100_000, 128), (8000, 20_000, 1000, 50), 10_000, 1_000_000}
 

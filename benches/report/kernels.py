@@ -11,6 +11,7 @@ TITLES = {
     "csr": "CSR input, linear model (rows x features x classes x entries a row)",
     "sampled": "Sampled step (low rank 128, 1,024 shared negatives, batch 512, 15 entries a row, 100,000 features)",
     "support": "Sparse W (256 rows of 20 entries, 10,000 features of 100 classes each: 512,000 pairs a step)",
+    "screen": "The 20 best of ten million classes, screened in 8 bits",
 }
 NOTES = {
     "rowwise": "Limits, by as many threads: `read` is the largest element of the input (`numpy.max`), `copy` a copy of it. "
@@ -22,6 +23,7 @@ NOTES = {
     "`cross_entropy(linear(X, W))`.",
     "csr": "Limits: `GEMMs` are two dense products of as many multiply-adds as the entries take, `copy` reads the weights of "
     "the features that occur and writes as much: the least traffic that a gradient or a step can have.",
+    "screen": "Weights without any structure, which are a screen's worst case. The log-sum-exp is estimated.",
     "support": "A step is loss, gradient and update of the pairs (feature of a row, class) in place. With a dense W the "
     "same loss and gradient are computed by the kernels for CSR input; they cannot do more classes.",
     "sampled": "A step draws its negatives, reads its batch and ends with row-wise Adagrad of what it touched. torch's is "

@@ -6,7 +6,7 @@ order; which classes are a block, and every order of summation, depends on their
 """
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY, exp, log
-from libc.stdint cimport INT64_MAX, int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy, memset
 cimport numpy as cnp
 
