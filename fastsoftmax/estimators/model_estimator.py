@@ -121,14 +121,14 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
         n_threads : int, optional
             The threads of one call; None: those of the model. Where several Python threads ask, 1 is best.
         screen : bool
-            Whether a copy of the output weights in 8 bits, a quarter more memory than float32 weights, is read in their
+            Whether a copy of the output weights in 8 bits, a quarter of the memory of float32 weights more, is read in their
             place. It gives bounds on all logits, and the few classes that may be among the best `k` are computed in full.
             This pays from some hundred thousand classes on.
 
             Labels are exactly those of the model, in the same order, and so are differences between the log-probabilities
             of one row. What is estimated is the log-sum-exp that they share: by exact logits of the labels returned and
-            approximate logits of all others. All log-probabilities of a row may so be off by one number, a few hundredths
-            in most models. Where that matters, ask the model. Calls with `classes` or `threshold`, with `k` and the classes
+            approximate logits of all others. All log-probabilities of a row may so be off by one number: 0.07 at most in
+            what was measured; docs/prediction.md has the bound. Where that matters, ask the model. Calls with `classes` or `threshold`, with `k` and the classes
             excluded for a row above 1,024 together, or with too many classes left are answered without a screen, exactly.
 
         Returns

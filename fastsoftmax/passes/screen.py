@@ -146,7 +146,7 @@ class Screen:
         shape = (n_threads, n_rows)
         heap, heap_ids = np.full((*shape, k), -np.inf, np.float32), np.full((*shape, k), EMPTY)
         bar = np.full(shape, np.finfo(np.float32).min)
-        n_listed, room = np.zeros(shape, np.intp), max(4096, 16 * k)
+        n_listed, room = np.zeros(shape, np.intp), max(1 << 14, 32 * k)
         listed = workspace.array("listed", (*shape, room), np.int32)
         upper = workspace.array("upper", (*shape, room), np.float32)
         scratch = workspace.array("screen_scratch", (n_threads, n_rows * (screen.GROUP + 1)), np.float32)
