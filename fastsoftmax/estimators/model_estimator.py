@@ -128,8 +128,9 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
             Labels are exactly those of the model, in the same order, and so are differences between the log-probabilities
             of one row. What is estimated is the log-sum-exp that they share: by exact logits of the labels returned and
             approximate logits of all others. All log-probabilities of a row may so be off by one number: 0.07 at most in
-            what was measured; docs/prediction.md has the bound. Where that matters, ask the model. Calls with `classes` or `threshold`, with `k` and the classes
-            excluded for a row above 1,024 together, or with too many classes left are answered without a screen, exactly.
+            what was measured; docs/prediction.md has the bound. Where that matters, ask the model. Calls with `classes` or
+            `threshold`, with `k` and the classes excluded for a row above 1,024 together, or with too many classes left are
+            answered without a screen, exactly.
 
         Returns
         -------
