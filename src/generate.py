@@ -79,7 +79,7 @@ def _header(leaves):
 def _declarations(leaves):
     lines = [
         f"# The leaf loops by fused type, and the structs that they take. {ORIGIN}.",
-        "from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t",
+        "from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t",
         "from shared.fused cimport real",
         'cdef extern from "shared/table.h":',
     ]

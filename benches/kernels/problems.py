@@ -28,6 +28,7 @@ SUPPORT = SimpleNamespace(n_features=10_000, classes_per_feature=100, batch=256,
 SERVED_CLASSES = [20_000, 10_000_000]
 SERVED = SimpleNamespace(n_features=50_000, classes_per_feature=40, entries=20, rows=20_000, hidden_size=128)
 SUPPORT_PAIRS = SUPPORT.batch * SUPPORT.entries * SUPPORT.classes_per_feature  # of a step
+SCREENED, SCREENED_ROWS = (10_000_000, 64), [1, 4, 16, 64]
 TOP_K = 20
 QUICK = {(1024, 33_000), (65_536, 100), (8, 7), (512, 100_000, 128), (8000, 20_000, 1000, 50), 10_000, 1_000_000}
 

@@ -13,6 +13,7 @@ TITLES = {
     "serving": "Single rows and small batches (50,000 features; a sparse term has 40 classes a feature, rows have 20 entries; "
     "low rank 128)",
     "support": "Sparse W (256 rows of 20 entries, 10,000 features of 100 classes each: 512,000 pairs a step)",
+    "screen": "The 20 best of ten million classes, screened in 8 bits",
 }
 NOTES = {
     "rowwise": "Limits, by as many threads: `read` is the largest element of the input (`numpy.max`), `copy` a copy of it. "
@@ -26,6 +27,7 @@ NOTES = {
     "the features that occur and writes as much: the least traffic that a gradient or a step can have.",
     "serving": "A predictor, and PreparedWeights, keep what does not depend on rows. Limit: `read` is reading V in float32 "
     "once, by one thread (`numpy.max`).",
+    "screen": "Weights without any structure, which are a screen's worst case. The log-sum-exp is estimated.",
     "support": "A step is loss, gradient and update of the pairs (feature of a row, class) in place. With a dense W the "
     "same loss and gradient are computed by the kernels for CSR input; they cannot do more classes.",
     "sampled": "A step draws its negatives, reads its batch and ends with row-wise Adagrad of what it touched. torch's is "

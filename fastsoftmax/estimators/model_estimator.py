@@ -113,21 +113,38 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
         other._forget_training()
         return other
 
-    def predictor(self, n_threads=None):
+    def predictor(self, n_threads=None, *, screen=False):
         """A Predictor of this model as it is now: the fast way to answer single rows and small batches, many times.
 
         Parameters
         ----------
         n_threads : int, optional
             The threads of one call; None: those of the model. Where several Python threads ask, 1 is best.
+        screen : bool
+            Whether a copy of the output weights in 8 bits, a quarter of the memory of float32 weights more, is read in their
+            place. It gives bounds on all logits, and the few classes that may be among the best `k` are computed in full.
+            This pays from some hundred thousand classes on.
+
+            Labels are exactly those of the model, in the same order, and so are differences between the log-probabilities
+            of one row. What is estimated is the log-sum-exp that they share: by exact logits of the labels returned and
+            approximate logits of all others. All log-probabilities of a row may so be off by one number: 0.07 at most in
+            what was measured; docs/prediction.md has the bound. Where that matters, ask the model. Calls with `classes` or
+            `threshold`, with `k` and the classes excluded for a row above 1,024 together, or with too many classes left are
+            answered without a screen, exactly.
 
         Returns
         -------
         predictor : fastsoftmax.estimators.predictor.Predictor
+
+        Raises
+        ------
+        ValueError
+            With `screen`, where logits are not one dense product: a low-rank term alone, or a dense direct term trained on
+            dense X, not compressed.
         """
         if n_threads is not None:
             check_n_threads(n_threads)
-        return FrozenPredictor(self._as_of_now(), n_threads)
+        return FrozenPredictor(self._as_of_now(), n_threads, screen)
 
     # -- weights --
 
@@ -194,12 +211,13 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
 
     # -- rows through the model --
 
-    def _predictor(self, *, keeps=False):
+    def _predictor(self, *, keeps=False, screens=False):
         """The model.predictor.Predictor that `predictor` has made, or a new one, which has nothing of its own to make."""
         if "_kept_predictor" in vars(self):
             return self._kept_predictor
         n_threads = threads.resolve(check_n_threads(self.n_threads))
-        return Predictor(self._model, n_threads=n_threads, working_memory=self._working_memory(), keeps=keeps)
+        options = {"keeps": keeps, "screens": screens}
+        return Predictor(self._model, n_threads=n_threads, working_memory=self._working_memory(), **options)
 
     def _runner(self, X):
         """A runner of the model over checked X."""

@@ -17,10 +17,10 @@ class Predictor:
     n_features_in_ : int
     """
 
-    def __init__(self, frozen, n_threads=None):
+    def __init__(self, frozen, n_threads=None, screen=False):
         if n_threads is not None:
             frozen.n_threads = n_threads
-        frozen._kept_predictor = frozen._predictor(keeps=True)
+        frozen._kept_predictor = frozen._predictor(keeps=True, screens=screen)
         self._frozen = frozen
         self.classes_, self.n_features_in_ = frozen.classes_, frozen.n_features_in_
 

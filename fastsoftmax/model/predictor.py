@@ -5,11 +5,12 @@ from scipy import sparse
 
 from fastsoftmax.kernels import low_rank
 from fastsoftmax.model.runners import runner_for
-from fastsoftmax.passes import few_rows, pairs, pairs_scan
-from fastsoftmax.passes.eligible import ALL
+from fastsoftmax.passes import few_rows, pairs, pairs_scan, screen, tiles
+from fastsoftmax.passes.eligible import ALL, EMPTY
 from fastsoftmax.passes.pairs_base import Base
 from fastsoftmax.runtime import threads, workspaces
 from fastsoftmax.runtime.csr_rows import CsrRows
+from fastsoftmax.validation import check_can_screen
 
 SCANNED_PAIRS = 1 << 24  # at a time: a tenth of a second, after which Python sees signals
 NO_IDS = np.empty(0, np.int64)  # features stand for themselves
@@ -26,15 +27,24 @@ class Predictor:
     keeps : bool
         Whether it is made once for many calls. It then has a copy of the bias, with all that follows from the bias, and with
         many classes a copy of (bias, exponential) beside each pair, so that a row reads nothing that lies elsewhere.
+    screens : bool
+        Whether a copy of the output weights in 8 bits finds the best classes; `output_weights` must find some.
     """
 
-    def __init__(self, model, *, n_threads, working_memory=workspaces.WORKING_MEMORY, keeps=False):
+    def __init__(
+        self, model, *, n_threads, working_memory=workspaces.WORKING_MEMORY, keeps=False, screens=False
+    ):  # fmt: skip
         self.model, self.n_threads, self.working_memory = model, n_threads, working_memory
         self.is_sparse_only = model.pairs is not None and model.E is None
         self._base, self._weights = None, None if model.pairs is None else model.pair_weights
         if keeps and self.is_sparse_only:
             self._base = Base(model.bias.copy(), n_threads)
             self._weights = self._weights.with_kept_base(self._base)
+        self._screen = None
+        if screens:
+            V = output_weights(model)
+            check_can_screen(V)
+            self._screen = screen.Screen.of(V, model.bias)
 
     def runner(self, X):
         """A runner of the model over checked X."""
@@ -53,6 +63,15 @@ class Predictor:
             X = X if isinstance(X, CsrRows) else CsrRows.of(X if sparse.issparse(X) else sparse.csr_array(X))
             return self._topk_of_pairs(X, k, eligible, normalise)
         n_rows = X.n_rows if isinstance(X, CsrRows) else X.shape[0]
+        most = k + eligible.most_excluded
+        is_dense = self.model.E is not None or isinstance(X, np.ndarray)
+        chooses = eligible.class_ids is not None or eligible.threshold is not None
+        if self._screen is not None and is_dense and not chooses and most <= screen.MOST_BEST:
+            return self._topk_screened(X, n_rows, k, eligible, normalise)
+        return self._topk_of_all(X, n_rows, k, eligible, normalise)
+
+    def _topk_of_all(self, X, n_rows, k, eligible, normalise):
+        """The same, by the logits of all classes."""
         if 0 < n_rows <= few_rows.ROWS:
             with workspaces.workspace() as workspace:
                 terms = self._few(X, workspace)
@@ -60,6 +79,39 @@ class Predictor:
                     common = {"eligible": eligible, "normalise": normalise}
                     return few_rows.topk(self.model.bias, k, self.n_threads, workspace, **terms, **common)
         return self.runner(X).topk(k, eligible, normalise=normalise)
+
+    def _topk_screened(self, X, n_rows, k, eligible, normalise):
+        """The same, by the logits of the classes that a screen leaves; by those of all where it leaves too many."""
+        most = k + eligible.most_excluded
+        if n_rows <= few_rows.ROWS:
+            with workspaces.workspace() as workspace:
+                terms = self._few(X, workspace) if n_rows else None
+                if terms is not None and "hidden" in terms:
+                    hidden, V = np.ascontiguousarray(terms["hidden"]), terms["V"]
+                    found = self._screen.candidates(hidden, most, self.n_threads, workspace, normalise=normalise)
+                    if found is not None:
+                        best = screen.few_best(self.model.bias, hidden, V, found, k, eligible)
+                        return screen.finished(self._screen, found, *best, eligible, normalise)
+            return self._topk_of_all(X, n_rows, k, eligible, normalise)
+        runner = self.runner(X)
+        class_ids, values = np.empty((n_rows, k), np.int64), np.empty((n_rows, k), self.model.dtype)
+        for start in range(0, n_rows, screen.ROWS):
+            rows = np.arange(start, min(start + screen.ROWS, n_rows))
+            class_ids[rows], values[rows] = self._screen_chunk(
+                runner, rows, k, eligible.of_rows(start, rows[-1] + 1), normalise
+            )
+        return class_ids, values
+
+    def _screen_chunk(self, runner, rows, k, eligible, normalise):
+        common = self.n_threads, runner.workspace
+        hidden = np.ascontiguousarray(runner.hidden(rows))
+        found = self._screen.candidates(hidden, k + eligible.most_excluded, *common, normalise=normalise)
+        if found is None:
+            return tiles.topk(runner.terms(rows), k, *common, eligible, normalise=normalise)
+        union = np.unique(found.class_ids)
+        at, values = tiles.topk(runner.terms(rows, union), k, *common, eligible.among(union), normalise=False)
+        class_ids = np.where(at < 0, EMPTY, union[at])
+        return screen.finished(self._screen, found, class_ids, values, eligible, normalise)
 
     def _base_of_all(self):
         return self.model.base(self.n_threads) if self._base is None else self._base
@@ -113,6 +165,14 @@ class Predictor:
         n_threads = threads.for_work(self.n_threads, len(rows.indices) * E.shape[1])
         project(rows.indptr, rows.indices, rows.data, NO_IDS, E, out, n_threads)
         return out
+
+
+def output_weights(model):
+    """The weights (n_classes, n) that a screen can round; None where the logits are more than one dense product."""
+    if model.storage is not None or model.pairs is not None or (model.E is not None and model.has_dense_direct):
+        return None
+    V = model.W if model.E is None else model.V
+    return V if V.flags.c_contiguous else None
 
 
 def has_contiguous_rows(a, *, transposed=False):

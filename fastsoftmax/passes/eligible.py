@@ -21,6 +21,16 @@ class Eligible(NamedTuple):
         """What rows `start` to `stop` may get."""
         return self if self.indptr is None else self._replace(indptr=self.indptr[start : stop + 1])
 
+    def among(self, class_ids):
+        """The same where the classes are those in `class_ids`, ascending, and have their positions as ids."""
+        if self.indptr is None:
+            return self
+        at = np.searchsorted(class_ids, self.excluded)
+        kept = at < len(class_ids)
+        kept[kept] = class_ids[at[kept]] == self.excluded[kept]
+        before = np.concatenate([[0], np.cumsum(kept)])
+        return self._replace(indptr=before[self.indptr].astype(np.intp), excluded=at[kept])
+
     @property
     def is_all(self):
         """Whether every class may be returned, so that nothing is ever padded."""

@@ -20,3 +20,12 @@ def check_compact(model):
                 else "they are not finite"
             )
         )
+
+
+def check_can_screen(V):
+    """Raise where a model has no output weights V that a screen in 8 bits can stand for."""
+    if V is None:
+        raise ValueError(
+            "screen=True needs logits that are one dense product: a low-rank term alone, or a dense direct term trained on "
+            "dense X, not compressed"
+        )

@@ -19,5 +19,6 @@
 #include "pairs/pairs_bias.h"
 #include "pairs/pairs.h"
 #include "one_vs_all/hard_negatives.h"
+#include "screen/screen.h"
 
 #include "shared/vec_end.h"

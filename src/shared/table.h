@@ -16,6 +16,7 @@
 #include "compact/structs.h"
 #include "pairs/structs.h"
 #include "one_vs_all/structs.h"
+#include "screen/structs.h"
 
 #include "leaves.h"
 
