@@ -144,7 +144,7 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
         """
         if n_threads is not None:
             check_n_threads(n_threads)
-        return FrozenPredictor(self._as_of_now(), n_threads, screen)
+        return FrozenPredictor(self, n_threads, screen=screen)
 
     # -- weights --
 

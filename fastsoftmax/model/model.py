@@ -244,6 +244,10 @@ class Model:
         twin.state = dict(self.state)
         return twin
 
+    def shares_arrays(self, other):
+        """Whether a parameter of `other` is an array of this model."""
+        return any(a is b for a in self.parameters().values() for b in other.parameters().values())
+
     def copy(self):
         """A copy that further steps leave alone."""
         copies = {name: self.allocator.copy(a) for name, a in self.parameters().items()}

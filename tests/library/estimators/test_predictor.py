@@ -153,6 +153,23 @@ def test_a_changed_bias_is_seen(data):
     assert_same(model.predict_topk(X[[0]], 3), copy.deepcopy(model).predict_topk(X[[0]], 3))
 
 
+@pytest.mark.parametrize("kind", ["sparse", "low rank", "both", "dense", "regression", "one-vs-all"])
+def test_a_predictor_of_a_model_that_is_trained_further(data, kind):
+    X, y = data
+    model = fitted(kind, X, y)
+    predictor, expected = model.predictor(), model.predict_topk(X, 3)
+    if isinstance(model, SoftmaxClassifier):
+        model.partial_fit(X, y)
+        for ask in (predictor.predict, predictor.predict_topk):
+            with pytest.raises(RuntimeError, match="was trained further: make a new predictor"):
+                ask(X)
+        predictor, expected = model.predictor(), model.predict_topk(X, 3)
+    model.fit(X, y[::-1])
+    assert_same(predictor.predict_topk(X, 3), expected)
+    del model
+    assert_same(predictor.predict_topk(X, 3), expected)
+
+
 def test_what_a_model_keeps_is_not_pickled(data):
     X, y = data
     model = fitted("sparse", X, y)
