@@ -75,12 +75,12 @@ def _scan(rows, weights, base, k, n_threads, workspace, eligible, sizes=None):
     values, class_ids = np.empty((n_rows, k), dtype), np.empty((n_rows, k), np.int64)
     lse, is_exact = np.empty(n_rows), np.empty(n_rows, np.uint8)
     ranked = base.ranked_of(eligible, k + most_pairs) if k else np.empty(0, np.int32)
-    pairs_scan.scan(
+    n_inexact = pairs_scan.scan(
         *rows[:3], weights.indptr, weights.class_ids, weights.data, weights.base, base.bias, base.pairs, base.mass, base.shift,
         base.least_exact, ranked, eligible, eligible.mask(weights.n_classes), values, class_ids, lse, is_exact,
         most_entries, most_pairs, memory,
     )  # fmt: skip
-    if not is_exact.all():
+    if n_inexact:
         at = np.flatnonzero(is_exact == 0)
         lse[at] = _exact(rows, at, weights, base, n_threads, workspace)
     return class_ids, values, lse

@@ -24,6 +24,7 @@ import_leaves()
 
 cdef enum:
     ROWS = 4        # that a thread takes at a time
+    SHORT = 1 << 13 # pairs of a call that keeps the interpreter's lock: to release it and wait for it takes longer
     LINE = 64       # bytes of a cache line: what a thread writes to begins on one
 
 cdef struct Pairs:
@@ -69,16 +70,29 @@ cdef Scratch plan(Py_ssize_t most_entries, Py_ssize_t capacity, Py_ssize_t n_cla
 
 def measure(const index[::1] indptr, const index[::1] indices, cnp.ndarray pairs_indptr):
     """(most_entries, most_pairs, n_pairs): the most entries and pairs of a row, and the pairs of all rows."""
-    cdef Py_ssize_t i, e, n, most_entries = 0, most_pairs = 0, n_pairs = 0
+    cdef Py_ssize_t n_rows = indptr.shape[0] - 1
     cdef Pairs pairs = read_pairs(pairs_indptr)
-    with nogil:
-        for i in range(indptr.shape[0] - 1):
-            n = 0
-            for e in range(<Py_ssize_t>indptr[i], <Py_ssize_t>indptr[i + 1]):
-                n += begin_of(&pairs, indices[e] + 1) - begin_of(&pairs, indices[e])
-            most_entries = max(most_entries, <Py_ssize_t>(indptr[i + 1] - indptr[i]))
-            most_pairs, n_pairs = max(most_pairs, n), n_pairs + n
-    return most_entries, most_pairs, n_pairs
+    cdef Py_ssize_t[3] sizes
+    cdef const index *columns = &indices[0] if indices.shape[0] else NULL
+    if n_rows <= ROWS:      # the interpreter's lock is kept: to release it and wait for it takes longer
+        measure_rows(&indptr[0], columns, n_rows, &pairs, sizes)
+    else:
+        with nogil:
+            measure_rows(&indptr[0], columns, n_rows, &pairs, sizes)
+    return sizes[0], sizes[1], sizes[2]
+
+
+cdef void measure_rows(
+    const index *indptr, const index *indices, Py_ssize_t n_rows, const Pairs *pairs, Py_ssize_t *sizes_out
+) noexcept nogil:
+    cdef Py_ssize_t i, e, n, most_entries = 0, most_pairs = 0, n_pairs = 0
+    for i in range(n_rows):
+        n = 0
+        for e in range(<Py_ssize_t>indptr[i], <Py_ssize_t>indptr[i + 1]):
+            n += begin_of(pairs, indices[e] + 1) - begin_of(pairs, indices[e])
+        most_entries = max(most_entries, <Py_ssize_t>(indptr[i + 1] - indptr[i]))
+        most_pairs, n_pairs = max(most_pairs, n), n_pairs + n
+    sizes_out[0], sizes_out[1], sizes_out[2] = most_entries, most_pairs, n_pairs
 
 
 def scratch_bytes(Py_ssize_t most_entries, Py_ssize_t most_pairs, Py_ssize_t n_classes, Py_ssize_t itemsize):
@@ -137,8 +151,8 @@ def scan(
     Py_ssize_t most_entries, Py_ssize_t most_pairs,     # of `measure`
     uint8_t[:, ::1] memory,         # (n_threads, scratch_bytes)
 ):
-    """Fill lse_out, and the k best classes of each row."""
-    cdef Py_ssize_t i, j, n_rows = lse_out.shape[0], n_classes = bias.shape[0], k = values_out.shape[1]
+    """Fill lse_out, and the k best classes of each row; return how many rows are not exact."""
+    cdef Py_ssize_t i, j, n_inexact = 0, n_rows = lse_out.shape[0], n_classes = bias.shape[0], k = values_out.shape[1]
     cdef Py_ssize_t capacity = min(most_pairs, n_classes) + 1
     cdef Pairs pairs = read_pairs(pairs_indptr)
     cdef Scratch s = plan(most_entries, capacity, n_classes, sizeof(real))
@@ -148,7 +162,7 @@ def scan(
     cdef const uint8_t *mask = NULL if is_listed is None else &is_listed[0]
     cdef const real *row_scale = <const real *>compact.scale
     if n_rows == 0:
-        return
+        return 0
     w.base = NULL if weights_base is None or not class_ids.shape[0] else &weights_base[0, 0]
     cdef const index *columns = &indices[0] if indices.shape[0] else NULL
     cdef const real *x = &data[0] if data.shape[0] else NULL
@@ -157,13 +171,23 @@ def scan(
     cdef int64_t *ids = &ids_out[0, 0] if k else NULL
     for i in range(memory.shape[0]):
         memset(&memory[i, s.table], 0, (s.slots + 1) * sizeof(int64_t))
-    for i in prange(0, n_rows, ROWS, schedule='dynamic', chunksize=1, num_threads=<int>memory.shape[0], nogil=True):
-        for j in range(i, min(i + ROWS, n_rows)):
+    if memory.shape[0] == 1 and n_rows * most_pairs <= SHORT:
+        for j in range(n_rows):
             lse_out[j] = scan_row(
                 &w, &s, capacity, columns + indptr[j], x + indptr[j], <Py_ssize_t>(indptr[j + 1] - indptr[j]),
                 &pairs, row_scale, &bias[0], &base_of[0, 0], n_classes, mass, shift, least, best,
-                ranked.shape[0], mask, &excluded, j, k, values + j * k, ids + j * k, &is_exact_out[j],
-                &memory[threadid(), 0])
+                ranked.shape[0], mask, &excluded, j, k, values + j * k, ids + j * k, &is_exact_out[j], &memory[0, 0])
+    else:
+        for i in prange(0, n_rows, ROWS, schedule='dynamic', chunksize=1, num_threads=<int>memory.shape[0], nogil=True):
+            for j in range(i, min(i + ROWS, n_rows)):
+                lse_out[j] = scan_row(
+                    &w, &s, capacity, columns + indptr[j], x + indptr[j], <Py_ssize_t>(indptr[j + 1] - indptr[j]),
+                    &pairs, row_scale, &bias[0], &base_of[0, 0], n_classes, mass, shift, least, best,
+                    ranked.shape[0], mask, &excluded, j, k, values + j * k, ids + j * k, &is_exact_out[j],
+                    &memory[threadid(), 0])
+    for j in range(n_rows):
+        n_inexact += not is_exact_out[j]
+    return n_inexact
 
 
 cdef Py_ssize_t touch_features(
