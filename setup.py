@@ -24,7 +24,7 @@ from generate import generate
 SRC = Path("src")
 GENERATED = Path("build/leaves")
 TABLES = SRC / "shared" / "tables.c"  # the leaf loops of all instruction sets
-OPTIMISE = ["-O3", "-fno-math-errno", "-fno-trapping-math"]
+OPTIMISE = ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math"]  # without debug symbols: half of the wheel, and of the time
 OPENMP_PROGRAM = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
 OPENMP_CANDIDATES = [  # compile arguments, link arguments
     (["-fopenmp"], ["-fopenmp"]),  # gcc, and clang with libomp

@@ -24,7 +24,7 @@ import_leaves()
 
 cdef enum:
     ROWS = 4        # that a thread takes at a time
-    SHORT = 1 << 13 # pairs of a call that keeps the interpreter's lock: to release it and wait for it takes longer
+    SHORT = 1 << 13  # pairs of a call that keeps the interpreter's lock: to release it and wait for it takes longer
     LINE = 64       # bytes of a cache line: what a thread writes to begins on one
 
 cdef struct Pairs:
