@@ -24,7 +24,8 @@ from generate import generate
 SRC = Path("src")
 GENERATED = Path("build/leaves")
 TABLES = SRC / "shared" / "tables.c"  # the leaf loops of all instruction sets
-OPTIMISE = ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math"]  # without debug symbols: half of the wheel, and of the time
+OPTIMISE = ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math"]  # symbols for debuggers would be four fifths of the wheel
+SHARED_UTILITIES = "fastsoftmax.kernels._cython"  # Cython's own code for memoryviews, once for all modules
 OPENMP_PROGRAM = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
 OPENMP_CANDIDATES = [  # compile arguments, link arguments
     (["-fopenmp"], ["-fopenmp"]),  # gcc, and clang with libomp
@@ -89,6 +90,7 @@ def extensions():
             define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
             depends=[leaves, *headers] if has_leaves else shared,
         )
+    yield Extension(SHARED_UTILITIES, sources=[SHARED_UTILITIES.replace(".", "/") + ".c"])
 
 
 def packages():
@@ -111,6 +113,7 @@ setup(
         list(extensions()),
         include_path=[str(SRC), str(GENERATED)],
         build_dir="build/cython",
+        shared_utility_qualified_name=SHARED_UTILITIES,
         compiler_directives={
             "language_level": 3,
             "boundscheck": checks,
