@@ -24,7 +24,12 @@ from generate import generate
 SRC = Path("src")
 GENERATED = Path("build/leaves")
 TABLES = SRC / "shared" / "tables.c"  # the leaf loops of all instruction sets
-OPTIMISE = ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math"]  # symbols for debuggers would be four fifths of the wheel
+OPTIMISE = [
+    "-O3",
+    "-g0",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+]  # symbols for debuggers would be four fifths of the wheel
 SHARED_UTILITIES = "fastsoftmax.kernels._cython"  # Cython's own code for memoryviews, once for all modules
 OPENMP_PROGRAM = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
 OPENMP_CANDIDATES = [  # compile arguments, link arguments

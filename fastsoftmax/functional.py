@@ -316,6 +316,7 @@ def cross_entropy(
     0.34993126542106036
     """
     plain = weight is None and type(ignore_index) is int and type(label_smoothing) is float and type(reduction) is str
+    plain = plain and type(return_grad) is bool
     if plain and ignore_index == -100 and label_smoothing == 0.0 and reduction in ("mean", "sum"):  # nearly every call
         small = softmax_kernel.small_cross_entropy(logits, target, reduction == "mean", return_grad, n_threads)
         if small is not None:

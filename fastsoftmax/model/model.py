@@ -46,6 +46,7 @@ class Model:
     ):  # fmt: skip
         self.W, self.E, self.V, self.bias = W, E, V, bias
         self.pairs, self.prior = pairs, prior
+        self.changes = [0]  # how often arrays were written to in place; models that share arrays share this
         self.state = {} if state is None else state
         self.allocator = allocator
 
@@ -137,6 +138,7 @@ class Model:
 
     def set_arrays(self, arrays):
         """Copy in place the values of `arrays`, the `arrays_in_c_order` of a model of the same shapes."""
+        self.note_change()
         for name, a in self.arrays_in_c_order().items():
             a[...] = arrays[name]
 
@@ -185,11 +187,11 @@ class Model:
         """A model of the sparse term alone, with its prior as the bias; it shares all arrays."""
         state = {name: a for name, a in self.state.items() if name == "W"}
         bias = self.bias if self.prior is None else self.prior
-        return Model(W=self.W, bias=bias, state=state, pairs=self.pairs)
+        return self._part(W=self.W, bias=bias, state=state, pairs=self.pairs)
 
     def low_rank(self):
         """The model without its direct term; it shares all arrays."""
-        return Model(E=self.E, V=self.V, bias=self.bias, state={k: a for k, a in self.state.items() if k != "W"})
+        return self._part(E=self.E, V=self.V, bias=self.bias, state={k: a for k, a in self.state.items() if k != "W"})
 
     def add_pairs(self, pairs, state):
         """Add `pairs` to the model's own; the new ones have weights of zero and `state`, a number, as optimiser's state."""
@@ -244,9 +246,15 @@ class Model:
         twin.state = dict(self.state)
         return twin
 
-    def shares_arrays(self, other):
-        """Whether a parameter of `other` is an array of this model."""
-        return any(a is b for a in self.parameters().values() for b in other.parameters().values())
+    def note_change(self):
+        """Note that arrays are written to in place."""
+        self.changes[0] += 1
+
+    def _part(self, **arrays):
+        """A model of some of the arrays, which it shares."""
+        part = Model(**arrays)
+        part.changes = self.changes
+        return part
 
     def copy(self):
         """A copy that further steps leave alone."""
@@ -256,6 +264,7 @@ class Model:
 
     def assign(self, other):
         """Copy the values of `other`, a copy of this model, in place, so that whoever shares the arrays sees them too."""
+        self.note_change()
         for name, a in self.arrays().items():
             a[...] = other.arrays()[name]
 

@@ -43,6 +43,7 @@ class PairsRunner(Runner):
         forward = self._forward(rows, target)
         loss = scale @ forward.nll
         if np.isfinite(loss):
+            self.model.note_change()
             if rule.clip_norm is not None:
                 squared = clipping.squared_rows(forward.batch)
                 scale = scale * clipping.row_factors(rule.clip_norm, forward, squared)
@@ -69,7 +70,7 @@ class PairsRunner(Runner):
         """The weighted loss of all rows, its gradient with respect to the bias, and its derivative by a factor of W, at 1."""
         model, loss = self.model, 0.0
         dW, dbias = np.zeros_like(model.W), np.zeros_like(model.bias)
-        bias_gradient = pairs.BiasGradient(self.base)
+        bias_gradient = pairs.BiasGradient(self.base, self.n_threads)
         for rows in self.chunks():
             forward = self._forward(rows, target[rows])
             loss += weight[rows] @ forward.nll

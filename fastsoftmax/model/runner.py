@@ -161,6 +161,7 @@ class Runner:
         )
         loss = scale @ forward.nll
         if np.isfinite(loss):
+            self.model.note_change()
             options, factors = {}, 1.0
             if estimate.normaliser is not None:
                 options["log_normaliser"] = estimate.normaliser.update(rows, forward.lse)

@@ -12,6 +12,7 @@ from fastsoftmax.kernels import pairs as pairs_kernel
 from fastsoftmax.kernels import pairs_bias
 from fastsoftmax.kernels.additions import Additions
 from fastsoftmax.passes import tiles
+from fastsoftmax.passes.pairs_base import BIAS_WORK
 from fastsoftmax.passes.row_targets import RowTargets
 from fastsoftmax.runtime import threads
 from fastsoftmax.runtime.workspaces import Workspace
@@ -254,8 +255,9 @@ class BiasGradient:
     It is there for losses with log-sum-exps, not for binary ones.
     """
 
-    def __init__(self, base):
+    def __init__(self, base, n_threads=1):
         self.base = base
+        self.n_threads = threads.for_work(n_threads, BIAS_WORK * len(base.bias))
         self.sums = np.zeros(len(base.bias))
         self.lse, self.scale, self.prior_scale, self.prior = [], [], 0.0, None
 
@@ -290,8 +292,8 @@ class BiasGradient:
         with np.errstate(invalid="ignore"):
             shares = np.append(np.log(scale[order]) - lse[order], -np.inf)
             log_share = np.logaddexp.accumulate(shares[::-1])[::-1].copy()
-        scratch = np.empty((self.base.n_threads, pairs_bias.SCRATCH))
+        scratch = np.empty((self.n_threads, pairs_bias.SCRATCH))
         pairs_bias.finish(
             self.base.bias, self.sums, lse[order], log_share, self.prior_scale, self.prior, out, state, rule, scratch,
-            self.base.n_threads,
+            self.n_threads,
         )  # fmt: skip

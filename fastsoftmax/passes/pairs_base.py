@@ -9,6 +9,7 @@ from fastsoftmax.passes.row_losses import SOFTMAX, negative_losses
 from fastsoftmax.runtime import threads
 
 EXACT_BELOW = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-3}  # share of the base's mass; see PairsForward
+BIAS_WORK = 16  # multiply-adds that the bias of a class costs
 COMPARED = 1 << 16  # numbers that are compared at a time, in a cache
 
 
@@ -21,7 +22,7 @@ class Base:
 
     def __init__(self, bias, n_threads=1, loss=SOFTMAX):
         self.bias, self.loss = bias, loss
-        self.n_threads = threads.for_work(n_threads, 16 * len(bias))
+        n_threads = threads.for_work(n_threads, BIAS_WORK * len(bias))
         self._ranking = None
         self.pairs = np.empty((len(bias), 2), bias.dtype)
         if loss.binary >= 0:
@@ -31,7 +32,7 @@ class Base:
         with np.errstate(invalid="ignore"):
             self.max = float(bias.max())
         self.shift = 0.0 if self.max == -np.inf else self.max
-        self.mass = pairs_bias.write_base(bias, self.shift, self.pairs, self.n_threads)
+        self.mass = pairs_bias.write_base(bias, self.shift, self.pairs, n_threads)
         with np.errstate(divide="ignore", invalid="ignore"):
             self.least_exact = float(self.shift + np.log(self.mass * EXACT_BELOW[bias.dtype]))
 

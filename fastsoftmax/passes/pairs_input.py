@@ -47,9 +47,9 @@ class PreparedWeights:
     def _prepare(self, W, bias, n_threads, *, copies=True):
         self.W, (self.n_classes, self.n_features) = W, W.shape
         self.has_bias = bias is not None
-        self.bias = check_bias(bias, self.n_classes, W.dtype)
-        of_all = np.zeros(self.n_classes, W.dtype) if bias is None else self.bias.copy() if copies else self.bias
-        self.base = Base(of_all, n_threads)
+        bias = check_bias(bias, self.n_classes, W.dtype)
+        self.bias = bias.copy() if self.has_bias and copies else bias
+        self.base = Base(self.bias if self.has_bias else np.zeros(self.n_classes, W.dtype), n_threads)
         self.weights = pairs.PairWeights(self.n_classes, W.indptr, W.indices.astype(np.int32, copy=False), W.data)
 
     @classmethod
@@ -129,7 +129,7 @@ class SparseGradients:
         _, dW, self.dbias = out
         self.dW = np.empty_like(inputs.weights.data) if dW is None else dW
         self.dW.fill(0)
-        self.bias = pairs.BiasGradient(inputs.base) if inputs.has_bias else None
+        self.bias = pairs.BiasGradient(inputs.base, inputs.n_threads) if inputs.has_bias else None
 
     def backward(self, rows, forward, scale, smoothing, rounding):
         forward.backward(scale, self.dW, dbias=self.bias, smoothing=smoothing)

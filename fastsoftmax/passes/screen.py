@@ -13,7 +13,7 @@ import numpy as np
 
 from fastsoftmax.kernels import few_rows, screen
 from fastsoftmax.passes.eligible import EMPTY
-from fastsoftmax.runtime import threads
+from fastsoftmax.runtime import threads, workspaces
 from fastsoftmax.validation import check_lse
 
 MOST_BEST = 1024  # classes that are looked for; where more are, all are computed
@@ -33,7 +33,7 @@ OVERFLOW = 2.0**120  # sums from here on may hold a power of two that was cut
 
 
 class Candidates(NamedTuple):
-    """What screening says of some rows. `lse` and `lse_error` are for `Screen.log_sum_exps`."""
+    """What screening says of some rows; `Screen.log_sum_exps` needs `mass` and `rounded`."""
 
     class_ids: np.ndarray  # int64, ascending in each row
     indptr: np.ndarray  # (n_rows + 1,) intp
@@ -143,10 +143,12 @@ class Screen:
             return None
         n_rows, n_blocks = len(hidden), -(-self.n_classes // BLOCK)
         n_threads = threads.for_work(n_threads, (hidden.shape[1] + 8) * n_rows * self.n_classes // 4)
+        room = max(1 << 14, 32 * k)
+        n_threads = max(1, min(n_threads, workspaces.WORKING_MEMORY // (8 * room * n_rows)))
         shape = (n_threads, n_rows)
         heap, heap_ids = np.full((*shape, k), -np.inf, np.float32), np.full((*shape, k), EMPTY)
         bar = np.full(shape, np.finfo(np.float32).min)
-        n_listed, room = np.zeros(shape, np.intp), max(1 << 14, 32 * k)
+        n_listed = np.zeros(shape, np.intp)
         listed = workspace.array("listed", (*shape, room), np.int32)
         upper = workspace.array("upper", (*shape, room), np.float32)
         scratch = workspace.array("screen_scratch", (n_threads, n_rows * (screen.GROUP + 1)), np.float32)
@@ -168,12 +170,17 @@ class Screen:
         n_listed[:] = 0
         sums = np.zeros((min(n_blocks, MOST_PARTS), n_rows)) if normalise else None
         scan(sums, 1)
-        if (n_listed < 0).any():
-            return None
         screen.merge(heap, heap_ids)
         np.maximum(bar[0], heap[0, :, -1] - rounded.slack, out=bar[0], where=heap_ids[0, :, -1] != EMPTY)
+        if (n_listed < 0).any():  # which classes a thread lists depends on its bar so far: now it is that of all
+            bar[:], n_listed[:] = bar[0], 0
+            scan(None, 1)
+            if (n_listed < 0).any():
+                return None
         class_ids, indptr = np.empty(n_listed.sum(), np.int64), np.empty(n_rows + 1, np.intp)
         screen.collect(bar[0], n_listed, listed, upper, class_ids, indptr)
+        if (np.diff(indptr) > room // 2).any():  # as the lists have it: whether a row is answered depends on no thread
+            return None
         of_row = np.repeat(np.arange(n_rows) * self.n_classes, np.diff(indptr))
         class_ids = np.sort(class_ids[: indptr[-1]] + of_row) - of_row
         mass = None

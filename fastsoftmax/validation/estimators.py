@@ -40,7 +40,7 @@ def check_input_rows(estimator, X, *, dtype):
 
     The short way is for single rows: it takes a twentieth of the time.
     """
-    if type(X) in (sparse.csr_array, sparse.csr_matrix) and "feature_names_in_" not in vars(estimator):
+    if type(X) in (sparse.csr_array, sparse.csr_matrix) and X.ndim == 2 and "feature_names_in_" not in vars(estimator):
         rows = CsrRows.of(X)
         if (
             rows.shape == (X.shape[0], estimator.n_features_in_)

@@ -8,7 +8,7 @@ cdef enum:
 
 
 def is_sound(const index[::1] indptr, const index[::1] indices, const real[::1] data, Py_ssize_t n_columns):
-    """Whether indptr rises from 0 to the number of entries or less, columns are in range, and the values are finite."""
+    """Whether indptr rises from 0 to the number of entries, columns are in range, and the values are finite."""
     cdef Py_ssize_t n_rows = indptr.shape[0] - 1, n_entries = data.shape[0]
     cdef bint is_fine
     if n_rows < 0 or indices.shape[0] != n_entries or indptr[0] != 0 or indptr[n_rows] != n_entries:

@@ -1,4 +1,5 @@
 """The classes that may be among the best k of each row, by their weights in 8 bits; see screen.h."""
+from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t
 from libc.string cimport memset
@@ -19,6 +20,7 @@ GROUP = 16              # classes
 BLOCK_GROUPS = 64       # of a call: after so many, float32 sums are added up in float64
 cdef enum:
     BLOCK = 64
+    AT_A_TIME = 8       # parts, or one a thread, between two looks for signals
 
 
 def scan(
@@ -35,18 +37,22 @@ def scan(
     """Screen the classes in n_parts parts, whose sums do not depend on the number of threads."""
     cdef Screened s
     cdef ScreenedRows rows
-    cdef Py_ssize_t q, n_blocks = (n_classes + 16 * BLOCK * step - 1) // (16 * BLOCK * step)
+    cdef Py_ssize_t q, begin = 0, end, n_blocks = (n_classes + 16 * BLOCK * step - 1) // (16 * BLOCK * step)
     cdef int n_threads = <int>scratch.shape[0]
     if not row_codes.shape[0] or not n_classes:
         return
     s.codes, s.scale, s.bias, s.n_classes, s.n_quads = &codes[0], &scale[0], &bias[0], n_classes, n_quads
     rows.codes, rows.offset, rows.factor, rows.margin = &row_codes[0, 0], &offset[0], &factor[0], &margin[0]
     rows.slack, rows.shift, rows.n_rows = &slack[0], &shift[0], row_codes.shape[0]
-    for q in prange(n_parts, schedule='dynamic', chunksize=1, num_threads=n_threads, nogil=True):
-        scan_part(&s, &rows, q * n_blocks // n_parts, (q + 1) * n_blocks // n_parts, step, heap.shape[2], listed.shape[2],
-                  &heap[threadid(), 0, 0], &heap_ids[threadid(), 0, 0], &bar[threadid(), 0], &n_listed[threadid(), 0],
-                  &listed[threadid(), 0, 0], &upper[threadid(), 0, 0], &sums_out[q, 0] if sums_out is not None else NULL,
-                  &scratch[threadid(), 0])
+    while begin < n_parts:
+        PyErr_CheckSignals()
+        end = min(n_parts, begin + max(<Py_ssize_t>AT_A_TIME, <Py_ssize_t>n_threads))
+        for q in prange(begin, end, schedule='dynamic', chunksize=1, num_threads=n_threads, nogil=True):
+            scan_part(&s, &rows, q * n_blocks // n_parts, (q + 1) * n_blocks // n_parts, step, heap.shape[2],
+                      listed.shape[2], &heap[threadid(), 0, 0], &heap_ids[threadid(), 0, 0], &bar[threadid(), 0],
+                      &n_listed[threadid(), 0], &listed[threadid(), 0, 0], &upper[threadid(), 0, 0],
+                      &sums_out[q, 0] if sums_out is not None else NULL, &scratch[threadid(), 0])
+        begin = end
 
 
 cdef void scan_part(

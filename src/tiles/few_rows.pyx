@@ -4,6 +4,7 @@ The passes over tiles hold logits in panels, a row a lane: of a few rows most la
 block of classes lie side by side, and every weight is read once, by dot products. A thread takes whole blocks, in any
 order; which classes are a block, and every order of summation, depends on their number alone.
 """
+from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY, exp, log
 from libc.stdint cimport int32_t, int64_t
@@ -25,6 +26,7 @@ import_leaves()
 cdef enum:
     LEAST = 1024            # classes of a block, at least
     MOST_BLOCKS = 256       # and so many blocks, at most
+    AT_A_TIME = 64          # blocks, or one a thread, between two looks for signals
 
 
 cdef struct Source:
@@ -114,7 +116,7 @@ def topk(
     real[:, ::1] scratch,               # (n_threads, n_rows * block_classes)
 ):
     """The k best classes of each row: z[i, k] = bias[k] + hidden[i] . V[k] + x[i] . W[k] + what is added."""
-    cdef Py_ssize_t b, i, n_classes = bias.shape[0], n_rows = lse_out.shape[0], k = values.shape[2]
+    cdef Py_ssize_t b, begin = 0, end, i, n_classes = bias.shape[0], n_rows = lse_out.shape[0], k = values.shape[2]
     cdef Py_ssize_t size = block_classes(n_classes), n_blocks = sums.shape[1], stride = size
     cdef int n_threads = <int>scratch.shape[0]
     cdef Excluded excluded = read_excluded(eligible)
@@ -133,12 +135,16 @@ def topk(
         s.touched_ptr = <const Py_ssize_t *>cnp.PyArray_DATA(additions[0])
         s.n_touched = <const Py_ssize_t *>cnp.PyArray_DATA(additions[1])
         s.touched, s.touched_logits = <const int32_t *>cnp.PyArray_DATA(additions[2]), cnp.PyArray_DATA(additions[3])
-    for b in prange(n_blocks, schedule='dynamic', chunksize=1, num_threads=n_threads, nogil=True):
-        scan_block(
-            &s, &bias[0], b * size, min(size, n_classes - b * size), stride,
-            listed + listed_ptr[b] if listed != NULL else NULL,
-            listed_ptr[b + 1] - listed_ptr[b] if listed != NULL else 0, &excluded, k, &values[threadid(), 0, 0],
-            &class_ids[threadid(), 0, 0], &sums[0, b, 0], &sums[1, b, 0], &scratch[threadid(), 0])
+    while begin < n_blocks:
+        PyErr_CheckSignals()
+        end = min(n_blocks, begin + max(<Py_ssize_t>AT_A_TIME, <Py_ssize_t>n_threads))
+        for b in prange(begin, end, schedule='dynamic', chunksize=1, num_threads=n_threads, nogil=True):
+            scan_block(
+                &s, &bias[0], b * size, min(size, n_classes - b * size), stride,
+                listed + listed_ptr[b] if listed != NULL else NULL,
+                listed_ptr[b + 1] - listed_ptr[b] if listed != NULL else 0, &excluded, k, &values[threadid(), 0, 0],
+                &class_ids[threadid(), 0, 0], &sums[0, b, 0], &sums[1, b, 0], &scratch[threadid(), 0])
+        begin = end
     for i in range(n_rows):
         topk_merge(&values[0, i, 0], &class_ids[0, i, 0], n_threads, n_rows * k, k)
         lse_out[i] = merged(&sums[0, 0, i], &sums[1, 0, i], n_blocks, n_rows)
