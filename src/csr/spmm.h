@@ -50,6 +50,8 @@ LEAF void FN(spmm)(const ptrdiff_t *indptr, const int32_t *indices, const REAL *
     }
 }
 
+enum { FN(ENTRIES_AHEAD) = 8 };
+
 /* out[rows[e], :] += values[e] * dense[row(e), :] for each entry e in turn, row(e) = ids ? ids[cols[e]] : cols[e]. It suits
  * entries in any order whose rows of `out` stay in a cache: each loads and stores its own. */
 LEAF void FN(add_entries)(ptrdiff_t n_entries, const int32_t *rows, const int32_t *cols, const REAL *values,
@@ -57,6 +59,12 @@ LEAF void FN(add_entries)(ptrdiff_t n_entries, const int32_t *rows, const int32_
                           ptrdiff_t out_stride)
 {
     for (ptrdiff_t e = 0; e < n_entries; e++) {
+        if (e + FN(ENTRIES_AHEAD) < n_entries) {
+            const int32_t col = cols[e + FN(ENTRIES_AHEAD)];
+            const char *next = (const char *)(dense + (ids ? ids[col] : col) * dense_stride);
+            for (ptrdiff_t b = 0; b < n_cols * (ptrdiff_t)sizeof(REAL); b += 64)
+                __builtin_prefetch(next + b);
+        }
         const REAL *from = dense + (ids ? ids[cols[e]] : cols[e]) * dense_stride;
         REAL *to = out + rows[e] * out_stride;
         const V x = FN(splat)(values[e]);
