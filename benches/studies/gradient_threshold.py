@@ -3,10 +3,10 @@
     python -m benches.studies.gradient_threshold [data.svm] [--epochs 5]
 
 It trains a low-rank SoftmaxClassifier on the svmlight file, or on synthetic data. After each epoch and for each threshold it
-prints how many elements a row are left of the gradient of the logits, the relative error of the gradients (L2), that of dV's mean
-over 16 draws times 4 (the same, where nothing is biased), and the time of loss and gradients over that of one product of the same
-size. Then it trains with each threshold, and prints seconds, and loss and
-accuracy on a tenth of the rows, which are held out.
+prints how many elements a row are left of the gradient of the logits, the relative error of the gradients (L2), that of dV's
+mean over 16 draws times 4 (the same, where nothing is biased), and the time of loss and gradients over that of one product of
+the same size. Then it trains with each threshold, and prints seconds, and loss and accuracy on a tenth of the rows, which are
+held out.
 """
 
 import argparse
