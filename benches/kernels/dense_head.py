@@ -1,4 +1,4 @@
-"""A dense head: loss and gradients, the fused step with Adagrad, and the top 20 classes."""
+"""A dense head: loss and gradients (of a trained one rounded, too), the fused step with Adagrad, and the top 20 classes."""
 
 from functools import partial
 
@@ -13,6 +13,7 @@ from fastsoftmax.runtime import threads
 from . import limits, problems
 from .case import MAX_BYTES, OURS, Case
 
+THRESHOLD = 3e-4  # of the rounded gradients
 N_CHUNKS = 4  # of rows, in the peers that go by chunks
 TORCH_ROUNDING = {problems.DENSE_SHAPES[3]: 5e-5}  # cross_entropy adds 10M exponentials in float32; our error is 2e-8
 COPIES = {"torch cross_entropy": 3, "torch topk": 1}  # of the logits, which exist at the same time
@@ -24,6 +25,12 @@ def ours_gradients(p):
         return loss, dX, dW
 
     return call
+
+
+def ours_trained(threshold, p):
+    out = np.empty_like(p.X), np.empty_like(p.W), np.empty_like(p.bias)
+    options = {"return_grad": True, "gradient_threshold": threshold, "random_state": 0, "out": out}
+    return lambda: linear_cross_entropy(p.X, p.W, p.target, p.bias, **options)
 
 
 def ours_step(p):
@@ -140,6 +147,12 @@ def probe_gradients(p, result):
     return [loss, dX, dW[p.probe]]
 
 
+def probe_loss(p, result):
+    return [
+        result[0]
+    ]  # gradients are rounded or not; benches/studies/gradient_threshold.py measures how far they differ
+
+
 def probe_step(p, loss):
     return [loss] + [getattr(p, name)[p.probe] - p.kept[name][p.probe] for name in p.names]
 
@@ -192,3 +205,16 @@ def cases():
                 reset=problems.Parameters.reset if problem == "Adagrad step" else lambda p: None,
                 skipped=skipped,
             )
+    for shape in (problems.DENSE_SHAPES[0], problems.DENSE_SHAPES[2], problems.DENSE_SHAPES[4]):
+        yield Case(
+            family="dense",
+            problem="trained head: loss, rounded gradients",
+            shape=shape,
+            inputs=partial(problems.trained, shape),
+            implementations={
+                OURS: partial(ours_trained, THRESHOLD),
+                "fastsoftmax, exact gradients": partial(ours_trained, 0.0),
+            },
+            limits={"1 GEMM": lambda p: limits.products(p.X, p.W)},
+            probe=probe_loss,
+        )

@@ -28,6 +28,7 @@ MAX_PARTS = 256  # partial sums of the gradient of `hidden`: the backward pass c
 FEW_PARTS = (
     32  # up to so many a part is one tile; further parts are of two tiles or more, so that to add them up takes little
 )
+MAX_ROUNDED_PARTS = 64  # with rounding, to clear and add up more would take a tenth of the backward pass
 MIN_PARTS = 4  # there are as many however little memory there is
 MAX_FORWARD_PARTS = 256  # running log-sum-exps of each row, which are merged at the end
 GROUP_WORK = 64  # multiply-adds that it costs to group an addition by tile
@@ -292,7 +293,7 @@ class Forward(_Pass):
         dlogits = self.logit_gradient(scale, smoothing, log_normaliser)
         parts, n_parts = None, min(MAX_PARTS, self.n_tiles)
         if dhidden is not None:
-            n_parts = self.n_parts
+            n_parts = self.n_parts if rounding is None else min(self.n_parts, MAX_ROUNDED_PARTS)
             parts = self.array("parts", (n_parts, *self.hidden_panels.shape))
         rounding = self._prepare(rounding, parts, dhidden)
         hidden_columns = None

@@ -49,3 +49,32 @@ LEAF void FN(spmm)(const ptrdiff_t *indptr, const int32_t *indices, const REAL *
 #undef COLUMNS
     }
 }
+
+enum { FN(ENTRIES_AHEAD) = 8 };
+
+/* out[rows[e], :] += values[e] * dense[row(e), :] for each entry e in turn, row(e) = ids ? ids[cols[e]] : cols[e]. It suits
+ * entries in any order whose rows of `out` stay in a cache: each loads and stores its own. */
+LEAF void FN(add_entries)(ptrdiff_t n_entries, const int32_t *rows, const int32_t *cols, const REAL *values,
+                          const REAL *dense, ptrdiff_t dense_stride, const int64_t *ids, ptrdiff_t n_cols, REAL *out,
+                          ptrdiff_t out_stride)
+{
+    for (ptrdiff_t e = 0; e < n_entries; e++) {
+        if (e + FN(ENTRIES_AHEAD) < n_entries) {
+            const int32_t col = cols[e + FN(ENTRIES_AHEAD)];
+            const char *next = (const char *)(dense + (ids ? ids[col] : col) * dense_stride);
+            for (ptrdiff_t b = 0; b < n_cols * (ptrdiff_t)sizeof(REAL); b += 64)
+                __builtin_prefetch(next + b);
+        }
+        const REAL *from = dense + (ids ? ids[cols[e]] : cols[e]) * dense_stride;
+        REAL *to = out + rows[e] * out_stride;
+        const V x = FN(splat)(values[e]);
+        ptrdiff_t j = 0;
+        for (; j + 4 * LANES <= n_cols; j += 4 * LANES)
+            for (int v = 0; v < 4; v++)
+                FN(store)(to + j + v * LANES, FN(load)(to + j + v * LANES) + x * FN(load)(from + j + v * LANES));
+        for (; j + LANES <= n_cols; j += LANES)
+            FN(store)(to + j, FN(load)(to + j) + x * FN(load)(from + j));
+        if (j < n_cols)
+            FN(store_part)(to + j, n_cols - j, FN(load_part)(to + j, n_cols - j, 0) + x * FN(load_part)(from + j, n_cols - j, 0));
+    }
+}

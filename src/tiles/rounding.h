@@ -59,6 +59,8 @@ INLINE double FN(round_panel)(const int n_v, const REAL *z, ptrdiff_t n_classes,
                               FN(Entries) *entries)
 {
     const V one = FN(splat)((REAL)0x1p31);
+    int32_t *restrict classes = entries->classes, *restrict rows = entries->rows;
+    REAL *restrict values = entries->values;
     V r[2], sum[2] = {{0}, {0}};
     VU keys[2];
     for (int v = 0; v < n_v; v++) {
@@ -69,22 +71,30 @@ INLINE double FN(round_panel)(const int n_v, const REAL *z, ptrdiff_t n_classes,
         r[v] = FN(load)(ratio + v * LANES);
     }
     for (ptrdiff_t c = 0; c < n_classes; c++, z += n_v * LANES) {
+        V x[2];
         unsigned kept = 0;
         for (int v = 0; v < n_v; v++) {
-            V x = r[v] * FN(load)(z + v * LANES);
-            sum[v] += FN(min)(one, x); /* a NaN in x is the second operand: it stays */
-            kept |= FN(lane_bits)(~(VI)(x <= FN(draw)(keys[v], first_class + c))) << (v * LANES);
+            x[v] = r[v] * FN(load)(z + v * LANES);
+            sum[v] += FN(min)(one, x[v]); /* a NaN in x is the second operand: it stays */
+            kept |= FN(lane_bits)(~(VI)(x[v] <= FN(draw)(keys[v], first_class + c))) << (v * LANES);
         }
         if (__builtin_expect(!kept, 1))
             continue;
         if (entries->n + n_v * LANES > entries->capacity)
             return NAN;
-        for (; kept; kept &= kept - 1, entries->n++) {
-            ptrdiff_t l = __builtin_ctz(kept);
-            entries->classes[entries->n] = (int32_t)c;
-            entries->rows[entries->n] = row + (int32_t)l;
-            entries->values[entries->n] = ratio[l] * z[l] >= (REAL)0x1p31 ? scale[l] * z[l] : unit[l];
+        REAL value[2 * VBYTES / sizeof(REAL)];
+        for (int v = 0; v < n_v; v++) {
+            V exact = FN(load)(scale + v * LANES) * FN(load)(z + v * LANES);
+            FN(store)(value + v * LANES, FN(select)((VI)(x[v] >= one), exact, FN(load)(unit + v * LANES)));
         }
+        ptrdiff_t n = entries->n;
+        for (; kept; kept &= kept - 1, n++) {
+            int32_t l = __builtin_ctz(kept);
+            classes[n] = (int32_t)c;
+            rows[n] = row + l;
+            values[n] = value[l];
+        }
+        entries->n = n;
     }
     return FN(hsum)(sum[0] + sum[1]);
 }

@@ -160,7 +160,7 @@ cdef bint backward_rounded(
         logit_gradient(t, p, g, k, z, mine)
         addition_gradients(&t.additions, k, z, <real *>g.additions)
     if part != NULL:
-        add_to_hidden(&lists, &block, t.n_rows, n_cols, n_hidden, part, mine + p.scratch.weights)
+        add_to_hidden(&lists, &block, n_cols, n_hidden, part, mine + p.scratch.weights)
     n = group_by_class(&lists, start, n_cols, g.class_ids, g.V_rule.alpha != 0, values)
     if g.bias.data != NULL:
         block = g.bias
