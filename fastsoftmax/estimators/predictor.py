@@ -10,6 +10,7 @@ class Predictor:
     are the model's own arrays: make a new predictor after further training.
 
     Any number of Python threads may use one predictor at once; the interpreter's lock is released during the work.
+    Made with `exact=False`, searches of its index wait for each other.
 
     Attributes
     ----------
@@ -17,10 +18,10 @@ class Predictor:
     n_features_in_ : int
     """
 
-    def __init__(self, frozen, n_threads=None, screen=False):
+    def __init__(self, frozen, n_threads=None, screen=False, exact=True):
         if n_threads is not None:
             frozen.n_threads = n_threads
-        frozen._kept_predictor = frozen._predictor(keeps=True, screens=screen)
+        frozen._kept_predictor = frozen._predictor(keeps=True, screens=screen, approximates=not exact)
         self._frozen = frozen
         self.classes_, self.n_features_in_ = frozen.classes_, frozen.n_features_in_
 
