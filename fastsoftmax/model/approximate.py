@@ -62,7 +62,7 @@ class ApproximateIndex:
         most = most or 1.0
         index = Index(
             ndim=V.shape[1] + 2, metric="ip", dtype="f16", connectivity=CONNECTIVITY, expansion_add=EXPANSION_ADD,
-            expansion_search=EXPANSION_SEARCH, enable_key_lookups=False,
+            expansion_search=EXPANSION_SEARCH,
         )  # fmt: skip
         if len(V) <= MOST_BY_ONE_THREAD:
             n_threads = 1
