@@ -21,6 +21,7 @@ from fastsoftmax.validation import (
     check_n_threads,
     check_nested_params,
     check_not_compact,
+    check_one_way,
     check_option,
     check_result,
     check_sample_weight,
@@ -113,7 +114,7 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
         other._forget_training()
         return other
 
-    def predictor(self, n_threads=None, *, screen=False):
+    def predictor(self, n_threads=None, *, screen=False, exact=True):
         """A Predictor of this model as it is now: the fast way to answer single rows and small batches, many times.
 
         Parameters
@@ -131,6 +132,18 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
             what was measured; docs/prediction.md has the bound. Where that matters, ask the model. Calls with `classes` or
             `threshold`, with `k` and the classes excluded for a row above 1,024 together, or with too many classes left are
             answered without a screen, exactly.
+        exact : bool
+            False lets an approximate index of the output weights, of the package usearch (`pip install "fastsoftmax[ann]"`),
+            choose the candidates: at least 256 classes, and 4 for each of the best `k`. Their logits are the model's, so
+            labels returned stand in the right order, but better ones may be missing; docs/prediction.md has how many.
+
+            What is estimated is the log-sum-exp that log-probabilities of a row share: by the candidates, and by 4,096
+            classes drawn once, evenly, for all others. All classes are drawn where there are no more, and then it is exact. Up
+            to 100,000 classes one thread builds the index, in about ten seconds; above, `n_threads` do, in minutes for a
+            million, and then neither the index nor what it finds is the same each time (unless `n_threads=1`).
+
+            Calls with `classes` or `threshold`, with `k` and the classes excluded for a row above 1,024 together, or with
+            as many candidates as classes are answered without an index, exactly, and so are rows for which it finds too few.
 
         Returns
         -------
@@ -138,13 +151,16 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
 
         Raises
         ------
+        ImportError
+            With `exact=False`, where usearch is not installed.
         ValueError
-            With `screen`, where logits are not one dense product: a low-rank term alone, or a dense direct term trained on
-            dense X, not compressed.
+            With `screen` and `exact=False` together. With one of them, where logits are not one dense product: a low-rank
+            term alone, or a dense direct term trained on dense X, not compressed.
         """
         if n_threads is not None:
             check_n_threads(n_threads)
-        return FrozenPredictor(self, n_threads, screen=screen)
+        check_one_way(screen, exact)
+        return FrozenPredictor(self, n_threads, screen=screen, exact=exact)
 
     # -- weights --
 
@@ -203,6 +219,7 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
         state = dict(super().__getstate__())  # a copy: another thread may add attributes while this one pickles
         # scikit-learn's tree of the tasks of a `fit`, which that goes on changing in another thread
         state.pop("_callback_fit_ctx", None)
+        state.pop("_kept_predictor", None)
         return state
 
     def _fitted_model(self):
@@ -211,13 +228,13 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
 
     # -- rows through the model --
 
-    def _predictor(self, *, keeps=False, screens=False):
+    def _predictor(self, *, keeps=False, screens=False, approximates=False):
         """The model.predictor.Predictor that `predictor` has made, or a new one, which has nothing of its own to make."""
         if "_kept_predictor" in vars(self):
             return self._kept_predictor
-        n_threads = threads.resolve(check_n_threads(self.n_threads))
-        options = {"keeps": keeps, "screens": screens}
-        return Predictor(self._model, n_threads=n_threads, working_memory=self._working_memory(), **options)
+        options = {"keeps": keeps, "screens": screens, "approximates": approximates}
+        n_threads, working_memory = check_n_threads(self.n_threads), self._working_memory()
+        return Predictor(self._model, n_threads=n_threads, working_memory=working_memory, **options)
 
     def _runner(self, X):
         """A runner of the model over checked X."""

@@ -4,6 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from fastsoftmax.kernels import low_rank
+from fastsoftmax.model import approximate
 from fastsoftmax.model.runners import runner_for
 from fastsoftmax.passes import few_rows, pairs, pairs_scan, screen, tiles
 from fastsoftmax.passes.eligible import ALL, EMPTY
@@ -22,29 +23,39 @@ class Predictor:
     Parameters
     ----------
     model : Model
-    n_threads : resolved number of threads
+    n_threads : checked number of threads, which is resolved for each call: the process may be another, after a fork
     working_memory : bytes of scratch for the rows of one call
     keeps : bool
         Whether it is made once for many calls. It then has a copy of the bias, with all that follows from the bias, and with
         many classes a copy of (bias, exponential) beside each pair, so that a row reads nothing that lies elsewhere.
     screens : bool
         Whether a copy of the output weights in 8 bits finds the best classes; `output_weights` must find some.
+    approximates : bool
+        Whether an index of the output weights finds good classes; likewise.
     """
 
     def __init__(
-        self, model, *, n_threads, working_memory=workspaces.WORKING_MEMORY, keeps=False, screens=False
+        self, model, *, n_threads, working_memory=workspaces.WORKING_MEMORY, keeps=False, screens=False,
+        approximates=False,
     ):  # fmt: skip
-        self.model, self.n_threads, self.working_memory = model, n_threads, working_memory
+        self.model, self._n_threads, self.working_memory = model, n_threads, working_memory
         self.is_sparse_only = model.pairs is not None and model.E is None
         self._base, self._weights = None, None if model.pairs is None else model.pair_weights
         if keeps and self.is_sparse_only:
-            self._base = Base(model.bias.copy(), n_threads)
+            self._base = Base(model.bias.copy(), self.n_threads)
             self._weights = self._weights.with_kept_base(self._base)
-        self._screen = None
-        if screens:
+        self._screen = self._index = None
+        if screens or approximates:
             V = output_weights(model)
-            check_can_screen(V)
-            self._screen = screen.Screen.of(V, model.bias)
+            check_can_screen(V, "screen=True" if screens else "exact=False")
+            if screens:
+                self._screen = screen.Screen.of(V, model.bias)
+            else:
+                self._index = approximate.ApproximateIndex.of(V, model.bias, self.n_threads)
+
+    @property
+    def n_threads(self):
+        return threads.resolve(self._n_threads)
 
     def runner(self, X):
         """A runner of the model over checked X."""
@@ -68,6 +79,8 @@ class Predictor:
         chooses = eligible.class_ids is not None or eligible.threshold is not None
         if self._screen is not None and is_dense and not chooses and most <= screen.MOST_BEST:
             return self._topk_screened(X, n_rows, k, eligible, normalise)
+        if self._index is not None and is_dense and self._index.helps(k, eligible):
+            return self._topk_approximate(X, n_rows, k, eligible, normalise)
         return self._topk_of_all(X, n_rows, k, eligible, normalise)
 
     def _topk_of_all(self, X, n_rows, k, eligible, normalise):
@@ -112,6 +125,23 @@ class Predictor:
         at, values = tiles.topk(runner.terms(rows, union), k, *common, eligible.among(union), normalise=False)
         class_ids = np.where(at < 0, EMPTY, union[at])
         return screen.finished(self._screen, found, class_ids, values, eligible, normalise)
+
+    def _topk_approximate(self, X, n_rows, k, eligible, normalise):
+        """The same, by the logits of the classes that an index finds; by those of all for rows in which it fails."""
+        runner = self.runner(X)
+        class_ids, values = np.empty((n_rows, k), np.int64), np.empty((n_rows, k), self.model.dtype)
+        for start in range(0, n_rows, approximate.ROWS):
+            rows = np.arange(start, min(start + approximate.ROWS, n_rows))
+            of_rows = eligible.of_rows(start, rows[-1] + 1)
+            class_ids[rows], values[rows], is_found = self._index.best(
+                runner.hidden(rows), k, self.n_threads, of_rows, normalise=normalise
+            )
+            for i in np.flatnonzero(~is_found):
+                row, of_row = rows[i : i + 1], of_rows.of_rows(i, i + 1)
+                class_ids[row], values[row] = tiles.topk(
+                    runner.terms(row), k, self.n_threads, runner.workspace, of_row, normalise=normalise
+                )
+        return class_ids, values
 
     def _base_of_all(self):
         return self.model.base(self.n_threads) if self._base is None else self._base
@@ -168,7 +198,7 @@ class Predictor:
 
 
 def output_weights(model):
-    """The weights (n_classes, n) that a screen can round; None where the logits are more than one dense product."""
+    """The weights (n_classes, n) for a screen or an index; None where the logits are more than one dense product."""
     if model.storage is not None or model.pairs is not None or (model.E is not None and model.has_dense_direct):
         return None
     V = model.W if model.E is None else model.V

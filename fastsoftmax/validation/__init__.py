@@ -32,7 +32,13 @@ from fastsoftmax.validation.command import (
     check_same_kind,
     check_sampling_options,
 )
-from fastsoftmax.validation.compact import check_can_screen, check_compact, check_not_compact
+from fastsoftmax.validation.compact import (
+    check_can_screen,
+    check_compact,
+    check_not_compact,
+    check_one_way,
+    check_usearch,
+)
 from fastsoftmax.validation.documents import (
     check_chunk,
     check_discounts,

@@ -1,4 +1,4 @@
-"""Models whose weights are stored in few bits."""
+"""Models whose weights are stored in few bits, and predictors with a copy of the weights that finds classes."""
 
 
 def check_not_compact(model, method):
@@ -22,10 +22,25 @@ def check_compact(model):
         )
 
 
-def check_can_screen(V):
-    """Raise where a model has no output weights V that a screen in 8 bits can stand for."""
+def check_can_screen(V, option):
+    """Raise where a model has no output weights V for the screen in 8 bits or the index that `option` asks for."""
     if V is None:
         raise ValueError(
-            "screen=True needs logits that are one dense product: a low-rank term alone, or a dense direct term trained on "
+            f"{option} needs logits that are one dense product: a low-rank term alone, or a dense direct term trained on "
             "dense X, not compressed"
         )
+
+
+def check_one_way(screen, exact):
+    """Raise where a predictor shall be both exact and approximate."""
+    if screen and not exact:
+        raise ValueError("screen=True finds exactly the best classes and exact=False does not: choose one of them")
+
+
+def check_usearch():
+    """The class Index of the package usearch, imported; ImportError with what installs it."""
+    try:
+        from usearch.index import Index
+    except ImportError as error:
+        raise ImportError('exact=False needs the package usearch: pip install "fastsoftmax[ann]"') from error
+    return Index

@@ -5,7 +5,7 @@ import pytest
 
 import fastsoftmax
 
-HEAVY = ["sklearn", "tqdm", "safetensors", "matplotlib", "torch", "pandas"]
+HEAVY = ["sklearn", "tqdm", "safetensors", "matplotlib", "torch", "pandas", "usearch"]
 
 
 def test_import_is_light():

@@ -1,7 +1,10 @@
 """A predictor answers as its model does, row by row or many at once, in one thread or several."""
 
 import copy
+import os
 import pickle
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -168,6 +171,74 @@ def test_a_predictor_of_a_model_that_is_trained_further(data, kind):
     assert_same(predictor.predict_topk(X, 3), expected)
     del model
     assert_same(predictor.predict_topk(X, 3), expected)
+
+
+def test_whoever_trains_the_arrays_further_is_noticed(data):
+    X, y = data
+    for kind in ("sparse", "low rank", "both"):
+        model = fitted(kind, X, y)
+        predictor, other = model.predictor(), copy.copy(model)
+        other.partial_fit(X, y)
+        with pytest.raises(RuntimeError, match="was trained further"):
+            predictor.predict(X)
+        model = fitted(kind, X, y)
+        predictor = model.predictor()
+        model.partial_fit(X, y)
+        model.fit(X, y)
+        with pytest.raises(RuntimeError, match="was trained further"):
+            predictor.predict(X)
+
+
+def test_changes_that_leave_the_arrays_alone(data):
+    X, y = data
+    for kind in ("sparse", "low rank", "both"):
+        model = fitted(kind, X, y)
+        predictor, expected = model.predictor(), model.predict_topk(X, 3)
+        model.calibrate(X, y)
+        assert_same(predictor.predict_topk(X, 3), expected)
+        model.add_classes(["another"])
+        assert_same(predictor.predict_topk(X, 3), expected)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_copies_of_predictors(data, kind):
+    X, y = data
+    predictor = fitted(kind, X, y).predictor(1)
+    expected = predictor.predict_topk(X, 3)
+    for other in (pickle.loads(pickle.dumps(predictor)), copy.deepcopy(predictor), copy.copy(predictor)):
+        assert_same(other.predict_topk(X, 3), expected)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.parametrize("kind", ["sparse", "low rank", "both"])
+def test_after_a_fork(kind):
+    """The threads of the parent are not in the child, which must not wait for them."""
+    code = f"""
+import os, sys
+import numpy as np, scipy.sparse as sp
+from fastsoftmax import PreparedWeights, SoftmaxClassifier, linear_cross_entropy
+from fastsoftmax.runtime import threads
+
+threads.for_work = lambda n_threads, work: n_threads
+rng = np.random.default_rng(0)
+X = sp.random_array((50, 20), density=0.3, format="csr", rng=rng, dtype=np.float32)
+terms = {{"sparse": ("sparse", None), "low rank": (None, 4), "both": ("sparse", 4)}}["{kind}"]
+model = SoftmaxClassifier(direct=terms[0], hidden_size=terms[1], max_iter=1, n_threads=2)
+predictor = model.fit(X, rng.integers(0, 9, 50)).predictor()
+predictor.predict_topk(X, 3)
+W = sp.random_array((9, 20), density=0.5, format="csc", rng=rng, dtype=np.float32)
+prepared = PreparedWeights(W, np.zeros(9, np.float32), n_threads=2)
+linear_cross_entropy(X, prepared, np.zeros(50, int), return_grad=True, n_threads=2)
+child = os.fork()
+if child == 0:
+    predictor.predict_topk(X, 3)
+    predictor.predict_topk(X[:1], 3)
+    linear_cross_entropy(X, prepared, np.zeros(50, int), return_grad=True, n_threads=2)
+    os._exit(0)
+print(os.waitpid(child, 0)[1])
+"""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "0", done.stderr
 
 
 def test_what_a_model_keeps_is_not_pickled(data):

@@ -123,11 +123,14 @@ def test_prepared_weights(monkeypatch, problem, dtype, beside):
 
 
 def test_prepared_weights_keep_their_bias_and_share_values(problem):
-    X, W, bias, _ = problem(30, 123, 13, 0.1)
+    X, W, bias, target = problem(30, 123, 13, 0.1)
     prepared = PreparedWeights(W, bias)
     expected = linear_logsumexp(X, W, bias)
-    bias += 1.0
+    smoothed = linear_cross_entropy(X, prepared, target, label_smoothing=0.2)
+    bias += 1.0 + np.arange(len(bias))
     assert_allclose(linear_logsumexp(X, prepared), expected, rtol=1e-12)
+    assert linear_cross_entropy(X, prepared, target, label_smoothing=0.2) == smoothed
+    bias -= np.arange(len(bias))
     W.data *= 2
     assert_allclose(linear_logsumexp(X, prepared), linear_logsumexp(X, W, bias - 1.0), rtol=1e-12)
 
