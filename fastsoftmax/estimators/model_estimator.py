@@ -8,7 +8,7 @@ from fastsoftmax.estimators.predictor import Predictor as FrozenPredictor
 from fastsoftmax.model.compact import STORAGES, CompactModel
 from fastsoftmax.model.predictor import Predictor
 from fastsoftmax.passes.eligible import Eligible
-from fastsoftmax.runtime import threads, workspaces
+from fastsoftmax.runtime import workspaces
 from fastsoftmax.runtime.csr_rows import CsrRows
 from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.training import targets

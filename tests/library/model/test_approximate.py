@@ -181,7 +181,7 @@ def test_threads_give_the_same_of_one_index(clustered):
         assert_same(found[i], expected)
     again = Predictor(clustered[0], n_threads=1, approximates=True)  # one thread builds the same
     assert_same(again.topk(X, 10), expected)
-    again.n_threads = 2
+    again._n_threads = 2
     assert_same(again.topk(X, 10), expected)
 
 

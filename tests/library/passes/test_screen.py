@@ -176,3 +176,18 @@ def test_estimators():
     for other in (sparse, model.compressed("int8")):
         with pytest.raises(ValueError, match="one dense product"):
             other.predictor(screen=True)
+
+
+@pytest.mark.parametrize("n_tied", [6000, 9000, 12_000, 17_000, 30_000])
+@pytest.mark.parametrize("n_rows", [1, 20])
+def test_lists_that_overflow_in_some_threads(n_tied, n_rows):
+    """How many of the near ties a thread lists depends on what it sees; whether a row is screened must not."""
+    rng = np.random.default_rng(0)
+    V = (0.1 * rng.normal(size=(40_000, 32))).astype(np.float32)
+    V[:n_tied] = 1 + 1e-4 * rng.normal(size=(n_tied, 32))
+    model = Model(W=V, bias=np.zeros(len(V), np.float32))
+    H = (1 + 0.001 * rng.normal(size=(n_rows, 32))).astype(np.float32)
+    first, *others = [Predictor(model, n_threads=n, screens=True).topk(H, 5) for n in (1, 2, 4, 7)]
+    for other in others:
+        assert_array_equal(first[0], other[0])
+        assert_array_equal(first[1], other[1])
