@@ -129,7 +129,9 @@ def _quality_options(parser):
 
 
 def _kernel_options(parser):
-    parser.add_argument("--family", action="append", help="measure these only: rowwise, dense, csr, sampled, support")
+    parser.add_argument(
+        "--family", action="append", help="measure these only: rowwise, dense, csr, sampled, support, serving, screen"
+    )
     parser.add_argument("--problem", default="", metavar="TEXT", help="problems whose name, shape and dtype contain it")
 
 
@@ -164,8 +166,11 @@ def _kernels(options):
     for family in options.family or ():
         if family not in CASES:
             raise ValueError(f"family must be one of {', '.join(CASES)}, got {family!r}")
-    if not any(options.problem in case.label for family in options.family or CASES for case in CASES[family]()):
+    cases = [case for family in options.family or CASES for case in CASES[family]() if options.problem in case.label]
+    if not cases:
         raise ValueError(f"problem: none of these families contains {options.problem!r}")
+    if options.quick and not any(case.quick for case in cases):
+        raise ValueError("quick leaves nothing of these families and problems to measure")
     path = _results_path(options, "kernels")
     results = table.measure_all(options, stored.load(path) or {})
     stored.save(path, {"machine": machine.describe()} | results)

@@ -30,7 +30,16 @@ SERVED = SimpleNamespace(n_features=50_000, classes_per_feature=40, entries=20, 
 SUPPORT_PAIRS = SUPPORT.batch * SUPPORT.entries * SUPPORT.classes_per_feature  # of a step
 SCREENED, SCREENED_ROWS = (10_000_000, 64), [1, 4, 16, 64]
 TOP_K = 20
-QUICK = {(1024, 33_000), (65_536, 100), (8, 7), (512, 100_000, 128), (8000, 20_000, 1000, 50), 10_000, 1_000_000}
+QUICK = {
+    (1024, 33_000),
+    (65_536, 100),
+    (8, 7),
+    (512, 100_000, 128),
+    (8000, 20_000, 1000, 50),
+    10_000,
+    20_000,
+    1_000_000,
+}
 
 LEARNING_RATE, INITIAL_STATE = 1e-3, 1e-10  # of Adagrad: so small that repeated steps leave the problem as it is
 SGD_LEARNING_RATE = 1000.0  # for a mean over thousands of rows: large enough for a step to exceed rounding

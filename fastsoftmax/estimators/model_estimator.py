@@ -128,10 +128,10 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
 
             Labels are exactly those of the model, in the same order, and so are differences between the log-probabilities
             of one row. What is estimated is the log-sum-exp that they share: by exact logits of the labels returned and
-            approximate logits of all others. All log-probabilities of a row may so be off by one number: 0.07 at most in
-            what was measured; docs/prediction.md has the bound. Where that matters, ask the model. Calls with `classes` or
-            `threshold`, with `k` and the classes excluded for a row above 1,024 together, or with too many classes left are
-            answered without a screen, exactly.
+            approximate logits of all others. All log-probabilities of a row may so be off by one number: 0.034 at most
+            for ten million classes, and up to 0.3 for a few thousand; docs/prediction.md has the bound. Where that matters,
+            ask the model. Calls with `classes` or `threshold`, with `k` and the classes excluded for a row above 1,024
+            together, or with too many classes left are answered without a screen, exactly.
         exact : bool
             False lets an approximate index of the output weights, of the package usearch (`pip install "fastsoftmax[ann]"`),
             choose the candidates: at least 256 classes, and 4 for each of the best `k`. Their logits are the model's, so
@@ -159,7 +159,7 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
         """
         if n_threads is not None:
             check_n_threads(n_threads)
-        check_one_way(screen, exact)
+        screen, exact = check_one_way(screen, exact)
         return FrozenPredictor(self, n_threads, screen=screen, exact=exact)
 
     # -- weights --

@@ -22,7 +22,8 @@ class PreparedWeights:
     ----------
     W : (n_classes, n_features) scipy.sparse matrix, float32 or float64
         Its values may change in place afterwards, as long as they stay finite, where it is in the fast format: CSC with
-        int32 indices, sorted and distinct. Otherwise this holds a copy.
+        int32 indices, sorted and distinct. Otherwise this holds a copy. Its indices and indptr must not change: nothing
+        checks them again.
     bias : (n_classes,) array, optional
         It is copied.
     n_threads : int, optional
@@ -53,7 +54,7 @@ class PreparedWeights:
         self.weights = pairs.PairWeights(self.n_classes, W.indptr, W.indices.astype(np.int32, copy=False), W.data)
 
     @classmethod
-    def for_one_call(cls, W, bias, n_threads):
+    def _for_one_call(cls, W, bias, n_threads):
         """The same without copies, of which a single call would have little."""
         prepared = object.__new__(cls)
         prepared._prepare(check_sparse_W(W), bias, n_threads, copies=False)
@@ -66,7 +67,7 @@ class SparseLinearInput:
     def __init__(self, X, W, bias, n_threads=1):
         prepared = check_no_second_bias(W, bias) if isinstance(W, PreparedWeights) else None
         if prepared is None:
-            prepared = PreparedWeights.for_one_call(W, bias, n_threads)
+            prepared = PreparedWeights._for_one_call(W, bias, n_threads)
         self.W, self.n_classes = prepared.W, prepared.n_classes
         X = check_X(X, n_features=prepared.n_features, dtype=self.W.dtype)
         self.X = X if sparse.issparse(X) else sparse.csr_array(X)

@@ -1,5 +1,7 @@
 """Models whose weights are stored in few bits, and predictors with a copy of the weights that finds classes."""
 
+from fastsoftmax.validation.scalars import check_bool
+
 
 def check_not_compact(model, method):
     """Raise if the weights of the model are stored in few bits, which serves predictions only."""
@@ -32,9 +34,11 @@ def check_can_screen(V, option):
 
 
 def check_one_way(screen, exact):
-    """Raise where a predictor shall be both exact and approximate."""
+    """`screen` and `exact` as bools; raise where a predictor shall be both exact and approximate."""
+    screen, exact = check_bool("screen", screen), check_bool("exact", exact)
     if screen and not exact:
         raise ValueError("screen=True finds exactly the best classes and exact=False does not: choose one of them")
+    return screen, exact
 
 
 def check_usearch():
