@@ -169,16 +169,17 @@ def scan(
     cdef const int32_t *best = &ranked[0] if ranked.shape[0] else NULL
     cdef real *values = &values_out[0, 0] if k else NULL
     cdef int64_t *ids = &ids_out[0, 0] if k else NULL
-    for i in range(memory.shape[0]):
+    cdef int n_threads = <int>memory.shape[0]
+    for i in range(n_threads):
         memset(&memory[i, s.table], 0, (s.slots + 1) * sizeof(int64_t))
-    if memory.shape[0] == 1 and n_rows * most_pairs <= SHORT:
+    if n_threads == 1 and n_rows * most_pairs <= SHORT:
         for j in range(n_rows):
             lse_out[j] = scan_row(
                 &w, &s, capacity, columns + indptr[j], x + indptr[j], <Py_ssize_t>(indptr[j + 1] - indptr[j]),
                 &pairs, row_scale, &bias[0], &base_of[0, 0], n_classes, mass, shift, least, best,
                 ranked.shape[0], mask, &excluded, j, k, values + j * k, ids + j * k, &is_exact_out[j], &memory[0, 0])
     else:
-        for i in prange(0, n_rows, ROWS, schedule='dynamic', chunksize=1, num_threads=<int>memory.shape[0], nogil=True):
+        for i in prange(0, n_rows, ROWS, schedule='dynamic', chunksize=1, num_threads=n_threads, nogil=True):
             for j in range(i, min(i + ROWS, n_rows)):
                 lse_out[j] = scan_row(
                     &w, &s, capacity, columns + indptr[j], x + indptr[j], <Py_ssize_t>(indptr[j + 1] - indptr[j]),

@@ -78,7 +78,7 @@ def sort(
     cdef Py_ssize_t q, n_rows = begin.shape[0], n_tiles = starts.shape[1]
     cdef int n_parts = <int>starts.shape[0]
     cdef const real *first_value = &values[0] if values.shape[0] else NULL
-    cdef real *first_out = &values_out[0] if values.shape[0] else NULL
+    cdef real *first_out = &values_out[0] if values_out.shape[0] else NULL
     if n_rows == 0 or n_tiles == 0 or places.shape[0] == 0:
         tile_ptr[:] = 0
         return
