@@ -56,15 +56,11 @@ class Base:
             ranking = self._ranking = Ranking(self.bias, min(n_classes, max(n, 2 * n_known)))
         return ranking
 
-    def ranked(self, n):
-        """The `n` or more classes with the largest biases, in falling order; of equal ones, the smaller id comes first."""
-        return self.ranking(n).ids
-
     def ranked_of(self, eligible, n):
-        """The `n` best of the `eligible` classes as `ranked` has them, and as many more as any row excludes."""
+        """The `n` best of the `eligible` classes as a Ranking has them, and as many more as any row excludes."""
         n += eligible.most_excluded
         if eligible.class_ids is None:
-            return self.ranked(n)
+            return self.ranking(n).ids
         return eligible.class_ids[_best(self.bias[eligible.class_ids], n)].astype(np.int32)
 
 

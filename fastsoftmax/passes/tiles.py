@@ -25,9 +25,7 @@ TILE_BYTES = 256 << 10  # size of a tile of logits: half of a second-level cache
 SPARSE_TILE_BYTES = 512 << 10  # the same where x is sparse
 FEW_TILES = 16  # few classes are cut into about as many, for the threads to share; 32 take 6 % longer on one thread
 MAX_PARTS = 256  # partial sums of the gradient of `hidden`: the backward pass cannot use more threads than that
-FEW_PARTS = (
-    32  # up to so many a part is one tile; further parts are of two tiles or more, so that to add them up takes little
-)
+FEW_PARTS = 32  # up to so many a part is one tile; further ones are of two or more, so that to add them up takes little
 MAX_ROUNDED_PARTS = 64  # with rounding, to clear and add up more would take a tenth of the backward pass
 MIN_PARTS = 4  # there are as many however little memory there is
 MAX_FORWARD_PARTS = 256  # running log-sum-exps of each row, which are merged at the end

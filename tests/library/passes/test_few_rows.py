@@ -59,7 +59,10 @@ def test_against_the_reference(isa, make, shape, dtype, storage):
     if storage is not None:
         rows_V, columns_W = CompactMatrix.of(V, storage), CompactMatrix.of(np.asfortranarray(V), storage, True)
         of_classes, of_features = reference.compact(V, storage), reference.compact(V.T, storage).T
-    log_of = lambda z: reference.log_softmax(z, axis=1)  # noqa: E731
+
+    def log_of(z):
+        return reference.log_softmax(z, axis=1)
+
     for k in {1, min(3, shape[1]), shape[1]}:
         found = topk(bias, k, hidden=hidden, V=rows_V)
         assert found[0].dtype == np.int64 and found[1].dtype == dtype

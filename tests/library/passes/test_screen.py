@@ -6,21 +6,12 @@ import scipy.sparse as sp
 from numpy.testing import assert_array_equal
 
 from fastsoftmax import SoftmaxClassifier
-from fastsoftmax.kernels import dispatch
 from fastsoftmax.model.model import Model
 from fastsoftmax.model.predictor import Predictor
 from fastsoftmax.passes import screen
 from fastsoftmax.passes.eligible import Eligible
 
 SHAPES = [(1, 1), (2, 3), (17, 4), (333, 7), (5000, 64), (40_000, 20)]  # classes, hidden size
-
-
-@pytest.fixture(params=dispatch.available())
-def isa(request):
-    before = dispatch.selected()
-    dispatch.select(request.param)
-    yield request.param
-    dispatch.select(before)
 
 
 def model_of(n_classes, n_hidden, dtype=np.float32, scale=0.3, bias=1.0, seed=0):
