@@ -16,7 +16,8 @@ from .case import MAX_BYTES, OURS, Case
 THRESHOLD = 3e-4  # of the rounded gradients
 N_CHUNKS = 4  # of rows, in the peers that go by chunks
 TORCH_ROUNDING = {problems.DENSE_SHAPES[3]: 5e-5}  # cross_entropy adds 10M exponentials in float32; our error is 2e-8
-COPIES = {"torch cross_entropy": 3, "torch topk": 1}  # of the logits, which exist at the same time
+# copies of the logits that exist at the same time
+COPIES = {"torch cross_entropy": 3, "torch cut_cross_entropy, compiled": 3, "torch topk": 1}
 
 
 def ours_gradients(p):
@@ -80,11 +81,21 @@ def torch_linear_cross_entropy(X, W, bias, target):
     return loss.detach()
 
 
+def torch_cut_cross_entropy(X, W, bias, target):
+    """Use the way of the package cut-cross-entropy for CPUs: torch.compile of what `torch_whole` does, without a bias."""
+    from cut_cross_entropy import linear_cross_entropy
+
+    loss = linear_cross_entropy(X, W, target, impl="torch_compile")
+    loss.backward()
+    return loss.detach()
+
+
 TORCH_WAYS = {
     "torch cross_entropy": torch_whole,
     "torch cross_entropy, 4 chunks": torch_chunks,
     "torch linear_cross_entropy, 4 chunks": torch_linear_cross_entropy,
 }
+GRADIENT_WAYS = TORCH_WAYS | {"torch cut_cross_entropy, compiled": torch_cut_cross_entropy}
 
 
 def _check_installed(way):
@@ -183,7 +194,7 @@ def _fits(ways, shape):
 def cases():
     for shape in problems.DENSE_SHAPES:
         for problem, our_make, torch_ways, gradients, probe, inputs in (
-            ("loss, gradients", ours_gradients, TORCH_WAYS, "XW", probe_gradients, problems.dense),
+            ("loss, gradients", ours_gradients, GRADIENT_WAYS, "XW", probe_gradients, problems.dense),
             ("top 20", ours_topk, {"torch topk": torch_topk}, "", probe_topk, problems.dense),
             ("Adagrad step", ours_step, TORCH_WAYS, "XW", probe_step, step_inputs),
         ):

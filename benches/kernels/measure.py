@@ -7,6 +7,8 @@ import numpy as np
 from . import problems, timing
 from .case import OURS
 
+NO_BLAS = ("rowwise", "support", "serving")  # families in which nobody's threads of BLAS go on spinning
+
 
 def measure(case, budget):
     """Return the record of a case: median seconds of all calls, peaks of memory, and what was asked of it."""
@@ -21,7 +23,7 @@ def measure(case, budget):
         expected = seen if expected is None else expected
     case.reset(inputs)
     limits = {name: make(inputs) for name, make in case.limits.items()}
-    pause = timing.PAUSE if case.family == "rowwise" else timing.BLAS_PAUSE  # where others use BLAS
+    pause = timing.PAUSE if case.family in NO_BLAS else timing.BLAS_PAUSE
     rounds = timing.interleaved(calls | limits, budget, [name for name in calls if name != OURS], pause)
     seconds = {name: statistics.median(s) / case.steps_per_call for name, s in rounds.items()}
     return {
