@@ -103,6 +103,10 @@ class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, SoftmaxEst
         "recall": the softmax alone. "auto" is "precision" where X is sparse and nothing else is asked for, else "recall".
         `fastsoftmax.objectives` has the options, docs/several_labels.md the rest.
 
+    comm : mpi4py communicator, optional
+        The processes that train the model together, each with a range of the classes, for example `MPI.COMM_WORLD`. Each
+        calls the same methods, and passes its own part of the rows. None: this process alone. docs/distributed.md has more.
+
     Attributes
     ----------
     classes_ : (n_classes,) array of the labels, sorted; labels that have no order are in that of their first appearance
@@ -169,6 +173,7 @@ class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, SoftmaxEst
         checkpoint=None,
         weights_dir=None,
         objective="auto",
+        comm=None,
     ):
         self.loss = loss
         self.hidden_size = hidden_size
@@ -192,6 +197,7 @@ class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, SoftmaxEst
         self.checkpoint = checkpoint
         self.weights_dir = weights_dir
         self.objective = objective
+        self.comm = comm
 
     # -- training --
 

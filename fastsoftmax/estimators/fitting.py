@@ -4,9 +4,14 @@ from functools import partial
 
 from scipy import sparse
 
+from fastsoftmax.distributed.likeness import likeness
+from fastsoftmax.distributed.mpi import ranks_of
+from fastsoftmax.distributed.rows import collect
+from fastsoftmax.passes.shard import WHOLE, Shard
 from fastsoftmax.runtime import allocation
 from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.runtime.progress import say
+from fastsoftmax.runtime.ranks import ranges
 from fastsoftmax.text.encoding import Encoding
 from fastsoftmax.training import calibration, extending, initial, planning, targets
 from fastsoftmax.training.options import Choices, Options
@@ -26,6 +31,7 @@ from fastsoftmax.validation import (
     check_not_balanced,
     check_not_compact,
     check_not_ignored,
+    check_ranks,
     check_resumes,
     check_rng,
     check_rows,
@@ -54,8 +60,10 @@ class Fitting:
     """
 
     def __init__(self, classifier):
-        self.classifier = classifier
+        self.classifier, self.ranks = classifier, ranks_of(classifier.comm)
         self.options = Options.of(classifier.get_params(deep=False))
+        if self.ranks.rank:  # the first one speaks for all
+            self.options = self.options._replace(verbose=0)
         self.model = classifier.__dict__.get("_model")  # the model so far, or None
         if self.model is not None and self.model.storage is None:  # it may have been loaded, or trained elsewhere
             self.model.allocator = allocation.of(self.options.weights_dir)
@@ -76,10 +84,13 @@ class Fitting:
 
         output : where the caller will save the model, or None: the disk must have room for it
         """
-        c, options, given = self.classifier, self.options, (X, y, sample_weight)
-        names = feature_names(X)
-        X, y, weight, _ = check_rows(c, options, X, y, sample_weight)
-        check_some_rows(X)
+        c, options, ranks, given = self.classifier, self.options, self.ranks, (X, y, sample_weight)
+        with ranks.together():
+            names = feature_names(X)
+            X, y, weight, _ = check_rows(c, options, X, y, sample_weight)
+            check_some_rows(X)
+        self._check_same_everywhere(initial_weights)
+        _, X, y, weight = collect(ranks, X, y, weight)
         say("encoding the labels", options.verbose, n_rows=X.shape[0])
         classes, target = targets.learn(y)
         several = target.several_labels
@@ -87,19 +98,22 @@ class Fitting:
         check_some_weight("sample_weight with class_weight", weight)
         X, target, weight = targets.that_count(X, target, weight)
         shape, resumed = (len(classes), X.shape[1]), None
+        check_ranks(ranks.size, len(classes))
         if options.warm_start and self.model is not None:
             resumed = self.choices
             check_resumes(c, options, resumed, self.model, classes, shape[1], initial_weights, names)
         start = planning.Start(*check_initial_weights(options, shape, **initial_weights))
-        valid = check_validation(c, options, *valid, shape[1], names)
+        with ranks.together():
+            valid = check_validation(c, options, *valid, shape[1], names)
+        valid = self._collect_validation(valid)
         valid = targets.validation(valid, classes, class_weight)
         if options.early_stopping is not None and valid is None:
             check_can_hold_out(X.shape[0])
-        rng = check_rng("random_state", options.random_state)
+        rng = ranks.first(check_rng("random_state", options.random_state))
         checkpoint = self._checkpoint(X, target, weight, classes, valid, rng)
-        plan = planning.plan(
-            options, len(classes), X, start, targets_per_row=target.per_row, several=several, resumed=resumed
-        )
+        about = {"targets_per_row": target.per_row, "several": several, "ranks": ranks}
+        with ranks.all_or_none():
+            plan = planning.plan(options, len(classes), X, start, **about, resumed=resumed)
         if checkpoint is not None:
             plan = checkpoint.plan_before(plan)
         check_spaces = partial(_check_spaces, checkpoint and checkpoint.path, output)
@@ -133,10 +147,13 @@ class Fitting:
     @with_numpys_defaults
     def partial_fit(self, X, y, classes=None, sample_weight=None, n_classes=None, class_counts=None):
         """Do what `SoftmaxClassifier.partial_fit` does."""
-        c, options, model = self.classifier, self.options, self.model
-        names = feature_names(X)
-        X, y, weight, counted = check_rows(c, options, X, y, sample_weight, model)
-        check_not_balanced(options.class_weight)
+        c, options, ranks, model = self.classifier, self.options, self.ranks, self.model
+        with ranks.together():
+            names = feature_names(X)
+            X, y, weight, counted = check_rows(c, options, X, y, sample_weight, model)
+            check_not_balanced(options.class_weight)
+        self._check_same_everywhere()
+        _, X, y, weight = collect(ranks, X, y, weight)
         if model is None:
             check_some_rows(X)
             given, classes = classes, check_all_labels(classes, n_classes)
@@ -149,7 +166,7 @@ class Fitting:
                 options = self.options = options.resuming(self.choices)  # "auto" chose the sparse term
             check_same_terms(options, self.choices, model, c.n_features_in_)
             planning.check_sampling(options, c.loss_, len(classes))
-        target = targets.encode(y, classes, counted)
+        target = targets.encode(y, classes, counted if ranks.size == 1 else None)
         several = target.several_labels
         by_weight = target.counts(len(classes), of_mean_one(weight)) if model is None else None
         target, weight, class_weight = targets.weigh(options.class_weight, target, weight, classes)
@@ -160,12 +177,12 @@ class Fitting:
             return
         if model is None:
             given = 0 if class_counts is None else check_class_counts(class_counts, len(classes))
-            plan = planning.plan(
-                options, len(classes), X, targets_per_row=target.per_row, several=several, calibrates=False
-            )
+            about = {"targets_per_row": target.per_row, "several": several, "ranks": ranks}
+            plan = planning.plan(options, len(classes), X, **about, calibrates=False)
             counts = target.batch_counts(len(classes), _drawn(options.loss_named(plan.loss))) + given
             by_weight = by_weight + given
-            rng = check_rng("random_state", options.random_state)
+            check_ranks(ranks.size, len(classes))
+            rng = ranks.first(check_rng("random_state", options.random_state))
             start_counts = weighted_counts(by_weight, class_weight)
             self._start(plan, classes, X, target, rng, planning.NO_START, counts, start_counts)
             c._name_features(names)
@@ -181,13 +198,29 @@ class Fitting:
         """Do what `SoftmaxClassifier.calibrate` does."""
         c = self.classifier
         check_not_compact(self.model, "calibrate")
-        X, y, weight, counted = check_rows(c, self.options, X, y, sample_weight, self.model)
-        target = targets.encode(y, c.classes_, counted)
+        with self.ranks.together():
+            X, y, weight, counted = check_rows(c, self.options, X, y, sample_weight, self.model)
+        _, X, y, weight = collect(self.ranks, X, y, weight)
+        target = targets.encode(y, c.classes_, counted if self.ranks.size == 1 else None)
         check_can_calibrate(self.model, several=target.several_labels)
         target, weight, _ = targets.weigh(c.class_weight, target, weight, c.classes_)
         X, target, weight = targets.that_count(X, target, weight)
         check_calibration_rows(X.shape[0], calibration.MIN_ROWS)
         self._calibrate(self.training(), (X, target, weight))
+
+    def _check_same_everywhere(self, *others):
+        """Raise on all ranks where their versions, parameters or models differ."""
+        if self.ranks.size > 1:
+            self.ranks.agree(**likeness(self.options, self.classifier, *others))
+
+    def _collect_validation(self, valid):
+        """The held-out rows of all ranks, whose parts `check_validation` has returned; None where there are none."""
+        self.ranks.agree(**{"X_val, whether there is one,": valid is not None})
+        if valid is None or self.ranks.size == 1:
+            return valid
+        X, y, _, weight = valid
+        _, X, y, weight = collect(self.ranks, X, y, weight)
+        return X, y, None, weight
 
     def _calibrate(self, training, rows):
         """Replace the model by one that is calibrated on these rows: other threads see all terms scaled, or none."""
@@ -216,7 +249,8 @@ class Fitting:
         """
         c = self.classifier
         say("making the initial model", self.options.verbose, n_rows=X.shape[0], n_bytes=plan.model_bytes)
-        model, damping = initial.make(self.options, plan, X, target, start_counts, rng, start)
+        shard = WHOLE if self.ranks.size == 1 else Shard(ranges(len(classes), self.ranks.size), self.ranks)
+        model, damping = initial.make(self.options, plan, X, target, start_counts, rng, start, shard)
         if check_spaces is not None and model.pairs is not None:  # of which there were no figures before
             check_spaces(model)
         fitted = {"_model": model, "_state": TrainingState(rng, class_counts, damping)}
