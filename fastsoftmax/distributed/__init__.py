@@ -2,4 +2,6 @@
 
 `SoftmaxClassifier(comm=MPI.COMM_WORLD)` is all that a user needs. The modules here say how the ranks of an MPI communicator
 exchange arrays (`mpi`), how they put their rows together (`rows`), and how all end when one fails (`failing`).
+
+May import: `training` and what is below it.
 """

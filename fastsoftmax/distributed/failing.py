@@ -33,7 +33,11 @@ class Failures:
             time.sleep(0.01)
         if waiting:
             trace = "".join(traceback.format_exception(error))
-            print(f"{trace}\nfastsoftmax: rank {rank} of {size} failed, which ends all: {error}", file=sys.stderr, flush=True)
+            print(
+                f"{trace}\nfastsoftmax: rank {rank} of {size} failed, which ends all: {error}",
+                file=sys.stderr,
+                flush=True,
+            )
             self.comm.Abort(1)
         for request in requests:
             request.wait()

@@ -8,7 +8,14 @@ from scipy import sparse
 
 from fastsoftmax.kernels import dispatch
 
-NOT_ALIKE = ("n_threads", "verbose", "working_memory", "checkpoint", "weights_dir", "random_state")  # each may have its own
+NOT_ALIKE = (
+    "n_threads",
+    "verbose",
+    "working_memory",
+    "checkpoint",
+    "weights_dir",
+    "random_state",
+)  # each may have its own
 
 
 def likeness(options, estimator, initial_weights=None):
@@ -23,7 +30,7 @@ def likeness(options, estimator, initial_weights=None):
     return {
         "the version of numpy": np.__version__,
         "the version of scipy": scipy.__version__,
-        "the instruction set in use": dispatch.selected,
+        "the instruction set in use": dispatch.selected(),
         **flat,
         "classes_ of the model so far": None if classes is None else (len(classes), _told(classes[:1000])),
         **{name: _told(a) for name, a in (initial_weights or {}).items()},

@@ -11,6 +11,7 @@ from fastsoftmax.runtime.ranks import ONE, Ranks
 from fastsoftmax.validation import check_communicator
 
 MESSAGE = 1 << 30  # bytes that are sent at a time: MPI counts in 32 bits
+KNOWN = {}  # MPIRanks by the handle of their communicator, whose duplicates only all ranks together could free
 
 
 def ranks_of(comm):
@@ -29,8 +30,6 @@ class MPIRanks(Ranks):
     seconds : the time spent in exchanges of arrays, waiting for others included
     """
 
-    _known = {}  # by the communicator's handle: a duplicate of one is never freed, since that is for all ranks together
-
     def __init__(self, comm):
         from mpi4py import MPI
 
@@ -47,10 +46,9 @@ class MPIRanks(Ranks):
     @classmethod
     def of(cls, comm):
         """The ranks of `comm`, the same each time."""
-        key = comm.handle
-        if key not in cls._known:
-            cls._known[key] = cls(comm)
-        return cls._known[key]
+        if comm.handle not in KNOWN:
+            KNOWN[comm.handle] = cls(comm)
+        return KNOWN[comm.handle]
 
     @contextlib.contextmanager
     def _timed(self, n_bytes):

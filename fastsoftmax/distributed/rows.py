@@ -12,7 +12,9 @@ def collect_X(ranks, X):
     """The rows of all ranks, in the order of the ranks, and the slice of them that are this rank's: (X, own)."""
     if ranks.size == 1:
         return X, slice(None)
-    ranks.agree(**{"the number of columns of X": X.shape[1], "sparse X": sparse.issparse(X), "the dtype of X": X.dtype.name})
+    ranks.agree(
+        **{"the number of columns of X": X.shape[1], "sparse X": sparse.issparse(X), "the dtype of X": X.dtype.name}
+    )
     n_rows = ranks.objects(X.shape[0])
     start = sum(n_rows[: ranks.rank])
     own = slice(start, start + X.shape[0])

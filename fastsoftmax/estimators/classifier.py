@@ -96,16 +96,13 @@ class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, SoftmaxEst
         The folder of memory-mapped files with the weights and the optimiser's state, for models larger than memory. The files
         have no name: their space is allocated at the start, and free again when the model or the process is gone. `save`
         keeps the model; pickling reads it into memory. docs/large_models.md has more.
-
     objective : {"auto", "precision", "recall", "tail"} or of fastsoftmax.objectives
         What `fit` aims at where rows have several labels. "precision": labels at the top of the list that the row has; a
         one-vs-all hinge on hard negatives follows the softmax, in a sparse term. "tail": the same, by inverse propensity.
         "recall": the softmax alone. "auto" is "precision" where X is sparse and nothing else is asked for, else "recall".
         `fastsoftmax.objectives` has the options, docs/several_labels.md the rest.
-
     comm : mpi4py communicator, optional
-        The processes that train the model together, each with a range of the classes, for example `MPI.COMM_WORLD`. Each
-        calls the same methods, and passes its own part of the rows. None: this process alone. docs/distributed.md has more.
+        The processes that train together, each with a range of the classes and a part of the rows: docs/distributed.md.
 
     Attributes
     ----------

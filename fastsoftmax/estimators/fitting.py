@@ -1,5 +1,6 @@
 """How a SoftmaxClassifier is trained on given rows: these are checked, planned for, split, trained on, calibrated on."""
 
+import functools
 from functools import partial
 
 from scipy import sparse
@@ -49,6 +50,17 @@ from fastsoftmax.validation import (
 NO_WEIGHTS = {"coef_init": None, "intercept_init": None, "embedding_init": None}
 
 
+def _all_or_none(method):
+    """The method of a Fitting, after which all ranks have succeeded, or failed."""
+
+    @functools.wraps(method)
+    def together(self, *args, **kwargs):
+        with self.ranks.all_or_none():
+            return method(self, *args, **kwargs)
+
+    return together
+
+
 class Fitting:
     """One call of `fit`, `partial_fit` or `calibrate`: it reads the classifier's parameters and sets its fitted attributes.
 
@@ -79,6 +91,7 @@ class Fitting:
         return Training(self.options, self.choices, c._model, c._state, c.loss_curve_)
 
     @with_numpys_defaults
+    @_all_or_none
     def fit(self, X, y, sample_weight=None, initial_weights=NO_WEIGHTS, valid=(None, None, None), output=None):
         """Do what `SoftmaxClassifier.fit` does; return the CheckpointWatcher, whose file is still there, or None.
 
@@ -112,8 +125,7 @@ class Fitting:
         rng = ranks.first(check_rng("random_state", options.random_state))
         checkpoint = self._checkpoint(X, target, weight, classes, valid, rng)
         about = {"targets_per_row": target.per_row, "several": several, "ranks": ranks}
-        with ranks.all_or_none():
-            plan = planning.plan(options, len(classes), X, start, **about, resumed=resumed)
+        plan = planning.plan(options, len(classes), X, start, **about, resumed=resumed)
         if checkpoint is not None:
             plan = checkpoint.plan_before(plan)
         check_spaces = partial(_check_spaces, checkpoint and checkpoint.path, output)
@@ -145,6 +157,7 @@ class Fitting:
         return checkpoint
 
     @with_numpys_defaults
+    @_all_or_none
     def partial_fit(self, X, y, classes=None, sample_weight=None, n_classes=None, class_counts=None):
         """Do what `SoftmaxClassifier.partial_fit` does."""
         c, options, ranks, model = self.classifier, self.options, self.ranks, self.model
@@ -194,6 +207,7 @@ class Fitting:
         self.training().run_once(X, target, weight)
 
     @with_numpys_defaults
+    @_all_or_none
     def calibrate(self, X, y, sample_weight=None):
         """Do what `SoftmaxClassifier.calibrate` does."""
         c = self.classifier

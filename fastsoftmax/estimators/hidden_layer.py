@@ -5,6 +5,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.metaestimators import available_if
 
 from fastsoftmax.runtime.errstate import with_numpys_defaults
+from fastsoftmax.validation import check_input
 
 
 def _has_hidden_layer(classifier):

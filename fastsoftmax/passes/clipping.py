@@ -35,7 +35,8 @@ def _dlogits_bound(forward, **options):
     if forward.loss is LOGISTIC:
         return forward.nll  # each |dlogit| is at most its logit's share of the loss
     most = max(
-        forward.shard.everyone(forward.row_targets).mass.max(initial=0.0), 1.0 if forward.weight is None else forward.weight.max(initial=0.0)
+        forward.shard.everyone(forward.row_targets).mass.max(initial=0.0),
+        1.0 if forward.weight is None else forward.weight.max(initial=0.0),
     )
     return 2.0 * np.sqrt(most * forward.nll)  # the square of a dlogit is 4 w times its logit's share, w loss
 

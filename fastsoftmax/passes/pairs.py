@@ -11,7 +11,7 @@ import numpy as np
 from fastsoftmax.kernels import pairs as pairs_kernel
 from fastsoftmax.kernels import pairs_bias
 from fastsoftmax.kernels.additions import Additions
-from fastsoftmax.passes import tiles
+from fastsoftmax.passes.logit_gradient import LogitGradient, smoothed
 from fastsoftmax.passes.pairs_base import BIAS_WORK
 from fastsoftmax.passes.row_targets import RowTargets
 from fastsoftmax.passes.shard import WHOLE
@@ -246,11 +246,11 @@ class PairsForward:
     def logit_gradient(self, scale, smoothing=None):
         """The LogitGradient of sum_i scale[i] nll[i]."""
         r, t = self.reduced, self.row_targets
-        gradient = tiles.LogitGradient(scale * r.factor, r.lse, scale[t.rows] * r.dlogit)
+        gradient = LogitGradient(scale * r.factor, r.lse, scale[t.rows] * r.dlogit)
         if smoothing is None:
             return gradient
         with np.errstate(invalid="ignore", over="ignore", under="ignore"):
-            return tiles.smoothed(gradient, self.target_logit, t, scale, *smoothing)
+            return smoothed(gradient, self.target_logit, t, scale, *smoothing)
 
 
 class BiasGradient:

@@ -37,7 +37,7 @@ class Whole:
         return a
 
     def own_candidates(self, targets, candidates):
-        """(targets, class_ids, options): those of the Candidates that are classes of this shard, as tiles.Forward takes them."""
+        """(targets, class_ids, options): what tiles.Forward takes of those Candidates that are classes of this shard."""
         return targets.replace(candidates.target), candidates.class_ids, candidates.options()
 
     def eligible(self, eligible):
@@ -98,7 +98,9 @@ class Shard(Whole):
         self.begin, self.end = int(starts[ranks.rank]), int(starts[ranks.rank + 1])
 
     def __getstate__(self):
-        raise TypeError("a model whose classes are divided among ranks cannot be pickled: save it, and load the whole of it")
+        raise TypeError(
+            "a model whose classes are divided among ranks cannot be pickled: save it, and load the whole of it"
+        )
 
     def n_classes(self, n_own):
         return int(self.starts[-1])
@@ -142,7 +144,9 @@ class Shard(Whole):
         of_ranks = self.ranks.gather(sent)
         combine = np.add if loss.binary >= 0 else np.logaddexp
         rest = combine.reduce(of_ranks[:, :n_rows], axis=0)
-        reduced = loss.reduce(rest, of_ranks[:, n_rows:].sum(axis=0), everyone)  # only its owner has sent more than a zero
+        reduced = loss.reduce(
+            rest, of_ranks[:, n_rows:].sum(axis=0), everyone
+        )  # only its owner has sent more than a zero
         return rest, reduced._replace(dlogit=reduced.dlogit[targets.at])
 
     def everyone(self, targets):

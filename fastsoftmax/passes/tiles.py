@@ -14,6 +14,7 @@ from fastsoftmax.kernels import panels as panels_kernel
 from fastsoftmax.kernels import tiles as tiles_kernel
 from fastsoftmax.kernels import topk as topk_kernel
 from fastsoftmax.passes.eligible import ALL, EMPTY
+from fastsoftmax.passes.logit_gradient import LogitGradient, smoothed
 from fastsoftmax.passes.row_losses import LOGISTIC, SOFTMAX, negative_losses
 from fastsoftmax.passes.row_targets import RowTargets
 from fastsoftmax.passes.shard import WHOLE
@@ -79,20 +80,6 @@ class Destination(NamedTuple):
     by_position: bool = False
     columns: np.ndarray | None = None  # (n features of the batch,) int64
     stores_W: bool = False
-
-
-class LogitGradient(NamedTuple):
-    """dloss / dz[i, k] = scale[i] p[i, k] - prior_scale[i] prior[k], but for the targets.
-
-    p is exp(z - lse), or weight[k] times the derivative of a binary loss.
-    """
-
-    scale: np.ndarray  # (n_rows,) float64
-    lse: np.ndarray | None  # (n_rows,) float64; None for binary losses
-    target: np.ndarray  # (n_targets,) float64
-    prior: np.ndarray | None = None  # (n_candidates,)
-    prior_scale: np.ndarray | None = None
-    target_scale: np.ndarray | None = None  # (n_targets,) factors of the penalties on the targets' weights
 
 
 class Rounding(NamedTuple):
@@ -356,14 +343,6 @@ class Forward(_Pass):
             for a in (rounded, parts):
                 panels_kernel.clear(a.reshape(len(a), -1), threads.for_work(self.n_threads, a.size))
         return Rounding(rounding.threshold, row_keys, memory, rounded)
-
-
-def smoothed(gradient, target_logit, targets, scale, scale_p, prior_scale, prior):
-    """The LogitGradient of a softmax with one target a row where it is scale_p p - scale [target] - prior_scale prior."""
-    rows = targets.rows
-    target = gradient.target + (scale_p - scale)[rows] * np.exp(target_logit - gradient.lse[rows])
-    target -= prior_scale[rows] * prior[targets.class_ids]
-    return gradient._replace(scale=scale_p, target=target, prior=prior, prior_scale=prior_scale)
 
 
 def write_logits(terms, out, n_threads, workspace):

@@ -64,7 +64,9 @@ class Ranks:
             for name, value in of_ranks[0].items():
                 if others.get(name) != value:
                     other = others.get(name)
-                    raise ValueError(f"{name} is {value} on rank 0 and {other} on rank {rank}: it must be the same on all")
+                    raise ValueError(
+                        f"{name} is {value} on rank 0 and {other} on rank {rank}: it must be the same on all"
+                    )
 
     @contextlib.contextmanager
     def all_or_none(self):

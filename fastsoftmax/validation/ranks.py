@@ -20,7 +20,9 @@ def check_communicator(name, comm):
 def check_ranks(n_ranks, n_classes):
     """Raise where some rank would have no class."""
     if n_ranks > n_classes:
-        raise ValueError(f"comm has {n_ranks} ranks, and y only {n_classes} classes: each rank has to have one at least")
+        raise ValueError(
+            f"comm has {n_ranks} ranks, and y only {n_classes} classes: each rank has to have one at least"
+        )
 
 
 def check_can_divide(loss, *, several, n_ranks):
@@ -44,5 +46,5 @@ def check_one_process(model, what):
     """Raise where the classes of `model` are divided among ranks, and `what`, a method, needs all of them."""
     if model.shard.ranks.size > 1:
         raise ValueError(
-            f"{what} needs the weights of all classes, of which each rank has a part: save the model, and load it in one process"
+            f"{what} needs the weights of all classes, of which each rank has a part: save the model, and load all of it"
         )
