@@ -23,12 +23,7 @@ def ranks_of(comm):
 
 
 class MPIRanks(Ranks):
-    """The ranks of an mpi4py communicator, which share the memory of rows where they are on one machine.
-
-    Attributes
-    ----------
-    seconds : the time spent in exchanges of arrays, waiting for others included
-    """
+    """The ranks of an mpi4py communicator, which share the memory of rows where they are on one machine."""
 
     def __init__(self, comm):
         from mpi4py import MPI

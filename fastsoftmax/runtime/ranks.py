@@ -15,11 +15,12 @@ class Ranks:
     Attributes
     ----------
     rank, size : the number of this rank, from 0 on, and of all
-    bytes_sent : what this rank has handed over to be sent so far
+    bytes_sent : what this rank has handed over to be sent so far, arrays only
+    seconds : the time that it spent in exchanges of arrays, waiting for others included
     """
 
     rank, size = 0, 1
-    bytes_sent = 0
+    bytes_sent, seconds = 0, 0.0
 
     def gather(self, a):
         """The arrays `a` of all ranks, (size, *a.shape)."""
