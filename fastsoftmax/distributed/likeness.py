@@ -25,22 +25,24 @@ def likeness(options, estimator, initial_weights=None):
     estimator : the SoftmaxClassifier, fitted or not
     initial_weights : dict of arrays, all of which have to be the same, or None
     """
-    flat = {name: _told(a) for name, a in options.flat().items() if name.partition("__")[0] not in NOT_ALIKE}
+    flat = {name: told(a) for name, a in options.flat().items() if name.partition("__")[0] not in NOT_ALIKE}
     classes = getattr(estimator, "classes_", None)
     return {
         "the version of numpy": np.__version__,
         "the version of scipy": scipy.__version__,
         "the instruction set in use": dispatch.selected(),
         **flat,
-        "classes_ of the model so far": None if classes is None else (len(classes), _told(classes[:1000])),
-        **{name: _told(a) for name, a in (initial_weights or {}).items()},
+        "classes_ of the model so far": None if classes is None else (len(classes), told(classes[:1000])),
+        **{name: told(a) for name, a in (initial_weights or {}).items()},
     }
 
 
-def _told(value):
+def told(value):
     """Something short that tells a value from others."""
+    if isinstance(value, tuple):
+        return [told(a) for a in value]
     if sparse.issparse(value):
-        return [value.shape, *(_told(a) for a in (value.data, value.indices, value.indptr))]
+        return [value.shape, *(told(a) for a in (value.data, value.indices, value.indptr))]
     if isinstance(value, np.ndarray) and value.dtype.kind not in "OT":
         return value.shape, value.dtype.name, zlib.crc32(np.ascontiguousarray(value).view(np.uint8))
     return getattr(value, "__qualname__", None) or repr(value)

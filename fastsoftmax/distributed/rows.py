@@ -5,12 +5,38 @@ import zlib
 import numpy as np
 from scipy import sparse
 
-from fastsoftmax.validation import LabelLists
+from fastsoftmax.distributed.likeness import told
+from fastsoftmax.validation import LabelLists, weight_exponent
 
 
-def collect_X(ranks, X):
-    """The rows of all ranks, in the order of the ranks, and the slice of them that are this rank's: (X, own)."""
+def are_common(ranks, X):
+    """Whether X, as the user gave it, is the same memory-mapped file on all ranks, so that each of them has all rows."""
     if ranks.size == 1:
+        return True
+    arrays = (X.data, X.indices, X.indptr) if sparse.issparse(X) and X.format == "csr" else (X,)
+    places = [_place_in_file(a) for a in arrays]
+    of_ranks = ranks.objects(places)
+    return None not in places and all(other == of_ranks[0] for other in of_ranks)
+
+
+def _place_in_file(a):
+    """Where the array lies in the file that it is a map of; None where it is none."""
+    root = None
+    base = a
+    while isinstance(base, np.ndarray):
+        root = base if isinstance(base, np.memmap) else root
+        base = base.base
+    if root is None or root.filename is None:
+        return None
+    return str(root.filename), root.offset + a.ctypes.data - root.ctypes.data, a.shape, a.strides, a.dtype.str
+
+
+def collect_X(ranks, X, *, common):
+    """The checked rows of all ranks, in the order of the ranks, and the slice of them that are this rank's: (X, own).
+
+    common : whether each rank has all of them already
+    """
+    if common:
         return X, slice(None)
     ranks.agree(
         **{"the number of columns of X": X.shape[1], "sparse X": sparse.issparse(X), "the dtype of X": X.dtype.name}
@@ -18,9 +44,7 @@ def collect_X(ranks, X):
     n_rows = ranks.objects(X.shape[0])
     start = sum(n_rows[: ranks.rank])
     own = slice(start, start + X.shape[0])
-    if not sparse.issparse(X):
-        return ranks.collect(X), own
-    return _collect_csr(ranks, X), own
+    return (_collect_csr(ranks, X) if sparse.issparse(X) else ranks.collect(X)), own
 
 
 def _collect_csr(ranks, X):
@@ -38,9 +62,10 @@ def _collect_csr(ranks, X):
     return out
 
 
-def collect_labels(ranks, y):
-    """Checked labels, lists of labels or masses of the rows of all ranks."""
-    if ranks.size == 1:
+def collect_labels(ranks, y, *, common):
+    """Checked labels, lists of labels or masses of the rows of all ranks; where rows are `common`, so are they."""
+    if common:
+        ranks.agree(y=told(y))
         return y
     ranks.agree(**{"the type of y": type(y).__name__, "the number of columns of y": y.shape[1:]})
     if sparse.issparse(y):
@@ -64,18 +89,21 @@ def _collect_flat(ranks, labels):
     return ranks.collect(labels.astype(np.result_type(*dtypes), copy=False))
 
 
-def collect(ranks, X, y, *weights):
-    """(own, X, y, *weights): all of the rows of all ranks, whose parts are given, and which of them are this rank's."""
-    X, own = collect_X(ranks, X)
-    return own, X, collect_labels(ranks, y), *(ranks.collect(weight) for weight in weights)
+def collect_weights(ranks, weight, sample_weight, counted=None, *, common):
+    """The weights of the rows of all ranks, of each of which `check_sample_weight` made `weight`, in one scale."""
+    if common:
+        ranks.agree(sample_weight=told(weight))
+        return weight
+    exponents = ranks.objects(weight_exponent(sample_weight, counted))
+    return ranks.collect(np.ldexp(weight, exponents[ranks.rank] - max(exponents)))
 
 
-def collect_eligible(ranks, eligible):
+def collect_eligible(ranks, eligible, *, common):
     """The Eligible of the rows of all ranks; subset and threshold must be the same on all."""
     subset = None if eligible.class_ids is None else (len(eligible.class_ids), zlib.crc32(eligible.class_ids))
     excludes = eligible.indptr is not None
     ranks.agree(classes=subset, threshold=eligible.threshold, **{"exclude, whether there is any": excludes})
-    if not excludes:
+    if not excludes or common:
         return eligible
     lengths = ranks.collect(np.diff(eligible.indptr))
     indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.intp)

@@ -7,7 +7,7 @@ from scipy import sparse
 
 from fastsoftmax.distributed.likeness import likeness
 from fastsoftmax.distributed.mpi import ranks_of
-from fastsoftmax.distributed.rows import collect
+from fastsoftmax.distributed.rows import are_common, collect_labels, collect_weights, collect_X
 from fastsoftmax.passes.shard import WHOLE, Shard
 from fastsoftmax.runtime import allocation
 from fastsoftmax.runtime.errstate import with_numpys_defaults
@@ -98,12 +98,13 @@ class Fitting:
         output : where the caller will save the model, or None: the disk must have room for it
         """
         c, options, ranks, given = self.classifier, self.options, self.ranks, (X, y, sample_weight)
+        common = are_common(ranks, X)
         with ranks.together():
             names = feature_names(X)
-            X, y, weight, _ = check_rows(c, options, X, y, sample_weight)
+            X, y, weight, counted = check_rows(c, options, X, y, sample_weight)
             check_some_rows(X)
         self._check_same_everywhere(initial_weights)
-        _, X, y, weight = collect(ranks, X, y, weight)
+        X, y, weight = self._collect(X, y, weight, sample_weight, counted, common=common)
         say("encoding the labels", options.verbose, n_rows=X.shape[0])
         classes, target = targets.learn(y)
         several = target.several_labels
@@ -116,9 +117,10 @@ class Fitting:
             resumed = self.choices
             check_resumes(c, options, resumed, self.model, classes, shape[1], initial_weights, names)
         start = planning.Start(*check_initial_weights(options, shape, **initial_weights))
+        common = are_common(ranks, valid[0])
         with ranks.together():
-            valid = check_validation(c, options, *valid, shape[1], names)
-        valid = self._collect_validation(valid)
+            checked = check_validation(c, options, *valid, shape[1], names)
+        valid = self._collect_validation(checked, valid[2], common=common)
         valid = targets.validation(valid, classes, class_weight)
         if options.early_stopping is not None and valid is None:
             check_can_hold_out(X.shape[0])
@@ -161,12 +163,13 @@ class Fitting:
     def partial_fit(self, X, y, classes=None, sample_weight=None, n_classes=None, class_counts=None):
         """Do what `SoftmaxClassifier.partial_fit` does."""
         c, options, ranks, model = self.classifier, self.options, self.ranks, self.model
+        common = are_common(ranks, X)
         with ranks.together():
             names = feature_names(X)
             X, y, weight, counted = check_rows(c, options, X, y, sample_weight, model)
             check_not_balanced(options.class_weight)
         self._check_same_everywhere()
-        _, X, y, weight = collect(ranks, X, y, weight)
+        X, y, weight = self._collect(X, y, weight, sample_weight, counted, common=common)
         if model is None:
             check_some_rows(X)
             given, classes = classes, check_all_labels(classes, n_classes)
@@ -212,9 +215,10 @@ class Fitting:
         """Do what `SoftmaxClassifier.calibrate` does."""
         c = self.classifier
         check_not_compact(self.model, "calibrate")
+        common = are_common(self.ranks, X)
         with self.ranks.together():
             X, y, weight, counted = check_rows(c, self.options, X, y, sample_weight, self.model)
-        _, X, y, weight = collect(self.ranks, X, y, weight)
+        X, y, weight = self._collect(X, y, weight, sample_weight, counted, common=common)
         target = targets.encode(y, c.classes_, counted if self.ranks.size == 1 else None)
         check_can_calibrate(self.model, several=target.several_labels)
         target, weight, _ = targets.weigh(c.class_weight, target, weight, c.classes_)
@@ -227,13 +231,19 @@ class Fitting:
         if self.ranks.size > 1:
             self.ranks.agree(**likeness(self.options, self.classifier, *others))
 
-    def _collect_validation(self, valid):
+    def _collect(self, X, y, weight, sample_weight, counted, *, common):
+        """The checked rows of all ranks, of which X, y and weight are this rank's: see `check_rows` and `are_common`."""
+        X, _ = collect_X(self.ranks, X, common=common)
+        y = collect_labels(self.ranks, y, common=common)
+        return X, y, collect_weights(self.ranks, weight, sample_weight, counted, common=common)
+
+    def _collect_validation(self, valid, sample_weight, *, common):
         """The held-out rows of all ranks, whose parts `check_validation` has returned; None where there are none."""
         self.ranks.agree(**{"X_val, whether there is one,": valid is not None})
         if valid is None or self.ranks.size == 1:
             return valid
-        X, y, _, weight = valid
-        _, X, y, weight = collect(self.ranks, X, y, weight)
+        X, y, counted, weight = valid
+        X, y, weight = self._collect(X, y, weight, sample_weight, counted, common=common)
         return X, y, None, weight
 
     def _calibrate(self, training, rows):

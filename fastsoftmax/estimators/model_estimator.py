@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from fastsoftmax.distributed.rows import collect_eligible, collect_labels, collect_X
+from fastsoftmax.distributed.rows import are_common, collect_eligible, collect_labels, collect_weights, collect_X
 from fastsoftmax.estimators.predictor import Predictor as FrozenPredictor
 from fastsoftmax.model.compact import STORAGES, CompactModel
 from fastsoftmax.model.predictor import Predictor
@@ -80,7 +80,7 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
             n_rows = len(range(len(target))[own]) if counted is None else len(counted)
             weight = check_sample_weight(sample_weight, n_rows, counted)
             check_some_rows(runner.X, n_given=n_rows)
-        weight = ranks.collect(weight)
+        weight = collect_weights(ranks, weight, sample_weight, counted, common=own == slice(None))
         return float(np.average(target.hits(runner.topk(1)[0][:, 0]), weights=weight))
 
     @with_numpys_defaults
@@ -251,9 +251,10 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
     def _runner_for(self, X):
         """A runner over the rows of X, which are those of all ranks where there are several, and which of them are X."""
         model = self._fitted_model()
+        common = are_common(model.shard.ranks, X)
         with model.shard.ranks.together():
             X = check_input(self, X, dtype=model.dtype)
-        X, own = collect_X(model.shard.ranks, X)
+        X, own = collect_X(model.shard.ranks, X, common=common)
         return self._runner(X), own
 
     def _rows_that_count(self, X, y):
@@ -261,11 +262,12 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
         now = self._as_of_now()
         model = now._fitted_model()
         ranks = model.shard.ranks
+        common = are_common(ranks, X)
         with ranks.together():
             X = check_input(now, X, dtype=model.dtype)
             y, counted = check_targets(y, X.shape[0], now._ignored_label())
-        X, own = collect_X(ranks, X if counted is None else X[counted])
-        target = targets.encode(collect_labels(ranks, y), now.classes_, unknown=-1)
+        X, own = collect_X(ranks, X if counted is None else X[counted], common=common)
+        target = targets.encode(collect_labels(ranks, y, common=common), now.classes_, unknown=-1)
         return now._runner(X), target, counted, own
 
     def _topk(self, X, k, classes, exclude, threshold, *, normalise=True):
@@ -280,13 +282,13 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
 
     def _topk_together(self, *query):
         """The same where other ranks have the rest of the classes; each passes its own rows and gets what is theirs."""
-        ranks = self._model.shard.ranks
+        ranks, common = self._model.shard.ranks, are_common(self._model.shard.ranks, query[0])
         with ranks.together():
             rows, k, eligible, pads = self._query(*query)
         ranks.agree(k=k)
         with ranks.all_or_none():
-            X, own = collect_X(ranks, rows.matrix() if isinstance(rows, CsrRows) else rows)
-            eligible = collect_eligible(ranks, eligible)
+            X, own = collect_X(ranks, rows.matrix() if isinstance(rows, CsrRows) else rows, common=common)
+            eligible = collect_eligible(ranks, eligible, common=common)
             class_ids, values = self._predictor().topk(X, k, eligible, normalise=query[-1])
         return class_ids[own], values[own], pads
 

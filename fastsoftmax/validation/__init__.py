@@ -188,5 +188,6 @@ from fastsoftmax.validation.weights import (
     of_mean_one,
     ratios,
     ratios_at,
+    weight_exponent,
     weighted_counts,
 )

@@ -7,7 +7,7 @@ def check_communicator(name, comm):
     """Raise unless `comm` is an mpi4py communicator."""
     try:
         from mpi4py import MPI
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:  # RuntimeError: mpi4py is there, and finds no MPI
         raise ImportError(
             f'{name} needs the package mpi4py and an MPI, for example from pip install "fastsoftmax[mpi]" ({error})'
         ) from error

@@ -19,7 +19,7 @@ def rows(n=N, seed=0, n_classes=K):
 
 def part(ranks, n=N):
     """The rows of a rank, of `n` in all: none of the same number as another's."""
-    ends = (np.arange(ranks.size + 1) ** 1.3 * n / ranks.size**1.3).astype(int)
+    ends = np.round((np.arange(ranks.size + 1) / ranks.size) ** 1.3 * n).astype(int)
     return slice(ends[ranks.rank], ends[ranks.rank + 1])
 
 

@@ -95,7 +95,9 @@ def test_a_rank_without_rows_takes_part(alone):
 
 
 def test_ties_go_to_the_first_class():
-    models = on_ranks(classifier(hidden_size=4, max_iter=1, calibration_fraction=0).fit(X, Y), lambda m, own: _zeros(m), size=4)
+    models = on_ranks(
+        classifier(hidden_size=4, max_iter=1, calibration_fraction=0).fit(X, Y), lambda m, own: _zeros(m), size=4
+    )
     for labels in models:
         assert np.array_equal(labels, np.tile(np.arange(9), (5, 1)))
 

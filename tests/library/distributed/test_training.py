@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from problems import TRAININGS, K, classifier, part, rows
 from thread_ranks import run
 
@@ -34,7 +35,11 @@ def fitted(params, size, X=X, y=Y):
 def weights(models):
     """The weights of all classes: what the ranks have, one after the other."""
     first = models[0]._model
-    whole = {name: np.concatenate([getattr(m._model, name) for m in models]) for name in ("bias", "V") if getattr(first, name) is not None}
+    whole = {
+        name: np.concatenate([getattr(m._model, name) for m in models])
+        for name in ("bias", "V")
+        if getattr(first, name) is not None
+    }
     if first.W is not None and first.pairs is None:
         whole["W"] = np.concatenate([m._model.W for m in models])
     elif first.W is not None:
@@ -76,7 +81,7 @@ def test_streams_and_calibration(name):
 
     def learn(ranks):
         model = classifier(ranks, **params)
-        for X, y in ((X_part := rows()), more):
+        for X, y in (rows(), more):
             own = part(ranks, len(y)) if ranks is not None else slice(None)
             model.partial_fit(X[own], y[own], n_classes=K)
         own = part(ranks, 80) if ranks is not None else slice(None)
@@ -92,7 +97,7 @@ def test_streams_and_calibration(name):
 def test_rows_with_weights_labels_of_any_width_and_rows_that_do_not_count():
     labels = np.array(["a" * (1 + k % 7) + str(k) for k in range(K)])[Y]
     labels[::11] = "?"
-    sample_weight = np.random.default_rng(2).random(len(Y))
+    sample_weight = np.random.default_rng(2).random(len(Y)) * np.linspace(0.01, 50, len(Y))
     params = {"hidden_size": 8, "class_weight": {"a0": 3.0}, "ignore_label": "?"}
     alone = classifier(**params).fit(X, labels, sample_weight)
 
@@ -123,18 +128,39 @@ def test_held_out_rows_and_initial_weights():
 
 @pytest.mark.parametrize(("name", "expected"), [("sparse", 16), ("full", 16 + 4 * 8), ("dense", 16)])
 def test_a_step_sends_a_few_bytes_a_row(name, expected):
-    def epochs(n_epochs, ranks):
-        classifier(ranks, **params_of(name) | {"max_iter": n_epochs, "calibration_fraction": 0}).fit(X[part(ranks)], Y[part(ranks)])
+    def sent(n_epochs, ranks):
+        params = params_of(name) | {"max_iter": n_epochs, "calibration_fraction": 0}
+        classifier(ranks, **params).fit(X[part(ranks)], Y[part(ranks)])
         return ranks.bytes_sent
 
-    few, many = (run(2, lambda ranks, n=n: epochs(n, ranks))[0] for n in (1, 4))
+    few, many = (run(2, lambda ranks, n=n: sent(n, ranks))[0] for n in (1, 4))
     assert (many - few) / (3 * len(Y)) == expected
 
 
 def test_exchanges_are_reported(capfd):
     def fit(ranks):
-        classifier(ranks, loss="softmax", hidden_size=8, verbose=2, max_iter=1, calibration_fraction=0).fit(X[part(ranks)], Y[part(ranks)])
+        params = {"loss": "softmax", "hidden_size": 8, "max_iter": 1, "calibration_fraction": 0}
+        classifier(ranks, **params, verbose=2).fit(X[part(ranks)], Y[part(ranks)])
 
     run(2, fit)
     out = capfd.readouterr().out
     assert out.count("48.0 bytes sent for each row") == 1 and "rank 0 of 2" in out
+
+
+def test_a_memory_map_that_all_ranks_pass_is_not_taken_for_parts(tmp_path):
+    arrays = {}
+    for name, a in {"data": X.data, "indices": X.indices, "indptr": X.indptr, "dense": X.toarray()}.items():
+        np.save(tmp_path / name, a)
+        arrays[name] = np.load(tmp_path / f"{name}.npy", mmap_mode="r")
+    mapped = sp.csr_array((arrays["data"], arrays["indices"], arrays["indptr"]), shape=X.shape)
+    for rows_of_all in (mapped, arrays["dense"]):
+        params = {"loss": "softmax", "hidden_size": 8, "ignore_label": 3}
+        alone = classifier(**params).fit(rows_of_all, Y)
+
+        def fit(ranks, rows_of_all=rows_of_all, params=params):
+            model = classifier(ranks, **params).fit(rows_of_all, Y)
+            return model, model.predict(rows_of_all), model.score(rows_of_all, Y)
+
+        for model, predicted, score in run(2, fit):
+            np.testing.assert_allclose(model.loss_curve_, alone.loss_curve_, rtol=1e-5)
+            assert np.array_equal(predicted, alone.predict(rows_of_all)) and score == alone.score(rows_of_all, Y)
