@@ -1,6 +1,7 @@
 """The ranks of an MPI communicator, by mpi4py."""
 
 import contextlib
+import pickle
 import time
 
 import numpy as np
@@ -11,6 +12,7 @@ from fastsoftmax.runtime.ranks import ONE, Ranks
 from fastsoftmax.validation import check_communicator
 
 MESSAGE = 1 << 30  # bytes that are sent at a time: MPI counts in 32 bits
+ALIGNED = 64  # bytes that each array of shared memory begins at a multiple of
 KNOWN = {}  # MPIRanks by the handle of their communicator, whose duplicates only all ranks together could free
 
 
@@ -85,6 +87,22 @@ class MPIRanks(Ranks):
         self.machine.Barrier()
         out.flags.writeable = False
         return out
+
+    def common(self, make):
+        made, buffers = None, []
+        with self.together():
+            if self.machine.Get_rank() == 0:
+                made = pickle.dumps(make(), protocol=5, buffer_callback=buffers.append)
+        sizes = self.machine.bcast([buffer.raw().nbytes for buffer in buffers])
+        starts = np.cumsum([0, *(-(-size // ALIGNED) * ALIGNED for size in sizes)])
+        memory = shared_array(self.machine, (int(starts[-1]),), np.uint8)
+        for buffer, start in zip(buffers, starts, strict=False):
+            memory[start : start + buffer.raw().nbytes] = buffer.raw()
+        made = self.machine.bcast(made)
+        self.machine.Barrier()
+        memory.flags.writeable = False
+        parts = [memory[start : start + size] for start, size in zip(starts, sizes, strict=False)]
+        return pickle.loads(made, buffers=parts)
 
     @contextlib.contextmanager
     def all_or_none(self):

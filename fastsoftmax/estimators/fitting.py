@@ -106,7 +106,7 @@ class Fitting:
         self._check_same_everywhere(initial_weights)
         X, y, weight = self._collect(X, y, weight, sample_weight, counted, common=common)
         say("encoding the labels", options.verbose, n_rows=X.shape[0])
-        classes, target = targets.learn(y)
+        classes, target = ranks.common(lambda: targets.learn(y))
         several = target.several_labels
         target, weight, class_weight = targets.weigh(options.class_weight, target, weight, classes)
         check_some_weight("sample_weight with class_weight", weight)
@@ -138,9 +138,10 @@ class Fitting:
         n_epochs = options.n_epochs(plan.choices)
         calibrate = None if calibration_rows is None else lambda model: _calibrated(training, calibration_rows, model)
         task = FitTask(c, n_epochs, *given, calibrate)
-        class_counts = rows[1].known_counts(len(classes), _drawn(options.loss_named(plan.loss)))
+        drawn = _drawn(options.loss_named(plan.loss))
+        class_counts = ranks.common(lambda: rows[1].known_counts(len(classes), drawn))
         if resumed is None:
-            start_counts = rows[1].counts(len(classes), rows[2])
+            start_counts = ranks.common(lambda: rows[1].counts(len(classes), rows[2]))
             self._start(plan, classes, *rows[:2], rng, start, class_counts, start_counts, check_spaces)
             c._name_features(names)
         else:
@@ -172,7 +173,7 @@ class Fitting:
         X, y, weight = self._collect(X, y, weight, sample_weight, counted, common=common)
         if model is None:
             check_some_rows(X)
-            given, classes = classes, check_all_labels(classes, n_classes)
+            given, classes = classes, ranks.common(functools.partial(check_all_labels, classes, n_classes))
             check_not_ignored("classes", classes, options.ignore_label)
             if sparse.issparse(y) and given is not None:
                 check_column_labels(given, classes)
@@ -184,7 +185,7 @@ class Fitting:
             planning.check_sampling(options, c.loss_, len(classes))
         target = targets.encode(y, classes, counted if ranks.size == 1 else None)
         several = target.several_labels
-        by_weight = target.counts(len(classes), of_mean_one(weight)) if model is None else None
+        unweighted, row_weight = target, of_mean_one(weight)
         target, weight, class_weight = targets.weigh(options.class_weight, target, weight, classes)
         if model is None:
             check_some_weight("sample_weight with class_weight", weight)
@@ -195,17 +196,22 @@ class Fitting:
             given = 0 if class_counts is None else check_class_counts(class_counts, len(classes))
             about = {"targets_per_row": target.per_row, "several": several, "ranks": ranks}
             plan = planning.plan(options, len(classes), X, **about, calibrates=False)
-            counts = target.batch_counts(len(classes), _drawn(options.loss_named(plan.loss))) + given
-            by_weight = by_weight + given
             check_ranks(ranks.size, len(classes))
-            rng = ranks.first(check_rng("random_state", options.random_state))
-            start_counts = weighted_counts(by_weight, class_weight)
+            rng, drawn = (
+                ranks.first(check_rng("random_state", options.random_state)),
+                _drawn(options.loss_named(plan.loss)),
+            )
+            counts = ranks.common(lambda: target.batch_counts(len(classes), drawn) + given)
+            start_counts = ranks.common(
+                lambda: weighted_counts(unweighted.counts(len(classes), row_weight) + given, class_weight)
+            )
             self._start(plan, classes, X, target, rng, planning.NO_START, counts, start_counts)
             c._name_features(names)
         else:
             self._add_pairs(X, target)
             loss = options.loss_named(c.loss_)
-            c._state.count(target.batch_counts(len(classes), _drawn(loss)), loss)
+            counts = ranks.common(lambda: target.batch_counts(len(classes), _drawn(loss)))
+            c._state.count(counts, loss, ranks)
             c.marginals_ = {}  # they were those of the model before
         self.training().run_once(X, target, weight)
 

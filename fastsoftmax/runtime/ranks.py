@@ -37,6 +37,13 @@ class Ranks:
         """The rows of all ranks in the order of the ranks, which must not be written to: one copy of them a machine."""
         return a
 
+    def common(self, make):
+        """What `make()` returns, the same on all ranks, with arrays that must not be written to: one copy of them a machine.
+
+        It is made once a machine; where it raises, it raises on all ranks.
+        """
+        return make()
+
     def first(self, value):
         """The value of rank 0."""
         return self.objects(value)[0]

@@ -10,7 +10,7 @@ from fastsoftmax.model.support import support
 from fastsoftmax.passes.pairs import pair_bytes, step_bytes
 from fastsoftmax.passes.shard import WHOLE
 from fastsoftmax.runtime import allocation, row_subset
-from fastsoftmax.training.state import at_least_one
+from fastsoftmax.training.state import least_count
 from fastsoftmax.validation import (
     check_memory,
     check_row_norms,
@@ -49,7 +49,7 @@ def make(options, plan, X, target, class_counts, rng, start, shard=WHOLE):
     if start.E is not None:
         model.E[...] = start.E
     loss = options.loss_named(plan.loss)
-    model.bias[:] = shard.own_part(initial_bias(loss, class_counts, target.per_row))
+    model.bias[:] = initial_bias(loss, class_counts, target.per_row, shard)
     if "bias" in model.state:
         _damp_bias(model, options.batch_size)
     if pairs is None:
@@ -74,26 +74,28 @@ def _damp_bias(model, batch_size):
     model.state["bias"][:] = BIAS_DAMPING / batch_size * frequencies
 
 
-def initial_bias(loss, class_counts, per_row):
-    """The bias that suits all rows best, (n_classes,): log frequencies; of binary losses, log odds or expected signs.
+def initial_bias(loss, class_counts, per_row, shard=WHOLE):
+    """The bias that suits all rows best, of a shard's classes: log frequencies; of binary losses, log odds or expected signs.
 
-    class_counts : (n_classes,) counts of the classes by mass, of which each row has 1
+    class_counts : (n_all_classes,) counts of the classes by mass, of which each row has 1
     per_row : average number of classes of a row
     """
-    log_share = log_frequencies(class_counts)
+    log_share = log_frequencies(class_counts, shard)
     if loss.exact in ("softmax", "decoupled"):
         return log_share
     probability = np.minimum(per_row * np.exp(log_share), LIKELIEST)
     return logit(probability) if loss.exact == "logistic" else 2 * probability - 1
 
 
-def log_frequencies(class_counts):
-    """The log frequencies of classes with these counts, (n_classes,).
+def log_frequencies(class_counts, shard=WHOLE):
+    """The log frequencies of the classes of a shard, where all classes have these counts.
 
     A class that was not seen counts as if it had been seen once, or as often as the rarest class if that is less.
     """
-    counts = at_least_one(class_counts)
-    return np.log(np.maximum(counts / counts.sum(), np.finfo(np.float64).tiny))
+    least = least_count(class_counts)
+    total = class_counts.sum() + least * np.count_nonzero(class_counts == 0)
+    counts = shard.own_part(class_counts)
+    return np.log(np.maximum(np.where(counts > 0, counts, least) / total, np.finfo(np.float64).tiny))
 
 
 def pairs_of(options, X, target, shard, n_classes):

@@ -55,7 +55,7 @@ def _loss(options, choices, state, runner, n_rows):
     row_loss = ROW_LOSSES[loss.exact]
     if not loss.is_sampled:
         return FullLoss(loss.threshold, row_loss)
-    sampler = state.sampler.for_loss(loss, state.class_counts)
+    sampler = state.sampler.for_loss(loss, state.class_counts, runner.model.shard.ranks)
     check_followed(f"{type(loss).__name__}.sampler", sampler, runner.has_hidden)
     rate = planning.normaliser_rate(loss, runner.model.n_all_classes)
     normaliser = RunningNormaliser(n_rows, rate) if n_rows is not None and rate < 1 else None

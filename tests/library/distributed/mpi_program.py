@@ -34,6 +34,15 @@ def exchanges():
     ranks.add(np.zeros(10, np.float32))
     assert ranks.bytes_sent - before == 120 and ranks.seconds > 0
     assert len(ranks.collect(np.zeros((0, 3)))) == 0
+    made = ranks.common(lambda: (np.arange(1000) + COMM.rank, [np.ones((3, 2), np.float32)], {"a": "b"}))
+    assert np.array_equal(made[0], np.arange(1000)) and not made[0].flags.writeable  # rank 0's: there is one machine
+    assert np.array_equal(made[1][0], np.ones((3, 2))) and made[2] == {"a": "b"}
+    assert np.array_equal(ranks.common(lambda: np.array(["x", None], object)), ["x", None])
+    try:
+        ranks.common(lambda: 1 / (COMM.rank - COMM.rank))
+    except ZeroDivisionError:
+        return
+    raise AssertionError("what one rank of a machine raises must be raised on all")
 
 
 def training():

@@ -45,6 +45,12 @@ class ThreadRanks(Ranks):
         assert a.flags.c_contiguous
         a[...] = self.gather(a).sum(axis=0, dtype=a.dtype)
 
+    def common(self, make):
+        made = None
+        with self.together():
+            made = None if self.rank else make()
+        return self.first(made)
+
     def collect(self, a):
         return np.concatenate(self.objects(a))
 
