@@ -66,8 +66,8 @@ class SoftmaxEstimator(ModelEstimator):
         If `y` holds several labels a row or masses, as `fit` takes them, it is the mean over a row's classes by mass. It is
         nan for rows without any label or mass, and for rows whose label is `ignore_label`.
         """
-        runner, target, counted = self._rows_that_count(X, y)
-        log_proba = target.log_proba(runner)
+        runner, target, counted, own = self._rows_that_count(X, y)
+        log_proba = target.log_proba(runner)[own]
         if counted is None:
             return log_proba
         out = np.full(len(counted), np.nan)

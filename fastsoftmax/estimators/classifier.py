@@ -70,7 +70,7 @@ class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, SoftmaxEst
     n_threads : int, optional
         None: OpenMP's default; -1: all CPUs of the process.
     verbose : int
-        1 prints what "auto" chose and shows a progress bar with loss, rows per second and time left.
+        1 prints what "auto" chose and shows a progress bar with loss, rows per second and time left; 2 also what ranks send.
     dtype : {"float32", "float64"}
         The type of the weights and of all computation.
     working_memory : int
@@ -96,12 +96,13 @@ class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, SoftmaxEst
         The folder of memory-mapped files with the weights and the optimiser's state, for models larger than memory. The files
         have no name: their space is allocated at the start, and free again when the model or the process is gone. `save`
         keeps the model; pickling reads it into memory. docs/large_models.md has more.
-
     objective : {"auto", "precision", "recall", "tail"} or of fastsoftmax.objectives
         What `fit` aims at where rows have several labels. "precision": labels at the top of the list that the row has; a
         one-vs-all hinge on hard negatives follows the softmax, in a sparse term. "tail": the same, by inverse propensity.
         "recall": the softmax alone. "auto" is "precision" where X is sparse and nothing else is asked for, else "recall".
         `fastsoftmax.objectives` has the options, docs/several_labels.md the rest.
+    comm : mpi4py communicator, optional
+        The processes that train together, each with a range of the classes and a part of the rows: docs/distributed.md.
 
     Attributes
     ----------
@@ -169,6 +170,7 @@ class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, SoftmaxEst
         checkpoint=None,
         weights_dir=None,
         objective="auto",
+        comm=None,
     ):
         self.loss = loss
         self.hidden_size = hidden_size
@@ -192,6 +194,7 @@ class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, SoftmaxEst
         self.checkpoint = checkpoint
         self.weights_dir = weights_dir
         self.objective = objective
+        self.comm = comm
 
     # -- training --
 

@@ -1,12 +1,18 @@
 """How a SoftmaxClassifier is trained on given rows: these are checked, planned for, split, trained on, calibrated on."""
 
+import functools
 from functools import partial
 
 from scipy import sparse
 
+from fastsoftmax.distributed.likeness import likeness
+from fastsoftmax.distributed.mpi import ranks_of
+from fastsoftmax.distributed.rows import are_common, collect_labels, collect_weights, collect_X
+from fastsoftmax.passes.shard import WHOLE, Shard
 from fastsoftmax.runtime import allocation
 from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.runtime.progress import say
+from fastsoftmax.runtime.ranks import ranges
 from fastsoftmax.text.encoding import Encoding
 from fastsoftmax.training import calibration, extending, initial, planning, targets
 from fastsoftmax.training.options import Choices, Options
@@ -26,6 +32,7 @@ from fastsoftmax.validation import (
     check_not_balanced,
     check_not_compact,
     check_not_ignored,
+    check_ranks,
     check_resumes,
     check_rng,
     check_rows,
@@ -43,6 +50,17 @@ from fastsoftmax.validation import (
 NO_WEIGHTS = {"coef_init": None, "intercept_init": None, "embedding_init": None}
 
 
+def _all_or_none(method):
+    """The method of a Fitting, after which all ranks have succeeded, or failed."""
+
+    @functools.wraps(method)
+    def together(self, *args, **kwargs):
+        with self.ranks.all_or_none():
+            return method(self, *args, **kwargs)
+
+    return together
+
+
 class Fitting:
     """One call of `fit`, `partial_fit` or `calibrate`: it reads the classifier's parameters and sets its fitted attributes.
 
@@ -54,8 +72,10 @@ class Fitting:
     """
 
     def __init__(self, classifier):
-        self.classifier = classifier
+        self.classifier, self.ranks = classifier, ranks_of(classifier.comm)
         self.options = Options.of(classifier.get_params(deep=False))
+        if self.ranks.rank:  # the first one speaks for all
+            self.options = self.options._replace(verbose=0)
         self.model = classifier.__dict__.get("_model")  # the model so far, or None
         if self.model is not None and self.model.storage is None:  # it may have been loaded, or trained elsewhere
             self.model.allocator = allocation.of(self.options.weights_dir)
@@ -71,35 +91,43 @@ class Fitting:
         return Training(self.options, self.choices, c._model, c._state, c.loss_curve_)
 
     @with_numpys_defaults
+    @_all_or_none
     def fit(self, X, y, sample_weight=None, initial_weights=NO_WEIGHTS, valid=(None, None, None), output=None):
         """Do what `SoftmaxClassifier.fit` does; return the CheckpointWatcher, whose file is still there, or None.
 
         output : where the caller will save the model, or None: the disk must have room for it
         """
-        c, options, given = self.classifier, self.options, (X, y, sample_weight)
-        names = feature_names(X)
-        X, y, weight, _ = check_rows(c, options, X, y, sample_weight)
-        check_some_rows(X)
+        c, options, ranks, given = self.classifier, self.options, self.ranks, (X, y, sample_weight)
+        common = are_common(ranks, X)
+        with ranks.together():
+            names = feature_names(X)
+            X, y, weight, counted = check_rows(c, options, X, y, sample_weight)
+            check_some_rows(X)
+        self._check_same_everywhere(initial_weights)
+        X, y, weight = self._collect(X, y, weight, sample_weight, counted, common=common)
         say("encoding the labels", options.verbose, n_rows=X.shape[0])
-        classes, target = targets.learn(y)
+        classes, target = ranks.common(lambda: targets.learn(y))
         several = target.several_labels
         target, weight, class_weight = targets.weigh(options.class_weight, target, weight, classes)
         check_some_weight("sample_weight with class_weight", weight)
         X, target, weight = targets.that_count(X, target, weight)
         shape, resumed = (len(classes), X.shape[1]), None
+        check_ranks(ranks.size, len(classes))
         if options.warm_start and self.model is not None:
             resumed = self.choices
             check_resumes(c, options, resumed, self.model, classes, shape[1], initial_weights, names)
         start = planning.Start(*check_initial_weights(options, shape, **initial_weights))
-        valid = check_validation(c, options, *valid, shape[1], names)
+        common = are_common(ranks, valid[0])
+        with ranks.together():
+            checked = check_validation(c, options, *valid, shape[1], names)
+        valid = self._collect_validation(checked, valid[2], common=common)
         valid = targets.validation(valid, classes, class_weight)
         if options.early_stopping is not None and valid is None:
             check_can_hold_out(X.shape[0])
-        rng = check_rng("random_state", options.random_state)
+        rng = ranks.first(check_rng("random_state", options.random_state))
         checkpoint = self._checkpoint(X, target, weight, classes, valid, rng)
-        plan = planning.plan(
-            options, len(classes), X, start, targets_per_row=target.per_row, several=several, resumed=resumed
-        )
+        about = {"targets_per_row": target.per_row, "several": several, "ranks": ranks}
+        plan = planning.plan(options, len(classes), X, start, **about, resumed=resumed)
         if checkpoint is not None:
             plan = checkpoint.plan_before(plan)
         check_spaces = partial(_check_spaces, checkpoint and checkpoint.path, output)
@@ -110,9 +138,10 @@ class Fitting:
         n_epochs = options.n_epochs(plan.choices)
         calibrate = None if calibration_rows is None else lambda model: _calibrated(training, calibration_rows, model)
         task = FitTask(c, n_epochs, *given, calibrate)
-        class_counts = rows[1].known_counts(len(classes), _drawn(options.loss_named(plan.loss)))
+        drawn = _drawn(options.loss_named(plan.loss))
+        class_counts = ranks.common(lambda: rows[1].known_counts(len(classes), drawn))
         if resumed is None:
-            start_counts = rows[1].counts(len(classes), rows[2])
+            start_counts = ranks.common(lambda: rows[1].counts(len(classes), rows[2]))
             self._start(plan, classes, *rows[:2], rng, start, class_counts, start_counts, check_spaces)
             c._name_features(names)
         else:
@@ -131,15 +160,20 @@ class Fitting:
         return checkpoint
 
     @with_numpys_defaults
+    @_all_or_none
     def partial_fit(self, X, y, classes=None, sample_weight=None, n_classes=None, class_counts=None):
         """Do what `SoftmaxClassifier.partial_fit` does."""
-        c, options, model = self.classifier, self.options, self.model
-        names = feature_names(X)
-        X, y, weight, counted = check_rows(c, options, X, y, sample_weight, model)
-        check_not_balanced(options.class_weight)
+        c, options, ranks, model = self.classifier, self.options, self.ranks, self.model
+        common = are_common(ranks, X)
+        with ranks.together():
+            names = feature_names(X)
+            X, y, weight, counted = check_rows(c, options, X, y, sample_weight, model)
+            check_not_balanced(options.class_weight)
+        self._check_same_everywhere()
+        X, y, weight = self._collect(X, y, weight, sample_weight, counted, common=common)
         if model is None:
             check_some_rows(X)
-            given, classes = classes, check_all_labels(classes, n_classes)
+            given, classes = classes, ranks.common(functools.partial(check_all_labels, classes, n_classes))
             check_not_ignored("classes", classes, options.ignore_label)
             if sparse.issparse(y) and given is not None:
                 check_column_labels(given, classes)
@@ -149,9 +183,9 @@ class Fitting:
                 options = self.options = options.resuming(self.choices)  # "auto" chose the sparse term
             check_same_terms(options, self.choices, model, c.n_features_in_)
             planning.check_sampling(options, c.loss_, len(classes))
-        target = targets.encode(y, classes, counted)
+        target = targets.encode(y, classes, counted if ranks.size == 1 else None)
         several = target.several_labels
-        by_weight = target.counts(len(classes), of_mean_one(weight)) if model is None else None
+        unweighted, row_weight = target, of_mean_one(weight)
         target, weight, class_weight = targets.weigh(options.class_weight, target, weight, classes)
         if model is None:
             check_some_weight("sample_weight with class_weight", weight)
@@ -160,34 +194,63 @@ class Fitting:
             return
         if model is None:
             given = 0 if class_counts is None else check_class_counts(class_counts, len(classes))
-            plan = planning.plan(
-                options, len(classes), X, targets_per_row=target.per_row, several=several, calibrates=False
+            about = {"targets_per_row": target.per_row, "several": several, "ranks": ranks}
+            plan = planning.plan(options, len(classes), X, **about, calibrates=False)
+            check_ranks(ranks.size, len(classes))
+            rng, drawn = (
+                ranks.first(check_rng("random_state", options.random_state)),
+                _drawn(options.loss_named(plan.loss)),
             )
-            counts = target.batch_counts(len(classes), _drawn(options.loss_named(plan.loss))) + given
-            by_weight = by_weight + given
-            rng = check_rng("random_state", options.random_state)
-            start_counts = weighted_counts(by_weight, class_weight)
+            counts = ranks.common(lambda: target.batch_counts(len(classes), drawn) + given)
+            start_counts = ranks.common(
+                lambda: weighted_counts(unweighted.counts(len(classes), row_weight) + given, class_weight)
+            )
             self._start(plan, classes, X, target, rng, planning.NO_START, counts, start_counts)
             c._name_features(names)
         else:
             self._add_pairs(X, target)
             loss = options.loss_named(c.loss_)
-            c._state.count(target.batch_counts(len(classes), _drawn(loss)), loss)
+            counts = ranks.common(lambda: target.batch_counts(len(classes), _drawn(loss)))
+            c._state.count(counts, loss, ranks)
             c.marginals_ = {}  # they were those of the model before
         self.training().run_once(X, target, weight)
 
     @with_numpys_defaults
+    @_all_or_none
     def calibrate(self, X, y, sample_weight=None):
         """Do what `SoftmaxClassifier.calibrate` does."""
         c = self.classifier
         check_not_compact(self.model, "calibrate")
-        X, y, weight, counted = check_rows(c, self.options, X, y, sample_weight, self.model)
-        target = targets.encode(y, c.classes_, counted)
+        common = are_common(self.ranks, X)
+        with self.ranks.together():
+            X, y, weight, counted = check_rows(c, self.options, X, y, sample_weight, self.model)
+        X, y, weight = self._collect(X, y, weight, sample_weight, counted, common=common)
+        target = targets.encode(y, c.classes_, counted if self.ranks.size == 1 else None)
         check_can_calibrate(self.model, several=target.several_labels)
         target, weight, _ = targets.weigh(c.class_weight, target, weight, c.classes_)
         X, target, weight = targets.that_count(X, target, weight)
         check_calibration_rows(X.shape[0], calibration.MIN_ROWS)
         self._calibrate(self.training(), (X, target, weight))
+
+    def _check_same_everywhere(self, *others):
+        """Raise on all ranks where their versions, parameters or models differ."""
+        if self.ranks.size > 1:
+            self.ranks.agree(**likeness(self.options, self.classifier, *others))
+
+    def _collect(self, X, y, weight, sample_weight, counted, *, common):
+        """The checked rows of all ranks, of which X, y and weight are this rank's: see `check_rows` and `are_common`."""
+        X, _ = collect_X(self.ranks, X, common=common)
+        y = collect_labels(self.ranks, y, common=common)
+        return X, y, collect_weights(self.ranks, weight, sample_weight, counted, common=common)
+
+    def _collect_validation(self, valid, sample_weight, *, common):
+        """The held-out rows of all ranks, whose parts `check_validation` has returned; None where there are none."""
+        self.ranks.agree(**{"X_val, whether there is one,": valid is not None})
+        if valid is None or self.ranks.size == 1:
+            return valid
+        X, y, counted, weight = valid
+        X, y, weight = self._collect(X, y, weight, sample_weight, counted, common=common)
+        return X, y, None, weight
 
     def _calibrate(self, training, rows):
         """Replace the model by one that is calibrated on these rows: other threads see all terms scaled, or none."""
@@ -216,7 +279,8 @@ class Fitting:
         """
         c = self.classifier
         say("making the initial model", self.options.verbose, n_rows=X.shape[0], n_bytes=plan.model_bytes)
-        model, damping = initial.make(self.options, plan, X, target, start_counts, rng, start)
+        shard = WHOLE if self.ranks.size == 1 else Shard(ranges(len(classes), self.ranks.size), self.ranks)
+        model, damping = initial.make(self.options, plan, X, target, start_counts, rng, start, shard)
         if check_spaces is not None and model.pairs is not None:  # of which there were no figures before
             check_spaces(model)
         fitted = {"_model": model, "_state": TrainingState(rng, class_counts, damping)}

@@ -5,6 +5,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.metaestimators import available_if
 
 from fastsoftmax.runtime.errstate import with_numpys_defaults
+from fastsoftmax.validation import check_input
 
 
 def _has_hidden_layer(classifier):
@@ -24,7 +25,8 @@ class HiddenLayerTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         `set_output` chooses the container of the result, and `get_feature_names_out` names its columns.
         """
-        runner = self._as_of_now()._runner_for(X)
+        now = self._as_of_now()
+        runner = now._runner(check_input(now, X, dtype=now._fitted_model().dtype))
         out = np.empty((runner.n_rows, runner.model.E.shape[1]), runner.model.dtype)
         for rows in runner.chunks():
             out[rows] = runner.hidden(rows)

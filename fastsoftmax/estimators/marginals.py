@@ -4,7 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from fastsoftmax.training import marginals
-from fastsoftmax.validation import check_has_marginals, check_result, check_threshold
+from fastsoftmax.validation import check_has_marginals, check_one_process, check_result, check_threshold
 
 # of logits that are log odds already
 SIGMOID = {"bends": [0.0], "slopes": [1.0, 1.0], "lse": 0.0, "offset": 0.0, "least_lse": 0.0, "largest_lse": 0.0}
@@ -13,7 +13,8 @@ SIGMOID = {"bends": [0.0], "slopes": [1.0, 1.0], "lse": 0.0, "offset": 0.0, "lea
 def predict(classifier, X, threshold=None):
     """Do what `SoftmaxClassifier.predict_marginals` does."""
     now = classifier._as_of_now()
-    runner = now._runner_for(X)
+    check_one_process(now._fitted_model(), "predict_marginals")
+    runner, _ = now._runner_for(X)
     numbers = now.marginals_
     if not numbers:
         check_has_marginals(now.loss, now.loss_)

@@ -4,10 +4,12 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from fastsoftmax.distributed.rows import are_common, collect_eligible, collect_labels, collect_weights, collect_X
 from fastsoftmax.estimators.predictor import Predictor as FrozenPredictor
 from fastsoftmax.model.compact import STORAGES, CompactModel
 from fastsoftmax.model.predictor import Predictor
 from fastsoftmax.passes.eligible import Eligible
+from fastsoftmax.passes.shard import WHOLE
 from fastsoftmax.runtime import workspaces
 from fastsoftmax.runtime.csr_rows import CsrRows
 from fastsoftmax.runtime.errstate import with_numpys_defaults
@@ -21,6 +23,7 @@ from fastsoftmax.validation import (
     check_n_threads,
     check_nested_params,
     check_not_compact,
+    check_one_process,
     check_one_way,
     check_option,
     check_result,
@@ -71,10 +74,13 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
         several labels a row or an indicator matrix, that is precision at 1: the share of rows whose most probable class is one
         of theirs. Rows that training ignores do not count.
         """
-        runner, target, counted = self._rows_that_count(X, y)
-        n_rows = len(target) if counted is None else len(counted)
-        weight = check_sample_weight(sample_weight, n_rows, counted)
-        check_some_rows(runner.X, n_given=n_rows)
+        runner, target, counted, own = self._rows_that_count(X, y)
+        ranks = runner.model.shard.ranks
+        with ranks.together():
+            n_rows = len(range(len(target))[own]) if counted is None else len(counted)
+            weight = check_sample_weight(sample_weight, n_rows, counted)
+            check_some_rows(runner.X, n_given=n_rows)
+        weight = collect_weights(ranks, weight, sample_weight, counted, common=own == slice(None))
         return float(np.average(target.hits(runner.topk(1)[0][:, 0]), weights=weight))
 
     @with_numpys_defaults
@@ -107,6 +113,7 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
         """
         check_option("storage", storage, STORAGES)
         other = self._as_of_now()
+        check_one_process(other._fitted_model(), "compressed")
         check_not_compact(other._model, "compressed")
         compact = CompactModel.of(other._model, storage)
         check_compact(compact)
@@ -160,6 +167,7 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
         if n_threads is not None:
             check_n_threads(n_threads)
         screen, exact = check_one_way(screen, exact)
+        check_one_process(self._fitted_model(), "predictor")
         return FrozenPredictor(self, n_threads, screen=screen, exact=exact)
 
     # -- weights --
@@ -241,23 +249,51 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
         return self._predictor().runner(X)
 
     def _runner_for(self, X):
-        dtype = self._fitted_model().dtype
-        return self._runner(check_input(self, X, dtype=dtype))
+        """A runner over the rows of X, which are those of all ranks where there are several, and which of them are X."""
+        model = self._fitted_model()
+        common = are_common(model.shard.ranks, X)
+        with model.shard.ranks.together():
+            X = check_input(self, X, dtype=model.dtype)
+        X, own = collect_X(model.shard.ranks, X, common=common)
+        return self._runner(X), own
 
     def _rows_that_count(self, X, y):
-        """A runner over the rows of X that count, their targets, and which rows count (None: all)."""
+        """A runner over the rows of X that count, their targets, which rows of X count (None: all), and which are of X."""
         now = self._as_of_now()
-        runner = now._runner_for(X)
-        y, counted = check_targets(y, runner.n_rows, now._ignored_label())
-        if counted is not None:
-            runner = now._runner(runner.X[counted])
-        return runner, targets.encode(y, now.classes_, unknown=-1), counted
+        model = now._fitted_model()
+        ranks = model.shard.ranks
+        common = are_common(ranks, X)
+        with ranks.together():
+            X = check_input(now, X, dtype=model.dtype)
+            y, counted = check_targets(y, X.shape[0], now._ignored_label())
+        X, own = collect_X(ranks, X if counted is None else X[counted], common=common)
+        target = targets.encode(collect_labels(ranks, y, common=common), now.classes_, unknown=-1)
+        return now._runner(X), target, counted, own
 
     def _topk(self, X, k, classes, exclude, threshold, *, normalise=True):
         """What `Runner.topk` gives for the rows of X, and whether results are padded; the arguments are of `predict_topk`.
 
         Where logits are asked for, the threshold is left to the caller.
         """
+        if self._model.shard is not WHOLE:
+            return self._topk_together(X, k, classes, exclude, threshold, normalise)
+        rows, k, eligible, pads = self._query(X, k, classes, exclude, threshold, normalise)
+        return *self._predictor().topk(rows, k, eligible, normalise=normalise), pads
+
+    def _topk_together(self, *query):
+        """The same where other ranks have the rest of the classes; each passes its own rows and gets what is theirs."""
+        ranks, common = self._model.shard.ranks, are_common(self._model.shard.ranks, query[0])
+        with ranks.together():
+            rows, k, eligible, pads = self._query(*query)
+        ranks.agree(k=k)
+        with ranks.all_or_none():
+            X, own = collect_X(ranks, rows.matrix() if isinstance(rows, CsrRows) else rows, common=common)
+            eligible = collect_eligible(ranks, eligible, common=common)
+            class_ids, values = self._predictor().topk(X, k, eligible, normalise=query[-1])
+        return class_ids[own], values[own], pads
+
+    def _query(self, X, k, classes, exclude, threshold, normalise):
+        """The checked rows, number of classes and Eligible of `_topk`, and whether results are padded."""
         labels = self.classes_
         rows = check_input_rows(self, X, dtype=self._model.dtype)
         n_rows = rows.n_rows if isinstance(rows, CsrRows) else rows.shape[0]
@@ -266,13 +302,14 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
         k = check_k(k, len(labels), n_rows, pads=pads)
         if not normalise:
             eligible = eligible._replace(threshold=None)
-        return *self._predictor().topk(rows, k, eligible, normalise=normalise), pads
+        return rows, k, eligible, pads
 
     def _logits(self, X):
-        runner = self._as_of_now()._runner_for(X)
-        shape, dtype = (runner.n_rows, runner.model.n_classes), runner.model.dtype
-        check_result(shape, dtype.itemsize, "predict_topk needs no such array")
-        return runner.logits(np.empty(shape, dtype))
+        runner, own = self._as_of_now()._runner_for(X)
+        shape, dtype = (runner.n_rows, runner.model.n_all_classes), runner.model.dtype
+        with runner.model.shard.ranks.together():
+            check_result(shape, dtype.itemsize, "predict_topk needs no such array")
+        return runner.logits(np.empty(shape, dtype))[own]
 
     def _name_features(self, names):
         """Set `feature_names_in_` to the names of a DataFrame's columns, or remove it if there are none."""

@@ -11,6 +11,7 @@ from scipy import sparse
 from fastsoftmax.model.pairs import Pairs
 from fastsoftmax.passes.pairs import PAIRED_FROM, PairWeights
 from fastsoftmax.passes.pairs_base import Base
+from fastsoftmax.passes.shard import WHOLE
 from fastsoftmax.runtime import allocation
 
 ROWS_AT_A_TIME = 1 << 14  # rows of E that are drawn at a time when it is initialised
@@ -35,17 +36,19 @@ class Model:
     state : dict of str to array
         Adagrad's sums of squares: one number a row of E and V, one an element of W and bias. It is empty for SGD.
     allocator : allocation.InMemory or InFiles, which makes new arrays
+    shard : passes.shard.Shard; the classes here are a part of all where other ranks have the rest
     """
 
     NAMES = ("W", "E", "V", "bias")
     storage = None  # the small type of the weights, which only a compact.CompactModel has
+    shard = WHOLE  # of models that were pickled by earlier versions
 
     def __init__(
         self, W=None, E=None, V=None, bias=None, state=None, pairs=None, prior=None,
-        allocator=allocation.IN_MEMORY,
+        allocator=allocation.IN_MEMORY, shard=WHOLE,
     ):  # fmt: skip
         self.W, self.E, self.V, self.bias = W, E, V, bias
-        self.pairs, self.prior = pairs, prior
+        self.pairs, self.prior, self.shard = pairs, prior, shard
         self.changes = [0]  # how often arrays were written to in place; models that share arrays share this
         self.state = {} if state is None else state
         self.allocator = allocator
@@ -53,7 +56,7 @@ class Model:
     @classmethod
     def initialise(
         cls, n_classes, n_features, hidden_size, direct, *, optimizer, dense_input, rng, dtype, pairs=None,
-        n_hidden_features=None, allocator=allocation.IN_MEMORY,
+        n_hidden_features=None, allocator=allocation.IN_MEMORY, shard=WHOLE,
     ):  # fmt: skip
         """A model of zeros, except for E: it is normal with standard deviation 0.2.
 
@@ -71,7 +74,7 @@ class Model:
                 rng.standard_normal(out=rows, dtype=dtype)
                 rows *= 0.2
             V = allocator.zeros((n_classes, hidden_size), dtype)
-        model = cls(W, E, V, np.zeros(n_classes, dtype), pairs=pairs, allocator=allocator)
+        model = cls(W, E, V, np.zeros(n_classes, dtype), pairs=pairs, allocator=allocator, shard=shard)
         model.prepare(optimizer)
         return model
 
@@ -149,7 +152,13 @@ class Model:
 
     @property
     def n_classes(self):
+        """The number of classes whose weights are here."""
         return len(self.bias)
+
+    @property
+    def n_all_classes(self):
+        """The number of classes, whose weights others may have."""
+        return self.shard.n_classes(self.n_classes)
 
     @property
     def n_features(self):
@@ -252,7 +261,7 @@ class Model:
 
     def _part(self, **arrays):
         """A model of some of the arrays, which it shares."""
-        part = Model(**arrays)
+        part = Model(**arrays, shard=self.shard)
         part.changes = self.changes
         return part
 
@@ -260,7 +269,8 @@ class Model:
         """A copy that further steps leave alone."""
         copies = {name: self.allocator.copy(a) for name, a in self.parameters().items()}
         state = {name: self.allocator.copy(a) for name, a in self.state.items()}
-        return Model(**copies, state=state, pairs=self.pairs, prior=self.prior, allocator=self.allocator)
+        common = {"pairs": self.pairs, "prior": self.prior, "allocator": self.allocator, "shard": self.shard}
+        return Model(**copies, state=state, **common)
 
     def assign(self, other):
         """Copy the values of `other`, a copy of this model, in place, so that whoever shares the arrays sees them too."""

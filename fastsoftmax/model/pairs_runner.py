@@ -8,6 +8,7 @@ from fastsoftmax.passes import clipping, pairs, pairs_scan
 from fastsoftmax.passes.candidates import EXACT
 from fastsoftmax.passes.pairs_base import Base
 from fastsoftmax.passes.row_losses import SOFTMAX
+from fastsoftmax.passes.row_targets import RowTargets
 from fastsoftmax.runtime.csr_rows import CsrRows
 
 CHUNK_PAIRS = 1 << 20  # pairs of a row's feature and a class that are in memory at a time; fewer would take longer
@@ -27,13 +28,15 @@ class PairsRunner(Runner):
         self.weights = self.weights.with_base(self.base, pairs_scan.measure(CsrRows.of(self.X), self.weights).n_pairs)
 
     def _forward(self, rows, target=None, **kwargs):
+        shard = self.model.shard
         return pairs.PairsForward(
             self._batch(rows),
             self.weights,
             self.base,
-            target,
+            shard.own(RowTargets.of(target, len(rows))),
             n_threads=self.n_threads,
             workspace=self.workspace,
+            shard=shard,
             **kwargs,
         )
 
@@ -51,7 +54,7 @@ class PairsRunner(Runner):
         return loss
 
     def chunks(self):
-        lengths = np.diff(self.model.pairs.indptr)
+        lengths = self.model.shard.add(np.diff(self.model.pairs.indptr))  # or ranks would have other chunks
         for start, stop in pairs.row_chunks(self.X, lengths, CHUNK_PAIRS):
             yield np.arange(start, stop)
 
@@ -60,7 +63,7 @@ class PairsRunner(Runner):
             taken = CsrRows.of(self._X).of_rows(rows[0], rows[-1] + 1)
         else:
             taken = CsrRows.of(self._taken(rows))
-        common = {"n_threads": self.n_threads, "workspace": self.workspace}
+        common = {"n_threads": self.n_threads, "workspace": self.workspace, "shard": self.model.shard}
         return pairs_scan.topk(taken, self.weights, self.base, k, **common, eligible=eligible, normalise=normalise)
 
     def _nll(self, rows, target):

@@ -9,6 +9,7 @@ from fastsoftmax.model.runners import runner_for
 from fastsoftmax.passes import few_rows, pairs, pairs_scan, screen, tiles
 from fastsoftmax.passes.eligible import ALL, EMPTY
 from fastsoftmax.passes.pairs_base import Base
+from fastsoftmax.passes.shard import WHOLE
 from fastsoftmax.runtime import threads, workspaces
 from fastsoftmax.runtime.csr_rows import CsrRows
 from fastsoftmax.validation import check_can_screen
@@ -70,6 +71,8 @@ class Predictor:
 
         X : array, CSR matrix or CsrRows, checked; the rest is as for `Runner.topk`
         """
+        if self.model.shard is not WHOLE:
+            return self.runner(X).topk(k, eligible, normalise=normalise)
         if self.is_sparse_only:
             X = X if isinstance(X, CsrRows) else CsrRows.of(X if sparse.issparse(X) else sparse.csr_array(X))
             return self._topk_of_pairs(X, k, eligible, normalise)

@@ -1,6 +1,6 @@
 """The runner of a Model over the rows of X: losses, the best classes, all logits, and optimiser steps, batch by batch."""
 
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -129,10 +129,12 @@ class Runner:
 
     def forward(self, rows, target=None, *, loss=None, candidates=None, memory=0):
         """The first pass: over all classes or Candidates; the arguments are those of passes.tiles.Forward."""
-        class_ids, options = None, {}
-        if candidates is not None:
-            class_ids, options = candidates.class_ids, candidates.options()
-            target = RowTargets.of(target, len(rows)).replace(candidates.target)
+        class_ids, options, shard = None, {}, self.model.shard
+        target = RowTargets.of(target, len(rows))
+        if candidates is None:
+            target = shard.own(target)
+        else:
+            target, class_ids, options = shard.own_candidates(target, candidates)
         return tiles.Forward(
             self.terms(rows, class_ids),
             target,
@@ -140,6 +142,7 @@ class Runner:
             memory=memory,
             n_threads=self.n_threads,
             workspace=self.workspace,
+            shard=shard,
             **options,
         )
 
@@ -197,6 +200,7 @@ class Runner:
             return
         dhidden = self.workspace.array("dhidden", terms.hidden.shape, model.dtype)
         forward.backward(scale, destination, dhidden=dhidden, **options)
+        model.shard.add(dhidden)
         self._step_embedding(terms.batch, dhidden, full_scale, rule)
 
     def _step_embedding(self, batch, dhidden, scale, rule):
@@ -207,7 +211,7 @@ class Runner:
 
     def chunks(self):
         """Ranges of consecutive rows, each of which takes a fraction of a second."""
-        step = int(np.clip((1 << 29) // self.model.n_classes, 64, 1024))
+        step = int(np.clip((1 << 29) // self.model.n_all_classes, 64, 1024))
         for start in range(0, self.n_rows, step):
             yield np.arange(start, min(start + step, self.n_rows))
 
@@ -232,7 +236,8 @@ class Runner:
         return class_ids
 
     def _topk(self, rows, k, eligible, normalise):
-        return tiles.topk(self.terms(rows), k, self.n_threads, self.workspace, eligible, normalise=normalise)
+        options = {"normalise": normalise, "shard": self.model.shard}
+        return tiles.topk(self.terms(rows), k, self.n_threads, self.workspace, eligible, **options)
 
     def nll(self, target, show=None):
         """Negative log-probabilities of class codes `target`, over all classes: (n_samples,) float64, nan for -1.
@@ -264,7 +269,8 @@ class Runner:
         return self.forward(rows, target).nll
 
     def logits(self, out):
-        """Write all logits to `out`, (n_samples, n_classes), and return it."""
+        """Write all logits to `out`, (n_samples, n_all_classes), and return it."""
         for rows in self.chunks():
-            tiles.write_logits(self.terms(rows), out[rows[0] : rows[-1] + 1], self.n_threads, self.workspace)
+            write = partial(tiles.write_logits, self.terms(rows), n_threads=self.n_threads, workspace=self.workspace)
+            self.model.shard.fill(out[rows[0] : rows[-1] + 1], lambda part, write=write: write(out=part))
         return out

@@ -47,18 +47,22 @@ class Chunk:
     def __init__(self, runner, rows, target, names):
         self.model, self.n_threads = runner.model, runner.n_threads
         terms = runner.terms(rows)
-        self.target, self.hidden = target, terms.hidden.copy()
+        self.target, self.hidden = self.model.shard.own_codes(target), terms.hidden.copy()
         self.names = names
         self.of_class = [name for name in names if name in ("bias", "prior")]  # the same for all rows
         self.added = None if terms.additions is None else _by_class(terms.additions, self.model.n_classes)
-        self.at_target = np.stack([self._at_target(name) for name in self.names], axis=1)
+        self.at_target = np.zeros((len(target), len(names)))
+        here = np.flatnonzero(self.target >= 0)
+        for i, name in enumerate(names):
+            self.at_target[here, i] = self._at_target(name, here, self.target[here])
+        self.model.shard.add(self.at_target)
 
-    def _at_target(self, name):
+    def _at_target(self, name, rows, target):
         if name == "V":
-            return logits_of_classes(self.hidden, self.model.V, np.arange(len(self.target)), self.target)
+            return logits_of_classes(self.hidden, self.model.V, rows, target)
         if name == "W":
-            return np.asarray(self.added[np.arange(len(self.target)), self.target]).reshape(-1).astype(np.float64)
-        return getattr(self.model, name)[self.target].astype(np.float64)
+            return np.asarray(self.added[rows, target]).reshape(-1)
+        return getattr(self.model, name)[target]
 
     def loss(self, factors):
         """The loss of each row, (n,), its gradient (n, n_terms) and its Hessian (n, n_terms, n_terms)."""
@@ -69,6 +73,8 @@ class Chunk:
         with threads.one_blas_thread():
             parts = list(each(lambda starts: self._moments(starts, width, factors), ranges, self.n_threads))
         rest = sum(parts[1:], parts[0])
+        of_ranks = [Moments(*arrays) for arrays in zip(*map(self.model.shard.ranks.gather, rest), strict=True)]
+        rest = sum(of_ranks[1:], of_ranks[0])
         with np.errstate(divide="ignore"):
             gap = rest.top + np.log(rest.total) - self.at_target @ factors
         share = np.exp(-np.logaddexp(0.0, -gap))  # of the other classes

@@ -30,11 +30,13 @@ def _dlogits_bound(forward, **options):
     gradient = forward.logit_gradient(np.ones(len(forward.nll)), **options)
     if gradient.lse is not None:
         negatives = gradient.scale * np.exp(forward.rest - gradient.lse)
-        return np.hypot(negatives, np.sqrt(forward.row_targets.sums(gradient.target**2)))
+        of_targets = forward.shard.add(forward.row_targets.sums(gradient.target**2))
+        return np.hypot(negatives, np.sqrt(of_targets))
     if forward.loss is LOGISTIC:
         return forward.nll  # each |dlogit| is at most its logit's share of the loss
     most = max(
-        forward.row_targets.mass.max(initial=0.0), 1.0 if forward.weight is None else forward.weight.max(initial=0.0)
+        forward.shard.everyone(forward.row_targets).mass.max(initial=0.0),
+        1.0 if forward.weight is None else forward.weight.max(initial=0.0),
     )
     return 2.0 * np.sqrt(most * forward.nll)  # the square of a dlogit is 4 w times its logit's share, w loss
 

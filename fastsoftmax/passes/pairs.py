@@ -11,9 +11,10 @@ import numpy as np
 from fastsoftmax.kernels import pairs as pairs_kernel
 from fastsoftmax.kernels import pairs_bias
 from fastsoftmax.kernels.additions import Additions
-from fastsoftmax.passes import tiles
+from fastsoftmax.passes.logit_gradient import LogitGradient, smoothed
 from fastsoftmax.passes.pairs_base import BIAS_WORK
 from fastsoftmax.passes.row_targets import RowTargets
+from fastsoftmax.passes.shard import WHOLE
 from fastsoftmax.runtime import threads
 from fastsoftmax.runtime.workspaces import Workspace
 
@@ -103,6 +104,7 @@ class PairsForward:
         Whether what `backward` needs is kept.
     normalise : bool
         False: the pass stops at the logits of the touched classes, which are to be added to others.
+    shard : shard.Shard of these classes; `target` are its own targets
 
     Attributes
     ----------
@@ -121,8 +123,10 @@ class PairsForward:
 
     weight = None  # of the negatives: 1
 
-    def __init__(self, batch, weights, base, target=None, *, n_threads=1, workspace=None, keep=True, normalise=True):
-        self.batch, self.weights, self.base, self.loss = batch, weights, base, base.loss
+    def __init__(
+        self, batch, weights, base, target=None, *, n_threads=1, workspace=None, keep=True, normalise=True, shard=WHOLE,
+    ):  # fmt: skip
+        self.batch, self.weights, self.base, self.loss, self.shard = batch, weights, base, base.loss, shard
         self.workspace = workspace or Workspace()
         self.row_targets = targets = RowTargets.of(target, len(batch.indptr) - 1)
         self.starts = weights.indptr[batch.feature_ids].astype(np.intp)
@@ -176,7 +180,7 @@ class PairsForward:
                 if not exponentiated:
                     pairs_kernel.exponentiate(*rows, self.max, *outputs, self.n_threads)
                 self.rest = self._add_untouched(self.max + np.log(self.total))
-            self.reduced = loss.reduce(self.rest, self.target_logit, t)
+            self.rest, self.reduced = self.shard.reduce(loss, self.rest, self.target_logit, t)
         self.lse, self.nll = self.reduced.lse, self.reduced.nll
 
     def _add_untouched(self, log_touched):
@@ -242,11 +246,11 @@ class PairsForward:
     def logit_gradient(self, scale, smoothing=None):
         """The LogitGradient of sum_i scale[i] nll[i]."""
         r, t = self.reduced, self.row_targets
-        gradient = tiles.LogitGradient(scale * r.factor, r.lse, scale[t.rows] * r.dlogit)
+        gradient = LogitGradient(scale * r.factor, r.lse, scale[t.rows] * r.dlogit)
         if smoothing is None:
             return gradient
         with np.errstate(invalid="ignore", over="ignore", under="ignore"):
-            return tiles.smoothed(gradient, self.target_logit, t, scale, *smoothing)
+            return smoothed(gradient, self.target_logit, t, scale, *smoothing)
 
 
 class BiasGradient:

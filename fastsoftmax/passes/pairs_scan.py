@@ -11,6 +11,7 @@ from fastsoftmax.kernels import pairs_scan
 from fastsoftmax.kernels.batch import RowReader
 from fastsoftmax.passes.eligible import ALL
 from fastsoftmax.passes.pairs import PAIR_WORK, PairsForward
+from fastsoftmax.passes.shard import WHOLE
 from fastsoftmax.runtime import threads
 from fastsoftmax.validation import check_lse
 
@@ -33,16 +34,20 @@ def log_sum_exps(rows, weights, base, n_threads, workspace):
     return _scan(rows, weights, base, 0, n_threads, workspace, ALL)[2]
 
 
-def topk(rows, weights, base, k, n_threads, workspace, eligible=ALL, *, normalise=True, sizes=None):
+def topk(rows, weights, base, k, n_threads, workspace, eligible=ALL, *, normalise=True, sizes=None, shard=WHOLE):
     """The k best class ids of each row and their log-probabilities, (n_rows, k) each, best first.
 
     They are padded where fewer than k classes are `eligible`. Without `normalise`, logits take the place of
     log-probabilities. It raises ValueError where a row's logits hold NaN.
 
     sizes : what `measure` says of the rows, if that is known
+    shard : shard.Shard of these classes; `eligible` and the results number all classes
     """
-    class_ids, values, lse = _scan(rows, weights, base, k, n_threads, workspace, eligible, sizes)
+    eligible = shard.eligible(eligible)
+    class_ids, values, lse = _scan(rows, weights, base, shard.depth(k), n_threads, workspace, eligible, sizes)
+    lse = shard.log_sum_exp(lse)
     check_lse(lse)
+    class_ids, values = shard.best(class_ids, values, k)
     if normalise:
         values = (values - lse[:, None]).astype(values.dtype)
     return eligible.pad(class_ids, values)

@@ -14,8 +14,10 @@ from fastsoftmax.kernels import panels as panels_kernel
 from fastsoftmax.kernels import tiles as tiles_kernel
 from fastsoftmax.kernels import topk as topk_kernel
 from fastsoftmax.passes.eligible import ALL, EMPTY
+from fastsoftmax.passes.logit_gradient import LogitGradient, smoothed
 from fastsoftmax.passes.row_losses import LOGISTIC, SOFTMAX, negative_losses
 from fastsoftmax.passes.row_targets import RowTargets
+from fastsoftmax.passes.shard import WHOLE
 from fastsoftmax.runtime import threads, workspaces
 from fastsoftmax.runtime.workspaces import CACHE_LINE, Workspace
 from fastsoftmax.validation import check_lse
@@ -78,20 +80,6 @@ class Destination(NamedTuple):
     by_position: bool = False
     columns: np.ndarray | None = None  # (n features of the batch,) int64
     stores_W: bool = False
-
-
-class LogitGradient(NamedTuple):
-    """dloss / dz[i, k] = scale[i] p[i, k] - prior_scale[i] prior[k], but for the targets.
-
-    p is exp(z - lse), or weight[k] times the derivative of a binary loss.
-    """
-
-    scale: np.ndarray  # (n_rows,) float64
-    lse: np.ndarray | None  # (n_rows,) float64; None for binary losses
-    target: np.ndarray  # (n_targets,) float64
-    prior: np.ndarray | None = None  # (n_candidates,)
-    prior_scale: np.ndarray | None = None
-    target_scale: np.ndarray | None = None  # (n_targets,) factors of the penalties on the targets' weights
 
 
 class Rounding(NamedTuple):
@@ -203,6 +191,7 @@ class Forward(_Pass):
     memory : bytes for everything that both passes need; exp(logits) are kept for `backward` in what is left
     n_threads : resolved number of threads
     workspace : Workspace or None
+    shard : shard.Shard of these candidates; `target` are its own targets
 
     Attributes
     ----------
@@ -215,9 +204,10 @@ class Forward(_Pass):
 
     def __init__(
         self, terms, target=None, *, loss=None, offset=None, weight=None, keeps_hits=False, n_own=0, target_shift=0.0,
-        memory=0, n_threads=1, workspace=None,
+        memory=0, n_threads=1, workspace=None, shard=WHOLE,
     ):  # fmt: skip
         super().__init__(terms, n_threads, workspace, memory)
+        self.shard = shard
         self.loss = loss or (SOFTMAX if weight is None else LOGISTIC)
         if self.loss.binary >= 0 and weight is None:
             weight = np.ones(terms.n_candidates)
@@ -254,14 +244,14 @@ class Forward(_Pass):
         t = self.row_targets
         with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
             if self.weight is not None:
-                negatives = self.rest = self.sum.sum(axis=0)[: self.terms.n_rows]
+                negatives = self.sum.sum(axis=0)[: self.terms.n_rows]
                 if self.hit is not None:
                     negatives = negatives + t.sums(self.hit_weight * negative_losses(self.loss, self.hit))
             else:
-                negatives = self.rest = self.log_sum_exp()
+                negatives = self.log_sum_exp()
                 if self.hit is not None:
                     negatives = np.logaddexp(negatives, t.log_sum_exp(self.hit)[0])
-            self.reduced = self.loss.reduce(negatives, self.target_logit, t)
+            self.rest, self.reduced = self.shard.reduce(self.loss, negatives, self.target_logit, t)
         self.lse, self.nll = self.reduced.lse, self.reduced.nll
 
     def backward(
@@ -355,14 +345,6 @@ class Forward(_Pass):
         return Rounding(rounding.threshold, row_keys, memory, rounded)
 
 
-def smoothed(gradient, target_logit, targets, scale, scale_p, prior_scale, prior):
-    """The LogitGradient of a softmax with one target a row where it is scale_p p - scale [target] - prior_scale prior."""
-    rows = targets.rows
-    target = gradient.target + (scale_p - scale)[rows] * np.exp(target_logit - gradient.lse[rows])
-    target -= prior_scale[rows] * prior[targets.class_ids]
-    return gradient._replace(scale=scale_p, target=target, prior=prior, prior_scale=prior_scale)
-
-
 def write_logits(terms, out, n_threads, workspace):
     """Write all logits to `out`, (n_rows, n_classes), C contiguous."""
     all_logits.write(terms, _Pass(terms, n_threads, workspace), out)
@@ -373,23 +355,26 @@ def add_gradient(terms, dlogits, dW, n_threads, workspace):
     all_logits.add_gradient(terms, _Pass(terms, n_threads, workspace), dlogits, dW)
 
 
-def topk(terms, k, n_threads, workspace, eligible=ALL, *, normalise=True):
+def topk(terms, k, n_threads, workspace, eligible=ALL, *, normalise=True, shard=WHOLE):
     """The k best class ids of each row and their log-probabilities, (n_rows, k) each, best first.
 
     They are padded where fewer than k classes are `eligible`. Without `normalise`, logits take the place of
-    log-probabilities. It raises ValueError where a row's logits hold NaN.
+    log-probabilities. It raises ValueError where a row's logits hold NaN. `eligible` and the results number all classes, of
+    which `shard` has those of `terms`.
     """
-    work = _Pass(terms, n_threads, workspace)
+    work, eligible, n_best = _Pass(terms, n_threads, workspace), shard.eligible(eligible), shard.depth(k)
     work.log_sum_exps(min(work.n_tiles, MAX_FORWARD_PARTS))
-    heap_bytes = terms.n_rows * k * (terms.dtype.itemsize + 8)  # what the heaps of a thread take
+    heap_bytes = terms.n_rows * n_best * (terms.dtype.itemsize + 8)  # what the heaps of a thread take
     n_heaps = int(np.clip(workspaces.WORKING_MEMORY // max(1, heap_bytes), 1, work.n_threads))
-    values = np.full((n_heaps, terms.n_rows, k), -np.inf, terms.dtype)
-    class_ids = np.full((n_heaps, terms.n_rows, k), EMPTY)
+    values = np.full((n_heaps, terms.n_rows, n_best), -np.inf, terms.dtype)
+    class_ids = np.full((n_heaps, terms.n_rows, n_best), EMPTY)
     tile_ptr = eligible.tile_ptr(work.tile, work.n_tiles)
     for begin, end in work.blocks(len(work.max)):
         topk_kernel.scan(terms, work, values, class_ids, eligible, tile_ptr, begin, end)
     topk_kernel.merge(values, class_ids)
-    lse = work.log_sum_exp()
+    lse = shard.log_sum_exp(work.log_sum_exp())
     check_lse(lse)
-    best = (values[0] - lse[:, None]).astype(values.dtype) if normalise else values[0]
-    return eligible.pad(class_ids[0], best)
+    class_ids, best = shard.best(class_ids[0], values[0], k)
+    if normalise:
+        best = (best - lse[:, None]).astype(values.dtype)
+    return eligible.pad(class_ids, best)

@@ -145,7 +145,7 @@ def _low_rank_loss(runner, terms, values, target, weight, show):
 def _scaled(model, terms, factors):
     arrays = {name: model.allocator.scaled(a, factors[name]) for name, a in terms.items()}
     arrays["bias"] = arrays["bias"] + arrays.pop("prior", 0)
-    return Model(E=model.E, pairs=model.pairs, **arrays)
+    return Model(E=model.E, pairs=model.pairs, shard=model.shard, **arrays)
 
 
 def _pairs_loss(runner, terms, values, target, weight, show):
@@ -155,4 +155,4 @@ def _pairs_loss(runner, terms, values, target, weight, show):
     common = {"n_threads": runner.n_threads, "working_memory": runner.working_memory}
     loss, dbias, dW = type(runner)(scaled, runner.X, **common).term_derivatives(target, weight)
     show(runner.n_rows)
-    return loss, np.array([dbias.astype(np.float64) @ terms["bias"], dW / factors["W"]])
+    return loss, runner.model.shard.add(np.array([dbias.astype(np.float64) @ terms["bias"], dW / factors["W"]]))

@@ -17,9 +17,10 @@ def add_pairs(options, model, state, X, target):
         return
     if state.damping is None:  # the term was dense before it was pruned
         state.damping = check_row_norms(X)
-    pairs, most = initial.pairs_of(options, X, target, model.n_classes), options.sparse_term.max_classes_per_feature
+    shard, most = model.shard, options.sparse_term.max_classes_per_feature
+    pairs = initial.pairs_of(options, X, target, shard, model.n_all_classes)
     if most is not None:  # such features say little about the class, and cost the most
-        pairs = pairs.without(model.pairs.n_classes() > most)
+        pairs = pairs.without(shard.add(model.pairs.n_classes()) > most)
     model.add_pairs(pairs, state.damping)
 
 

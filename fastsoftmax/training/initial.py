@@ -8,8 +8,9 @@ from fastsoftmax.model.pairs import Pairs
 from fastsoftmax.model.pairs_runner import CHUNK_PAIRS
 from fastsoftmax.model.support import support
 from fastsoftmax.passes.pairs import pair_bytes, step_bytes
+from fastsoftmax.passes.shard import WHOLE
 from fastsoftmax.runtime import allocation, row_subset
-from fastsoftmax.training.state import at_least_one
+from fastsoftmax.training.state import least_count
 from fastsoftmax.validation import (
     check_memory,
     check_row_norms,
@@ -21,17 +22,18 @@ LIKELIEST = 0.99  # probability that the initial bias of a binary loss stands fo
 SPARSE_PRIOR = 0.5  # the sparse term learns with a bias of this times the log class frequencies (0.3 to 1 do as well)
 
 
-def make(options, plan, X, target, class_counts, rng, start):
+def make(options, plan, X, target, class_counts, rng, start, shard=WHOLE):
     """The Model of a Plan for checked rows, and what Adagrad's sums of its sparse term start at (None: no such term).
 
-    class_counts : (n_classes,) counts of the classes by weight, from which the bias starts
-    start : planning.Start
+    class_counts : (n_classes,) counts of all classes by weight, from which the bias starts
+    start : planning.Start, of all classes
+    shard : passes.shard.Shard, the classes that the model is to have
     """
-    n_classes, pairs = len(class_counts), None
+    start, pairs = start.own(shard), None
     if plan.direct == "sparse":
-        pairs = pairs_of(options, X, target, n_classes) if start.W is None else Pairs.of(start.W)
+        pairs = pairs_of(options, X, target, shard, len(class_counts)) if start.W is None else Pairs.of(start.W)
     model = Model.initialise(
-        n_classes,
+        len(shard.own_part(class_counts)),
         X.shape[1],
         plan.hidden_size,
         plan.direct,
@@ -42,11 +44,12 @@ def make(options, plan, X, target, class_counts, rng, start):
         pairs=pairs,
         n_hidden_features=options.n_hidden_features,
         allocator=allocation.of(options.weights_dir),
+        shard=shard,
     )
     if start.E is not None:
         model.E[...] = start.E
     loss = options.loss_named(plan.loss)
-    model.bias[:] = initial_bias(loss, class_counts, target.per_row)
+    model.bias[:] = initial_bias(loss, class_counts, target.per_row, shard)
     if "bias" in model.state:
         _damp_bias(model, options.batch_size)
     if pairs is None:
@@ -71,35 +74,42 @@ def _damp_bias(model, batch_size):
     model.state["bias"][:] = BIAS_DAMPING / batch_size * frequencies
 
 
-def initial_bias(loss, class_counts, per_row):
-    """The bias that suits all rows best, (n_classes,): log frequencies; of binary losses, log odds or expected signs.
+def initial_bias(loss, class_counts, per_row, shard=WHOLE):
+    """The bias that suits all rows best, of a shard's classes: log frequencies; of binary losses, log odds or expected signs.
 
-    class_counts : (n_classes,) counts of the classes by mass, of which each row has 1
+    class_counts : (n_all_classes,) counts of the classes by mass, of which each row has 1
     per_row : average number of classes of a row
     """
-    log_share = log_frequencies(class_counts)
+    log_share = log_frequencies(class_counts, shard)
     if loss.exact in ("softmax", "decoupled"):
         return log_share
     probability = np.minimum(per_row * np.exp(log_share), LIKELIEST)
     return logit(probability) if loss.exact == "logistic" else 2 * probability - 1
 
 
-def log_frequencies(class_counts):
-    """The log frequencies of classes with these counts, (n_classes,).
+def log_frequencies(class_counts, shard=WHOLE):
+    """The log frequencies of the classes of a shard, where all classes have these counts.
 
     A class that was not seen counts as if it had been seen once, or as often as the rarest class if that is less.
     """
-    counts = at_least_one(class_counts)
-    return np.log(np.maximum(counts / counts.sum(), np.finfo(np.float64).tiny))
+    least = least_count(class_counts)
+    total = class_counts.sum() + least * np.count_nonzero(class_counts == 0)
+    counts = shard.own_part(class_counts)
+    return np.log(np.maximum(np.where(counts > 0, counts, least) / total, np.finfo(np.float64).tiny))
 
 
-def pairs_of(options, X, target, n_classes):
-    """The pairs of these rows that a sparse term has weights for."""
+def pairs_of(options, X, target, shard, n_classes):
+    """The pairs of these rows with classes of the shard that a sparse term has weights for; `n_classes` : of all shards."""
     if options.verbose:
         print("counting the pairs of features and classes", flush=True)
     limits = {name: getattr(options.sparse_term, name) for name in ("min_count", "max_classes_per_feature")}
-    pairs = Pairs.of(support(X, target.support(), n_classes=n_classes, **limits))
-    if not len(pairs.class_ids):
+    rows, classes = target.own_support(shard, n_classes)
+    n_own = classes.shape[1] if classes.ndim == 2 else len(shard.own_part(range(n_classes)))
+    pairs = Pairs.of(support(X if rows is None else X[rows], classes, limits["min_count"], n_classes=n_own))
+    most = limits["max_classes_per_feature"]
+    if most is not None:
+        pairs = pairs.without(shard.add(pairs.n_classes()) > most)
+    if not shard.add(np.array([len(pairs.class_ids)])):
         warn_no_pairs(limits)
     return pairs
 

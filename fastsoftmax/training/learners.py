@@ -32,7 +32,7 @@ def make(options, choices, model, state, X, n_epochs=None, *, n_threads, multi_e
         row_loss = ROW_LOSSES[options.loss_named(choices.loss).exact]
         runner = runner_for(model.sparse_term(), X, loss=row_loss, **common)
         epochs = n_epochs and (n_epochs if model.E is None else min(n_epochs, SPARSE_EPOCHS))
-        rule = planning.sparse_rule(options, choices.loss, model.n_classes, np.sqrt(state.damping), state.damping)
+        rule = planning.sparse_rule(options, choices.loss, model.n_all_classes, np.sqrt(state.damping), state.damping)
         schedule = schedules.make(options.schedule, is_sparse=True)
         learners.append(
             Learner(runner, FullLoss(), rule, schedule, epochs, sums=True, rate_name="SparseTerm.learning_rate")
@@ -55,9 +55,9 @@ def _loss(options, choices, state, runner, n_rows):
     row_loss = ROW_LOSSES[loss.exact]
     if not loss.is_sampled:
         return FullLoss(loss.threshold, row_loss)
-    sampler = state.sampler.for_loss(loss, state.class_counts)
+    sampler = state.sampler.for_loss(loss, state.class_counts, runner.model.shard.ranks)
     check_followed(f"{type(loss).__name__}.sampler", sampler, runner.has_hidden)
-    rate = planning.normaliser_rate(loss, runner.model.n_classes)
+    rate = planning.normaliser_rate(loss, runner.model.n_all_classes)
     normaliser = RunningNormaliser(n_rows, rate) if n_rows is not None and rate < 1 else None
-    n_negatives = planning.n_negatives(loss, runner.model.n_classes)
+    n_negatives = planning.n_negatives(loss, runner.model.n_all_classes)
     return SampledLoss(sampler, n_negatives, loss.trains_as, normaliser, None if row_loss is SOFTMAX else row_loss)

@@ -4,6 +4,7 @@ import shutil
 from typing import NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 import fastsoftmax.samplers as samplers
 from fastsoftmax.losses import DecoupledSoftmax, SampledDecoupledSoftmax, SampledSoftmax, Softmax
@@ -14,13 +15,16 @@ from fastsoftmax.objectives import OBJECTIVES
 from fastsoftmax.optimizers import SGD
 from fastsoftmax.passes.candidates import KINDS
 from fastsoftmax.passes.pairs import pair_bytes
+from fastsoftmax.passes.shard import WHOLE
 from fastsoftmax.runtime import memory
+from fastsoftmax.runtime.ranks import ONE
 from fastsoftmax.terms import SparseTerm
 from fastsoftmax.training import calibration, ranking
 from fastsoftmax.training.options import Choices
 from fastsoftmax.validation import (
     check_acts,
     check_calibration,
+    check_can_divide,
     check_can_rank,
     check_disk,
     check_l1,
@@ -55,6 +59,14 @@ class Start(NamedTuple):
     bias: np.ndarray | None = None
     E: np.ndarray | None = None
 
+    def own(self, shard):
+        """The same for the classes of a shard."""
+        W = self.W
+        if W is not None and shard is not WHOLE:
+            W = shard.own_part(sparse.csr_array(W)).tocsc()
+            W.sort_indices()
+        return Start(W, None if self.bias is None else shard.own_part(self.bias), self.E)
+
 
 NO_START = Start()
 
@@ -88,13 +100,17 @@ class Plan(NamedTuple):
         return f"{choices}: {memory.shown(self.model_bytes)} ({self.model_formula})"
 
 
-def plan(options, n_classes, X, start=NO_START, *, targets_per_row=1.0, several=False, calibrates=True, resumed=None):
+def plan(
+    options, n_classes, X, start=NO_START, *, targets_per_row=1.0, several=False, calibrates=True, resumed=None,
+    ranks=ONE,
+):  # fmt: skip
     """The Plan for checked rows, where training begins at `start`; MemoryError where there is too little memory for it.
 
     targets_per_row : average number of classes of a row
     several : whether rows have several labels, which all count alike
     calibrates : False for the first rows of a stream: none is held out, and "auto" cannot depend on their number
     resumed : Choices of a model that was trained before, or None
+    ranks : runtime.ranks.Ranks, each of which has a part of the model
     """
     dense_input = isinstance(X, np.ndarray)
     n_entries = int((X.size if dense_input else X.nnz) * targets_per_row)
@@ -107,10 +123,12 @@ def plan(options, n_classes, X, start=NO_START, *, targets_per_row=1.0, several=
     if not calibrates or (start.W is not None and options.calibration_fraction == "auto"):
         options = options._replace(calibration_fraction=0.0)
     begins = calibrates and start.W is None and resumed is None
-    objective = _objective(options, several, X.shape[0], begins=begins, dense_input=dense_input)
+    may_rank = begins and ranks.size == 1
+    objective = _objective(options, several, X.shape[0], begins=may_rank, dense_input=dense_input)
     size = {"n_entries": n_entries, "dense_input": dense_input, "several": several, "objective": objective}
-    chosen = choose(options, X.shape[0], n_classes, X.shape[1], **size)
+    chosen = ranks.first(choose(options, X.shape[0], n_classes, X.shape[1], **size, n_shards=ranks.size))
     check_sampling(options, chosen.loss, n_classes)
+    check_can_divide(options.loss_named(chosen.loss), several=several, n_ranks=ranks.size)
     if options.verbose:
         print(chosen)
     size = {"n_rows": X.shape[0], "n_features": X.shape[1], "n_entries": n_entries}
@@ -145,17 +163,22 @@ def _objective(options, several, n_rows, *, begins, dense_input):
     return "precision" if ranks and options.loss == "auto" and options.weights_dir is None else "recall"
 
 
-def choose(options, n_samples, n_classes, n_features, *, n_entries, dense_input, several=False, objective=None):
-    """The Plan for a problem of this size; `n_entries` is the number of entries of X, or of pairs that are given."""
+def choose(
+    options, n_samples, n_classes, n_features, *, n_entries, dense_input, several=False, objective=None, n_shards=1
+):  # fmt: skip
+    """The Plan for a problem of this size; `n_entries` is the number of entries of X, or of pairs that are given.
+
+    n_shards : the number of processes that the classes are divided among; the plan has the bytes of one of them
+    """
     ranks = objective is not None and OBJECTIVES[objective].ranks
     if ranks and options.direct == "auto":
         options = options._replace(direct=SparseTerm())
 
-    def forecast(hidden_size, direct, optimizer=options.optimizer):
-        n_pairs = most_pairs(n_entries, n_features, n_classes)
+    def forecast(hidden_size, direct, optimizer=options.optimizer, n_shards=1):
+        n_pairs = most_pairs(n_entries, n_features, n_classes) // n_shards
         size = {"optimizer": optimizer, "itemsize": options.dtype.itemsize, "n_pairs": n_pairs}
         size["n_hidden_features"] = options.n_hidden_features
-        return Model.forecast(n_classes, n_features, hidden_size, direct, **size)
+        return Model.forecast(-(-n_classes // n_shards), n_features, hidden_size, direct, **size)
 
     direct, hidden_size = _terms(options, forecast, dense_input, several)
     if ranks and options.low_rank == "auto":
@@ -186,7 +209,8 @@ def choose(options, n_samples, n_classes, n_features, *, n_entries, dense_input,
     if alpha == "auto":
         alpha = CALIBRATED_ALPHA if calibrated else 0.0
     choices = Choices(loss.name, direct, hidden_size, alpha, class_alpha, objective)
-    return Plan(*choices, n_rows, *forecast(hidden_size, direct), forecast(hidden_size, direct, SGD())[0])
+    of_shard = forecast(hidden_size, direct, n_shards=n_shards)
+    return Plan(*choices, n_rows, *of_shard, forecast(hidden_size, direct, SGD(), n_shards)[0])
 
 
 def _terms(options, forecast, dense_input, several):

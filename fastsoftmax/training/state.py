@@ -1,12 +1,14 @@
 """What a training leaves to the next one beside the model: the random generator, the class counts, and the sampler."""
 
 import copy
+import functools
 
 import numpy as np
 
 import fastsoftmax.samplers as samplers
 from fastsoftmax.files.state_dict import BIT_GENERATORS, generator, generator_state
 from fastsoftmax.passes.candidates import KINDS
+from fastsoftmax.runtime.ranks import ONE
 
 # A sampler that draws by class counts is made anew once there are ROWS_A_CLASS new rows for each class, which make it worth
 # the time, or once the number of rows has grown by SHARE.
@@ -37,10 +39,11 @@ class TrainingState:
         sampler = KeptSampler(kept.given, copy.deepcopy(kept.sampler), kept.counts, kept.saved)
         return TrainingState(copy.deepcopy(self.rng), self.class_counts, self.damping, sampler)
 
-    def count(self, counts, loss):
+    def count(self, counts, loss, ranks=ONE):
         """Add the class counts of further rows. The sampler of `loss` may have to be made anew because of them."""
         unseen = self.class_counts == 0
-        self.class_counts = self.class_counts + counts
+        before = self.class_counts
+        self.class_counts = ranks.common(lambda: before + counts)
         if loss.is_sampled:
             self.sampler.take_counts(loss.sampler, self.class_counts, new=counts[unseen].any())
 
@@ -70,6 +73,14 @@ class TrainingState:
         return cls(rng, state["class_counts"], state["damping"], kept)
 
 
+def _make(loss, counts):
+    """The sampler of a loss over classes of these counts."""
+    # a sampler of a batch's own targets never draws an unseen class: counting it would make the other shares wrong
+    drawn_by = counts if samplers.kind_of(loss.sampler).draws_targets else at_least_one(counts)
+    logistic_loss = loss.name if KINDS[loss.trains_as].is_logistic else None
+    return samplers.make(loss.sampler, drawn_by, logistic_loss=logistic_loss)
+
+
 class KeptSampler:
     """The sampler of a training, and what it was made from.
 
@@ -84,15 +95,18 @@ class KeptSampler:
     def __init__(self, given=None, sampler=None, counts=None, saved=None):
         self.given, self.sampler, self.counts, self.saved = given, sampler, counts, saved
 
-    def for_loss(self, loss, class_counts):
-        """The sampler of `loss`; if it is the same as in earlier calls, it keeps what it has learned."""
+    def for_loss(self, loss, class_counts, ranks=ONE):
+        """The sampler of `loss`; if it is the same as in earlier calls, it keeps what it has learned.
+
+        ranks : those that draw the same negatives
+        """
         if self.sampler is None or loss.sampler != self.given:
             resumes = self.sampler is None and self.saved is not None and self.given == loss.sampler
-            counts = self.counts if resumes and self.counts is not None else class_counts
-            # a sampler of a batch's own targets never draws an unseen class: counting it would make the other shares wrong
-            drawn_by = counts if samplers.kind_of(loss.sampler).draws_targets else at_least_one(counts)
-            logistic_loss = loss.name if KINDS[loss.trains_as].is_logistic else None
-            sampler = samplers.make(loss.sampler, drawn_by, logistic_loss=logistic_loss)
+            counts, named = (
+                self.counts if resumes and self.counts is not None else class_counts,
+                isinstance(loss.sampler, str),
+            )
+            sampler = ranks.common(functools.partial(_make, loss, counts)) if named else _make(loss, counts)
             if resumes:
                 sampler.restore(self.saved)
             self.given, self.sampler, self.counts, self.saved = loss.sampler, sampler, counts, None
@@ -132,4 +146,9 @@ class KeptSampler:
 
 def at_least_one(class_counts):
     """The counts, in which each zero becomes one, or the smallest other count if that is less than one."""
-    return np.where(class_counts > 0, class_counts, min(1, class_counts[class_counts > 0].min(initial=1)))
+    return np.where(class_counts > 0, class_counts, least_count(class_counts))
+
+
+def least_count(class_counts):
+    """What `at_least_one` makes of a count of zero."""
+    return class_counts.min(where=class_counts > 0, initial=1)

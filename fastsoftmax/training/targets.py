@@ -76,6 +76,12 @@ class HardTargets:
         """The classes in the form that `fastsoftmax.support` takes."""
         return self.codes
 
+    def own_support(self, shard, n_classes):
+        """(rows, classes): the same for classes of a shard, and the rows that have any; None: all rows."""
+        codes = shard.own_codes(self.codes)
+        rows = np.flatnonzero(codes >= 0)
+        return (None, codes) if len(rows) == len(codes) else (rows, codes[rows])
+
     def lists(self):
         """(indptr, class_ids): the classes of row i are class_ids[indptr[i] : indptr[i + 1]], int64, ascending."""
         return np.arange(len(self) + 1), self.codes
@@ -184,6 +190,9 @@ class SoftTargets:
     def support(self):
         return self.masses
 
+    def own_support(self, shard, n_classes):
+        return None, shard.own_columns(self.masses)
+
     def lists(self):
         return self.masses.indptr.astype(np.intp), self.masses.indices.astype(np.int64)
 
@@ -192,7 +201,7 @@ class SoftTargets:
     def excess(self, runner):
         model, out = runner.model, {}
         first = sparse.csr_array((np.ones(len(self)), self.codes, np.arange(len(self) + 1)), shape=self.masses.shape)
-        more = sparse.csr_array(self.masses - first)
+        more = model.shard.own_columns(sparse.csr_array(self.masses - first))
         for name in ("bias", "prior"):
             if getattr(model, name) is not None:
                 out[name] = more @ getattr(model, name).astype(np.float64)
@@ -206,14 +215,14 @@ class SoftTargets:
                 out["W"][rows] = _row_dots(more[rows], W, row_subset.take(runner.X, rows))
             if model.V is not None:
                 out["V"][rows] = _row_dots(more[rows], model.V, runner.hidden(rows))
-        return out
+        return {name: model.shard.add(a) for name, a in out.items()}
 
     def nll(self, runner, show=None):
         excess = self.excess(runner)
         return runner.nll(self.codes, show) - sum(a for name, a in excess.items() if name != "prior")
 
     def log_proba(self, runner):
-        masses, n_classes = self.masses, runner.model.n_classes
+        masses, n_classes = self.masses, runner.model.n_all_classes
         if masses.shape[1] == n_classes:
             return -self.nll(runner)
         indices = np.where(masses.indices < n_classes, masses.indices, 0)  # any class: these rows are overwritten

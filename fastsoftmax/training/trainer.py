@@ -124,14 +124,16 @@ class Trainer:
 
         It reads the whole model, so it is called once after training and not after each step.
         """
-        if any(learner.runner.model.first_non_finite() for learner in self.learners):
-            raise FloatingPointError(self._diverged("weights or squared gradients became infinite or NaN"))
+        models = [learner.runner.model for learner in self.learners]
+        with models[0].shard.ranks.together():
+            if any(model.first_non_finite() for model in models):
+                raise FloatingPointError(self._diverged("weights or squared gradients became infinite or NaN"))
 
     def warn_if_diverged(self):
         """ConvergenceWarning where the last epoch's loss is far above that of the first step, and of knowing nothing."""
         if not self.loss_curve or self.first_loss is None:
             return
-        last, nothing = self.loss_curve[-1], max(self.first_loss, np.log(self.learners[0].runner.model.n_classes))
+        last, nothing = self.loss_curve[-1], max(self.first_loss, np.log(self.learners[0].runner.model.n_all_classes))
         if last > DIVERGED * nothing:
             what = f"the loss of the last epoch is {last:.4g}, while a model that knows nothing has about {nothing:.2g}"
             warn(self._diverged(what), ConvergenceWarning)

@@ -12,6 +12,7 @@ from fastsoftmax.training.trainer import Trainer
 from fastsoftmax.training.watchers.averaging import SHARE, Averaging
 from fastsoftmax.training.watchers.callbacks import EpochTasks
 from fastsoftmax.training.watchers.early_stopping import EarlyStoppingWatcher
+from fastsoftmax.training.watchers.exchanges import Exchanges
 from fastsoftmax.training.watchers.l1 import L1
 from fastsoftmax.training.watchers.progress import Progress
 
@@ -150,8 +151,10 @@ class Training:
             return float(np.average(losses, weights=weight))
 
     def watchers(self, X, n_epochs):
-        """What watches any training: the progress bar, and the L1 penalty."""
+        """What watches any training: the progress bar, the exchanges of ranks, and the L1 penalty."""
         watchers = [Progress(X.shape[0], n_epochs)] if self.options.verbose else []
+        if self.options.verbose > 1 and self.model.shard.ranks.size > 1:
+            watchers.append(Exchanges(self.model.shard.ranks))
         l1_alpha = self.options.optimizer.l1_alpha
         return [*watchers, L1(l1_alpha)] if l1_alpha else watchers
 

@@ -114,6 +114,7 @@ from fastsoftmax.validation.options import (
     check_options,
     check_training_params,
 )
+from fastsoftmax.validation.ranks import check_can_divide, check_communicator, check_one_process, check_ranks
 from fastsoftmax.validation.regression import check_regression_params, check_regression_rows, check_same_problem
 from fastsoftmax.validation.resources import (
     check_disk,
@@ -187,5 +188,6 @@ from fastsoftmax.validation.weights import (
     of_mean_one,
     ratios,
     ratios_at,
+    weight_exponent,
     weighted_counts,
 )

@@ -126,6 +126,14 @@ def check_sample_weight(sample_weight, n_samples, counted=None, *, name="sample_
     return ratios(weight)
 
 
+def weight_exponent(sample_weight, counted=None):
+    """The power of two that `check_sample_weight` has divided the weights by, an int; for weights that it has checked."""
+    if sample_weight is None:
+        return 0
+    weight = np.asarray(sample_weight, np.float64)
+    return int(np.frexp((weight if counted is None else weight[counted]).max(initial=0))[1])
+
+
 def check_class_weight(weight, n_classes):
     """`weight` as float64 (n_classes,), finite and not negative, or None."""
     if weight is None:

@@ -335,7 +335,7 @@ def backward(
     Parameters
     ----------
     terms, work : as given to `forward`
-    dlogits : LogitGradient of fastsoftmax.passes.tiles
+    dlogits : LogitGradient of fastsoftmax.passes.logit_gradient
     out : Destination of fastsoftmax.passes.tiles, what the gradients are added to or the parameters that they step
     hidden_columns : (n_panels, n_rows, width) array, the transpose of `terms.hidden` packed into panels, or None
     parts : (n_parts, n_panels, n_hidden, width) array to fill with partial sums of the gradient of `hidden`, or None;

@@ -1,0 +1,118 @@
+"""The ranks of an MPI communicator, by mpi4py."""
+
+import contextlib
+import pickle
+import time
+
+import numpy as np
+
+from fastsoftmax.distributed import failing
+from fastsoftmax.distributed.shared_memory import shared_array
+from fastsoftmax.runtime.ranks import ONE, Ranks
+from fastsoftmax.validation import check_communicator
+
+MESSAGE = 1 << 30  # bytes that are sent at a time: MPI counts in 32 bits
+ALIGNED = 64  # bytes that each array of shared memory begins at a multiple of
+KNOWN = {}  # MPIRanks by the handle of their communicator, whose duplicates only all ranks together could free
+
+
+def ranks_of(comm):
+    """The Ranks of `comm`, the parameter of an estimator: an mpi4py communicator, Ranks, or None, which is one rank."""
+    if comm is None or isinstance(comm, Ranks):
+        return ONE if comm is None else comm
+    check_communicator("comm", comm)
+    return ONE if comm.Get_size() == 1 else MPIRanks.of(comm)
+
+
+class MPIRanks(Ranks):
+    """The ranks of an mpi4py communicator, which share the memory of rows where they are on one machine."""
+
+    def __init__(self, comm):
+        from mpi4py import MPI
+
+        self.comm, self.rank, self.size = comm.Dup(), comm.Get_rank(), comm.Get_size()
+        self.failures = failing.Failures(comm.Dup())
+        self.machine = self.comm.Split_type(MPI.COMM_TYPE_SHARED, key=self.rank)
+        is_leader = self.machine.Get_rank() == 0
+        self.leaders = self.comm.Split(0 if is_leader else MPI.UNDEFINED, key=self.rank)
+        leaders = self.comm.allgather(self.rank if is_leader else None)
+        self.leader_ranks = [rank for rank in leaders if rank is not None]
+        self.leader_of = self.comm.allgather(self.machine.bcast(self.rank))
+        self.bytes_sent, self.seconds = 0, 0.0
+
+    @classmethod
+    def of(cls, comm):
+        """The ranks of `comm`, the same each time."""
+        if comm.handle not in KNOWN:
+            KNOWN[comm.handle] = cls(comm)
+        return KNOWN[comm.handle]
+
+    @contextlib.contextmanager
+    def _timed(self, n_bytes):
+        start = time.perf_counter()
+        yield
+        self.seconds += time.perf_counter() - start
+        self.bytes_sent += n_bytes
+
+    def gather(self, a):
+        a = np.ascontiguousarray(a)
+        out = np.empty((self.size, *a.shape), a.dtype)
+        with self._timed(a.nbytes):
+            self.comm.Allgather(_as_bytes(a), _as_bytes(out))
+        return out
+
+    def add(self, a):
+        from mpi4py import MPI
+
+        with self._timed(a.nbytes):
+            self.comm.Allreduce(MPI.IN_PLACE, a)
+
+    def objects(self, value):
+        return self.comm.allgather(value)
+
+    def collect(self, a):
+        a = np.ascontiguousarray(a)
+        lengths = self.objects(len(a))
+        ends = np.cumsum(lengths)
+        out = shared_array(self.machine, (int(ends[-1]), *a.shape[1:]), a.dtype)
+        out[ends[self.rank] - len(a) : ends[self.rank]] = a
+        self.machine.Barrier()  # now each machine has the rows of its own ranks
+        if len(self.leader_ranks) > 1 and self.machine.Get_rank() == 0:
+            for rank, end in enumerate(ends):
+                root = self.leader_ranks.index(self.leader_of[rank])
+                part = _as_bytes(out[end - lengths[rank] : end])
+                with self._timed(len(part) if root == self.leaders.Get_rank() else 0):
+                    for start in range(0, len(part), MESSAGE):
+                        self.leaders.Bcast(part[start : start + MESSAGE], root=root)
+        self.machine.Barrier()
+        out.flags.writeable = False
+        return out
+
+    def common(self, make):
+        made, buffers = None, []
+        with self.together():
+            if self.machine.Get_rank() == 0:
+                made = pickle.dumps(make(), protocol=5, buffer_callback=buffers.append)
+        sizes = self.machine.bcast([buffer.raw().nbytes for buffer in buffers])
+        starts = np.cumsum([0, *(-(-size // ALIGNED) * ALIGNED for size in sizes)])
+        memory = shared_array(self.machine, (int(starts[-1]),), np.uint8)
+        for buffer, start in zip(buffers, starts, strict=False):
+            memory[start : start + buffer.raw().nbytes] = buffer.raw()
+        made = self.machine.bcast(made)
+        self.machine.Barrier()
+        memory.flags.writeable = False
+        parts = [memory[start : start + size] for start, size in zip(starts, sizes, strict=False)]
+        return pickle.loads(made, buffers=parts)
+
+    @contextlib.contextmanager
+    def all_or_none(self):
+        try:
+            yield
+        except BaseException as error:
+            self.failures.tell(error)
+            raise
+
+
+def _as_bytes(a):
+    """`a`, C contiguous, as MPI takes any type."""
+    return a.reshape(-1).view(np.uint8)

@@ -1,0 +1,111 @@
+"""Rows of which each rank has a part, put together: every rank needs all of them, and each machine keeps one copy."""
+
+import zlib
+
+import numpy as np
+from scipy import sparse
+
+from fastsoftmax.distributed.likeness import told
+from fastsoftmax.validation import LabelLists, weight_exponent
+
+
+def are_common(ranks, X):
+    """Whether X, as the user gave it, is the same memory-mapped file on all ranks, so that each of them has all rows."""
+    if ranks.size == 1:
+        return True
+    arrays = (X.data, X.indices, X.indptr) if sparse.issparse(X) and X.format == "csr" else (X,)
+    places = [_place_in_file(a) for a in arrays]
+    of_ranks = ranks.objects(places)
+    return None not in places and all(other == of_ranks[0] for other in of_ranks)
+
+
+def _place_in_file(a):
+    """Where the array lies in the file that it is a map of; None where it is none."""
+    root = None
+    base = a
+    while isinstance(base, np.ndarray):
+        root = base if isinstance(base, np.memmap) else root
+        base = base.base
+    if root is None or root.filename is None:
+        return None
+    return str(root.filename), root.offset + a.ctypes.data - root.ctypes.data, a.shape, a.strides, a.dtype.str
+
+
+def collect_X(ranks, X, *, common):
+    """The checked rows of all ranks, in the order of the ranks, and the slice of them that are this rank's: (X, own).
+
+    common : whether each rank has all of them already
+    """
+    if common:
+        return X, slice(None)
+    ranks.agree(
+        **{"the number of columns of X": X.shape[1], "sparse X": sparse.issparse(X), "the dtype of X": X.dtype.name}
+    )
+    n_rows = ranks.objects(X.shape[0])
+    start = sum(n_rows[: ranks.rank])
+    own = slice(start, start + X.shape[0])
+    return (_collect_csr(ranks, X) if sparse.issparse(X) else ranks.collect(X)), own
+
+
+def _collect_csr(ranks, X):
+    """CSR rows of all ranks, with the same type of indices as one process would have."""
+    before = np.cumsum([0, *ranks.objects(int(X.indptr[-1] - X.indptr[0]))])
+    wide = max(ranks.objects(X.indices.dtype.itemsize)) > 4 or before[-1] > np.iinfo(np.int32).max
+    index_dtype = np.int64 if wide else np.int32
+    first, last = int(X.indptr[0]), int(X.indptr[-1])
+    ends = ranks.collect((X.indptr[1:].astype(np.int64) - first + before[ranks.rank]).astype(index_dtype))
+    indices = ranks.collect(X.indices[first:last].astype(index_dtype, copy=False))
+    data = ranks.collect(X.data[first:last])
+    indptr = np.concatenate([np.zeros(1, index_dtype), ends])
+    out = sparse.csr_array((data, indices, indptr), shape=(len(ends), X.shape[1]), copy=False)
+    out.has_canonical_format = all(ranks.objects(bool(X.has_canonical_format)))
+    return out
+
+
+def collect_labels(ranks, y, *, common):
+    """Checked labels, lists of labels or masses of the rows of all ranks; where rows are `common`, so are they."""
+    if common:
+        ranks.agree(y=told(y))
+        return y
+    ranks.agree(**{"the type of y": type(y).__name__, "the number of columns of y": y.shape[1:]})
+    if sparse.issparse(y):
+        return _collect_csr(ranks, y)
+    if isinstance(y, LabelLists):
+        indptr = np.concatenate([[0], np.cumsum(np.concatenate(ranks.objects(np.diff(y.indptr))))])
+        return LabelLists(_collect_flat(ranks, y.labels), indptr)
+    return _collect_flat(ranks, y)
+
+
+def _collect_flat(ranks, labels):
+    """The labels of all ranks in one array. Those of several widths or types become what NumPy makes of them together."""
+    dtypes = ranks.objects(labels.dtype)
+    if any(dtype.kind != dtypes[0].kind for dtype in dtypes):
+        names = ", ".join(str(dtype) for dtype in dtypes)
+        raise TypeError(f"y must have labels of one kind on all ranks, got {names}")
+    if dtypes[0].kind == "O":
+        return np.concatenate(ranks.objects(labels))
+    if dtypes[0].kind == "T":  # the variable-width strings of NumPy
+        return np.concatenate([np.array(part, labels.dtype) for part in ranks.objects(labels.tolist())])
+    return ranks.collect(labels.astype(np.result_type(*dtypes), copy=False))
+
+
+def collect_weights(ranks, weight, sample_weight, counted=None, *, common):
+    """The weights of the rows of all ranks, of each of which `check_sample_weight` made `weight`, in one scale."""
+    if common:
+        ranks.agree(sample_weight=told(weight))
+        return weight
+    exponents = ranks.objects(weight_exponent(sample_weight, counted))
+    return ranks.collect(np.ldexp(weight, exponents[ranks.rank] - max(exponents)))
+
+
+def collect_eligible(ranks, eligible, *, common):
+    """The Eligible of the rows of all ranks; subset and threshold must be the same on all."""
+    subset = None if eligible.class_ids is None else (len(eligible.class_ids), zlib.crc32(eligible.class_ids))
+    excludes = eligible.indptr is not None
+    ranks.agree(classes=subset, threshold=eligible.threshold, **{"exclude, whether there is any": excludes})
+    if not excludes or common:
+        return eligible
+    lengths = ranks.collect(np.diff(eligible.indptr))
+    indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.intp)
+    first, last = eligible.indptr[0], eligible.indptr[-1]
+    return eligible._replace(indptr=indptr, excluded=ranks.collect(eligible.excluded[first:last]))

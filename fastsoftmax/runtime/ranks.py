@@ -1,0 +1,90 @@
+"""The ranks that train one model together, and what they exchange; alone, there is one rank and nothing to exchange.
+
+All ranks call the same methods in the same order with arrays of the same shapes. What they get is the same on all of them, to
+the bit: sums are made in the order of the ranks, or by one rank for all.
+"""
+
+import contextlib
+
+import numpy as np
+
+
+class Ranks:
+    """The ranks as one of them sees them. A subclass says how they exchange arrays and objects.
+
+    Attributes
+    ----------
+    rank, size : the number of this rank, from 0 on, and of all
+    bytes_sent : what this rank has handed over to be sent so far, arrays only
+    seconds : the time that it spent in exchanges of arrays, waiting for others included
+    """
+
+    rank, size = 0, 1
+    bytes_sent, seconds = 0, 0.0
+
+    def gather(self, a):
+        """The arrays `a` of all ranks, (size, *a.shape)."""
+        return a[None]
+
+    def add(self, a):
+        """Replace `a`, C contiguous, by the sum over all ranks."""
+
+    def objects(self, value):
+        """A list of the values of all ranks, any Python objects."""
+        return [value]
+
+    def collect(self, a):
+        """The rows of all ranks in the order of the ranks, which must not be written to: one copy of them a machine."""
+        return a
+
+    def common(self, make):
+        """What `make()` returns, the same on all ranks, with arrays that must not be written to: one copy of them a machine.
+
+        It is made once a machine; where it raises, it raises on all ranks.
+        """
+        return make()
+
+    def first(self, value):
+        """The value of rank 0."""
+        return self.objects(value)[0]
+
+    @contextlib.contextmanager
+    def together(self):
+        """A context in which nothing is exchanged: where it raises on one rank, it raises on all of them."""
+        error = None
+        try:
+            yield
+        except Exception as raised:
+            error = raised
+        failed = [(rank, e) for rank, e in enumerate(self.objects(error)) if e is not None]
+        if error is not None:
+            raise error
+        if failed:
+            rank, raised = failed[0]
+            raise type(raised)(f"rank {rank}: {raised}")
+
+    def agree(self, **values):
+        """Raise ValueError on all ranks unless the values, small ones, are the same on all."""
+        if self.size == 1:
+            return
+        of_ranks = self.objects({name: repr(value) for name, value in values.items()})
+        for rank, others in enumerate(of_ranks):
+            for name, value in of_ranks[0].items():
+                if others.get(name) != value:
+                    other = others.get(name)
+                    raise ValueError(
+                        f"{name} is {value} on rank 0 and {other} on rank {rank}: it must be the same on all"
+                    )
+
+    @contextlib.contextmanager
+    def all_or_none(self):
+        """A context for what ranks do together: where one fails alone, all end, since the others would wait for it."""
+        yield
+
+
+ONE = Ranks()
+
+
+def ranges(n, size):
+    """(size + 1,) where the ranges begin that `n` classes are divided into, as evenly as can be."""
+    return np.arange(size + 1) * n // size

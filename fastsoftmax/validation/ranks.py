@@ -1,0 +1,50 @@
+"""What processes that train one model together must have."""
+
+COMM_METHODS = ("Get_rank", "Get_size", "Dup", "Allgather", "Allreduce")
+
+
+def check_communicator(name, comm):
+    """Raise unless `comm` is an mpi4py communicator."""
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:  # RuntimeError: mpi4py is there, and finds no MPI
+        raise ImportError(
+            f'{name} needs the package mpi4py and an MPI, for example from pip install "fastsoftmax[mpi]" ({error})'
+        ) from error
+    if not isinstance(comm, MPI.Intracomm):
+        raise TypeError(f"{name} must be None or a communicator of mpi4py such as MPI.COMM_WORLD, got {comm!r}")
+    if comm == MPI.COMM_NULL:
+        raise ValueError(f"{name} is COMM_NULL, which has no processes")
+
+
+def check_ranks(n_ranks, n_classes):
+    """Raise where some rank would have no class."""
+    if n_ranks > n_classes:
+        raise ValueError(
+            f"comm has {n_ranks} ranks, and y only {n_classes} classes: each rank has to have one at least"
+        )
+
+
+def check_can_divide(loss, *, several, n_ranks):
+    """Raise where a model cannot be trained with its classes divided among ranks.
+
+    loss : one of fastsoftmax.losses
+    several : whether rows have several labels
+    """
+    if n_ranks == 1:
+        return
+    if several:
+        raise ValueError("comm: rows with several labels cannot be trained on by several ranks; use one process")
+    sampler = loss.sampler if loss.is_sampled else None
+    if getattr(sampler, "follows_model", sampler == "multi_index"):
+        raise ValueError(
+            f"comm: the sampler {sampler!r} follows the weights of all classes, of which each rank has a part; use another one"
+        )
+
+
+def check_one_process(model, what):
+    """Raise where the classes of `model` are divided among ranks, and `what`, a method, needs all of them."""
+    if model.shard.ranks.size > 1:
+        raise ValueError(
+            f"{what} needs the weights of all classes, of which each rank has a part: save the model, and load all of it"
+        )

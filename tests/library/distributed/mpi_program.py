@@ -1,0 +1,109 @@
+"""What test_mpi.py runs under mpiexec: `mpi_program.py NAME`, where NAME is one of the functions below."""
+
+import os
+import signal
+import sys
+
+import numpy as np
+from mpi4py import MPI
+from problems import classifier, part, rows
+
+from fastsoftmax.distributed.mpi import ranks_of
+from fastsoftmax.model.runner import Runner
+
+COMM = MPI.COMM_WORLD
+
+
+def exchanges():
+    ranks = ranks_of(COMM)
+    assert ranks is ranks_of(COMM) and (ranks.rank, ranks.size) == (COMM.rank, COMM.size)
+    everyone = range(ranks.size)
+    for dtype in (np.float32, np.float64, np.int64, np.uint8):
+        own = np.arange(6, dtype=dtype).reshape(2, 3) + ranks.rank
+        assert np.array_equal(ranks.gather(own), [np.arange(6).reshape(2, 3) + r for r in everyone])
+        added = own.copy()
+        ranks.add(added)
+        assert np.array_equal(added, sum(np.arange(6).reshape(2, 3) + r for r in everyone)) and added.dtype == dtype
+        collected = ranks.collect(np.full((ranks.rank, 2), ranks.rank, dtype))
+        assert np.array_equal(collected, np.repeat(everyone, everyone)[:, None].repeat(2, 1))
+        assert collected.dtype == dtype and not collected.flags.writeable
+    assert ranks.objects(str(ranks.rank)) == [str(r) for r in everyone]
+    assert ranks.first([ranks.rank]) == [0]
+    before = ranks.bytes_sent
+    ranks.gather(np.zeros(10))
+    ranks.add(np.zeros(10, np.float32))
+    assert ranks.bytes_sent - before == 120 and ranks.seconds > 0
+    assert len(ranks.collect(np.zeros((0, 3)))) == 0
+    made = ranks.common(lambda: (np.arange(1000) + COMM.rank, [np.ones((3, 2), np.float32)], {"a": "b"}))
+    assert np.array_equal(made[0], np.arange(1000)) and not made[0].flags.writeable  # rank 0's: there is one machine
+    assert np.array_equal(made[1][0], np.ones((3, 2))) and made[2] == {"a": "b"}
+    assert np.array_equal(ranks.common(lambda: np.array(["x", None], object)), ["x", None])
+    try:
+        ranks.common(lambda: 1 / (COMM.rank - COMM.rank))
+    except ZeroDivisionError:
+        return
+    raise AssertionError("what one rank of a machine raises must be raised on all")
+
+
+def training():
+    X, y = rows()
+    ranks = ranks_of(COMM)
+    for params in ({"loss": "softmax", "hidden_size": 8}, {"direct": "sparse", "hidden_size": 8}):
+        alone, together = classifier(**params).fit(X, y), classifier(COMM, **params).fit(X[part(ranks)], y[part(ranks)])
+        np.testing.assert_allclose(together.loss_curve_, alone.loss_curve_, rtol=1e-5)
+        _, log_proba = together.predict_topk(X[part(ranks)], 5)
+        np.testing.assert_allclose(log_proba, alone.predict_topk(X[part(ranks)], 5)[1], atol=2e-5)
+        assert together.score(X[part(ranks)], y[part(ranks)]) == alone.score(X, y)
+
+
+def an_error_on_all():
+    X, y = rows()
+    X.data[-1] = np.nan  # in the last rank's part
+    own = part(ranks_of(COMM))
+    try:
+        classifier(COMM).fit(X[own], y[own])
+    except ValueError as error:
+        assert f"rank {COMM.size - 1}" in str(error) or COMM.rank == COMM.size - 1
+        return
+    raise AssertionError("there was no error")
+
+
+def parts_of_a_communicator():
+    X, y = rows()
+    half = COMM.Split(COMM.rank % 2)
+    expected = classifier(hidden_size=4).fit(X, y)
+    own = part(ranks_of(half))
+    model = classifier(half, hidden_size=4).fit(X[own], y[own])
+    np.testing.assert_allclose(model.loss_curve_, expected.loss_curve_, rtol=1e-5)
+
+
+def _fit_until(event):
+    """Train until rank 1 is in its fifth step, in which `event` happens."""
+    X, y = rows()
+    step, n = Runner.step, [0]
+
+    def counted(self, *args, **kwargs):
+        n[0] += 1
+        if n[0] == 5 and COMM.rank == 1:
+            event()
+        return step(self, *args, **kwargs)
+
+    Runner.step = counted
+    own = part(ranks_of(COMM))
+    classifier(COMM, hidden_size=4, loss="softmax", max_iter=1000).fit(X[own], y[own])
+
+
+def one_rank_fails():
+    def fail():
+        raise MemoryError("there is no more")
+
+    _fit_until(fail)
+
+
+def one_rank_is_killed():
+    _fit_until(lambda: os.kill(os.getpid(), signal.SIGKILL))
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]]()
+    print(f"rank {COMM.rank} is done", flush=True)
