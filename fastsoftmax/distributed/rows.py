@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from fastsoftmax.distributed.likeness import told
-from fastsoftmax.validation import LabelLists, weight_exponent
+from fastsoftmax.validation import LabelLists, ratios
 
 
 def are_common(ranks, X):
@@ -89,13 +89,13 @@ def _collect_flat(ranks, labels):
     return ranks.collect(labels.astype(np.result_type(*dtypes), copy=False))
 
 
-def collect_weights(ranks, weight, sample_weight, counted=None, *, common):
-    """The weights of the rows of all ranks, of each of which `check_sample_weight` made `weight`, in one scale."""
+def collect_weights(ranks, weight, *, common):
+    """The `ratios` of the weights of the rows of all ranks; alone, they are ratios already."""
+    if ranks.size == 1:
+        return weight
     if common:
         ranks.agree(sample_weight=told(weight))
-        return weight
-    exponents = ranks.objects(weight_exponent(sample_weight, counted))
-    return ranks.collect(np.ldexp(weight, exponents[ranks.rank] - max(exponents)))
+    return ratios(weight if common else ranks.collect(weight))
 
 
 def collect_eligible(ranks, eligible, *, common):

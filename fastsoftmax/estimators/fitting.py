@@ -101,10 +101,10 @@ class Fitting:
         common = are_common(ranks, X)
         with ranks.together():
             names = feature_names(X)
-            X, y, weight, counted = check_rows(c, options, X, y, sample_weight)
-            check_some_rows(X)
+            X, y, weight, _ = check_rows(c, options, X, y, sample_weight, is_part=ranks.size > 1)
         self._check_same_everywhere(initial_weights)
-        X, y, weight = self._collect(X, y, weight, sample_weight, counted, common=common)
+        X, y, weight = self._collect(X, y, weight, common=common)
+        check_some_rows(X)
         say("encoding the labels", options.verbose, n_rows=X.shape[0])
         classes, target = ranks.common(lambda: targets.learn(y))
         several = target.several_labels
@@ -119,8 +119,8 @@ class Fitting:
         start = planning.Start(*check_initial_weights(options, shape, **initial_weights))
         common = are_common(ranks, valid[0])
         with ranks.together():
-            checked = check_validation(c, options, *valid, shape[1], names)
-        valid = self._collect_validation(checked, valid[2], common=common)
+            checked = check_validation(c, options, *valid, shape[1], names, is_part=ranks.size > 1)
+        valid = self._collect_validation(checked, common=common)
         valid = targets.validation(valid, classes, class_weight)
         if options.early_stopping is not None and valid is None:
             check_can_hold_out(X.shape[0])
@@ -167,10 +167,10 @@ class Fitting:
         common = are_common(ranks, X)
         with ranks.together():
             names = feature_names(X)
-            X, y, weight, counted = check_rows(c, options, X, y, sample_weight, model)
+            X, y, weight, counted = check_rows(c, options, X, y, sample_weight, model, is_part=ranks.size > 1)
             check_not_balanced(options.class_weight)
         self._check_same_everywhere()
-        X, y, weight = self._collect(X, y, weight, sample_weight, counted, common=common)
+        X, y, weight = self._collect(X, y, weight, common=common)
         if model is None:
             check_some_rows(X)
             given, classes = classes, ranks.common(functools.partial(check_all_labels, classes, n_classes))
@@ -223,8 +223,10 @@ class Fitting:
         check_not_compact(self.model, "calibrate")
         common = are_common(self.ranks, X)
         with self.ranks.together():
-            X, y, weight, counted = check_rows(c, self.options, X, y, sample_weight, self.model)
-        X, y, weight = self._collect(X, y, weight, sample_weight, counted, common=common)
+            X, y, weight, counted = check_rows(
+                c, self.options, X, y, sample_weight, self.model, is_part=self.ranks.size > 1
+            )
+        X, y, weight = self._collect(X, y, weight, common=common)
         target = targets.encode(y, c.classes_, counted if self.ranks.size == 1 else None)
         check_can_calibrate(self.model, several=target.several_labels)
         target, weight, _ = targets.weigh(c.class_weight, target, weight, c.classes_)
@@ -237,19 +239,21 @@ class Fitting:
         if self.ranks.size > 1:
             self.ranks.agree(**likeness(self.options, self.classifier, *others))
 
-    def _collect(self, X, y, weight, sample_weight, counted, *, common):
+    def _collect(self, X, y, weight, *, common):
         """The checked rows of all ranks, of which X, y and weight are this rank's: see `check_rows` and `are_common`."""
         X, _ = collect_X(self.ranks, X, common=common)
         y = collect_labels(self.ranks, y, common=common)
-        return X, y, collect_weights(self.ranks, weight, sample_weight, counted, common=common)
+        return X, y, collect_weights(self.ranks, weight, common=common)
 
-    def _collect_validation(self, valid, sample_weight, *, common):
+    def _collect_validation(self, valid, *, common):
         """The held-out rows of all ranks, whose parts `check_validation` has returned; None where there are none."""
         self.ranks.agree(**{"X_val, whether there is one,": valid is not None})
         if valid is None or self.ranks.size == 1:
             return valid
-        X, y, counted, weight = valid
-        X, y, weight = self._collect(X, y, weight, sample_weight, counted, common=common)
+        X, y, _, weight = valid
+        X, y, weight = self._collect(X, y, weight, common=common)
+        check_some_weight("sample_weight_val", weight)
+        check_some_rows(X, name="y_val")
         return X, y, None, weight
 
     def _calibrate(self, training, rows):

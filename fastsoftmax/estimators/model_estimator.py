@@ -78,9 +78,9 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
         ranks = runner.model.shard.ranks
         with ranks.together():
             n_rows = len(range(len(target))[own]) if counted is None else len(counted)
-            weight = check_sample_weight(sample_weight, n_rows, counted)
-            check_some_rows(runner.X, n_given=n_rows)
-        weight = collect_weights(ranks, weight, sample_weight, counted, common=own == slice(None))
+            weight = check_sample_weight(sample_weight, n_rows, counted, is_part=ranks.size > 1)
+        weight = collect_weights(ranks, weight, common=own == slice(None))
+        check_some_rows(runner.X, n_given=sum(ranks.objects(n_rows)))
         return float(np.average(target.hits(runner.topk(1)[0][:, 0]), weights=weight))
 
     @with_numpys_defaults

@@ -188,6 +188,5 @@ from fastsoftmax.validation.weights import (
     of_mean_one,
     ratios,
     ratios_at,
-    weight_exponent,
     weighted_counts,
 )

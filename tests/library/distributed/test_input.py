@@ -36,11 +36,9 @@ def test_one_rank_with_bad_rows():
     assert first.startswith("rank 1: X must be finite") and last.startswith("X must be finite")
 
 
-def test_a_rank_without_rows_to_train_on():
-    first, last = messages(
-        2, lambda ranks: classifier(ranks).fit(X[: 50 * (1 - ranks.rank)], Y[: 50 * (1 - ranks.rank)])
-    )
-    assert first.startswith("rank 1: ") and "0 sample" in last
+def test_no_rows_on_any_rank():
+    for message in messages(2, lambda ranks: classifier(ranks).fit(X[:0], Y[:0])):
+        assert "y must have a label" in message or "no rows" in message or "0 sample" in message
 
 
 @pytest.mark.parametrize(
