@@ -87,11 +87,10 @@ class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, SoftmaxEst
         `fit`, `partial_fit`, `calibrate` and `score` ignore rows with this label, which is no class. nan stands for all
         missing labels: None, NaN, NaT, pandas.NA. With None, all rows count.
     checkpoint : path or Checkpoint, optional
-        A file to which `fit` writes the state of its training every ten minutes. If `fit` is killed and called again with the
-        same parameters and data, it resumes from the file and ends with the same model to the bit; `n_threads`, `verbose` and
-        where things are stored may differ. It raises ValueError if the file is damaged or holds something else. The file is
-        removed when `fit` returns; Ctrl-C leaves the last one. For `partial_fit`, `save` does the same.
-        `fastsoftmax.estimators.Checkpoint` has the options.
+        A file to which `fit` writes the state of its training every ten minutes; with `comm`, one for each rank. If `fit` is
+        killed and called again with the same parameters and data, it resumes there and ends with the same model to the bit;
+        `n_threads`, `verbose` and where things are stored may differ. It raises ValueError if the file is damaged or holds
+        something else, and removes it when it returns; Ctrl-C leaves it. `Checkpoint` has options. `partial_fit` needs `save`.
     weights_dir : path of a folder, optional
         The folder of memory-mapped files with the weights and the optimiser's state, for models larger than memory. The files
         have no name: their space is allocated at the start, and free again when the model or the process is gone. `save`
@@ -334,20 +333,21 @@ class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, SoftmaxEst
     # -- files --
 
     @exclusive
-    def save(self, path, *, vectorizer=None):
-        """Write the model to one file (safetensors with JSON inside; `load` executes nothing in it).
+    def save(self, path, *, vectorizer=None, n_shards=None):
+        """Write the model to one file (safetensors with JSON inside; `load` executes nothing in it), or to a folder of files.
 
-        The file holds the state of the optimiser, of the sampler and of the random generator (if it is one of NumPy's own),
-        so `partial_fit` continues from the file as from this model, to the bit.
+        They hold the state of the optimiser, of the sampler and of the random generator (if it is one of NumPy's own), so
+        `partial_fit` continues from them as from this model, to the bit. With `comm`, all ranks call it, and each writes one.
 
         vectorizer : the `features.TextVectorizer` that made X of texts, to be kept as `vectorizer_`, here and in the file
+        n_shards : int, the number of files with a range of the classes each; None: no folder, or with `comm` one for each rank
         """
-        saving.save(self, path, vectorizer)
+        saving.save(self, path, vectorizer, n_shards=n_shards)
 
     @classmethod
-    def load(cls, path, *, memory_map=False):
+    def load(cls, path, *, memory_map=False, comm=None):
         """The model that `save` wrote: see `fastsoftmax.load`."""
-        return saving.load(cls, path, memory_map=memory_map)
+        return saving.load(cls, path, memory_map=memory_map, comm=comm)
 
     # -- the fitted model --
 

@@ -4,8 +4,8 @@ from fastsoftmax.estimators import saving
 from fastsoftmax.estimators.classifier import SoftmaxClassifier
 
 
-def load(path, *, memory_map=False):
-    """The SoftmaxClassifier that its `save` wrote to file `path`.
+def load(path, *, memory_map=False, comm=None):
+    """The SoftmaxClassifier that its `save` wrote to file or folder `path`.
 
     Parameters
     ----------
@@ -13,14 +13,21 @@ def load(path, *, memory_map=False):
     memory_map : bool
         True: the weights stay in the file and are read when they are needed, so that models larger than memory can
         predict. The file must not change as long as the model lives. The checksums of everything else are verified.
-        Training copies the weights, to `weights_dir` if that is set.
+        Training copies the weights, to `weights_dir` if that is set. Of a folder, the embedding stays in its file, and so do
+        the class weights where one file has all that are asked for (of a dense direct term learned from sparse rows: where
+        that is all of the file's); those from several files have to be copied together, which takes their size in memory.
+    comm : mpi4py communicator, optional
+        The processes that load the model together, each of which gets a range of the classes, and reads no more of the class
+        weights than that (of a sparse term, besides, the class numbers of the files that it needs). A file or folder may have
+        been written by any number of processes. docs/distributed.md has more.
 
     Raises
     ------
     OSError
-        If the file cannot be opened.
+        If a file cannot be opened, or one of a folder is missing.
     ValueError
         If it is not a model, was written by a newer version, or is damaged or cut short. Files of the previous version
-        can be read.
+        can be read. The same where files of a folder are of different saves, as a save that was interrupted may leave them,
+        and where there are more processes than classes.
     """
-    return saving.load(SoftmaxClassifier, path, memory_map=memory_map)
+    return saving.load(SoftmaxClassifier, path, memory_map=memory_map, comm=comm)

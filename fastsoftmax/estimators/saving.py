@@ -1,10 +1,13 @@
-"""Saving a SoftmaxClassifier to a file, and loading it."""
+"""Saving a SoftmaxClassifier to a file or a folder of files, and loading it."""
+
+import os
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from fastsoftmax.distributed.mpi import ranks_of
 from fastsoftmax.estimators.format_1 import converted
-from fastsoftmax.files import model_file, stored_labels, tensor_file
+from fastsoftmax.files import model_file, sharded, stored_labels, tensor_file
 from fastsoftmax.losses import GRADIENT_THRESHOLD, LOSSES
 from fastsoftmax.objectives import OBJECTIVES
 from fastsoftmax.optimizers import OPTIMIZERS
@@ -17,6 +20,7 @@ from fastsoftmax.training.state import TrainingState
 from fastsoftmax.validation import (
     as_path,
     check_bool,
+    check_n_shards,
     check_option,
     check_rng,
     check_vectorizer,
@@ -32,8 +36,8 @@ OBJECTS = (*LOSSES.values(), *OBJECTIVES.values(), *OPTIMIZERS.values(), SparseT
 KINDS = {kind.__name__: kind for kind in OBJECTS}
 
 
-def save(classifier, path, vectorizer=None, *, verbose=None):
-    """Write a fitted SoftmaxClassifier to file `path`.
+def save(classifier, path, vectorizer=None, *, n_shards=None, verbose=None):
+    """Write a fitted SoftmaxClassifier to file `path`, or to several files in folder `path`.
 
     A crash leaves the old file and never half of a new one where the system allows that; see OutputFile.
 
@@ -44,16 +48,38 @@ def save(classifier, path, vectorizer=None, *, verbose=None):
     path : str, bytes or path-like
     vectorizer : TextVectorizer, optional
         What made the columns of X of texts, for the classifier to keep; by default the one that it has.
+    n_shards : int, optional
+        The number of files in the folder. None: one file, and no folder, or a file for each of the ranks of `comm`.
     verbose : bool, optional
         Whether a line says so; by default as the classifier has it.
     """
     check_is_fitted(classifier, "classes_")
-    encoding = classifier.encoding_
-    if vectorizer is not None:
-        check_vectorizer("vectorizer", vectorizer, TextVectorizer, classifier.n_features_in_)
-        encoding = Encoding(vectorizer=vectorizer)
-    path = as_path("path", path)
-    check_writable("path", path)
+    ranks = classifier._model.shard.ranks
+    with ranks.all_or_none():
+        with ranks.together():
+            path = as_path("path", path)
+            if n_shards is not None or ranks.size > 1:
+                n_shards = check_n_shards(n_shards, len(classifier.classes_), ranks.size)
+            else:
+                check_writable("path", path)
+            encoding = classifier.encoding_
+            if vectorizer is not None:
+                check_vectorizer("vectorizer", vectorizer, TextVectorizer, classifier.n_features_in_)
+                encoding = Encoding(vectorizer=vectorizer)
+            saved = _saved(classifier, encoding)
+            n_bytes = sum(a.nbytes for a in classifier._model.arrays().values())
+        if ranks.rank == 0:
+            verbose = classifier.verbose if verbose is None else verbose
+            say(f"saving the model to {path}", verbose, n_rows=0, n_bytes=n_bytes)
+        if n_shards is None:
+            model_file.write(path, FORMAT, saved)
+        else:
+            sharded.write(path, FORMAT, saved, n_shards=n_shards)
+    classifier.encoding_ = encoding  # a save that fails changes nothing
+
+
+def _saved(classifier, encoding):
+    """The classifier as files hold it."""
     params = classifier.get_params(deep=False)
     sampler = _sampler(params["loss"], classifier.loss_)
     if not (sampler is None or isinstance(sampler, str)):
@@ -72,7 +98,8 @@ def save(classifier, path, vectorizer=None, *, verbose=None):
     params["class_weight"] = stored_labels.pack_weights(params["class_weight"])
     params["ignore_label"] = stored_labels.key_to_json(params["ignore_label"])
     params["checkpoint"] = params["weights_dir"] = None  # paths of this machine
-    saved = model_file.Saved(
+    del params["comm"]
+    return model_file.Saved(
         {name: _pack(value) for name, value in params.items()},
         {name: getattr(classifier, name) for name in FITTED},
         classifier.classes_,
@@ -81,16 +108,28 @@ def save(classifier, path, vectorizer=None, *, verbose=None):
         None if classifier._state is None else classifier._state.state(sampler),
         encoding.to_dict(),
     )
-    n_bytes = sum(a.nbytes for a in classifier._model.arrays().values())
-    say(f"saving the model to {path}", classifier.verbose if verbose is None else verbose, n_rows=0, n_bytes=n_bytes)
-    model_file.write(path, FORMAT, saved)
-    classifier.encoding_ = encoding  # a save that fails changes nothing
 
 
-def load(kind, path, *, memory_map=False):
-    """The classifier of class `kind` in file `path`; see fastsoftmax.load."""
-    path, memory_map = as_path("path", path), check_bool("memory_map", memory_map)
-    saved = model_file.read(path, FORMAT, memory_map=memory_map, converters={1: converted})
+def load(kind, path, *, memory_map=False, comm=None):
+    """The classifier of class `kind` in file or folder `path`; see fastsoftmax.load."""
+    ranks = ranks_of(comm)
+    with ranks.all_or_none():
+        with ranks.together():
+            path, memory_map = as_path("path", path), check_bool("memory_map", memory_map)
+        options = {"memory_map": memory_map, "converters": {1: converted}}
+        if ranks.size > 1 or os.path.isdir(path):
+            saved = sharded.read(path, FORMAT, ranks=ranks, **options)
+        else:
+            saved = model_file.read(path, FORMAT, **options)
+        with ranks.together():
+            classifier = _classifier(kind, path, saved)
+        classifier.comm = comm
+        if classifier._state is not None:  # whose generator is a new one where none was saved
+            classifier._state.rng = ranks.first(classifier._state.rng)
+    return classifier
+
+
+def _classifier(kind, path, saved):
     try:
         labels = ("ignore_label", "class_weight")  # whose dicts are labels
         fitted = ADDED | saved.fitted

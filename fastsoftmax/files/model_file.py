@@ -8,6 +8,7 @@ from fastsoftmax.files import state_dict, stored_labels, tensor_file
 from fastsoftmax.model.compact import DTYPES, STORAGES, CompactModel
 from fastsoftmax.model.model import Model
 from fastsoftmax.model.pairs import Pairs
+from fastsoftmax.passes.shard import WHOLE
 from fastsoftmax.validation import (
     REAL_DTYPES,
     check_compact,
@@ -37,6 +38,12 @@ def write(path, format, saved):
 
     A crash leaves the old file and never half of a new one where the system allows that; see OutputFile.
     """
+    header, tensors = packed(format, saved)
+    tensor_file.write(path, tensors, header, default=as_python)
+
+
+def packed(format, saved):
+    """The header and the tensors of the file of a Saved; ValueError where a weight is not finite."""
     _check_finite(saved.model)
     header = {
         "format": format,
@@ -60,7 +67,7 @@ def write(path, format, saved):
             header["fortran"].append(name)
             a = a.T
         tensors[name] = a
-    tensor_file.write(path, tensors, header, default=_as_python)
+    return header, tensors
 
 
 def read(path, format, *, memory_map=False, converters=None):
@@ -72,7 +79,7 @@ def read(path, format, *, memory_map=False, converters=None):
     versions = (FORMAT_VERSION, *(converters or ()))
     header, tensors = tensor_file.read(path, format, versions, memory_map=memory_map)
     try:
-        unread = _model_names() if memory_map else ()
+        unread = model_names() if memory_map else ()
         if header["crc32"].keys() != tensors.keys():
             raise ValueError("a tensor is missing, or has no checksum")
         verified = {name: a for name, a in tensors.items() if name not in unread}
@@ -80,20 +87,30 @@ def read(path, format, *, memory_map=False, converters=None):
             raise ValueError("a checksum is wrong")
         if header["format_version"] != FORMAT_VERSION:
             header, tensors = converters[header["format_version"]](header, tensors)
-        storage = check_option("the model's storage", header["storage"], (None, *STORAGES))
-        classes = stored_labels.unpack(tensors, header["classes"])
         for name in header["fortran"]:
             tensors[name] = tensors[name].T
-        model = _model(storage, tensors)
-        state = state_dict.joined(header["state"], tensors)
-        encoding = state_dict.joined(header["extra"], tensors)
-        saved = Saved(header["params"], header["fitted"], classes, header["feature_names"], model, state, encoding)
-        _check_consistent(saved)
-        if not memory_map:
-            _check_finite(model)
-        return saved
+        return unpacked(header, tensors, memory_map=memory_map)
     except tensor_file.DAMAGE as error:
         raise incomplete(path, error) from error
+
+
+def unpacked(header, tensors, *, memory_map=False, shard=WHOLE):
+    """The Saved that `packed` made these of; arrays that are feature-major are no longer transposed.
+
+    memory_map : whether the weights are in a file, which is not read for a check
+    shard : passes.shard.Shard, whose classes the arrays of the model are of
+    """
+    storage = check_option("the model's storage", header["storage"], (None, *STORAGES))
+    classes = stored_labels.unpack(tensors, header["classes"])
+    model = _model(storage, tensors)
+    model.shard = shard
+    state = state_dict.joined(header["state"], tensors)
+    encoding = state_dict.joined(header["extra"], tensors)
+    saved = Saved(header["params"], header["fitted"], classes, header["feature_names"], model, state, encoding)
+    _check_consistent(saved)
+    if not memory_map:
+        _check_finite(model)
+    return saved
 
 
 def incomplete(path, error):
@@ -101,14 +118,14 @@ def incomplete(path, error):
     return ValueError(f"{path}: not a complete fastsoftmax model ({type(error).__name__}: {error})")
 
 
-def _as_python(value):
+def as_python(value):
     """A NumPy number, which a parameter search may have set, as a Python number."""
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{value!r} cannot be saved")
 
 
-def _model_names():
+def model_names():
     """The names that the arrays of a model may have in a file."""
     return {*Model.NAMES, "W.T", *(f"state.{name}" for name in Model.NAMES)}
 
@@ -125,7 +142,8 @@ def _model(storage, tensors):
 
 def _check_consistent(saved):
     """Raise ValueError unless shapes and dtypes are those that the kernels rely on."""
-    model, n_classes, n_features = saved.model, len(saved.classes), saved.fitted["n_features_in_"]
+    model, n_features = saved.model, saved.fitted["n_features_in_"]
+    n_classes = len(model.shard.own_part(saved.classes))
     hidden_size = 0 if model.V is None else model.V.shape[1]
     if model.bias.dtype not in REAL_DTYPES:
         raise ValueError(f"the model's bias has dtype {model.bias.dtype}")

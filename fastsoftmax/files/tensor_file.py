@@ -30,6 +30,7 @@ _LARGEST_CRC = 2**32 - 1
 DAMAGE = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError)
 _KINDS = {
     "fastsoftmax.SoftmaxClassifier": "a model",
+    "fastsoftmax.SoftmaxClassifier.shard": "one of the files of a model, whose folder is to be loaded",
     "fastsoftmax.checkpoint": "the checkpoint of a training, which fit(checkpoint=...) goes on from",
 }
 

@@ -114,11 +114,19 @@ from fastsoftmax.validation.options import (
     check_options,
     check_training_params,
 )
-from fastsoftmax.validation.ranks import check_can_divide, check_communicator, check_one_process, check_ranks
+from fastsoftmax.validation.ranks import (
+    check_can_divide,
+    check_communicator,
+    check_loaded_ranks,
+    check_one_process,
+    check_ranks,
+)
 from fastsoftmax.validation.regression import check_regression_params, check_regression_rows, check_same_problem
 from fastsoftmax.validation.resources import (
     check_disk,
     check_memory,
+    check_model_folder,
+    check_n_shards,
     check_other_file,
     check_result,
     check_size,

@@ -25,6 +25,14 @@ def check_ranks(n_ranks, n_classes):
         )
 
 
+def check_loaded_ranks(path, n_ranks, n_classes):
+    """Raise where some rank would have no class of a model in a file."""
+    if n_ranks > n_classes:
+        raise ValueError(
+            f"{path}: comm has {n_ranks} ranks, and the model only {n_classes} classes: each has to have one"
+        )
+
+
 def check_can_divide(loss, *, several, n_ranks):
     """Raise where a model cannot be trained with its classes divided among ranks.
 

@@ -11,6 +11,8 @@ from fastsoftmax.validation.scalars import check_int, check_path
 
 ALWAYS_FITS = 1 << 20  # elements for which it isn't worth asking how much memory there is
 
+MAX_SHARDS = 99_999  # that the names of files have room for
+
 
 def check_writable(name, path):
     """Raise unless a file can be written to the path, so that it is known before the work whose result goes there."""
@@ -25,6 +27,44 @@ def check_writable(name, path):
         if error.errno is None:
             raise
         raise type(error)(f"{name} cannot be {path!r}: {error.strerror}") from error
+
+
+def check_model_folder(name, path, others):
+    """Raise unless a model can be written to folder `path`: there is none yet, or it is that of a model, or empty.
+
+    others : function that lists the names of files there that stand in the way
+    """
+    path = os.fspath(check_path(name, path))
+    parent = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(parent):
+        raise FileNotFoundError(f"{name} cannot be {path!r}: {parent} is not a folder")
+    if not os.path.lexists(path):
+        return
+    if not os.path.isdir(path):
+        raise NotADirectoryError(
+            f"{name} cannot be {path!r}: a model in several files needs a folder, and this is none"
+        )
+    found = others()
+    if found:
+        raise FileExistsError(
+            f"{name} cannot be {path!r}: the folder is not empty, and {found[0]!r} is no part of a model"
+        )
+
+
+def check_n_shards(n_shards, n_classes, n_ranks):
+    """The number of files for the classes of a model, which are divided among `n_ranks`."""
+    if n_ranks > 1:
+        if n_shards not in (None, n_ranks):
+            raise ValueError(
+                f"n_shards must be None or the number of ranks ({n_ranks}), each of which writes one, got {n_shards}"
+            )
+        return n_ranks
+    n_shards = check_int("n_shards", n_shards, minimum=1)
+    if n_shards > min(n_classes, MAX_SHARDS):
+        raise ValueError(
+            f"n_shards must be at most the number of classes ({n_classes:,}) and {MAX_SHARDS}, got {n_shards:,}"
+        )
+    return n_shards
 
 
 def check_other_file(name, path, what, other):
