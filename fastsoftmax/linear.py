@@ -15,6 +15,7 @@ from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.validation import (
     check_class_weight,
     check_eligible,
+    check_grad_loss,
     check_gradient_threshold,
     check_gradients_out,
     check_int,
@@ -22,6 +23,7 @@ from fastsoftmax.validation import (
     check_n_threads,
     check_option,
     check_real,
+    check_return_grad,
     check_rng,
     check_sparse_grad,
     check_target,
@@ -40,12 +42,13 @@ def _check_input(X, W, bias, n_threads):
     return kind(X, W, bias, threads.resolve(check_n_threads(n_threads)))
 
 
-def _check_out(out, inputs, target, weight):
-    """`out` as the tuple of arrays, or None for each, that the gradients of these inputs are written into."""
+def _check_out(out, inputs, target, weight, wanted):
+    """`out` as the tuple of arrays, or None for each, that the `wanted` gradients of these inputs are written into."""
     parts = {"bias": inputs.bias, "target": target, "weight": weight}
     for name, a in (("X", inputs.X), ("W", inputs.W)):
         parts |= {name: a.data, f"the indices of {name}": a.indices} if sparse.issparse(a) else {name: a}
-    return check_gradients_out(out, inputs.gradient_forms(), parts)
+    forms = zip(inputs.gradient_forms().items(), wanted, strict=True)
+    return check_gradients_out(out, {name: form if is_wanted else None for (name, form), is_wanted in forms}, parts)
 
 
 @with_numpys_defaults
@@ -91,6 +94,7 @@ def linear_cross_entropy(
     reduction="mean",
     label_smoothing=0.0,
     return_grad=False,
+    grad_loss=None,
     sparse_grad=False,
     out=None,
     gradient_threshold=0.0,
@@ -120,8 +124,12 @@ def linear_cross_entropy(
         "mean" divides by the sum of the targets' weights, as torch does; it is NaN if no row counts.
     label_smoothing : float in [0, 1]
         The share of the target's mass that is spread evenly over all classes.
-    return_grad : bool
-        Also return the gradients; with reduction "none" they are those of the sum.
+    return_grad : bool, or tuple of "X", "W" and "bias"
+        Also return the gradients; with reduction "none" they are those of the sum. For dense X and W it may name those that
+        are wanted: no time is spent on the others, which are None.
+    grad_loss : (n_samples,) array, optional
+        With reduction "none" and `return_grad`: the gradients are those of ``sum(grad_loss * loss)``. It
+        needs an array W.
     sparse_grad : bool
         For CSR rows `X` and an array W: return the gradient of only those columns of W, features, that X has entries in. It
         takes time and memory for these alone, however many features there are.
@@ -179,7 +187,9 @@ def linear_cross_entropy(
     threshold = check_gradient_threshold(gradient_threshold, smooth)
     rng = check_rng("random_state", random_state)
     sparse_grad = check_sparse_grad(sparse_grad, X, _has_pairs(W), return_grad, out)
+    return_grad, wanted = check_return_grad(return_grad, is_dense=not (sparse.issparse(X) or _has_pairs(W)))
     inputs = _check_input(X, W, bias, n_threads)
+    grad_loss = check_grad_loss(grad_loss, inputs.n_rows, reduction, return_grad, _has_pairs(W))
     weight = check_class_weight(weight, inputs.n_classes)
     target = check_target(target, inputs.n_rows, inputs.n_classes, ignore_index=check_int("ignore_index", ignore_index))
     counted = target >= 0
@@ -191,8 +201,10 @@ def linear_cross_entropy(
     gradients = None
     if return_grad:
         row_keys = tiles.draw_row_keys(rng, inputs.n_rows) if threshold else None
-        sums = inputs.gradients(_check_out(out, inputs, target, weight), by_columns=sparse_grad)
-        gradients = _Gradients(inputs, sums, weight, smooth, scale, threshold, row_keys)
+        out = _check_out(out, inputs, target, weight, wanted)
+        sums = inputs.gradients(out, by_columns=sparse_grad, wanted=wanted)
+        scales = np.full(inputs.n_rows, scale) if grad_loss is None else np.where(counted, grad_loss, 0.0)
+        gradients = _Gradients(inputs, sums, weight, smooth, scales, threshold, row_keys)
 
     loss = np.empty(inputs.n_rows)
     smoothing = _Smoothing(inputs, weight, smooth) if smooth else None
@@ -232,21 +244,22 @@ class _Smoothing:
 
 
 class _Gradients:
-    """The gradients, summed over chunks of rows."""
+    """The gradients of sum_i scales[i] loss_i, summed over chunks of rows."""
 
-    def __init__(self, inputs, sums, weight, smooth, scale, threshold, row_keys):
-        self.inputs, self.sums, self.smooth, self.scale = inputs, sums, smooth, scale
+    def __init__(self, inputs, sums, weight, smooth, scales, threshold, row_keys):
+        self.inputs, self.sums, self.smooth, self.scales = inputs, sums, smooth, scales
         self.threshold, self.row_keys = threshold, row_keys
         n_classes, dtype = inputs.n_classes, inputs.W.dtype
         self.prior = np.ones(n_classes, dtype) if weight is None else weight.astype(dtype)
         self.prior_sum = float(n_classes) if weight is None else weight.sum()
 
     def add(self, rows, forward, counted, row_weight):
+        scales = self.scales[rows]
         with np.errstate(invalid="ignore"):  # the mean over a mass of zero is NaN
-            scale = (1 - self.smooth) * row_weight * self.scale if counted.any() else np.zeros_like(row_weight)
+            scale = (1 - self.smooth) * row_weight * scales if counted.any() else np.zeros_like(row_weight)
         smoothing = None
         if self.smooth:
-            prior_scale = np.where(counted, self.smooth / self.inputs.n_classes * self.scale, 0.0)
+            prior_scale = np.where(counted, self.smooth / self.inputs.n_classes * scales, 0.0)
             smoothing = (scale + prior_scale * self.prior_sum, prior_scale, self.prior)
         rounding = tiles.Rounding(self.threshold, self.row_keys[rows]) if self.threshold else None
         self.sums.backward(rows, forward, scale, smoothing, rounding)

@@ -28,6 +28,15 @@ def ours_gradients(p):
     return call
 
 
+def ours_in_torch(X, W, bias, target):
+    """The same for torch's parameters, by its backward; see TORCH_WAYS."""
+    from fastsoftmax.torch import cross_entropy_head
+
+    loss = cross_entropy_head(X, W, target, bias)
+    loss.backward()
+    return loss.detach()
+
+
 def ours_trained(threshold, p):
     out = np.empty_like(p.X), np.empty_like(p.W), np.empty_like(p.bias)
     options = {"return_grad": True, "gradient_threshold": threshold, "random_state": 0, "out": out}
@@ -216,6 +225,15 @@ def cases():
                 reset=problems.Parameters.reset if problem == "Adagrad step" else lambda p: None,
                 skipped=skipped,
             )
+    yield Case(
+        family="dense",
+        problem="head of a torch model: loss, gradients",
+        shape=problems.DENSE_SHAPES[0],
+        inputs=partial(problems.dense, problems.DENSE_SHAPES[0]),
+        implementations={OURS: ours_gradients, f"{OURS}, torch head": partial(torch_gradients, ours_in_torch)},
+        limits={"3 GEMMs": lambda p: limits.products(p.X, p.W, gradients="XW")},
+        probe=probe_gradients,
+    )
     for shape in (problems.DENSE_SHAPES[0], problems.DENSE_SHAPES[2], problems.DENSE_SHAPES[4]):
         yield Case(
             family="dense",

@@ -69,8 +69,8 @@ class LinearInput:
             "dbias": None if self.bias is None else (self.bias.shape, dtype, "C"),
         }
 
-    def gradients(self, out=(None, None, None), *, by_columns=False):
-        return DenseGradients(self, out, by_columns)
+    def gradients(self, out=(None, None, None), *, by_columns=False, wanted=(True, True, True)):
+        return DenseGradients(self, out, by_columns, wanted)
 
     def destination(self, dW, dbias, **kwargs):
         """The arrays that gradients are added to: dW is the W of tiles.Terms for CSR rows, and their V for dense X."""
@@ -89,23 +89,27 @@ class DenseGradients:
     """dX, dW and dbias for a dense W: in the arrays of `out`, or new ones where it has None.
 
     With `by_columns`, which is for CSR rows, dW has only the columns of W that X has entries in, ascending. The first chunk of
-    rows stores its gradient of W, later ones add theirs.
+    rows stores its gradient of W, later ones add theirs. What is not `wanted` is None.
     """
 
-    def __init__(self, inputs, out, by_columns):
+    def __init__(self, inputs, out, by_columns, wanted):
         self.inputs, self.columns, forms = inputs, None, inputs.gradient_forms()
         (n_classes, n_features), dtype, order = forms["dW"]
         dX, dW, dbias = out
+        wants_X, wants_W, wants_bias = wanted
         self.is_zeros = self.is_begun = False
-        if by_columns:
+        if not wants_W:
+            self.is_zeros = True  # there is nothing to fill
+        elif by_columns:
             self.columns = _columns_with_entries(inputs.X)
             dW = np.empty((n_classes, len(self.columns)), dtype, order=order)
         elif dW is None:
             # np.zeros, since zeros_like writes every zero: pages that no gradient reaches, as of unused features, cost nothing
             dW, self.is_zeros = np.zeros((n_classes, n_features), dtype, order=order), True
-        self.dX = None if inputs.is_sparse else np.empty_like(inputs.X) if dX is None else dX
+        self.dX = None if inputs.is_sparse or not wants_X else np.empty_like(inputs.X) if dX is None else dX
         self.dW = dW
-        self.dbias = None if inputs.bias is None else np.empty_like(inputs.bias) if dbias is None else dbias
+        has_bias = inputs.bias is not None and wants_bias
+        self.dbias = None if not has_bias else np.empty_like(inputs.bias) if dbias is None else dbias
         if self.dbias is not None:
             self.dbias.fill(0)
 

@@ -119,7 +119,7 @@ class SparseLinearInput:
             "dbias": (self.bias.shape, dtype, "C") if self.has_bias else None,
         }
 
-    def gradients(self, out=(None, None, None), *, by_columns=False):
+    def gradients(self, out=(None, None, None), *, by_columns=False, wanted=(True, True, True)):
         return SparseGradients(self, out)
 
 

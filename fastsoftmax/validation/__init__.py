@@ -68,9 +68,11 @@ from fastsoftmax.validation.label_lists import LabelLists, indicator
 from fastsoftmax.validation.labels import as_text_array, check_ignore_label, check_labels, family
 from fastsoftmax.validation.linear import (
     check_bias,
+    check_grad_loss,
     check_gradients_out,
     check_lse,
     check_no_second_bias,
+    check_return_grad,
     check_sparse_grad,
     check_sparse_W,
     check_W,
@@ -172,6 +174,12 @@ from fastsoftmax.validation.targets import (
     check_target,
     check_true_classes,
     is_one_a_row,
+)
+from fastsoftmax.validation.tensors import (
+    check_counts_given,
+    check_head_tensors,
+    check_hidden_tensor,
+    check_tensor,
 )
 from fastsoftmax.validation.training import (
     check_calibration_rows,

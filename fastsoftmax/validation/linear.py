@@ -128,6 +128,28 @@ def check_gradients_out(out, forms, inputs):
     return tuple(out)
 
 
+def check_return_grad(return_grad, is_dense):
+    """Whether gradients are wanted, and whether each of those of X, W and bias is; `is_dense` : X and W are arrays."""
+    if not isinstance(return_grad, (tuple, list)):
+        return bool(return_grad), (True, True, True)
+    if not return_grad or not set(return_grad) <= {"X", "W", "bias"}:
+        raise ValueError(f"return_grad must be True, False or a tuple of 'X', 'W', 'bias', got {return_grad!r}")
+    if not is_dense:
+        raise ValueError(f"return_grad must be True or False for sparse X or W, got {return_grad!r}")
+    return True, tuple(name in return_grad for name in ("X", "W", "bias"))
+
+
+def check_grad_loss(grad_loss, n_samples, reduction, return_grad, has_pairs):
+    """`grad_loss` as float64 (n_samples,), or None; any number that a caller's loss may have led to."""
+    if grad_loss is None:
+        return None
+    if reduction != "none" or not return_grad:
+        raise ValueError(f"grad_loss needs reduction='none' and return_grad, got reduction={reduction!r}")
+    if has_pairs:  # whose gradient of the bias adds logarithms of these numbers
+        raise ValueError("grad_loss needs an array W, got a sparse one")
+    return as_vector("grad_loss", grad_loss, n_samples, "row of X").astype(np.float64)
+
+
 def check_sparse_grad(sparse_grad, X, has_pairs, return_grad, out):
     """`sparse_grad` as a bool; raise where there is no such gradient, or for an `out` without a gradient."""
     if out is not None and not return_grad:
