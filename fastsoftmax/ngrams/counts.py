@@ -1,6 +1,7 @@
 """The distinct n-grams of sentences and how often they come, of all lengths from one sort of the text's positions.
 
-Sorted by the words before them, the nearest first, positions that share their last n words are neighbours, whatever n is.
+Sorted by the words before them, the nearest first, positions that share their last n words are neighbours, whatever n is. That
+holds for those whose sentences begin within these words, too, wherever the words of the sentences before sort them.
 """
 
 from typing import NamedTuple
@@ -36,7 +37,7 @@ def count_ngrams(ids, n_words, order):
     n_words, order : int
     """
     reach = _words_before(ids)
-    rows = _sorted_positions(ids, reach, order)
+    rows = _sorted_positions(ids, order)
     row_before = np.empty(len(ids), dtype=np.int32)
     row_before[rows] = np.arange(len(ids), dtype=np.int32)
     row_before = row_before[rows - 1]
@@ -76,8 +77,8 @@ def _words_before(ids):
     return positions - np.maximum.accumulate(np.where(ids == BEGIN, positions, 0))
 
 
-def _sorted_positions(ids, reach, order):
-    """All positions, sorted by their last `order` words, the last one first.
+def _sorted_positions(ids, order):
+    """All positions, sorted by their last `order` words, the last one first, also across beginnings of sentences.
 
     The ranks by so many words and the ranks so many places before give the ranks by twice as many.
     """
@@ -86,8 +87,6 @@ def _sorted_positions(ids, reach, order):
         step = min(length, order - length)  # windows of words may overlap
         further = np.zeros(len(ids), dtype=np.int64)
         further[step:] = ranks[:-step]
-        further += 1
-        further[reach < step] = NONE
         length += step
         rows, ranks = _ranked(ranks, further, length < order)
     return np.argsort(ids, kind="stable") if rows is None else rows

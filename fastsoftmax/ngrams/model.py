@@ -92,7 +92,7 @@ class NGramLanguageModel:
         sentences : path, binary file, or iterable
             A file has a sentence a line, is UTF-8, and plain or compressed (gzip, bzip2, xz); an empty line is a sentence
             without words. An iterable gives sentences, each a str, whose words are separated by blanks of ASCII, or a list of
-            words, and files as path-like objects. A lone str is a path.
+            words; and files, as path-like objects or open. A lone str is a path.
         order : int
         prune : int or sequence of int
             N-grams that occur so often or less are left out: of each length, from the unigrams on, for which it must be 0; the

@@ -37,7 +37,7 @@ def encode(sentences, codes):
 
     Parameters
     ----------
-    sentences : a path or a binary file, which has a sentence a line, or an iterable of paths and sentences
+    sentences : a path or a binary file, which has a sentence a line, or an iterable of these and of sentences
         A sentence is a str, whose words are separated by blanks of ASCII, or a sequence of words. A lone str is a path.
         An empty line is a sentence without words.
     codes : LearnedCodes or KnownCodes
@@ -47,11 +47,11 @@ def encode(sentences, codes):
     ndarray of int32
     """
     out = array("i")
-    if isinstance(sentences, (str, bytes, os.PathLike)) or hasattr(sentences, "readinto"):
+    if isinstance(sentences, (str, bytes)) or _is_file(sentences):
         _add_file(out, sentences, codes)
         return np.frombuffer(out, dtype=np.int32)
     for number, sentence in enumerate(check_sentences("sentences", sentences)):
-        if isinstance(sentence, os.PathLike):
+        if _is_file(sentence):
             _add_file(out, sentence, codes)
             continue
         try:
@@ -63,12 +63,21 @@ def encode(sentences, codes):
     return np.frombuffer(out, dtype=np.int32)
 
 
+def _is_file(source):
+    return isinstance(source, os.PathLike) or hasattr(source, "readinto")
+
+
 def words_of(sentence, name="sentences"):
     """The words of one sentence, as bytes; errors speak of `name`."""
     if isinstance(sentence, str):
-        return sentence.encode("utf-8", "surrogateescape").split()
+        return _split(sentence.encode("utf-8", "surrogateescape"))
     check_sentence(name, sentence)
     return [word.encode("utf-8", "surrogateescape") for word in sentence]
+
+
+def _split(text):
+    """The words of a text of bytes: blanks of ASCII and null bytes separate, as in other data files."""
+    return text.replace(b"\0", b" ").split()
 
 
 def _add_file(out, source, codes):
@@ -77,7 +86,7 @@ def _add_file(out, source, codes):
         for number, line in enumerate(lines, start=1):
             out.append(BEGIN)
             try:
-                out.extend(map(code_of, line.split()))
+                out.extend(map(code_of, _split(line)))
             except NotAWordError as error:
                 raise line_error(name, number, str(error)) from None
             out.append(END)

@@ -14,7 +14,7 @@ def check_word(word, reserved):
     """Raise NotAWordError unless `word`, bytes, is neither empty nor one of the reserved, and has no blank."""
     if word in reserved:
         raise NotAWordError(f"the word {word.decode()} is the model's own and cannot be in a text")
-    if len(word.split()) != 1 or word.split()[0] != word:
+    if word.replace(b"\0", b" ").split() != [word]:
         raise NotAWordError(
             f"{word.decode('utf-8', 'backslashreplace')!r} is no word: words are not empty and have no blanks"
         )

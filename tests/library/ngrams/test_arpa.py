@@ -180,12 +180,13 @@ def test_an_ngram_whose_context_is_missing(tmp_path):
 def test_trigrams_whose_last_words_are_missing(tmp_path):
     """As models pruned by others have them: a c b is there, and c b is not."""
     unigrams = "\\1-grams:\n-2 <unk>\n0 <s>\n-0.7 </s>\n-0.6 a -1\n-0.5 b\n-0.9 c -0.1\n\n"
-    longer = "\\2-grams:\n-0.2 a c -0.3\n-0.4 b a\n\n\\3-grams:\n-1.5 a c b\n\n\\end\\\n"
+    longer = "\\2-grams:\n-0.2 a c -0.3\n-1.9 b a\n\n\\3-grams:\n-1.5 a c b\n\n\\end\\\n"
     model = load(tmp_path, "\\data\\\nngram 1=6\nngram 2=2\nngram 3=1\n\n" + unigrams + longer)
     assert model.score("a c b", bos=False, eos=False) == pytest.approx(-0.6 - 0.2 - 1.5)
     words, scores = model.next_words(["a c"], 5, bos=False)
     assert words.tolist() == [["a", "</s>", "c", "b", "<unk>"]]
     np.testing.assert_allclose(scores[0], [-1.0, -1.1, -1.3, -1.5, -2.4])
+    assert model.next_words(["a c"], 1, bos=False)[0].tolist() == [["a"]]  # after c alone, it would be b
 
 
 def test_paths_that_cannot_be(tmp_path):

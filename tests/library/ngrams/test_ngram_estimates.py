@@ -122,14 +122,14 @@ def test_keys_too_long_to_be_packed(monkeypatch):
 
 def test_sources_of_sentences(tmp_path):
     """Files, streams, strings and lists of words are the same sentences; so is what separates words."""
-    text = "a b  c\n\n b\ta \r\nc ü a a"
+    text = "a b  c\n\n b\ta \r\nc ü\0a a"
     plain, packed = tmp_path / "text", tmp_path / "text.gz"
     plain.write_bytes(text.encode())
     packed.write_bytes(gzip.compress(text.encode()))
     lists = [["a", "b", "c"], [], ["b", "a"], ("c", "ü", "a", "a")]
     expected = entries(NGramLanguageModel.estimate(lists, 3, discount_fallback=FALLBACK))
     sources = [plain, str(packed), io.BytesIO(text.encode()), text.split("\n"), np.array(text.split("\n")), iter(lists)]
-    for source in [*sources, [plain]]:
+    for source in [*sources, [plain], [io.BytesIO(text.encode())]]:
         assert entries(NGramLanguageModel.estimate(source, 3, discount_fallback=FALLBACK)) == expected
     twice = entries(NGramLanguageModel.estimate([plain, *lists], 3, discount_fallback=FALLBACK))
     assert twice == entries(NGramLanguageModel.estimate(lists + lists, 3, discount_fallback=FALLBACK))
@@ -161,6 +161,7 @@ def test_words_that_are_no_utf8(tmp_path):
         ([["<unk>"]], {}, "the word <unk> is the model's own"),
         ([["a", "b c"]], {}, "'b c' is no word: words are not empty and have no blanks in sentence 0"),
         ([["a", ""]], {}, "'' is no word"),
+        ([["a\0"]], {}, "is no word"),
     ],
 )
 def test_wrong_values(sentences, options, message):
