@@ -36,23 +36,27 @@ def count_ngrams(ids, n_words, order):
         Codes below n_words, each sentence from BEGIN to END; all but NONE occur.
     n_words, order : int
     """
-    reach = _words_before(ids)
     rows = _sorted_positions(ids, order)
-    row_before = np.empty(len(ids), dtype=np.int32)
-    row_before[rows] = np.arange(len(ids), dtype=np.int32)
-    row_before = row_before[rows - 1]
-    reach = reach[rows]
-
+    reach = _words_before(ids)[rows]
     words = place = ids[rows]  # of each row: the last word, and the place of its n-gram, any number where it has none
+    row_of = np.empty(len(ids), dtype=np.int32)
+    row_of[rows] = np.arange(len(ids), dtype=np.int32)
+    rows -= 1  # from here on, the positions some words before
+    row_before = row_of.take(rows, mode="clip")
+    del row_of
+
     occurrences = np.bincount(ids, minlength=n_words)
     orders = [[words_of_unigrams(n_words), None, None, occurrences, None]]
     begins_sentence = orders[0][0] == BEGIN
     is_new = np.append(True, words[1:] != words[:-1])
     for length in range(2, order + 1):
         is_ngram = reach >= length - 1
-        first_word = np.where(is_ngram, ids[rows - (length - 1)], NONE)
+        first_word = ids.take(rows, mode="clip")
+        rows -= 1
+        first_word[~is_ngram] = NONE
         is_new[1:] |= first_word[1:] != first_word[:-1]
-        first = np.flatnonzero(is_new & is_ngram)
+        is_first = is_new & is_ngram
+        first = np.flatnonzero(is_first)
         shorter, context = place[first], place[row_before[first]]
         counts = np.bincount(shorter, minlength=len(occurrences))
         orders[-1][-1] = np.where(begins_sentence, occurrences, counts)
@@ -60,7 +64,8 @@ def count_ngrams(ids, n_words, order):
         occurrences = np.diff(starts, append=len(ids))[is_ngram[starts]]
         begins_sentence = first_word[first] == BEGIN
         orders.append([words[first], context, shorter, occurrences, None])
-        place = np.cumsum(is_new & is_ngram, dtype=np.int32) - np.int32(1)
+        place = np.cumsum(is_first, dtype=np.int32)
+        place -= 1
     orders[-1][-1] = occurrences
     orders[0][-1][BEGIN] = 0
     return [Counts(*parts) for parts in orders]
