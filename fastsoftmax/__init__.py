@@ -5,7 +5,7 @@ Linear models     linear_logsumexp, linear_cross_entropy, linear_topk; support (
 Sampling          sampled_cross_entropy, samplers
 Estimators        SoftmaxClassifier, SoftmaxRegression, OneVsAllClassifier
 Evaluation        metrics
-Files and text    load, datasets, features, NGramFeatures
+Files and text    load, datasets, features, NGramFeatures, NGramLanguageModel
 PyTorch           fastsoftmax.torch, which has to be imported by its name
 """
 
@@ -27,6 +27,7 @@ __version__ = "0.1.0"
 # Imported when first used: scikit-learn alone takes longer to import than all the rest.
 _LAZY = {
     "NGramFeatures": "text.ngram_features",
+    "NGramLanguageModel": "ngrams.model",
     "OneVsAllClassifier": "estimators.one_vs_all",
     "PreparedWeights": "linear",
     "SoftmaxClassifier": "estimators.classifier",

@@ -7,7 +7,7 @@ import os
 import sys
 import warnings
 
-from fastsoftmax.cli import compress, demo, evaluate, info, predict, train
+from fastsoftmax.cli import compress, demo, evaluate, info, ngrams, predict, train
 from fastsoftmax.cli.arguments import naming_options
 from fastsoftmax.cli.common import INTERRUPTED
 
@@ -17,6 +17,7 @@ COMMANDS = {
     "predict": predict,
     "evaluate": evaluate,
     "compress": compress,
+    "ngrams": ngrams,
     "info": info,
 }
 

@@ -44,13 +44,22 @@ def count_pairs(columns, ids, n_classes):
 
 
 def estimate_discounts(counts):
-    """D1, D2 and D3+ of Chen and Goodman, from how many n-grams were counted once, twice, three and four times."""
+    """`chen_goodman`, or FALLBACK where there are too few n-grams for that."""
+    discounts = chen_goodman(counts)
+    return FALLBACK if discounts is None else discounts
+
+
+def chen_goodman(counts):
+    """D1, D2 and D3+ of Chen and Goodman, from how many n-grams were counted once, twice, three and four times.
+
+    None where one of these numbers is missing to divide by, or a discount is not above 0.
+    """
     n = np.bincount(np.minimum(counts, 5), minlength=6)[1:5]
     if not n[:3].all():
-        return FALLBACK
+        return None
     times = np.arange(1, 4)
     discounts = times - (times + 1) * n[0] / (n[0] + 2 * n[1]) * n[1:] / n[:3]
-    return discounts if np.all(discounts > 0) else FALLBACK
+    return discounts if np.all(discounts > 0) else None
 
 
 def kneser_ney_weights(columns, ids, n_classes, n_features, discounts, min_pair_count):

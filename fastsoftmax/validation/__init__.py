@@ -104,6 +104,18 @@ from fastsoftmax.validation.metrics import (
     check_true_indicator,
     check_true_labels,
 )
+from fastsoftmax.validation.ngrams import (
+    NotAWordError,
+    check_contexts,
+    check_discount_fallback,
+    check_has_discounts,
+    check_has_sentences,
+    check_n_tokens,
+    check_prune,
+    check_sentence,
+    check_sentences,
+    check_word,
+)
 from fastsoftmax.validation.one_vs_all import (
     check_factors,
     check_one_vs_all_params,
