@@ -5,7 +5,7 @@ import zlib
 import numpy as np
 from scipy import sparse
 
-from fastsoftmax.validation import LabelLists
+from fastsoftmax.validation import LabelLists, ratios
 
 
 def collect_X(ranks, X):
@@ -65,9 +65,14 @@ def _collect_flat(ranks, labels):
 
 
 def collect(ranks, X, y, *weights):
-    """(own, X, y, *weights): all of the rows of all ranks, whose parts are given, and which of them are this rank's."""
+    """(own, X, y, *weights): all of the rows of all ranks, whose parts are given, and which of them are this rank's.
+
+    weights : arrays of which only the ratios matter, and to whose `ratios` all come down
+    """
     X, own = collect_X(ranks, X)
-    return own, X, collect_labels(ranks, y), *(ranks.collect(weight) for weight in weights)
+    if ranks.size > 1:
+        weights = [ratios(ranks.collect(weight)) for weight in weights]
+    return own, X, collect_labels(ranks, y), *weights
 
 
 def collect_eligible(ranks, eligible):

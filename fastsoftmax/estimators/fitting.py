@@ -100,10 +100,10 @@ class Fitting:
         c, options, ranks, given = self.classifier, self.options, self.ranks, (X, y, sample_weight)
         with ranks.together():
             names = feature_names(X)
-            X, y, weight, _ = check_rows(c, options, X, y, sample_weight)
-            check_some_rows(X)
+            X, y, weight, _ = check_rows(c, options, X, y, sample_weight, is_part=ranks.size > 1)
         self._check_same_everywhere(initial_weights)
         _, X, y, weight = collect(ranks, X, y, weight)
+        check_some_rows(X)
         say("encoding the labels", options.verbose, n_rows=X.shape[0])
         classes, target = targets.learn(y)
         several = target.several_labels
@@ -117,7 +117,7 @@ class Fitting:
             check_resumes(c, options, resumed, self.model, classes, shape[1], initial_weights, names)
         start = planning.Start(*check_initial_weights(options, shape, **initial_weights))
         with ranks.together():
-            valid = check_validation(c, options, *valid, shape[1], names)
+            valid = check_validation(c, options, *valid, shape[1], names, is_part=ranks.size > 1)
         valid = self._collect_validation(valid)
         valid = targets.validation(valid, classes, class_weight)
         if options.early_stopping is not None and valid is None:
@@ -163,7 +163,7 @@ class Fitting:
         c, options, ranks, model = self.classifier, self.options, self.ranks, self.model
         with ranks.together():
             names = feature_names(X)
-            X, y, weight, counted = check_rows(c, options, X, y, sample_weight, model)
+            X, y, weight, counted = check_rows(c, options, X, y, sample_weight, model, is_part=ranks.size > 1)
             check_not_balanced(options.class_weight)
         self._check_same_everywhere()
         _, X, y, weight = collect(ranks, X, y, weight)
@@ -213,7 +213,9 @@ class Fitting:
         c = self.classifier
         check_not_compact(self.model, "calibrate")
         with self.ranks.together():
-            X, y, weight, counted = check_rows(c, self.options, X, y, sample_weight, self.model)
+            X, y, weight, counted = check_rows(
+                c, self.options, X, y, sample_weight, self.model, is_part=self.ranks.size > 1
+            )
         _, X, y, weight = collect(self.ranks, X, y, weight)
         target = targets.encode(y, c.classes_, counted if self.ranks.size == 1 else None)
         check_can_calibrate(self.model, several=target.several_labels)
@@ -234,6 +236,8 @@ class Fitting:
             return valid
         X, y, _, weight = valid
         _, X, y, weight = collect(self.ranks, X, y, weight)
+        check_some_weight("sample_weight_val", weight)
+        check_some_rows(X, name="y_val")
         return X, y, None, weight
 
     def _calibrate(self, training, rows):

@@ -78,8 +78,8 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
         ranks = runner.model.shard.ranks
         with ranks.together():
             n_rows = len(range(len(target))[own]) if counted is None else len(counted)
-            weight = check_sample_weight(sample_weight, n_rows, counted)
-            check_some_rows(runner.X, n_given=n_rows)
+            weight = check_sample_weight(sample_weight, n_rows, counted, is_part=ranks.size > 1)
+        check_some_rows(runner.X, n_given=sum(ranks.objects(n_rows)))
         weight = ranks.collect(weight)
         return float(np.average(target.hits(runner.topk(1)[0][:, 0]), weights=weight))
 

@@ -11,10 +11,11 @@ from fastsoftmax.validation.linear import check_X
 INDEX_DTYPES = (np.dtype(np.int32), np.dtype(np.int64))
 
 
-def check_input(estimator, X, *, dtype, canonical=False, is_fitted=True, name="X"):
+def check_input(estimator, X, *, dtype, canonical=False, is_fitted=True, may_be_none=False, name="X"):
     """`X` as `check_X` returns it, from whatever scikit-learn takes: lists, DataFrames, objects that are numbers.
 
     is_fitted : whether X must have the features that `estimator` was fitted with, under the same names if they have any
+    may_be_none : whether X may have no rows though it need not have those features
     """
     from sklearn.utils.validation import check_array, validate_data
 
@@ -31,7 +32,7 @@ def check_input(estimator, X, *, dtype, canonical=False, is_fitted=True, name="X
     if is_fitted:
         checked = validate_data(estimator, X, reset=False, ensure_min_samples=0, **options)
     else:
-        checked = check_array(X, estimator=estimator, input_name=name, **options)
+        checked = check_array(X, estimator=estimator, input_name=name, ensure_min_samples=not may_be_none, **options)
     return X if is_sparse else check_X(checked, dtype=dtype, name=name, canonical=canonical)
 
 

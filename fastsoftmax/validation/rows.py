@@ -11,11 +11,12 @@ from fastsoftmax.validation.scalars import check_int
 from fastsoftmax.validation.weights import check_sample_weight
 
 
-def check_rows(c, options, X, y, sample_weight, model=None):
+def check_rows(c, options, X, y, sample_weight, model=None, *, is_part=False):
     """The rows that count, as the kernels take them, for the SoftmaxClassifier `c` with these Options.
 
     model : the Model so far, whose dtype X must have, as it must have the feature names of `c`; None: there is none. Where
         there is one, all rows may have a weight of zero.
+    is_part : whether other ranks have more rows, so that there need not be any here, and weights stay as they are
 
     Returns
     -------
@@ -28,11 +29,11 @@ def check_rows(c, options, X, y, sample_weight, model=None):
     may_be_sparse = options.direct_name in ("sparse", "auto")
     canonical = may_be_sparse or options.optimizer.clip_norm is not None  # for the norms of rows
     dtype = options.dtype if model is None else model.dtype
-    X = check_input(c, X, dtype=dtype, canonical=canonical, is_fitted=model is not None)
+    X = check_input(c, X, dtype=dtype, canonical=canonical, is_fitted=model is not None, may_be_none=is_part)
     if options.n_hidden_features is not None:
         check_int("LowRank.n_features", options.n_hidden_features, maximum=X.shape[1])
     y, counted = check_targets(y, X.shape[0], options.ignore_label)
-    weight = check_sample_weight(sample_weight, X.shape[0], counted, may_be_zero=model is not None)
+    weight = check_sample_weight(sample_weight, X.shape[0], counted, may_be_zero=model is not None, is_part=is_part)
     return X if counted is None else X[counted], y, weight, counted
 
 

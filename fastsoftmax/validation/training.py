@@ -152,7 +152,7 @@ def check_embedding(embedding_init, options, n_features):
     return as_dtype("embedding_init", E, options.dtype)
 
 
-def check_validation(c, options, X, y, sample_weight, n_features, names=None):
+def check_validation(c, options, X, y, sample_weight, n_features, names=None, *, is_part=False):
     """X, labels or masses, which rows count, weights (see `check_rows`) that early stopping of `c` judges by, or None."""
     if X is None and y is None and sample_weight is None:
         return None
@@ -162,13 +162,14 @@ def check_validation(c, options, X, y, sample_weight, n_features, names=None):
         raise ValueError("X_val and y_val need early_stopping=True, which stops by them")
     check_same_names("X_val", feature_names(X), names)
     canonical = options.direct_name in ("sparse", "auto")
-    X = check_input(c, X, dtype=options.dtype, canonical=canonical, is_fitted=False, name="X_val")
+    X = check_input(c, X, dtype=options.dtype, canonical=canonical, is_fitted=False, may_be_none=is_part, name="X_val")
     if X.shape[1] != n_features:
         raise ValueError(f"X_val has {X.shape[1]} features, but {n_features} are expected")
     y, counted = check_targets(y, X.shape[0], options.ignore_label, name="y_val")
-    weight = check_sample_weight(sample_weight, X.shape[0], counted, name="sample_weight_val")
+    weight = check_sample_weight(sample_weight, X.shape[0], counted, name="sample_weight_val", is_part=is_part)
     X = X if counted is None else X[counted]
-    check_some_rows(X, name="y_val")
+    if not is_part:
+        check_some_rows(X, name="y_val")
     return X, y, counted, weight
 
 

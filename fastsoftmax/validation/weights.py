@@ -111,16 +111,21 @@ def check_finite_sum(name, weight):
     return float(total)
 
 
-def check_sample_weight(sample_weight, n_samples, counted=None, *, name="sample_weight", may_be_zero=False):
+def check_sample_weight(
+    sample_weight, n_samples, counted=None, *, name="sample_weight", may_be_zero=False, is_part=False
+):
     """The `ratios` of the weights of rows, float64, one for each row, or for each that is `counted`.
 
     sample_weight : (n_samples,), or None for ones
     may_be_zero : whether all weights may be zero
+    is_part : whether other ranks have more rows: then all may be zero here, and they are returned as they are, float64
     """
     if sample_weight is None:
         return np.ones(n_samples if counted is None else np.count_nonzero(counted))
     weight = check_row_weights(name, sample_weight, n_samples)
     weight = weight if counted is None else weight[counted]
+    if is_part:
+        return weight.astype(np.float64)
     if not may_be_zero:
         check_some_weight(name, weight)
     return ratios(weight)
