@@ -28,6 +28,7 @@ from fastsoftmax.validation.classes import (
 from fastsoftmax.validation.command import (
     check_acts_on_texts,
     check_checkpoint_options,
+    check_data_of_ranks,
     check_propensity_options,
     check_same_kind,
     check_sampling_options,
@@ -114,11 +115,19 @@ from fastsoftmax.validation.options import (
     check_options,
     check_training_params,
 )
-from fastsoftmax.validation.ranks import check_can_divide, check_communicator, check_one_process, check_ranks
+from fastsoftmax.validation.ranks import (
+    check_can_divide,
+    check_communicator,
+    check_launched,
+    check_mpi,
+    check_one_process,
+    check_ranks,
+)
 from fastsoftmax.validation.regression import check_regression_params, check_regression_rows, check_same_problem
 from fastsoftmax.validation.resources import (
     check_disk,
     check_memory,
+    check_new_folder,
     check_other_file,
     check_result,
     check_size,
