@@ -8,6 +8,7 @@ first rank's alone.
 
 import re
 import sys
+import traceback
 from functools import partial
 
 import numpy as np
@@ -89,11 +90,16 @@ class Member:
 
     def follow(self):
         """Do what the first rank tells, until it tells of the end; return the exit status that it gives."""
+        try:
+            return self._follow()
+        except BaseException as error:  # the first rank does not wait for this one now: it would never know
+            if not isinstance(error, KeyboardInterrupt):
+                traceback.print_exc()
+            self.ranks.end_all(1)
+
+    def _follow(self):
         while True:
-            try:
-                action, *args = self.ranks.told()
-            except KeyboardInterrupt:
-                self.ranks.end_all(1)
+            action, *args = self.ranks.told()
             if action == "end":
                 status, *said = args
                 self._say(*said)

@@ -12,6 +12,7 @@ from fastsoftmax.cli import main as cli
 from fastsoftmax.cli.team import Leader, Member
 from fastsoftmax.distributed import launch
 from fastsoftmax.estimators import loading
+from fastsoftmax.runtime.ranks import Ranks
 
 RNG = np.random.default_rng(0)
 CLASSES, FEATURES = RNG.integers(0, 12, 600), RNG.integers(0, 3, 600)
@@ -148,3 +149,14 @@ def test_without_mpi4py(tmp_path, capsys, monkeypatch):
         assert ("a start of 4 processes together needs" in error and 'pip install "fastsoftmax[mpi]"' in error) == (
             rank == "0"
         ), error
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), AttributeError("a class of another version")])
+def test_what_ends_a_rank_that_waits_ends_all(error, capsys):
+    class Waiting(Ranks):
+        def told(self, value=None):
+            raise error
+
+    with pytest.raises(SystemExit, match="1"):
+        Member(Waiting()).follow()
+    assert ("of another version" in capsys.readouterr().err) == isinstance(error, AttributeError)
