@@ -8,8 +8,9 @@ import numpy as np
 
 from fastsoftmax.cli import rows
 from fastsoftmax.cli.arguments import integer
+from fastsoftmax.cli.team import number_classes
 from fastsoftmax.runtime.progress import say
-from fastsoftmax.validation import LabelLists, as_text_array, check_same_kind, family
+from fastsoftmax.validation import LabelLists, as_text_array, check_data_of_ranks, check_same_kind, family
 
 INTERRUPTED = 130  # exit status of a shell command ended by Ctrl-C
 DEPTHS = [1, 3, 5, 20]  # of the ranking metrics of one label a row, if none are given
@@ -73,11 +74,9 @@ def load(options):
     data : Dataset
     X : csr_matrix of float32, shape (n_samples, n_features)
     """
-    from fastsoftmax.estimators.loading import load
-
+    check_data_of_ranks(options.data, options.team.size)
     say(f"loading {options.model}", options.verbose)
-    classifier = load(options.model)
-    classifier.set_params(n_threads=options.threads)
+    classifier = options.team.load(options.model, options.threads)
     return classifier, *rows.read(classifier, options)
 
 
@@ -104,7 +103,7 @@ def labelled_rows(classifier, data, X, path, training=None, training_path=None):
     files = [(path, data)] if training is None else [(path, data), (training_path, training)]
     y, *others = _true_codes(files, classifier.classes_)
     y = y[labelled]
-    classifier.classes_ = np.arange(len(classifier.classes_))
+    number_classes(classifier)
     return X[labelled], (y.indices if y.nnz == len(labelled) else y), (others[0] if others else None)
 
 

@@ -10,6 +10,8 @@ import warnings
 from fastsoftmax.cli import compress, demo, evaluate, info, ngrams, predict, train
 from fastsoftmax.cli.arguments import naming_options
 from fastsoftmax.cli.common import INTERRUPTED
+from fastsoftmax.cli.team import Alone, Leader, Member
+from fastsoftmax.distributed import launch
 
 COMMANDS = {
     "demo": demo,
@@ -27,11 +29,30 @@ def main(arguments=None):
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if sys.stderr is None:
         sys.stderr = io.StringIO()  # or errors would be written to standard output
-    with _plain_warnings():
-        return _main(arguments)
+    try:
+        ranks = launch.ranks()
+    except (ImportError, ValueError) as error:
+        if launch.place()[2] == 0:  # one process of each machine
+            print(f"fastsoftmax: error: {error}", file=sys.stderr)
+        return 1
+    if ranks.rank:
+        member = Member(ranks)
+        with _plain_warnings(member, show=False):
+            return member.follow()
+    if ranks.size == 1:
+        return _main(arguments, Alone())
+    with Leader(ranks) as leader:
+        leader.status = _main(arguments, leader)
+        return leader.status
 
 
-def _main(arguments):
+def _main(arguments, team):
+    """The exit status of the command line `arguments`, whose work a Leader does, or one process Alone."""
+    with _plain_warnings(team):
+        return _run(arguments, team)
+
+
+def _run(arguments, team):
     try:
         if sys.stdout is None:
             raise OSError("standard output is closed: redirect it to a file or to /dev/null")
@@ -40,6 +61,7 @@ def _main(arguments):
 
             return bench(arguments[1:], prog="fastsoftmax bench") or 0
         options = _parser().parse_args(arguments)
+        options.team = team
         status = options.run(options) or 0
         sys.stdout.flush()  # a full disk is an error of ours, and not one of the interpreter's end
         return status
@@ -47,19 +69,30 @@ def _main(arguments):
         _drop_output()
         return 0
     except (ValueError, TypeError, MemoryError, OSError, FloatingPointError) as error:
+        team.failed(error)
         _flush_or_drop_output()
         print(f"fastsoftmax: error: {naming_options(str(error))}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        team.failed(error)
         print("\nfastsoftmax: interrupted", file=sys.stderr)
         return INTERRUPTED
 
 
 @contextlib.contextmanager
-def _plain_warnings():
-    """A context in which a warning of the library is a line like others of the command, without a place in its source."""
+def _plain_warnings(team, *, show=True):
+    """A context in which a warning of the library is a line like others of the command, without a place in its source.
+
+    team : what remembers the warnings; show : whether they are printed at once
+    """
+
+    def as_line(message, *where):
+        text = naming_options(str(message))
+        team.warned(text)
+        return f"fastsoftmax: warning: {text}\n" if show else ""
+
     before = warnings.formatwarning
-    warnings.formatwarning = lambda message, *where: f"fastsoftmax: warning: {naming_options(str(message))}\n"
+    warnings.formatwarning = as_line
     try:
         yield
     finally:

@@ -6,6 +6,7 @@ import numpy as np
 
 from fastsoftmax.cli.arguments import integer, number
 from fastsoftmax.cli.common import add_format_and_threads, load
+from fastsoftmax.cli.team import number_classes
 from fastsoftmax.runtime.progress import shown_rows
 from fastsoftmax.text.lines import EmptyFileError
 from fastsoftmax.validation import check_label_columns, check_threshold
@@ -39,7 +40,7 @@ def run(options):
         return
     classes = classifier.classes_
     check_label_columns("classes_", classes.tolist())
-    classifier.classes_ = np.arange(len(classes))  # of codes, both kinds of probabilities can be made
+    number_classes(classifier)  # of codes, both kinds of probabilities can be made
     k, block, probabilities = min(options.k, len(classes)), BLOCK, _among_all
     if options.marginals:
         block, probabilities = max(1, min(BLOCK, MARGINALS // len(classes))), _by_itself

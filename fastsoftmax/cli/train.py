@@ -14,6 +14,8 @@ from fastsoftmax.text.datasets import FORMATS, TEXT_FORMATS, read, targets
 from fastsoftmax.validation import (
     check_acts_on_texts,
     check_checkpoint_options,
+    check_data_of_ranks,
+    check_new_folder,
     check_other_file,
     check_sampling_options,
     check_writable,
@@ -25,7 +27,9 @@ HELP = "train a classifier on a data file"
 def add_options(parser):
     formats = "svmlight, extreme-classification or fastText format, plain or compressed; - is standard input"
     parser.add_argument("data", metavar="DATA", help=formats)
-    parser.add_argument("-o", "--output", metavar="MODEL", required=True, help="the file to write")
+    parser.add_argument(
+        "-o", "--output", metavar="MODEL", required=True, help="the file to write; under mpiexec, the folder"
+    )
     parser.add_argument("--format", choices=FORMATS, help="of DATA (default: told from the first line)")
     parser.add_argument(
         "--n-features",
@@ -124,7 +128,9 @@ def _run(options):
     from fastsoftmax.text.encoding import Encoding
 
     classifier = _classifier(options)
-    check_writable("output", options.output)
+    one_file = options.team.size == 1  # several ranks write a folder
+    (check_writable if one_file else check_new_folder)("output", options.output)
+    check_data_of_ranks(options.data, options.team.size)
     check_other_file("--output", options.output, "the data file", None if options.data == "-" else options.data)
     check_other_file("--output", options.output, "the checkpoint", options.checkpoint)
     if options.checkpoint is not None:
@@ -142,13 +148,14 @@ def _run(options):
         _describe_training(data, X, vectorizer)
     start, status, checkpoint = time.perf_counter(), 0, None
     try:
-        checkpoint = classifier._fit(X, y, output=options.output)
+        checkpoint = classifier._fit(X, y, output=options.output if one_file else None)
     except KeyboardInterrupt:
-        if not hasattr(classifier, "classes_"):
+        if not hasattr(classifier, "classes_") or not one_file:  # ranks may have been interrupted in different steps
             raise
         print("\nInterrupted: saving what was learned so far", file=sys.stderr)
         status = INTERRUPTED
-    classifier.classes_ = classes  # of an indicator it knows the columns alone
+    if y.ndim > 1:  # of an indicator it knows the columns alone
+        classifier.classes_ = classes
     classifier.encoding_ = Encoding.of(data, vectorizer)
     classifier.save(options.output)
     if checkpoint is not None:  # it stays until the model is safe
@@ -166,10 +173,9 @@ def _size(path):
 
 def _classifier(options):
     """The SoftmaxClassifier that the options describe; ValueError for an option that cannot act."""
-    from fastsoftmax.estimators import SoftmaxClassifier
     from fastsoftmax.optimizers import OPTIMIZERS
 
-    return SoftmaxClassifier(
+    return options.team.new(
         loss=_loss(options),
         objective=options.objective,
         hidden_size=options.hidden_size,

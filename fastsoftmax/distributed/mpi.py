@@ -13,6 +13,7 @@ from fastsoftmax.validation import check_communicator
 
 MESSAGE = 1 << 30  # bytes that are sent at a time: MPI counts in 32 bits
 ALIGNED = 64  # bytes that each array of shared memory begins at a multiple of
+TOLD = 18  # the tag of what rank 0 tells the others
 KNOWN = {}  # MPIRanks by the handle of their communicator, whose duplicates only all ranks together could free
 
 
@@ -69,6 +70,20 @@ class MPIRanks(Ranks):
 
     def objects(self, value):
         return self.comm.allgather(value)
+
+    def told(self, value=None):
+        if self.rank == 0:
+            for request in [self.comm.isend(value, other, TOLD) for other in range(1, self.size)]:
+                request.wait()
+            return value
+        pause = 1e-5
+        while not self.comm.iprobe(0, TOLD):  # which, unlike `recv`, does not keep a core busy
+            time.sleep(pause)
+            pause = min(2 * pause, 0.01)
+        return self.comm.recv(source=0, tag=TOLD)
+
+    def end_all(self, status):
+        self.comm.Abort(status)
 
     def collect(self, a):
         a = np.ascontiguousarray(a)

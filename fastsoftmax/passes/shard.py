@@ -97,6 +97,9 @@ class Shard(Whole):
         self.starts, self.ranks = starts, ranks
         self.begin, self.end = int(starts[ranks.rank]), int(starts[ranks.rank + 1])
 
+    def __deepcopy__(self, memo):
+        return self
+
     def __reduce__(self):
         raise TypeError(
             "a model whose classes are divided among ranks cannot be pickled: save it, and load the whole of it"

@@ -28,6 +28,7 @@ from fastsoftmax.validation.classes import (
 from fastsoftmax.validation.command import (
     check_acts_on_texts,
     check_checkpoint_options,
+    check_data_of_ranks,
     check_propensity_options,
     check_same_kind,
     check_sampling_options,
@@ -132,6 +133,8 @@ from fastsoftmax.validation.ranks import (
     check_can_divide,
     check_communicator,
     check_loaded_ranks,
+    check_launched,
+    check_mpi,
     check_one_process,
     check_ranks,
 )
@@ -141,6 +144,7 @@ from fastsoftmax.validation.resources import (
     check_memory,
     check_model_folder,
     check_n_shards,
+    check_new_folder,
     check_other_file,
     check_result,
     check_size,

@@ -34,6 +34,12 @@ def check_propensity_options(training, parameters):
         raise ValueError("--propensity needs --train-data, whose labels are counted")
 
 
+def check_data_of_ranks(path, n_ranks):
+    """Raise where several ranks are to read standard input, whose end some launchers never tell."""
+    if path == "-" and n_ranks > 1:
+        raise ValueError(f"DATA cannot be standard input where there are {n_ranks} ranks: name a file")
+
+
 def check_same_kind(paths, labels):
     """Raise unless the labels of all these files are of one kind."""
     (first, kind), *others = zip(paths, map(family, labels), strict=True)

@@ -3,14 +3,30 @@
 COMM_METHODS = ("Get_rank", "Get_size", "Dup", "Allgather", "Allreduce")
 
 
+def check_mpi(what):
+    """Raise ImportError unless mpi4py is there, and an MPI library, which `what` needs."""
+    try:
+        from mpi4py import MPI  # noqa: F401
+    except (ImportError, RuntimeError) as error:  # the latter where mpi4py finds no library
+        raise ImportError(
+            f'{what} needs the package mpi4py and an MPI, for example from pip install "fastsoftmax[mpi]" ({error})'
+        ) from error
+
+
+def check_launched(n_started, n_ranks):
+    """Raise unless MPI has as many ranks as its launcher has started processes."""
+    if n_ranks != n_started:
+        raise ValueError(
+            f"{n_started} processes were started together, but MPI knows of {n_ranks}: start them by the mpiexec of the MPI "
+            "that mpi4py uses, such as the one beside python"
+        )
+
+
 def check_communicator(name, comm):
     """Raise unless `comm` is an mpi4py communicator."""
-    try:
-        from mpi4py import MPI
-    except (ImportError, RuntimeError) as error:  # RuntimeError: mpi4py is there, and finds no MPI
-        raise ImportError(
-            f'{name} needs the package mpi4py and an MPI, for example from pip install "fastsoftmax[mpi]" ({error})'
-        ) from error
+    check_mpi(name)
+    from mpi4py import MPI
+
     if not isinstance(comm, MPI.Intracomm):
         raise TypeError(f"{name} must be None or a communicator of mpi4py such as MPI.COMM_WORLD, got {comm!r}")
     if comm == MPI.COMM_NULL:

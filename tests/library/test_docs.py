@@ -1,6 +1,11 @@
 """The documentation speaks of tests that exist."""
 
+import importlib.util
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,3 +35,45 @@ def test_a_page_names_all_metrics():
         pytest.skip("no docs beside the tests")
     section = path.read_text().split("## Measure predictions")[1]
     assert set(metrics.__all__) <= set(re.findall(r"[a-z]\w+", section))
+
+
+def _blocks(page):
+    """The Python blocks of a page."""
+    path = ROOT / "docs" / page
+    if not path.exists():
+        pytest.skip("no docs beside the tests")
+    return re.findall(r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def _output(block, folder):
+    """What a program that is a block of a page prints."""
+    (folder / "program.py").write_text(block, encoding="utf-8")
+    options = {"cwd": folder, "capture_output": True, "text": True, "timeout": 300}
+    run = subprocess.run([sys.executable, "program.py"], **options, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def test_the_program_of_the_page_about_ranks(tmp_path):
+    (block,) = _blocks("distributed.md")
+    assert _output(block, tmp_path).startswith("50 classes, accuracy 0.")
+
+
+def test_the_programs_of_the_page_about_dask(tmp_path):
+    pytest.importorskip("distributed")
+    predictions, training = _blocks("dask.md")
+    assert _output(predictions, tmp_path).strip() == "(1000, 5) 1.0"
+    if shutil.which("mpiexec") is None or importlib.util.find_spec("mpi4py") is None:
+        pytest.skip("no MPI")
+    (tmp_path / "data.svm").write_text("1 1:1\n2 2:1\n" * 20)
+    training = training.replace(
+        '["mpiexec"', '["env", "OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1", "mpiexec"'
+    )
+    assert "2 classes" in _output(training, tmp_path) and (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
+def test_links_between_pages(page):
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#[^)]*)?\)", text):
+        assert not target or (ROOT / "docs" / target).exists(), f"{page} links to {target}"
