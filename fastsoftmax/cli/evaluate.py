@@ -10,7 +10,7 @@ HELP = "log-loss, perplexity and ranking metrics on a data file"
 
 
 def add_options(parser):
-    parser.add_argument("model", metavar="MODEL", help="a model file")
+    parser.add_argument("model", metavar="MODEL", help="a model file, or a folder of such")
     parser.add_argument("data", metavar="DATA", help="a file of labelled rows, or - for standard input")
     add_depths(parser)
     parser.add_argument(

@@ -1,11 +1,17 @@
 """`fastsoftmax info`: what a model file holds, or what this installation is."""
 
+import os
+
+SHOWN = 8  # ranges of classes
 HELP = "what a model is; without one, what this installation is"
 
 
 def add_options(parser):
     parser.add_argument(
-        "model", metavar="MODEL", nargs="?", help="a model file (default: none, for what is said of the installation)"
+        "model",
+        metavar="MODEL",
+        nargs="?",
+        help="a model file, or a folder of such (default: none, for the installation)",
     )
 
 
@@ -31,8 +37,16 @@ def _installation():
 
 def _model(path):
     from fastsoftmax.estimators.loading import load
+    from fastsoftmax.files import shard_index
 
     classifier = load(path)
+    if os.path.isdir(path):
+        metadata, weight_map = shard_index.read(path)
+        n_files = len(set(weight_map.values()))
+        yield (
+            "files",
+            f"{n_files}, {_size(metadata['total_size'])} of tensors; classes from {_shown(metadata['starts'][:-1])}",
+        )
     yield "classes", f"{len(classifier.classes_):,}"
     yield "features", f"{classifier.n_features_in_:,}"
     yield "loss", classifier.loss_
@@ -49,6 +63,12 @@ def _model(path):
         yield name, f"{' x '.join(f'{n:,}' for n in a.shape)} {a.dtype}, {_size(a.nbytes)}"
     yield "data format", classifier.encoding_.format or "unknown"
     yield "rows", _input(classifier.encoding_)
+
+
+def _shown(starts):
+    """Where the ranges of classes begin; the first few of many."""
+    text = ", ".join(f"{start:,}" for start in starts[:SHOWN])
+    return text if len(starts) <= SHOWN else f"{text}, ..."
 
 
 def _size(n_bytes):

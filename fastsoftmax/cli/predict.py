@@ -17,7 +17,7 @@ MARGINALS = 1 << 22  # or as many as have about so many marginal probabilities
 
 
 def add_options(parser):
-    parser.add_argument("model", metavar="MODEL", help="a model file")
+    parser.add_argument("model", metavar="MODEL", help="a model file, or a folder of such")
     parser.add_argument(
         "data", metavar="DATA", nargs="?", default="-", help="a file, or - for standard input (default: -)"
     )

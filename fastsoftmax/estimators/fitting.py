@@ -73,7 +73,8 @@ class Fitting:
 
     def __init__(self, classifier):
         self.classifier, self.ranks = classifier, ranks_of(classifier.comm)
-        self.options = Options.of(classifier.get_params(deep=False))
+        with self.ranks.together():
+            self.options = Options.of(classifier.get_params(deep=False))
         if self.ranks.rank:  # the first one speaks for all
             self.options = self.options._replace(verbose=0)
         self.model = classifier.__dict__.get("_model")  # the model so far, or None
@@ -131,7 +132,9 @@ class Fitting:
         if checkpoint is not None:
             plan = checkpoint.plan_before(plan)
         check_spaces = partial(_check_spaces, checkpoint and checkpoint.path, output)
-        check_spaces(self.model, planned=None if resumed is not None else planning.file_needed(plan, options, *shape))
+        own = -(-shape[0] // ranks.size), shape[1]
+        with ranks.together():
+            check_spaces(self.model, planned=None if resumed is not None else planning.file_needed(plan, options, *own))
         if resumed is not None:
             check_same_plan(resumed, plan)
         rows, valid, calibration_rows = self._split((X, target, weight), valid, plan, rng)
@@ -286,7 +289,8 @@ class Fitting:
         shard = WHOLE if self.ranks.size == 1 else Shard(ranges(len(classes), self.ranks.size), self.ranks)
         model, damping = initial.make(self.options, plan, X, target, start_counts, rng, start, shard)
         if check_spaces is not None and model.pairs is not None:  # of which there were no figures before
-            check_spaces(model)
+            with self.ranks.together():
+                check_spaces(model)
         fitted = {"_model": model, "_state": TrainingState(rng, class_counts, damping)}
         fitted |= {f"{name}_": value for name, value in plan.choices._asdict().items()}
         if plan.choices.ranks:
@@ -312,6 +316,7 @@ class Fitting:
     def _checkpoint(self, X, target, weight, classes, valid, rng):
         """The CheckpointWatcher for these checked rows, or None; where there is a file, it sets `rng` to the state there."""
         checkpoint, sampler = self.options.checkpoint, self.options.given_sampler
+        self.ranks.agree(**{"checkpoint, whether there is one,": checkpoint is not None})
         if checkpoint is None:
             return None
         if sampler is not None:
@@ -319,7 +324,7 @@ class Fitting:
         say("taking checksums of the data, for the checkpoint", self.options.verbose, n_rows=X.shape[0])
         what = identity(self.options.flat(), X, target, weight, classes, valid)
         seeded = self.options.random_state is not None
-        return CheckpointWatcher(checkpoint.path, checkpoint.every, what, rng, seeded=seeded)
+        return CheckpointWatcher(checkpoint.path, checkpoint.every, what, rng, seeded=seeded, ranks=self.ranks)
 
 
 def _calibrated(training, rows, model):

@@ -74,6 +74,8 @@ def _check_pairs(part, n_starts):
     indptr, n_pairs = part.arrays[INDPTR], len(part.arrays[CLASS_IDS])
     fits = len(indptr) == n_starts > 0 and indptr[0] == 0 and indptr[-1] == n_pairs and (np.diff(indptr) >= 0).all()
     values = [a.shape for name, a in part.arrays.items() if name in ("W", "state.W", CLASS_IDS)]
+    if fits and n_pairs:
+        fits = 0 <= part.arrays[CLASS_IDS].min() <= part.arrays[CLASS_IDS].max() < part.end - part.begin
     if not fits or set(values) != {(n_pairs,)}:
         raise ValueError(f"{part.path}: its pairs are not complete")
 

@@ -51,6 +51,7 @@ def write(folder, format, saved, *, n_shards):
     save = ranks.first(secrets.token_hex(8))
     with ranks.together():
         header, tensors = model_file.packed(format, saved)
+    with ranks.together():
         if ranks.rank == 0:
             shard_index.prepare(folder, format)
     starts = ranges(len(saved.classes), n_shards)

@@ -132,11 +132,13 @@ from fastsoftmax.validation.options import (
 from fastsoftmax.validation.ranks import (
     check_can_divide,
     check_communicator,
+    check_generation,
     check_loaded_ranks,
     check_launched,
     check_mpi,
     check_one_process,
     check_ranks,
+    check_same_ranks,
 )
 from fastsoftmax.validation.regression import check_regression_params, check_regression_rows, check_same_problem
 from fastsoftmax.validation.resources import (

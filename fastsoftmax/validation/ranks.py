@@ -72,3 +72,23 @@ def check_one_process(model, what):
         raise ValueError(
             f"{what} needs the weights of all classes, of which each rank has a part: save the model, and load all of it"
         )
+
+
+def check_same_ranks(path, before, now):
+    """Raise where there are files of a checkpoint by another number of ranks; `before` : a set of such numbers."""
+    if before:
+        was = "1 rank" if before == {1} else f"{max(before)} ranks"
+        raise ValueError(
+            f"checkpoint {str(path)!r} is of a training by {was}, and now there are {now}: it goes on with as many as before. "
+            "Remove the files or name another one to start anew"
+        )
+
+
+def check_generation(path, was_complete, missing):
+    """Raise where ranks have no checkpoint in common, but had one; `missing` : ranks that have none at all."""
+    if was_complete:
+        which = f"rank {missing[0]} has no file" if missing else "their files are of different ones"
+        raise ValueError(
+            f"the ranks have no checkpoint {str(path)!r} in common: {which}. Put the missing files back, or remove the others "
+            "to start anew"
+        )

@@ -5,25 +5,18 @@ and the watchers. The file holds what changes from step to step, and an identity
 """
 
 import json
-import os
 import time
-from pathlib import Path
 
 import numpy as np
 from scipy import sparse
 
 from fastsoftmax.files import tensor_file
 from fastsoftmax.files.state_dict import generator_state, joined, restore_generator, split
-from fastsoftmax.runtime.output_file import OutputFile
+from fastsoftmax.runtime.ranks import ONE
 from fastsoftmax.samplers.base import Sampler
 from fastsoftmax.training.watchers.base import Watcher
-from fastsoftmax.validation import (
-    check_unchanged,
-)
+from fastsoftmax.training.watchers.checkpoint_files import FORMAT, FORMAT_VERSION, files_of
 
-FORMAT = "fastsoftmax.checkpoint"
-FORMAT_VERSION = 2
-SUFFIX = "part"  # of the temporary file: killed processes leave one at most
 SAMPLED_PROGRESS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)  # values of schedules at these tell them apart
 # Parameters that do not matter to the result, or are compared in another way (random_state)
 NO_MATTER = ("n_threads", "verbose", "checkpoint", "weights_dir", "random_state")
@@ -41,23 +34,24 @@ class CheckpointWatcher(Watcher):
         What tells this training from others, by the user's names.
     rng : numpy Generator before its first use; it is set to the state that the training of the file began at
     seeded : whether the user gave a `random_state`
+    ranks : runtime.ranks.Ranks, which write a file each after the same step, when rank 0 says so
 
     Raises
     ------
     ValueError
-        If the file exists, but is not a checkpoint, is damaged, or is of another training.
+        If the file exists, but is not a checkpoint, is damaged, or is of another training, or of another number of ranks.
     """
 
-    def __init__(self, path, every, identity, rng, *, seeded):
-        self.path, self.every, self.identity = Path(path), every, identity
+    def __init__(self, path, every, identity, rng, *, seeded, ranks=ONE):
+        self.files, self.every, self.identity, self.ranks = files_of(path, ranks), every, identity, ranks
+        self.path = self.files.path
         self.start = generator_state(rng)
         identity["random_state"] = self.start if seeded else None
-        self.header = self.tensors = None
-        self.seen = _file_id(self.path)
+        self.header, self.tensors = self.files.read() or (None, None)
         self.last = time.monotonic()
-        if self.seen is not None:
-            self.header, self.tensors = _read(self.path)
-            self._check_same(identity, self.header["identity"])
+        if self.header is not None:
+            with ranks.together():
+                self._check_same(identity, self.header["identity"])
             self.start = self.header["start"]
             restore_generator(rng, self.start)
 
@@ -83,6 +77,11 @@ class CheckpointWatcher(Watcher):
         self.initial = {"the model that training begins at": crc32}
         if self.header is None:
             return
+        with self.ranks.together():
+            self._restore(trainer, model)
+        self.header = self.tensors = None  # they hold memory maps of the file
+
+    def _restore(self, trainer, model):
         self._check_same(self.initial, self.header["initial"])
         try:
             state = joined(self.header["state"], self.tensors)
@@ -93,10 +92,9 @@ class CheckpointWatcher(Watcher):
         except tensor_file.DAMAGE as error:
             message = f"checkpoint {str(self.path)!r} does not fit its training ({type(error).__name__}: {error})"
             raise ValueError(message) from error
-        self.header = self.tensors = state = None  # they hold memory maps of the file
 
     def after_step(self, trainer, n_rows, loss):
-        if time.monotonic() - self.last >= self.every:
+        if self.files.is_due(time.monotonic() - self.last >= self.every):
             self._write(trainer)
 
     def after_epoch(self, trainer):
@@ -111,16 +109,12 @@ class CheckpointWatcher(Watcher):
         values, tensors = split(state)
         header = {"format": FORMAT, "format_version": FORMAT_VERSION, "identity": self.identity, "start": self.start}
         header |= {"initial": self.initial, "plan": list(self.plan), "state": values}
-        check_unchanged("checkpoint", self.path, self.seen, _file_id(self.path))
-        tensor_file.write(self.path, tensors, header, suffix=SUFFIX)
-        self.seen, self.last = _file_id(self.path), time.monotonic()
+        self.files.write(tensors, header, [trainer.steps_done, trainer.epoch])
+        self.last = time.monotonic()
 
     def remove(self):
         """Remove the file when training is done, unless somebody else has written it in the meantime."""
-        file = OutputFile(self.path)
-        if _file_id(self.path) == self.seen:
-            Path(file.target).unlink(missing_ok=True)
-        Path(file.temporary(SUFFIX)).unlink(missing_ok=True)
+        self.files.remove()
 
 
 def identity(params, X, target, weight, classes, valid=None):
@@ -176,20 +170,3 @@ def _describe(value):
 def _short(value):
     text = json.dumps(value)
     return text if len(text) <= 120 else f"{text[:100]}..."
-
-
-def _file_id(path):
-    """Numbers that change whenever somebody writes the file; None where there is no file."""
-    try:
-        stat = os.stat(path)
-    except FileNotFoundError:
-        return None
-    return stat.st_ino, stat.st_mtime_ns, stat.st_size
-
-
-def _read(path):
-    """The header and the memory-mapped tensors of a checkpoint, whose checksums are verified."""
-    header, tensors = tensor_file.read(path, FORMAT, (FORMAT_VERSION,), memory_map=True)
-    if tensor_file.checksums(tensors) != header.get("crc32"):
-        raise ValueError(f"{path}: a damaged checkpoint (a checksum is wrong)")
-    return header, tensors
