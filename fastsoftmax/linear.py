@@ -15,8 +15,8 @@ from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.validation import (
     check_class_weight,
     check_eligible,
-    check_gradient_threshold,
     check_grad_loss,
+    check_gradient_threshold,
     check_gradients_out,
     check_int,
     check_k,

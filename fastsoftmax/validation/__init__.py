@@ -167,6 +167,12 @@ from fastsoftmax.validation.targets import (
     check_true_classes,
     is_one_a_row,
 )
+from fastsoftmax.validation.tensors import (
+    check_counts_given,
+    check_head_tensors,
+    check_hidden_tensor,
+    check_tensor,
+)
 from fastsoftmax.validation.training import (
     check_calibration_rows,
     check_can_calibrate,

@@ -126,12 +126,12 @@ def check_sample_weight(sample_weight, n_samples, counted=None, *, name="sample_
     return ratios(weight)
 
 
-def check_class_weight(weight, n_classes):
+def check_class_weight(weight, n_classes, *, name="weight"):
     """`weight` as float64 (n_classes,), finite and not negative, or None."""
     if weight is None:
         return None
-    weight = as_vector("weight", weight, n_classes, "class").astype(np.float64)
-    check_not_negative("weight", weight, "for class")
+    weight = as_vector(name, weight, n_classes, "class").astype(np.float64)
+    check_not_negative(name, weight, "for class")
     return weight
 
 
