@@ -35,4 +35,5 @@ class RowGradient(NamedTuple):
         values = self.values.to(dtype)
         if not self.is_sparse:
             return values.new_zeros(self.shape).index_copy_(0, self.rows, values)
-        return torch.sparse_coo_tensor(self.rows[None], values, self.shape, is_coalesced=True)
+        options = {"is_coalesced": True, "check_invariants": False}  # said aloud, or torch warns
+        return torch.sparse_coo_tensor(self.rows[None], values, self.shape, **options)

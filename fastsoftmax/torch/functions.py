@@ -127,7 +127,7 @@ def sampled_cross_entropy_head(
     reduction : {"mean", "sum"}
         The mean over no rows is NaN.
     sparse : bool
-        Give `weight` and `bias` sparse gradients (torch.sparse_coo, coalesced), as ``nn.Embedding(sparse=True)`` does, for
+        Give `weight` and `bias` sparse gradients (torch.sparse_coo, each row once), as ``nn.Embedding(sparse=True)`` does, for
         SparseAdam, SGD and Adagrad. A dense one costs a pass over all of `weight`.
     n_threads : int, optional
         None: OpenMP's default; -1: all CPUs of the process.
