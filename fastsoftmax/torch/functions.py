@@ -50,7 +50,7 @@ def cross_entropy_head(
         Above 0, smaller probabilities are rounded in the gradients, at random and without bias, as in
         `fastsoftmax.linear_cross_entropy`. torch's generator of random numbers decides how.
     n_threads : int, optional
-        None: OpenMP's default; -1: all CPUs of the process. It has nothing to do with ``torch.set_num_threads``.
+        None: OpenMP's default; -1: all CPUs of the process. It says nothing of the threads of torch's operators.
 
     Returns
     -------
