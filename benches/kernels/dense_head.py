@@ -27,6 +27,15 @@ def ours_gradients(p):
     return call
 
 
+def ours_in_torch(X, W, bias, target):
+    """The same for torch's parameters, by its backward; see TORCH_WAYS."""
+    from fastsoftmax.torch import cross_entropy_head
+
+    loss = cross_entropy_head(X, W, target, bias)
+    loss.backward()
+    return loss.detach()
+
+
 def ours_trained(threshold, p):
     out = np.empty_like(p.X), np.empty_like(p.W), np.empty_like(p.bias)
     options = {"return_grad": True, "gradient_threshold": threshold, "random_state": 0, "out": out}
@@ -191,6 +200,8 @@ def cases():
             if problem != "top 20":
                 make = torch_step if problem == "Adagrad step" else torch_gradients
                 ways = {name: partial(make, way) for name, way in ways.items()}
+            if problem == "loss, gradients":
+                ways = {f"{OURS}, torch head": partial(torch_gradients, ours_in_torch)} | ways
             yield Case(
                 family="dense",
                 problem=problem,
