@@ -6,6 +6,7 @@ Sampling          sampled_cross_entropy, samplers
 Estimators        SoftmaxClassifier, SoftmaxRegression, OneVsAllClassifier
 Evaluation        metrics
 Files and text    load, datasets, features, NGramFeatures
+PyTorch           fastsoftmax.torch, which has to be imported by its name
 """
 
 import importlib

@@ -200,8 +200,6 @@ def cases():
             if problem != "top 20":
                 make = torch_step if problem == "Adagrad step" else torch_gradients
                 ways = {name: partial(make, way) for name, way in ways.items()}
-            if problem == "loss, gradients":
-                ways = {f"{OURS}, torch head": partial(torch_gradients, ours_in_torch)} | ways
             yield Case(
                 family="dense",
                 problem=problem,
@@ -216,6 +214,15 @@ def cases():
                 reset=problems.Parameters.reset if problem == "Adagrad step" else lambda p: None,
                 skipped=skipped,
             )
+    yield Case(
+        family="dense",
+        problem="head of a torch model: loss, gradients",
+        shape=problems.DENSE_SHAPES[0],
+        inputs=partial(problems.dense, problems.DENSE_SHAPES[0]),
+        implementations={OURS: ours_gradients, f"{OURS}, torch head": partial(torch_gradients, ours_in_torch)},
+        limits={"3 GEMMs": lambda p: limits.products(p.X, p.W, gradients="XW")},
+        probe=probe_gradients,
+    )
     for shape in (problems.DENSE_SHAPES[0], problems.DENSE_SHAPES[2], problems.DENSE_SHAPES[4]):
         yield Case(
             family="dense",

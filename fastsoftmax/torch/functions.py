@@ -71,7 +71,7 @@ def cross_entropy_head(
         check_tensor("class_weight", class_weight)
     needs, seed = needed(hidden, weight, bias), None
     if gradient_threshold and any(needs):
-        seed = torch.randint(2**63 - 1, ())
+        seed = torch.randint(2**63 - 1, (), device="cpu")
     work = FullLoss(
         target.reshape(-1), class_weight, seed, reduction, ignore_index, label_smoothing, gradient_threshold, n_threads
     )

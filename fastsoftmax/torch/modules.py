@@ -83,7 +83,8 @@ class LinearHead(nn.Module):
             options = {"reduction": "none", "ignore_index": self.ignore_index, "n_threads": self.n_threads}
             return -cross_entropy_head(hidden, self.weight, target, self.bias, **options).to(hidden.dtype)
         X, W, b = self._arrays(hidden)
-        logits = F.linear(*map(tensor_of, (X, W, b))).numpy()
+        with torch.autocast("cpu", enabled=False):
+            logits = F.linear(*map(tensor_of, (X, W, b))).numpy()
         log_prob = tensor_of(log_softmax(logits, axis=1, out=logits, n_threads=self.n_threads))
         return log_prob.to(hidden.dtype).reshape(*hidden.shape[:-1], self.n_classes)
 
@@ -252,9 +253,9 @@ class SampledSoftmax(LinearHead):
 
     def _draw(self, hidden, codes, counted):
         """The negatives of the rows that count, and the logarithms of their expected counts."""
-        rng = np.random.default_rng(int(torch.randint(2**63 - 1, ())))
+        rng = np.random.default_rng(int(torch.randint(2**63 - 1, (), device="cpu")))
         target, X = codes[counted], None
-        if self.sampler.follows_model:
+        if self.sampler.follows_model and len(counted):
             X = array_of(hidden.reshape(len(codes), self.in_features))[counted]
             b = np.zeros(self.n_classes) if self.bias is None else array_of(self.bias)
             self.sampler.follow(array_of(self.weight), b)

@@ -129,6 +129,13 @@ def test_predictions():
         head.log_prob(hidden[:, :3])
 
 
+def test_predictions_under_autocast():
+    head, (hidden, _) = LinearCrossEntropy(N_FEATURES, N_CLASSES), batch()
+    with torch.autocast("cpu", torch.bfloat16):
+        ours = head.log_prob(hidden)
+    torch.testing.assert_close(ours, torch.nn.functional.linear(hidden, head.weight, head.bias).log_softmax(1).detach())
+
+
 def test_bfloat16_predictions():
     head = LinearCrossEntropy(N_FEATURES, N_CLASSES, dtype=torch.bfloat16)
     hidden = batch()[0].bfloat16()
@@ -265,8 +272,9 @@ def test_sampled_training_lowers_the_exact_loss(sampler):
     assert head.eval()(hidden, target).item() < before - 0.5
 
 
-def test_no_rows_count():
-    head, (hidden, target) = sampled(), batch()
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_no_rows_count(sampler):
+    head, (hidden, target) = sampled(sampler=SAMPLERS[sampler]), batch()
     assert head(hidden, torch.full_like(target, -100)).isnan()
     head = sampled(reduction="sum")
     loss = head(hidden[:0], target[:0])
