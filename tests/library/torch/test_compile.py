@@ -13,7 +13,8 @@ OPTIONS = [
     {"reduction": "mean"},
     {"reduction": "sum", "label_smoothing": 0.1, "ignore_index": 3},
     {"reduction": "none", "class_weight": True},
-    {"reduction": "none", "bias": False, "transposed": True},
+    {"reduction": "none", "bias": False},
+    {"reduction": "sum", "transposed": True},
     {"reduction": "mean", "frozen": True},
 ]
 
