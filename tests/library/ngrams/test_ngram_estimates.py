@@ -138,7 +138,9 @@ def test_sources_of_sentences(tmp_path):
 def test_more_words_than_the_text_has():
     model = NGramLanguageModel.estimate(["a"], 20, discount_fallback=FALLBACK)
     assert model.n_ngrams == (4, 2, 1) + (0,) * 17
-    assert model.score("a") == pytest.approx(NGramLanguageModel.estimate(["a"], 3, discount_fallback=FALLBACK).score("a"))
+    assert model.score("a") == pytest.approx(
+        NGramLanguageModel.estimate(["a"], 3, discount_fallback=FALLBACK).score("a")
+    )
 
 
 def test_words_that_are_no_utf8(tmp_path):
