@@ -6,9 +6,7 @@ one, separated by blanks. `<s>` has no probability; its place holds 0, as lmplz 
 
 import gzip
 import itertools
-import math
 import re
-from array import array
 from contextlib import nullcontext
 
 import numpy as np
@@ -20,16 +18,23 @@ from fastsoftmax.runtime.progress import say
 from fastsoftmax.text.keys import find
 from fastsoftmax.text.lines import line_error, open_lines, quoted
 
-BLOCK = 1 << 16  # lines written at once
+LINES_READ, LINES_WRITTEN = (
+    1 << 10,
+    1 << 16,
+)  # at once; what is read is in many small objects, which the caches should hold
 LOWEST = -99.0  # what stands for the log10 of 0
+DECIMALS = 7
 GZIP_LEVEL = 6
 
-_COUNT = re.compile(rb"ngram\s+(\d+)\s*=\s*(\d+)\s*$")
+_COUNT = re.compile(rb"ngram (\d+) ?= ?(\d+)")
 
 
 def write(path, tables, words, verbose):
     """Write Tables and the words of their codes, as bytes; compressed by gzip where the path ends in .gz."""
-    names = np.array(words, dtype=object)
+    spaced, last = ([word + end for word in words] for end in (b" ", b"\t"))
+    spaced, last, longest = (
+        np.array(ended, dtype=object) for ended in (spaced, last, [word + b"\n" for word in words])
+    )
     with OutputFile(path).open() as file:
         is_gzip = str(path).endswith(".gz")
         with gzip.GzipFile("", "wb", GZIP_LEVEL, file, mtime=0) if is_gzip else nullcontext(file) as out:
@@ -39,23 +44,41 @@ def write(path, tables, words, verbose):
             for length, (table, ngrams) in enumerate(zip(tables, words_of_ngrams(tables), strict=True), start=1):
                 say(f"writing n-grams of {length} words", verbose, n_rows=len(ngrams))
                 out.write(b"\n\\%d-grams:\n" % length)
-                for first in range(0, len(ngrams), BLOCK):
-                    block = slice(first, first + BLOCK)
-                    out.write(_lines(table, names[ngrams[block]], block, length == len(tables)))
+                is_longest = length == len(tables)
+                for first in range(0, len(ngrams), LINES_WRITTEN):
+                    block = slice(first, first + LINES_WRITTEN)
+                    *before, column = ngrams[block].T
+                    columns = [spaced[each] for each in before] + [(longest if is_longest else last)[column]]
+                    columns.insert(0, _probabilities(table, block))
+                    if not is_longest:
+                        columns.append(_weights(table.log10_backoff[block]))
+                    pieces = zip(*(column.tolist() for column in columns), strict=True)
+                    out.write(b"".join(itertools.chain.from_iterable(pieces)))
             out.write(b"\n\\end\\\n")
 
 
-def _lines(table, words, block, is_longest):
-    """The lines of a block of n-grams, given their words."""
+def _probabilities(table, block):
+    """The numbers that begin the lines of a block of n-grams, and a tab each; their digits are made for all at once."""
     log10_proba = np.maximum(table.log10_proba[block], LOWEST)
-    if table.keys is None and block.start == 0:
-        log10_proba[BEGIN] = 0.0
-    log10_backoff = np.maximum(table.log10_backoff[block], LOWEST)
-    ngrams = map(b" ".join, words.tolist())
-    if is_longest:
-        return b"".join(b"%.8g\t%b\n" % row for row in zip(log10_proba.tolist(), ngrams, strict=True))
-    rows = zip(log10_proba.tolist(), ngrams, log10_backoff.tolist(), strict=True)
-    return b"".join(b"%.8g\t%b\t%.8g\n" % row for row in rows)
+    if table.keys is None and block.start <= BEGIN < block.stop:
+        log10_proba[BEGIN - block.start] = 0.0
+    rest = np.rint(log10_proba * -(10**DECIMALS)).astype(np.int64)
+    characters = np.empty((len(rest), DECIMALS + 4), dtype=np.uint8)
+    characters[:, 0], characters[:, 2], characters[:, -1] = b"-.\t"
+    for place in [*range(DECIMALS + 2, 2, -1), 1]:
+        rest, digit = np.divmod(rest, 10)
+        characters[:, place] = digit + ord("0")
+    texts = characters.view(f"S{characters.shape[1]}")[:, 0].astype(object)
+    texts[log10_proba == 0] = b"0\t"
+    for row in np.flatnonzero(rest):  # more digits before the point
+        texts[row] = b"%.*f\t" % (DECIMALS, log10_proba[row])
+    return texts
+
+
+def _weights(log10_backoff):
+    """The numbers that end the lines of a block of n-grams, of which few are different, and the ends of these lines."""
+    distinct, which = np.unique(np.maximum(log10_backoff, LOWEST), return_inverse=True)
+    return np.array([b"%.8g\n" % number for number in distinct.tolist()], dtype=object)[which]
 
 
 def read(source, verbose):
@@ -64,99 +87,150 @@ def read(source, verbose):
     The words of SPECIAL have the first codes, whether the file has them or not; such a one has probability 0.
     """
     with open_lines(source) as (name, lines):
-        lines = enumerate(lines, start=1)
-        sizes = _sizes(name, lines)
+        rows = _Rows(name, lines)
+        sizes = _sizes(rows)
         codes = {word: code for code, word in enumerate(SPECIAL)}
         tables = []
         for length, size in enumerate(sizes, start=1):
             say(f"reading n-grams of {length} words", verbose, n_rows=size)
-            section = _Section(name, _header(name, lines, b"\\%d-grams:" % length), length)
-            section.read(lines, codes)
+            rows.expect(b"\\%d-grams:" % length)
+            section = _Section(rows, length)
+            section.read(codes)
             section.check_size(size)
             tables.append(section.unigrams(len(codes)) if length == 1 else section.table(tables, len(codes)))
-        _header(name, lines, b"\\end\\")
+        rows.expect(b"\\end\\")
     return tables, list(codes)
 
 
-def _sizes(name, lines):
+class _Rows:
+    """The lines of a file as lists of what blanks separate in them, and errors that name a line."""
+
+    def __init__(self, name, lines):
+        self._name, self._rows = name, map(bytes.split, lines)
+        self.number = 0  # of lines read
+
+    def next(self):
+        """The next line; None at the end of the file."""
+        row = next(self._rows, None)
+        self.number += row is not None
+        return row
+
+    def next_filled(self):
+        """The next line that is not empty; None at the end of the file."""
+        row = self.next()
+        while row == []:
+            row = self.next()
+        return row
+
+    def expect(self, word):
+        """Read up to the next line that is not empty, which must be this word."""
+        row = self.next_filled()
+        if row is None:
+            raise ValueError(f"{self._name}: the file ends before {word.decode()}")
+        if row != [word]:
+            raise self.error(self.number, f"expected {word.decode()}, got {self.quoted(row)}")
+
+    def blocks(self):
+        """The lines up to the next empty one, block by block."""
+        ended = False
+        while not ended:
+            block = list(itertools.islice(self._rows, LINES_READ))
+            ended = len(block) < LINES_READ
+            if [] in block:
+                end = block.index([])
+                self._rows = itertools.chain(block[end:], self._rows)
+                block, ended = block[:end], True
+            if block:
+                self.number += len(block)
+                yield block
+
+    def error(self, number, fault):
+        """A ValueError about a line."""
+        return line_error(self._name, number, fault)
+
+    @staticmethod
+    def quoted(row):
+        """A line as an error message quotes it."""
+        return quoted(b" ".join(row))
+
+
+def _sizes(rows):
     """The numbers of n-grams of each length that the head of a file names, up to the line that ends it."""
-    number, line = next(((number, line) for number, line in lines if line.strip()), (1, b""))
-    if line.strip() != b"\\data\\":
-        raise line_error(name, number, f"an ARPA file begins with \\data\\, got {quoted(line)}")
+    row = rows.next_filled()
+    if row != [b"\\data\\"]:
+        raise rows.error(max(rows.number, 1), f"an ARPA file begins with \\data\\, got {rows.quoted(row or [])}")
     sizes = []
-    for number, line in lines:
-        if not line.strip():
-            break
-        match = _COUNT.match(line.strip())
+    while row := rows.next():
+        match = _COUNT.fullmatch(b" ".join(row))
         if match is None or int(match[1]) != len(sizes) + 1:
-            raise line_error(name, number, f"expected ngram {len(sizes) + 1}=..., got {quoted(line)}")
+            raise rows.error(rows.number, f"expected ngram {len(sizes) + 1}=..., got {rows.quoted(row)}")
         sizes.append(int(match[2]))
     if not sizes:
-        raise line_error(name, number, "no numbers of n-grams after \\data\\")
+        raise rows.error(rows.number, "no numbers of n-grams after \\data\\")
     return sizes
-
-
-def _header(name, lines, expected):
-    """The number of the next line that is not empty, which must be the expected one."""
-    number, line = next(((number, line) for number, line in lines if line.strip()), (None, b""))
-    if number is None:
-        raise ValueError(f"{name}: the file ends before {expected.decode()}")
-    if line.strip() != expected:
-        raise line_error(name, number, f"expected {expected.decode()}, got {quoted(line)}")
-    return number
 
 
 class _Section:
     """The n-grams of one length as a file has them, one a line, and checks that name the line."""
 
-    def __init__(self, name, header, length):
-        self._name, self._first, self._length = name, header + 1, length
-        self._log10_proba, self._log10_backoff = array("d"), array("d")
-        self._ids = array("i")
+    def __init__(self, rows, length):
+        self._rows, self._length, self._first = rows, length, rows.number + 1
+        self._log10_proba, self._log10_backoff = [np.empty(0)], [np.empty(0)]  # and so for each block
+        self._ids = [np.empty((0, length), dtype=np.int32)]
 
-    def read(self, lines, codes):
+    def read(self, codes):
         """Read up to the next empty line; unigrams give new words their codes."""
-        length = self._length
-        new_code = itertools.count(len(codes)).__next__ if length == 1 else None
-        for number, line in lines:
-            fields = line.split()
-            if not fields:
-                break
-            if len(fields) - length not in (1, 2):
-                raise line_error(self._name, number, f"expected {length} words between numbers, got {quoted(line)}")
-            try:
-                log10_proba = float(fields[0])
-                log10_backoff = float(fields[-1]) if len(fields) == length + 2 else 0.0
-            except ValueError:
-                raise line_error(self._name, number, f"expected numbers around the words, got {quoted(line)}") from None
-            if not log10_proba <= 0 or not log10_backoff < math.inf:
-                raise line_error(
-                    self._name,
-                    number,
-                    f"a log10 of a probability is at most 0, and a weight is finite, got {quoted(line)}",
-                )
-            if new_code is not None and fields[1] not in codes:
-                codes[fields[1]] = new_code()
-            try:
-                self._ids.extend([codes[word] for word in fields[1 : length + 1]])
-            except KeyError as error:
-                raise line_error(self._name, number, f"{quoted(error.args[0])} is not among the unigrams") from None
+        for block in self._rows.blocks():
+            self._check_widths(block)
+            filled = [row if len(row) == self._length + 2 else [*row, b"0"] for row in block]
+            probas, *words, backoffs = zip(*filled, strict=True)
+            if self._length == 1:
+                for word in words[0]:
+                    codes.setdefault(word, len(codes))
+            log10_proba = self._converted(block, probas, float, np.float64)
+            log10_backoff = self._converted(block, backoffs, float, np.float64)
+            fits = (log10_proba <= 0) & (log10_backoff < np.inf)
+            if not fits.all():
+                fault = "a log10 of a probability is at most 0, and a weight is finite"
+                raise self._error(block, int(fits.argmin()), fault)
+            ids = [self._converted(block, column, codes.__getitem__, np.int32) for column in words]
             self._log10_proba.append(log10_proba)
             self._log10_backoff.append(log10_backoff)
+            self._ids.append(np.column_stack(ids))
+        self._log10_proba, self._log10_backoff = np.concatenate(self._log10_proba), np.concatenate(self._log10_backoff)
+        self._ids = np.concatenate(self._ids)
+
+    def _check_widths(self, block):
+        widths = (self._length + 1, self._length + 2)
+        if not set(map(len, block)) <= set(widths):
+            place = next(i for i, row in enumerate(block) if len(row) not in widths)
+            raise self._error(block, place, f"expected {self._length} words between numbers")
+
+    def _converted(self, block, column, convert, dtype):
+        """A column of the lines as an array; ValueError that names the line of what cannot be converted."""
+        try:
+            return np.fromiter(map(convert, column), dtype, len(column))
+        except ValueError:
+            fault = "expected numbers around the words"
+        except KeyError as error:
+            fault = f"{quoted(error.args[0])} is not among the unigrams"
+        raise self._error(block, _first_failure(column, convert), fault)
+
+    def _error(self, block, place, fault):
+        """An error about a line of the block that was read last."""
+        number = self._rows.number - len(block) + place + 1
+        return self._rows.error(number, f"{fault}, got {self._rows.quoted(block[place])}")
 
     def check_size(self, size):
         """Raise unless the section has as many n-grams as the head of the file says."""
-        if len(self._log10_proba) != size:
-            number = self._first + len(self._log10_proba)
-            raise line_error(
-                self._name,
-                number,
-                f"the section of {self._length}-grams ends after {len(self._log10_proba)}, but \\data\\ says {size}",
-            )
+        found = len(self._ids)
+        if found != size:
+            fault = f"the section of {self._length}-grams ends after {found}, but \\data\\ says {size}"
+            raise self._rows.error(self._first + found, fault)
 
     def unigrams(self, n_words):
         """The first Table."""
-        ids = np.frombuffer(self._ids, dtype=np.int32)
+        ids = self._ids[:, 0]
         self._check_distinct(np.argsort(ids, kind="stable"), ids)
         log10_proba, log10_backoff = np.full(n_words, -np.inf), np.zeros(n_words)
         log10_proba[ids] = self._log10_proba
@@ -166,25 +240,37 @@ class _Section:
 
     def table(self, tables, n_words):
         """The Table of this section, whose contexts are in the Tables of the shorter n-grams."""
-        ids = np.frombuffer(self._ids, dtype=np.int32).reshape(-1, self._length)
-        context = ids[:, 0].astype(np.int64)
-        is_there = np.ones(len(ids), dtype=bool)
+        context = self._ids[:, 0].astype(np.int64)
+        is_there = np.ones(len(context), dtype=bool)
         for column, shorter in enumerate(tables[1:], start=1):
-            context, found = find(shorter.keys, context * n_words + ids[:, column])
+            context, found = find(shorter.keys, context * n_words + self._ids[:, column])
             is_there &= found
         if not is_there.all():
             number = self._first + int(is_there.argmin())
-            raise line_error(
-                self._name, number, f"its first {self._length - 1} words are not among the shorter n-grams"
-            )
-        keys, rows = sorted_keys(context, ids[:, -1], n_words)
-        self._check_distinct(rows, context * n_words + ids[:, -1])
-        return Table(keys, np.array(self._log10_proba)[rows], np.array(self._log10_backoff)[rows])
+            raise self._rows.error(number, f"its first {self._length - 1} words are not among the shorter n-grams")
+        keys, rows = sorted_keys(context, self._ids[:, -1], n_words)
+        self._check_distinct(rows, context * n_words + self._ids[:, -1])
+        return Table(keys, self._log10_proba[rows], self._log10_backoff[rows])
 
     def _check_distinct(self, rows, keys):
         """Raise where two n-grams are the same, given their keys and which rows sort these."""
         again = rows[1:][keys[rows][1:] == keys[rows][:-1]]
         if len(again):
-            raise line_error(
-                self._name, self._first + int(again.min()), f"this {self._length}-gram stands in the file twice"
-            )
+            number = self._first + int(again.min())
+            raise self._rows.error(number, f"this {self._length}-gram stands in the file twice")
+
+
+def _first_failure(column, convert):
+    """The place of the first value that cannot be converted; there is one."""
+    place = 0
+    while _converts(column[place], convert):
+        place += 1
+    return place
+
+
+def _converts(value, convert):
+    try:
+        convert(value)
+    except (ValueError, KeyError):
+        return False
+    return True

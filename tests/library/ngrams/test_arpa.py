@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastsoftmax import NGramLanguageModel
+from fastsoftmax.ngrams import arpa
 
 FALLBACK = (0.5, 1.0, 1.5)
 FILE = """
@@ -68,11 +69,42 @@ def test_a_file_by_hand(tmp_path):
 
 
 def test_what_is_written(tmp_path):
-    load(tmp_path, FILE).save_arpa(tmp_path / "out")
-    expected = (
-        FILE.replace(" <unk>\n", "\t<unk>\t0\n").replace("-1.0", "-1").replace("</s>\n-0.6", "</s>\t0\n-0.6").lstrip()
-    )
+    model = load(tmp_path, FILE.replace("-0.1\t<s> a", "-12.25\t<s> a").replace("-0.3\t", "0\t"))
+    model.save_arpa(tmp_path / "out")
+    expected = """\\data\\
+ngram 1=5
+ngram 2=3
+
+\\1-grams:
+-1.0000000\t<unk>\t0
+0\t<s>\t-0.5
+-0.7000000\t</s>\t0
+-0.6000000\ta\t-0.25
+-0.4000000\tb\t0.125
+
+\\2-grams:
+-12.2500000\t<s> a
+-0.9000000\ta b
+0\tb </s>
+
+\\end\\
+"""
     assert (tmp_path / "out").read_text() == expected
+
+
+def test_blocks_of_lines(tmp_path, monkeypatch):
+    """However many lines are read and written at once, the file is the same, and errors name the same line."""
+    model = random_model()
+    model.save_arpa(tmp_path / "model")
+    expected = (tmp_path / "model").read_bytes()
+    for n_lines in (1, 3, model.n_ngrams[1], model.n_ngrams[1] + 1):
+        monkeypatch.setattr(arpa, "LINES_READ", n_lines)
+        monkeypatch.setattr(arpa, "LINES_WRITTEN", n_lines)
+        again = NGramLanguageModel.load_arpa(tmp_path / "model")
+        again.save_arpa(tmp_path / "again")
+        assert (tmp_path / "again").read_bytes() == expected
+        with pytest.raises(ValueError, match=r"line 15: 'c' is not among the unigrams, got '-0\.9 a c'"):
+            load(tmp_path, FILE.replace("-0.9\ta b", "-0.9\ta c"))
 
 
 @pytest.mark.parametrize("name", ["model.arpa", "model.arpa.gz"])
@@ -106,7 +138,7 @@ def test_a_file_without_unknown_words(tmp_path):
     words, scores = model.next_words([""], 4)
     assert words[0, -1] == "<unk>" and scores[0, -1] == -np.inf
     model.save_arpa(tmp_path / "out")
-    assert "\n-99\t<unk>" in (tmp_path / "out").read_text()
+    assert "\n-99.0000000\t<unk>" in (tmp_path / "out").read_text()
 
 
 def test_windows_line_ends_and_a_gzip_file(tmp_path):
