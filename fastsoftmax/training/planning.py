@@ -123,8 +123,8 @@ def plan(
     if not calibrates or (start.W is not None and options.calibration_fraction == "auto"):
         options = options._replace(calibration_fraction=0.0)
     begins = calibrates and start.W is None and resumed is None
-    may_rank = begins and ranks.size == 1
-    objective = _objective(options, several, X.shape[0], begins=may_rank, dense_input=dense_input)
+    size = {"dense_input": dense_input, "n_ranks": ranks.size}
+    objective = _objective(options, several, X.shape[0], begins=begins, **size)
     size = {"n_entries": n_entries, "dense_input": dense_input, "several": several, "objective": objective}
     chosen = ranks.first(choose(options, X.shape[0], n_classes, X.shape[1], **size, n_shards=ranks.size))
     check_sampling(options, chosen.loss, n_classes)
@@ -143,16 +143,16 @@ def plan(
     return chosen
 
 
-def _objective(options, several, n_rows, *, begins, dense_input):
+def _objective(options, several, n_rows, *, begins, dense_input, n_ranks):
     """The name of the objective, None where rows have one label and none is given.
 
     begins : whether this is a training from scratch on all rows
     """
     given = getattr(options.objective, "name", None)
-    check_can_rank(options, given, n_rows, begins=begins, dense_input=dense_input)
+    check_can_rank(options, given, n_rows, begins=begins, dense_input=dense_input, n_ranks=n_ranks)
     if given is not None or not several:
         return given
-    begins = begins and not options.warm_start  # whose model is to be trained on
+    begins = begins and not options.warm_start and n_ranks == 1  # warm_start: whose model is to be trained on
     learns = options.sparse is None or options.sparse.learns
     optimizer = options.optimizer
     ranks = (

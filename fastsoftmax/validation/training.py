@@ -52,10 +52,11 @@ def check_same_terms(options, choices, model, n_features):
     check_trainable(options, choices, model, n_features)
 
 
-def check_can_rank(options, objective, n_rows, *, begins, dense_input):
+def check_can_rank(options, objective, n_rows, *, begins, dense_input, n_ranks):
     """Raise where a model is to be trained for `objective`, a name or None, by a stage that cannot be.
 
     begins : whether this is a `fit` from scratch
+    n_ranks : the number of processes that have a part of the classes
     """
     if objective not in ("precision", "tail"):
         return
@@ -66,6 +67,8 @@ def check_can_rank(options, objective, n_rows, *, begins, dense_input):
         raise ValueError(
             f"{name} in partial_fit, with warm_start and with coef_init, got {objective!r}: hard negatives come last"
         )
+    if n_ranks > 1:
+        raise ValueError(f"{name} with comm, got {objective!r}: hard negatives are ranked by one process")
     if dense_input:
         raise ValueError(f"{name} with dense rows, got {objective!r}: scipy.sparse.csr_array(X) makes them sparse")
     if options.direct_name not in ("auto", "sparse"):

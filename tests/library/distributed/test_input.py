@@ -78,6 +78,8 @@ def test_what_needs_all_classes():
 
     for message in messages(2, lists):
         assert "several labels" in message
+    for message in messages(2, lambda ranks: fit(ranks, objective="precision", hidden_size=None)):
+        assert message.startswith("objective must be 'auto' or 'recall' with comm")
     for message in messages(2, lambda ranks: fit(ranks, loss=SampledSoftmax(sampler="multi_index"))):
         assert "multi_index" in message
     for method in ("compressed", "predictor"):
