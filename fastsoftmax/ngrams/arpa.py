@@ -181,9 +181,7 @@ class _Section:
     def read(self, codes):
         """Read up to the next empty line; unigrams give new words their codes."""
         for block in self._rows.blocks():
-            self._check_widths(block)
-            filled = [row if len(row) == self._length + 2 else [*row, b"0"] for row in block]
-            probas, *words, backoffs = zip(*filled, strict=True)
+            probas, *words, backoffs = zip(*self._of_one_width(block), strict=True)
             if self._length == 1:
                 for word in words[0]:
                     codes.setdefault(word, len(codes))
@@ -200,11 +198,14 @@ class _Section:
         self._log10_proba, self._log10_backoff = np.concatenate(self._log10_proba), np.concatenate(self._log10_backoff)
         self._ids = np.concatenate(self._ids)
 
-    def _check_widths(self, block):
-        widths = (self._length + 1, self._length + 2)
-        if not set(map(len, block)) <= set(widths):
-            place = next(i for i, row in enumerate(block) if len(row) not in widths)
+    def _of_one_width(self, block):
+        """The lines, each with a back-off."""
+        without = self._length + 1
+        widths = set(map(len, block))
+        if not widths <= {without, without + 1}:
+            place = next(i for i, row in enumerate(block) if len(row) not in (without, without + 1))
             raise self._error(block, place, f"expected {self._length} words between numbers")
+        return [row if len(row) > without else [*row, b"0"] for row in block] if without in widths else block
 
     def _converted(self, block, column, convert, dtype):
         """A column of the lines as an array; ValueError that names the line of what cannot be converted."""

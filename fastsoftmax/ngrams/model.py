@@ -14,6 +14,7 @@ from fastsoftmax.ngrams.sentences import (
     LearnedCodes,
     decode,
     encode,
+    encode_sentence,
     ends_of_context,
 )
 from fastsoftmax.ngrams.smoothing import discounts_of, estimate_tables
@@ -115,7 +116,7 @@ class NGramLanguageModel:
 
         Notes
         -----
-        It takes about 120 bytes of memory a word of the text, for order 5.
+        It takes about 260 bytes of memory a word of the text, for order 5.
         """
         order = check_int("order", order, minimum=1)
         prune = check_prune(prune, order)
@@ -175,7 +176,7 @@ class NGramLanguageModel:
         ndarray of float64, shape (n_words,) or (n_words + 1,)
         """
         bos, eos = check_bool("bos", bos), check_bool("eos", eos)
-        ids = encode([sentence], self._codes)[not bos : None if eos else -1]
+        ids = encode_sentence(sentence, self._codes)[not bos : None if eos else -1]
         if not len(ids):
             return np.empty(0)
         scores = log10_proba(self._tables, ids, np.arange(len(ids)) == 0)

@@ -56,18 +56,26 @@ def encode(sentences, codes):
             continue
         try:
             out.append(BEGIN)
-            out.extend(map(codes.__getitem__, words_of(sentence)))
+            out.extend(map(codes.__getitem__, words_of(sentence, "sentences")))
         except NotAWordError as error:
             raise ValueError(f"sentences: {error} in sentence {number}") from None
         out.append(END)
     return np.frombuffer(out, dtype=np.int32)
 
 
+def encode_sentence(sentence, codes):
+    """The codes of the words of one sentence, between BEGIN and END."""
+    try:
+        return np.array([BEGIN, *map(codes.__getitem__, words_of(sentence, "sentence")), END], dtype=np.int32)
+    except NotAWordError as error:
+        raise ValueError(f"sentence: {error}") from None
+
+
 def _is_file(source):
     return isinstance(source, os.PathLike) or hasattr(source, "readinto")
 
 
-def words_of(sentence, name="sentences"):
+def words_of(sentence, name):
     """The words of one sentence, as bytes; errors speak of `name`."""
     if isinstance(sentence, str):
         return _split(sentence.encode("utf-8", "surrogateescape"))

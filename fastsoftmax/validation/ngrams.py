@@ -37,7 +37,7 @@ def check_sentence(name, sentence):
             if not isinstance(word, str):
                 raise TypeError(f"{name} must hold words that are str, got {word!r}")
         return sentence
-    raise TypeError(f"{name} must be str or lists of words, got {sentence!r}")
+    raise TypeError(f"{name} must be str or list of words, got {sentence!r}")
 
 
 def check_contexts(name, contexts):

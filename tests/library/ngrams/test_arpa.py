@@ -1,6 +1,7 @@
 """ARPA files: what is written, what comes back, and errors that name the line."""
 
 import gzip
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -238,13 +239,15 @@ def test_wrong_questions():
     model = random_model()
     with pytest.raises(ValueError, match="the word </s> is the model's own"):
         model.score("w1 </s>")
+    with pytest.raises(TypeError, match="sentence must be str or list of words"):
+        model.score(Path("text"))
     with pytest.raises(
         ValueError, match="contexts: the word <s> is the model's own and cannot be in a text in context 1"
     ):
         model.next_words(["w1", "<s> w1"])
     with pytest.raises(TypeError, match="contexts must be a list of contexts, got one text: 'w1'"):
         model.next_words("w1")
-    with pytest.raises(TypeError, match="contexts must be str or lists of words, got 3"):
+    with pytest.raises(TypeError, match="contexts must be str or list of words, got 3"):
         model.next_words([3])
     with pytest.raises(ValueError, match=f"k must be at most {len(model.vocabulary) - 1}"):
         model.next_words(["w1"], len(model.vocabulary))

@@ -180,9 +180,9 @@ def test_wrong_values(sentences, options, message):
 @pytest.mark.parametrize(
     ("sentences", "options", "message"),
     [
-        ([3], {}, "sentences must be str or lists of words, got 3"),
+        ([3], {}, "sentences must be str or list of words, got 3"),
         ([["a", 3]], {}, "sentences must hold words that are str, got 3"),
-        ([b"a b"], {}, "sentences must be str or lists of words, got b'a b'"),
+        ([b"a b"], {}, "sentences must be str or list of words, got b'a b'"),
         (3, {}, "sentences must be a path, a binary file or an iterable"),
         (["a"], {"prune": "01"}, "prune must be integers"),
         (["a"], {"order": 2.0}, "order must be an integer"),
