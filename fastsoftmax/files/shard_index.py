@@ -80,10 +80,11 @@ def read(folder):
             f"{folder}: a directory without {INDEX}: not a model, or one that was never written to its end"
         )
     with open(path, "rb") as file:
-        content = file.read(MAX_BYTES + 1)
+        n_bytes = os.fstat(file.fileno()).st_size
+        content = file.read(min(n_bytes, MAX_BYTES))
     try:
-        if len(content) > MAX_BYTES:
-            raise ValueError(f"more than {MAX_BYTES:,} bytes")
+        if n_bytes > MAX_BYTES:
+            raise ValueError(f"{n_bytes:,} bytes are more than {MAX_BYTES:,}")
         index = json.loads(content)
         metadata, weight_map = index["metadata"], index["weight_map"]
         if not (isinstance(metadata, dict) and isinstance(weight_map, dict) and weight_map):

@@ -101,7 +101,7 @@ class FileOfRank(FileOfOne):
 
     def is_due(self, due):
         """Whether it is due by the clock of rank 0, which names the generation."""
-        named = secrets.randbits(62) + 1 if due and self.ranks.rank == 0 else 0
+        named = secrets.randbits(62) + 1 if due else 0
         self.generation = int(self.ranks.gather(np.array([named]))[0, 0])
         return self.generation > 0
 

@@ -69,3 +69,14 @@ def assert_same(a, b):
 
 def dense_rows():
     return sp.csr_array(X).toarray()
+
+
+def saved(folder, size, **params):
+    """Train on so many ranks and save; the classifier of each rank, which is alive in its thread no more."""
+
+    def on(ranks):
+        model = fitted(ranks, **params)
+        model.save(folder)
+        return model
+
+    return run(size, on)
