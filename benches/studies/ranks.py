@@ -23,11 +23,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastsoftmax import SoftmaxClassifier
+from fastsoftmax.runtime import threads
 from fastsoftmax.runtime.ranks import ONE
 from fastsoftmax.training.watchers.base import Watcher
 
 from ..watching import watching
-from .gradient_threshold import synthetic
+from .synthetic import synthetic
 
 TRAININGS = {
     "full": {"loss": "softmax", "hidden_size": 128},
@@ -116,7 +117,9 @@ def run(way, folder, arguments):
     size, n_threads = map(int, way.split("x"))
     command = [sys.executable, "-m", "benches.studies.ranks", *arguments, "--folder", str(folder), "--size", str(size)]
     if size > 1:
-        command = ["mpiexec", "--map-by", ":oversubscribe", "--bind-to", "none", "-n", str(size), *command]
+        fits = size * n_threads <= threads.n_cpus()
+        place = ["--map-by", f"slot:PE={n_threads}"] if fits else ["--map-by", ":oversubscribe", "--bind-to", "none"]
+        command = ["mpiexec", *place, "-n", str(size), *command]
     environment = os.environ | ROOT | {"OMP_NUM_THREADS": str(n_threads)}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
