@@ -77,7 +77,7 @@ def read(folder):
     path = os.path.join(folder, INDEX)
     if not os.path.exists(path):
         raise IsADirectoryError(
-            f"{folder}: a folder without {INDEX}: not a model, or one that was never written to its end"
+            f"{folder}: a directory without {INDEX}: not a model, or one that was never written to its end"
         )
     with open(path, "rb") as file:
         n_bytes = os.fstat(file.fileno()).st_size
