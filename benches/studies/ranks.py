@@ -45,10 +45,14 @@ class Epochs(Watcher):
     matters = False
 
     def __init__(self, ranks):
-        self.ranks, self.seconds, self.sent, self.waited = ranks, [], [], []
+        self.ranks, self.n_rows, self.seconds, self.sent, self.waited = ranks, 0, [], [], []
 
     def before_epoch(self, trainer):
+        self.n_rows = 0  # without those held out
         self.before = time.perf_counter(), self.ranks.bytes_sent, self.ranks.seconds
+
+    def after_step(self, trainer, n_rows, loss):
+        self.n_rows += n_rows
 
     def after_epoch(self, trainer):
         now = time.perf_counter(), self.ranks.bytes_sent, self.ranks.seconds
@@ -98,7 +102,7 @@ def train(folder, options):
             model.partial_fit(X, y, n_classes=options.classes)
         else:
             model.fit(X, y)
-    n_rows = X.shape[0]
+    n_rows = epochs.n_rows
     mine = {
         "rows/s": n_rows / statistics.median(epochs.seconds),
         "bytes a row": statistics.median(epochs.sent) / n_rows,
