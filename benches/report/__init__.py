@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from . import curves, kernels, quality, style, to_html, to_markdown
+from . import bounds, curves, kernels, quality, style, to_html, to_markdown
 from .document import Bullets, Heading, Paragraph, Picture, Table
 
 TITLE = "Benchmarks: results"
@@ -68,3 +68,5 @@ def _not_reached(results):
     if results["kernels"]:
         yield Heading("Asked of kernels and not reached")
         yield Bullets(list(kernels.misses(results["kernels"])) or ["Nothing."])
+        yield Heading("What bounds them")
+        yield Bullets(list(bounds.BOUNDS))
