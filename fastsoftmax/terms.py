@@ -63,12 +63,17 @@ class LowRank(BaseEstimator):
         conjunctions, which would make it large. None: all columns.
     freeze : bool
         The embedding E stays as it is: as `fit` is given it, or as it was.
+    divide : bool or "auto"
+        With several ranks (`comm`), whether each has only its range of the features' rows of E, as of the classes. That sends
+        another 4 x size bytes a row (8 x in float64). "auto": where E takes more than 1 GiB with its optimiser's state. It
+        counts where a model begins, and where it is loaded; one process has all of E, and so have more ranks than features.
     """
 
-    def __init__(self, size=128, *, n_features=None, freeze=False):
+    def __init__(self, size=128, *, n_features=None, freeze=False, divide="auto"):
         self.size = size
         self.n_features = n_features
         self.freeze = freeze
+        self.divide = divide
 
     def check(self):
         """Raise where a parameter is not what it must be."""
@@ -77,3 +82,5 @@ class LowRank(BaseEstimator):
         if self.n_features is not None:
             check_int("LowRank.n_features", self.n_features, minimum=1)
         check_bool("LowRank.freeze", self.freeze)
+        if not is_auto(self.divide):
+            check_bool("LowRank.divide", self.divide)

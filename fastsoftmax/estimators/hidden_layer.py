@@ -23,11 +23,15 @@ class HiddenLayerTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def transform(self, X):
         """The hidden layer ``x E``, (n_samples, hidden_size); the method exists only where there is a low-rank term.
 
-        `set_output` chooses the container of the result, and `get_feature_names_out` names its columns.
+        `set_output` chooses the container of the result, and `get_feature_names_out` names its columns. With `comm`, all ranks
+        call it, and each gets the hidden layer of its own rows.
         """
         now = self._as_of_now()
-        runner = now._runner(check_input(now, X, dtype=now._fitted_model().dtype))
-        out = np.empty((runner.n_rows, runner.model.E.shape[1]), runner.model.dtype)
+        model = now._fitted_model()
+        if model.features is not None:
+            return _transform_together(now, X)
+        runner = now._runner(check_input(now, X, dtype=model.dtype))
+        out = np.empty((runner.n_rows, model.E.shape[1]), model.dtype)
         for rows in runner.chunks():
             out[rows] = runner.hidden(rows)
         return out
@@ -40,6 +44,18 @@ class HiddenLayerTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = []  # the result has the dtype of the model
         return tags
+
+
+def _transform_together(classifier, X):
+    """The hidden layer of X, a rank's own rows, where each rank has some rows of E."""
+    with classifier._model.shard.ranks.all_or_none():
+        runner, own = classifier._runner_for(X)
+        begin, end, _ = own.indices(runner.n_rows)
+        out = np.empty((end - begin, runner.model.E.shape[1]), runner.model.dtype)
+        for rows in runner.chunks():
+            first, last = np.clip((rows[0], rows[-1] + 1), begin, end)
+            out[first - begin : last - begin] = runner.hidden(rows)[first - rows[0] : max(last - rows[0], 0)]
+    return out
 
 
 # not as decorators: set_output, whose wrappers the class has put around these methods by now, would make them always exist

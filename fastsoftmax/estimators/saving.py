@@ -1,6 +1,7 @@
 """Saving a SoftmaxClassifier to a file or a folder of files, and loading it."""
 
 import os
+from functools import partial
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -9,6 +10,7 @@ from fastsoftmax.distributed.mpi import ranks_of
 from fastsoftmax.estimators.format_1 import converted
 from fastsoftmax.files import model_file, sharded, stored_labels, tensor_file
 from fastsoftmax.losses import GRADIENT_THRESHOLD, LOSSES
+from fastsoftmax.model.features import divides
 from fastsoftmax.objectives import OBJECTIVES
 from fastsoftmax.optimizers import OPTIMIZERS
 from fastsoftmax.runtime.progress import say
@@ -118,7 +120,7 @@ def load(kind, path, *, memory_map=False, comm=None):
             path, memory_map = as_path("path", path), check_bool("memory_map", memory_map)
         options = {"memory_map": memory_map, "converters": {1: converted}}
         if ranks.size > 1 or os.path.isdir(path):
-            saved = sharded.read(path, FORMAT, ranks=ranks, **options)
+            saved = sharded.read(path, FORMAT, ranks=ranks, **options, divides=partial(_divides, ranks.size))
         else:
             saved = model_file.read(path, FORMAT, **options)
         with ranks.together():
@@ -127,6 +129,13 @@ def load(kind, path, *, memory_map=False, comm=None):
         if classifier._state is not None:  # whose generator is a new one where none was saved
             classifier._state.rng = ranks.first(classifier._state.rng)
     return classifier
+
+
+def _divides(n_ranks, params, n_features, n_bytes):
+    """Whether ranks divide the rows of E of a classifier with these parameters; see model.features.divides."""
+    low_rank = _unpack(params["hidden_size"])
+    choice = low_rank.divide if isinstance(low_rank, LowRank) else "auto"
+    return divides(choice, n_features, n_bytes, n_ranks)
 
 
 def _classifier(kind, path, saved):

@@ -1,4 +1,7 @@
-"""The arrays of a model by ranges of its classes: cut out of those of other ranges, and put together from them."""
+"""The arrays of a model by ranges of its classes: cut out of those of other ranges, and put together from them.
+
+Rows of E, of which ranks may have ranges too, are features: parts of those go the same way.
+"""
 
 from typing import NamedTuple
 
@@ -9,8 +12,11 @@ INDPTR, CLASS_IDS = "pairs.indptr", "pairs.class_ids"
 OF_CLASSES = ("bias", "prior", "V", "W", "W.T")  # arrays that have something for each class, and their state and scales
 
 
+OF_FEATURES = ("E", "state.E", "E.scale")  # that have something for each feature of the low-rank term
+
+
 class Part(NamedTuple):
-    """The arrays of the classes from `begin` to `end`."""
+    """The arrays of the classes from `begin` to `end`, or those of features that a low-rank term takes."""
 
     begin: int
     end: int
@@ -65,7 +71,8 @@ def _check(parts):
             axis = int(name == "W.T")
             rest, others = (tuple(n for i, n in enumerate(b.shape) if i != axis) for b in (a, first[name]))
             if a.ndim <= axis or a.shape[axis] != n_classes or rest != others:
-                raise ValueError(f"{part.path}: {name} has shape {a.shape} for {n_classes} classes")
+                what = "features" if name in OF_FEATURES else "classes"
+                raise ValueError(f"{part.path}: {name} has shape {a.shape} for {n_classes} {what}")
         if has_pairs:
             _check_pairs(part, len(first[INDPTR]))
 

@@ -94,16 +94,17 @@ def read(path, format, *, memory_map=False, converters=None):
         raise incomplete(path, error) from error
 
 
-def unpacked(header, tensors, *, memory_map=False, shard=WHOLE):
+def unpacked(header, tensors, *, memory_map=False, shard=WHOLE, features=None):
     """The Saved that `packed` made these of; arrays that are feature-major are no longer transposed.
 
     memory_map : whether the weights are in a file, which is not read for a check
     shard : passes.shard.Shard, whose classes the arrays of the model are of
+    features : model.features.Features that its rows of E are of, or None
     """
     storage = check_option("the model's storage", header["storage"], (None, *STORAGES))
     classes = stored_labels.unpack(tensors, header["classes"])
     model = _model(storage, tensors)
-    model.shard = shard
+    model.shard, model.features = shard, features
     state = state_dict.joined(header["state"], tensors)
     encoding = state_dict.joined(header["extra"], tensors)
     saved = Saved(header["params"], header["fitted"], classes, header["feature_names"], model, state, encoding)
@@ -151,12 +152,15 @@ def _check_consistent(saved):
     check_stored_names(saved.feature_names, n_features)
     if model.storage is not None:
         _check_compact(model)
+    n_embedded = n_features if model.E is None or model.pairs is None else model.n_hidden_features
     expected = {
         "bias": (n_classes,),
         "W": (n_classes, n_features) if model.pairs is None else (len(model.pairs.class_ids),),
-        "E": (n_features if model.E is None or model.pairs is None else len(model.E), hidden_size),
+        "E": (n_embedded if model.features is None else model.features.end - model.features.begin, hidden_size),
         "V": (n_classes, hidden_size),
     }
+    if model.features is not None and model.features.n_all != n_embedded:
+        raise ValueError(f"the model's E has rows for {model.features.n_all} features, but {n_embedded} are expected")
     arrays = model.arrays() if model.storage is None else model.parameters()
     for name, a in arrays.items():
         parameter = name.removeprefix("state.")
@@ -199,7 +203,7 @@ def _check_pairs(model, n_features):
     """Check the pairs of a sparse term; the shape of its weights has been checked before."""
     if model.pairs.class_ids.dtype != np.int32 or model.W is None:
         raise ValueError(f"the model's class numbers have dtype {model.pairs.class_ids.dtype}, or have no weights")
-    if len(model.pairs.indptr) != n_features + 1 or (model.E is not None and len(model.E) > n_features):
+    if len(model.pairs.indptr) != n_features + 1 or (model.E is not None and model.n_hidden_features > n_features):
         raise ValueError(f"the model's pairs are not those of {n_features} features")
     W = model.sparse_matrix()
     check_sparse_W(W, name="the model's W")

@@ -8,6 +8,7 @@ import copy
 import numpy as np
 from scipy import sparse
 
+from fastsoftmax.model.features import Features
 from fastsoftmax.model.pairs import Pairs
 from fastsoftmax.passes.pairs import PAIRED_FROM, PairWeights
 from fastsoftmax.passes.pairs_base import Base
@@ -30,25 +31,26 @@ class Model:
         The bias that the sparse term learns with where a low-rank term learns with `bias`: each has a loss of its own. It is
         not part of the logits.
     E : (n_features, hidden_size) or None
-        Beside a sparse W, it may have rows for the first features only.
+        Beside a sparse W, it may have rows for the first features only. Where `features` are given, it has theirs alone.
     V : (n_classes, hidden_size) or None
     bias : (n_classes,)
     state : dict of str to array
         Adagrad's sums of squares: one number a row of E and V, one an element of W and bias. It is empty for SGD.
     allocator : allocation.InMemory or InFiles, which makes new arrays
     shard : passes.shard.Shard; the classes here are a part of all where other ranks have the rest
+    features : model.features.Features that the rows of E here are of, where other ranks have the rest; else None
     """
 
     NAMES = ("W", "E", "V", "bias")
     storage = None  # the small type of the weights, which only a compact.CompactModel has
-    shard = WHOLE  # of models that were pickled by earlier versions
+    shard, features = WHOLE, None  # of models that were pickled by earlier versions
 
     def __init__(
         self, W=None, E=None, V=None, bias=None, state=None, pairs=None, prior=None,
-        allocator=allocation.IN_MEMORY, shard=WHOLE,
+        allocator=allocation.IN_MEMORY, shard=WHOLE, features=None,
     ):  # fmt: skip
         self.W, self.E, self.V, self.bias = W, E, V, bias
-        self.pairs, self.prior, self.shard = pairs, prior, shard
+        self.pairs, self.prior, self.shard, self.features = pairs, prior, shard, features
         self.changes = [0]  # how often arrays were written to in place; models that share arrays share this
         self.state = {} if state is None else state
         self.allocator = allocator
@@ -56,7 +58,7 @@ class Model:
     @classmethod
     def initialise(
         cls, n_classes, n_features, hidden_size, direct, *, optimizer, dense_input, rng, dtype, pairs=None,
-        n_hidden_features=None, allocator=allocation.IN_MEMORY, shard=WHOLE,
+        n_hidden_features=None, allocator=allocation.IN_MEMORY, shard=WHOLE, features=None,
     ):  # fmt: skip
         """A model of zeros, except for E: it is normal with standard deviation 0.2.
 
@@ -68,13 +70,13 @@ class Model:
         elif direct == "sparse":
             W = allocator.zeros(len(pairs.class_ids), dtype)
         if hidden_size:
-            E = allocator.zeros((n_hidden_features or n_features, hidden_size), dtype)
-            for start in range(0, len(E), ROWS_AT_A_TIME):
-                rows = E[start : start + ROWS_AT_A_TIME]
-                rng.standard_normal(out=rows, dtype=dtype)
-                rows *= 0.2
+            n_rows = n_hidden_features or n_features
+            own = features or Features(0, n_rows, n_rows)
+            E = allocator.zeros((own.end - own.begin, hidden_size), dtype)
+            _draw(E, own, rng)
             V = allocator.zeros((n_classes, hidden_size), dtype)
-        model = cls(W, E, V, np.zeros(n_classes, dtype), pairs=pairs, allocator=allocator, shard=shard)
+        common = {"pairs": pairs, "allocator": allocator, "shard": shard, "features": features}
+        model = cls(W, E, V, np.zeros(n_classes, dtype), **common)
         model.prepare(optimizer)
         return model
 
@@ -164,7 +166,17 @@ class Model:
     def n_features(self):
         if self.pairs is not None:
             return len(self.pairs.indptr) - 1
-        return self.W.shape[1] if self.W is not None else self.E.shape[0]
+        return self.W.shape[1] if self.W is not None else self.n_hidden_features
+
+    @property
+    def n_hidden_features(self):
+        """The number of features that the low-rank term takes, whose rows of E others may have."""
+        return len(self.E) if self.features is None else self.features.n_all
+
+    @property
+    def hidden_columns(self):
+        """The slice of the columns of X that the rows of E here belong to."""
+        return slice(0, len(self.E)) if self.features is None else self.features.columns
 
     @property
     def has_dense_direct(self):
@@ -261,7 +273,7 @@ class Model:
 
     def _part(self, **arrays):
         """A model of some of the arrays, which it shares."""
-        part = Model(**arrays, shard=self.shard)
+        part = Model(**arrays, shard=self.shard, features=self.features)
         part.changes = self.changes
         return part
 
@@ -269,14 +281,31 @@ class Model:
         """A copy that further steps leave alone."""
         copies = {name: self.allocator.copy(a) for name, a in self.parameters().items()}
         state = {name: self.allocator.copy(a) for name, a in self.state.items()}
-        common = {"pairs": self.pairs, "prior": self.prior, "allocator": self.allocator, "shard": self.shard}
-        return Model(**copies, state=state, **common)
+        return self.like(state=state, **copies)
+
+    def like(self, **arrays):
+        """A model of these arrays and `state`, for the same pairs, classes and features, with the same prior."""
+        common = {"pairs": self.pairs, "prior": self.prior, "allocator": self.allocator}
+        return Model(**arrays, **common, shard=self.shard, features=self.features)
 
     def assign(self, other):
         """Copy the values of `other`, a copy of this model, in place, so that whoever shares the arrays sees them too."""
         self.note_change()
         for name, a in self.arrays().items():
             a[...] = other.arrays()[name]
+
+
+def _draw(E, features, rng):
+    """Fill E, the rows of these Features, with what it has of an E of all, which is drawn whatever the ranks have of it."""
+    for start in range(0, features.n_all, ROWS_AT_A_TIME):
+        stop = min(start + ROWS_AT_A_TIME, features.n_all)
+        begin, end = np.clip((start, stop), features.begin, features.end).tolist()
+        own = E[begin - features.begin : end - features.begin]
+        rows = own if len(own) == stop - start else np.empty((stop - start, E.shape[1]), E.dtype)
+        rng.standard_normal(out=rows, dtype=E.dtype)
+        rows *= 0.2
+        if rows is not own and len(own):
+            own[...] = rows[begin - start : end - start]
 
 
 def _is_finite(a):

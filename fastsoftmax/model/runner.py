@@ -39,15 +39,20 @@ class Runner:
         self.model, self.X, self.trains_embedding = model, X, trains_embedding
         self.n_rows = X.shape[0]
         self._X, self._ids = row_subset.unwrapped(X)
+        is_cut = model.E is not None and len(model.E) < X.shape[1]
+        self.hidden_runner = (
+            None  # there is one where the low-rank term takes only some columns of X, and another one all
+        )
+        if is_cut and model.W is not None:
+            self.hidden_runner = Runner(model.low_rank(), X, n_threads=n_threads)
+        elif is_cut:
+            self._X = self._X[:, model.hidden_columns]
         self.n_threads, self.working_memory = n_threads, working_memory
         self.workspace = workspaces.Workspace()
         self.dense_input = isinstance(self._X, np.ndarray)
         self.dense_direct = self._has_dense_direct()
         if not self.dense_direct:
-            self.reader = reader or RowReader(X.shape[1])
-        self.hidden_runner = None  # there is one where the low-rank term takes only the first columns of X
-        if model.E is not None and len(model.E) < X.shape[1]:
-            self.hidden_runner = Runner(model.low_rank(), self._first_columns(len(model.E)), n_threads=n_threads)
+            self.reader = reader or RowReader(self._X.shape[1])
 
     def _has_dense_direct(self):
         """Whether the only term is a direct term that takes dense rows; the layout of compact weights leaves no choice."""
@@ -59,10 +64,6 @@ class Runner:
     def no_bias(self):
         """The Base of a sparse term, of zeros, where the tiles add the bias."""
         return Base(np.zeros_like(self.model.bias), self.n_threads)
-
-    def _first_columns(self, n):
-        X = self._X[:, :n]
-        return X if self._ids is None else row_subset.RowSubset(X, self._ids)
 
     def _taken(self, rows):
         return self._X[rows if self._ids is None else self._ids[rows]]
@@ -82,15 +83,21 @@ class Runner:
         if self.dense_direct:
             return tiles.Terms(n_rows, n_candidates, hidden=self.hidden(rows), V=model.W, **common)
         batch = self._batch(rows)
-        hidden = None if model.E is None else self._project(self._hidden_batch(batch, rows), model.E, "hidden")
+        if model.E is not None:
+            hidden_batch = self._hidden_batch(batch, rows)
+            common |= {"hidden": self._hidden_layer(hidden_batch), "V": model.V, "hidden_batch": hidden_batch}
         if model.pairs is None:
-            return tiles.Terms(n_rows, n_candidates, hidden=hidden, V=model.V, batch=batch, W=model.W, **common)
-        additions = self._additions(batch)
-        return tiles.Terms(n_rows, n_candidates, hidden=hidden, V=model.V, batch=batch, additions=additions, **common)
+            return tiles.Terms(n_rows, n_candidates, batch=batch, W=model.W, **common)
+        return tiles.Terms(n_rows, n_candidates, batch=batch, additions=self._additions(batch), **common)
 
     def _hidden_batch(self, batch, rows):
-        """The rows of the batch with the features of the low-rank term only."""
+        """The rows of the batch with the features only that the rows of E here are of."""
         return batch if self.hidden_runner is None else self.hidden_runner._batch(rows)
+
+    def _hidden_layer(self, batch):
+        """The hidden layer of a `_hidden_batch`; where E is divided, that of all features, which takes all ranks."""
+        hidden = self._project(batch, self.model.E, "hidden")
+        return hidden if self.model.features is None else self.model.shard.add(hidden)
 
     def _project(self, batch, rows, name):
         """The batch times `rows`, one row a feature: (n_rows, n_hidden), in the workspace under `name`."""
@@ -125,7 +132,7 @@ class Runner:
         if self.dense_direct:
             taken = self._taken(rows)
             return taken if self.dense_input else taken.toarray()
-        return self._project(self._hidden_batch(self._batch(rows), rows), self.model.E, "hidden")
+        return self._hidden_layer(self._batch(rows) if self.hidden_runner is None else self.hidden_runner._batch(rows))
 
     def forward(self, rows, target=None, *, loss=None, candidates=None, memory=0):
         """The first pass: over all classes or Candidates; the arguments are those of passes.tiles.Forward."""
@@ -201,12 +208,15 @@ class Runner:
         dhidden = self.workspace.array("dhidden", terms.hidden.shape, model.dtype)
         forward.backward(scale, destination, dhidden=dhidden, **options)
         model.shard.add(dhidden)
-        self._step_embedding(terms.batch, dhidden, full_scale, rule)
+        self._step_embedding(terms.hidden_batch, dhidden, full_scale, rule)
 
     def _step_embedding(self, batch, dhidden, scale, rule):
         """One step of E; `dhidden` holds the gradients of scale times loss, and may be overwritten."""
         if rule.clip_norm is not None:
-            clipping.clip_hidden(rule.clip_norm, dhidden, clipping.squared_rows(batch), scale)
+            squared = clipping.squared_rows(batch)
+            if self.model.features is not None:
+                self.model.shard.add(squared)
+            clipping.clip_hidden(rule.clip_norm, dhidden, squared, scale)
         self._backproject(batch, dhidden, self.model.E, self.model.state.get("E"), rule)
 
     def chunks(self):

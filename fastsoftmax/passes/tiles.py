@@ -47,6 +47,7 @@ class Terms(NamedTuple):
     bias: np.ndarray | None = None  # (n_classes,)
     class_ids: np.ndarray | None = None  # (n_candidates,) int64
     additions: object | None = None  # additions_kernel.Additions: s
+    hidden_batch: object | None = None  # the Batch that `hidden` was made of, where it was: some columns of x, or all
 
     @property
     def dtype(self):

@@ -145,7 +145,7 @@ def _low_rank_loss(runner, terms, values, target, weight, show):
 def _scaled(model, terms, factors):
     arrays = {name: model.allocator.scaled(a, factors[name]) for name, a in terms.items()}
     arrays["bias"] = arrays["bias"] + arrays.pop("prior", 0)
-    return Model(E=model.E, pairs=model.pairs, shard=model.shard, **arrays)
+    return Model(E=model.E, pairs=model.pairs, shard=model.shard, features=model.features, **arrays)
 
 
 def _pairs_loss(runner, terms, values, target, weight, show):

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.special import logit
 
+from fastsoftmax.model.features import Features
 from fastsoftmax.model.model import Model
 from fastsoftmax.model.pairs import Pairs
 from fastsoftmax.model.pairs_runner import CHUNK_PAIRS
@@ -30,6 +31,8 @@ def make(options, plan, X, target, class_counts, rng, start, shard=WHOLE):
     shard : passes.shard.Shard, the classes that the model is to have
     """
     start, pairs = start.own(shard), None
+    n_embedded = options.n_hidden_features or X.shape[1]
+    features = Features.of(n_embedded, shard.ranks) if plan.embedding_ranks > 1 else None
     if plan.direct == "sparse":
         pairs = pairs_of(options, X, target, shard, len(class_counts)) if start.W is None else Pairs.of(start.W)
     model = Model.initialise(
@@ -45,9 +48,10 @@ def make(options, plan, X, target, class_counts, rng, start, shard=WHOLE):
         n_hidden_features=options.n_hidden_features,
         allocator=allocation.of(options.weights_dir),
         shard=shard,
+        features=features,
     )
     if start.E is not None:
-        model.E[...] = start.E
+        model.E[...] = start.E[model.hidden_columns]
     loss = options.loss_named(plan.loss)
     model.bias[:] = initial_bias(loss, class_counts, target.per_row, shard)
     if "bias" in model.state:

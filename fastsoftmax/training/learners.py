@@ -39,8 +39,6 @@ def make(options, choices, model, state, X, n_epochs=None, *, n_threads, multi_e
         )
     if choices.direct != "sparse" or choices.hidden_size is not None:
         trained = model.low_rank() if choices.direct == "sparse" else model
-        if trained.E is not None and len(trained.E) < X.shape[1]:
-            X = X[:, : len(trained.E)]
         runner = runner_for(trained, X, trains_embedding=not options.freezes_embedding, **common)
         rate = planning.learning_rate(options, choices.loss)
         rule = options.optimizer.rule(rate, choices.alpha, choices.class_alpha)

@@ -176,13 +176,18 @@ class Options(NamedTuple):
         """Whether the embedding does not learn."""
         return isinstance(self.low_rank, LowRank) and self.low_rank.freeze
 
+    @property
+    def divides_embedding(self):
+        """Whether ranks divide the rows of E, or "auto"."""
+        return self.low_rank.divide if isinstance(self.low_rank, LowRank) else "auto"
+
     def of_size(self, size):
         """The same options, with a low-rank term of this size where its size is "auto"."""
         if self.low_rank == "auto":
             return self._replace(low_rank=LowRank(size))
         if self.low_rank is None or self.low_rank.size != "auto":
             return self
-        return self._replace(low_rank=LowRank(size, n_features=self.low_rank.n_features, freeze=self.low_rank.freeze))
+        return self._replace(low_rank=LowRank(**self.low_rank.get_params(deep=False) | {"size": size}))
 
     def resuming(self, choices):
         """The same options, with the terms of a model that was trained before where they are "auto"."""

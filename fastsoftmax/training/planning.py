@@ -8,6 +8,7 @@ from scipy import sparse
 
 import fastsoftmax.samplers as samplers
 from fastsoftmax.losses import DecoupledSoftmax, SampledDecoupledSoftmax, SampledSoftmax, Softmax
+from fastsoftmax.model import features
 from fastsoftmax.model.model import Model
 from fastsoftmax.model.pairs_runner import CHUNK_PAIRS
 from fastsoftmax.model.support import most_pairs, support_bytes
@@ -84,6 +85,7 @@ class Plan(NamedTuple):
     model_bytes: int
     model_formula: str
     weight_bytes: int  # what the model takes without the optimiser's state
+    embedding_ranks: int = 1  # the number of ranks that the rows of E are divided among
 
     @property
     def choices(self):
@@ -174,10 +176,10 @@ def choose(
     if ranks and options.direct == "auto":
         options = options._replace(direct=SparseTerm())
 
-    def forecast(hidden_size, direct, optimizer=options.optimizer, n_shards=1):
+    def forecast(hidden_size, direct, optimizer=options.optimizer, n_shards=1, embedding_ranks=1):
         n_pairs = most_pairs(n_entries, n_features, n_classes) // n_shards
         size = {"optimizer": optimizer, "itemsize": options.dtype.itemsize, "n_pairs": n_pairs}
-        size["n_hidden_features"] = options.n_hidden_features
+        size["n_hidden_features"] = -(-(options.n_hidden_features or n_features) // embedding_ranks)
         return Model.forecast(-(-n_classes // n_shards), n_features, hidden_size, direct, **size)
 
     direct, hidden_size = _terms(options, forecast, dense_input, several)
@@ -209,8 +211,19 @@ def choose(
     if alpha == "auto":
         alpha = CALIBRATED_ALPHA if calibrated else 0.0
     choices = Choices(loss.name, direct, hidden_size, alpha, class_alpha, objective)
-    of_shard = forecast(hidden_size, direct, n_shards=n_shards)
-    return Plan(*choices, n_rows, *of_shard, forecast(hidden_size, direct, SGD(), n_shards)[0])
+    shares = {"n_shards": n_shards, "embedding_ranks": _embedding_ranks(options, n_features, hidden_size, n_shards)}
+    of_shard = forecast(hidden_size, direct, **shares)
+    weight_bytes = forecast(hidden_size, direct, SGD(), **shares)[0]
+    return Plan(*choices, n_rows, *of_shard, weight_bytes, shares["embedding_ranks"])
+
+
+def _embedding_ranks(options, n_features, hidden_size, n_ranks):
+    """The number of ranks that the rows of E are divided among; 1: each has all of them."""
+    if hidden_size is None:
+        return 1
+    n_rows, n_values = options.n_hidden_features or n_features, hidden_size + options.optimizer.has_state
+    n_bytes = n_rows * n_values * options.dtype.itemsize
+    return n_ranks if features.divides(options.divides_embedding, n_rows, n_bytes, n_ranks) else 1
 
 
 def _terms(options, forecast, dense_input, several):
@@ -304,7 +317,8 @@ def disk_needed(plan, options, *, resumes=False):
 def file_needed(plan, options, n_classes, n_features):
     """The least bytes that a file of the model will take, but for a sparse term, and the formula that gives them."""
     direct = None if plan.direct == "sparse" else plan.direct
-    size = {"itemsize": options.dtype.itemsize, "n_hidden_features": options.n_hidden_features}
+    n_rows = -(-(options.n_hidden_features or n_features) // plan.embedding_ranks)
+    size = {"itemsize": options.dtype.itemsize, "n_hidden_features": n_rows}
     return Model.forecast(n_classes, n_features, plan.hidden_size, direct, optimizer=options.optimizer, **size)
 
 
@@ -330,6 +344,9 @@ def memory_needed(
     n_read = 0 if dense_input and plan.direct == "dense" and plan.hidden_size is None else n_features * FEATURE_BYTES
     parts[f"{n_features:,} features x {FEATURE_BYTES} bytes"] = n_read
     copies = {}
+    if plan.embedding_ranks > 1 and not dense_input:
+        n_own, index = n_entries // plan.embedding_ranks, 4 if n_entries <= np.iinfo(np.int32).max else 8
+        parts["the entries of a rank's own features"] = n_own * (options.dtype.itemsize + index)
     if plan.choices.ranks:
         n_candidates = options.objective_named(plan.objective).n_candidates
         n_candidates = min(ranking.N_CANDIDATES if n_candidates == "auto" else n_candidates, n_classes)

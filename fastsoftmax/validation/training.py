@@ -93,7 +93,7 @@ def check_trainable(options, choices, model, n_features):
             f"a model that was trained for {choices.objective} cannot be trained on: its weights are no longer those of the "
             "softmax. Train it with objective='recall' from the beginning"
         )
-    n_columns = None if model.E is None else len(model.E)
+    n_columns = None if model.E is None else model.n_hidden_features
     wanted = options.n_hidden_features or n_features
     if n_columns not in (None, wanted):
         raise ValueError(

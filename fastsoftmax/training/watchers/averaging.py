@@ -6,7 +6,7 @@ after a few evenly spaced steps have nearly the same mean, since the weights of 
 
 import numpy as np
 
-from fastsoftmax.model.model import Model, in_c_order
+from fastsoftmax.model.model import in_c_order
 from fastsoftmax.training.watchers.base import Watcher
 
 SHARE = 0.5  # share of the steps that are averaged over where none is given
@@ -58,8 +58,7 @@ class Averaging(Watcher):
             if zeros.any():
                 arrays["W"] = model.allocator.copy(arrays["W"])
                 arrays["W"][zeros] = 0
-        shared = {"state": model.state, "pairs": model.pairs, "prior": model.prior, "allocator": model.allocator}
-        return Model(**arrays, **shared)
+        return model.like(state=model.state, **arrays)
 
     def finish(self, trainer):
         for name, a in self.mean.items():
