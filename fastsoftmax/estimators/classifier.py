@@ -108,7 +108,7 @@ class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, SoftmaxEst
     classes_ : (n_classes,) array of the labels, sorted; labels that have no order are in that of their first appearance
     coef_ : (n_classes, n_features) array, sparse for a sparse term, the weights of the direct term; absent without one
     intercept_ : (n_classes,) array
-    embedding_ : (n_features, hidden_size) array E; absent without a low-rank term
+    embedding_ : (n_features, hidden_size) array E, or a rank's rows of it; absent without a low-rank term
     hidden_coef_ : (n_classes, hidden_size) array V; absent without a low-rank term
     loss_, direct_, hidden_size_, alpha_, class_alpha_, objective_ : the choices that were used
     ranking_ : dict of str to float, "C" and "softmax_share" of the last stage of training for precision; empty without one

@@ -10,6 +10,7 @@ from problems import classifier, part, rows
 
 from fastsoftmax.distributed.mpi import ranks_of
 from fastsoftmax.model.runner import Runner
+from fastsoftmax.terms import LowRank
 
 COMM = MPI.COMM_WORLD
 
@@ -48,7 +49,8 @@ def exchanges():
 def training():
     X, y = rows()
     ranks = ranks_of(COMM)
-    for params in ({"loss": "softmax", "hidden_size": 8}, {"direct": "sparse", "hidden_size": 8}):
+    divided = {"loss": "softmax", "hidden_size": LowRank(8, divide=True)}
+    for params in ({"loss": "softmax", "hidden_size": 8}, {"direct": "sparse", "hidden_size": 8}, divided):
         alone, together = classifier(**params).fit(X, y), classifier(COMM, **params).fit(X[part(ranks)], y[part(ranks)])
         np.testing.assert_allclose(together.loss_curve_, alone.loss_curve_, rtol=1e-5)
         _, log_proba = together.predict_topk(X[part(ranks)], 5)

@@ -41,5 +41,6 @@ TRAININGS = {
     "sparse + low rank": {"direct": "sparse", "hidden_size": 8},
     "averaged": {"loss": "softmax", "hidden_size": 8, "average": True},
     "early stopping": {"loss": "softmax", "hidden_size": 8, "early_stopping": True},
+    "averaged, early stopping": {"loss": "softmax", "hidden_size": 8, "average": True, "early_stopping": True},
     "float64": {"loss": "softmax", "hidden_size": 8, "dtype": "float64"},
 }

@@ -53,9 +53,9 @@ def arrays(model, begin=0, end=None):
 
 def whole(models):
     """The `arrays` of the models of all ranks put together."""
-    parts = [arrays(model) for model in models]
+    parts, has_all_of_E = [arrays(model) for model in models], models[0].features is None
     return {
-        name: a if name.endswith("E") else np.concatenate([part[name] for part in parts])
+        name: a if name.endswith("E") and has_all_of_E else np.concatenate([part[name] for part in parts])
         for name, a in parts[0].items()
     }
 

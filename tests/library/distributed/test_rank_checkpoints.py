@@ -22,6 +22,8 @@ CASES = TERMS | {
     "mixed": TERMS["sampled"] | {"sampler": MIXED},
     "SGD": TERMS["low rank"] | {"optimizer": "sgd"},
     "L1": {"direct": "dense", "l1_alpha": 1e-2},
+    "E divided": TERMS["sparse and low rank"] | {"divide_embedding": True},
+    "E divided, early stopping": TERMS["low rank"] | {"divide_embedding": True, "early_stopping": True, "average": 0.7},
 }
 
 
