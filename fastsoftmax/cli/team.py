@@ -37,6 +37,10 @@ class Alone:
 
         return load(path).set_params(n_threads=n_threads)
 
+    def remove(self, checkpoint):
+        """Remove the checkpoint of a training, once its model is safe."""
+        checkpoint.remove()
+
     def failed(self, error):
         """Remember the error that ends the command."""
 
@@ -45,7 +49,7 @@ class Alone:
 
 
 class Member:
-    """What each rank does when the first one tells all: `new`, `load`, `method`, `set` and `number_classes`.
+    """What each rank does when the first one tells all: `new`, `load`, `method`, `set`, `number_classes`, `remove_checkpoint`.
 
     Parameters
     ----------
@@ -54,6 +58,7 @@ class Member:
 
     def __init__(self, ranks):
         self.ranks, self.classifier, self.error, self.warnings = ranks, None, None, []
+        self.checkpoint = None  # of the last `_fit`
         self.default_threads = launch.default_threads(ranks)
 
     def new(self, params):
@@ -69,7 +74,13 @@ class Member:
         self._set_threads(n_threads)
 
     def method(self, name, args, kwargs):
-        return getattr(self.classifier, name)(*args, **kwargs)
+        result = getattr(self.classifier, name)(*args, **kwargs)
+        if name == "_fit":
+            self.checkpoint = result
+        return result
+
+    def remove_checkpoint(self):
+        self.checkpoint.remove()
 
     def set(self, name, value):
         setattr(self.classifier, name, value)
@@ -144,6 +155,10 @@ class Leader:
     def load(self, path, n_threads):
         self.call("load", path, n_threads)
         return Led(self)
+
+    def remove(self, checkpoint):
+        """Have all ranks remove the files of their checkpoint."""
+        self.call("remove_checkpoint")
 
     def __enter__(self):
         return self

@@ -159,7 +159,7 @@ def _run(options):
     classifier.encoding_ = Encoding.of(data, vectorizer)
     classifier.save(options.output)
     if checkpoint is not None:  # it stays until the model is safe
-        checkpoint.remove()
+        options.team.remove(checkpoint)
     if verbose:
         seconds = time.perf_counter() - start
         print(f"{len(classifier.classes_):,} classes, {seconds:.1f} s; wrote {options.output}")

@@ -1,12 +1,12 @@
 """What must be the same on all ranks before they train or predict together."""
 
-import zlib
-
 import numpy as np
 import scipy
 from scipy import sparse
 
 from fastsoftmax.kernels import dispatch
+from fastsoftmax.training.watchers.checkpoint import describe as told
+from fastsoftmax.training.watchers.checkpoint import describe_params
 
 NOT_ALIKE = (
     "n_threads",
@@ -16,33 +16,28 @@ NOT_ALIKE = (
     "weights_dir",
     "random_state",
 )  # each may have its own
+FIRST = 1000  # labels that are compared
 
 
-def likeness(options, estimator, initial_weights=None):
+def likeness(options, estimator, given=None):
     """What tells this rank's versions, parameters and model from another's, as a dict by what it is called.
 
     options : training.options.Options
     estimator : the SoftmaxClassifier, fitted or not
-    initial_weights : dict of arrays, all of which have to be the same, or None
+    given : dict of further arguments, all of which have to be the same, or None
     """
-    flat = {name: told(a) for name, a in options.flat().items() if name.partition("__")[0] not in NOT_ALIKE}
     classes = getattr(estimator, "classes_", None)
     return {
         "the version of numpy": np.__version__,
         "the version of scipy": scipy.__version__,
         "the instruction set in use": dispatch.selected(),
-        **flat,
-        "classes_ of the model so far": None if classes is None else (len(classes), told(classes[:1000])),
-        **{name: told(a) for name, a in (initial_weights or {}).items()},
+        **describe_params(options.flat(), NOT_ALIKE),
+        "classes_ of the model so far": None if classes is None else (len(classes), told(classes[:FIRST])),
+        **{name: told(_in_one_format(a)) for name, a in (given or {}).items()},
     }
 
 
-def told(value):
-    """Something short that tells a value from others."""
-    if isinstance(value, tuple):
-        return [told(a) for a in value]
-    if sparse.issparse(value):
-        return [value.shape, *(told(a) for a in (value.data, value.indices, value.indptr))]
-    if isinstance(value, np.ndarray) and value.dtype.kind not in "OT":
-        return value.shape, value.dtype.name, zlib.crc32(np.ascontiguousarray(value).view(np.uint8))
-    return getattr(value, "__qualname__", None) or repr(value)
+def _in_one_format(a):
+    if sparse.issparse(a):
+        return sparse.csr_array(a)
+    return np.asarray(a) if isinstance(a, (list, tuple)) else a

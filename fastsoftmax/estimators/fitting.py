@@ -33,6 +33,7 @@ from fastsoftmax.validation import (
     check_not_compact,
     check_not_ignored,
     check_ranks,
+    check_ranks_of_model,
     check_resumes,
     check_rng,
     check_rows,
@@ -115,6 +116,7 @@ class Fitting:
         shape, resumed = (len(classes), X.shape[1]), None
         check_ranks(ranks.size, len(classes))
         if options.warm_start and self.model is not None:
+            check_ranks_of_model(self.model, ranks)
             resumed = self.choices
             check_resumes(c, options, resumed, self.model, classes, shape[1], initial_weights, names)
         start = planning.Start(*check_initial_weights(options, shape, **initial_weights))
@@ -125,7 +127,7 @@ class Fitting:
         valid = targets.validation(valid, classes, class_weight)
         if options.early_stopping is not None and valid is None:
             check_can_hold_out(X.shape[0])
-        rng = ranks.first(check_rng("random_state", options.random_state))
+        rng = self._rng()
         checkpoint = self._checkpoint(X, target, weight, classes, valid, rng)
         about = {"targets_per_row": target.per_row, "several": several, "ranks": ranks}
         plan = planning.plan(options, len(classes), X, start, **about, resumed=resumed)
@@ -167,12 +169,13 @@ class Fitting:
     def partial_fit(self, X, y, classes=None, sample_weight=None, n_classes=None, class_counts=None):
         """Do what `SoftmaxClassifier.partial_fit` does."""
         c, options, ranks, model = self.classifier, self.options, self.ranks, self.model
+        check_ranks_of_model(model, ranks)
         common = are_common(ranks, X)
         with ranks.together():
             names = feature_names(X)
             X, y, weight, counted = check_rows(c, options, X, y, sample_weight, model, is_part=ranks.size > 1)
             check_not_balanced(options.class_weight)
-        self._check_same_everywhere()
+        self._check_same_everywhere({"classes": classes, "n_classes": n_classes, "class_counts": class_counts})
         X, y, weight = self._collect(X, y, weight, common=common)
         if model is None:
             check_some_rows(X)
@@ -200,10 +203,7 @@ class Fitting:
             about = {"targets_per_row": target.per_row, "several": several, "ranks": ranks}
             plan = planning.plan(options, len(classes), X, **about, calibrates=False)
             check_ranks(ranks.size, len(classes))
-            rng, drawn = (
-                ranks.first(check_rng("random_state", options.random_state)),
-                _drawn(options.loss_named(plan.loss)),
-            )
+            rng, drawn = self._rng(), _drawn(options.loss_named(plan.loss))
             counts = ranks.common(lambda: target.batch_counts(len(classes), drawn) + given)
             start_counts = ranks.common(
                 lambda: weighted_counts(unweighted.counts(len(classes), row_weight) + given, class_weight)
@@ -224,6 +224,7 @@ class Fitting:
         """Do what `SoftmaxClassifier.calibrate` does."""
         c = self.classifier
         check_not_compact(self.model, "calibrate")
+        check_ranks_of_model(self.model, self.ranks)
         common = are_common(self.ranks, X)
         with self.ranks.together():
             X, y, weight, counted = check_rows(
@@ -241,6 +242,12 @@ class Fitting:
         """Raise on all ranks where their versions, parameters or models differ."""
         if self.ranks.size > 1:
             self.ranks.agree(**likeness(self.options, self.classifier, *others))
+
+    def _rng(self):
+        """The generator that `random_state` stands for, the same on all ranks; the first one's own is not a copy."""
+        own = check_rng("random_state", self.options.random_state)
+        of_first = self.ranks.first(own)
+        return of_first if self.ranks.rank else own
 
     def _collect(self, X, y, weight, *, common):
         """The checked rows of all ranks, of which X, y and weight are this rank's: see `check_rows` and `are_common`."""

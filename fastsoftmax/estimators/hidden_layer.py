@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.metaestimators import available_if
 
+from fastsoftmax.estimators.together import all_or_none
 from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.validation import check_input
 
@@ -20,6 +21,7 @@ class HiddenLayerTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """What a ModelEstimator with a hidden layer has as a transformer."""
 
     @with_numpys_defaults
+    @all_or_none
     def transform(self, X):
         """The hidden layer ``x E``, (n_samples, hidden_size); the method exists only where there is a low-rank term.
 

@@ -6,6 +6,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastsoftmax.distributed.rows import are_common, collect_eligible, collect_labels, collect_weights, collect_X
 from fastsoftmax.estimators.predictor import Predictor as FrozenPredictor
+from fastsoftmax.estimators.together import all_or_none
 from fastsoftmax.model.compact import STORAGES, CompactModel
 from fastsoftmax.model.predictor import Predictor
 from fastsoftmax.passes.eligible import Eligible
@@ -57,6 +58,7 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
         return self.predict_topk(X, 1)[0][:, 0]
 
     @with_numpys_defaults
+    @all_or_none
     def decision_function(self, X):
         """All logits, (n_samples, n_classes).
 
@@ -67,6 +69,7 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
         return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
 
     @with_numpys_defaults
+    @all_or_none
     def score(self, X, y, sample_weight=None):
         """The accuracy: the share of rows, by weight, whose most probable label is their own.
 

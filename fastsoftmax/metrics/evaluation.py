@@ -18,6 +18,7 @@ from fastsoftmax.validation import (
     check_topk,
     check_true_indicator,
     check_true_labels,
+    check_undivided,
     check_verbose,
 )
 
@@ -71,6 +72,7 @@ def evaluate(model, X, y, ks=None, batch_size=1024, *, inverse_propensities=None
         "psp@k", "psndcg@k"
             The same, where `inverse_propensities` are given.
     """
+    check_undivided("metrics.evaluate", model)
     X = check_evaluated_rows(X)
     y, names = check_true_labels("y", y)
     check_same_length("y", y, "X", X)

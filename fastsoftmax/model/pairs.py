@@ -17,8 +17,8 @@ class Pairs(NamedTuple):
         return cls(W.indptr, W.indices.astype(np.int32, copy=False))
 
     def n_classes(self):
-        """The number of classes of each feature, (n_features,)."""
-        return np.diff(self.indptr)
+        """The number of classes of each feature, (n_features,) int64."""
+        return np.diff(self.indptr).astype(np.int64, copy=False)  # one type on all ranks
 
     def without(self, features):
         """The pairs without those of `features`, a mask (n_features,) bool."""

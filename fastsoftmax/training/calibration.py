@@ -65,16 +65,32 @@ def calibrate(runner, targets, weight, *, tied=False, verbose=0):
 
         least = np.array([SMALLEST if name in ("W", "V") else 0.0 for name in names])
         start = np.array([START[name] if len(names) > 2 else 1.0 for name in names])
-        solve = _newton if model.E is not None else _lbfgs
+        solve, ranks = _newton if model.E is not None else _lbfgs, model.shard.ranks
         if tied:
-            values = solve(_along(objective, np.ones(len(names))), np.array([TIED_START]), least.max(keepdims=True))
+            tied_objective = _along(objective, np.ones(len(names)))
+            values = _solved(solve, tied_objective, np.array([TIED_START]), least.max(keepdims=True), ranks)
             values = np.repeat(values, len(names))
         else:
-            values = solve(objective, start, least)
+            values = _solved(solve, objective, start, least, ranks)
     factors = dict(zip(names, values.tolist(), strict=True))
     for name, a in _scaled(model, terms, factors).parameters().items():
         setattr(model, name, a)  # new arrays, since those of a memory map cannot be written
     return factors
+
+
+def _solved(solve, objective, start, least, ranks):
+    """What `solve` finds on rank 0; the others follow it from point to point, since their rounding might differ."""
+    if ranks.rank == 0:
+
+        def asked(values):
+            return objective(ranks.first(values))
+
+        found = solve(asked, start, least)
+        ranks.first(None)
+        return ranks.first(found)
+    while (values := ranks.first(None)) is not None:
+        _check_finite(objective(values)[0])
+    return ranks.first(None)
 
 
 def _along(objective, direction):

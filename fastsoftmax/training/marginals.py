@@ -29,7 +29,7 @@ def fit(runner, targets):
     runner : model.runner.Runner over rows that the model was not trained on
     targets : targets.HardTargets or SoftTargets
     """
-    n_classes = runner.model.n_classes
+    n_classes = runner.model.n_all_classes
     n_rows = min(runner.n_rows, max(MIN_ROWS, min(LOGITS // n_classes, MAX_ROWS)))
     rows = np.arange(n_rows) * runner.n_rows // n_rows
     has = targets.indicator(n_classes)
@@ -111,8 +111,8 @@ def _chunk(runner, rows, has):
 
 def logits(runner, rows):
     """All logits of these rows, (n, n_classes)."""
-    out = np.empty((len(rows), runner.model.n_classes), runner.model.dtype)
-    tiles.write_logits(runner.terms(rows), out, runner.n_threads, runner.workspace)
+    out, terms = np.empty((len(rows), runner.model.n_all_classes), runner.model.dtype), runner.terms(rows)
+    runner.model.shard.fill(out, lambda part: tiles.write_logits(terms, part, runner.n_threads, runner.workspace))
     return out
 
 

@@ -11,6 +11,7 @@ from fastsoftmax.training import calibration, learners, marginals, ranking
 from fastsoftmax.training.trainer import Trainer
 from fastsoftmax.training.watchers.averaging import SHARE, Averaging
 from fastsoftmax.training.watchers.callbacks import EpochTasks
+from fastsoftmax.training.watchers.checkpoint import describe
 from fastsoftmax.training.watchers.early_stopping import EarlyStoppingWatcher
 from fastsoftmax.training.watchers.exchanges import Exchanges
 from fastsoftmax.training.watchers.l1 import L1
@@ -95,7 +96,14 @@ class Training:
         trainer.run(n_epochs, watchers)
         say("checking that the weights are finite", self.options.verbose, **size)
         trainer.check_finite()
+        self._check_replicas()
         trainer.warn_if_diverged()
+
+    def _check_replicas(self):
+        """Raise where ranks that each step all of E have drifted apart, as CPUs of several kinds may round."""
+        model = self.model
+        if model.E is not None and model.features is None:
+            model.shard.ranks.agree(**{"the checksum of the embedding that all ranks have trained": describe(model.E)})
 
     def run_once(self, X, target, weight):
         """Run the one epoch of `partial_fit`."""
@@ -148,7 +156,7 @@ class Training:
                 losses = target.nll(runner, show)
             else:
                 losses = runner.losses(lambda rows: target.of_batch(rows, loss.labels_used, None), row_loss, show)
-            return float(np.average(losses, weights=weight))
+            return self.model.shard.ranks.first(float(np.average(losses, weights=weight)))
 
     def watchers(self, X, n_epochs):
         """What watches any training: the progress bar, the exchanges of ranks, and the L1 penalty."""

@@ -138,7 +138,9 @@ from fastsoftmax.validation.ranks import (
     check_mpi,
     check_one_process,
     check_ranks,
+    check_ranks_of_model,
     check_same_ranks,
+    check_undivided,
 )
 from fastsoftmax.validation.regression import check_regression_params, check_regression_rows, check_same_problem
 from fastsoftmax.validation.resources import (

@@ -66,6 +66,22 @@ def check_can_divide(loss, *, several, n_ranks):
         )
 
 
+def check_undivided(what, estimator):
+    """Raise where the classes of an estimator's model are divided among ranks, and `what` asks it block by block."""
+    model = getattr(estimator, "__dict__", {}).get("_model")
+    if getattr(model, "shard", None) is not None:
+        check_one_process(model, what)
+
+
+def check_ranks_of_model(model, ranks):
+    """Raise where a model so far is not divided among these ranks, which are to go on with it."""
+    if model is not None and model.shard.ranks is not ranks:
+        has, wants = model.shard.ranks.size, ranks.size
+        raise ValueError(
+            f"the model so far is of {has} processes, and comm has {wants}, or others: save it, and load it with this comm"
+        )
+
+
 def check_one_process(model, what):
     """Raise where the classes of `model` are divided among ranks, and `what`, a method, needs all of them."""
     if model.shard.ranks.size > 1:

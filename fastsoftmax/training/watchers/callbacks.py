@@ -48,7 +48,8 @@ class EpochTasks(Watcher):
         self.context.call_on_fit_task_begin(**self._data(trainer))
 
     def after_epoch(self, trainer):
-        trainer.stopped |= self.context.call_on_fit_task_end(**self._data(trainer))
+        stopped = self.context.call_on_fit_task_end(**self._data(trainer))
+        trainer.stopped |= self.task.classifier._model.shard.ranks.first(stopped)  # or ranks would part ways
 
     def _data(self, trainer):
         return self.task.data | {"reconstruction_attributes": lambda: self._as_if_stopped(trainer)}

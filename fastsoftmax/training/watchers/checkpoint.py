@@ -122,21 +122,26 @@ def identity(params, X, target, weight, classes, valid=None):
 
     params : the options of the classifier as a flat dict, as Options.flat returns them
     """
-    params = {name: value for name, value in sorted(params.items()) if name.partition("__")[0] not in NO_MATTER}
-    if callable(params["schedule"]):  # two lambdas have the same name
-        params["schedule"] = [params["schedule"], *(float(params["schedule"](t)) for t in SAMPLED_PROGRESS)]
-    return {name: _describe(value) for name, value in params.items()} | {
-        "X": _describe(X),
-        "y": [_describe(classes), _describe(target.support())],
-        "sample_weight": _describe(weight),
-        "X_val, y_val, sample_weight_val": valid and _describe([valid[0], valid[1].support(), valid[2]]),
+    return describe_params(params, NO_MATTER) | {
+        "X": describe(X),
+        "y": [describe(classes), describe(target.support())],
+        "sample_weight": describe(weight),
+        "X_val, y_val, sample_weight_val": valid and describe([valid[0], valid[1].support(), valid[2]]),
     }
 
 
-def _describe(value):
+def describe_params(params, but):
+    """What JSON can hold of the parameters of a classifier, and tells them from others; those named in `but` are left out."""
+    params = {name: value for name, value in sorted(params.items()) if name.partition("__")[0] not in but}
+    if callable(params["schedule"]):  # two lambdas have the same name
+        params["schedule"] = [params["schedule"], *(float(params["schedule"](t)) for t in SAMPLED_PROGRESS)]
+    return {name: describe(value) for name, value in params.items()}
+
+
+def describe(value):
     """`value` if JSON can hold it, else something that JSON can hold and that tells it from other values."""
     if isinstance(value, np.generic):
-        return _describe(value.item())
+        return describe(value.item())
     if isinstance(value, float) and not np.isfinite(value):
         return repr(value)  # nan is not equal to itself
     if value is None or isinstance(value, (str, int, float)):
@@ -144,19 +149,17 @@ def _describe(value):
     if isinstance(value, np.ndarray) and value.dtype.kind != "O":
         return {"shape": list(value.shape), "dtype": value.dtype.str, "crc32": tensor_file.checksum(value)}
     if isinstance(value, np.ndarray):
-        text = json.dumps([_describe(a) for a in value.tolist()])
+        text = json.dumps([describe(a) for a in value.tolist()])
         return {"shape": list(value.shape), "crc32": tensor_file.checksum(np.frombuffer(text.encode(), np.uint8))}
     if sparse.issparse(value):
-        parts = {
-            name: _describe(getattr(value, name)) for name in ("data", "indices", "indptr") if hasattr(value, name)
-        }
+        parts = {name: describe(getattr(value, name)) for name in ("data", "indices", "indptr") if hasattr(value, name)}
         return {"format": value.format, "shape": list(value.shape)} | parts
     if isinstance(value, Sampler):
-        return {"sampler": repr(value), "probabilities": _describe(np.asarray(value.probabilities()))}
+        return {"sampler": repr(value), "probabilities": describe(np.asarray(value.probabilities()))}
     if isinstance(value, dict):
-        return [[_describe(k), _describe(a)] for k, a in value.items()]
+        return [[describe(k), describe(a)] for k, a in value.items()]
     if isinstance(value, (list, tuple)):
-        return [_describe(a) for a in value]
+        return [describe(a) for a in value]
     if isinstance(value, type) or callable(value):
         return getattr(value, "__qualname__", type(value).__qualname__)
     if isinstance(value, np.dtype):
@@ -164,7 +167,7 @@ def _describe(value):
     kind = type(value).__qualname__
     if hasattr(value, "draw"):  # a user's sampler, of which the file holds what it has learned
         return kind
-    return [kind, *([name, _describe(a)] for name, a in sorted(getattr(value, "__dict__", {}).items()))]
+    return [kind, *([name, describe(a)] for name, a in sorted(getattr(value, "__dict__", {}).items()))]
 
 
 def _short(value):
