@@ -15,7 +15,6 @@ from fastsoftmax.validation import (
     check_acts_on_texts,
     check_checkpoint_options,
     check_data_of_ranks,
-    check_new_folder,
     check_other_file,
     check_sampling_options,
     check_writable,
@@ -125,11 +124,16 @@ def run(options):
 
 
 def _run(options):
+    from fastsoftmax.estimators.saving import FORMAT
+    from fastsoftmax.files import shard_index
     from fastsoftmax.text.encoding import Encoding
 
     classifier = _classifier(options)
-    one_file = options.team.size == 1  # several ranks write a folder
-    (check_writable if one_file else check_new_folder)("output", options.output)
+    one_file = options.team.size == 1 and not shard_index.names_a_folder(options.output)  # several ranks write a folder
+    if one_file:
+        check_writable("output", options.output)
+    else:
+        shard_index.check_can_write("output", options.output, FORMAT)
     check_data_of_ranks(options.data, options.team.size)
     check_other_file("--output", options.output, "the data file", None if options.data == "-" else options.data)
     check_other_file("--output", options.output, "the checkpoint", options.checkpoint)

@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastsoftmax.distributed.mpi import ranks_of
 from fastsoftmax.estimators.format_1 import converted
-from fastsoftmax.files import model_file, sharded, stored_labels, tensor_file
+from fastsoftmax.files import model_file, shard_index, sharded, stored_labels, tensor_file
 from fastsoftmax.losses import GRADIENT_THRESHOLD, LOSSES
 from fastsoftmax.model.features import divides
 from fastsoftmax.objectives import OBJECTIVES
@@ -51,7 +51,8 @@ def save(classifier, path, vectorizer=None, *, n_shards=None, verbose=None):
     vectorizer : TextVectorizer, optional
         What made the columns of X of texts, for the classifier to keep; by default the one that it has.
     n_shards : int, optional
-        The number of files in the folder. None: one file, and no folder, or a file for each of the ranks of `comm`.
+        The number of files in the folder. None: a file for each of the ranks of `comm`; of one process, one file, in a folder
+        where `path` ends in a slash or is that of a model.
     verbose : bool, optional
         Whether a line says so; by default as the classifier has it.
     """
@@ -60,6 +61,8 @@ def save(classifier, path, vectorizer=None, *, n_shards=None, verbose=None):
     with ranks.all_or_none():
         with ranks.together():
             path = as_path("path", path)
+            if n_shards is None and ranks.size == 1 and shard_index.names_a_folder(path):
+                n_shards = 1
             if n_shards is not None or ranks.size > 1:
                 n_shards = check_n_shards(n_shards, len(classifier.classes_), ranks.size)
             else:

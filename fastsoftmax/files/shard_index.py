@@ -24,12 +24,23 @@ def file_name(shard, n_shards):
     return f"model-{shard + 1:05d}-of-{n_shards:05d}.safetensors"
 
 
+def names_a_folder(path):
+    """Whether one process, too, is to write a model to `path` as a folder: it ends in a slash, or has a model's index."""
+    path = os.fsdecode(path)
+    return path.endswith(os.sep) or os.path.exists(os.path.join(path, INDEX))
+
+
+def check_can_write(name, folder, format):
+    """Raise unless `prepare` will succeed; `name` is what the user calls the folder."""
+    check_model_folder(name, folder, lambda: _others(folder, format))
+
+
 def prepare(folder, format):
     """Make the folder where there is none; raise where it is not one of a model of this format, and has other files.
 
     What a first save that was killed has left there is no hindrance.
     """
-    check_model_folder("path", folder, lambda: _others(folder, format))
+    check_can_write("path", folder, format)
     os.makedirs(folder, exist_ok=True)
 
 

@@ -92,6 +92,8 @@ class Training:
         trainer = self.trainer(X, target, weight, n_epochs, multi_epoch=n_epochs > 1)
         if checkpoint is not None:
             checkpoint.resume(trainer, watchers, self.model, plan)
+            if trainer.steps_done:
+                say(f"going on from the checkpoint, in epoch {trainer.epoch + 1}", self.options.verbose)
             watchers = [*watchers, checkpoint]
         trainer.run(n_epochs, watchers)
         say("checking that the weights are finite", self.options.verbose, **size)

@@ -148,7 +148,6 @@ from fastsoftmax.validation.resources import (
     check_memory,
     check_model_folder,
     check_n_shards,
-    check_new_folder,
     check_other_file,
     check_result,
     check_size,

@@ -86,17 +86,6 @@ def check_folder(name, path):
         raise type(error)(f"{name} cannot be {str(path)!r}: no file can be created there ({error.strerror})") from error
 
 
-def check_new_folder(name, path):
-    """Raise unless the path is such a folder, or one can be made there."""
-    path = os.fspath(check_path(name, path))
-    if os.path.isdir(path):
-        check_folder(name, path)
-    elif os.path.lexists(path):
-        raise NotADirectoryError(f"{name} must be a folder where several ranks write it, and {path!r} is a file")
-    else:
-        check_folder(f"the folder of {name}", os.path.dirname(os.path.abspath(path)))
-
-
 def check_disk(name, folder, n_bytes, formula):
     """OSError unless the disk of `folder` has `n_bytes` free; `formula` says how they add up."""
     free = shutil.disk_usage(folder).free

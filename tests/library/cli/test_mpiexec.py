@@ -1,6 +1,5 @@
 """The command under mpiexec. Each start takes seconds, so there are few of them, and each is looked at from several sides."""
 
-import inspect
 import os
 import shutil
 import signal
@@ -12,15 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import fastsoftmax
 from fastsoftmax.cli import main as cli
 
 MPIEXEC = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
 ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 PATIENCE = 120  # seconds for a run
-saves_parts = pytest.mark.skipif(
-    "comm" not in inspect.signature(fastsoftmax.load).parameters, reason="models of several ranks cannot be loaded yet"
-)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -68,15 +63,16 @@ def mpiexec(*arguments, **options):
     return ended(start(*arguments, **options))
 
 
-@saves_parts
 def test_train_predict_evaluate(data, tmp_path, capsys):
     alone, together = str(tmp_path / "alone"), str(tmp_path / "together")
     assert cli.main(["train", data, "-o", alone, "--epochs", "3"]) == 0
     capsys.readouterr()
-    status, output, error = mpiexec("train", data, "-o", together, "--epochs", "3")
+    checkpoint = ("--checkpoint", str(tmp_path / "checkpoint"), "--checkpoint-every", "0")
+    status, output, error = mpiexec("train", data, "-o", together, "--epochs", "3", *checkpoint)
     assert status == 0, error
     assert output.count("600 rows, 36 features") == output.count("12 classes") == output.count("wrote") == 1
     assert error.count("epoch 3/3") == 1 and len(os.listdir(together)) >= 2
+    assert not [name for name in os.listdir(tmp_path) if name.startswith("checkpoint")]  # all ranks have removed theirs
 
     for command in (["predict", "-k", "2"], ["evaluate", "-k", "1"]):
         name, *options = command
@@ -166,3 +162,11 @@ def test_signals_end_all(whom, data, tmp_path):
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_a_folder_of_other_files_is_refused_before_the_data_is_read(data, tmp_path):
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others" / "x").touch()
+    status, output, error = mpiexec("train", data, "-o", str(tmp_path / "others"))
+    assert status == 1 and not output
+    assert error.count("fastsoftmax: error: --output cannot be") == 1 and "'x' is no part of a model" in error

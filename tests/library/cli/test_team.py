@@ -96,7 +96,7 @@ def test_fewer_rows_than_ranks(saved, tmp_path, capsys):
     ("arguments", "said"),
     [
         (["predict", "model"], "DATA cannot be standard input where there are 2 ranks"),
-        (["train", "{data}", "-o", "{data}"], "--output must be a folder where several ranks write it"),
+        (["train", "{data}", "-o", "{data}"], "a model in several files needs a folder, and this is none"),
         (["train", "{data}", "-o", "model", "--epochs", "0"], "--epochs must be at least 1, got 0"),
         (["train", "{data}", "-o", "model", "--threads", "0"], "--threads must be"),
     ],

@@ -35,6 +35,7 @@ TRAININGS = {
     "sampled uniform": {"loss": "uniform", "hidden_size": 8},
     "nce": {"loss": "nce", "hidden_size": 8},
     "one-vs-all": {"loss": "one_vs_all", "hidden_size": 8},
+    "one-vs-all, calibrated": {"loss": "one_vs_all", "direct": "sparse", "hidden_size": 8, "calibration_fraction": 0.2},
     "dense": {"direct": "dense", "hidden_size": None, "loss": "softmax"},
     "sparse": {"direct": "sparse", "hidden_size": None},
     "sparse, common features left out": {"direct": "few classes", "hidden_size": None},

@@ -1,14 +1,17 @@
 """What ranks may not pass: the same error is raised on all of them, and none waits for ever."""
 
+import contextlib
 import pickle
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from problems import K, classifier, part, rows
-from thread_ranks import PATIENCE, run
+from thread_ranks import PATIENCE, ThreadRanks, run
 
 from fastsoftmax.distributed.mpi import ranks_of
 from fastsoftmax.losses import SampledSoftmax
+from fastsoftmax.metrics import evaluate
 from fastsoftmax.runtime.ranks import ONE
 
 X, Y = rows()
@@ -108,3 +111,101 @@ def test_no_communicator():
 
 def test_patience_is_shorter_than_that_of_ci():
     assert PATIENCE <= 60
+
+
+def test_training_goes_on_with_the_ranks_of_the_model_alone():
+    def other(ranks):
+        model = fit(ranks, max_iter=1)
+        for method, comm in (("partial_fit", None), ("calibrate", None)):
+            with pytest.raises(ValueError, match="the model so far is of 2 processes, and comm has 1"):
+                getattr(model.set_params(comm=comm), method)(X, Y)
+        whole = classifier(hidden_size=4, max_iter=1).fit(X, Y).set_params(comm=ranks, warm_start=True)
+        for method in (whole.fit, whole.partial_fit):
+            with pytest.raises(ValueError, match="the model so far is of 1 processes, and comm has 2"):
+                method(X[part(ranks)], Y[part(ranks)])
+        return model.set_params(comm=ranks).partial_fit(X[part(ranks)], Y[part(ranks)])
+
+    run(2, other)
+
+
+def test_streams_that_begin_with_other_classes():
+    def begin(ranks):
+        classifier(ranks, hidden_size=4).partial_fit(X[part(ranks)], Y[part(ranks)], n_classes=K + ranks.rank)
+
+    for message in messages(2, begin):
+        assert message == f"n_classes is {K} on rank 0 and {K + 1} on rank 1: it must be the same on all"
+
+
+def test_functions_that_ask_block_by_block():
+    for message in messages(2, lambda ranks: evaluate(fit(ranks, max_iter=1), X[part(ranks)], Y[part(ranks)])):
+        assert message.startswith("metrics.evaluate needs the weights of all classes")
+
+
+class Noisy:
+    """A sampler of a user's, whose repr holds its address."""
+
+    n_classes = K
+
+    def draw(self, n, rng):
+        return rng.integers(0, K, n), np.full(n, np.log(n / K))
+
+
+def test_parameters_that_are_told_by_what_they_are():
+    schedule = {"schedule": lambda progress: 1 - progress}
+    pairs = classifier(direct="sparse", hidden_size=None).fit(X, Y).coef_
+
+    def train(ranks):
+        fit(ranks, loss=SampledSoftmax(sampler=Noisy(), n_negatives=5), max_iter=1, **schedule)
+        model = classifier(ranks, direct="sparse", hidden_size=None)
+        return model.fit(X[part(ranks)], Y[part(ranks)], coef_init=sp.coo_array(pairs)).loss_curve_
+
+    assert len({tuple(curve) for curve in run(2, train)}) == 1
+
+    def other(ranks):
+        fit(ranks, schedule=(lambda progress: 1.0) if ranks.rank else (lambda progress: 0.5))
+
+    for message in messages(2, other):
+        assert message.startswith("schedule is ")
+
+
+def test_a_generator_goes_on_from_fit_to_fit():
+    rng = np.random.default_rng(3)
+    alone = [classifier(hidden_size=4, random_state=rng).fit(X, Y).loss_curve_ for _ in range(2)]
+
+    def twice(ranks):
+        own = np.random.default_rng(3)
+        return [fit(ranks, random_state=own).loss_curve_ for _ in range(2)]
+
+    np.testing.assert_allclose(run(2, twice)[0], alone, rtol=1e-5)
+
+
+def test_a_rank_that_fails_alone_tells_the_others(monkeypatch):
+    told = []
+    monkeypatch.setattr(ThreadRanks, "all_or_none", lambda ranks: _telling(told))
+    from fastsoftmax.model.runner import Runner
+
+    for method in ("decision_function", "predict_proba", "predict_log_proba"):
+        told.clear()
+
+        def ask(ranks, method=method):
+            model = fit(ranks, max_iter=1)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(Runner, "logits", _fail)
+                getattr(model, method)(X[part(ranks)])
+
+        with pytest.raises(MemoryError):
+            run(2, ask)
+        assert told
+
+
+@contextlib.contextmanager
+def _telling(told):
+    try:
+        yield
+    except MemoryError as error:
+        told.append(error)
+        raise
+
+
+def _fail(*_):
+    raise MemoryError("there is no more")

@@ -1,6 +1,7 @@
 """Models in a folder of several files: written by any number of ranks, read by any other."""
 
 import json
+import os
 import tracemalloc
 import zlib
 from pathlib import Path
@@ -251,3 +252,11 @@ def test_command_line(folder, tmp_path, capsys):
     assert cli.main(["info", str(folder)]) == 0
     out = capsys.readouterr().out
     assert "3, " in out and "of tensors; classes from 0, 13, 26" in out
+
+
+def test_one_process_writes_a_folder_where_its_name_is_one(folder):
+    model = classifier(hidden_size=4, max_iter=1).fit(X, Y)
+    model.save(f"{folder}/")
+    assert sorted(os.listdir(folder)) == ["model-00001-of-00001.safetensors", "model.safetensors.index.json"]
+    model.save(folder)  # there is a model's folder now
+    assert_array_equal(load(folder).predict(X), model.predict(X))

@@ -64,6 +64,8 @@ def test_ranks_train_the_model_of_one_process(name, size):
         np.testing.assert_allclose(model.loss_curve_, alone.loss_curve_, rtol=tolerance)
         np.testing.assert_allclose(model.validation_curve_, alone.validation_curve_, rtol=tolerance)
         assert model.calibration_ == pytest.approx(alone.calibration_, rel=1e-2)
+        for key, value in alone.marginals_.items():
+            np.testing.assert_allclose(model.marginals_[key], value, rtol=2e-2, atol=1e-3, err_msg=key)
         assert np.array_equal(model.classes_, alone.classes_)
 
 
