@@ -19,7 +19,8 @@ def load(path, *, memory_map=False, comm=None):
     comm : mpi4py communicator, optional
         The processes that load the model together, each of which gets a range of the classes, and reads no more of the class
         weights than that (of a sparse term, besides, the class numbers of the files that it needs). A file or folder may have
-        been written by any number of processes. docs/distributed.md has more.
+        been written by any number of processes. `terms.LowRank.divide` says whether each gets a range of the rows of the
+        embedding, too. docs/distributed.md has more.
 
     Raises
     ------

@@ -3,100 +3,26 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from problems import N_FEATURES, K, classifier, part, rows
+from embedding_cases import (
+    KINDS,
+    LOW_RANK,
+    N_FEATURES,
+    X,
+    Y,
+    assert_close,
+    assert_divided,
+    fitted,
+    weights,
+)
+from problems import K, classifier, part, rows
 from thread_ranks import run
 
 from fastsoftmax import load
-from fastsoftmax.files import tensor_file
-from fastsoftmax.losses import Softmax
 from fastsoftmax.model import features
 from fastsoftmax.model import model as model_module
-from fastsoftmax.optimizers import Adagrad
 from fastsoftmax.passes import clipping
 from fastsoftmax.runtime import allocation
-from fastsoftmax.runtime.ranks import ranges
 from fastsoftmax.terms import LowRank
-
-X, Y = rows()
-DENSE = X.toarray()
-E0 = np.random.default_rng(7).standard_normal((N_FEATURES, 8)).astype(np.float32)
-LOW_RANK = {"loss": "softmax", "direct": None}
-CLIPPED = {"optimizer": Adagrad(clip_norm=0.05), "learning_rate": 1.0, "dtype": "float64"}
-CLIPPED |= {"loss": Softmax(gradient_threshold=0)}  # a rounding to the other side would make more of a small difference
-KINDS = {
-    "full": LOW_RANK,
-    "float64": LOW_RANK | {"dtype": "float64"},
-    "sampled": {"loss": "sampled_softmax", "direct": None},
-    "clipped": {"direct": None} | CLIPPED,
-    "frozen": LOW_RANK | {"freeze": True},
-    "given E": LOW_RANK | {"fit": {"embedding_init": E0}},
-    "SGD": LOW_RANK | {"optimizer": "sgd"},
-    "early stopping, averaged": LOW_RANK | {"early_stopping": True, "average": 0.5},
-    "dense + low rank": {"loss": "softmax", "direct": "dense"},
-    "dense + low rank, clipped": {"direct": "dense"} | CLIPPED,
-    "dense rows": LOW_RANK | {"X": DENSE},
-    "dense rows, dense + low rank": {"loss": "softmax", "direct": "dense", "X": DENSE},
-    "sparse + low rank": {"direct": "sparse"},
-    "sparse + low rank, clipped": {"direct": "sparse"} | CLIPPED,
-    "first features": {"direct": "sparse", "n_features": 37},
-    "first features, clipped": {"direct": "sparse", "n_features": 37} | CLIPPED,
-}
-FILES = ["full", "dense + low rank", "first features"]
-
-
-def fitted(ranks, name, *, divide=True, **more):
-    kind = KINDS[name] | more
-    rows, fit = kind.pop("X", X), kind.pop("fit", {})
-    options = {key: kind.pop(key) for key in ("n_features", "freeze") if key in kind}
-    own = slice(None) if ranks is None else part(ranks)
-    low_rank = LowRank(8, **options, divide=divide)
-    return classifier(ranks, hidden_size=low_rank, **kind).fit(rows[own], Y[own], **fit)
-
-
-def own_features(model, ranks):
-    """The rows of the whole E that a rank is to have, if it has a range."""
-    n = model._model.n_hidden_features
-    return slice(*ranges(n, ranks.size)[ranks.rank : ranks.rank + 2].tolist())
-
-
-def weights(models):
-    """The arrays of all ranks put together."""
-    parts = [m._model.arrays() | ({} if m._model.prior is None else {"prior": m._model.prior}) for m in models]
-    whole = {}
-    for name, a in parts[0].items():
-        if name.endswith("W"):
-            arrays = [p[name] for p in parts]
-            if models[0]._model.pairs is not None:
-                arrays = [m._model.sparse_matrix(a).toarray() for m, a in zip(models, arrays, strict=True)]
-            whole[name] = np.concatenate(arrays)
-        elif name.endswith("E") and models[0]._model.features is None:
-            whole[name] = a
-        else:
-            whole[name] = np.concatenate([p[name] for p in parts])
-    return whole
-
-
-def assert_close(a, b, tolerance=2e-4):
-    assert a.keys() == b.keys()
-    for name, value in a.items():
-        np.testing.assert_allclose(value, b[name], rtol=tolerance, atol=tolerance, err_msg=name)
-
-
-def assert_equal(a, b):
-    assert a.keys() == b.keys()
-    for name, value in a.items():
-        assert value.dtype == b[name].dtype
-        np.testing.assert_array_equal(value, b[name], err_msg=name)
-
-
-def assert_divided(models):
-    """Each rank has its range of E, of its state, and no more."""
-    n = models[0]._model.n_hidden_features
-    for rank, c in enumerate(models):
-        begin, end = ranges(n, len(models))[rank : rank + 2]
-        assert c._model.features == (begin, end, n)
-        assert len(c.embedding_) == end - begin
-        assert "E" not in c._model.state or len(c._model.state["E"]) == end - begin
 
 
 @pytest.fixture
@@ -270,139 +196,3 @@ def test_the_choice_must_be_the_same_on_all_ranks():
 def test_what_the_choice_may_be(divide):
     with pytest.raises(TypeError, match=r"LowRank\.divide must be True or False, got"):
         fitted(None, "full", divide=divide)
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_files_of_ranks(folder, tmp_path, name):
-    """Written by three ranks, read by any number, as one file too, and to the bit."""
-
-    def write(ranks):
-        c = fitted(ranks, name)
-        c.save(folder)
-        return c
-
-    written = run(3, write)
-    one = load(folder)
-    assert one._model.features is None and one.hidden_size.divide is True
-    assert_equal(weights([one]), weights(written))
-    assert_equal(weights([load(folder, memory_map=True)]), weights(written))
-    for size in (2, 3, 4):
-        for memory_map in (False, True):
-            loaded = run(size, lambda ranks, m=memory_map: load(folder, memory_map=m, comm=ranks))
-            assert_divided(loaded)
-            assert_equal(weights(loaded), weights(written))
-    one.save(tmp_path / "file")
-    loaded = run(3, lambda ranks: load(tmp_path / "file", comm=ranks))
-    assert_divided(loaded)
-    assert_equal(weights(loaded), weights(written))
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_files_with_all_of_E(folder, name):
-    """Divided where they are read, by what their parameters say; and all of it from divided ones."""
-    fitted(None, name).save(folder, n_shards=2)
-    alone = load(folder)
-    assert_divided(run(3, lambda ranks: load(folder, comm=ranks)))
-
-    def whole(ranks):
-        c = load(folder, comm=ranks)
-        c.set_params(hidden_size__divide=False).save(folder)
-        return load(folder, comm=ranks)
-
-    loaded = run(3, whole)
-    assert all(c._model.features is None and len(c.embedding_) == len(alone.embedding_) for c in loaded)
-    assert_equal(weights(loaded), weights([alone]))
-
-    def divided(ranks):
-        c = load(folder, comm=ranks)
-        c.set_params(hidden_size__divide=True).save(folder)
-        return load(folder, comm=ranks)
-
-    loaded = run(2, divided)
-    assert_divided(loaded)
-    assert_equal(weights(loaded), weights([alone]))
-
-
-@pytest.mark.parametrize("storage", ["float16", "bfloat16", "int8"])
-def test_compressed_models(folder, storage):
-    small = fitted(None, "full").compressed(storage)
-    small.save(folder, n_shards=2)
-    expected = small.predict_log_proba(X)
-
-    def on(ranks):
-        c = load(folder, comm=ranks)
-        assert len(c.embedding_) < N_FEATURES
-        return c.predict_log_proba(X[part(ranks)])
-
-    np.testing.assert_allclose(np.concatenate(run(3, on)), expected, rtol=1e-5, atol=1e-5)
-
-
-def test_training_goes_on_from_files(folder):
-    def straight(ranks):
-        c, own = fitted(ranks, "sparse + low rank"), part(ranks)
-        c.save(folder)
-        return c.partial_fit(X[own], Y[own])
-
-    def resumed(ranks):
-        return load(folder, comm=ranks).partial_fit(X[part(ranks)], Y[part(ranks)])
-
-    expected = weights(run(3, straight))
-    assert_equal(weights(run(3, resumed)), expected)
-    assert_close(weights(run(2, resumed)), expected, 2e-3)
-    assert_close(weights([load(folder).partial_fit(X, Y)]), expected, 2e-3)
-
-
-def refused(folder, message):
-    for size in (1, 2, 3):
-        with pytest.raises(ValueError, match=message):
-            run(size, lambda ranks: load(folder, comm=ranks if ranks.size > 1 else None))
-
-
-def test_a_row_is_damaged(folder):
-    run(2, lambda ranks: fitted(ranks, "full").save(folder))
-    path = folder / "model-00002-of-00002.safetensors"
-    content = path.read_bytes()
-    at = content.index(load(folder)._model.E[N_FEATURES // 2 :].tobytes()[:64])
-    path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
-    refused(folder, "a checksum is wrong")
-
-
-@pytest.mark.parametrize(
-    ("name", "changed", "message"),
-    [
-        ("full", {"features": [31, 60]}, "those from 30 on are missing"),
-        ("full", {"features": [30, 30]}, "those from 30 on are missing"),
-        ("full", {"features": [30, 59]}, "59 of 60 features of E"),
-        ("full", {"features": [30, {}]}, "TypeError"),
-        ("full", {"features": [30]}, "not enough values|IndexError"),
-        ("full", {"n_hidden_features": 61}, "E has shape|60 of 61 features of E"),
-        ("first features", {"features": [18, 38]}, "38 of 37 features of E"),
-    ],
-)
-def test_ranges_that_do_not_fit(monkeypatch, folder, name, changed, message):
-    write = tensor_file.write
-
-    def written(path, tensors, header, **kwargs):
-        is_changed = header["shard"] == ("n_hidden_features" not in changed)
-        return write(path, tensors, header | (changed if is_changed else {}), **kwargs)
-
-    monkeypatch.setattr(tensor_file, "write", written)
-    run(2, lambda ranks: fitted(ranks, name).save(folder))
-    refused(folder, message)
-
-
-@pytest.mark.parametrize("name", ["full", "first features"])
-def test_rows_of_other_features(monkeypatch, folder, name):
-    """The ranges fit each other, but not the rows, or the columns of X."""
-    write = tensor_file.write
-
-    def written(path, tensors, header, **kwargs):
-        if header["shard"]:
-            header = header | {"features": [header["features"][0], 70], "n_hidden_features": 70}
-        else:
-            header = header | {"n_hidden_features": 70}
-        return write(path, tensors, header, **kwargs)
-
-    monkeypatch.setattr(tensor_file, "write", written)
-    run(2, lambda ranks: fitted(ranks, name).save(folder))
-    refused(folder, r"has shape .* for \d+ features")
