@@ -171,8 +171,9 @@ def test_folders_and_files_of_others(folder, tmp_path):
         one.save(tmp_path / "file", n_shards=2)
     with pytest.raises(FileNotFoundError, match="is not a folder"):
         one.save(tmp_path / "no" / "model", n_shards=2)
-    with pytest.raises(IsADirectoryError):
-        one.save(folder)
+    one.save(folder)  # that of a model: one file in it
+    assert_same(arrays(load(folder)._model), arrays(one._model))
+    assert len(list(folder.iterdir())) == 2
 
 
 class Killed(BaseException):
