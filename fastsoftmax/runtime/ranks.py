@@ -1,7 +1,8 @@
 """The ranks that train one model together, and what they exchange; alone, there is one rank and nothing to exchange.
 
 All ranks call the same methods in the same order with arrays of the same shapes. What they get is the same on all of them, to
-the bit: sums are made in the order of the ranks, or by one rank for all.
+the bit. Losses are gathered and added up in the order of the ranks; `add` is MPI's own sum, which may be in another order with
+another MPI or on another network.
 """
 
 import contextlib
