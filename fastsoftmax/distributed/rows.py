@@ -38,6 +38,8 @@ def collect_X(ranks, X, *, common):
     """
     if common:
         return X, slice(None)
+    dtypes = _dtypes(ranks, X)
+    X = X if X.shape[0] else X.astype(dtypes[0], copy=False)
     ranks.agree(
         **{"the number of columns of X": X.shape[1], "sparse X": sparse.issparse(X), "the dtype of X": X.dtype.name}
     )
@@ -45,6 +47,15 @@ def collect_X(ranks, X, *, common):
     start = sum(n_rows[: ranks.rank])
     own = slice(start, start + X.shape[0])
     return (_collect_csr(ranks, X) if sparse.issparse(X) else ranks.collect(X)), own
+
+
+def _dtypes(ranks, a):
+    """The dtypes of the parts that have rows, in the order of the ranks; of one without rows where none has any.
+
+    An empty list is float64 to NumPy: what a rank without rows passes says nothing about the others'.
+    """
+    of_ranks = ranks.objects((a.dtype, a.shape[0]))
+    return [dtype for dtype, n_rows in of_ranks if n_rows] or [of_ranks[0][0]]
 
 
 def _collect_csr(ranks, X):
@@ -78,10 +89,12 @@ def collect_labels(ranks, y, *, common):
 
 def _collect_flat(ranks, labels):
     """The labels of all ranks in one array. Those of several widths or types become what NumPy makes of them together."""
-    dtypes = ranks.objects(labels.dtype)
+    dtypes = _dtypes(ranks, labels)
     if any(dtype.kind != dtypes[0].kind for dtype in dtypes):
         names = ", ".join(str(dtype) for dtype in dtypes)
         raise TypeError(f"y must have labels of one kind on all ranks, got {names}")
+    if len(labels) == 0:
+        labels = labels.astype(dtypes[0])
     if dtypes[0].kind == "O":
         return np.concatenate(ranks.objects(labels))
     if dtypes[0].kind == "T":  # the variable-width strings of NumPy
