@@ -1,6 +1,7 @@
 """The ranks of an MPI communicator, by mpi4py."""
 
 import contextlib
+import functools
 import pickle
 import time
 
@@ -14,7 +15,6 @@ from fastsoftmax.validation import check_communicator
 MESSAGE = 1 << 30  # bytes that are sent at a time: MPI counts in 32 bits
 ALIGNED = 64  # bytes that each array of shared memory begins at a multiple of
 TOLD = 18  # the tag of what rank 0 tells the others
-KNOWN = {}  # MPIRanks by the handle of their communicator, whose duplicates only all ranks together could free
 
 
 def ranks_of(comm):
@@ -43,10 +43,15 @@ class MPIRanks(Ranks):
 
     @classmethod
     def of(cls, comm):
-        """The ranks of `comm`, the same each time."""
-        if comm.handle not in KNOWN:
-            KNOWN[comm.handle] = cls(comm)
-        return KNOWN[comm.handle]
+        """The ranks of `comm`, the same each time, for as long as it lives: MPI uses the handles of freed ones again.
+
+        Their communicators are not freed with it: models that were trained by them may live on.
+        """
+        ranks = comm.Get_attr(_attribute())
+        if ranks is None:
+            ranks = cls(comm)
+            comm.Set_attr(_attribute(), ranks)
+        return ranks
 
     @contextlib.contextmanager
     def _timed(self, n_bytes):
@@ -126,6 +131,14 @@ class MPIRanks(Ranks):
         except BaseException as error:
             self.failures.tell(error)
             raise
+
+
+@functools.cache
+def _attribute():
+    """The key of the attribute of a communicator that its MPIRanks are; duplicates of it do not get them."""
+    from mpi4py import MPI
+
+    return MPI.Comm.Create_keyval()
 
 
 def _as_bytes(a):

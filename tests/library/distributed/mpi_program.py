@@ -1,8 +1,10 @@
 """What test_mpi.py runs under mpiexec: `mpi_program.py NAME`, where NAME is one of the functions below."""
 
+import gc
 import os
 import signal
 import sys
+import weakref
 
 import numpy as np
 from mpi4py import MPI
@@ -77,6 +79,32 @@ def parts_of_a_communicator():
     own = part(ranks_of(half))
     model = classifier(half, hidden_size=4).fit(X[own], y[own])
     np.testing.assert_allclose(model.loss_curve_, expected.loss_curve_, rtol=1e-5)
+
+
+def communicators_that_are_freed():
+    """MPI uses the handle of one for the next one, in which ranks have other numbers."""
+    n_reused = 0
+    for direction in (1, -1, 1, -1):
+        half = COMM.Split(COMM.rank % 2, direction * COMM.rank)
+        handle, ranks = half.handle, ranks_of(half)
+        assert ranks is ranks_of(half) and (ranks.rank, ranks.size) == (half.rank, half.size)
+        assert ranks.objects(COMM.rank) == half.allgather(COMM.rank)
+        duplicate = half.Dup()
+        assert ranks_of(duplicate) is not ranks
+        duplicate.Free()
+        gone = weakref.ref(ranks)
+        half.Free()
+        assert ranks.objects(COMM.rank)[ranks.rank] == COMM.rank  # as by a model that has them still
+        del ranks
+        gc.collect()
+        assert gone() is None
+        next_one = COMM.Split(COMM.rank % 2, -direction * COMM.rank)
+        n_reused += next_one.handle == handle
+        assert ranks_of(next_one).rank == next_one.rank
+        next_one.Free()
+    alone = COMM.Split(COMM.rank)
+    assert ranks_of(alone).size == 1
+    print(f"{n_reused} handles were used again")
 
 
 def _fit_until(event):
