@@ -28,12 +28,13 @@ def ranks_of(comm):
 class MPIRanks(Ranks):
     """The ranks of an mpi4py communicator, which share the memory of rows where they are on one machine."""
 
-    def __init__(self, comm):
+    def __init__(self, comm, machine=None):
+        """machine : communicator of the ranks of `comm` that share memory, in the same order; None: those of one machine"""
         from mpi4py import MPI
 
         self.comm, self.rank, self.size = comm.Dup(), comm.Get_rank(), comm.Get_size()
         self.failures = failing.Failures(comm.Dup())
-        self.machine = self.comm.Split_type(MPI.COMM_TYPE_SHARED, key=self.rank)
+        self.machine = self.comm.Split_type(MPI.COMM_TYPE_SHARED, key=self.rank) if machine is None else machine
         is_leader = self.machine.Get_rank() == 0
         self.leaders = self.comm.Split(0 if is_leader else MPI.UNDEFINED, key=self.rank)
         leaders = self.comm.allgather(self.rank if is_leader else None)

@@ -23,6 +23,8 @@ def shared_array(machine, shape, dtype):
             os.posix_fallocate(file, 0, n_bytes)  # or a lack of memory would be a bus error later
         except OSError as raised:
             error = raised
+            if file is not None:
+                os.close(file)
     pid, number, error = machine.bcast((os.getpid(), file, error))
     if error is not None:
         raise MemoryError(f"{n_bytes:,} bytes for rows that the ranks of a machine share: {error}")

@@ -1,16 +1,18 @@
 """What test_mpi.py runs under mpiexec: `mpi_program.py NAME`, where NAME is one of the functions below."""
 
+import errno
 import gc
 import os
 import signal
 import sys
 import weakref
+from unittest import mock
 
 import numpy as np
 from mpi4py import MPI
 from problems import classifier, part, rows
 
-from fastsoftmax.distributed.mpi import ranks_of
+from fastsoftmax.distributed.mpi import MPIRanks, ranks_of
 from fastsoftmax.model.runner import Runner
 from fastsoftmax.terms import LowRank
 
@@ -79,6 +81,27 @@ def parts_of_a_communicator():
     own = part(ranks_of(half))
     model = classifier(half, hidden_size=4).fit(X[own], y[own])
     np.testing.assert_allclose(model.loss_curve_, expected.loss_curve_, rtol=1e-5)
+
+
+def memory():
+    """Two machines of two ranks each, of which there is one in truth."""
+    ranks = MPIRanks(COMM, COMM.Split(COMM.rank // 2))
+    _too_little_memory(ranks)
+
+
+def _too_little_memory(ranks):
+    def fail(*args):
+        raise OSError(errno.ENOSPC, "none is left")
+
+    n_open = len(os.listdir("/proc/self/fd"))
+    with mock.patch("os.posix_fallocate", fail):
+        try:
+            ranks.collect(np.zeros((3, 2)))
+        except MemoryError as error:
+            assert "none is left" in str(error)
+        else:
+            raise AssertionError("there was no memory")
+    assert len(os.listdir("/proc/self/fd")) == n_open
 
 
 def communicators_that_are_freed():
