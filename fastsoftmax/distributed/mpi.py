@@ -95,16 +95,32 @@ class MPIRanks(Ranks):
         a = np.ascontiguousarray(a)
         lengths = self.objects(len(a))
         ends = np.cumsum(lengths)
-        out = shared_array(self.machine, (int(ends[-1]), *a.shape[1:]), a.dtype)
-        out[ends[self.rank] - len(a) : ends[self.rank]] = a
-        self.machine.Barrier()  # now each machine has the rows of its own ranks
+        out, is_shared = shared_array(self.machine, (int(ends[-1]), *a.shape[1:]), a.dtype)
+        parts = [_as_bytes(out[end - n : end]) for n, end in zip(lengths, ends, strict=True)]
+        parts[self.rank][:] = _as_bytes(a)
+        self.machine.Barrier()
+        if not is_shared:
+            here = [
+                part for part, leader in zip(parts, self.leader_of, strict=True) if leader == self.leader_of[self.rank]
+            ]
+            for root, part in enumerate(here):
+                self._send(self.machine, part, root)
+        # now each machine has the rows of its own ranks
         if len(self.leader_ranks) > 1 and self.machine.Get_rank() == 0:
-            for rank, end in enumerate(ends):
-                root = self.leader_ranks.index(self.leader_of[rank])
-                part = _as_bytes(out[end - lengths[rank] : end])
-                with self._timed(len(part) if root == self.leaders.Get_rank() else 0):
-                    for start in range(0, len(part), MESSAGE):
-                        self.leaders.Bcast(part[start : start + MESSAGE], root=root)
+            for part, leader in zip(parts, self.leader_of, strict=True):
+                self._send(self.leaders, part, self.leader_ranks.index(leader))
+        return self._finished(out, is_shared)
+
+    def _send(self, comm, part, root):
+        """Send the bytes `part` of rank `root` of a communicator to its other ranks, in whose `part` they arrive."""
+        with self._timed(len(part) if root == comm.Get_rank() else 0):
+            for start in range(0, len(part), MESSAGE):
+                comm.Bcast(part[start : start + MESSAGE], root=root)
+
+    def _finished(self, out, is_shared):
+        """The array of `shared_array`, complete on the first rank of the machine, as all of its ranks may use it."""
+        if not is_shared:
+            self._send(self.machine, _as_bytes(out), 0)
         self.machine.Barrier()
         out.flags.writeable = False
         return out
@@ -116,12 +132,11 @@ class MPIRanks(Ranks):
                 made = pickle.dumps(make(), protocol=5, buffer_callback=buffers.append)
         sizes = self.machine.bcast([buffer.raw().nbytes for buffer in buffers])
         starts = np.cumsum([0, *(-(-size // ALIGNED) * ALIGNED for size in sizes)])
-        memory = shared_array(self.machine, (int(starts[-1]),), np.uint8)
+        memory, is_shared = shared_array(self.machine, (int(starts[-1]),), np.uint8)
         for buffer, start in zip(buffers, starts, strict=False):
             memory[start : start + buffer.raw().nbytes] = buffer.raw()
         made = self.machine.bcast(made)
-        self.machine.Barrier()
-        memory.flags.writeable = False
+        memory = self._finished(memory, is_shared)
         parts = [memory[start : start + size] for start, size in zip(starts, sizes, strict=False)]
         return pickle.loads(made, buffers=parts)
 

@@ -87,6 +87,34 @@ def memory():
     """Two machines of two ranks each, of which there is one in truth."""
     ranks = MPIRanks(COMM, COMM.Split(COMM.rank // 2))
     _too_little_memory(ranks)
+    n_open, opened = len(os.listdir("/proc/self/fd")), os.open
+
+    def refuse(*args):
+        raise PermissionError(errno.EPERM, "not here")
+
+    def another_one(path, *args):
+        return opened(__file__, os.O_RDONLY)
+
+    for function in (opened, refuse, another_one):
+        with (
+            mock.patch("os.open", function if COMM.rank == 3 else opened),
+            mock.patch("fastsoftmax.distributed.mpi.MESSAGE", 100),
+        ):
+            _collected_and_common(ranks)
+    with mock.patch(
+        "fastsoftmax.distributed.shared_memory.os", mock.Mock(spec=[])
+    ):  # as of a system without such memory
+        _collected_and_common(ranks)
+    assert len(os.listdir("/proc/self/fd")) == n_open
+
+
+def _collected_and_common(ranks):
+    own = np.arange(90.0).reshape(30, 3)[: 10 * COMM.rank] + COMM.rank
+    out = ranks.collect(own)
+    assert np.array_equal(out, np.concatenate(COMM.allgather(own))) and not out.flags.writeable
+    made = ranks.common(lambda: [np.arange(20_000) + COMM.rank, np.arange(3)])
+    assert np.array_equal(made[0], np.arange(20_000) + COMM.rank // 2 * 2) and np.array_equal(made[1], np.arange(3))
+    assert not made[0].flags.writeable and not made[1].flags.writeable
 
 
 def _too_little_memory(ranks):
