@@ -13,7 +13,7 @@ from fastsoftmax.runtime.ranks import ONE, Ranks
 from fastsoftmax.validation import check_communicator
 
 MESSAGE = 1 << 30  # bytes that are sent at a time: MPI counts in 32 bits
-ALIGNED = 64  # bytes that each array of shared memory begins at a multiple of
+SMALL = 1 << 16  # bytes below which an array is sent, and not shared
 TOLD = 18  # the tag of what rank 0 tells the others
 
 
@@ -130,15 +130,20 @@ class MPIRanks(Ranks):
         with self.together():
             if self.machine.Get_rank() == 0:
                 made = pickle.dumps(make(), protocol=5, buffer_callback=buffers.append)
-        sizes = self.machine.bcast([buffer.raw().nbytes for buffer in buffers])
-        starts = np.cumsum([0, *(-(-size // ALIGNED) * ALIGNED for size in sizes)])
-        memory, is_shared = shared_array(self.machine, (int(starts[-1]),), np.uint8)
-        for buffer, start in zip(buffers, starts, strict=False):
-            memory[start : start + buffer.raw().nbytes] = buffer.raw()
-        made = self.machine.bcast(made)
-        memory = self._finished(memory, is_shared)
-        parts = [memory[start : start + size] for start, size in zip(starts, sizes, strict=False)]
+        buffers = [buffer.raw() for buffer in buffers]
+        parts = [bytes(buffer) if buffer.nbytes < SMALL else buffer.nbytes for buffer in buffers]
+        made, parts = self.machine.bcast((made, parts))
+        for i, part in enumerate(parts):
+            if not isinstance(part, bytes):
+                parts[i] = self._of_first(part, buffers[i] if buffers else None)
         return pickle.loads(made, buffers=parts)
+
+    def _of_first(self, n_bytes, content):
+        """The bytes that the first rank of the machine passes as `content`: memory of its own, free as soon as it can be."""
+        out, is_shared = shared_array(self.machine, (n_bytes,), np.uint8)
+        if content is not None:
+            out[:] = content
+        return self._finished(out, is_shared)
 
     @contextlib.contextmanager
     def all_or_none(self):

@@ -87,6 +87,7 @@ def memory():
     """Two machines of two ranks each, of which there is one in truth."""
     ranks = MPIRanks(COMM, COMM.Split(COMM.rank // 2))
     _too_little_memory(ranks)
+    _one_array_is_kept(ranks)
     n_open, opened = len(os.listdir("/proc/self/fd")), os.open
 
     def refuse(*args):
@@ -106,6 +107,21 @@ def memory():
     ):  # as of a system without such memory
         _collected_and_common(ranks)
     assert len(os.listdir("/proc/self/fd")) == n_open
+
+
+def _one_array_is_kept(ranks):
+    """Of two arrays that are made at once, each takes memory for as long as it is there itself."""
+
+    def n_shared():
+        with open("/proc/self/maps") as maps:
+            return sum("memfd:fastsoftmax" in line for line in maps)
+
+    large, small, larger = ranks.common(lambda: [np.arange(20_000), np.arange(10), np.arange(200_000)])
+    assert n_shared() == 2 and not small.flags.writeable
+    del larger
+    assert n_shared() == 1 and np.array_equal(large, np.arange(20_000)) and np.array_equal(small, np.arange(10))
+    del large
+    assert n_shared() == 0
 
 
 def _collected_and_common(ranks):
