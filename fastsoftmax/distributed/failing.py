@@ -16,14 +16,13 @@ class Failures:
     """What ranks tell each other of their failures, on a communicator of its own."""
 
     def __init__(self, comm):
-        self.comm, self.n_told = comm, 0
+        self.comm = comm
 
     def tell(self, error):
         """Return once all ranks have failed; end them all where they have not."""
         rank, size = self.comm.Get_rank(), self.comm.Get_size()
         others = [other for other in range(size) if other != rank]
-        requests = [self.comm.isend(self.n_told, other, TAG) for other in others]
-        self.n_told += 1
+        requests = [self.comm.isend(None, other, TAG) for other in others]
         waiting, end = set(others), time.monotonic() + PATIENCE
         while waiting and time.monotonic() < end:
             for other in list(waiting):

@@ -1,6 +1,7 @@
 """The ranks of an MPI communicator, by mpi4py."""
 
 import contextlib
+import functools
 import pickle
 import time
 
@@ -12,9 +13,8 @@ from fastsoftmax.runtime.ranks import ONE, Ranks
 from fastsoftmax.validation import check_communicator
 
 MESSAGE = 1 << 30  # bytes that are sent at a time: MPI counts in 32 bits
-ALIGNED = 64  # bytes that each array of shared memory begins at a multiple of
+SMALL = 1 << 16  # bytes below which an array is sent, and not shared
 TOLD = 18  # the tag of what rank 0 tells the others
-KNOWN = {}  # MPIRanks by the handle of their communicator, whose duplicates only all ranks together could free
 
 
 def ranks_of(comm):
@@ -28,12 +28,13 @@ def ranks_of(comm):
 class MPIRanks(Ranks):
     """The ranks of an mpi4py communicator, which share the memory of rows where they are on one machine."""
 
-    def __init__(self, comm):
+    def __init__(self, comm, machine=None):
+        """machine : communicator of the ranks of `comm` that share memory, in the same order; None: those of one machine"""
         from mpi4py import MPI
 
         self.comm, self.rank, self.size = comm.Dup(), comm.Get_rank(), comm.Get_size()
         self.failures = failing.Failures(comm.Dup())
-        self.machine = self.comm.Split_type(MPI.COMM_TYPE_SHARED, key=self.rank)
+        self.machine = self.comm.Split_type(MPI.COMM_TYPE_SHARED, key=self.rank) if machine is None else machine
         is_leader = self.machine.Get_rank() == 0
         self.leaders = self.comm.Split(0 if is_leader else MPI.UNDEFINED, key=self.rank)
         leaders = self.comm.allgather(self.rank if is_leader else None)
@@ -43,10 +44,15 @@ class MPIRanks(Ranks):
 
     @classmethod
     def of(cls, comm):
-        """The ranks of `comm`, the same each time."""
-        if comm.handle not in KNOWN:
-            KNOWN[comm.handle] = cls(comm)
-        return KNOWN[comm.handle]
+        """The ranks of `comm`, the same each time, for as long as it lives: MPI uses the handles of freed ones again.
+
+        Their communicators are not freed with it: models that were trained by them may live on.
+        """
+        ranks = comm.Get_attr(_attribute())
+        if ranks is None:
+            ranks = cls(comm)
+            comm.Set_attr(_attribute(), ranks)
+        return ranks
 
     @contextlib.contextmanager
     def _timed(self, n_bytes):
@@ -89,16 +95,32 @@ class MPIRanks(Ranks):
         a = np.ascontiguousarray(a)
         lengths = self.objects(len(a))
         ends = np.cumsum(lengths)
-        out = shared_array(self.machine, (int(ends[-1]), *a.shape[1:]), a.dtype)
-        out[ends[self.rank] - len(a) : ends[self.rank]] = a
-        self.machine.Barrier()  # now each machine has the rows of its own ranks
+        out, is_shared = shared_array(self.machine, (int(ends[-1]), *a.shape[1:]), a.dtype)
+        parts = [_as_bytes(out[end - n : end]) for n, end in zip(lengths, ends, strict=True)]
+        parts[self.rank][:] = _as_bytes(a)
+        self.machine.Barrier()
+        if not is_shared:
+            here = [
+                part for part, leader in zip(parts, self.leader_of, strict=True) if leader == self.leader_of[self.rank]
+            ]
+            for root, part in enumerate(here):
+                self._send(self.machine, part, root)
+        # now each machine has the rows of its own ranks
         if len(self.leader_ranks) > 1 and self.machine.Get_rank() == 0:
-            for rank, end in enumerate(ends):
-                root = self.leader_ranks.index(self.leader_of[rank])
-                part = _as_bytes(out[end - lengths[rank] : end])
-                with self._timed(len(part) if root == self.leaders.Get_rank() else 0):
-                    for start in range(0, len(part), MESSAGE):
-                        self.leaders.Bcast(part[start : start + MESSAGE], root=root)
+            for part, leader in zip(parts, self.leader_of, strict=True):
+                self._send(self.leaders, part, self.leader_ranks.index(leader))
+        return self._finished(out, is_shared)
+
+    def _send(self, comm, part, root):
+        """Send the bytes `part` of rank `root` of a communicator to its other ranks, in whose `part` they arrive."""
+        with self._timed(len(part) if root == comm.Get_rank() else 0):
+            for start in range(0, len(part), MESSAGE):
+                comm.Bcast(part[start : start + MESSAGE], root=root)
+
+    def _finished(self, out, is_shared):
+        """The array of `shared_array`, complete on the first rank of the machine, as all of its ranks may use it."""
+        if not is_shared:
+            self._send(self.machine, _as_bytes(out), 0)
         self.machine.Barrier()
         out.flags.writeable = False
         return out
@@ -108,16 +130,20 @@ class MPIRanks(Ranks):
         with self.together():
             if self.machine.Get_rank() == 0:
                 made = pickle.dumps(make(), protocol=5, buffer_callback=buffers.append)
-        sizes = self.machine.bcast([buffer.raw().nbytes for buffer in buffers])
-        starts = np.cumsum([0, *(-(-size // ALIGNED) * ALIGNED for size in sizes)])
-        memory = shared_array(self.machine, (int(starts[-1]),), np.uint8)
-        for buffer, start in zip(buffers, starts, strict=False):
-            memory[start : start + buffer.raw().nbytes] = buffer.raw()
-        made = self.machine.bcast(made)
-        self.machine.Barrier()
-        memory.flags.writeable = False
-        parts = [memory[start : start + size] for start, size in zip(starts, sizes, strict=False)]
+        buffers = [buffer.raw() for buffer in buffers]
+        parts = [bytes(buffer) if buffer.nbytes < SMALL else buffer.nbytes for buffer in buffers]
+        made, parts = self.machine.bcast((made, parts))
+        for i, part in enumerate(parts):
+            if not isinstance(part, bytes):
+                parts[i] = self._of_first(part, buffers[i] if buffers else None)
         return pickle.loads(made, buffers=parts)
+
+    def _of_first(self, n_bytes, content):
+        """The bytes that the first rank of the machine passes as `content`: memory of its own, free as soon as it can be."""
+        out, is_shared = shared_array(self.machine, (n_bytes,), np.uint8)
+        if content is not None:
+            out[:] = content
+        return self._finished(out, is_shared)
 
     @contextlib.contextmanager
     def all_or_none(self):
@@ -126,6 +152,14 @@ class MPIRanks(Ranks):
         except BaseException as error:
             self.failures.tell(error)
             raise
+
+
+@functools.cache
+def _attribute():
+    """The key of the attribute of a communicator that its MPIRanks are; duplicates of it do not get them."""
+    from mpi4py import MPI
+
+    return MPI.Comm.Create_keyval()
 
 
 def _as_bytes(a):

@@ -1,34 +1,75 @@
 """Rows of which each rank has a part, put together: every rank needs all of them, and each machine keeps one copy."""
 
+import os
 import zlib
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 
 from fastsoftmax.distributed.likeness import told
+from fastsoftmax.runtime.blocks import BLOCK
 from fastsoftmax.validation import LabelLists, ratios
 
 
 def are_common(ranks, X):
-    """Whether X, as the user gave it, is the same memory-mapped file on all ranks, so that each of them has all rows."""
+    """Whether X, as the user gave it, is the same memory-mapped file on all ranks, so that each of them has all rows.
+
+    What is in the file counts, too: another machine may have another file of this name.
+    """
     if ranks.size == 1:
         return True
     arrays = (X.data, X.indices, X.indptr) if sparse.issparse(X) and X.format == "csr" else (X,)
-    places = [_place_in_file(a) for a in arrays]
-    of_ranks = ranks.objects(places)
-    return None not in places and all(other == of_ranks[0] for other in of_ranks)
+    places = ranks.objects([_place_in_file(a) for a in arrays])
+    if any(None in other or other != places[0] for other in places):
+        return False
+    files = [_file(a) for a in arrays]
+    first_files, checksums = ranks.common(lambda: (files, [_checksum(a) for a in arrays]))
+    if None in files or files != first_files:  # else the first rank of the machine has read the same files
+        checksums = [_checksum(a) for a in arrays]
+    contents = ranks.objects((checksums, [file and file.st_size for file in files]))
+    return all(other == contents[0] for other in contents)
 
 
 def _place_in_file(a):
-    """Where the array lies in the file that it is a map of; None where it is none."""
-    root = None
-    base = a
-    while isinstance(base, np.ndarray):
-        root = base if isinstance(base, np.memmap) else root
-        base = base.base
-    if root is None or root.filename is None:
+    """Where the array lies in the file that it is a map of; None where it is none, or may have been written to since."""
+    root = _map(a)
+    if root is None or root.filename is None or root.mode == "c":
         return None
     return str(root.filename), root.offset + a.ctypes.data - root.ctypes.data, a.shape, a.strides, a.dtype.str
+
+
+def _map(a):
+    """The numpy.memmap that the array is a view of, or None."""
+    root = None
+    while isinstance(a, np.ndarray):
+        root = a if isinstance(a, np.memmap) else root
+        a = a.base
+    return root
+
+
+class _File(NamedTuple):
+    st_dev: int
+    st_ino: int
+    st_size: int
+
+
+def _file(a):
+    """Which file the array is a map of; None where it is no longer there."""
+    try:
+        found = os.stat(_map(a).filename)
+    except FileNotFoundError:
+        return None
+    return _File(found.st_dev, found.st_ino, found.st_size)
+
+
+def _checksum(a):
+    """The CRC-32 of the elements in the order of memory, or of the rows where there are gaps between them."""
+    a = np.asarray(a.T if a.flags.f_contiguous else a)
+    step, crc = max(1, BLOCK // max(1, a[:1].size)), 0
+    for start in range(0, len(a), step):
+        crc = zlib.crc32(np.ascontiguousarray(a[start : start + step]).reshape(-1).view(np.uint8), crc)
+    return crc
 
 
 def collect_X(ranks, X, *, common):
@@ -38,6 +79,8 @@ def collect_X(ranks, X, *, common):
     """
     if common:
         return X, slice(None)
+    dtypes = _dtypes(ranks, X)
+    X = X if X.shape[0] else X.astype(dtypes[0], copy=False)
     ranks.agree(
         **{"the number of columns of X": X.shape[1], "sparse X": sparse.issparse(X), "the dtype of X": X.dtype.name}
     )
@@ -45,6 +88,15 @@ def collect_X(ranks, X, *, common):
     start = sum(n_rows[: ranks.rank])
     own = slice(start, start + X.shape[0])
     return (_collect_csr(ranks, X) if sparse.issparse(X) else ranks.collect(X)), own
+
+
+def _dtypes(ranks, a):
+    """The dtypes of the parts that have rows, in the order of the ranks; of one without rows where none has any.
+
+    An empty list is float64 to NumPy: what a rank without rows passes says nothing about the others'.
+    """
+    of_ranks = ranks.objects((a.dtype, a.shape[0]))
+    return [dtype for dtype, n_rows in of_ranks if n_rows] or [of_ranks[0][0]]
 
 
 def _collect_csr(ranks, X):
@@ -78,10 +130,12 @@ def collect_labels(ranks, y, *, common):
 
 def _collect_flat(ranks, labels):
     """The labels of all ranks in one array. Those of several widths or types become what NumPy makes of them together."""
-    dtypes = ranks.objects(labels.dtype)
+    dtypes = _dtypes(ranks, labels)
     if any(dtype.kind != dtypes[0].kind for dtype in dtypes):
         names = ", ".join(str(dtype) for dtype in dtypes)
         raise TypeError(f"y must have labels of one kind on all ranks, got {names}")
+    if len(labels) == 0:
+        labels = labels.astype(dtypes[0])
     if dtypes[0].kind == "O":
         return np.concatenate(ranks.objects(labels))
     if dtypes[0].kind == "T":  # the variable-width strings of NumPy

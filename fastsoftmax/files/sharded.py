@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastsoftmax.files import model_file, shard_index, tensor_file
+from fastsoftmax.files import model_file, shard_index, stored_labels, tensor_file
 from fastsoftmax.files.class_ranges import INDPTR, OF_FEATURES, Part, is_of_classes, taken
 from fastsoftmax.files.crc32 import combined
 from fastsoftmax.model.features import Features
@@ -198,11 +198,26 @@ def read(path, format, *, ranks=ONE, memory_map=False, converters=None, divides=
             if with_E:
                 pieces.append(([file.part_of_features() for file in with_E], *wanted.features[ranks.rank]))
             _check_memory(path, shared, pieces, memory_map)
+        except tensor_file.DAMAGE as error:
+            raise model_file.incomplete(path, error) from error
+    shared = ranks.common(lambda: _shared_arrays(path, header, shared))
+    header = header | {"classes": stored_labels.NUMBERS}  # the labels themselves
+    with ranks.together():
+        try:
             arrays = {name: a for piece in pieces for name, a in taken(*piece, copy=not memory_map).items()}
-            shared = {name: a.copy() for name, a in shared.items()}
             return model_file.unpacked(header, shared | arrays, memory_map=memory_map, shard=shard, features=features)
         except tensor_file.DAMAGE as error:
             raise model_file.incomplete(path, error) from error
+
+
+def _shared_arrays(path, header, tensors):
+    """Copies of what all classes and features share, with the labels in the place of the arrays that hold them."""
+    try:
+        tensors = {name: a.copy() for name, a in tensors.items()}
+        labels = stored_labels.unpack(tensors, header["classes"])  # which removes theirs
+        return tensors | {"classes": labels}
+    except tensor_file.DAMAGE as error:
+        raise model_file.incomplete(path, error) from error
 
 
 def _open_file(path, format, converters):

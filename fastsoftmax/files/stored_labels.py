@@ -8,6 +8,7 @@ from fastsoftmax.validation import as_text_array, family
 
 PLAIN = (str, int, float, bool, type(None))
 EXACT_FLOATS = 2.0**53  # up to here each integer is a float
+NUMBERS = "numbers"  # the kind of labels that are a tensor as they are
 UTF8 = ("utf-8", "surrogatepass")  # a label may be any string of Python, half a surrogate pair too
 
 
@@ -23,12 +24,12 @@ def pack(classes):
         return {"classes.json": np.frombuffer(text.encode(), np.uint8)}, "objects"
     if classes.dtype.kind in "mM":
         return {"classes": classes.view(np.int64)}, f"{kind.removesuffix('s')} {classes.dtype.str}"
-    return {"classes": classes}, "numbers"
+    return {"classes": classes}, NUMBERS
 
 
 def unpack(tensors, kind):
     """The labels that `pack` turned into `tensors`; they are removed from this dict."""
-    if kind == "numbers":
+    if kind == NUMBERS:
         return tensors.pop("classes")
     if kind == "objects":
         labels = [from_json(label) for label in json.loads(tensors.pop("classes.json").tobytes())]

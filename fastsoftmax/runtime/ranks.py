@@ -1,9 +1,11 @@
 """The ranks that train one model together, and what they exchange; alone, there is one rank and nothing to exchange.
 
 All ranks call the same methods in the same order with arrays of the same shapes. What they get is the same on all of them, to
-the bit: sums are made in the order of the ranks, or by one rank for all.
+the bit. Losses are gathered and added up in the order of the ranks; `add` is MPI's own sum, which may be in another order with
+another MPI or on another network.
 """
 
+import builtins
 import contextlib
 
 import numpy as np
@@ -58,18 +60,22 @@ class Ranks:
 
     @contextlib.contextmanager
     def together(self):
-        """A context in which nothing is exchanged: where it raises on one rank, it raises on all of them."""
+        """A context in which nothing is exchanged: where it raises on one rank, it raises on all of them.
+
+        The others raise the nearest exception of Python itself: not all errors can be sent, or made from a message.
+        """
         error = None
         try:
             yield
         except Exception as raised:
             error = raised
-        failed = [(rank, e) for rank, e in enumerate(self.objects(error)) if e is not None]
+        of_ranks = self.objects(None if error is None else (_nearest_builtin(type(error)), str(error)))
         if error is not None:
             raise error
-        if failed:
-            rank, raised = failed[0]
-            raise type(raised)(f"rank {rank}: {raised}")
+        for rank, failed in enumerate(of_ranks):
+            if failed is not None:
+                name, message = failed
+                raise getattr(builtins, name)(f"rank {rank}: {message}")
 
     def agree(self, **values):
         """Raise ValueError on all ranks unless the values, small ones, are the same on all."""
@@ -88,6 +94,19 @@ class Ranks:
     def all_or_none(self):
         """A context for what ranks do together: where one fails alone, all end, since the others would wait for it."""
         yield
+
+
+def _nearest_builtin(kind):
+    """The name of the exception of Python itself that this class of exceptions is, or is made from, and a message makes."""
+    for base in kind.__mro__:
+        if base.__module__ != "builtins":
+            continue
+        try:
+            base("")
+        except TypeError:  # as UnicodeDecodeError, which needs five arguments
+            continue
+        return base.__name__
+    raise AssertionError(f"{kind} is no exception")
 
 
 ONE = Ranks()

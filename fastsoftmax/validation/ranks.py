@@ -1,7 +1,5 @@
 """What processes that train one model together must have."""
 
-COMM_METHODS = ("Get_rank", "Get_size", "Dup", "Allgather", "Allreduce")
-
 
 def check_mpi(what):
     """Raise ImportError unless mpi4py is there, and an MPI library, which `what` needs."""

@@ -1,14 +1,18 @@
 """What test_mpi.py runs under mpiexec: `mpi_program.py NAME`, where NAME is one of the functions below."""
 
+import errno
+import gc
 import os
 import signal
 import sys
+import weakref
+from unittest import mock
 
 import numpy as np
 from mpi4py import MPI
 from problems import classifier, part, rows
 
-from fastsoftmax.distributed.mpi import ranks_of
+from fastsoftmax.distributed.mpi import MPIRanks, ranks_of
 from fastsoftmax.model.runner import Runner
 from fastsoftmax.terms import LowRank
 
@@ -77,6 +81,97 @@ def parts_of_a_communicator():
     own = part(ranks_of(half))
     model = classifier(half, hidden_size=4).fit(X[own], y[own])
     np.testing.assert_allclose(model.loss_curve_, expected.loss_curve_, rtol=1e-5)
+
+
+def memory():
+    """Two machines of two ranks each, of which there is one in truth."""
+    ranks = MPIRanks(COMM, COMM.Split(COMM.rank // 2))
+    _too_little_memory(ranks)
+    _one_array_is_kept(ranks)
+    n_open, opened = len(os.listdir("/proc/self/fd")), os.open
+
+    def refuse(*args):
+        raise PermissionError(errno.EPERM, "not here")
+
+    def another_one(path, *args):
+        return opened(__file__, os.O_RDONLY)
+
+    for function in (opened, refuse, another_one):
+        with (
+            mock.patch("os.open", function if COMM.rank == 3 else opened),
+            mock.patch("fastsoftmax.distributed.mpi.MESSAGE", 100),
+        ):
+            _collected_and_common(ranks)
+    with mock.patch(
+        "fastsoftmax.distributed.shared_memory.os", mock.Mock(spec=[])
+    ):  # as of a system without such memory
+        _collected_and_common(ranks)
+    assert len(os.listdir("/proc/self/fd")) == n_open
+
+
+def _one_array_is_kept(ranks):
+    """Of two arrays that are made at once, each takes memory for as long as it is there itself."""
+
+    def n_shared():
+        with open("/proc/self/maps") as maps:
+            return sum("memfd:fastsoftmax" in line for line in maps)
+
+    large, small, larger = ranks.common(lambda: [np.arange(20_000), np.arange(10), np.arange(200_000)])
+    assert n_shared() == 2 and not small.flags.writeable
+    del larger
+    assert n_shared() == 1 and np.array_equal(large, np.arange(20_000)) and np.array_equal(small, np.arange(10))
+    del large
+    assert n_shared() == 0
+
+
+def _collected_and_common(ranks):
+    own = np.arange(90.0).reshape(30, 3)[: 10 * COMM.rank] + COMM.rank
+    out = ranks.collect(own)
+    assert np.array_equal(out, np.concatenate(COMM.allgather(own))) and not out.flags.writeable
+    made = ranks.common(lambda: [np.arange(20_000) + COMM.rank, np.arange(3)])
+    assert np.array_equal(made[0], np.arange(20_000) + COMM.rank // 2 * 2) and np.array_equal(made[1], np.arange(3))
+    assert not made[0].flags.writeable and not made[1].flags.writeable
+
+
+def _too_little_memory(ranks):
+    def fail(*args):
+        raise OSError(errno.ENOSPC, "none is left")
+
+    n_open = len(os.listdir("/proc/self/fd"))
+    with mock.patch("os.posix_fallocate", fail):
+        try:
+            ranks.collect(np.zeros((3, 2)))
+        except MemoryError as error:
+            assert "none is left" in str(error)
+        else:
+            raise AssertionError("there was no memory")
+    assert len(os.listdir("/proc/self/fd")) == n_open
+
+
+def communicators_that_are_freed():
+    """MPI uses the handle of one for the next one, in which ranks have other numbers."""
+    n_reused = 0
+    for direction in (1, -1, 1, -1):
+        half = COMM.Split(COMM.rank % 2, direction * COMM.rank)
+        handle, ranks = half.handle, ranks_of(half)
+        assert ranks is ranks_of(half) and (ranks.rank, ranks.size) == (half.rank, half.size)
+        assert ranks.objects(COMM.rank) == half.allgather(COMM.rank)
+        duplicate = half.Dup()
+        assert ranks_of(duplicate) is not ranks
+        duplicate.Free()
+        gone = weakref.ref(ranks)
+        half.Free()
+        assert ranks.objects(COMM.rank)[ranks.rank] == COMM.rank  # as by a model that has them still
+        del ranks
+        gc.collect()
+        assert gone() is None
+        next_one = COMM.Split(COMM.rank % 2, -direction * COMM.rank)
+        n_reused += next_one.handle == handle
+        assert ranks_of(next_one).rank == next_one.rank
+        next_one.Free()
+    alone = COMM.Split(COMM.rank)
+    assert ranks_of(alone).size == 1
+    print(f"{n_reused} handles were used again")
 
 
 def _fit_until(event):

@@ -39,6 +39,40 @@ def test_one_rank_with_bad_rows():
     assert first.startswith("rank 1: X must be finite") and last.startswith("X must be finite")
 
 
+class NotSent(KeyError):
+    """An error that cannot be pickled, and that no message makes."""
+
+    def __init__(self, a, b):
+        super().__init__(a)
+        self.b = lambda: b
+
+
+@pytest.mark.parametrize(
+    ("fail", "kind"),
+    [
+        (lambda: np.empty(1 << 58), MemoryError),  # NumPy's own kind of it
+        (lambda: b"\xff".decode(), UnicodeError),
+        (lambda: open("/there/is/none"), FileNotFoundError),  # noqa: SIM115
+        (lambda: (_ for _ in ()).throw(NotSent("it", 1)), KeyError),
+        (lambda: (_ for _ in ()).throw(ExceptionGroup("some", [ValueError("one")])), Exception),
+    ],
+)
+def test_errors_that_no_message_makes(fail, kind):
+    """Each is raised on all ranks, by its own rank as it is; ThreadRanks pickle what they exchange, as MPI does."""
+
+    def on(ranks):
+        try:
+            with ranks.together():
+                if ranks.rank == 1:
+                    fail()
+        except Exception as error:
+            return error
+
+    other, own = run(2, on)
+    assert type(other) is kind and isinstance(own, kind)
+    assert str(other.args[0]) == f"rank 1: {own}"
+
+
 def test_no_rows_on_any_rank():
     for message in messages(2, lambda ranks: classifier(ranks).fit(X[:0], Y[:0])):
         assert "y must have a label" in message or "no rows" in message or "0 sample" in message

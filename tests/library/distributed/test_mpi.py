@@ -43,7 +43,10 @@ def test_ranks_that_are_processes(name, size):
     assert output.count("is done") == size
 
 
-@pytest.mark.parametrize(("name", "size"), [("an_error_on_all", 2), ("parts_of_a_communicator", 4)])
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("an_error_on_all", 2), ("parts_of_a_communicator", 4), ("communicators_that_are_freed", 4), ("memory", 4)],
+)
 def test_errors_and_communicators(name, size):
     status, output = mpiexec(size, name)
     assert status == 0, output

@@ -6,6 +6,7 @@ import scipy.sparse as sp
 import thread_ranks
 
 from fastsoftmax import SoftmaxClassifier
+from fastsoftmax.distributed.rows import collect_labels, collect_X
 
 X = sp.random(200, 50, 0.1, format="csr", dtype=np.float32, random_state=0)
 CODES = np.random.default_rng(0).integers(0, 20, 200)
@@ -39,6 +40,51 @@ def test_ranks_without_rows(kind):
     np.testing.assert_allclose(losses, alone.loss_curve_, rtol=1e-6)
     assert others == [(losses, score)] * 2
     assert score == alone.partial_fit(X, y).score(X, y)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("kind", LABELS)
+def test_lists_of_a_rank_without_rows(rank, kind):
+    y = LABELS[kind]
+    alone = model().fit(X, y)
+
+    def on(ranks):
+        rows, labels = (X[:0].astype(np.float64), []) if ranks.rank == rank else (X, y)
+        c = model(ranks).fit(rows, labels)
+        return c.loss_curve_, c.score(rows, labels), c.classes_.dtype
+
+    results = thread_ranks.run(2, on)
+    assert results[0] == results[1]
+    np.testing.assert_allclose(results[0][0], alone.loss_curve_, rtol=1e-5)
+    assert results[0][1:] == (alone.score(X, y), alone.classes_.dtype)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("dtype", ["int64", "float64", "U3", "S3", "T", "M8[D]", "O"])
+def test_collected_labels_have_the_dtype_of_those_that_there_are(rank, dtype):
+    if dtype == "T" and not hasattr(np.dtypes, "StringDType"):
+        pytest.skip("NumPy has no strings of variable width")
+    y = np.array(["1", "23"]).astype("M8[Y]" if dtype == "M8[D]" else dtype).astype(dtype)
+
+    def on(ranks):
+        return collect_labels(ranks, np.array([]) if ranks.rank == rank else y, common=False)
+
+    for collected in thread_ranks.run(2, on):
+        assert collected.dtype == y.dtype
+        np.testing.assert_array_equal(collected, y)
+
+
+def test_collected_rows_have_the_dtype_of_those_that_there_are():
+    for to_dense in (sp.csr_array, sp.csr_array.toarray):
+        rows = to_dense(sp.csr_array(X))
+
+        def on(ranks, rows=rows):
+            return collect_X(ranks, rows if ranks.rank else rows[:0].astype(np.float64), common=False)[0]
+
+        for collected in thread_ranks.run(2, on):
+            assert collected.dtype == X.dtype and collected.shape == X.shape
+    with pytest.raises(ValueError, match="number of columns"):
+        thread_ranks.run(2, lambda ranks: collect_X(ranks, rows if ranks.rank else rows[:0, 1:], common=False))
 
 
 def test_no_rank_has_rows():

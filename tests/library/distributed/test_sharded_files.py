@@ -5,6 +5,7 @@ import os
 import tracemalloc
 import zlib
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -26,6 +27,38 @@ FORMAT_1 = Path(__file__).parents[1] / "files" / "format_1"
 @pytest.fixture
 def folder(tmp_path):
     return tmp_path / "model"
+
+
+@pytest.mark.parametrize("labels", [int, str])
+@pytest.mark.parametrize("is_folder", [True, False])
+def test_what_all_classes_share_is_there_once_a_machine(folder, labels, is_folder):
+    """The classes, their counts and those of the sampler, which nobody writes to; E is stepped on each rank."""
+    params = TERMS["sampled"] | {"sampler": "unigram"}
+    classifier(**params).fit(X, Y.astype(labels)).save(folder, **{"n_shards": 3} if is_folder else {})
+    made = []
+
+    def on(ranks):
+        def common(make):
+            if ranks.rank == 0:
+                made.append(make())
+                for a in made[-1].values():
+                    a.flags.writeable = False
+            ranks.objects(None)  # until it is made
+            return made[-1]
+
+        with mock.patch.object(ranks, "common", common):
+            model = load(folder, comm=ranks)
+        of_rank = [model.classes_, model._state.class_counts, model._state.sampler.counts]
+        rows, y = own_rows(ranks)
+        E = model._model.E
+        model.partial_fit(rows, y.astype(labels))
+        return of_rank, E, model._model.arrays()["state.E"]
+
+    (first, *of_first), (second, *of_second) = run(2, on)
+    for a, b in zip(first, second, strict=True):
+        assert np.shares_memory(a, b) and not a.flags.writeable
+    for a, b in zip(of_first, of_second, strict=True):
+        assert not np.shares_memory(a, b) and a.flags.writeable and b.flags.writeable
 
 
 @pytest.mark.parametrize("n_files", [1, 2, 3, 4])
