@@ -66,7 +66,7 @@ def _machines(results):
 
 def _not_reached(results):
     if results["kernels"]:
+        yield Heading("What bounds kernels that miss their goals")
+        yield Bullets(list(bounds.BOUNDS))
         yield Heading("Asked of kernels and not reached")
         yield Bullets(list(kernels.misses(results["kernels"])) or ["Nothing."])
-        yield Heading("What bounds them")
-        yield Bullets(list(bounds.BOUNDS))
