@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+import fastsoftmax
 from fastsoftmax import metrics
 
+INSTALLED = str(Path(fastsoftmax.__file__).parents[1])  # a checkout need not be built
 ROOT = Path(__file__).parents[2]
 
 
@@ -49,7 +51,7 @@ def _output(block, folder):
     """What a program that is a block of a page prints."""
     (folder / "program.py").write_text(block, encoding="utf-8")
     options = {"cwd": folder, "capture_output": True, "text": True, "timeout": 300}
-    run = subprocess.run([sys.executable, "program.py"], **options, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    run = subprocess.run([sys.executable, "program.py"], **options, env=os.environ | {"PYTHONPATH": INSTALLED})
     assert run.returncode == 0, run.stderr
     return run.stdout
 

@@ -1,4 +1,4 @@
-"""What test_mpi.py runs under mpiexec: `mpi_program.py NAME`, where NAME is one of the functions below."""
+"""What test_mpi.py runs under mpiexec: `mpi_program.py NAME...`, where each NAME is one of the functions below."""
 
 import errno
 import gc
@@ -202,5 +202,6 @@ def one_rank_is_killed():
 
 
 if __name__ == "__main__":
-    globals()[sys.argv[1]]()
-    print(f"rank {COMM.rank} is done", flush=True)
+    for name in sys.argv[1:]:
+        globals()[name]()
+        print(f"rank {COMM.rank} is done", flush=True)

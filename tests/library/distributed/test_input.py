@@ -12,6 +12,7 @@ from thread_ranks import PATIENCE, ThreadRanks, run
 from fastsoftmax.distributed.mpi import ranks_of
 from fastsoftmax.losses import SampledSoftmax
 from fastsoftmax.metrics import evaluate
+from fastsoftmax.model.runner import Runner
 from fastsoftmax.runtime.ranks import ONE
 
 X, Y = rows()
@@ -215,20 +216,13 @@ def test_a_generator_goes_on_from_fit_to_fit():
 
 def test_a_rank_that_fails_alone_tells_the_others(monkeypatch):
     told = []
+    models = run(2, lambda ranks: fit(ranks, max_iter=1))
     monkeypatch.setattr(ThreadRanks, "all_or_none", lambda ranks: _telling(told))
-    from fastsoftmax.model.runner import Runner
-
+    monkeypatch.setattr(Runner, "logits", _fail)
     for method in ("decision_function", "predict_proba", "predict_log_proba"):
         told.clear()
-
-        def ask(ranks, method=method):
-            model = fit(ranks, max_iter=1)
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(Runner, "logits", _fail)
-                getattr(model, method)(X[part(ranks)])
-
         with pytest.raises(MemoryError):
-            run(2, ask)
+            run(2, lambda ranks, method=method: getattr(models[ranks.rank], method)(X[part(ranks)]))
         assert told
 
 

@@ -20,9 +20,9 @@ ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}  #
 MORE_THAN_CPUS = {"PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe", "OMP_NUM_THREADS": "1"}
 
 
-def mpiexec(size, name):
-    """The exit status and the output of function `name` of mpi_program.py on so many ranks."""
-    command = ["mpiexec", "-n", str(size), sys.executable, str(PROGRAM), name]
+def mpiexec(size, *names):
+    """The exit status and the output of functions of mpi_program.py, one after the other, on so many ranks."""
+    command = ["mpiexec", "-n", str(size), sys.executable, str(PROGRAM), *names]
     environment = os.environ | ROOT | MORE_THAN_CPUS
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
@@ -35,22 +35,17 @@ def mpiexec(size, name):
     return process.returncode, output
 
 
-@pytest.mark.parametrize("size", [2, 3])
-@pytest.mark.parametrize("name", ["exchanges", "training"])
-def test_ranks_that_are_processes(name, size):
-    status, output = mpiexec(size, name)
-    assert status == 0, output
-    assert output.count("is done") == size
-
-
 @pytest.mark.parametrize(
-    ("name", "size"),
-    [("an_error_on_all", 2), ("parts_of_a_communicator", 4), ("communicators_that_are_freed", 4), ("memory", 4)],
+    ("size", "names"),
+    [
+        (2, ["exchanges", "training", "an_error_on_all"]),
+        (4, ["exchanges", "parts_of_a_communicator", "communicators_that_are_freed", "memory"]),
+    ],
 )
-def test_errors_and_communicators(name, size):
-    status, output = mpiexec(size, name)
+def test_ranks_that_are_processes(size, names):
+    status, output = mpiexec(size, *names)
     assert status == 0, output
-    assert output.count("is done") == size
+    assert output.count("is done") == size * len(names)
 
 
 def test_a_rank_that_fails_ends_all_and_says_why():
