@@ -116,6 +116,8 @@ def _collect_csr(ranks, X):
 
 def collect_labels(ranks, y, *, common):
     """Checked labels, lists of labels or masses of the rows of all ranks; where rows are `common`, so are they."""
+    if ranks.size == 1:
+        return y
     if common:
         ranks.agree(y=told(y))
         return y

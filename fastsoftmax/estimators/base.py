@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastsoftmax.estimators.model_estimator import ModelEstimator
-from fastsoftmax.estimators.together import all_or_none
+from fastsoftmax.estimators.together import by_all_ranks
 from fastsoftmax.functional import log_softmax, softmax
 from fastsoftmax.passes.eligible import labels_of
 from fastsoftmax.runtime.errstate import with_numpys_defaults
@@ -49,21 +49,21 @@ class SoftmaxEstimator(ModelEstimator):
         return labels_of(codes, now.classes_, pads=pads), log_proba
 
     @with_numpys_defaults
-    @all_or_none
+    @by_all_ranks
     def predict_proba(self, X):
         """Probabilities of all classes, (n_samples, n_classes), with columns as in `classes_`."""
         logits = self._logits(X)
         return softmax(logits, axis=1, out=logits, n_threads=self.n_threads)
 
     @with_numpys_defaults
-    @all_or_none
+    @by_all_ranks
     def predict_log_proba(self, X):
         """Natural logarithms of the probabilities of all classes, (n_samples, n_classes), with columns as in `classes_`."""
         logits = self._logits(X)
         return log_softmax(logits, axis=1, out=logits, n_threads=self.n_threads)
 
     @with_numpys_defaults
-    @all_or_none
+    @by_all_ranks
     def target_log_proba(self, X, y):
         """Natural logarithm of the probability of each row's own label, (n_samples,); -inf for labels not in `classes_`.
 

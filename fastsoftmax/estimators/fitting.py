@@ -8,6 +8,7 @@ from scipy import sparse
 from fastsoftmax.distributed.likeness import likeness
 from fastsoftmax.distributed.mpi import ranks_of
 from fastsoftmax.distributed.rows import are_common, collect_labels, collect_weights, collect_X
+from fastsoftmax.estimators.together import all_or_none
 from fastsoftmax.passes.shard import WHOLE, Shard
 from fastsoftmax.runtime import allocation
 from fastsoftmax.runtime.errstate import with_numpys_defaults
@@ -51,15 +52,7 @@ from fastsoftmax.validation import (
 NO_WEIGHTS = {"coef_init": None, "intercept_init": None, "embedding_init": None}
 
 
-def _all_or_none(method):
-    """The method of a Fitting, after which all ranks have succeeded, or failed."""
-
-    @functools.wraps(method)
-    def together(self, *args, **kwargs):
-        with self.ranks.all_or_none():
-            return method(self, *args, **kwargs)
-
-    return together
+_by_all_ranks = all_or_none(lambda fitting: fitting.ranks)
 
 
 class Fitting:
@@ -93,7 +86,7 @@ class Fitting:
         return Training(self.options, self.choices, c._model, c._state, c.loss_curve_)
 
     @with_numpys_defaults
-    @_all_or_none
+    @_by_all_ranks
     def fit(self, X, y, sample_weight=None, initial_weights=NO_WEIGHTS, valid=(None, None, None), output=None):
         """Do what `SoftmaxClassifier.fit` does; return the CheckpointWatcher, whose file is still there, or None.
 
@@ -165,7 +158,7 @@ class Fitting:
         return checkpoint
 
     @with_numpys_defaults
-    @_all_or_none
+    @_by_all_ranks
     def partial_fit(self, X, y, classes=None, sample_weight=None, n_classes=None, class_counts=None):
         """Do what `SoftmaxClassifier.partial_fit` does."""
         c, options, ranks, model = self.classifier, self.options, self.ranks, self.model
@@ -191,7 +184,7 @@ class Fitting:
             planning.check_sampling(options, c.loss_, len(classes))
         target = targets.encode(y, classes, counted if ranks.size == 1 else None)
         several = target.several_labels
-        unweighted, row_weight = target, of_mean_one(weight)
+        given_target, given_weight = target, weight
         target, weight, class_weight = targets.weigh(options.class_weight, target, weight, classes)
         if model is None:
             check_some_weight("sample_weight with class_weight", weight)
@@ -206,7 +199,9 @@ class Fitting:
             rng, drawn = self._rng(), _drawn(options.loss_named(plan.loss))
             counts = ranks.common(lambda: target.batch_counts(len(classes), drawn) + given)
             start_counts = ranks.common(
-                lambda: weighted_counts(unweighted.counts(len(classes), row_weight) + given, class_weight)
+                lambda: weighted_counts(
+                    given_target.counts(len(classes), of_mean_one(given_weight)) + given, class_weight
+                )
             )
             self._start(plan, classes, X, target, rng, planning.NO_START, counts, start_counts)
             c._name_features(names)
@@ -219,7 +214,7 @@ class Fitting:
         self.training().run_once(X, target, weight)
 
     @with_numpys_defaults
-    @_all_or_none
+    @_by_all_ranks
     def calibrate(self, X, y, sample_weight=None):
         """Do what `SoftmaxClassifier.calibrate` does."""
         c = self.classifier

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.metaestimators import available_if
 
-from fastsoftmax.estimators.together import all_or_none
+from fastsoftmax.estimators.together import by_all_ranks
 from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.validation import check_input
 
@@ -21,7 +21,7 @@ class HiddenLayerTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """What a ModelEstimator with a hidden layer has as a transformer."""
 
     @with_numpys_defaults
-    @all_or_none
+    @by_all_ranks
     def transform(self, X):
         """The hidden layer ``x E``, (n_samples, hidden_size); the method exists only where there is a low-rank term.
 
@@ -50,13 +50,12 @@ class HiddenLayerTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
 def _transform_together(classifier, X):
     """The hidden layer of X, a rank's own rows, where each rank has some rows of E."""
-    with classifier._model.shard.ranks.all_or_none():
-        runner, own = classifier._runner_for(X)
-        begin, end, _ = own.indices(runner.n_rows)
-        out = np.empty((end - begin, runner.model.E.shape[1]), runner.model.dtype)
-        for rows in runner.chunks():
-            first, last = np.clip((rows[0], rows[-1] + 1), begin, end)
-            out[first - begin : last - begin] = runner.hidden(rows)[first - rows[0] : max(last - rows[0], 0)]
+    runner, own = classifier._runner_for(X)
+    begin, end, _ = own.indices(runner.n_rows)
+    out = np.empty((end - begin, runner.model.E.shape[1]), runner.model.dtype)
+    for rows in runner.chunks():
+        first, last = np.clip((rows[0], rows[-1] + 1), begin, end)
+        out[first - begin : last - begin] = runner.hidden(rows)[first - rows[0] : max(last - rows[0], 0)]
     return out
 
 

@@ -6,7 +6,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastsoftmax.distributed.rows import are_common, collect_eligible, collect_labels, collect_weights, collect_X
 from fastsoftmax.estimators.predictor import Predictor as FrozenPredictor
-from fastsoftmax.estimators.together import all_or_none
+from fastsoftmax.estimators.together import by_all_ranks
 from fastsoftmax.model.compact import STORAGES, CompactModel
 from fastsoftmax.model.predictor import Predictor
 from fastsoftmax.passes.eligible import Eligible
@@ -58,7 +58,7 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
         return self.predict_topk(X, 1)[0][:, 0]
 
     @with_numpys_defaults
-    @all_or_none
+    @by_all_ranks
     def decision_function(self, X):
         """All logits, (n_samples, n_classes).
 
@@ -69,7 +69,7 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
         return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
 
     @with_numpys_defaults
-    @all_or_none
+    @by_all_ranks
     def score(self, X, y, sample_weight=None):
         """The accuracy: the share of rows, by weight, whose most probable label is their own.
 
@@ -283,16 +283,16 @@ class ModelEstimator(ClassifierMixin, BaseEstimator):
         rows, k, eligible, pads = self._query(X, k, classes, exclude, threshold, normalise)
         return *self._predictor().topk(rows, k, eligible, normalise=normalise), pads
 
+    @by_all_ranks
     def _topk_together(self, *query):
         """The same where other ranks have the rest of the classes; each passes its own rows and gets what is theirs."""
         ranks, common = self._model.shard.ranks, are_common(self._model.shard.ranks, query[0])
         with ranks.together():
             rows, k, eligible, pads = self._query(*query)
         ranks.agree(k=k)
-        with ranks.all_or_none():
-            X, own = collect_X(ranks, rows.matrix() if isinstance(rows, CsrRows) else rows, common=common)
-            eligible = collect_eligible(ranks, eligible, common=common)
-            class_ids, values = self._predictor().topk(X, k, eligible, normalise=query[-1])
+        X, own = collect_X(ranks, rows.matrix() if isinstance(rows, CsrRows) else rows, common=common)
+        eligible = collect_eligible(ranks, eligible, common=common)
+        class_ids, values = self._predictor().topk(X, k, eligible, normalise=query[-1])
         return class_ids[own], values[own], pads
 
     def _query(self, X, k, classes, exclude, threshold, normalise):

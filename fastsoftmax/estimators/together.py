@@ -1,14 +1,27 @@
-"""Methods of a fitted model that are calls of all ranks where its classes are divided."""
+"""Methods that are calls of all ranks, where there are several."""
 
 import functools
 
 
-def all_or_none(method):
-    """The method, after which all ranks have succeeded or failed: where one fails alone, the others would wait for it."""
+def all_or_none(ranks_of):
+    """Decorate a method, after which all ranks have succeeded or failed: where one failed alone, the others would wait for it.
 
-    @functools.wraps(method)
-    def together(self, *args, **kwargs):
-        with self._fitted_model().shard.ranks.all_or_none():
-            return method(self, *args, **kwargs)
+    ranks_of : function of the object that returns its runtime.ranks.Ranks
+    """
 
-    return together
+    def decorated(method):
+        @functools.wraps(method)
+        def together(self, *args, **kwargs):
+            with ranks_of(self).all_or_none():
+                return method(self, *args, **kwargs)
+
+        return together
+
+    return decorated
+
+
+def _ranks_of_model(estimator):
+    return estimator._fitted_model().shard.ranks
+
+
+by_all_ranks = all_or_none(_ranks_of_model)  # for methods of fitted models

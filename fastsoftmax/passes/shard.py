@@ -147,9 +147,8 @@ class Shard(Whole):
         of_ranks = self.ranks.gather(sent)
         combine = np.add if loss.binary >= 0 else np.logaddexp
         rest = combine.reduce(of_ranks[:, :n_rows], axis=0)
-        reduced = loss.reduce(
-            rest, of_ranks[:, n_rows:].sum(axis=0), everyone
-        )  # only its owner has sent more than a zero
+        target_logit = of_ranks[:, n_rows:].sum(axis=0)  # only the owner of a class has sent more than a zero
+        reduced = loss.reduce(rest, target_logit, everyone)
         return rest, reduced._replace(dlogit=reduced.dlogit[targets.at])
 
     def everyone(self, targets):

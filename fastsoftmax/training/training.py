@@ -103,9 +103,9 @@ class Training:
 
     def _check_replicas(self):
         """Raise where ranks that each step all of E have drifted apart, as CPUs of several kinds may round."""
-        model = self.model
-        if model.E is not None and model.features is None:
-            model.shard.ranks.agree(**{"the checksum of the embedding that all ranks have trained": describe(model.E)})
+        model, ranks = self.model, self.model.shard.ranks
+        if ranks.size > 1 and model.E is not None and model.features is None:
+            ranks.agree(**{"the checksum of the embedding that all ranks have trained": describe(model.E)})
 
     def run_once(self, X, target, weight):
         """Run the one epoch of `partial_fit`."""

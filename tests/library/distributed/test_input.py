@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from problems import K, classifier, part, rows
-from thread_ranks import PATIENCE, ThreadRanks, run
+from thread_ranks import ThreadRanks, run
 
 from fastsoftmax.distributed.mpi import ranks_of
 from fastsoftmax.losses import SampledSoftmax
@@ -142,10 +142,6 @@ def test_no_communicator():
         (TypeError, ImportError), match=r"comm must be None or a communicator of mpi4py|comm needs the package"
     ):
         classifier("world").fit(X, Y)
-
-
-def test_patience_is_shorter_than_that_of_ci():
-    assert PATIENCE <= 60
 
 
 def test_training_goes_on_with_the_ranks_of_the_model_alone():
