@@ -154,7 +154,8 @@ def _run(options):
     try:
         checkpoint = classifier._fit(X, y, output=options.output if one_file else None)
     except KeyboardInterrupt:
-        if not hasattr(classifier, "classes_") or not one_file:  # ranks may have been interrupted in different steps
+        # ranks may have been interrupted in different steps
+        if not hasattr(classifier, "classes_") or options.team.size > 1:
             raise
         print("\nInterrupted: saving what was learned so far", file=sys.stderr)
         status = INTERRUPTED

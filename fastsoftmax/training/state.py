@@ -102,11 +102,9 @@ class KeptSampler:
         """
         if self.sampler is None or loss.sampler != self.given:
             resumes = self.sampler is None and self.saved is not None and self.given == loss.sampler
-            counts, named = (
-                self.counts if resumes and self.counts is not None else class_counts,
-                isinstance(loss.sampler, str),
-            )
-            sampler = ranks.common(functools.partial(_make, loss, counts)) if named else _make(loss, counts)
+            counts = self.counts if resumes and self.counts is not None else class_counts
+            is_named = isinstance(loss.sampler, str)  # a user's own may be nothing that can be sent
+            sampler = ranks.common(functools.partial(_make, loss, counts)) if is_named else _make(loss, counts)
             if resumes:
                 sampler.restore(self.saved)
             self.given, self.sampler, self.counts, self.saved = loss.sampler, sampler, counts, None
