@@ -40,9 +40,7 @@ class Runner:
         self.n_rows = X.shape[0]
         self._X, self._ids = row_subset.unwrapped(X)
         is_cut = model.E is not None and len(model.E) < X.shape[1]
-        self.hidden_runner = (
-            None  # there is one where the low-rank term takes only some columns of X, and another one all
-        )
+        self.hidden_runner = None  # there is one where E takes only some columns of X, and another term all
         if is_cut and model.W is not None:
             self.hidden_runner = Runner(model.low_rank(), X, n_threads=n_threads)
         elif is_cut:
