@@ -4,11 +4,19 @@ May import: `training` and what lies below.
 """
 
 from fastsoftmax.estimators.classifier import SoftmaxClassifier
+from fastsoftmax.estimators.explanation import Explanation
 from fastsoftmax.estimators.one_vs_all import OneVsAllClassifier
 from fastsoftmax.estimators.regression import SoftmaxRegression
 from fastsoftmax.training.options import Checkpoint, EarlyStopping
 
-__all__ = ["Checkpoint", "EarlyStopping", "OneVsAllClassifier", "SoftmaxClassifier", "SoftmaxRegression"]
+__all__ = [
+    "Checkpoint",
+    "EarlyStopping",
+    "Explanation",
+    "OneVsAllClassifier",
+    "SoftmaxClassifier",
+    "SoftmaxRegression",
+]
 
 
 def __dir__():

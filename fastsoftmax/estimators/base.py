@@ -77,3 +77,6 @@ class SoftmaxEstimator(ModelEstimator):
         out = np.full(len(counted), np.nan)
         out[counted] = log_proba
         return out
+
+    def _log_proba_of(self, runner, codes):
+        return -runner.nll(codes)

@@ -5,6 +5,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from fastsoftmax.distributed.rows import are_common, collect_eligible, collect_labels, collect_weights, collect_X
+from fastsoftmax.estimators.explaining import ExplainingMixin
 from fastsoftmax.estimators.predictor import Predictor as FrozenPredictor
 from fastsoftmax.estimators.together import by_all_ranks
 from fastsoftmax.model.compact import STORAGES, CompactModel
@@ -34,7 +35,7 @@ from fastsoftmax.validation import (
 )
 
 
-class ModelEstimator(ClassifierMixin, BaseEstimator):
+class ModelEstimator(ExplainingMixin, ClassifierMixin, BaseEstimator):
     """A classifier that has a `_model` (a Model), `classes_` and `n_features_in_` once it is fitted.
 
     A subclass has the parameter `n_threads` and the method `predict_topk`, and may override `_working_memory`,

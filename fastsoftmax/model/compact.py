@@ -123,6 +123,11 @@ class CompactPairs:
     def __len__(self):
         return len(self.data)
 
+    def at(self, places, features):
+        """The weights at these places, widened; `features` : those that they belong to."""
+        scale = None if self.scale is None else self.scale[features]
+        return _widened(self.data[places], scale, self.storage, self.dtype)
+
     def widened(self, indptr):
         scale = None if self.scale is None else np.repeat(self.scale, np.diff(indptr))
         return _widened(self.data, scale, self.storage, self.dtype)

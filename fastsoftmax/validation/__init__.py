@@ -65,6 +65,11 @@ from fastsoftmax.validation.estimators import (
     check_y_given,
     feature_names,
 )
+from fastsoftmax.validation.explaining import (
+    check_explained_labels,
+    check_feature_names,
+    check_known_label,
+)
 from fastsoftmax.validation.label_lists import LabelLists, indicator
 from fastsoftmax.validation.labels import as_text_array, check_ignore_label, check_labels, family
 from fastsoftmax.validation.linear import (
@@ -129,6 +134,7 @@ from fastsoftmax.validation.options import (
     check_options,
     check_training_params,
 )
+from fastsoftmax.validation.plots import check_explanation, check_loss_curve, check_one_row, check_probabilities
 from fastsoftmax.validation.ranks import (
     check_can_divide,
     check_communicator,

@@ -59,6 +59,11 @@ def check_k(k, n_classes, n_rows, *, pads):
     return k
 
 
+def codes_of_classes(name, classes, labels):
+    """int64 codes of `classes`, labels among the sorted `labels` of a classifier, in their order."""
+    return _codes(name, classes, len(labels), labels)
+
+
 def _codes(name, classes, n_classes, labels, *, excluded=False):
     """int64 codes of `classes`, in their order; these are labels, or codes already if `labels` is None.
 

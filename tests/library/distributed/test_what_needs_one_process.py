@@ -16,6 +16,9 @@ METHODS = {
     "predictor": lambda c: c.predictor(),
     "predict_marginals": lambda c: c.predict_marginals(X),
     "add_classes": lambda c: c.add_classes([99]),
+    "explain": lambda c: c.explain(X),
+    "top_features": lambda c: c.top_features(3),
+    "similar_classes": lambda c: c.similar_classes(3),
 }
 
 
