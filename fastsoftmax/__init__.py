@@ -4,7 +4,7 @@ Dense arrays      logsumexp, softmax, log_softmax, cross_entropy
 Linear models     linear_logsumexp, linear_cross_entropy, linear_topk; support (of a sparse W), PreparedWeights
 Sampling          sampled_cross_entropy, samplers
 Estimators        SoftmaxClassifier, SoftmaxRegression, OneVsAllClassifier
-Evaluation        metrics
+Evaluation        metrics, plots
 Files and text    load, datasets, features, NGramFeatures, NGramLanguageModel
 PyTorch           fastsoftmax.torch, which has to be imported by its name
 """
@@ -47,6 +47,7 @@ _MODULES = {
     "metrics": "metrics",
     "objectives": "objectives",
     "optimizers": "optimizers",
+    "plots": "plots",
     "samplers": "samplers",
     "terms": "terms",
 }

@@ -13,6 +13,11 @@ def test_import_is_light():
     assert subprocess.check_output([sys.executable, "-c", program], text=True) == "[]\n"
 
 
+def test_displays_are_there_before_matplotlib_is():
+    program = "import sys, fastsoftmax.plots; print('matplotlib' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "False\n"
+
+
 @pytest.mark.parametrize("name", fastsoftmax.__all__)
 def test_public_names(name):
     assert getattr(fastsoftmax, name) is not None
