@@ -7,7 +7,7 @@ import os
 import sys
 import warnings
 
-from fastsoftmax.cli import compress, demo, evaluate, info, ngrams, predict, train
+from fastsoftmax.cli import compress, demo, evaluate, explain, info, ngrams, predict, train
 from fastsoftmax.cli.arguments import naming_options
 from fastsoftmax.cli.common import INTERRUPTED
 from fastsoftmax.cli.team import Alone, Leader, Member
@@ -18,6 +18,7 @@ COMMANDS = {
     "train": train,
     "predict": predict,
     "evaluate": evaluate,
+    "explain": explain,
     "compress": compress,
     "ngrams": ngrams,
     "info": info,

@@ -1,0 +1,80 @@
+"""`fastsoftmax explain`: the features of each row that speak for its label, on standard output."""
+
+import json
+import sys
+
+from fastsoftmax.cli.arguments import integer
+from fastsoftmax.cli.common import add_format_and_threads, load
+from fastsoftmax.runtime.progress import shown_rows
+from fastsoftmax.text.lines import EmptyFileError
+from fastsoftmax.validation import check_int, check_known_label, family
+
+HELP = "write which features of each row speak for its label, and how much"
+BLOCK = 1024  # rows explained before their lines are written
+
+
+def add_options(parser):
+    parser.add_argument("model", metavar="MODEL", help="a model file, or a folder of such")
+    parser.add_argument(
+        "data", metavar="DATA", nargs="?", default="-", help="a file, or - for standard input (default: -)"
+    )
+    parser.add_argument("--top", type=integer, default=10, metavar="K", help="features a row (default: %(default)s)")
+    parser.add_argument("--label", metavar="L", help="the label to explain for all rows (default: the best of each)")
+    parser.add_argument(
+        "--rows", type=integer, metavar="N", help="how many rows to explain, the first ones (default: all)"
+    )
+    parser.add_argument("--jsonl", action="store_true", help="write a JSON object for each row, on a line of its own")
+    add_format_and_threads(parser)
+
+
+def run(options):
+    top = check_int("--top", options.top, minimum=1)
+    if options.rows is not None:
+        check_int("--rows", options.rows, minimum=1)
+    try:
+        classifier, data, X = load(options)
+    except EmptyFileError:  # no rows: no lines
+        return
+    X = X[: options.rows]
+    label = None if options.label is None else _label(options.label, classifier.classes_)
+    written = _as_json if options.jsonl else _as_text
+    with shown_rows(X.shape[0], "explaining", options.verbose) as show:
+        for start in range(0, X.shape[0], BLOCK):
+            explanations = classifier.explain(X[start : start + BLOCK], label, top)
+            line_numbers = data.line_numbers[start : start + BLOCK].tolist()
+            for line_number, explanation in zip(line_numbers, explanations, strict=False):  # there are further rows
+                print(written(line_number, explanation))
+            show(len(explanations))
+    sys.stdout.flush()
+
+
+def _label(text, classes):
+    """The label that the text of `--label` stands for."""
+    label = text
+    if family(classes) == "integers":
+        try:
+            label = int(text)
+        except ValueError:
+            raise ValueError(f"--label must be a whole number, as the labels of the model are, got {text!r}") from None
+    check_known_label("--label", label, classes)
+    return label
+
+
+def _as_text(line_number, explanation):
+    return f"line {line_number}: {explanation}"
+
+
+def _as_json(line_number, explanation):
+    parts = zip(explanation.features, explanation.values.tolist(), explanation.contributions.tolist(), strict=True)
+    return json.dumps(
+        {
+            "line": line_number,
+            "label": explanation.label,
+            "logit": explanation.logit,
+            "log_proba": explanation.log_proba,
+            "bias": explanation.bias,
+            "features": [dict(zip(("feature", "value", "contribution"), part, strict=True)) for part in parts],
+            "rest": explanation.rest,
+        },
+        default=str,  # of dates and other labels that JSON does not have
+    )
