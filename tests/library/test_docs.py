@@ -61,6 +61,11 @@ def test_the_program_of_the_page_about_ranks(tmp_path):
     assert _output(block, tmp_path).startswith("50 classes, accuracy 0.")
 
 
+def test_the_programs_of_the_page_about_explanations(tmp_path):
+    output = _output("".join(_blocks("explanations.md")), tmp_path)
+    assert output.startswith("'class_0': logit 1.9") and output.endswith("bias\n")
+
+
 def test_the_programs_of_the_page_about_dask(tmp_path):
     pytest.importorskip("distributed")
     predictions, training = _blocks("dask.md")
