@@ -69,6 +69,7 @@ class ReliabilityDisplay:
         -------
         display : ReliabilityDisplay
         """
+        _check_bins(cls, n_bins, strategy)
         if not hasattr(estimator, "predict_topk") or not hasattr(estimator, "predict_log_proba"):
             raise TypeError(
                 f"estimator must have predict_topk with probabilities over all classes, got {estimator!r}: "
@@ -97,9 +98,7 @@ class ReliabilityDisplay:
         -------
         display : ReliabilityDisplay
         """
-        pyplot(cls.__name__)
-        n_bins = check_int("n_bins", n_bins, minimum=1)
-        check_option("strategy", strategy, STRATEGIES)
+        _check_bins(cls, n_bins, strategy)
         y_true, names = check_true_labels("y_true", y_true)
         topk = check_topk("y_pred", np.reshape(y_pred, (-1, 1)), y_true, names, min_columns=1)
         y_prob = check_probabilities("y_prob", y_prob)
@@ -126,6 +125,13 @@ class ReliabilityDisplay:
         ax.set(xlim=(0, 1), ylim=(0, 1.05))
         ax.legend(loc="upper left")
         return self
+
+
+def _check_bins(display, n_bins, strategy):
+    """Raise where something is missing or wrong that is known before rows are predicted."""
+    pyplot(display.__name__)
+    check_int("n_bins", n_bins, minimum=1)
+    check_option("strategy", strategy, STRATEGIES)
 
 
 def _binned(is_right, y_prob, n_bins, strategy):

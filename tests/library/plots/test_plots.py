@@ -113,6 +113,11 @@ def test_wrong_predictions(given, error, message):
     assert not plt.get_fignums()
 
 
+def test_options_are_looked_at_before_rows_are_predicted():
+    with pytest.raises(ValueError, match="n_bins must be at least 1, got -1"):
+        ReliabilityDisplay.from_estimator(SoftmaxClassifier(), X, Y, n_bins=-1)
+
+
 def test_models_without_probabilities():
     with pytest.raises(TypeError, match="estimator must have predict_topk with probabilities"):
         ReliabilityDisplay.from_estimator(OneVsAllClassifier().fit(X, Y), X, Y)
