@@ -11,6 +11,7 @@ from fastsoftmax.validation import (
     as_array,
     as_class_probabilities,
     as_class_targets,
+    as_known,
     as_logits,
     as_real_array,
     as_weights_like,
@@ -22,6 +23,7 @@ from fastsoftmax.validation import (
     check_out,
     check_real,
     ratios_at,
+    result_like,
 )
 
 __all__ = ["cross_entropy", "log_softmax", "logsumexp", "softmax"]
@@ -55,6 +57,17 @@ def _unlines(lines, shape, order):
     if order is None:
         return lines.reshape(shape)
     return lines.reshape([shape[i] for i in order]).transpose(np.argsort(order))
+
+
+def _in_kind(function, name, x, make, out, *args, **options):
+    """function(x, ...) for an `x` of another library, whose arrays `make` makes of those of NumPy; `out` is one of them."""
+    if out is not None:
+        options["out"] = as_known("out", out)
+    result = function(as_known(name, x), *args, **options)
+    made = [make(np.asarray(a)) for a in (result if isinstance(result, tuple) else (result,))]
+    if out is not None:
+        made[0] = out
+    return tuple(made) if isinstance(result, tuple) else made[0]
 
 
 def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=None, n_threads=None):
@@ -113,6 +126,8 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
         values = logsumexp_kernel.small_logsumexp(a, axis, n_threads)
         if values is not None:
             return values
+    if type(a) is not np.ndarray and (make := result_like(a)) is not None:
+        return _in_kind(logsumexp, "a", a, make, out, axis, b, keepdims, return_sign, n_threads=n_threads)
     n_threads = threads.resolve(check_n_threads(n_threads))
     a = as_real_array("a", a)
     if b is not None:
@@ -157,6 +172,8 @@ def _normalized(x, axis, out, n_threads, log):
     y = softmax_kernel.small_softmax(x, axis, out, n_threads, log)
     if y is not None:
         return y
+    if type(x) is not np.ndarray and (make := result_like(x)) is not None:
+        return _in_kind(log_softmax if log else softmax, "x", x, make, out, axis, n_threads=n_threads)
     n_threads = threads.resolve(check_n_threads(n_threads))
     x = as_real_array("x", x)
     shape = x.shape
@@ -322,6 +339,10 @@ def cross_entropy(
         if small is not None:
             loss = logits.dtype.type(small[0])
             return (loss, small[1]) if return_grad else loss
+    if type(logits) is not np.ndarray and (make := result_like(logits)) is not None:
+        options = {"weight": weight, "ignore_index": ignore_index, "reduction": reduction, "n_threads": n_threads}
+        options |= {"label_smoothing": label_smoothing, "return_grad": return_grad}
+        return _in_kind(cross_entropy, "logits", logits, make, None, target, **options)
     n_threads = threads.resolve(check_n_threads(n_threads))
     logits = as_logits(logits)
     axis = min(logits.ndim - 1, 1)
