@@ -76,7 +76,8 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
     Parameters
     ----------
     a : array_like of real numbers
-        float32 and float64 are used as they are, float16 becomes float32, integers and bools become float64.
+        float32 and float64 are used as they are, float16 becomes float32, integers and bools become float64. The result of an
+        array of another library, such as a torch tensor, is one of that library: docs/inputs.md.
     axis : None, int or tuple of ints, default=None
         The axes to sum over; None is all of `a`.
     b : array_like of real numbers, optional
@@ -203,7 +204,8 @@ def softmax(x, axis=None, *, out=None, n_threads=None):
     Parameters
     ----------
     x : array_like of real numbers
-        float32 and float64 are used as they are, float16 becomes float32, integers and bools become float64.
+        float32 and float64 are used as they are, float16 becomes float32, integers and bools become float64. The result of an
+        array of another library, such as a torch tensor, is one of that library: docs/inputs.md.
     axis : None, int or tuple of ints, default=None
         The axes to sum over; None is all of `x`.
     out : ndarray, optional

@@ -130,19 +130,31 @@ def opened(name, table):
     """The table as narwhals has it; TypeError if it is one that is not in memory, or none."""
     import narwhals
 
+    if (
+        hasattr(table, "iloc") and not table.columns.is_unique
+    ):  # which narwhals does not read: numbers stand for the names
+        table = table.set_axis(range(table.shape[1]), axis=1)
     try:
         return narwhals.from_native(table, eager_only=True)
     except TypeError:
         given = f"{type(table).__module__.partition('.')[0]}.{type(table).__name__}"
-        raise TypeError(f"{name} must be a table in memory, got {given}: collect or compute it first") from None
+        raise TypeError(
+            f"{name} must be a table in memory that narwhals reads, got {given}: collect, compute or convert it first"
+        ) from None
 
 
 def check_numeric(name, table):
     """Raise if a column of the table holds anything but numbers and bools."""
+    if is_sparse_table(table) and all(_is_number(dtype.subtype) for dtype in table.dtypes):  # narwhals takes longer
+        return
     frame = opened(name, table)
     for column, dtype in frame.schema.items():
         if not (dtype.is_numeric() or str(dtype) == "Boolean" or _holds_numbers(frame, column, dtype)):
             raise TypeError(f"{name} must hold numbers in all columns, got {_described(dtype)} in column {column!r}")
+
+
+def _is_number(dtype):
+    return np.dtype(dtype).kind in "biuf"
 
 
 def _described(dtype):
@@ -157,7 +169,7 @@ def _holds_numbers(frame, column, dtype):
     values = frame[column]
     subtype = getattr(getattr(values.to_native(), "dtype", None), "subtype", None)
     if subtype is not None:
-        return np.dtype(subtype).kind in "biuf"
+        return _is_number(subtype)
     values = values.to_numpy()
     try:
         values.astype(np.float64)
@@ -170,17 +182,20 @@ class TableRows:
     """The rows of a table, whose slices are tables."""
 
     def __init__(self, name, table):
-        self._frame = opened(name, table)
-        self.shape = self._frame.shape
+        frame = opened(name, table)
+        self.shape, self._by_position = frame.shape, getattr(table, "iloc", frame)
 
     def __getitem__(self, rows):
-        return self._frame[rows].to_native()
+        found = self._by_position[rows]
+        return found.to_native() if hasattr(found, "to_native") else found
 
 
 def _table_values(name, table):
     """A table of numbers as an array, or as a sparse matrix where all of its columns are sparse; a missing number is NaN."""
     from sklearn.utils.validation import check_array
 
+    if hasattr(table, "iloc") and not table.columns.is_unique:  # here names do not matter
+        table = table.set_axis(range(table.shape[1]), axis=1)
     check_numeric(name, table)
     options = {"ensure_all_finite": False, "ensure_min_samples": 0, "ensure_min_features": 0}
     return check_array(table, accept_sparse=True, **options)

@@ -77,7 +77,7 @@ ARRAYS = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names", "ignore:Sparse CS. tensor support is in beta")
 @pytest.mark.parametrize("make", [*TABLES.values(), *ARRAYS.values()], ids=[*TABLES, *ARRAYS])
 def test_estimators_and_linear_functions_take_them(make):
     rows = make()
@@ -134,8 +134,17 @@ def test_columns_without_numbers_are_named():
                 function(table, Y)
 
 
+def test_columns_of_the_same_name():
+    table = pandas_table().set_axis(list("aabb"), axis=1)
+    np.testing.assert_allclose(linear_logsumexp(table, W), linear_logsumexp(X, W))
+    with pytest.raises(TypeError, match="got text in column 1"):
+        linear_logsumexp(table.astype({"a": str}).iloc[:, [2, 0]], W[:, :2])
+    with pytest.raises(ValueError, match="X must have columns of different names"):
+        SoftmaxRegression().fit(table, Y)
+
+
 def test_tables_that_are_not_in_memory():
-    with pytest.raises(TypeError, match=r"X must be a table in memory, got polars.LazyFrame: collect"):
+    with pytest.raises(TypeError, match=r"X must be a table in memory .*, got polars.LazyFrame: collect"):
         SoftmaxClassifier().fit(polars_table().lazy(), Y)
 
 
@@ -172,7 +181,7 @@ LABELS = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:A column-vector y")
+@pytest.mark.filterwarnings("ignore:A column-vector y", "ignore:Sparse CS. tensor support is in beta")
 @pytest.mark.parametrize("kind", LABELS)
 def test_labels(kind):
     module, make = LABELS[kind]
