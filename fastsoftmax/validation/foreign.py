@@ -130,10 +130,9 @@ def opened(name, table):
     """The table as narwhals has it; TypeError if it is one that is not in memory, or none."""
     import narwhals
 
-    if (
-        hasattr(table, "iloc") and not table.columns.is_unique
-    ):  # which narwhals does not read: numbers stand for the names
-        table = table.set_axis(range(table.shape[1]), axis=1)
+    names = table.columns if hasattr(table, "iloc") else getattr(table, "column_names", ())
+    if len(names) > len(set(names)):  # scikit-learn does not take them either
+        raise ValueError(f"{name} must have columns of different names, got {list(names)[:10]}")
     try:
         return narwhals.from_native(table, eager_only=True)
     except TypeError:
