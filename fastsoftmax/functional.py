@@ -11,6 +11,7 @@ from fastsoftmax.validation import (
     as_array,
     as_class_probabilities,
     as_class_targets,
+    as_known,
     as_logits,
     as_real_array,
     as_weights_like,
@@ -22,6 +23,7 @@ from fastsoftmax.validation import (
     check_out,
     check_real,
     ratios_at,
+    result_like,
 )
 
 __all__ = ["cross_entropy", "log_softmax", "logsumexp", "softmax"]
@@ -57,13 +59,25 @@ def _unlines(lines, shape, order):
     return lines.reshape([shape[i] for i in order]).transpose(np.argsort(order))
 
 
+def _in_kind(function, name, x, make, out, *args, **options):
+    """function(x, ...) for an `x` of another library, whose arrays `make` makes of those of NumPy; `out` is one of them."""
+    if out is not None:
+        options["out"] = as_known("out", out)
+    result = function(as_known(name, x), *args, **options)
+    made = [make(np.asarray(a)) for a in (result if isinstance(result, tuple) else (result,))]
+    if out is not None:
+        made[0] = out
+    return tuple(made) if isinstance(result, tuple) else made[0]
+
+
 def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=None, n_threads=None):
     """Log of the sum of exponentials, ``log(sum(b * exp(a)))``, in one pass over `a`.
 
     Parameters
     ----------
     a : array_like of real numbers
-        float32 and float64 are used as they are, float16 becomes float32, integers and bools become float64.
+        float32 and float64 are used as they are, float16 becomes float32, integers and bools become float64. The result of an
+        array of another library, such as a torch tensor, is one of that library: docs/inputs.md.
     axis : None, int or tuple of ints, default=None
         The axes to sum over; None is all of `a`.
     b : array_like of real numbers, optional
@@ -113,6 +127,8 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
         values = logsumexp_kernel.small_logsumexp(a, axis, n_threads)
         if values is not None:
             return values
+    if type(a) is not np.ndarray and (make := result_like(a)) is not None:
+        return _in_kind(logsumexp, "a", a, make, out, axis, b, keepdims, return_sign, n_threads=n_threads)
     n_threads = threads.resolve(check_n_threads(n_threads))
     a = as_real_array("a", a)
     if b is not None:
@@ -157,6 +173,8 @@ def _normalized(x, axis, out, n_threads, log):
     y = softmax_kernel.small_softmax(x, axis, out, n_threads, log)
     if y is not None:
         return y
+    if type(x) is not np.ndarray and (make := result_like(x)) is not None:
+        return _in_kind(log_softmax if log else softmax, "x", x, make, out, axis, n_threads=n_threads)
     n_threads = threads.resolve(check_n_threads(n_threads))
     x = as_real_array("x", x)
     shape = x.shape
@@ -186,7 +204,8 @@ def softmax(x, axis=None, *, out=None, n_threads=None):
     Parameters
     ----------
     x : array_like of real numbers
-        float32 and float64 are used as they are, float16 becomes float32, integers and bools become float64.
+        float32 and float64 are used as they are, float16 becomes float32, integers and bools become float64. The result of an
+        array of another library, such as a torch tensor, is one of that library: docs/inputs.md.
     axis : None, int or tuple of ints, default=None
         The axes to sum over; None is all of `x`.
     out : ndarray, optional
@@ -322,6 +341,10 @@ def cross_entropy(
         if small is not None:
             loss = logits.dtype.type(small[0])
             return (loss, small[1]) if return_grad else loss
+    if type(logits) is not np.ndarray and (make := result_like(logits)) is not None:
+        options = {"weight": weight, "ignore_index": ignore_index, "reduction": reduction, "n_threads": n_threads}
+        options |= {"label_smoothing": label_smoothing, "return_grad": return_grad}
+        return _in_kind(cross_entropy, "logits", logits, make, None, target, **options)
     n_threads = threads.resolve(check_n_threads(n_threads))
     logits = as_logits(logits)
     axis = min(logits.ndim - 1, 1)

@@ -13,6 +13,7 @@ from fastsoftmax.passes.pairs_input import PreparedWeights, SparseLinearInput
 from fastsoftmax.runtime import threads, workspaces
 from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.validation import (
+    as_known,
     check_class_weight,
     check_eligible,
     check_grad_loss,
@@ -31,6 +32,11 @@ from fastsoftmax.validation import (
 )
 
 __all__ = ["PreparedWeights", "linear_cross_entropy", "linear_logsumexp", "linear_topk"]
+
+
+def _as_given(X, W):
+    """X and W, which may be of other libraries, as arrays or sparse matrices, or W as PreparedWeights."""
+    return as_known("X", X), W if isinstance(W, PreparedWeights) else as_known("W", W)
 
 
 def _has_pairs(W):
@@ -74,7 +80,7 @@ def linear_logsumexp(X, W, bias=None, *, n_threads=None):
     ValueError, TypeError
         If shapes do not fit, or X holds NaN or infinity.
     """
-    inputs = _check_input(X, W, bias, n_threads)
+    inputs = _check_input(*_as_given(X, W), bias, n_threads)
     lse = np.empty(inputs.n_rows, inputs.W.dtype)
     with workspaces.workspace() as workspace:
         for rows in inputs.chunks(inputs.n_classes):
@@ -181,6 +187,7 @@ def linear_cross_entropy(
     digits, the sum is computed in another way. A target without a pair is nothing special: its logit is b_t. Dense X is
     taken as CSR rows.
     """
+    X, W = _as_given(X, W)
     check_option("reduction", reduction, ("mean", "sum", "none"))
     smooth = check_real("label_smoothing", label_smoothing, minimum=0, maximum=1)
     working_memory = check_int("working_memory", working_memory, minimum=0)
@@ -302,7 +309,7 @@ def linear_topk(X, W, k, bias=None, *, class_ids=None, exclude=None, threshold=N
     The log-sum-exps are over all classes, so a subset costs no less than all of them. If only ranks are needed,
     ``linear_topk(X, W[subset], k)`` is faster; its probabilities are those among the subset.
     """
-    inputs = _check_input(X, W, bias, n_threads)
+    inputs = _check_input(*_as_given(X, W), bias, n_threads)
     eligible = Eligible(*check_eligible("class_ids", class_ids, exclude, threshold, inputs.n_rows, inputs.n_classes))
     k = check_k(k, inputs.n_classes, inputs.n_rows, pads=not eligible.is_all)
     class_ids_out = np.empty((inputs.n_rows, k), np.int64)

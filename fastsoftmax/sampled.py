@@ -9,6 +9,7 @@ from fastsoftmax.passes.row_targets import RowTargets
 from fastsoftmax.runtime import threads, workspaces
 from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.validation import (
+    as_known,
     check_bool,
     check_class_ids,
     check_given,
@@ -111,6 +112,7 @@ def sampled_cross_entropy(
         check_bool("remove_accidental_hits", remove_accidental_hits)
     n_threads = threads.resolve(check_n_threads(n_threads))
     inputs = LinearInput(X, W, bias, n_threads)
+    target = as_known("target", target)
     class_ids = check_class_ids("class_ids", class_ids, inputs.n_classes)
     if kind.is_corrected:
         log_expected_counts = check_given("log_expected_counts", log_expected_counts, loss)

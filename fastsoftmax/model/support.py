@@ -4,6 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from fastsoftmax.validation import (
+    as_known,
     check_codes,
     check_indicator,
     check_int,
@@ -68,6 +69,7 @@ def support(X, y, min_count=1, max_classes_per_feature=None, n_classes=None):
     if max_classes_per_feature is not None:
         max_classes_per_feature = check_int("max_classes_per_feature", max_classes_per_feature, minimum=1)
     n_samples, n_features = X.shape
+    y = as_known("y", y)
     if sparse.issparse(y):
         one_hot = check_indicator("y", y, n_samples, n_classes)
     else:

@@ -70,6 +70,7 @@ from fastsoftmax.validation.explaining import (
     check_feature_names,
     check_known_label,
 )
+from fastsoftmax.validation.foreign import as_known, result_like
 from fastsoftmax.validation.label_lists import LabelLists, indicator
 from fastsoftmax.validation.labels import as_text_array, check_ignore_label, check_labels, family
 from fastsoftmax.validation.linear import (

@@ -2,8 +2,10 @@
 
 import numpy as np
 from numpy.exceptions import AxisError
+from scipy import sparse
 
 from fastsoftmax.kernels import softmax as softmax_kernel
+from fastsoftmax.validation.foreign import as_known, is_table
 from fastsoftmax.validation.scalars import REAL_DTYPES, check_int
 
 
@@ -18,10 +20,15 @@ def check_unmasked(name, a):
 
 
 def as_array(name, a):
-    """`a` as an array of whatever dtype; ValueError if it is masked or ragged."""
+    """`a`, of whatever library, as an array of whatever dtype; ValueError if it is masked or ragged."""
     if type(a) is np.ndarray:  # nearly every call
         return a
     check_unmasked(name, a)
+    given, a = a, as_known(name, a)
+    if sparse.issparse(a):
+        if not is_table(given):
+            raise TypeError(f"{name} must be a dense array, got a {type(a).__name__}")
+        a = a.toarray()
     try:
         return np.asarray(a)
     except ValueError as error:

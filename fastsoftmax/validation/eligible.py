@@ -8,6 +8,7 @@ from scipy import sparse
 from fastsoftmax.validation.arrays import as_int_vector, check_unmasked
 from fastsoftmax.validation.class_facts import facts, first_of_other_family
 from fastsoftmax.validation.classes import encode_labels
+from fastsoftmax.validation.foreign import as_known, as_label_source
 from fastsoftmax.validation.labels import are_label_lists, as_label_array, check_labels
 from fastsoftmax.validation.resources import check_memory
 from fastsoftmax.validation.scalars import INT64, check_int, check_real
@@ -42,6 +43,7 @@ def check_eligible(name, classes, exclude, threshold, n_rows, n_classes, labels=
         if not class_ids.size:
             raise ValueError(f"{name} must name at least one class, got none")
     if exclude is not None:
+        exclude = as_known("exclude", exclude)
         check = _check_excluded_elements if sparse.issparse(exclude) else _check_excluded_lists
         indptr, excluded = check(exclude, n_rows, n_classes, labels)
     if threshold is not None:
@@ -133,7 +135,7 @@ def _as_vector(i, classes, labels):
     check_unmasked("exclude", classes)
     if labels is None:
         return as_int_vector("exclude", classes)
-    a = as_label_array(classes)
+    a = as_label_array(as_label_source("exclude", classes))
     if a.ndim != 1 or are_label_lists(a):
         raise ValueError(f"exclude must hold an array of classes for each row, got {classes!r} for row {i}")
     return a

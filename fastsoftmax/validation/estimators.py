@@ -6,13 +6,14 @@ from scipy import sparse
 from fastsoftmax.kernels import soundness
 from fastsoftmax.runtime.csr_rows import CsrRows
 from fastsoftmax.validation.arrays import as_array, check_unmasked
+from fastsoftmax.validation.foreign import as_columns, is_single, is_table, opened
 from fastsoftmax.validation.linear import check_X
 
 INDEX_DTYPES = (np.dtype(np.int32), np.dtype(np.int64))
 
 
 def check_input(estimator, X, *, dtype, canonical=False, is_fitted=True, may_be_none=False, name="X"):
-    """`X` as `check_X` returns it, from whatever scikit-learn takes: lists, DataFrames, objects that are numbers.
+    """`X` as `check_X` returns it, from whatever scikit-learn takes, and from arrays and tables of other libraries.
 
     is_fitted : whether X must have the features that `estimator` was fitted with, under the same names if they have any
     may_be_none : whether X may have no rows though it need not have those features
@@ -20,6 +21,7 @@ def check_input(estimator, X, *, dtype, canonical=False, is_fitted=True, may_be_
     from sklearn.utils.validation import check_array, validate_data
 
     _check_no_texts(estimator, X, name)
+    X = as_columns(name, X)
     if is_sparse := sparse.issparse(X):
         X = check_X(X, dtype=dtype, name=name, canonical=canonical)  # scikit-learn trusts what SciPy trusts
         if is_fitted:  # the number of columns is left to check
@@ -79,16 +81,18 @@ def _check_no_texts(estimator, X, name):
 
 def solver_dtype(X):
     """The dtype in which a solver works on X: that of X where it is float32 or float64, else float64."""
-    dtypes = X.dtypes if hasattr(X, "columns") else [getattr(X, "dtype", None)]
-    # those of pandas and others may be no dtypes of NumPy
-    native = {dtype.newbyteorder("=") if isinstance(dtype, np.dtype) else None for dtype in dtypes}
-    return np.dtype(np.float32 if native == {np.dtype(np.float32)} else np.float64)
+    if is_table(X):
+        return np.dtype(np.float32 if is_single(X) else np.float64)
+    dtype = getattr(X, "dtype", None)
+    is_float32 = isinstance(dtype, np.dtype) and dtype.newbyteorder("=") == np.float32
+    return np.dtype(np.float32 if is_float32 else np.float64)
 
 
 def feature_names(X):
-    """The names of the columns of a DataFrame if all are strings, or None; TypeError if only some are strings."""
-    if not hasattr(X, "columns"):  # validate_data looks into what else there is, which takes time and may be empty
+    """The names of the columns of a table if all are strings, or None; TypeError if only some are strings."""
+    if not is_table(X):  # validate_data looks into what else there is, which takes time and may be empty
         return None
+    opened("X", X)
     from sklearn.base import BaseEstimator
     from sklearn.utils.validation import validate_data
 

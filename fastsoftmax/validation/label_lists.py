@@ -7,6 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from fastsoftmax.validation.classes import encode_labels, learn_classes
+from fastsoftmax.validation.foreign import as_label_source
 from fastsoftmax.validation.labels import are_label_lists, as_label_array, checked_labels
 
 _NUMBERS = (int, float, np.integer, np.floating, np.bool_)
@@ -59,6 +60,7 @@ def as_targets(name, y):
     all have equally many. It is an error where it could just as well be an indicator, so that neither is taken for the other.
     Rows with fractions among their numbers are masses, for no label is a fraction.
     """
+    y = as_label_source(name, y)
     if sparse.issparse(y):
         return y
     rows = as_label_array(y)

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from fastsoftmax.runtime.warning import warn
+from fastsoftmax.validation.foreign import as_label_source
 
 _FAMILIES = {"b": "bools", "i": "integers", "u": "integers", "f": "integers"}  # floats have to be integers here
 _FAMILIES |= {"U": "strings", "S": "bytes", "M": "dates", "m": "durations"}
@@ -128,7 +129,7 @@ def check_labels(y, *, X_rows=None, name="y", ignore_label=None):
     labels : 1-D array in the machine's byte order, without those that equal `ignore_label`
     counted : (n_rows,) bool, which rows count, or None if all do
     """
-    y = as_label_array(y)
+    y = as_label_array(as_label_source(name, y))
     if are_label_lists(y) and all(map(_is_one_label, y)):
         y = as_label_array([row[0] for row in y]).reshape(-1, 1)
     if y.ndim == 2 and y.shape[1] == 1:

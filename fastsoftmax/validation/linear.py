@@ -4,6 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from fastsoftmax.validation.arrays import as_dtype, as_real_array, as_vector, check_out, native
+from fastsoftmax.validation.foreign import as_known
 from fastsoftmax.validation.scalars import check_bool
 from fastsoftmax.validation.sparse_arrays import check_csc, check_csr
 
@@ -13,7 +14,7 @@ def check_X(X, *, n_features=None, dtype=None, name="X", canonical=False):
 
     Duplicate and unsorted column indices are fine, since the kernels add entries up; with `canonical` there are none.
     """
-    given = X
+    given = X = as_known(name, X)
     if sparse.issparse(X):
         X = check_csr(X, dtype, name)
     else:
@@ -63,6 +64,7 @@ def check_W(W, *, name="W"):
 
 def check_sparse_W(W, *, dtype=None, name="W"):
     """The sparse `W`, whose stored elements are pairs, as CSC: float32 or float64, finite, with sorted, distinct class ids."""
+    W = as_known(name, W)
     if not sparse.issparse(W):
         raise TypeError(f"{name} must be a scipy.sparse matrix (n_classes, n_features), got {type(W).__name__}")
     if W.ndim != 2 or not 1 <= W.shape[0] <= np.iinfo(np.int32).max:

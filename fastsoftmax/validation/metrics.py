@@ -8,6 +8,7 @@ from scipy import sparse
 from fastsoftmax.validation.arrays import as_array, as_real_array, check_unmasked
 from fastsoftmax.validation.class_facts import first_of_other_family
 from fastsoftmax.validation.classes import encode_labels, learn_classes, padding
+from fastsoftmax.validation.foreign import TableRows, as_known, is_table
 from fastsoftmax.validation.label_lists import as_targets, check_label_lists, indicator
 from fastsoftmax.validation.labels import (
     are_label_lists,
@@ -83,7 +84,10 @@ def _is_dense_indicator(y):
 
 
 def check_evaluated_rows(X):
-    """The rows to evaluate, whatever the model takes: CSR, or an array of at least one dimension."""
+    """The rows to evaluate, whatever the model takes: CSR, a table, or an array of at least one dimension."""
+    if is_table(X):
+        return TableRows("X", X)
+    X = as_known("X", X)
     X = check_csr(X, None, "X") if sparse.issparse(X) else as_array("X", X)
     if not X.ndim:
         raise ValueError(f"X must have a row for each label, got {X!r}")
@@ -268,6 +272,7 @@ def _of_names(name, values, labels, y, names):
 
 def check_scores(name, scores):
     """Scores of all classes as a real array, or some of them as canonical CSR; (n_samples, n_classes), without NaN."""
+    scores = as_known(name, scores)
     if sparse.issparse(scores):
         scores = check_csr(scores, None, name)
         if not scores.has_canonical_format:

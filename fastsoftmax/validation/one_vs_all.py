@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastsoftmax.validation.estimators import check_input, check_y_given, solver_dtype
+from fastsoftmax.validation.foreign import as_columns
 from fastsoftmax.validation.masses import check_class_weight_param
 from fastsoftmax.validation.rows import check_targets
 from fastsoftmax.validation.scalars import (
@@ -44,6 +45,7 @@ def check_one_vs_all_rows(c, X, y, sample_weight):
     weight : (n_samples,) float64, the sample weights
     """
     check_y_given(c, y)
+    X = as_columns("X", X)
     X = check_input(c, X, dtype=solver_dtype(X), canonical=True, is_fitted=False)
     y, counted = check_targets(y, X.shape[0])
     weight = check_scaled_weight(sample_weight, X.shape[0])

@@ -7,6 +7,7 @@ import numpy as np
 from fastsoftmax.validation.arrays import check_unmasked
 from fastsoftmax.validation.classes import are_same_classes, check_classes, learn_classes
 from fastsoftmax.validation.estimators import check_input, check_y_given, solver_dtype
+from fastsoftmax.validation.foreign import as_columns
 from fastsoftmax.validation.labels import check_labels
 from fastsoftmax.validation.masses import check_class_weight_param, class_factors
 from fastsoftmax.validation.scalars import (
@@ -47,6 +48,7 @@ def check_regression_rows(r, X, y, sample_weight):
     """
     check_y_given(r, y)
     # canonical, since the solvers scale columns by their squares
+    X = as_columns("X", X)
     X = check_input(r, X, dtype=solver_dtype(X), canonical=True, is_fitted=False)
     check_unmasked("y", y)
     classes, codes = learn_classes(check_labels(y, X_rows=X.shape[0])[0])

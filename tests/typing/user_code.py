@@ -1,0 +1,200 @@
+"""What users may write with every public name: `mypy` checks it in strict mode, and a test runs it."""
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Any, assert_type
+
+import numpy as np
+from numpy.typing import NDArray
+
+import fastsoftmax
+from fastsoftmax import (
+    NGramFeatures,
+    NGramLanguageModel,
+    OneVsAllClassifier,
+    PreparedWeights,
+    SoftmaxClassifier,
+    SoftmaxRegression,
+    cross_entropy,
+    datasets,
+    estimators,
+    features,
+    linear_cross_entropy,
+    linear_logsumexp,
+    linear_topk,
+    load,
+    log_softmax,
+    logsumexp,
+    losses,
+    metrics,
+    objectives,
+    optimizers,
+    sampled_cross_entropy,
+    samplers,
+    softmax,
+    support,
+    terms,
+)
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((200, 6)).astype(np.float32)
+W = RNG.standard_normal((5, 6)).astype(np.float32)
+Y = np.arange(200) % 5
+Floats = NDArray[np.floating[Any]]
+
+
+def dense() -> None:
+    assert_type(softmax(X, axis=1), NDArray[np.float32])
+    assert_type(log_softmax(X.astype(np.float64), axis=-1, n_threads=1), NDArray[np.float64])
+    softmax([[1.0, 2.0]], axis=(0, 1), out=np.empty((1, 2)))
+    total: float = logsumexp([1.0, 2.0])
+    value, sign = logsumexp(X, axis=1, b=[1, 1, 1, 1, 1, -1], return_sign=True)
+    loss, gradient = cross_entropy(X, Y, weight=np.ones(6), return_grad=True)
+    each: NDArray[np.float32] = cross_entropy(X, Y, reduction="none", label_smoothing=0.1)
+    print(total, value, sign, loss, gradient, each)
+
+
+def linear() -> None:
+    assert_type(linear_logsumexp(X, W, np.zeros(5)), Floats)
+    class_ids, log_proba = linear_topk(X, W, 2, exclude=[[i % 5] for i in range(200)], threshold=0.01)
+    assert_type(class_ids, NDArray[np.int64])
+    loss: float = linear_cross_entropy(X, W, Y, reduction="sum")
+    loss, (dX, dW, _) = linear_cross_entropy(X, W, Y, return_grad=("X", "W"), out=(None, np.empty_like(W), None))
+    counts = support(X, Y)
+    prepared = PreparedWeights(counts, np.zeros(5))
+    print(loss, dX, dW, log_proba, linear_logsumexp(X, prepared))
+
+
+def sampling() -> None:
+    counts = np.bincount(Y)
+    some: list[samplers.Sampler] = [
+        samplers.Uniform(5),
+        samplers.LogUniform(5),
+        samplers.Unigram(counts, power=0.5),
+        samplers.LearnedUnigram(5),
+        samplers.Custom([0.1, 0.2, 0.3, 0.2, 0.2]),
+        samplers.InBatch(counts),
+        samplers.MultiIndex(5, n_codes=2),
+        samplers.make("unigram", counts),
+    ]
+    some.append(samplers.Mixed([some[0], some[2]], shares=[0.5, 0.5]))
+    assert samplers.kind_of("in_batch") is samplers.NAMED["in_batch"]
+    class_ids, log_expected_counts = some[0].draw(3, RNG)
+    assert_type(sampled_cross_entropy(X, W, Y, class_ids=class_ids, log_expected_counts=log_expected_counts), float)
+    loss, (dX, rows, dW, dbias) = sampled_cross_entropy(
+        X, W, Y, class_ids=class_ids, log_expected_counts=log_expected_counts, return_grad=True
+    )
+    print(loss, dX, rows, dW, dbias)
+
+
+def choices() -> None:
+    for loss in (
+        losses.Softmax(labels="one"),
+        losses.SampledSoftmax("uniform", n_negatives=3),
+        losses.NCE("uniform", n_negatives=3),
+        losses.SampledLogistic("uniform", n_negatives=3),
+        losses.NegativeSampling("uniform", n_negatives=3),
+        losses.DecoupledSoftmax(),
+        losses.SampledDecoupledSoftmax(),
+        losses.OneVsAll("logistic"),
+    ):
+        model = SoftmaxClassifier(loss=loss, hidden_size=terms.LowRank(2), max_iter=1, random_state=0)
+        assert_type(model.fit(X, Y), SoftmaxClassifier)
+    for objective in (objectives.Precision(C=1.0), objectives.Recall(), objectives.Tail()):
+        SoftmaxClassifier(direct=terms.SparseTerm(min_count=2), objective=objective).get_params()
+    for optimizer in (optimizers.SGD(alpha=1e-4), optimizers.Adagrad(clip_norm=1.0)):
+        SoftmaxClassifier("softmax", optimizer=optimizer, max_iter=1).partial_fit(X, Y, n_classes=5)
+
+
+def models(folder: Path) -> None:
+    stopping = estimators.EarlyStopping(validation_fraction=0.2)
+    checkpoint = estimators.Checkpoint(folder / "checkpoint")
+    model = SoftmaxClassifier(
+        direct="sparse", hidden_size=None, early_stopping=stopping, checkpoint=checkpoint, max_iter=2
+    )
+    model.fit(X, Y.tolist(), sample_weight=np.ones(200), X_val=X, y_val=Y)
+    labels, log_proba = model.predict_topk(X, 2, classes=[0, 1, 2])
+    assert_type(log_proba, Floats)
+    assert_type(model.predict_proba(X), Floats)
+    assert_type(model.n_iter_, int)
+    curve: list[float] = model.validation_curve_
+    model.calibrate(X, Y).prune(0.01).save(folder / "model")
+    again = load(folder / "model")
+    assert_type(again, SoftmaxClassifier)
+    assert_type(again.compressed("int8").score(X, Y), float)
+    assert_type(again.predictor(1).predict_topk(X[:1], 1)[1], Floats)
+    regression = SoftmaxRegression(C=0.5, class_weight="balanced").fit(X, Y)
+    assert_type(regression.target_log_proba(X, Y), Floats)
+    several = OneVsAllClassifier("logistic").fit(X, [[i % 5, (i + 1) % 5] for i in range(200)])
+    assert_type(several.predict_marginals(X), Floats)
+    print(labels, curve, several.coef_, estimators.SoftmaxClassifier is SoftmaxClassifier)
+
+
+def measures() -> None:
+    model = SoftmaxRegression().fit(X, Y)
+    topk, _ = model.predict_topk(X, 3)
+    proba = model.predict_proba(X)
+    propensities = metrics.inverse_propensities(Y)
+    results: list[float] = [
+        metrics.hit_at_k(topk, Y, 1),
+        metrics.mrr_at_k(topk, Y, 3),
+        metrics.ndcg_at_k(topk, Y, 3),
+        metrics.precision_at_k(topk, Y, 3),
+        metrics.recall_at_k(topk, Y, 3),
+        metrics.psp_at_k(topk, Y, 3, propensities),
+        metrics.psndcg_at_k(topk, Y, 3, propensities),
+        metrics.log_loss(model.target_log_proba(X, Y)),
+        metrics.perplexity(model.target_log_proba(X, Y), np.ones(200)),
+        metrics.f1_at_threshold(proba, Y, 0.3),
+        metrics.precision_at_threshold(proba, Y, average="macro"),
+        metrics.recall_at_threshold(proba, Y, [0.1, 0.2, 0.3, 0.4, 0.5]),
+    ]
+    print(results, metrics.evaluate(model, X, Y, ks=(1, 3)), metrics.compare(model, model, X, Y)["change"])
+
+
+def texts(folder: Path) -> None:
+    (folder / "data.txt").write_text("__label__a some text\n__label__b other text\n")
+    data = datasets.read(folder / "data.txt", "fasttext")
+    assert_type(data, datasets.Dataset)
+    assert datasets.detect_format(folder / "data.txt") in datasets.FORMATS
+    assert datasets.read_texts(folder / "data.txt").n_samples == data.n_samples
+    classes, y = datasets.targets(data.labels, data.label_starts)
+    rows = features.TextVectorizer(max_words=1).fit_transform(data.X)
+    ids, starts = np.arange(20, dtype=np.int32) % 4, [0, 10]
+    grams = NGramFeatures(2).fit(ids, starts)
+    assert_type(grams.describe(0), tuple[int | None, ...])
+    assert features.NGramFeatures is NGramFeatures
+    weights, bias = grams.kneser_ney(ids, starts, 4, discounts=[0.5, 1.0, 1.5])
+    language = NGramLanguageModel.estimate(["a b c", "a b d"], 2, discount_fallback=[0.5, 1.0, 1.5])
+    assert_type(language.score("a b"), float)
+    print(classes, y, rows.shape, weights.shape, bias, features.context_features(ids, starts, 4).shape)
+
+
+def mistakes() -> None:
+    """Each line is one: that mypy finds it is what the comments ask for. Nothing calls this."""
+    softmax(X, axes=1)  # type: ignore[call-overload]
+    cross_entropy(X, Y, reduction="average")  # type: ignore[call-overload]
+    linear_topk(X, W)  # type: ignore[call-arg]
+    SoftmaxClassifier(loss="hinge")  # type: ignore[arg-type]
+    SoftmaxClassifier(hidden=128)  # type: ignore[call-arg]
+    SoftmaxRegression(solver="sag")  # type: ignore[arg-type]
+    SoftmaxClassifier().fit(X)  # type: ignore[call-arg]
+    terms.LowRank("large")  # type: ignore[arg-type]
+    fastsoftmax.hardmax(X)  # type: ignore[attr-defined]
+
+
+def main(folder: str) -> None:
+    warnings.simplefilter("ignore")
+    dense()
+    linear()
+    sampling()
+    choices()
+    models(Path(folder))
+    measures()
+    texts(Path(folder))
+    print(fastsoftmax.__version__)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
