@@ -3,6 +3,10 @@ import signal
 import subprocess
 import sys
 
+# The small products of the twins would wake BLAS's threads, which spin and keep the CPUs from other tests. It is read as BLAS
+# is loaded, also by the processes that tests start; tests of what more threads do ask for them.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 import reference

@@ -104,4 +104,4 @@ assert work(0) == expected
 )
 def test_fork_after_openmp_ran(how, run_python):
     """Children run on one thread and compute the same bits; the parent keeps all of its threads."""
-    run_python(FORK + how, timeout=180, JOBLIB_START_METHOD="fork")
+    run_python(FORK + how, timeout=180, JOBLIB_START_METHOD="fork", OPENBLAS_NUM_THREADS="2")
