@@ -98,7 +98,7 @@ def test_more_classes_than_a_direct_map_has(isa, sparse_X, storage):
     """A hash holds the touched classes, with biases beside the weights and without."""
     model = made("sparse", n_classes=40_000)
     compact = CompactModel.of(model, storage)
-    for n_rows in (2, 200):
+    for n_rows in (2, 60):
         X = sparse_X(n_rows, N_FEATURES, np.float32)
         log_proba = reference.log_softmax(twin_logits(model, X, storage), axis=1)
         _, found = runner(compact, X).topk(5)
