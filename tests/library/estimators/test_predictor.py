@@ -10,6 +10,7 @@ import threading
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from covering import ISAS, covering
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastsoftmax import OneVsAllClassifier, SoftmaxClassifier, SoftmaxRegression
@@ -53,7 +54,11 @@ def beside(request, monkeypatch):
     monkeypatch.setattr(pairs, "PAIRED_FROM", 0 if request.param else 1 << 62)
 
 
-@pytest.mark.parametrize("kind", MODELS)
+@covering(
+    {"isa": ISAS, "beside": [False, True], "data": [np.float32, np.float64], "kind": MODELS},
+    strength=2,
+    fixtures=("isa", "beside", "data"),
+)
 def test_rows_one_by_one_and_all_at_once(isa, beside, data, kind):
     X, y = data
     model = fitted(kind, X, y)
@@ -69,8 +74,16 @@ def test_rows_one_by_one_and_all_at_once(isa, beside, data, kind):
             assert_same(model.predict_topk(few, 4), [a[rows] for a in expected])
 
 
-@pytest.mark.parametrize("storage", ["int8", "bfloat16", "float16"])
-@pytest.mark.parametrize("kind", ["sparse", "low rank", "both", "dense", "regression"])
+@covering(
+    {
+        "isa": ISAS,
+        "data": [np.float32, np.float64],
+        "kind": ["sparse", "low rank", "both", "dense", "regression"],
+        "storage": ["int8", "bfloat16", "float16"],
+    },
+    strength=2,
+    fixtures=("isa", "data"),
+)
 def test_compressed_models(isa, data, kind, storage):
     X, y = data
     model = fitted(kind, X, y).compressed(storage)
