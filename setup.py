@@ -86,8 +86,8 @@ def extensions():
     headers = [str(p) for p in sorted(SRC.glob("*/*.h"))]
     leaves = str(GENERATED / "leaves.h")
     shared = [leaves, str(SRC / "shared" / "table.h"), *map(str, sorted(SRC.glob("*/structs.h")))]
-    for pyx in sorted(SRC.glob("*/*.pyx")):
-        has_leaves = pyx.stem == "dispatch"
+    for pyx in sorted(SRC.glob("*/*.pyx"), key=lambda pyx: (pyx.stem != "dispatch", pyx)):
+        has_leaves = pyx.stem == "dispatch"  # it takes longest, so others are compiled meanwhile
         yield Extension(
             module_of(pyx),
             sources=[str(pyx), str(TABLES)] if has_leaves else [str(pyx)],

@@ -3,6 +3,10 @@ import signal
 import subprocess
 import sys
 
+# The small products of the twins would wake BLAS's threads, which spin and keep the CPUs from other tests. It is read as BLAS
+# is loaded, also by the processes that tests start; tests of what more threads do ask for them.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 import reference
@@ -27,10 +31,12 @@ def outside_the_checkout(tmp_path_factory):
     os.chdir(tmp_path_factory.mktemp("outside"))
 
 
-@pytest.fixture(autouse=True)
-def all_threads_whatever_the_work(monkeypatch):
+@pytest.fixture(autouse=True, scope="session")
+def all_threads_whatever_the_work():
     """The small problems of the tests would run on one thread, and their threads would go untested."""
-    monkeypatch.setattr(threads, "for_work", lambda n_threads, multiply_adds: n_threads)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threads, "for_work", lambda n_threads, multiply_adds: n_threads)
+        yield
 
 
 @pytest.fixture(params=dispatch.available())

@@ -152,7 +152,7 @@ def assert_consistent(model, X):
     assert model.score(X, y) == pytest.approx(np.mean(labels[:, 0] == y))
 
 
-@examples(40)
+@examples(25)
 @given(p=problems(), storage=st.sampled_from(STORAGES))
 def test_predictions_of_models_in_all_their_lives(p, storage, tmp_path_factory):
     model = for_streams(p.model).fit(p.X, p.y, p.weight)

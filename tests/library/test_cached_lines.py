@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from covering import ISAS, covering
 from numpy.testing import assert_array_equal
 
 from fastsoftmax.functional import log_softmax, logsumexp, softmax
@@ -13,9 +14,15 @@ def random(shape, dtype=np.float64):
     return np.random.default_rng(0).normal(0, 3, shape).astype(dtype)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("function", [softmax, log_softmax])
-@pytest.mark.parametrize(("n", "axis"), [(100, 1), (1000, 1), (2, 0), (64, 0)])
+@covering(
+    {
+        "isa": ISAS,
+        "n, axis": [(100, 1), (1000, 1), (2, 0), (64, 0)],
+        "function": [softmax, log_softmax],
+        "dtype": DTYPES,
+    },
+    strength=2,
+)
 def test_large_output_of_cached_lines(isa, function, n, axis, dtype):
     """Lines that stay in cache are written past it too, and by the same numbers; a last vector is in part."""
     n_lines = (1 << 24) // n // np.dtype(dtype).itemsize // 64 * 64 + 64

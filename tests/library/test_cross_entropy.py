@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import reference
 import scipy.special
+from covering import ISAS, covering
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastsoftmax import linear_cross_entropy
@@ -32,9 +33,14 @@ def problem(shape, kind, dtype, weight, seed=0):
     return logits, target, rng.random(n_classes).astype(dtype) + 0.1 if weight else None
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("kind", ["codes", "probabilities"])
-@pytest.mark.parametrize("shape", [*LOGITS_SHAPES, (2, 70_001), (500, 300), (2, 35_001, 2)])
+@covering(
+    {
+        "isa": ISAS,
+        "shape": [*LOGITS_SHAPES, (2, 70_001), (500, 300), (2, 35_001, 2)],
+        "kind": ["codes", "probabilities"],
+        "dtype": DTYPES,
+    }
+)
 def test_cross_entropy_against_reference(isa, shape, kind, dtype):
     for options in OPTIONS if np.prod(shape) < 5000 else (OPTIONS[0], OPTIONS[-1]):
         logits, target, weight = problem(shape, kind, dtype, options["weight"])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import reference
 import scipy.special
+from covering import ISAS, covering
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -56,19 +57,22 @@ def test_against_reference(isa, shape, dtype):
     assert_array_equal(x, before)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("function", [logsumexp, softmax, log_softmax])
-@pytest.mark.parametrize(
-    ("shape", "axis"),
-    [
-        ((200_000,), 0),
-        ((3, 140_001), 1),
-        ((140_001, 3), 0),
-        ((1000, 600), 0),
-        ((1000, 600), 1),
-        ((2, 300, 400), 1),
-        ((40, 9000), 0),
-    ],
+@covering(
+    {
+        "isa": ISAS,
+        "shape, axis": [
+            ((200_000,), 0),
+            ((3, 140_001), 1),
+            ((140_001, 3), 0),
+            ((1000, 600), 0),
+            ((1000, 600), 1),
+            ((2, 300, 400), 1),
+            ((40, 9000), 0),
+        ],
+        "function": [logsumexp, softmax, log_softmax],
+        "dtype": DTYPES,
+    },
+    strength=2,
 )
 def test_bitwise_the_same_for_any_n_threads(isa, function, shape, axis, dtype):
     x = random(shape, dtype)
@@ -302,9 +306,7 @@ def test_in_place_of_long_rows():
     assert_array_equal(softmax(x, 1, out=x, n_threads=2), expected)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("function", [softmax, log_softmax])
-@pytest.mark.parametrize("start", [0, 1, 7, 13])
+@covering({"isa": ISAS, "start": [0, 1, 7, 13], "function": [softmax, log_softmax], "dtype": DTYPES}, strength=2)
 def test_large_output_at_any_address(isa, function, start, dtype):
     """Large output is written past the caches, in aligned vectors."""
     x = random((3, (1 << 24) // 3 // np.dtype(dtype).itemsize + 11), dtype)

@@ -5,6 +5,7 @@ import pytest
 import reference
 import scipy.sparse as sp
 import scipy.special
+from covering import ISAS, covering
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastsoftmax import linear_cross_entropy, linear_logsumexp, linear_topk
@@ -89,9 +90,16 @@ def test_logsumexp_and_topk_against_reference(isa, problem, shape, dtype, assert
         assert_array_equal(ids, expected_ids)
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [s for s in SHAPES if s[0]], ids=str)
+@covering(
+    {
+        "isa": ISAS,
+        "problem": ["dense", "csr"],
+        "shape": [s for s in SHAPES if s[0]],
+        "dtype": DTYPES,
+        "options": OPTIONS,
+    },
+    fixtures=("isa", "problem"),
+)
 def test_cross_entropy_against_reference(isa, problem, shape, dtype, options, assert_no_worse):
     X, W, bias, target = problem(*shape, dtype)
     options = options_for(options, shape[1])
@@ -121,8 +129,10 @@ def test_more_features_than_a_cache_holds(isa, sparse_X):
     assert_array_equal(linear_topk(X, W, 9, bias)[0], reference.linear_topk(X, W, 9, bias)[0])
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
-@pytest.mark.parametrize("shape", [(70, 123, 9), (70, 5003, 9)], ids=str)
+@covering(
+    {"isa": ISAS, "problem": ["dense", "csr"], "shape": [(70, 123, 9), (70, 5003, 9)], "options": OPTIONS},
+    fixtures=("isa", "problem"),
+)
 def test_little_working_memory(isa, problem, shape, options):
     """With chunks of 64 rows, and no tile kept, some of them, or all, the values are the same."""
     X, W, bias, target = problem(*shape)
@@ -186,10 +196,17 @@ def test_the_loss_keeps_its_digits_where_the_target_is_certain(isa):
     assert_allclose(dW[:, 0], np.exp(-40.0) * np.array([-2, 1, 1]), rtol=1e-6)
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("layout", ["C", "F", "pairs"])
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("n_classes", [3, 123, 1500])
+@covering(
+    {
+        "isa": ISAS,
+        "problem": ["dense", "csr"],
+        "n_classes": [3, 123, 1500],
+        "dtype": DTYPES,
+        "layout": ["C", "F", "pairs"],
+        "weighted": [False, True],
+    },
+    fixtures=("isa", "problem"),
+)
 def test_smoothing_stays_where_probabilities_underflow(isa, problem, n_classes, dtype, layout, weighted):
     """Whole tiles have no probability left next to one class, but each class has its part of the smoothed target."""
     X, W, bias, target = problem(9, n_classes, 4, dtype)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import reference
 import scipy.sparse as sp
+from covering import ISAS, covering
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastsoftmax import linear_cross_entropy
@@ -50,11 +51,7 @@ def assert_same_bits(a, b):
     assert_array_equal(np.signbit(a), np.signbit(b))
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("order", "CF")
-@pytest.mark.parametrize("kind", ["csr", "dense"])
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@covering({"isa": ISAS, "options": OPTIONS, "shape": SHAPES, "kind": ["csr", "dense"], "order": "CF", "dtype": DTYPES})
 def test_out_has_the_bits_of_new_arrays(isa, make, shape, dtype, order, kind, options):
     inputs, options = make(shape, dtype, order, options, kind)
     loss, expected = linear_cross_entropy(*inputs, return_grad=True, **options)
@@ -68,10 +65,7 @@ def test_out_has_the_bits_of_new_arrays(isa, make, shape, dtype, order, kind, op
                 assert_same_bits(ours, truth)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("order", "CF")
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@covering({"isa": ISAS, "options": OPTIONS, "shape": SHAPES, "order": "CF", "dtype": DTYPES})
 def test_sparse_gradient_is_the_columns_that_occur(isa, make, shape, dtype, order, options):
     inputs, options = make(shape, dtype, order, options)
     X, W, _ = inputs

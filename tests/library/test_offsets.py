@@ -7,6 +7,7 @@ to the offset's size, about once.
 import numpy as np
 import pytest
 import scipy.special
+from covering import ISAS, covering
 from numpy.testing import assert_allclose
 from scipy import sparse
 
@@ -63,11 +64,18 @@ def inputs(request):
     return lambda X, W: (as_X(X), as_W(W))
 
 
-@pytest.mark.parametrize("n_features", [10, 300])
-@pytest.mark.parametrize("exact", [True, False], ids=["exact", "rounded"])
-@pytest.mark.parametrize("place", ["bias", "feature"])
-@pytest.mark.parametrize("offset", OFFSETS)
-@pytest.mark.parametrize("dtype", DTYPES)
+@covering(
+    {
+        "isa": ISAS,
+        "inputs": ["dense", "CSR", "pairs"],
+        "dtype": DTYPES,
+        "offset": OFFSETS,
+        "place": ["bias", "feature"],
+        "exact": [True, False],
+        "n_features": [10, 300],
+    },
+    fixtures=("isa", "inputs"),
+)
 def test_linear_functions(isa, inputs, dtype, offset, place, exact, n_features):
     X, W, bias, logits, target = problem(dtype, offset, place, exact, n_features)
     log_proba = scipy.special.log_softmax(logits, axis=1)
@@ -134,11 +142,15 @@ def fitted(terms, dtype, offset, as_X):
     return model, as_X(X), y, logits
 
 
-@pytest.mark.parametrize("storage", [None, "float16", "bfloat16"])  # int8 would round the weights
-@pytest.mark.parametrize("as_X", [np.asarray, sparse.csr_array], ids=["dense", "CSR"])
-@pytest.mark.parametrize("offset", OFFSETS)
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("terms", [*TERMS, "regression"])
+@covering(
+    {
+        "terms": [*TERMS, "regression"],
+        "dtype": DTYPES,
+        "offset": OFFSETS,
+        "as_X": [np.asarray, sparse.csr_array],
+        "storage": [None, "float16", "bfloat16"],
+    }
+)
 def test_models(terms, dtype, offset, as_X, storage):
     model, X, y, logits = fitted(terms, dtype, offset, as_X)
     model = model if storage is None else model.compressed(storage)

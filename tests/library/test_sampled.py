@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from covering import ISAS, covering
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastsoftmax import linear_cross_entropy, sampled_cross_entropy
@@ -10,9 +11,16 @@ N_CLASSES = 700
 every_loss = pytest.mark.parametrize("loss", KINDS)
 
 
-@pytest.mark.parametrize(("dtype", "rtol", "atol"), [(np.float64, 1e-11, 1e-14), (np.float32, 3e-5, 3e-7)])
-@pytest.mark.parametrize("remove_accidental_hits", [None, True, False])
-@every_loss
+@covering(
+    {
+        "isa": ISAS,
+        "sampled_problem": ["dense", "csr"],
+        "loss": KINDS,
+        "remove_accidental_hits": [None, True, False],
+        "dtype, rtol, atol": [(np.float64, 1e-11, 1e-14), (np.float32, 3e-5, 3e-7)],
+    },
+    fixtures=("isa", "sampled_problem"),
+)
 def test_against_brute_force(isa, sampled_problem, check_sampled, dtype, rtol, atol, remove_accidental_hits, loss):
     arguments = sampled_problem(dtype=dtype, loss=loss)
     check_sampled(arguments, rtol, atol, remove_accidental_hits=remove_accidental_hits)
@@ -115,9 +123,17 @@ def test_gradients_are_the_derivatives_of_the_loss(sampled_problem, loss, num_tr
             assert_allclose((ahead - behind) / (2 * step), (gradient * direction).sum(), rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize("num_true", [None, 3])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@every_loss
+@covering(
+    {
+        "isa": ISAS,
+        "sampled_problem": ["dense", "csr"],
+        "loss": KINDS,
+        "dtype": [np.float32, np.float64],
+        "num_true": [None, 3],
+    },
+    strength=2,
+    fixtures=("isa", "sampled_problem"),
+)
 def test_bitwise_the_same_for_any_n_threads(isa, sampled_problem, dtype, loss, num_true):
     arguments = sampled_problem(n_rows=100, n_features=20, dtype=dtype, loss=loss, num_true=num_true)
     results = []

@@ -3,6 +3,7 @@
 import mpmath
 import numpy as np
 import pytest
+from covering import ISAS, covering
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastsoftmax import linear_cross_entropy, sampled_cross_entropy
@@ -43,9 +44,15 @@ def test_softplus_and_sigmoid_of_anything(isa, dtype):
     assert_array_equal(sigmoid, [1, 1, 0, 0, 0, 1, np.nan])
 
 
-@pytest.mark.parametrize("kind", ["hidden", "csr", "both"])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(("n_rows", "n_candidates"), [(37, 1203), (1, 50), (5, 700), (130, 333), (3, 1)])
+@covering(
+    {
+        "isa": ISAS,
+        "n_rows, n_candidates": [(37, 1203), (1, 50), (5, 700), (130, 333), (3, 1)],
+        "dtype": [np.float32, np.float64],
+        "kind": ["hidden", "csr", "both"],
+    },
+    strength=2,
+)
 def test_the_two_passes(isa, sparse_X, dtype, kind, n_rows, n_candidates):
     """Kept tiles and tiles computed again, one thread and several, give the same bits, and these are right."""
     rng = np.random.default_rng(0)

@@ -15,7 +15,7 @@ MPIEXEC = shutil.which("mpiexec") or shutil.which("mpiexec", path=os.path.dirnam
 pytestmark = pytest.mark.skipif(MPIEXEC is None, reason="there is no mpiexec")
 
 SAVE = """
-import sys
+import os, shutil, sys
 from mpi4py import MPI
 from rank_cases import TERMS, own_rows
 from fastsoftmax import load
@@ -30,13 +30,16 @@ again = load(path, comm=MPI.COMM_WORLD)
 for name, a in model._model.arrays().items():
     assert (again._model.arrays()[name] == a).all()
 again.partial_fit(*own_rows(ranks)).save(path + "-2")
-"""
-WRONG = """
-import sys
-from mpi4py import MPI
-from fastsoftmax import load
+if ranks.rank == 0:
+    shutil.copytree(path, path + "-damaged")
+    with open(path + "-damaged/model-00002-of-00002.safetensors", "r+b") as file:
+        file.seek(-20, os.SEEK_END)
+        byte = file.read(1)[0]
+        file.seek(-20, os.SEEK_END)
+        file.write(bytes([byte ^ 1]))
+MPI.COMM_WORLD.Barrier()
 try:
-    load(sys.argv[1], comm=MPI.COMM_WORLD)
+    load(path + "-damaged", comm=MPI.COMM_WORLD)
 except ValueError as error:
     print("refused:", error, flush=True)
 """
@@ -72,15 +75,9 @@ def test_two_processes_save_and_one_loads(tmp_path):
     assert done.returncode == 0, done.stderr
     names = {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"}
     assert {p.name for p in (tmp_path / "model").iterdir()} == names
-    assert {p.name for p in tmp_path.iterdir()} == {"model", "model-2"}  # no checkpoint is left
+    assert {p.name for p in tmp_path.iterdir()} == {"model", "model-2", "model-damaged"}  # no checkpoint is left
     from checkpoint_cases import X, Y
 
     for name in ("model", "model-2"):
         assert np.mean(load(tmp_path / name).predict(X) == Y) > 0.9
-    path = tmp_path / "model" / "model-00002-of-00002.safetensors"
-    content = bytearray(path.read_bytes())
-    content[-20] ^= 1
-    path.write_bytes(content)
-    done = mpiexec(WRONG, str(tmp_path / "model"))
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("refused:") == 2 and path.name in done.stdout
+    assert done.stdout.count("refused:") == 2 and "model-00002-of-00002.safetensors" in done.stdout

@@ -10,6 +10,7 @@ import threading
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from covering import ISAS, covering
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastsoftmax import OneVsAllClassifier, SoftmaxClassifier, SoftmaxRegression
@@ -53,7 +54,11 @@ def beside(request, monkeypatch):
     monkeypatch.setattr(pairs, "PAIRED_FROM", 0 if request.param else 1 << 62)
 
 
-@pytest.mark.parametrize("kind", MODELS)
+@covering(
+    {"isa": ISAS, "beside": [False, True], "data": [np.float32, np.float64], "kind": MODELS},
+    strength=2,
+    fixtures=("isa", "beside", "data"),
+)
 def test_rows_one_by_one_and_all_at_once(isa, beside, data, kind):
     X, y = data
     model = fitted(kind, X, y)
@@ -69,8 +74,16 @@ def test_rows_one_by_one_and_all_at_once(isa, beside, data, kind):
             assert_same(model.predict_topk(few, 4), [a[rows] for a in expected])
 
 
-@pytest.mark.parametrize("storage", ["int8", "bfloat16", "float16"])
-@pytest.mark.parametrize("kind", ["sparse", "low rank", "both", "dense", "regression"])
+@covering(
+    {
+        "isa": ISAS,
+        "data": [np.float32, np.float64],
+        "kind": ["sparse", "low rank", "both", "dense", "regression"],
+        "storage": ["int8", "bfloat16", "float16"],
+    },
+    strength=2,
+    fixtures=("isa", "data"),
+)
 def test_compressed_models(isa, data, kind, storage):
     X, y = data
     model = fitted(kind, X, y).compressed(storage)
@@ -209,11 +222,7 @@ def test_copies_of_predictors(data, kind):
         assert_same(other.predict_topk(X, 3), expected)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
-@pytest.mark.parametrize("kind", ["sparse", "low rank", "both"])
-def test_after_a_fork(kind):
-    """The threads of the parent are not in the child, which must not wait for them."""
-    code = f"""
+FORKS = """
 import os, sys
 import numpy as np, scipy.sparse as sp
 from fastsoftmax import PreparedWeights, SoftmaxClassifier, linear_cross_entropy
@@ -222,23 +231,28 @@ from fastsoftmax.runtime import threads
 threads.for_work = lambda n_threads, work: n_threads
 rng = np.random.default_rng(0)
 X = sp.random_array((50, 20), density=0.3, format="csr", rng=rng, dtype=np.float32)
-terms = {{"sparse": ("sparse", None), "low rank": (None, 4), "both": ("sparse", 4)}}["{kind}"]
-model = SoftmaxClassifier(direct=terms[0], hidden_size=terms[1], max_iter=1, n_threads=2)
-predictor = model.fit(X, rng.integers(0, 9, 50)).predictor()
-predictor.predict_topk(X, 3)
-W = sp.random_array((9, 20), density=0.5, format="csc", rng=rng, dtype=np.float32)
-prepared = PreparedWeights(W, np.zeros(9, np.float32), n_threads=2)
-linear_cross_entropy(X, prepared, np.zeros(50, int), return_grad=True, n_threads=2)
-child = os.fork()
-if child == 0:
+for direct, hidden_size in (("sparse", None), (None, 4), ("sparse", 4)):
+    model = SoftmaxClassifier(direct=direct, hidden_size=hidden_size, max_iter=1, n_threads=2)
+    predictor = model.fit(X, rng.integers(0, 9, 50)).predictor()
     predictor.predict_topk(X, 3)
-    predictor.predict_topk(X[:1], 3)
+    W = sp.random_array((9, 20), density=0.5, format="csc", rng=rng, dtype=np.float32)
+    prepared = PreparedWeights(W, np.zeros(9, np.float32), n_threads=2)
     linear_cross_entropy(X, prepared, np.zeros(50, int), return_grad=True, n_threads=2)
-    os._exit(0)
-print(os.waitpid(child, 0)[1])
+    child = os.fork()
+    if child == 0:
+        predictor.predict_topk(X, 3)
+        predictor.predict_topk(X[:1], 3)
+        linear_cross_entropy(X, prepared, np.zeros(50, int), return_grad=True, n_threads=2)
+        os._exit(0)
+    print(direct, hidden_size, os.waitpid(child, 0)[1], flush=True)
 """
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.stdout.strip() == "0", done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_after_a_fork():
+    """The threads of the parent are not in the child, which must not wait for them."""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKS], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines() == ["sparse None 0", "None 4 0", "sparse 4 0"], done.stderr
 
 
 def test_what_a_model_keeps_is_not_pickled(data):

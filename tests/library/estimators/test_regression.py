@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import reference
 import scipy.sparse as sp
+from covering import ISAS, covering
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning
@@ -48,10 +49,16 @@ def loss_of(X, y, weight, alpha, *, dtype=np.float64, has_bias=True, n_threads=1
     return RegressionLoss(products, y, weight, alpha, shape, dtype, **options)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("n_classes", [2, 3, 17, 130])
-@pytest.mark.parametrize("is_weighted", [False, True])
+@covering(
+    {
+        "isa": ISAS,
+        "is_weighted": [False, True],
+        "n_classes": [2, 3, 17, 130],
+        "kind": KINDS,
+        "dtype": ["float32", "float64"],
+    },
+    strength=2,
+)
 def test_loss_gradient_and_hessian_product(isa, kind, n_classes, is_weighted, dtype):
     X, y = problem(150, 9, n_classes)
     rng = np.random.default_rng(1)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import reference
+from covering import ISAS, covering
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastsoftmax.kernels import one_vs_all as kernel
@@ -13,10 +14,7 @@ LOSSES = list(kernel.KINDS)
 GUARD = 64  # elements before and behind an array
 TOLERANCES = {"float32": 2e-5, "float64": 1e-12}
 
-pytestmark = [
-    pytest.mark.parametrize("dtype", ["float32", "float64"]),
-    pytest.mark.parametrize("width", WIDTHS),
-]
+DTYPES = list(TOLERANCES)
 
 
 @pytest.fixture
@@ -55,9 +53,7 @@ def derivatives(loss, z, is_positive, row_weight, positive_weight, guarded):
     return losses, slopes, curvatures
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("n_rows", N_ROWS)
-@pytest.mark.parametrize("share", [0.0, 0.1, 1.0])
+@covering({"isa": ISAS, "width": WIDTHS, "dtype": DTYPES, "share": [0.0, 0.1, 1.0], "n_rows": N_ROWS, "loss": LOSSES})
 def test_derivatives(isa, share, n_rows, loss, width, dtype, guarded):
     rng = np.random.default_rng(0)
     z = (3 * rng.standard_normal((n_rows, width))).astype(dtype)
@@ -71,8 +67,7 @@ def test_derivatives(isa, share, n_rows, loss, width, dtype, guarded):
         assert_allclose(ours, truth, rtol=TOLERANCES[dtype], atol=1e-30)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("n_rows", [1, 66])
+@covering({"isa": ISAS, "width": WIDTHS, "dtype": DTYPES, "n_rows": [1, 66], "loss": LOSSES})
 def test_a_positive_in_each_place(isa, n_rows, loss, width, dtype, guarded):
     """Its row and its problem change, and nothing else."""
     rng = np.random.default_rng(0)
@@ -91,8 +86,7 @@ def test_a_positive_in_each_place(isa, n_rows, loss, width, dtype, guarded):
             assert_allclose(slopes, expected[1], rtol=TOLERANCES[dtype], atol=1e-30)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("weight", [0.0, 1.0, 1e-20])
+@covering({"isa": ISAS, "width": WIDTHS, "dtype": DTYPES, "weight": [0.0, 1.0, 1e-20], "loss": LOSSES})
 def test_extreme_logits(isa, weight, loss, width, dtype, guarded):
     """Neither a positive of a large logit costs anything, nor what has no weight, and infinite losses are not NaN."""
     z = np.resize([0, -0.0, 1, -1, 1e-30, 88.5, -88.5, 104, -104, 800, -800, 1e18, -1e18, 1e30, -1e30], (4, width))
@@ -108,7 +102,7 @@ def test_extreme_logits(isa, weight, loss, width, dtype, guarded):
         assert_allclose(curvatures, expected[2], rtol=TOLERANCES[dtype], atol=1e-30)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@covering({"isa": ISAS, "width": WIDTHS, "dtype": DTYPES, "loss": LOSSES})
 def test_infinite_logits(isa, loss, width, dtype, guarded):
     z = np.resize(np.array([np.inf, -np.inf], dtype), (3, width))
     ones = np.ones(3, dtype), np.ones(width, dtype)
@@ -120,7 +114,7 @@ def test_infinite_logits(isa, loss, width, dtype, guarded):
     assert_array_equal(np.sign(slopes), np.sign(z))
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@covering({"isa": ISAS, "width": WIDTHS, "dtype": DTYPES, "loss": LOSSES})
 def test_NaN_stays_where_it_is(isa, loss, width, dtype, guarded):
     z = np.ones((70, width), dtype)
     z[66, 3] = z[1, width - 1] = np.nan
@@ -133,6 +127,8 @@ def test_NaN_stays_where_it_is(isa, loss, width, dtype, guarded):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("width", WIDTHS)
 def test_derivatives_against_differences(loss, width, dtype, guarded):
     rng = np.random.default_rng(0)
     z, h = rng.standard_normal((9, width)), 1e-5
@@ -145,8 +141,7 @@ def test_derivatives_against_differences(loss, width, dtype, guarded):
     assert_allclose((ahead[1] - behind[1]) / (2 * h), curvatures, rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize("n_rows", N_ROWS)
-@pytest.mark.parametrize("scale", [0.0, 1.0, -0.3])
+@covering({"isa": ISAS, "width": WIDTHS, "dtype": DTYPES, "scale": [0.0, 1.0, -0.3], "n_rows": N_ROWS})
 def test_add_and_dot(isa, scale, n_rows, width, dtype, guarded):
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((2, n_rows, width)).astype(dtype)
@@ -158,6 +153,8 @@ def test_add_and_dot(isa, scale, n_rows, width, dtype, guarded):
     assert (np.abs(dots - (a * expected).sum(axis=0)) <= rounding).all()
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("width", WIDTHS)
 def test_dot_of_an_array_with_itself(isa, width, dtype, guarded):
     a = np.random.default_rng(0).standard_normal((70, width)).astype(dtype)
     dots = guarded((width,), "float64")
@@ -165,7 +162,7 @@ def test_dot_of_an_array_with_itself(isa, width, dtype, guarded):
     assert_allclose(dots, np.square(a, dtype="float64").sum(axis=0), rtol=TOLERANCES[dtype])
 
 
-@pytest.mark.parametrize("n", N_ROWS)
+@covering({"isa": ISAS, "width": WIDTHS, "dtype": DTYPES, "n": N_ROWS})
 def test_a_step_of_conjugate_gradients(isa, n, width, dtype, guarded):
     rng = np.random.default_rng(0)
     direction, product, x, r = rng.standard_normal((4, n, width)).astype(dtype)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import reference
 import scipy.sparse as sp
+from covering import ISAS, covering
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastsoftmax.kernels import additions as additions_kernel
@@ -133,10 +134,15 @@ def assert_close(ours, expected, tolerance):
         assert_allclose(ours[name], value, rtol=tolerance, atol=tolerance * finite.max(initial=1e-30), err_msg=name)
 
 
-@pytest.mark.parametrize("memory", [0, 1 << 28])
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("n_rows", "n_classes"), [(37, 1203), (1, 50), (5, 700), (130, 333), (3, 1)])
-@pytest.mark.parametrize("dtype", DTYPES)
+@covering(
+    {
+        "isa": ISAS,
+        "dtype": DTYPES,
+        "n_rows, n_classes": [(37, 1203), (1, 50), (5, 700), (130, 333), (3, 1)],
+        "kind": KINDS,
+        "memory": [0, 1 << 28],
+    }
+)
 def test_forward_and_backward(isa, dtype, n_rows, n_classes, kind, memory):
     problem = make(n_rows, n_classes, dtype, kind=kind)
     ours = run(problem, memory=memory)
@@ -164,10 +170,9 @@ def test_masks(isa, dtype, memory):
     assert (ours["dadditions"][masked] == 0).all()
 
 
-@pytest.mark.parametrize("threshold", [0.0, 0.01])
-@pytest.mark.parametrize("memory", [0, 1 << 28])
-@pytest.mark.parametrize("shift", [-200.0, 0.0, 200.0])  # with -200, exp(-lse) overflows
-@pytest.mark.parametrize("dtype", DTYPES)
+@covering(
+    {"isa": ISAS, "dtype": DTYPES, "shift": [-200.0, 0.0, 200.0], "memory": [0, 1 << 28], "threshold": [0.0, 0.01]}
+)
 def test_all_but_the_target_masked(isa, dtype, shift, memory, threshold):
     """This holds for row 0; row 2 has the first three quarters masked, so some tiles have nothing but masked logits."""
     problem = make(6, 2000, dtype, seed=1)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import reference
 import scipy.sparse as sp
+from covering import ISAS, covering
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastsoftmax import linear_cross_entropy, linear_topk, sampled_cross_entropy
@@ -57,9 +58,7 @@ def test_a_batch_is_its_rows(dtype, index_dtype):
             assert (np.diff(batch.rows[batch.col_indptr[f] : batch.col_indptr[f + 1]]) >= 0).all()
 
 
-@pytest.mark.parametrize("order", ["F", "C"])
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("n_classes", [1, 2, 15, 16, 17, 31, 33, 65, 4111])
+@covering({"isa": ISAS, "n_classes": [1, 2, 15, 16, 17, 31, 33, 65, 4111], "dtype": DTYPES, "order": ["F", "C"]})
 def test_any_number_of_classes(isa, n_classes, dtype, order):
     """Strips are full and cut, down to one class."""
     X, target = uneven_X(40, 60, dtype), np.random.default_rng(2).integers(0, n_classes, 40)
@@ -101,10 +100,15 @@ def test_chosen_classes(isa, dtype, order):
     assert_allclose(dW, expected_dW[rows], atol=TOLERANCE[dtype])
 
 
-@pytest.mark.parametrize("rule", [SGD().rule(0.3), Adagrad(alpha=0.05).rule(0.3)], ids=["sgd", "adagrad, alpha"])
-@pytest.mark.parametrize("order", ["F", "C"])
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("n_classes", [1, 33, 507])
+@covering(
+    {
+        "isa": ISAS,
+        "n_classes": [1, 33, 507],
+        "dtype": DTYPES,
+        "order": ["F", "C"],
+        "rule": [SGD().rule(0.3), Adagrad(alpha=0.05).rule(0.3)],
+    }
+)
 def test_a_step(isa, n_classes, dtype, order, rule):
     """The scratch is full of NaN: what lies beyond the last class of a strip is read, and must not matter."""
     X, target = uneven_X(40, 60, dtype), np.random.default_rng(2).integers(0, n_classes, 40)

@@ -48,9 +48,8 @@ def problems(draw):
 
 
 @pytest.mark.parametrize("isa", dispatch.available())
-@pytest.mark.parametrize("n_threads", [1, 3])
 @settings(settings.get_profile("kernels"), max_examples=150)
-@given(problem=problems())
+@given(problem=problems(), n_threads=st.sampled_from([1, 3]))
 def test_against_brute_force(isa, n_threads, problem):
     X, W, bias, k, options, mask = problem
     before = dispatch.selected()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import reference
 import scipy.sparse as sp
+from covering import ISAS, covering
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastsoftmax.model.compact import STORAGES, CompactMatrix
@@ -49,9 +50,7 @@ def assert_best(found, log_proba, k, rtol, **options):
         assert_allclose(row[mine[mine >= 0]], row[best[best >= 0]], rtol=rtol, atol=rtol * np.abs(row).max())
 
 
-@pytest.mark.parametrize("storage", [None, *STORAGES])
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@covering({"isa": ISAS, "shape": SHAPES, "dtype": DTYPES, "storage": [None, *STORAGES]}, strength=2)
 def test_against_the_reference(isa, make, shape, dtype, storage):
     hidden, X, V, bias = make(*shape, dtype)
     rows_V, columns_W = V, np.asfortranarray(V)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import reference
 import scipy.sparse as sp
+from covering import ISAS, covering
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -61,9 +62,10 @@ def beside(request, monkeypatch):
     return request.param
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@covering(
+    {"isa": ISAS, "beside": [False, True], "shape": SHAPES, "dtype": DTYPES, "options": OPTIONS},
+    fixtures=("isa", "beside"),
+)
 def test_against_reference(isa, beside, problem, shape, dtype, options):
     X, W, bias, target = problem(*shape, dtype)
     options = dict(options)
@@ -73,8 +75,7 @@ def test_against_reference(isa, beside, problem, shape, dtype, options):
         assert_as_reference(X, W, b, target, RTOL[dtype], **options)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@covering({"isa": ISAS, "beside": [False, True], "shape": SHAPES, "dtype": DTYPES}, fixtures=("isa", "beside"))
 def test_topk(isa, beside, problem, shape, dtype):
     X, W, bias, _ = problem(*shape, dtype)
     for k in {1, min(3, shape[1]), min(200, shape[1])}:
@@ -103,8 +104,7 @@ def test_topk_of_nan():
         linear_topk(np.array([[1.0], [1e308]]), W, 1, np.array([0.0, np.inf]))
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@covering({"isa": ISAS, "beside": [False, True], "shape": SHAPES, "dtype": DTYPES}, fixtures=("isa", "beside"))
 def test_bitwise_the_same_for_any_n_threads(isa, beside, problem, shape, dtype):
     X, W, bias, target = problem(*shape, dtype)
     results = []
@@ -148,9 +148,7 @@ def pushed_down(n_classes, n_touched, width, *, seed=0):
     )
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("width", [1, 30, 200, 1000])
-@pytest.mark.parametrize("n_touched", [1, 50, 99, 100, 998, 999, 1000])
+@covering({"isa": ISAS, "n_touched": [1, 50, 99, 100, 998, 999, 1000], "width": [1, 30, 200, 1000], "dtype": DTYPES})
 def test_heavy_classes_pushed_down(isa, n_touched, width, dtype):
     X, W, bias, target = pushed_down(1000, n_touched, width)
     X, W, bias = X.astype(dtype), W.astype(dtype), bias.astype(dtype)
@@ -241,11 +239,15 @@ def test_gradients_are_the_derivatives_of_the_loss(problem, numerical_gradient, 
 # -- steps --
 
 
-@pytest.mark.parametrize(
-    "rule", [SGD().rule(0.3), SGD(alpha=0.1).rule(0.3), Adagrad().rule(0.3), Adagrad(alpha=0.05).rule(0.3)]
+@covering(
+    {
+        "isa": ISAS,
+        "shape": [(30, 123, 13, 0.1), (300, 5003, 20, 0.9)],
+        "dtype": DTYPES,
+        "rule": [SGD().rule(0.3), SGD(alpha=0.1).rule(0.3), Adagrad().rule(0.3), Adagrad(alpha=0.05).rule(0.3)],
+    },
+    strength=2,
 )
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(30, 123, 13, 0.1), (300, 5003, 20, 0.9)], ids=str)
 def test_a_step(isa, problem, shape, dtype, rule):
     """Features have several pieces of classes and many rows, and the scratch is full of NaN."""
     X, W, bias, target = problem(*shape, dtype)
@@ -258,7 +260,10 @@ def test_a_step(isa, problem, shape, dtype, rule):
         rule, W.data.astype(np.float64), at_pattern(dW, W), state.astype(np.float64), rule.alpha
     )
     expected_bias, _ = reference.update(rule, bias.astype(np.float64), dbias, bias_state.astype(np.float64))
-    results = []
+    results, workspace = [], workspaces.Workspace()
+    names = ("touched", "logits", "positions", "gradient", "dbias", "tables")
+    scratch = {name: workspace.array(f"sparse.{name}", (1 << 21,), np.float64) for name in names}
+    buffers = dict(workspace._buffers)
     for n_threads in (1, 2, 3):
         reader = batch_kernel.RowReader(n_features)
         batch = reader.take(X.indptr, X.indices, X.data, np.arange(n_rows))
@@ -268,14 +273,15 @@ def test_a_step(isa, problem, shape, dtype, rule):
             bias.copy(),
             (bias_state.copy() if rule.has_state else None),
         )
-        base, workspace = Base(b), workspaces.Workspace()
-        for name in ("touched", "logits", "positions", "gradient", "dbias", "tables"):
-            workspace.array(f"sparse.{name}", (1 << 21,), np.float64).fill(np.nan)
+        base = Base(b)
+        for a in scratch.values():
+            a.fill(np.nan)
         forward = pairs.PairsForward(batch, weights, base, target, n_threads=n_threads, workspace=workspace)
         gradient = pairs.BiasGradient(base)
         forward.backward(np.full(n_rows, 1 / n_rows), weights.data, state=s, rule=rule, dbias=gradient)
         gradient.finish(b, state=bs, rule=rule)
         results.append([weights.data, b] + ([s, bs] if rule.has_state else []))
+    assert all(workspace._buffers[name] is buffer for name, buffer in buffers.items())  # they were large enough
     tolerance = 20 * RTOL[dtype]
     assert_allclose(results[0][0], np.where(touched, expected, W.data), rtol=tolerance, atol=tolerance)
     assert_allclose(results[0][1], expected_bias, rtol=tolerance, atol=tolerance)
@@ -306,8 +312,7 @@ def test_something_added_to_the_touched_logits(problem):
     assert_allclose(forward.nll, forward.lse - logits[np.arange(30), target], rtol=1e-10)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@covering({"isa": ISAS, "shape": SHAPES, "dtype": DTYPES}, strength=2)
 def test_exponentials_made_while_classes_are_touched(isa, problem, shape, dtype):
     """They have the same bits as those made later, in a pass of their own."""
     X, W, bias, target = problem(*shape, dtype)

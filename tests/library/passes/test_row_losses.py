@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import reference
 import scipy.sparse as sp
+from covering import ISAS, covering
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastsoftmax.kernels.batch import RowReader
@@ -73,9 +74,7 @@ def test_the_reference(loss, problem):
         assert_allclose((ahead - behind) / (2 * step), dZ[:, k], rtol=1e-6, atol=1e-6)
 
 
-@every_loss
-@every_dtype
-@pytest.mark.parametrize("shape", [(1, 1, 2), (1, 5, 3), (7, 30, 12), (33, 1205, 9)], ids=str)
+@covering({"isa": ISAS, "shape": [(1, 1, 2), (1, 5, 3), (7, 30, 12), (33, 1205, 9)], "dtype": RTOL, "loss": LOSSES})
 def test_pairs(isa, loss, dtype, shape, problem):
     n_rows, n_classes, n_features = shape
     p = problem(*shape, dtype)
@@ -101,10 +100,15 @@ def test_pairs(isa, loss, dtype, shape, problem):
         assert_array_equal(results[0][1], other[1])
 
 
-@every_loss
-@every_dtype
-@pytest.mark.parametrize("memory", [0, 1 << 28])
-@pytest.mark.parametrize("shape", [(1, 1, 2), (1, 5, 3), (7, 30, 12), (33, 1205, 9)], ids=str)
+@covering(
+    {
+        "isa": ISAS,
+        "shape": [(1, 1, 2), (1, 5, 3), (7, 30, 12), (33, 1205, 9)],
+        "memory": [0, 1 << 28],
+        "dtype": RTOL,
+        "loss": LOSSES,
+    }
+)
 def test_tiles(isa, loss, dtype, memory, shape, problem):
     p = problem(*shape, dtype)
     hidden, V = hidden_of(p), p.W.toarray()

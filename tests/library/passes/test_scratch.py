@@ -1,9 +1,12 @@
 """No pass writes beyond the scratch that was planned for it, down to sizes of one and rows without entries."""
 
+import itertools
+
 import numpy as np
 import pytest
 import reference
 import scipy.sparse as sp
+from covering import ISAS, covering
 from flat_options import flat_classifier
 from guards import GUARD, guarded_workspaces
 
@@ -32,11 +35,16 @@ def test_guards_see_what_is_written_beyond_an_array(beyond):
         workspace._buffers["a"][GUARD + beyond] = 0
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("n_classes", [1, 2, 17, 700])
-@pytest.mark.parametrize("n_rows", [1, 3, 40])
-@pytest.mark.parametrize("density", [0.0, 0.3])
-@pytest.mark.parametrize("n_hidden", [0, 1, 5])
+@covering(
+    {
+        "isa": ISAS,
+        "n_hidden": [0, 1, 5],
+        "density": [0.0, 0.3],
+        "n_rows": [1, 3, 40],
+        "n_classes": [1, 2, 17, 700],
+        "dtype": ["float32", "float64"],
+    }
+)
 def test_passes_over_tiles_stay_in_their_scratch(isa, n_hidden, density, n_rows, n_classes, dtype):
     rng = np.random.default_rng(0)
     X = sp.random_array((n_rows, 6), density=density, format="csr", rng=rng).astype(dtype)
@@ -78,10 +86,7 @@ def problem(n_rows, n_features, n_classes, density, dtype):
     return X, W, bias, target
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("density", [0.0, 0.3])
-@pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize("beside", [False, True], ids=["biases", "biases_beside_weights"])
+@covering({"isa": ISAS, "beside": [False, True], "size": SIZES, "density": [0.0, 0.3], "dtype": ["float32", "float64"]})
 def test_functions_of_linear_models(isa, beside, size, density, dtype, monkeypatch):
     """Dense and CSR rows, dense and sparse W, all and few pairs, one and all classes of a row as its best."""
     monkeypatch.setattr(pairs, "PAIRED_FROM", 0 if beside else 1 << 62)
@@ -101,9 +106,7 @@ def test_functions_of_linear_models(isa, beside, size, density, dtype, monkeypat
                 np.testing.assert_allclose(log_proba, reference.linear_topk(x, w, k, bias)[1], rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize("threshold", [1e-3, 0.9])
+@covering({"isa": ISAS, "threshold": [1e-3, 0.9], "size": SIZES, "dtype": ["float32", "float64"]})
 def test_rounded_gradients(isa, threshold, size, dtype):
     """Lists of few entries, and tiles whose entries are too many."""
     X, W, bias, target = problem(*size, 0.5, dtype)
@@ -116,10 +119,9 @@ def test_rounded_gradients(isa, threshold, size, dtype):
             assert all(np.isfinite(gradient).all() for gradient in gradients)
 
 
-@pytest.mark.parametrize("n_drawn", [0, 1, 5])
-@pytest.mark.parametrize("density", [0.0, 0.3])
-@pytest.mark.parametrize("size", SIZES[1:], ids=str)
-@pytest.mark.parametrize("loss", ["sampled_softmax", "nce"])
+@covering(
+    {"isa": ISAS, "loss": ["sampled_softmax", "nce"], "size": SIZES[1:], "density": [0.0, 0.3], "n_drawn": [0, 1, 5]}
+)
 def test_losses_of_candidates(isa, loss, size, density, n_drawn):
     X, W, bias, target = problem(*size, density, "float64")
     target = np.maximum(target, 0)
@@ -137,10 +139,15 @@ def test_losses_of_candidates(isa, loss, size, density, n_drawn):
             np.testing.assert_allclose(gradients[2], of_truth[1][gradients[1]], atol=1e-9)
 
 
-@pytest.mark.parametrize("n_rows", [1, 4, 5, 40])
-@pytest.mark.parametrize("terms", ["W", "W.T", "EV", "WEV", "pairs", "pairs EV"])
-@pytest.mark.parametrize("storage", STORAGES)
-@pytest.mark.parametrize("n_hidden", [0, 1, 7])
+@covering(
+    {
+        "isa": ISAS,
+        "n_hidden": [0, 1, 7],
+        "storage": STORAGES,
+        "terms": ["W", "W.T", "EV", "WEV", "pairs", "pairs EV"],
+        "n_rows": [1, 4, 5, 40],
+    }
+)
 def test_compact_weights(isa, n_hidden, storage, terms, n_rows):
     """Also a hidden layer of no width, which nobody can train, but a file can hold."""
     X, W, bias, _ = problem(n_rows, 6, 29, 0.3, "float32")
@@ -166,16 +173,18 @@ def weights_of(terms, W, n_hidden):
     return weights
 
 
-@pytest.mark.parametrize("n_rows", [40, 41])
-@pytest.mark.parametrize("density", [0.0, 0.3])
-@pytest.mark.parametrize("kind", ["adagrad", "sgd"])
-@pytest.mark.parametrize("hidden_size", [None, 1, 5])
-@pytest.mark.parametrize("direct", ["dense", "sparse", None])
 @pytest.mark.filterwarnings("ignore")  # on rows without entries there is nothing to learn
+@covering(
+    {
+        "isa": ISAS,
+        "direct, hidden_size": [(None, 1), (None, 5), *itertools.product(["dense", "sparse"], [None, 1, 5])],
+        "kind": ["adagrad", "sgd"],
+        "density": [0.0, 0.3],
+        "n_rows": [40, 41],
+    }
+)
 def test_training_on_rows_without_entries(isa, direct, hidden_size, kind, density, n_rows):
     """Batches of ten rows and of the last one; some rows have no weight."""
-    if direct is hidden_size is None:
-        return
     X, _, _, _ = problem(n_rows, 6, 17, density, "float32")
     y, weight = np.arange(n_rows) % 17, np.arange(n_rows) % 5 > 0
     model = flat_classifier(
@@ -198,9 +207,7 @@ def test_regression_on_chunks_of_empty_rows(n_rows, n_empty, n_classes, solver):
     np.testing.assert_allclose(model.intercept_, dense.intercept_, atol=1e-3)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("n_classes", [2, 17, 65])
-@pytest.mark.parametrize("min_weight", [0.0, 0.05])
+@covering({"isa": ISAS, "min_weight": [0.0, 0.05], "n_classes": [2, 17, 65], "dtype": ["float32", "float64"]})
 def test_one_vs_all_predictions(isa, min_weight, n_classes, dtype):
     X, _, _, target = problem(140, 6, n_classes, 0.3, dtype)
     target = np.maximum(target, 0)

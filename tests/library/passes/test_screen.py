@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from covering import ISAS, covering
 from numpy.testing import assert_array_equal
 
 from fastsoftmax import SoftmaxClassifier
@@ -45,13 +46,17 @@ def assert_same(model, X, k, eligible=None, n_threads=2):
     return screened
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("shape", SHAPES)
-def test_shapes(isa, shape, dtype):
-    model = model_of(*shape, dtype)
-    for n_rows in (0, 1, 4, 5, 150):
-        for k in {1, min(20, shape[0]), min(shape[0], 900)}:
-            assert_same(model, rows_of(n_rows, dtype), k)
+@covering(
+    {
+        "isa": ISAS,
+        "shape": SHAPES,
+        "dtype": [np.float32, np.float64],
+        "n_rows": [0, 1, 4, 5, 150],
+        "k": [1, 20, 900],
+    }
+)
+def test_shapes(isa, shape, dtype, n_rows, k):
+    assert_same(model_of(*shape, dtype), rows_of(n_rows, dtype), min(k, shape[0]))
 
 
 @pytest.mark.parametrize("n_rows", [2, 9])

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from covering import ISAS, covering
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastsoftmax import cross_entropy, sampled_cross_entropy
@@ -46,10 +47,17 @@ def masses(lists):
     return make
 
 
-@pytest.mark.parametrize(("dtype", "rtol", "atol"), [(np.float64, 1e-11, 1e-14), (np.float32, 5e-5, 3e-7)])
-@pytest.mark.parametrize("remove_accidental_hits", [None, True, False])
-@pytest.mark.parametrize("kind", ["lists", "masses"])
-@every_loss
+@covering(
+    {
+        "isa": ISAS,
+        "sampled_problem": ["dense", "csr"],
+        "loss": KINDS,
+        "kind": ["lists", "masses"],
+        "remove_accidental_hits": [None, True, False],
+        "dtype, rtol, atol": [(np.float64, 1e-11, 1e-14), (np.float32, 5e-5, 3e-7)],
+    },
+    fixtures=("isa", "sampled_problem"),
+)
 def test_against_brute_force(isa, lists, masses, check_sampled, dtype, rtol, atol, remove_accidental_hits, kind, loss):
     arguments = {"lists": lists, "masses": masses}[kind](dtype=dtype, loss=loss)
     check_sampled(arguments, rtol, atol, remove_accidental_hits=remove_accidental_hits)

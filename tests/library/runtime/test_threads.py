@@ -6,6 +6,7 @@ import threading
 import joblib
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from fastsoftmax import linear_cross_entropy, logsumexp, samplers
 from fastsoftmax.runtime import openmp, threads
@@ -43,14 +44,23 @@ def test_the_default_is_what_openmp_is_told():
     assert n_threads == ("5\n" if openmp.ENABLED else "1\n")
 
 
-def numbers_of_threads():
-    from threadpoolctl import threadpool_info
+@pytest.fixture
+def several_blas_threads():
+    """BLAS has one thread in most tests, and may have been loaded after the controller was made."""
+    threads._blas.cache_clear()
+    threads._take_openblas()
+    with threadpool_limits(3, user_api="blas"):
+        assert set(numbers_of_threads().values()) == {3}
+        yield
+    threads._take_openblas()
 
+
+def numbers_of_threads():
     return {info["filepath"]: info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"}
 
 
 @pytest.mark.parametrize("limit", [threads.one_blas_thread, threads.one_thread])
-def test_blas_has_one_thread_for_a_while(limit):
+def test_blas_has_one_thread_for_a_while(several_blas_threads, limit):
     before = numbers_of_threads()
     with limit():
         within = numbers_of_threads()
@@ -60,7 +70,7 @@ def test_blas_has_one_thread_for_a_while(limit):
     assert numbers_of_threads() == before
 
 
-def test_products_of_the_multi_index_run_on_one_thread(monkeypatch):
+def test_products_of_the_multi_index_run_on_one_thread(several_blas_threads, monkeypatch):
     """They are small: to wake BLAS's threads can take a hundred times as long."""
     sampler, seen = samplers.MultiIndex(30, 3), []
     sampler.follow(np.eye(30), np.zeros(30))
@@ -161,7 +171,7 @@ def test_the_number_of_cpus_follows_the_affinity(monkeypatch):
     assert threads.resolve(-1) == all_cpus
 
 
-def test_a_limit_of_blas_is_lifted_by_the_last_python_thread():
+def test_a_limit_of_blas_is_lifted_by_the_last_python_thread(several_blas_threads):
     before, entered, leave = numbers_of_threads(), threading.Event(), threading.Event()
 
     def stay():

@@ -28,4 +28,4 @@ def test_same_seed_same_bits_in_another_process(run_python):
     one = run_python(SAME_SEED, 1, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", PYTHONHASHSEED="1")
     assert len(set(one.split())) == 4
     assert run_python(SAME_SEED, 3, OMP_NUM_THREADS="2", OPENBLAS_NUM_THREADS="2", PYTHONHASHSEED="2") == one
-    assert run_python(SAME_SEED, 0, OMP_NUM_THREADS="2", PYTHONHASHSEED="3") == one
+    assert run_python(SAME_SEED, 0, OMP_NUM_THREADS="2", OPENBLAS_NUM_THREADS="3", PYTHONHASHSEED="3") == one

@@ -59,35 +59,43 @@ def problem(n_classes=40, n_rows=12, n_features=5):
     return X, target, arrays, class_ids, np.log(0.2 + rng.random(n_classes))[class_ids]
 
 
-@pytest.mark.parametrize("class_alpha", [None, 0.7])
-def test_the_step_is_along_the_gradient_with_log_z_held(isa, class_alpha, numerical_gradient):
-    """The gradient is that of sum_i scale_i (exp(lse_i - log_z_i) - z_iy), where log_z stands for the denominator."""
-    X, target, arrays, class_ids, log_expected = problem()
-    scale = np.linspace(0, 2, len(X)) / len(X)
-    log_z = np.random.default_rng(1).normal(2, 1, len(X))
+SCALE = np.linspace(0, 2, 12) / 12
+LOG_Z = np.random.default_rng(1).normal(2, 1, 12)
 
-    class Fixed:
-        def update(self, rows, lse):
-            self.lse = lse
-            return log_z[rows]
+
+@pytest.fixture(scope="module", params=[None, 0.7])
+def held(request, numerical_gradient):
+    """class_alpha, and the gradient of sum_i scale_i (exp(lse_i - log_z_i) - z_iy) and the penalty: log_z is held."""
+    X, target, arrays, class_ids, log_expected = problem()
+    class_alpha = request.param
 
     def surrogate(W, bias):
         z, loss = X @ W.T + bias, 0.0
         for i, y in enumerate(target):
             drawn = class_ids != y
             lse = logsumexp(np.append(z[i, class_ids[drawn]] - log_expected[drawn], z[i, y]))
-            loss += scale[i] * (np.exp(lse - log_z[i]) - z[i, y])
+            loss += SCALE[i] * (np.exp(lse - LOG_Z[i]) - z[i, y])
             if class_alpha:
-                loss += scale[i] * class_alpha / 2 * (W[y] @ W[y])
+                loss += SCALE[i] * class_alpha / 2 * (W[y] @ W[y])
         return loss
+
+    return class_alpha, {name: numerical_gradient(lambda: surrogate(**arrays), a) for name, a in arrays.items()}
+
+
+def test_the_step_is_along_the_gradient_with_log_z_held(isa, held):
+    """log_z stands for the denominator."""
+    (class_alpha, gradients), (X, target, arrays, class_ids, log_expected) = held, problem()
+
+    class Fixed:
+        def update(self, rows, lse):
+            return LOG_Z[rows]
 
     model = Model(E=np.eye(X.shape[1]), V=arrays["W"].copy(), bias=arrays["bias"].copy())
     estimate = Estimate(Candidates(target, class_ids, log_expected), normaliser=Fixed())
     rule = SGD(class_alpha=class_alpha).rule(1.0)
-    Runner(model, X, n_threads=2).step(np.arange(len(X)), target, scale, rule, estimate)
+    Runner(model, X, n_threads=2).step(np.arange(len(X)), target, SCALE, rule, estimate)
     for name, a in arrays.items():
-        gradient = numerical_gradient(lambda: surrogate(**arrays), a)
-        assert_allclose(a - (model.V if name == "W" else model.bias), gradient, rtol=1e-6, atol=1e-8)
+        assert_allclose(a - (model.V if name == "W" else model.bias), gradients[name], rtol=1e-6, atol=1e-8)
 
 
 def test_its_own_estimate_is_the_plain_step():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import reference
+from covering import ISAS, covering
 from flat_options import of_mean
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -89,13 +90,19 @@ def assert_arrays(model, expected, tolerance):
         assert_allclose(a, expected[name], rtol=tolerance, atol=tolerance, err_msg=name)
 
 
-@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-@pytest.mark.parametrize("loss_name", ["softmax", *KINDS])
-@pytest.mark.parametrize(("terms", "is_sparse"), MODELS)
-@pytest.mark.parametrize(("dtype", "tolerance"), DTYPES)
-@pytest.mark.parametrize("n_classes", [50, 901])
+@covering(
+    {
+        "isa": ISAS,
+        "n_classes": [50, 901],
+        "dtype, tolerance": DTYPES,
+        "terms, is_sparse": MODELS,
+        "loss_name": ["softmax", *KINDS],
+        "rule": RULES,
+    }
+)
 def test_step_against_the_twin(isa, sparse_X, terms, is_sparse, loss_name, rule, dtype, tolerance, n_classes):
     """There are two steps: the second sees what the first left in the parameters and in the optimiser's state."""
+    rule = RULES[rule]
     model = random_model(n_classes, TERMS[terms], rule, dense_input=not is_sparse, dtype=dtype)
     X, target = batch(is_sparse, sparse_X, dtype, n_classes, rule=rule)
     loss = (
@@ -111,10 +118,15 @@ def test_step_against_the_twin(isa, sparse_X, terms, is_sparse, loss_name, rule,
         assert_arrays(model, expected, tolerance)
 
 
-@pytest.mark.parametrize("n_rows", [1, 2, 20])
-@pytest.mark.parametrize("loss_name", ["sampled_softmax", "sampled_logistic"])
-@pytest.mark.parametrize("sampler", ["in_batch", "mixed"])
-@pytest.mark.parametrize(("terms", "is_sparse"), MODELS)
+@covering(
+    {
+        "isa": ISAS,
+        "terms, is_sparse": MODELS,
+        "sampler": ["in_batch", "mixed"],
+        "loss_name": ["sampled_softmax", "sampled_logistic"],
+        "n_rows": [1, 2, 20],
+    }
+)
 def test_negatives_from_the_batch(isa, sparse_X, terms, is_sparse, sampler, loss_name, n_rows):
     """A batch of one row may have no negatives at all."""
     rule, rows = RULES["adagrad, both"], np.arange(n_rows)
@@ -128,13 +140,19 @@ def test_negatives_from_the_batch(isa, sparse_X, terms, is_sparse, sampler, loss
     assert_arrays(model, expected, 1e-11)
 
 
-@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-@pytest.mark.parametrize("order", "CF")
-@pytest.mark.parametrize(("terms", "is_sparse"), [("direct", False), ("low rank", True)])
-@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-11), (np.float32, 5e-5)])
-@pytest.mark.parametrize("n_classes", [300, 3001])
+@covering(
+    {
+        "isa": ISAS,
+        "n_classes": [300, 3001],
+        "dtype, tolerance": [(np.float64, 1e-11), (np.float32, 5e-5)],
+        "terms, is_sparse": [("direct", False), ("low rank", True)],
+        "order": "CF",
+        "rule": RULES,
+    }
+)
 def test_rounded_step_against_the_twin(isa, sparse_X, terms, is_sparse, rule, order, dtype, tolerance, n_classes):
     """There are one tile and several, and few entries are left of each."""
+    rule = RULES[rule]
     model = random_model(n_classes, TERMS[terms], rule, dense_input=not is_sparse, dtype=dtype, order=order, spread=2.5)
     X, target = batch(is_sparse, sparse_X, dtype, n_classes, rule=rule)
     target[5] = n_classes - 1  # in the last tile
@@ -151,9 +169,9 @@ def test_rounded_step_against_the_twin(isa, sparse_X, terms, is_sparse, rule, or
     assert np.abs(exact["bias"] - model.bias).max() > 3e-5
 
 
-@pytest.mark.parametrize("threshold", [0, 0.02])
-@pytest.mark.parametrize("loss_name", ["softmax", *KINDS])
-@pytest.mark.parametrize(("terms", "is_sparse"), MODELS)
+@covering(
+    {"isa": ISAS, "terms, is_sparse": MODELS, "loss_name": ["softmax", *KINDS], "threshold": [0, 0.02]}, strength=2
+)
 def test_same_bits_for_any_number_of_threads(isa, sparse_X, terms, is_sparse, loss_name, threshold):
     rule = RULES["adagrad, both"]
     X, target = batch(is_sparse, sparse_X, np.float32, 5003)

@@ -1,11 +1,9 @@
 """A training that is stopped anywhere and started again gives the very model that it would have become."""
 
 import json
-import os
+import multiprocessing
 import random
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -152,40 +150,37 @@ def test_another_sampler_than_was_saved(path):
     assert_same(model.partial_fit(X, Y), SoftmaxClassifier.load(path).partial_fit(X, Y))
 
 
-PROGRAM = """
-import sys
-import checkpoint_cases as t
-model = t.classifier(**t.MODELS[sys.argv[2]], checkpoint=sys.argv[1], checkpoint_every=0)
-model.set_params(max_iter=40, hidden_size=256).fit(t.X, t.Y)
-model.save(sys.argv[1] + ".model")
-"""
+def train_and_save(path, name):
+    model = classifier(**MODELS[name], checkpoint=path, checkpoint_every=0)
+    model.set_params(max_iter=40, hidden_size=256).fit(X, Y).save(f"{path}.model")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["learned unigram", "normaliser"])
 def test_killed_at_any_moment(path, name):
     """SIGKILL comes at random moments, and every second time while the file is written."""
-    arguments = [sys.executable, "-c", PROGRAM, str(path), name]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}  # it imports what this test does
+    context = multiprocessing.get_context("fork")  # a fresh Python would import for seconds before it trains
     chance, n_resumed, n_writing = random.Random(0), 0, 0
     part = path.parent / f".{path.name}.part"
     for n_times in range(100):
         n_resumed += path.exists()
         before = path.stat().st_mtime_ns if path.exists() else None
-        process, started = subprocess.Popen(arguments, env=environment), time.monotonic()
-        while process.poll() is None and time.monotonic() < started + 60:
+        process, started = context.Process(target=train_and_save, args=(str(path), name)), time.monotonic()
+        process.start()
+        while process.exitcode is None and time.monotonic() < started + 60:
             if path.exists() and path.stat().st_mtime_ns != before:
                 break
             time.sleep(0.002)
         if n_times % 2:
-            while process.poll() is None and not part.exists():
+            while process.exitcode is None and not part.exists():
                 pass
         else:
             time.sleep(chance.random() * 0.05 * (1 + n_times))  # a machine may be fast
-        process.send_signal(signal.SIGKILL)
-        if process.wait() == 0:
+        process.kill()
+        process.join()
+        if process.exitcode == 0:
             break
-        assert process.returncode == -signal.SIGKILL
+        assert process.exitcode == -signal.SIGKILL
         n_writing += part.exists()
         names = {p.name for p in path.parent.iterdir() if ".model" not in p.name}  # but for what `save` was killed in
         assert names <= {path.name, part.name}
