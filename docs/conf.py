@@ -24,13 +24,13 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
-    "sphinx.ext.mathjax",
     "numpydoc",
     "myst_parser",
     "sphinx_gallery.gen_gallery",
     "local_inventories",
     "repository_links",
     "own_members",
+    "without_torch",
 ]
 exclude_patterns = ["_build", "examples", "**/GALLERY_HEADER.rst"]
 templates_path = ["_templates"]
@@ -47,7 +47,6 @@ autosummary_generate = True
 autosummary_ignore_module_all = False
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
-autodoc_mock_imports = [] if HAS_TORCH else ["torch"]
 numpydoc_show_class_members = False  # the template of classes lists them
 numpydoc_xref_param_type = False
 

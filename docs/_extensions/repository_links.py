@@ -1,4 +1,7 @@
-"""Makes links of Markdown pages to files beside docs/, which readers of the repository follow, links within the site."""
+"""Makes links for readers of the repository links within the site.
+
+In Markdown these are links to files beside docs/, in docstrings the paths of pages.
+"""
 
 import re
 
@@ -9,6 +12,7 @@ PAGES = {
     "../SUPPORT.md": "support.md",
     "../benches/RESULTS.md": "results.md",
 }
+PATH = re.compile(r"(?<![\w/`])docs/(\w+)\.md")
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((\.\./[^)#\s]*)(#[^)]*)?\)")
 
 
@@ -22,6 +26,11 @@ def rewrite(app, name, source):
     source[0] = LINK.sub(within_the_site, source[0])
 
 
+def link_pages(app, what, name, object, options, lines):
+    lines[:] = [PATH.sub(r":doc:`/\1`", line) for line in lines]
+
+
 def setup(app):
+    app.connect("autodoc-process-docstring", link_pages)
     app.connect("source-read", rewrite)
     return {"parallel_read_safe": True}
