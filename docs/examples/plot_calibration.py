@@ -36,7 +36,7 @@ print("factors:", {name: round(float(value), 2) for name, value in model.calibra
 
 import matplotlib.pyplot as plt
 
-fig, ax = plt.subplots(figsize=(4.5, 4.5), layout="constrained")
+fig, ax = plt.subplots(figsize=(5, 5), layout="constrained")
 ax.plot([0, 1], [0, 1], color="grey", linewidth=1)
 for name, proba in {"as trained": before, "calibrated": after}.items():
     confidence, right = proba.max(axis=1), proba.argmax(axis=1) == y_test

@@ -50,6 +50,7 @@ fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 ax.bar(list(perplexity), list(perplexity.values()), width=0.6)
 for order, value in perplexity.items():
     ax.text(order, value, f"{value:.0f}", ha="center", va="bottom")
+ax.margins(y=0.1)
 ax.set(
     xlabel="order of the model (words that it looks at, the next one included)", ylabel="perplexity of new sentences"
 )

@@ -56,7 +56,7 @@ print(f"after {rows_seen[-1]:,} rows, the class is among the first ten of {n_cla
 import matplotlib.pyplot as plt
 
 fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.plot(rows_seen, hit_rate)
-ax.set(xlabel="rows seen", ylabel="class among the first ten", ylim=(0, 1))
+ax.plot(np.array(rows_seen) / 1000, hit_rate)
+ax.set(xlabel="thousands of rows seen", ylabel="class among the first ten", ylim=(0, 1))
 ax.grid(alpha=0.3)
 plt.show()

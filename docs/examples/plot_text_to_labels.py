@@ -59,6 +59,6 @@ hits = [metrics.hit_at_k(ranking, modules[is_test], int(n)) for n in k]
 
 fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 ax.plot(k, hits, marker="o", markersize=4)
-ax.set(xlabel="k", ylabel="right module among the first k", ylim=(0, 1), xlim=(0.5, 20.5))
+ax.set(xlabel="k", ylabel="right module among the first k", ylim=(0, 1), xticks=[1, 5, 10, 15, 20])
 ax.grid(alpha=0.3)
 plt.show()
