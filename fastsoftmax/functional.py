@@ -331,8 +331,8 @@ def cross_entropy(
     Examples
     --------
     >>> from fastsoftmax.functional import cross_entropy
-    >>> float(cross_entropy([[0.0, 0.0], [5.0, 0.0]], [1, 0]))
-    0.34993126542106036
+    >>> round(float(cross_entropy([[0.0, 0.0], [5.0, 0.0]], [1, 0])), 6)
+    0.349931
     """
     plain = weight is None and type(ignore_index) is int and type(label_smoothing) is float and type(reduction) is str
     plain = plain and type(return_grad) is bool

@@ -52,7 +52,7 @@ class SparseTerm(BaseEstimator):
 
 
 class LowRank(BaseEstimator):
-    """The low-rank term ``(x E) . V_k``: a hidden layer that all features share, and weights of each class for it.
+    """The low-rank term: a hidden layer ``x E`` that all features share, and weights V of each class for it.
 
     Parameters
     ----------

@@ -27,12 +27,12 @@ class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, SoftmaxEst
 
     Parameters
     ----------
-    loss : {"auto", "softmax", "sampled_softmax", "decoupled_softmax", "sampled_decoupled_softmax", "one_vs_all", "nce",
-        "sampled_logistic", "negative_sampling"} or of fastsoftmax.losses
-        The loss of a low-rank or dense direct term; a sparse term learns by the same without samples: softmax, decoupled
-        softmax or one-vs-all. "auto" is "sampled_softmax" from 8,192 classes on, else "softmax", or their decoupled kinds
-        where rows have several labels. Sampled softmax is as good as the full one; for one label a row, the logistic losses
-        are not (docs/candidate_sampling.md). The objects have the options.
+    loss : str or of fastsoftmax.losses
+        The loss of a low-rank or dense direct term: "auto", "softmax", "decoupled_softmax", "one_vs_all", "sampled_softmax",
+        "sampled_decoupled_softmax", "nce", "sampled_logistic" or "negative_sampling". A sparse term learns by the same without
+        samples. "auto" is "sampled_softmax" from 8,192 classes on, else "softmax", or their decoupled kinds where rows have
+        several labels. Sampled softmax is as good as the full one; for one label a row, the logistic losses are not
+        (docs/candidate_sampling.md). The objects have the options.
     hidden_size : int, None, "auto" or LowRank
         Size of the low-rank term; with None there is no such term. "auto" is 128 where there is no direct term, else None.
         `fastsoftmax.terms.LowRank` has the options.

@@ -149,7 +149,7 @@ class NGramFeatures(Checked):
 
         Returns
         -------
-        csr_matrix of float32, shape (n_tokens, n_features_)
+        csr_matrix of float32, shape (n_tokens, `n_features_`)
             Ones, in canonical format. A feature that `fit` has not kept is left out, so that rows can be empty.
 
         Notes
@@ -236,7 +236,7 @@ class NGramFeatures(Checked):
 
         Returns
         -------
-        W : csc_array of float32, shape (n_classes, n_features_)
+        W : csc_array of float32, shape (n_classes, `n_features_`)
             Weights for `linear_cross_entropy` and others, with the rows of `transform`. They are positive where a class was
             seen after the tokens of a column. The columns of single tokens that `places` adds are empty.
         bias : ndarray of float32, shape (n_classes,)

@@ -76,7 +76,7 @@ class TextVectorizer(TransformerMixin, Checked, auto_wrap_output_keys=None):
         return self
 
     def transform(self, texts, *, show=None):
-        """The rows of a list of str: csr_matrix of float32, shape (n_texts, n_columns_).
+        """The rows of a list of str: csr_matrix of float32, shape (n_texts, `n_columns_`).
 
         show : as for `fit`
         """
