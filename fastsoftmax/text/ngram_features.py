@@ -271,6 +271,20 @@ class NGramFeatures(Checked):
         ngrams.advance([level for level in self._levels if level.kind.together][: self.order - 1])
         return kneser_ney_weights(ngrams.columns, ids, n_classes, self.n_features_, discounts, min_pair_count)
 
+    def tables(self):
+        """What `fit` has found, a list of int64 arrays, for `from_tables`."""
+        self._check_fitted()
+        return [level.table for level in self._levels]
+
+    @classmethod
+    def from_tables(cls, tables, **parameters):
+        """The features that were fitted with these parameters and had these `tables`."""
+        features = cls(**parameters)
+        kinds = (Kind(place, together) for together, places in features._kinds() for place in places)
+        features._levels = [Level(kind, table) for kind, table in zip(kinds, tables, strict=False)]
+        features._offsets = np.cumsum([0, *(len(table) for table in tables)])
+        return features
+
     def _kinds(self):
         """The kinds of features in the order of their columns, as (whether tokens are together, places)."""
         return (True, range(1, max(self.order - 1, min(self.places, 1)) + 1)), (False, range(2, self.places + 1))

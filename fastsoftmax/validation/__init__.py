@@ -67,6 +67,14 @@ from fastsoftmax.validation.estimators import (
 )
 from fastsoftmax.validation.label_lists import LabelLists, indicator
 from fastsoftmax.validation.labels import as_text_array, check_ignore_label, check_labels, family
+from fastsoftmax.validation.language import (
+    check_context,
+    check_drawing,
+    check_item_of_text,
+    check_some_sentences,
+    check_text,
+    check_token,
+)
 from fastsoftmax.validation.linear import (
     check_bias,
     check_grad_loss,

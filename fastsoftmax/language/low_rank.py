@@ -1,0 +1,46 @@
+"""The low-rank expert: a softmax over all words of the sum of embeddings of what stands before."""
+
+import numpy as np
+
+from fastsoftmax.functional import softmax
+from fastsoftmax.linear import linear_cross_entropy
+
+BLOCK = 1 << 15  # rows whose hidden vectors are made at a time
+
+
+class LowRankExpert:
+    """It gives each word the probability softmax(history E V^T + bias).
+
+    Parameters
+    ----------
+    history : history.History, which says what the rows of E stand for
+    E : (n_columns, size) float32
+    V : (n_classes, size) float32
+    bias : (n_classes,) float32
+    """
+
+    def __init__(self, history, E, V, bias):
+        self.history, self.E, self.V, self.bias = history, E, V, bias
+
+    def log_proba(self, text, n_threads, rows=None):
+        """The log-probability of each token, or of those at `rows`, (n_rows,)."""
+        rows = np.arange(len(text.ids)) if rows is None else rows
+        positions, out = self.history.positions(text), np.empty(len(rows))
+        for first in range(0, len(rows), BLOCK):
+            block = rows[first : first + BLOCK]
+            hidden = self.history.rows(text.ids, positions, block) @ self.E
+            target = text.ids[block].astype(np.int64)
+            losses = linear_cross_entropy(hidden, self.V, target, self.bias, reduction="none", n_threads=n_threads)
+            out[first : first + BLOCK] = -losses
+        return out
+
+    def of_context(self, ids, n_in_line):
+        """The distribution after the words `ids` of a document, of which the last `n_in_line` are of the same sentence."""
+        position = np.array([len(ids) if self.history.across else n_in_line])
+        reach = max(self.history.n_places, self.history.window)
+        near = ids[max(len(ids) - reach, 0) :]
+        positions = np.zeros(len(near) + 1, dtype=np.int64)
+        positions[-1] = min(position[0], len(near))
+        X = self.history.rows(np.append(near, np.int32(0)), positions, np.array([len(near)]))
+        hidden = X.data @ self.E[X.indices]
+        return softmax(self.V @ hidden + self.bias)
