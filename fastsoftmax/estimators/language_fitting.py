@@ -22,6 +22,7 @@ CHUNK_ROWS = 1 << 17  # whose features are in memory together
 LEARNING_RATE, ALPHA, BATCH_SIZE = 0.1, 1e-4, 512
 DROPOUT = 0.3
 EPOCHS = 4
+CACHE_GAIN = 0.002  # nats a word that caches have to bring, since fitted weights always bring something
 MANY_TOKENS = 200_000  # from which on the low-rank term has its full size
 SIZE, SMALL_SIZE = 128, 32
 WITHIN = {"n_places": 6}
@@ -54,7 +55,7 @@ class LanguageFitting:
             mixture.has_cache, mixture.weights = has_cache, None
             proba, buckets = mixture.fit_weights(self.held_out)
             found[has_cache] = np.log(mixed(proba, mixture.weights, buckets)).mean(), mixture.weights, proba
-        has_cache = max(found, key=lambda which: found[which][0])
+        has_cache = max(found, key=lambda which: found[which][0] - CACHE_GAIN * which)
         mixture.has_cache, (loss, mixture.weights, proba) = has_cache, found[has_cache]
         self.chosen |= {"cache": has_cache, "held_out_perplexity": float(np.exp(-loss))}
         self._tell_weights(mixture, proba)
