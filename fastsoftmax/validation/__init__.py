@@ -224,6 +224,7 @@ from fastsoftmax.validation.training import (
     check_trainable,
     check_validation,
     warn_no_pairs,
+    warn_not_calibrated,
 )
 from fastsoftmax.validation.weights import (
     check_class_weight,
