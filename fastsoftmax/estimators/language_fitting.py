@@ -40,6 +40,7 @@ class LanguageFitting:
         n_judged = min(JUDGED_ROWS, len(self.held_out.ids))
         self.judged = np.arange(n_judged) * len(self.held_out.ids) // n_judged
         self.chosen = {}
+        self.interrupted = False  # by Ctrl-C, once there was a low-rank term to keep
 
     def fit(self):
         """The Mixture."""
@@ -87,6 +88,8 @@ class LanguageFitting:
         perplexity = {}
         for context, options in (("sentence", WITHIN), ("document", ACROSS)):
             expert, _ = self._trained(History(self.n_classes, **options), size, 1, rows)
+            if self.interrupted:
+                raise KeyboardInterrupt
             log_proba = np.column_stack([of_ngrams[self.judged], self._judge(expert)])
             proba = np.exp(log_proba)
             perplexity[context] = float(np.exp(-np.log(mixed(proba, fit_weights(proba))).mean()))
@@ -96,26 +99,35 @@ class LanguageFitting:
 
     def _trained(self, history, size, n_epochs, rows):
         """The LowRankExpert of the epoch that suits the held-out text best, and the number of epochs until then."""
-        text, positions = self.train, history.positions(self.train)
-        classifier = self._classifier(size)
-        counts = np.bincount(text.ids, minlength=self.n_classes)
-        best = None
-        n_chunks = -(-len(rows) // CHUNK_ROWS)
+        classifier, positions, best = self._classifier(size), history.positions(self.train), None
         for epoch in range(n_epochs):
-            shuffled = self.rng.permutation(rows)
-            for number, chunk in enumerate(np.array_split(shuffled, n_chunks)):
-                progress = (epoch + number / n_chunks) / n_epochs
-                classifier.set_params(learning_rate=LEARNING_RATE * (1.0 - progress))
-                X = history.rows(text.ids, positions, chunk, self.rng, DROPOUT)
-                first = {} if hasattr(classifier, "classes_") else {"n_classes": self.n_classes, "class_counts": counts}
-                classifier.partial_fit(X, text.ids[chunk], **first)
+            try:
+                self._epoch(classifier, history, positions, rows, epoch, n_epochs)
+            except KeyboardInterrupt:
+                if not hasattr(classifier, "classes_"):
+                    raise
+                self.interrupted = True
             arrays = classifier.embedding_, classifier.hidden_coef_, classifier.intercept_
             expert = LowRankExpert(history, *(np.array(a) for a in arrays))
             loss = -self._judge(expert).mean()
             self._tell(f"low rank, epoch {epoch + 1} of {n_epochs}: held-out perplexity {np.exp(loss):.1f}", len(rows))
             if best is None or loss < best[0]:
                 best = loss, expert, epoch + 1
+            if self.interrupted:
+                break
         return best[1:]
+
+    def _epoch(self, classifier, history, positions, rows, epoch, n_epochs):
+        """Train on these rows once, in an order of their own, chunk by chunk."""
+        ids, n_chunks = self.train.ids, -(-len(rows) // CHUNK_ROWS)
+        for number, chunk in enumerate(np.array_split(self.rng.permutation(rows), n_chunks)):
+            progress = (epoch + number / n_chunks) / n_epochs
+            classifier.set_params(learning_rate=LEARNING_RATE * (1.0 - progress))
+            X = history.rows(ids, positions, chunk, self.rng, DROPOUT)
+            first = {}
+            if not hasattr(classifier, "classes_"):
+                first = {"n_classes": self.n_classes, "class_counts": np.bincount(ids, minlength=self.n_classes)}
+            classifier.partial_fit(X, ids[chunk], **first)
 
     def _judge(self, expert):
         """The log-probabilities of the judged rows of the held-out text."""
@@ -123,6 +135,7 @@ class LanguageFitting:
 
     def _classifier(self, size):
         return SoftmaxClassifier(
+            loss=self.model.loss,
             hidden_size=size,
             direct=None,
             optimizer=Adagrad(alpha=ALPHA),
@@ -137,8 +150,10 @@ class LanguageFitting:
 
     def _tell_weights(self, mixture, proba):
         weights = fit_weights(proba)[0]
-        told = ", ".join(f"{name} {weight:.2f}" for name, weight in zip(mixture.names, weights, strict=True))
-        chosen = ", ".join(f"{name}={value}" for name, value in self.chosen.items() if name != "held_out_perplexity")
+        self.chosen["weights"] = dict(zip(mixture.names, weights.tolist(), strict=True))
+        told = ", ".join(f"{name} {weight:.2f}" for name, weight in self.chosen["weights"].items())
+        names = ("hidden_size", "context", "n_iter", "cache")
+        chosen = ", ".join(f"{name}={self.chosen[name]}" for name in names if name in self.chosen)
         self._tell(f"chosen by held-out text: {chosen}; weights in all: {told}", len(proba))
         self._tell(f"held-out perplexity of the mixture: {self.chosen['held_out_perplexity']:.2f}", len(proba))
 

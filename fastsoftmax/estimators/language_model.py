@@ -45,6 +45,8 @@ class LanguageModel(BaseEstimator):
         Whether there are caches. "auto": if the held-out sentences say so, as they do unless these are in no order.
     min_count : int
         Words that occur less often in `fit` become ``<unk>``, which all unknown words are.
+    loss : {"auto", "softmax", "sampled_softmax"}
+        The loss of the low-rank softmax, as of SoftmaxClassifier. "auto": sampled from 8,192 words on.
     max_iter : int or "auto"
         Epochs of the low-rank softmax at most; those after which it suits the held-out sentences best are kept. "auto": 4.
     random_state : int, numpy random generator or None
@@ -59,7 +61,8 @@ class LanguageModel(BaseEstimator):
     vocabulary_ : list of str or int
         ``<unk>``, ``</s>``, which ends sentences, and the words by falling count.
     chosen_ : dict
-        What was chosen: "hidden_size", "context", "n_iter", "cache"; and "held_out_perplexity".
+        What was chosen: "hidden_size", "context", "n_iter", "cache"; "weights", of the experts for all held-out words
+        together; and "held_out_perplexity".
     expert_names_ : list of str
     expert_weights_ : (n_buckets, n_experts) array, the weights of the mixture
     n_tokens_ : int, words and ends of sentences in the text of `fit`
@@ -86,6 +89,7 @@ class LanguageModel(BaseEstimator):
         context="auto",
         cache="auto",
         min_count=2,
+        loss="auto",
         max_iter="auto",
         random_state=None,
         n_threads=None,
@@ -96,13 +100,14 @@ class LanguageModel(BaseEstimator):
         self.context = context
         self.cache = cache
         self.min_count = min_count
+        self.loss = loss
         self.max_iter = max_iter
         self.random_state = random_state
         self.n_threads = n_threads
         self.verbose = verbose
 
     def fit(self, sentences, y=None):
-        """Train on a text.
+        """Train on a text. If it is interrupted (Ctrl-C), it leaves a usable model once the low-rank softmax has begun.
 
         Parameters
         ----------
@@ -126,6 +131,8 @@ class LanguageModel(BaseEstimator):
         fitting = LanguageFitting(self, text, len(words.vocabulary))
         mixture = fitting.fit()
         self._set_fitted(words, mixture, fitting.chosen, len(text.ids))
+        if fitting.interrupted:
+            raise KeyboardInterrupt
         return self
 
     def log_proba(self, sentences):
@@ -256,6 +263,7 @@ class LanguageModel(BaseEstimator):
         else:
             check_bool("cache", self.cache)
         check_int("min_count", self.min_count, minimum=1)
+        check_option("loss", self.loss, ("auto", "softmax", "sampled_softmax"))
         if self.max_iter != "auto":
             check_int("max_iter", self.max_iter, minimum=1)
         check_rng("random_state", self.random_state)

@@ -259,3 +259,21 @@ def test_it_says_what_it_chose(capfd):
     said = capfd.readouterr().err
     for word in ("held out", "context: ", "epoch 1 of 1", "chosen by held-out text: hidden_size=4", "n-grams "):
         assert word in said
+
+
+def test_an_interrupted_fit_leaves_a_usable_model(monkeypatch):
+    calls = []
+
+    def partial_fit(self, *args, **kwargs):
+        calls.append(1)
+        if len(calls) > 2:
+            raise KeyboardInterrupt
+        return of_classifier(self, *args, **kwargs)
+
+    of_classifier = SoftmaxClassifier.partial_fit
+    monkeypatch.setattr(SoftmaxClassifier, "partial_fit", partial_fit)
+    model = LanguageModel(order=2, hidden_size=4, context="sentence", max_iter=100, random_state=0)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(sentences(100))
+    assert len(calls) == 3 and model.chosen_["n_iter"] <= 3
+    np.testing.assert_allclose(model.predict_proba(CONTEXTS).sum(axis=1), 1, atol=1e-5)
