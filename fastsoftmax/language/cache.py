@@ -16,6 +16,7 @@ N_ORDERS = 4  # caches of orders 0 to 3
 DECAY, NEAR_DECAY = 0.999, 0.98  # of all caches; of one more of order 0
 STRENGTH = 0.5
 NEGLIGIBLE = 1e-9
+NEAR_PLACES = 1100  # beyond them, NEAR_DECAY leaves less
 
 
 def of_rows(text, unigrams, n_classes):
@@ -48,25 +49,43 @@ def of_rows(text, unigrams, n_classes):
     return proba, level
 
 
-def of_context(ids, unigrams):
-    """What the caches give to all words after the words `ids` of a document, (N_ORDERS + 1, n_classes), and the level."""
-    n, n_classes = len(ids), len(unigrams)
-    proba, level = np.empty((N_ORDERS + 1, n_classes)), 0
-    ages = np.arange(n, 0, -1.0)
-    places, base = np.arange(n), unigrams
-    for order in range(N_ORDERS):
-        if order:
-            places = places[places >= order]
-            places = places[ids[places - order] == ids[n - order]] if n >= order else places[:0]
-        for row, decay in ((order, DECAY), (-1, NEAR_DECAY))[: 2 if order == 0 else 1]:
-            weights = decay ** ages[places]
-            proba[row] = STRENGTH * base
-            np.add.at(proba[row], ids[places], weights)
-            proba[row] /= weights.sum() + STRENGTH
-        base = proba[order]
-        if len(places):
-            level = order + 1
-    return proba, level
+def places_of_context(ids):
+    """Where the document `ids` has the last n words before, for each order n, as arrays of positions of what followed."""
+    n = len(ids)
+    places = [np.arange(n)]
+    for order in range(1, N_ORDERS):
+        longer = places[-1][places[-1] >= order]
+        places.append(longer[ids[longer - order] == ids[n - order]] if n >= order else longer[:0])
+    return places
+
+
+def level_of(places):
+    """The level of `of_rows`: how many orders have a place."""
+    return sum(len(of_order) > 0 for of_order in places)
+
+
+def add_context(out, weights, ids, places, unigrams):
+    """Add the caches' distributions after the words `ids` of a document, times `weights`, to `out`, (n_classes,) float64.
+
+    Each distribution is a share of the one below it and counts of few words: only the unigrams at the bottom are dense.
+
+    weights : (N_ORDERS + 1,), as the columns of `of_rows`
+    places : what `places_of_context` returns
+    """
+    n = len(ids)
+    share = 0.0  # of the distribution of this order in all higher ones
+    for order in reversed(range(N_ORDERS)):
+        share = _add_counts(out, weights[order] + share, ids, places[order], DECAY ** (n - places[order]))
+    near = places[0][-NEAR_PLACES:]
+    share += _add_counts(out, weights[-1], ids, near, NEAR_DECAY ** (n - near))
+    out += share * unigrams
+
+
+def _add_counts(out, weight, ids, places, counts):
+    """Add what was counted to `out`, and return the weight of the distribution below."""
+    scale = weight / (counts.sum() + STRENGTH)
+    np.add.at(out, ids[places], scale * counts)
+    return scale * STRENGTH
 
 
 def _smoothed(counts, total, base):

@@ -39,11 +39,9 @@ class Counted:
 
     def of_context(self, ids):
         """The distribution after the words of an unfinished sentence, (n_classes,), and how many are known together."""
-        near = ids[-self.features.order :] if self.features.order > 1 else ids[:0]
-        # a context as long as the order never reaches the boundary before it, which may be that of no sentence
-        X = self.features.transform(np.append(near, np.int32(0)), [0])[[-1]]
+        columns = self.features.columns_after(ids)
         logits, W = self.bias.copy(), self.W
-        for column in X.indices:
+        for column in columns:
             own = slice(W.indptr[column], W.indptr[column + 1])
             logits[W.indices[own]] += W.data[own]
-        return softmax(logits), len(X.indices)
+        return softmax(logits), len(columns)

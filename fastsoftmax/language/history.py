@@ -52,7 +52,7 @@ class History(NamedTuple):
         if self.window:
             columns.append(tokens[:, : self.window] + self.n_places * self.n_classes)
             kept.append(is_there[:, : self.window])
-            weights = np.where(kept[-1], self.decay ** (back[: self.window] - 1.0), 0.0)
+            weights = np.where(kept[-1], self._bag_weights(self.window), 0.0)
             norms = np.sqrt(np.square(weights).sum(axis=1, keepdims=True))
             values.append((weights / np.maximum(norms, 1e-12)).astype(np.float32))
         columns, values, kept = (np.concatenate(parts, axis=1) for parts in (columns, values, kept))
@@ -63,3 +63,17 @@ class History(NamedTuple):
         X = sparse.csr_matrix((values[kept], columns[kept], indptr), shape=(len(rows), self.n_columns))
         X.sum_duplicates()
         return X
+
+    def sum_after(self, ids, E):
+        """The row after the words `ids`, which all count, times E: (size,) float32."""
+        back = ids[::-1].astype(np.int64)
+        places, bag = back[: self.n_places], back[: self.window]
+        total = E[places + np.arange(len(places)) * self.n_classes].sum(axis=0)
+        if len(bag):
+            weights = self._bag_weights(len(bag))
+            norm = np.sqrt(np.square(weights).sum())
+            total += (weights / norm).astype(np.float32) @ E[bag + self.n_places * self.n_classes]
+        return total
+
+    def _bag_weights(self, n):
+        return self.decay ** np.arange(n, dtype=np.float64)

@@ -36,11 +36,6 @@ class LowRankExpert:
 
     def of_context(self, ids, n_in_line):
         """The distribution after the words `ids` of a document, of which the last `n_in_line` are of the same sentence."""
-        position = np.array([len(ids) if self.history.across else n_in_line])
-        reach = max(self.history.n_places, self.history.window)
-        near = ids[max(len(ids) - reach, 0) :]
-        positions = np.zeros(len(near) + 1, dtype=np.int64)
-        positions[-1] = min(position[0], len(near))
-        X = self.history.rows(np.append(near, np.int32(0)), positions, np.array([len(near)]))
-        hidden = X.data @ self.E[X.indices]
+        before = len(ids) if self.history.across else n_in_line
+        hidden = self.history.sum_after(ids[len(ids) - before :], self.E)
         return softmax(self.V @ hidden + self.bias)

@@ -66,15 +66,13 @@ class Mixture:
         n_in_line : how many of the last of them are of the sentence that goes on
         """
         of_ngrams, n_known = self.counted.of_context(ids[len(ids) - n_in_line :])
-        of_caches, level = (None, 0)
-        if self.has_cache:
-            of_caches, level = cache.of_context(ids, self.counted.unigrams)
-        weights = self.weights[_bucket(level, n_known)]
+        places = cache.places_of_context(ids) if self.has_cache else []
+        weights = self.weights[_bucket(cache.level_of(places), n_known)]
         proba = weights[0] * of_ngrams.astype(np.float64)
         for weight, expert in zip(weights[1:], self.low_rank, strict=False):
-            proba += weight * expert.of_context(ids, n_in_line)
-        if of_caches is not None:
-            proba += weights[1 + len(self.low_rank) :] @ of_caches
+            proba += np.float32(weight) * expert.of_context(ids, n_in_line)
+        if self.has_cache:
+            cache.add_context(proba, weights[1 + len(self.low_rank) :], ids, places, self.counted.unigrams)
         return proba / proba.sum()  # which is 1 but for rounding
 
 

@@ -271,6 +271,29 @@ class NGramFeatures(Checked):
         ngrams.advance([level for level in self._levels if level.kind.together][: self.order - 1])
         return kneser_ney_weights(ngrams.columns, ids, n_classes, self.n_features_, discounts, min_pair_count)
 
+    def columns_after(self, ids):
+        """The columns of the row after the tokens of one document, without `places`: those of `transform`, in less time."""
+        self._check_fitted()
+        tokens = np.append(BOUNDARY, ids[-self.order :])[len(ids) > self.order or not self.boundary :][::-1]
+        levels = [level for level in self._levels if level.kind.together]
+        found, before = [], 0
+        for place, level, offset in zip(range(self.order - 1), levels, self._offsets.tolist(), strict=False):
+            if place == len(tokens):
+                break
+            if place == 0:
+                vocabulary, key = level.table, tokens[0]
+            else:
+                code = int(np.searchsorted(vocabulary, tokens[place]))
+                if code == len(vocabulary) or vocabulary[code] != tokens[place]:
+                    break
+                key = (found[-1] - before) * len(vocabulary) + code
+            column = int(np.searchsorted(level.table, key))
+            if column == len(level.table) or level.table[column] != key:
+                break
+            found.append(offset + column)
+            before = offset
+        return found
+
     def tables(self):
         """What `fit` has found, a list of int64 arrays, for `from_tables`."""
         self._check_fitted()
