@@ -20,8 +20,7 @@ PILOT_ROWS = 200_000  # that the kinds of history are compared on
 JUDGED_ROWS = 8_000  # of the held-out ones
 CHUNK_ROWS = 1 << 17  # whose features are in memory together
 LEARNING_RATE, ALPHA, BATCH_SIZE = 0.1, 1e-4, 512
-DROPOUT = 0.3
-EPOCHS = 4
+MOST_EPOCHS, EPOCH_ROWS = 4, 1_400_000  # epochs by default: as many as make up so many rows; more learn them by heart
 CACHE_GAIN = 0.002  # nats a word that caches have to bring, since fitted weights always bring something
 MANY_TOKENS = 200_000  # from which on the low-rank term has its full size
 SIZE, SMALL_SIZE = 128, 32
@@ -37,8 +36,11 @@ class LanguageFitting:
         self.rng = check_rng("random_state", model.random_state)
         self.text = text
         self.train, self.held_out = held_out(text)
-        n_judged = min(JUDGED_ROWS, len(self.held_out.ids))
-        self.judged = np.arange(n_judged) * len(self.held_out.ids) // n_judged
+        # Words that only the held-out text has would be <unk> in texts to come: they say nothing about the experts.
+        self.is_known = np.bincount(self.train.ids, minlength=n_classes)[self.held_out.ids] > 0
+        known = np.flatnonzero(self.is_known)
+        n_judged = min(JUDGED_ROWS, len(known))
+        self.judged = known[np.arange(n_judged) * len(known) // max(n_judged, 1)]
         self.chosen = {}
         self.interrupted = False  # by Ctrl-C, once there was a low-rank term to keep
 
@@ -54,7 +56,7 @@ class LanguageFitting:
         found = {}
         for has_cache in caches:
             mixture.has_cache, mixture.weights = has_cache, None
-            proba, buckets = mixture.fit_weights(self.held_out)
+            proba, buckets = mixture.fit_weights(self.held_out, self.is_known)
             found[has_cache] = np.log(mixed(proba, mixture.weights, buckets)).mean(), mixture.weights, proba
         has_cache = max(found, key=lambda which: found[which][0] - CACHE_GAIN * which)
         mixture.has_cache, (loss, mixture.weights, proba) = has_cache, found[has_cache]
@@ -76,7 +78,9 @@ class LanguageFitting:
         if context == "auto":
             context = self._better_context(size, of_ngrams)
         self.chosen |= {"hidden_size": size, "context": context}
-        n_epochs = EPOCHS if self.model.max_iter == "auto" else self.model.max_iter
+        n_epochs = self.model.max_iter
+        if n_epochs == "auto":
+            n_epochs = int(np.clip(round(EPOCH_ROWS / len(self.train.ids)), 1, MOST_EPOCHS))
         history = History(self.n_classes, **(ACROSS if context == "document" else WITHIN))
         expert, self.chosen["n_iter"] = self._trained(history, size, n_epochs, np.arange(len(self.train.ids)))
         return [expert]
@@ -123,7 +127,7 @@ class LanguageFitting:
         for number, chunk in enumerate(np.array_split(self.rng.permutation(rows), n_chunks)):
             progress = (epoch + number / n_chunks) / n_epochs
             classifier.set_params(learning_rate=LEARNING_RATE * (1.0 - progress))
-            X = history.rows(ids, positions, chunk, self.rng, DROPOUT)
+            X = history.rows(ids, positions, chunk)
             first = {}
             if not hasattr(classifier, "classes_"):
                 first = {"n_classes": self.n_classes, "class_counts": np.bincount(ids, minlength=self.n_classes)}

@@ -105,7 +105,8 @@ def _decayed_counts(groups, decay):
     """
     by_group = np.argsort(groups, kind="stable")
     same = groups[by_group][1:] == groups[by_group][:-1]
-    factor = np.append(0.0, np.where(same, decay ** np.diff(by_group).astype(np.float64), 0.0))[: len(groups)]
+    gaps = np.where(same, np.diff(by_group), 0).astype(np.float64)
+    factor = np.append(0.0, np.where(same, decay**gaps, 0.0))[: len(groups)]
     total, reach = factor.copy(), 1
     while reach < len(groups) and factor.max() > NEGLIGIBLE:
         total[reach:] = total[reach:] + factor[reach:] * total[:-reach]

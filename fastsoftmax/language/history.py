@@ -29,7 +29,7 @@ class History(NamedTuple):
         """How many words before each token count, (n_tokens,) int32."""
         return positions_in_file(len(text.ids), text.documents if self.across else text.lines)
 
-    def rows(self, ids, positions, rows, rng=None, dropout=0.0):
+    def rows(self, ids, positions, rows):
         """The rows at some tokens as CSR.
 
         Parameters
@@ -37,8 +37,6 @@ class History(NamedTuple):
         ids : (n_tokens,) array of codes
         positions : what `positions` returns
         rows : (n_rows,) array of places in ids
-        rng : generator for dropout, or None
-        dropout : the share of the entries that is left out; the others grow as much
         """
         reach = max(self.n_places, self.window)
         back = np.arange(1, reach + 1, dtype=np.int32)
@@ -56,9 +54,6 @@ class History(NamedTuple):
             norms = np.sqrt(np.square(weights).sum(axis=1, keepdims=True))
             values.append((weights / np.maximum(norms, 1e-12)).astype(np.float32))
         columns, values, kept = (np.concatenate(parts, axis=1) for parts in (columns, values, kept))
-        if rng is not None and dropout:
-            kept = kept & (rng.random(kept.shape, dtype=np.float32) >= dropout)
-            values /= np.float32(1.0 - dropout)
         indptr = np.append(0, np.cumsum(np.count_nonzero(kept, axis=1)))
         X = sparse.csr_matrix((values[kept], columns[kept], indptr), shape=(len(rows), self.n_columns))
         X.sum_duplicates()

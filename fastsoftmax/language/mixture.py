@@ -38,9 +38,12 @@ class Mixture:
     def n_buckets(self):
         return (cache.N_ORDERS + 1) * (MOST_KNOWN + 1)
 
-    def fit_weights(self, text):
-        """Find the weights that suit a text best which the experts have not seen."""
-        proba, buckets = self.experts(text)
+    def fit_weights(self, text, counts):
+        """Find the weights that suit a text best which the experts have not seen; return what `experts` does.
+
+        counts : (n_tokens,) of bool, the tokens that count, and that are returned
+        """
+        proba, buckets = (a[counts] for a in self.experts(text))
         self.weights = fit_weights(proba, buckets, self.n_buckets)
         return proba, buckets
 
