@@ -7,6 +7,7 @@ from fastsoftmax.language.counted import Counted
 from fastsoftmax.language.history import History
 from fastsoftmax.language.low_rank import LowRankExpert
 from fastsoftmax.language.mixture import Mixture
+from fastsoftmax.language.product import Product
 from fastsoftmax.language.texts import joined
 from fastsoftmax.mixing.weights import fit_weights, mixed
 from fastsoftmax.optimizers import Adagrad
@@ -51,11 +52,12 @@ class LanguageFitting:
         counted = Counted.fit(self.train, self.n_classes, self.model.order)
         log_proba, _ = counted.log_proba(self.held_out, self.n_threads)
         low_rank = self._low_rank(log_proba)
-        mixture = Mixture(counted, low_rank, False, self.n_threads)
+        product = low_rank and Product(counted, low_rank).fit(self.held_out, np.flatnonzero(self.is_known))
+        mixture = Mixture(counted, product, False, self.n_threads)
         caches = {"auto": (False, True), True: (True,), False: (False,)}[self.model.cache]
         found = {}
         for has_cache in caches:
-            mixture.has_cache, mixture.weights = has_cache, None
+            mixture.has_cache = has_cache
             proba, buckets = mixture.fit_weights(self.held_out, self.is_known)
             found[has_cache] = np.log(mixed(proba, mixture.weights, buckets)).mean(), mixture.weights, proba
         has_cache = max(found, key=lambda which: found[which][0] - CACHE_GAIN * which)
@@ -63,15 +65,15 @@ class LanguageFitting:
         self.chosen |= {"cache": has_cache, "held_out_perplexity": float(np.exp(-loss))}
         self._tell_weights(mixture, proba)
         say("counting n-grams of the whole text", verbose, n_rows=n)
-        mixture.counted = Counted.fit(self.text, self.n_classes, self.model.order)
+        mixture.count_anew(Counted.fit(self.text, self.n_classes, self.model.order))
         return mixture
 
     def _low_rank(self, of_ngrams):
-        """The low-rank experts, a list."""
+        """The low-rank expert, or None."""
         size = self.model.hidden_size
         if size is None:
             self.chosen |= {"hidden_size": None, "context": None}
-            return []
+            return None
         if size == "auto":
             size = SIZE if len(self.train.ids) >= MANY_TOKENS else SMALL_SIZE
         context = self.model.context
@@ -83,7 +85,7 @@ class LanguageFitting:
             n_epochs = int(np.clip(round(EPOCH_ROWS / len(self.train.ids)), 1, MOST_EPOCHS))
         history = History(self.n_classes, **(ACROSS if context == "document" else WITHIN))
         expert, self.chosen["n_iter"] = self._trained(history, size, n_epochs, np.arange(len(self.train.ids)))
-        return [expert]
+        return expert
 
     def _better_context(self, size, of_ngrams):
         """Whether contexts within sentences or documents suit the held-out text better, after an epoch of some rows."""

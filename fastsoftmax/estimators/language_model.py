@@ -29,8 +29,8 @@ class LanguageModel(BaseEstimator):
     """A model of texts: the probability of each word after those before it, in its sentence and its document.
 
     It is a mixture of experts, each a distribution over all words: interpolated modified Kneser-Ney n-grams; a low-rank
-    softmax of the words before; and caches, which say what came in the same document after the same words. The weights of the
-    experts depend on how much of a context is known. What is chosen is chosen on sentences that `fit` holds out.
+    softmax of the words before; both together; and caches, which say what came in the same document after the same words. The
+    weights of the experts depend on how much of a context is known. What is chosen is chosen on sentences that `fit` holds out.
 
     Parameters
     ----------

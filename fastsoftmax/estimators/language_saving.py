@@ -8,6 +8,7 @@ from fastsoftmax.language.counted import Counted
 from fastsoftmax.language.history import History
 from fastsoftmax.language.low_rank import LowRankExpert
 from fastsoftmax.language.mixture import Mixture
+from fastsoftmax.language.product import Product
 from fastsoftmax.language.texts import SPECIAL, Words
 from fastsoftmax.runtime import threads
 from fastsoftmax.text.ngram_features import NGramFeatures
@@ -28,8 +29,10 @@ def save(model, path):
     tensors = {"ngrams.W": counted.W.data, "ngrams.classes": counted.W.indices, "ngrams.starts": counted.W.indptr}
     tensors |= {"ngrams.bias": counted.bias, "weights": mixture.weights}
     tensors |= {f"ngrams.table.{i}": table for i, table in enumerate(counted.features.tables())}
-    for i, expert in enumerate(mixture.low_rank):
-        tensors |= {f"low_rank.{i}.{name}": np.ascontiguousarray(getattr(expert, name)) for name in ("E", "V", "bias")}
+    low_rank = mixture.low_rank
+    if low_rank:
+        tensors |= {f"low_rank.{name}": np.ascontiguousarray(getattr(low_rank, name)) for name in ("E", "V", "bias")}
+        tensors["factors"] = mixture.product.factors
     header = {
         "format": FORMAT,
         "format_version": VERSION,
@@ -38,7 +41,7 @@ def save(model, path):
         "n_tokens": model.n_tokens_,
         "vocabulary": model.vocabulary_,
         "n_tables": len(counted.features.tables()),
-        "histories": [expert.history._asdict() for expert in mixture.low_rank],
+        "history": low_rank and low_rank.history._asdict(),
         "has_cache": mixture.has_cache,
     }
     tensor_file.write(path, tensors, header, default=model_file.as_python)
@@ -69,15 +72,14 @@ def _mixture(model, header, tensors, n_classes):
     shape = n_classes, features.n_features_
     parts = tensors["ngrams.W"], tensors["ngrams.classes"], tensors["ngrams.starts"]
     W = check_sparse_W(csc_array(parts, shape=shape))
-    low_rank = []
-    for i, history in enumerate(header["histories"]):
-        history = History(**history)
-        E, V, bias = (tensors[f"low_rank.{i}.{name}"] for name in ("E", "V", "bias"))
+    counted, product = Counted(features, W, tensors["ngrams.bias"]), None
+    if header["history"]:
+        history = History(**header["history"])
+        E, V, bias = (tensors[f"low_rank.{name}"] for name in ("E", "V", "bias"))
         if (len(E), len(V), bias.shape) != (history.n_columns, n_classes, (n_classes,)) or E.shape[1] != V.shape[1]:
             raise ValueError("the low-rank weights are not of the vocabulary")
-        low_rank.append(LowRankExpert(history, E, V, bias))
-    counted = Counted(features, W, tensors["ngrams.bias"])
-    mixture = Mixture(counted, low_rank, header["has_cache"], threads.resolve(model.n_threads), tensors["weights"])
+        product = Product(counted, LowRankExpert(history, E, V, bias), tensors["factors"])
+    mixture = Mixture(counted, product, header["has_cache"], threads.resolve(model.n_threads), tensors["weights"])
     if counted.bias.shape != (n_classes,) or mixture.weights.shape != (mixture.n_buckets, len(mixture.names)):
         raise ValueError("the weights are not of the vocabulary and the experts")
     return mixture

@@ -37,11 +37,11 @@ class Counted:
             n_known[rows] = np.diff(X.indptr)
         return log_proba, n_known
 
-    def of_context(self, ids):
-        """The distribution after the words of an unfinished sentence, (n_classes,), and how many are known together."""
+    def logits_after(self, ids):
+        """The logits after the words of an unfinished sentence, (n_classes,), and how many are known together."""
         columns = self.features.columns_after(ids)
         logits, W = self.bias.copy(), self.W
         for column in columns:
             own = slice(W.indptr[column], W.indptr[column + 1])
             logits[W.indices[own]] += W.data[own]
-        return softmax(logits), len(columns)
+        return logits, len(columns)

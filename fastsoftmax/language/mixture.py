@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from fastsoftmax.functional import softmax
 from fastsoftmax.language import cache
+from fastsoftmax.language.product import Product
 from fastsoftmax.mixing.weights import fit_weights, mixed
 
 MOST_KNOWN = 8  # rows whose n-gram model knows more words of the context share buckets
@@ -18,21 +20,33 @@ class Mixture:
     Parameters
     ----------
     counted : counted.Counted
-    low_rank : list of low_rank.LowRankExpert
+    product : product.Product of it and a low-rank expert, or None: there is neither
     has_cache : bool
     n_threads : int
     weights : (n_buckets, n_experts), or None until `fit_weights`
     """
 
-    def __init__(self, counted, low_rank, has_cache, n_threads, weights=None):
-        self.counted, self.low_rank, self.has_cache, self.n_threads = counted, low_rank, has_cache, n_threads
+    def __init__(self, counted, product, has_cache, n_threads, weights=None):
+        self.counted, self.product, self.has_cache, self.n_threads = counted, product, has_cache, n_threads
         self.weights = weights
+
+    @property
+    def low_rank(self):
+        """The low-rank expert, or None."""
+        return self.product and self.product.low_rank
 
     @property
     def names(self):
         """Names of the experts, in the order of the columns of `weights`."""
+        low_rank = ["low rank", "both"] if self.product else []
         caches = [*(f"cache {order}" for order in range(cache.N_ORDERS)), "near cache"] if self.has_cache else []
-        return ["n-grams", *(f"low rank {number}" for number in range(1, len(self.low_rank) + 1)), *caches]
+        return ["n-grams", *low_rank, *caches]
+
+    def count_anew(self, counted):
+        """Take other n-grams, of the same words, in the place of those so far."""
+        self.counted = counted
+        if self.product:
+            self.product = Product(counted, self.low_rank, self.product.factors)
 
     @property
     def n_buckets(self):
@@ -51,7 +65,8 @@ class Mixture:
         """What each expert gives to each token of a Text, (n_tokens, n_experts) float64, and the bucket of each."""
         log_proba, n_known = self.counted.log_proba(text, self.n_threads)
         columns = [np.exp(log_proba)]
-        columns.extend(np.exp(expert.log_proba(text, self.n_threads)) for expert in self.low_rank)
+        if self.product:
+            columns.extend(np.exp(expert.log_proba(text, self.n_threads)) for expert in (self.low_rank, self.product))
         level = 0
         if self.has_cache:
             of_caches, level = cache.of_rows(text, self.counted.unigrams, len(self.counted.bias))
@@ -68,14 +83,18 @@ class Mixture:
 
         n_in_line : how many of the last of them are of the sentence that goes on
         """
-        of_ngrams, n_known = self.counted.of_context(ids[len(ids) - n_in_line :])
+        of_ngrams, n_known = self.counted.logits_after(ids[len(ids) - n_in_line :])
         places = cache.places_of_context(ids) if self.has_cache else []
         weights = self.weights[_bucket(cache.level_of(places), n_known)]
-        proba = weights[0] * of_ngrams.astype(np.float64)
-        for weight, expert in zip(weights[1:], self.low_rank, strict=False):
-            proba += np.float32(weight) * expert.of_context(ids, n_in_line)
+        logits = [of_ngrams]
+        if self.product:
+            of_low_rank = self.low_rank.logits_after(ids, n_in_line)
+            logits += [of_low_rank, self.product.of_logits(of_low_rank, of_ngrams)]
+        proba = np.zeros(len(of_ngrams))
+        for weight, of_expert in zip(weights, logits, strict=False):
+            proba += np.float32(weight) * softmax(of_expert)
         if self.has_cache:
-            cache.add_context(proba, weights[1 + len(self.low_rank) :], ids, places, self.counted.unigrams)
+            cache.add_context(proba, weights[len(logits) :], ids, places, self.counted.unigrams)
         return proba / proba.sum()  # which is 1 but for rounding
 
 

@@ -28,13 +28,13 @@ def softmax(logits):
 
 
 def of_ngrams(counted, line):
-    """The distribution of the n-grams after the words of an unfinished sentence, and how many are known together."""
+    """What the n-grams add to their bias after the words of an unfinished sentence, and how many are known together."""
     X = counted.features.transform(np.append(line, 0).astype(np.int32), [0])[[-1]]
-    return softmax(counted.bias.astype(np.float64) + (X.astype(np.float64) @ counted.W.T).toarray()[0]), X.nnz
+    return (X.astype(np.float64) @ counted.W.T).toarray()[0], X.nnz
 
 
 def of_low_rank(expert, words):
-    """The distribution of the low-rank softmax after `words`, those of the document or of the sentence."""
+    """What the low-rank softmax adds to its bias after `words`, those of the document or of the sentence."""
     history, row = expert.history, np.zeros(expert.history.n_columns)
     for place in range(1, min(history.n_places, len(words)) + 1):
         row[(place - 1) * history.n_classes + words[-place]] = 1
@@ -45,7 +45,7 @@ def of_low_rank(expert, words):
     if history.window:
         row[history.n_places * history.n_classes :] = bag
     hidden = row @ expert.E.astype(np.float64)
-    return softmax(expert.V.astype(np.float64) @ hidden + expert.bias)
+    return expert.V.astype(np.float64) @ hidden
 
 
 def of_caches(document, unigrams):
@@ -69,10 +69,14 @@ def of_caches(document, unigrams):
 def distribution(model, document, line):
     """The distribution of a LanguageModel after the codes of a document, of which `line` are of the unfinished sentence."""
     mixture = model._mixture
+    bias, level = mixture.counted.bias.astype(np.float64), 0
     ngrams, n_known = of_ngrams(mixture.counted, line)
-    rows, level = [ngrams], 0
-    for expert in mixture.low_rank:
-        rows.append(of_low_rank(expert, document if expert.history.across else line))
+    rows = [softmax(bias + ngrams)]
+    if mixture.low_rank:
+        own, factors = mixture.low_rank.bias.astype(np.float64), mixture.product.factors
+        hidden = of_low_rank(mixture.low_rank, document if mixture.low_rank.history.across else line)
+        rows.append(softmax(own + hidden))
+        rows.append(softmax(factors[0] * hidden + factors[1] * own + factors[2] * ngrams + factors[3] * bias))
     if mixture.has_cache:
         caches, level = of_caches(document, softmax(mixture.counted.bias.astype(np.float64)))
         rows.extend(caches)
