@@ -30,7 +30,7 @@ class LanguageModel(BaseEstimator):
 
     It is a mixture of experts, each a distribution over all words: interpolated modified Kneser-Ney n-grams; a low-rank
     softmax of the words before; both together; and caches, which say what came in the same document after the same words. The
-    weights of the experts depend on how much of a context is known. What is chosen is chosen on sentences that `fit` holds out.
+    weights of the experts depend on how much of a context is known. What is chosen, held-out sentences choose.
 
     Parameters
     ----------

@@ -64,7 +64,7 @@ def test_the_program_of_the_page_about_ranks(tmp_path):
 def test_the_program_of_the_page_about_language_models(tmp_path):
     (block,) = _blocks("language_models.md")
     perplexity, completion, samples = _output(block, tmp_path).splitlines()
-    assert 1 < float(perplexity) < 10 and len(completion.split()) >= 1 and samples.startswith("['")
+    assert 1 < float(perplexity) < 1000 and len(completion.split()) >= 1 and samples.startswith("['")
 
 
 def test_the_programs_of_the_page_about_dask(tmp_path):
