@@ -25,8 +25,7 @@ MOST_EPOCHS, EPOCH_ROWS = 4, 1_400_000  # epochs by default: as many as make up 
 CACHE_GAIN = 0.002  # nats a word that caches have to bring, since fitted weights always bring something
 MANY_TOKENS = 200_000  # from which on the low-rank term has its full size
 SIZE, SMALL_SIZE = 128, 32
-WITHIN = {"n_places": 6}
-ACROSS = {"n_places": 8, "window": 40, "decay": 0.95, "across": True}
+HISTORY = {"n_places": 8, "window": 40, "decay": 0.95}
 
 
 class LanguageFitting:
@@ -83,8 +82,8 @@ class LanguageFitting:
         n_epochs = self.model.max_iter
         if n_epochs == "auto":
             n_epochs = int(np.clip(round(EPOCH_ROWS / len(self.train.ids)), 1, MOST_EPOCHS))
-        history = History(self.n_classes, **(ACROSS if context == "document" else WITHIN))
-        expert, self.chosen["n_iter"] = self._trained(history, size, n_epochs, np.arange(len(self.train.ids)))
+        rows = np.arange(len(self.train.ids))
+        expert, self.chosen["n_iter"] = self._trained(self._history(context), size, n_epochs, rows)
         return expert
 
     def _better_context(self, size, of_ngrams):
@@ -92,8 +91,8 @@ class LanguageFitting:
         n = len(self.train.ids)
         rows = np.arange(max(n - PILOT_ROWS, 0), n)
         perplexity = {}
-        for context, options in (("sentence", WITHIN), ("document", ACROSS)):
-            expert, _ = self._trained(History(self.n_classes, **options), size, 1, rows)
+        for context in ("sentence", "document"):
+            expert, _ = self._trained(self._history(context), size, 1, rows)
             if self.interrupted:
                 raise KeyboardInterrupt
             log_proba = np.column_stack([of_ngrams[self.judged], self._judge(expert)])
@@ -102,6 +101,9 @@ class LanguageFitting:
         told = ", ".join(f"{perplexity[context]:.1f} within a {context}" for context in perplexity)
         self._tell(f"context: after a short training, the held-out perplexity is {told}", n)
         return min(perplexity, key=perplexity.get)
+
+    def _history(self, context):
+        return History(self.n_classes, **HISTORY, across=context == "document")
 
     def _trained(self, history, size, n_epochs, rows):
         """The LowRankExpert of the epoch that suits the held-out text best, and the number of epochs until then."""

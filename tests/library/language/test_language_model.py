@@ -95,6 +95,7 @@ def test_forms_of_a_text(tmp_path):
         np.testing.assert_array_equal(model.log_proba(form), expected)
     both = model.log_proba(TEXTS)
     np.testing.assert_allclose(np.r_[expected, model.log_proba(TEXTS[1:])], both)
+    np.testing.assert_array_equal(model.log_proba([TEXTS[0], *DOCUMENTS[1]]), both)
     assert not np.allclose(model.log_proba([*lines, *DOCUMENTS[1]]), both)  # one document
     assert len(model.log_proba([""])) == 1 and len(model.log_proba([])) == 0
 
