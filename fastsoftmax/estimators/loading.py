@@ -20,6 +20,7 @@ def load(path, *, memory_map=False, comm=None):
         Training copies the weights, to `weights_dir` if that is set. Of a folder, the embedding stays in its file, and so do
         the class weights where one file has all that are asked for (of a dense direct term learned from sparse rows: where
         that is all of the file's); those from several files have to be copied together, which takes their size in memory.
+        A LanguageModel is always read into memory.
     comm : mpi4py communicator, optional
         The processes that load the model together, each of which gets a range of the classes, and reads no more of the class
         weights than that (of a sparse term, besides, the class numbers of the files that it needs). A file or folder may have
