@@ -3,7 +3,7 @@
 Dense arrays      logsumexp, softmax, log_softmax, cross_entropy
 Linear models     linear_logsumexp, linear_cross_entropy, linear_topk; support (of a sparse W), PreparedWeights
 Sampling          sampled_cross_entropy, samplers
-Estimators        SoftmaxClassifier, SoftmaxRegression, OneVsAllClassifier
+Estimators        SoftmaxClassifier, SoftmaxRegression, OneVsAllClassifier; LanguageModel, NextItemModel
 Evaluation        metrics, plots
 Files and text    load, datasets, features, NGramFeatures, NGramLanguageModel
 PyTorch           fastsoftmax.torch, which has to be imported by its name
@@ -26,6 +26,7 @@ __version__ = "0.1.0"
 
 # Imported when first used: scikit-learn alone takes longer to import than all the rest.
 _LAZY = {
+    "LanguageModel": "estimators.language_model",
     "NGramFeatures": "text.ngram_features",
     "NGramLanguageModel": "ngrams.model",
     "OneVsAllClassifier": "estimators.one_vs_all",

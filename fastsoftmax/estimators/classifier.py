@@ -221,8 +221,8 @@ class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, SoftmaxEst
         coef_init : (n_classes, n_features) scipy.sparse matrix, optional
             The pairs of a sparse term and their initial weights, for example from `NGramFeatures.kneser_ney`. They do not
             change with ``SparseTerm(learning_rate=0)``; `min_count` and `max_classes_per_feature` do not apply. The rows that
-            such weights were made from cannot calibrate them, so "auto" holds none out; call `calibrate` with other rows,
-            which a low-rank term makes necessary. Weights from counts of the rows get worse by training on these rows.
+            such weights were made from cannot calibrate them, so "auto" holds none out; call `calibrate` with other rows:
+            beside a low-rank term, predictions warn until then. Training on rows that weights were counted on harms these.
         intercept_init : (n_classes,) array, optional
             The bias that belongs to `coef_init`.
         embedding_init : (n_features, hidden_size) array, optional

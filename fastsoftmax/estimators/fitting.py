@@ -154,6 +154,11 @@ class Fitting:
             training = self.training()
         if calibration_rows is not None:
             self._calibrate(training, calibration_rows)
+        counted = (
+            start.W is not None and plan.choices.hidden_size is not None
+        )  # a term from counts beside a trained one
+        was_left_out = counted and calibration_rows is None and options.calibration_fraction == "auto"
+        c._set_fitted(_awaits_calibration=was_left_out)
         task.end()
         return checkpoint
 
@@ -264,7 +269,7 @@ class Fitting:
     def _calibrate(self, training, rows):
         """Replace the model by one that is calibrated on these rows: other threads see all terms scaled, or none."""
         model = self.classifier._model.twin()
-        self.classifier._set_fitted(**_calibrated(training, rows, model), _model=model)
+        self.classifier._set_fitted(**_calibrated(training, rows, model), _model=model, _awaits_calibration=False)
 
     def _split(self, rows, valid, plan, rng):
         """The rows to train on, to validate on and to calibrate on, each as (X, target, weight) or None."""

@@ -1,11 +1,15 @@
-"""Loading the classifier in a file."""
+"""Loading the classifier or the language model in a file."""
 
-from fastsoftmax.estimators import saving
+import os
+
+from fastsoftmax.estimators import language_saving, saving
 from fastsoftmax.estimators.classifier import SoftmaxClassifier
+from fastsoftmax.estimators.language_model import LanguageModel
+from fastsoftmax.files import tensor_file
 
 
 def load(path, *, memory_map=False, comm=None):
-    """The SoftmaxClassifier that its `save` wrote to file or folder `path`.
+    """The SoftmaxClassifier or LanguageModel that its `save` wrote to file or folder `path`.
 
     Parameters
     ----------
@@ -16,6 +20,7 @@ def load(path, *, memory_map=False, comm=None):
         Training copies the weights, to `weights_dir` if that is set. Of a folder, the embedding stays in its file, and so do
         the class weights where one file has all that are asked for (of a dense direct term learned from sparse rows: where
         that is all of the file's); those from several files have to be copied together, which takes their size in memory.
+        A LanguageModel is always read into memory.
     comm : mpi4py communicator, optional
         The processes that load the model together, each of which gets a range of the classes, and reads no more of the class
         weights than that (of a sparse term, besides, the class numbers of the files that it needs). A file or folder may have
@@ -31,4 +36,6 @@ def load(path, *, memory_map=False, comm=None):
         can be read. The same where files of a folder are of different saves, as a save that was interrupted may leave them,
         and where there are more processes than classes.
     """
+    if comm is None and not os.path.isdir(path) and tensor_file.format_of(path) == language_saving.FORMAT:
+        return LanguageModel.load(path)
     return saving.load(SoftmaxClassifier, path, memory_map=memory_map, comm=comm)

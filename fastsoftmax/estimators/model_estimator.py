@@ -32,6 +32,7 @@ from fastsoftmax.validation import (
     check_sample_weight,
     check_some_rows,
     check_targets,
+    warn_not_calibrated,
 )
 
 
@@ -240,10 +241,14 @@ class ModelEstimator(ExplainingMixin, ClassifierMixin, BaseEstimator):
 
     # -- rows through the model --
 
+    _awaits_calibration = False  # whether terms of different origin were added up as they are, which `calibrate` mends
+
     def _predictor(self, *, keeps=False, screens=False, approximates=False):
         """The model.predictor.Predictor that `predictor` has made, or a new one, which has nothing of its own to make."""
         if "_kept_predictor" in vars(self):
             return self._kept_predictor
+        if self._awaits_calibration:
+            warn_not_calibrated()
         options = {"keeps": keeps, "screens": screens, "approximates": approximates}
         n_threads, working_memory = check_n_threads(self.n_threads), self._working_memory()
         return Predictor(self._model, n_threads=n_threads, working_memory=working_memory, **options)

@@ -27,6 +27,7 @@ from fastsoftmax.validation import (
     check_rng,
     check_vectorizer,
     check_writable,
+    warn_not_calibrated,
 )
 
 FORMAT = "fastsoftmax.SoftmaxClassifier"
@@ -80,6 +81,8 @@ def save(classifier, path, vectorizer=None, *, n_shards=None, verbose=None):
             model_file.write(path, FORMAT, saved)
         else:
             sharded.write(path, FORMAT, saved, n_shards=n_shards)
+    if classifier._awaits_calibration:  # which the file does not tell
+        warn_not_calibrated()
     classifier.encoding_ = encoding  # a save that fails changes nothing
 
 

@@ -31,6 +31,7 @@ DAMAGE = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, R
 _KINDS = {
     "fastsoftmax.SoftmaxClassifier": "a model",
     "fastsoftmax.SoftmaxClassifier.shard": "one of the files of a model, whose folder is to be loaded",
+    "fastsoftmax.LanguageModel": "a language model",
     "fastsoftmax.checkpoint": "the checkpoint of a training, which fit(checkpoint=...) goes on from",
 }
 
@@ -140,6 +141,19 @@ def read(path, format, versions, *, memory_map=False):
             return header, (_mapped if memory_map else _copied)(file, start, places)
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{path}: damaged table of tensors ({error})") from error
+
+
+def format_of(path):
+    """The format that the header of file `path` names; None where it has none, or cannot be read, as `read` then says."""
+    try:
+        with open(path, "rb", opener=_open_at_once) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                return None
+            entries, _ = _entries(file, status.st_size)
+            return _header(entries.get("__metadata__")).get("format")
+    except (*DAMAGE, OSError):
+        return None
 
 
 def _open_at_once(path, flags):

@@ -271,6 +271,43 @@ class NGramFeatures(Checked):
         ngrams.advance([level for level in self._levels if level.kind.together][: self.order - 1])
         return kneser_ney_weights(ngrams.columns, ids, n_classes, self.n_features_, discounts, min_pair_count)
 
+    def columns_after(self, ids):
+        """The columns of the row after the tokens of one document, without `places`: those of `transform`, in less time."""
+        self._check_fitted()
+        tokens = np.append(BOUNDARY, ids[-self.order :])[len(ids) > self.order or not self.boundary :][::-1]
+        levels = [level for level in self._levels if level.kind.together]
+        found, before = [], 0
+        for place, level, offset in zip(range(self.order - 1), levels, self._offsets.tolist(), strict=False):
+            if place == len(tokens):
+                break
+            if place == 0:
+                vocabulary, key = level.table, tokens[0]
+            else:
+                code = int(np.searchsorted(vocabulary, tokens[place]))
+                if code == len(vocabulary) or vocabulary[code] != tokens[place]:
+                    break
+                key = (found[-1] - before) * len(vocabulary) + code
+            column = int(np.searchsorted(level.table, key))
+            if column == len(level.table) or level.table[column] != key:
+                break
+            found.append(offset + column)
+            before = offset
+        return found
+
+    def tables(self):
+        """What `fit` has found, a list of int64 arrays, for `from_tables`."""
+        self._check_fitted()
+        return [level.table for level in self._levels]
+
+    @classmethod
+    def from_tables(cls, tables, **parameters):
+        """The features that were fitted with these parameters and had these `tables`."""
+        features = cls(**parameters)
+        kinds = (Kind(place, together) for together, places in features._kinds() for place in places)
+        features._levels = [Level(kind, table) for kind, table in zip(kinds, tables, strict=False)]
+        features._offsets = np.cumsum([0, *(len(table) for table in tables)])
+        return features
+
     def _kinds(self):
         """The kinds of features in the order of their columns, as (whether tokens are together, places)."""
         return (True, range(1, max(self.order - 1, min(self.places, 1)) + 1)), (False, range(2, self.places + 1))

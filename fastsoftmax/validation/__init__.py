@@ -73,6 +73,14 @@ from fastsoftmax.validation.explaining import (
 from fastsoftmax.validation.foreign import as_known, result_like
 from fastsoftmax.validation.label_lists import LabelLists, indicator
 from fastsoftmax.validation.labels import as_text_array, check_ignore_label, check_labels, family
+from fastsoftmax.validation.language import (
+    check_context,
+    check_drawing,
+    check_item_of_text,
+    check_some_sentences,
+    check_text,
+    check_token,
+)
 from fastsoftmax.validation.linear import (
     check_bias,
     check_grad_loss,
@@ -111,6 +119,7 @@ from fastsoftmax.validation.metrics import (
     check_true_indicator,
     check_true_labels,
 )
+from fastsoftmax.validation.mixing import check_buckets, check_expert_proba
 from fastsoftmax.validation.ngrams import (
     NotAWordError,
     check_contexts,
@@ -222,6 +231,7 @@ from fastsoftmax.validation.training import (
     check_trainable,
     check_validation,
     warn_no_pairs,
+    warn_not_calibrated,
 )
 from fastsoftmax.validation.weights import (
     check_class_weight,

@@ -33,6 +33,16 @@ def warn_no_pairs(limits):
     )
 
 
+def warn_not_calibrated():
+    """UserWarning that a model predicts with weights from counts beside a low-rank term, as `fit` has left them."""
+    warn(
+        "this model was given coef_init beside a low-rank term and is not calibrated, so that its probabilities are wrong by "
+        "far: fit holds no rows out with calibration_fraction='auto', since rows that coef_init was counted on cannot "
+        "calibrate it; call calibrate(X, y) with other rows (or fit with calibration_fraction=0, to have it as it is)",
+        UserWarning,
+    )
+
+
 def check_same_terms(options, choices, model, n_features):
     """Raise where the model so far cannot be trained on with these Options."""
     check_not_compact(model, "partial_fit")

@@ -66,6 +66,12 @@ def test_the_programs_of_the_page_about_explanations(tmp_path):
     assert output.startswith("'class_0': logit 1.9") and output.endswith("bias\n")
 
 
+def test_the_program_of_the_page_about_language_models(tmp_path):
+    (block,) = _blocks("language_models.md")
+    perplexity, completion, samples = _output(block, tmp_path).splitlines()
+    assert 1 < float(perplexity) < 1000 and len(completion.split()) >= 1 and samples.startswith("['")
+
+
 def test_the_programs_of_the_page_about_dask(tmp_path):
     pytest.importorskip("distributed")
     predictions, training = _blocks("dask.md")

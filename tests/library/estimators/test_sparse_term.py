@@ -322,6 +322,23 @@ def test_given_weights_beside_a_low_rank_term(data, tmp_path):
     assert_array_equal(fs.load(tmp_path / "model")._model.prior, bias)
 
 
+def test_given_weights_beside_a_low_rank_term_need_other_rows(data, tmp_path):
+    """The rows that weights were counted on cannot calibrate them, so `fit` leaves that to the user, and says so in time."""
+    X, y = data
+    W, bias = start_of(X, y)
+    model = hybrid(direct_learning_rate=0).fit(X, y, coef_init=W, intercept_init=bias)
+    for use in (model.predict, model.predict_topk, lambda X: model.score(X, y), model.predictor):
+        with pytest.warns(UserWarning, match=r"not calibrated.*call calibrate"):
+            use(*([] if use == model.predictor else [X]))
+    with pytest.warns(UserWarning, match="not calibrated"):
+        model.save(tmp_path / "model")
+    model = model.calibrate(*make_data(300, seed=5))  # from here on nothing warns
+    model.predict(X)
+    hybrid(direct_learning_rate=0, calibration_fraction=0).fit(X, y, coef_init=W, intercept_init=bias).predict(X)
+    hybrid(direct_learning_rate=0).fit(X, y, coef_init=W, intercept_init=bias).fit(X, y).predict(X)
+    small(direct_learning_rate=0).fit(X, y, coef_init=W, intercept_init=bias).predict(X)
+
+
 @pytest.mark.parametrize(
     ("start", "params", "error", "message"),
     [

@@ -373,3 +373,20 @@ def test_the_methods_of_an_estimator():
     with pytest.raises(AttributeError, match="not fitted"):
         features.set_params(order=2).transform(ids, starts)
     assert features.fit(ids, starts).n_features_ == NGramFeatures(order=2, places=2).fit(ids, starts).n_features_
+
+
+@pytest.mark.parametrize("boundary", [True, False])
+@pytest.mark.parametrize("order", [1, 2, 4])
+def test_columns_after_tokens_are_those_of_a_row(order, boundary):
+    rng = np.random.default_rng(0)
+    ids = rng.integers(5, size=200)
+    features = NGramFeatures(order, min_count=2, boundary=boundary).fit(ids, [0, 50, 60])
+    for n in (0, 1, 2, 3, 4, 5, 6, 20):
+        for _ in range(5):
+            context = rng.integers(7, size=n)  # two tokens are new
+            assert (
+                features.columns_after(context) == features.transform(np.append(context, 0), [0])[[-1]].indices.tolist()
+            )
+    again = NGramFeatures.from_tables(features.tables(), order=order, min_count=2, boundary=boundary)
+    assert again.columns_after(ids[:20]) == features.columns_after(ids[:20])
+    assert (again.transform(ids, [0]) != features.transform(ids, [0])).nnz == 0

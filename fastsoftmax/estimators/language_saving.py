@@ -1,0 +1,85 @@
+"""Saving a LanguageModel to a file, and loading it: safetensors with JSON inside, nothing executable."""
+
+import numpy as np
+from scipy.sparse import csc_array
+
+from fastsoftmax.files import model_file, tensor_file
+from fastsoftmax.language.counted import Counted
+from fastsoftmax.language.history import History
+from fastsoftmax.language.low_rank import LowRankExpert
+from fastsoftmax.language.mixture import Mixture
+from fastsoftmax.language.product import Product
+from fastsoftmax.language.texts import SPECIAL, Words
+from fastsoftmax.runtime import threads
+from fastsoftmax.text.ngram_features import NGramFeatures
+from fastsoftmax.validation import as_path, check_sparse_W, check_writable
+
+FORMAT, VERSION = "fastsoftmax.LanguageModel", 1
+
+
+def save(model, path):
+    """Write a fitted LanguageModel to file `path`; a `random_state` that is a generator becomes None."""
+    path = as_path("path", path)
+    check_writable("path", path)
+    params = model.get_params(deep=False)
+    seed = params["random_state"]
+    params["random_state"] = int(seed) if isinstance(seed, (int, np.integer)) else None
+    mixture = model._mixture
+    counted = mixture.counted
+    tensors = {"ngrams.W": counted.W.data, "ngrams.classes": counted.W.indices, "ngrams.starts": counted.W.indptr}
+    tensors |= {"ngrams.bias": counted.bias, "weights": mixture.weights}
+    tensors |= {f"ngrams.table.{i}": table for i, table in enumerate(counted.features.tables())}
+    low_rank = mixture.low_rank
+    if low_rank:
+        tensors |= {f"low_rank.{name}": np.ascontiguousarray(getattr(low_rank, name)) for name in ("E", "V", "bias")}
+        tensors["factors"] = mixture.product.factors
+    header = {
+        "format": FORMAT,
+        "format_version": VERSION,
+        "params": params,
+        "chosen": model.chosen_,
+        "n_tokens": model.n_tokens_,
+        "vocabulary": model.vocabulary_,
+        "n_tables": len(counted.features.tables()),
+        "history": low_rank and low_rank.history._asdict(),
+        "has_cache": mixture.has_cache,
+    }
+    tensor_file.write(path, tensors, header, default=model_file.as_python)
+
+
+def load(kind, path):
+    """The LanguageModel of class `kind` in file `path`; ValueError where it is damaged."""
+    path = as_path("path", path)
+    header, tensors = tensor_file.read(path, FORMAT, (VERSION,))
+    try:
+        if tensor_file.checksums(tensors) != header["crc32"]:
+            raise ValueError("a checksum is wrong, or a tensor is missing")
+        model = kind(**header["params"])
+        model._check_parameters()
+        words = Words(header["vocabulary"])
+        if tuple(words.vocabulary[: len(SPECIAL)]) != SPECIAL or len(words.codes) != len(words.vocabulary):
+            raise ValueError("the vocabulary is not one of different words")
+        mixture = _mixture(model, header, tensors, len(words.vocabulary))
+        model._set_fitted(words, mixture, header["chosen"], header["n_tokens"])
+    except tensor_file.DAMAGE as error:
+        raise model_file.incomplete(path, error) from error
+    return model
+
+
+def _mixture(model, header, tensors, n_classes):
+    tables = [tensors[f"ngrams.table.{i}"] for i in range(header["n_tables"])]
+    features = NGramFeatures.from_tables(tables, order=model.order)
+    shape = n_classes, features.n_features_
+    parts = tensors["ngrams.W"], tensors["ngrams.classes"], tensors["ngrams.starts"]
+    W = check_sparse_W(csc_array(parts, shape=shape))
+    counted, product = Counted(features, W, tensors["ngrams.bias"]), None
+    if header["history"]:
+        history = History(**header["history"])
+        E, V, bias = (tensors[f"low_rank.{name}"] for name in ("E", "V", "bias"))
+        if (len(E), len(V), bias.shape) != (history.n_columns, n_classes, (n_classes,)) or E.shape[1] != V.shape[1]:
+            raise ValueError("the low-rank weights are not of the vocabulary")
+        product = Product(counted, LowRankExpert(history, E, V, bias), tensors["factors"])
+    mixture = Mixture(counted, product, header["has_cache"], threads.resolve(model.n_threads), tensors["weights"])
+    if counted.bias.shape != (n_classes,) or mixture.weights.shape != (mixture.n_buckets, len(mixture.names)):
+        raise ValueError("the weights are not of the vocabulary and the experts")
+    return mixture

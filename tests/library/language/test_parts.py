@@ -1,0 +1,105 @@
+"""The parts of language models that a small trained model would not tell apart."""
+
+import numpy as np
+import pytest
+from language_twin import of_low_rank
+
+from fastsoftmax.estimators.language_fitting import held_out
+from fastsoftmax.language import sampling
+from fastsoftmax.language.history import History
+from fastsoftmax.language.low_rank import LowRankExpert
+from fastsoftmax.language.product import Product
+from fastsoftmax.language.texts import Text, joined
+
+HISTORIES = [
+    History(7, n_places=3),
+    History(7, n_places=2, window=4, decay=0.5, across=True),
+    History(7, n_places=2, window=9, decay=0.9),
+]
+
+
+def text(n=60, seed=0):
+    ids = np.random.default_rng(seed).integers(1, 7, size=n).astype(np.int32)
+    ids[-1] = 1
+    return Text(ids, np.append(0, np.flatnonzero(ids == 1)[:-1] + 1), np.array([0]))
+
+
+@pytest.mark.parametrize("history", HISTORIES)
+def test_rows_of_a_text_and_of_a_context_are_those_of_the_definition(history):
+    given, rng = text(), np.random.default_rng(1)
+    E, V = (rng.standard_normal(shape).astype(np.float32) for shape in ((history.n_columns, 5), (7, 5)))
+    expert = LowRankExpert(history, E, V, np.zeros(7, dtype=np.float32))
+    logits = expert.hidden(given, np.arange(60)) @ V.T
+    for row in range(60):
+        line = given.ids[given.lines[given.lines <= row][-1] : row]
+        seen = given.ids[:row] if history.across else line
+        expected = of_low_rank(expert, seen.tolist())
+        np.testing.assert_allclose(logits[row], expected, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(expert.logits_after(given.ids[:row], len(line)), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_best_classes_and_ties():
+    proba = np.array([0.1, 0.3, 0.1, 0.3, 0.2])
+    assert sampling.best(proba, 5).tolist() == [1, 3, 4, 0, 2]
+    assert sampling.best(proba, 1).tolist() == [1] and sampling.best(proba, 4).tolist() == [1, 3, 4, 0]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, [0.1, 0.2, 0.3, 0.4]),
+        ({"temperature": 0.5}, np.array([1, 4, 9, 16]) / 30),
+        ({"top_k": 2}, [0, 0, 3 / 7, 4 / 7]),
+        ({"top_p": 0.7}, [0, 0, 3 / 7, 4 / 7]),
+        ({"top_p": 0.71}, [0, 2 / 9, 3 / 9, 4 / 9]),
+        ({"top_k": 3, "top_p": 0.4}, [0, 0, 0, 1]),
+        ({"temperature": 0}, [0, 0, 0, 1]),
+    ],
+)
+def test_draws_follow_the_distribution(options, expected):
+    rng, proba = np.random.default_rng(0), np.array([0.1, 0.2, 0.3, 0.4])
+    counts = np.bincount([sampling.draw(proba, rng, **options) for _ in range(4000)], minlength=4)
+    np.testing.assert_allclose(counts / 4000, expected, atol=0.03)
+    assert np.all((counts > 0) == (np.array(expected) > 0))
+
+
+@pytest.mark.parametrize("documents", [[0], list(range(0, 6000, 50))])
+def test_held_out_blocks_are_whole_and_leave_the_rest(documents):
+    given = text(6000)._replace(documents=np.array(documents))
+    if len(documents) > 1:
+        given = given._replace(lines=np.unique(np.append(given.lines, documents)))
+    train, out = held_out(given)
+    assert len(train.ids) + len(out.ids) == 6000 and 200 <= len(out.ids) <= 600
+    assert train.ids[0] == given.ids[0] and out.ids[-1] == given.ids[-1]
+    for part in (train, out):
+        assert part.lines[0] == part.documents[0] == 0 and set(part.documents) <= set(part.lines)
+    if len(documents) > 1:
+        assert len(out.documents) * 50 == len(out.ids)
+
+
+def test_a_text_has_something_to_hold_out():
+    for n_lines in range(2, 12):
+        ids = np.tile([3, 1], n_lines).astype(np.int32)
+        train, out = held_out(Text(ids, np.arange(0, 2 * n_lines, 2), np.array([0])))
+        assert len(train.ids) and len(out.ids) and len(train.ids) + len(out.ids) == len(ids)
+
+
+def test_joined_texts_begin_documents():
+    both = joined([text(10), text(20, seed=1)])
+    assert both.documents.tolist() == [0, 10] and set(text(20, seed=1).lines + 10) <= set(both.lines)
+
+
+def test_factors_are_the_best_ones():
+    from fastsoftmax.language.counted import Counted
+
+    given, rng = text(400), np.random.default_rng(2)
+    history = History(7, n_places=1)
+    E, V = (rng.standard_normal(shape).astype(np.float32) for shape in ((7, 5), (7, 5)))
+    product = Product(Counted.fit(given, 7, 2), LowRankExpert(history, E, V, np.zeros(7, dtype=np.float32)))
+    other = text(300, seed=3)
+    best = product.fit(other, np.arange(300)).log_proba(other, 1).mean()
+    found = product.factors.copy()
+    for place in range(4):
+        for change in (-0.05, 0.05):
+            product.factors = np.maximum(found + change * np.eye(4)[place], 0)
+            assert product.log_proba(other, 1).mean() <= best + 1e-6
