@@ -105,6 +105,7 @@ from fastsoftmax.validation.metrics import (
     check_true_indicator,
     check_true_labels,
 )
+from fastsoftmax.validation.mixing import check_buckets, check_expert_proba
 from fastsoftmax.validation.ngrams import (
     NotAWordError,
     check_contexts,
