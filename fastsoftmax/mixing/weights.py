@@ -51,11 +51,8 @@ def fit_weights(proba, buckets=None, n_buckets=1, *, prior_rows=PRIOR_ROWS, max_
     overall = _em(proba, np.zeros(len(proba), dtype=np.intp), overall, np.zeros((1, n_experts)), max_iter, tol)
     if n_buckets == 1:
         return overall
-    weights = np.repeat(overall, n_buckets, axis=0)
-    if prior_rows == 0:  # where nothing pulls them back, experts of weight 0 could not return
-        weights = (weights + 1e-3 / n_experts) / (1 + 1e-3)
-        empty = np.bincount(buckets, minlength=n_buckets) == 0
-        weights[empty] = overall
+    weights = np.full((n_buckets, n_experts), 1.0 / n_experts)  # an expert of no use for all rows may be of use here
+    weights[np.bincount(buckets, minlength=n_buckets) == 0] = overall
     return _em(proba, buckets, weights, prior_rows * overall, max_iter, tol)
 
 
