@@ -1,0 +1,1 @@
+"""Saving a NextItemModel to a file, and loading it."""
