@@ -7,7 +7,6 @@ from sklearn.utils.validation import check_is_fitted
 from fastsoftmax.estimators import next_item_saving as saving
 from fastsoftmax.estimators.next_item_fitting import Fitting
 from fastsoftmax.passes.eligible import labels_of
-from fastsoftmax.runtime import threads
 from fastsoftmax.runtime.exclusive import exclusive
 from fastsoftmax.sequences.features import SequenceFeatures
 from fastsoftmax.sequences.items import encoded, learned
@@ -59,7 +58,13 @@ class NextItemModel(BaseEstimator):
     """
 
     def __init__(
-        self, hidden_size="auto", max_iter="auto", validation_fraction=0.05, random_state=None, n_threads=None, verbose=0
+        self,
+        hidden_size="auto",
+        max_iter="auto",
+        validation_fraction=0.05,
+        random_state=None,
+        n_threads=None,
+        verbose=0,
     ):
         self.hidden_size = hidden_size
         self.max_iter = max_iter
@@ -99,7 +104,7 @@ class NextItemModel(BaseEstimator):
             progress=max(0, int(self.verbose) - 1),
         )
         mixture, chosen = fitting.run(self.max_iter, self.validation_fraction)
-        self.items_, self.chosen_, self._sequences, self._mixture = items, chosen, codes, mixture
+        self._set_fitted(items, chosen, codes, mixture)
         return self
 
     def predict_topk(self, histories, k=20, *, exclude_seen=False, exclude=None):
@@ -151,7 +156,16 @@ class NextItemModel(BaseEstimator):
 
     def save(self, path):
         """Write the model to a file, with the sequences that it was fitted to; `fastsoftmax.load` reads it."""
+        check_is_fitted(self, "items_")
         saving.save(self, path)
+
+    @classmethod
+    def load(cls, path):
+        """The model that `save` wrote; nothing in the file is executed."""
+        return saving.load(cls, path)
+
+    def _set_fitted(self, items, chosen, sequences, mixture):
+        self.items_, self.chosen_, self._sequences, self._mixture = items, chosen, sequences, mixture
 
     def _excluded(self, rows, exclude_seen, exclude):
         """The items that each row may not get, (indptr, codes), or None."""
@@ -159,7 +173,9 @@ class NextItemModel(BaseEstimator):
         if exclude is not None:
             barred = encoded(exclude, self.items_, "exclude").wholes()
             if barred.n_rows != rows.n_rows:
-                raise ValueError(f"exclude must have a sequence for each of the {rows.n_rows} histories, got {barred.n_rows}")
+                raise ValueError(
+                    f"exclude must have a sequence for each of the {rows.n_rows} histories, got {barred.n_rows}"
+                )
             lists.append(barred)
         if exclude_seen:
             lists.append(rows)

@@ -4,10 +4,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastsoftmax.estimators.next_item_mixture import LEAST_WEIGHT, Mixture, default_weights, fitted_weights, made_experts
+from fastsoftmax.estimators.next_item_mixture import (
+    LEAST_WEIGHT,
+    Mixture,
+    default_weights,
+    fitted_weights,
+    made_experts,
+)
 from fastsoftmax.estimators.next_item_network import Network
 from fastsoftmax.sequences.experts import EXPERTS
-from fastsoftmax.sequences.features import SequenceFeatures
 
 MOST_HELD_OUT = 10_000  # rows
 LEAST_HELD_OUT = 100  # rows, with which weights can be found

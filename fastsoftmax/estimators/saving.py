@@ -83,6 +83,18 @@ def save(classifier, path, vectorizer=None, *, n_shards=None, verbose=None):
     classifier.encoding_ = encoding  # a save that fails changes nothing
 
 
+def packed(classifier):
+    """The header and the tensors that a file of a fitted SoftmaxClassifier has, for files that hold more than that."""
+    return model_file.packed(FORMAT, _saved(classifier, classifier.encoding_))
+
+
+def unpacked(kind, path, header, tensors):
+    """The classifier of class `kind` that `packed` made these of, in file `path`."""
+    for name in header["fortran"]:
+        tensors[name] = tensors[name].T
+    return _classifier(kind, path, model_file.unpacked(header, tensors))
+
+
 def _saved(classifier, encoding):
     """The classifier as files hold it."""
     params = classifier.get_params(deep=False)

@@ -5,7 +5,6 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from fastsoftmax.sequences.histories import Sequences
 from fastsoftmax.sequences.items import encoded, learned
 from fastsoftmax.validation import check_bool, check_int, check_real
 

@@ -16,7 +16,9 @@ def learned(sequences, name):
 def encoded(sequences, items, name):
     """Sequences of the codes of `items`; other items are left out."""
     labels, indptr = check_sequences(name, sequences, items)
-    codes = encode_labels(labels, items, unknown=-1, name=name).astype(np.int32) if len(labels) else np.empty(0, np.int32)
+    codes = (
+        encode_labels(labels, items, unknown=-1, name=name).astype(np.int32) if len(labels) else np.empty(0, np.int32)
+    )
     known = codes >= 0
     if known.all():
         return Sequences(codes, indptr)

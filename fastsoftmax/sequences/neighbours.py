@@ -9,8 +9,15 @@ from fastsoftmax.runtime import threads
 N_NEIGHBOURS = 100
 MOST_RECENT = 1000  # sequences of an item that take part
 LENGTH = 20  # of a history, the last items
-WEIGHT, VOTE = 0.6, 0.6  # of an item in the similarity, and of a sequence whose anchor it is, to the power of places back
-AHEAD, BEFORE, HERE = 0.6, 0.4, 0.15  # votes: to the power of places from the anchor; factors of those before it, and of it
+WEIGHT, VOTE = (
+    0.6,
+    0.6,
+)  # of an item in the similarity, and of a sequence whose anchor it is, to the power of places back
+AHEAD, BEFORE, HERE = (
+    0.6,
+    0.4,
+    0.15,
+)  # votes: to the power of places from the anchor; factors of those before it, and of it
 REACH = 32  # places to both sides of the anchor
 ROWS = 1024  # at a time, which bounds the memory
 

@@ -22,7 +22,9 @@ def check_sequences(name, sequences, items=None):
     if all(isinstance(part, np.ndarray) for part in parts):
         flat = np.concatenate([part for part in parts if len(part)])
     else:
-        flat = list(itertools.chain.from_iterable(part.tolist() if isinstance(part, np.ndarray) else part for part in parts))
+        flat = list(
+            itertools.chain.from_iterable(part.tolist() if isinstance(part, np.ndarray) else part for part in parts)
+        )
     labels, _ = check_labels(flat, name=name)
     if len(labels) != indptr[-1]:
         raise ValueError(f"{name} must be sequences of items, got sequences of sequences")
@@ -40,7 +42,7 @@ def _parts(name, sequences):
     for i, part in enumerate(parts):
         if isinstance(part, np.ndarray) and part.ndim == 1:
             continue
-        if isinstance(part, np.ndarray) or isinstance(part, (str, bytes, set, frozenset, dict)) or not hasattr(part, "__iter__"):
+        if isinstance(part, (np.ndarray, str, bytes, set, frozenset, dict)) or not hasattr(part, "__iter__"):
             raise TypeError(f"{name} must hold sequences of items, got {part!r:.80} at position {i}")
         if not isinstance(part, (list, tuple)):
             parts[i] = list(part)
@@ -64,3 +66,13 @@ def check_next_item_params(model):
     check_real("validation_fraction", model.validation_fraction, above=0, maximum=0.5)
     check_n_threads(model.n_threads)
     check_verbose(model.verbose)
+
+
+def check_sequence_codes(ids, indptr, n_items):
+    """Raise unless these are the Sequences of a stored model with so many items."""
+    if ids.dtype != np.int32 or ids.ndim != 1 or indptr.dtype != np.int64 or indptr.ndim != 1:
+        raise ValueError(f"the sequences have dtypes {ids.dtype} and {indptr.dtype}")
+    if not len(indptr) or indptr[0] != 0 or indptr[-1] != len(ids) or (np.diff(indptr) < 0).any():
+        raise ValueError("the sequences do not follow each other")
+    if len(ids) and not (ids.min() >= 0 and ids.max() < n_items):
+        raise ValueError(f"the sequences hold codes that are not among {n_items} items")

@@ -109,8 +109,10 @@ cdef int64_t _similarities(
     return n_touched
 
 
-cdef int32_t _nearest(const int32_t *touched, int64_t n_touched, const float *similarity, int32_t k, int32_t *best) noexcept nogil:
-    """Put the k most similar sequences into a heap, the least similar first, and of those the earliest. Returns their number."""
+cdef int32_t _nearest(
+    const int32_t *touched, int64_t n_touched, const float *similarity, int32_t k, int32_t *best
+) noexcept nogil:
+    """Put the k most similar sequences into a heap, of which the first is the least similar. Returns their number."""
     cdef int64_t e
     cdef int32_t n = 0, sequence, i
     for e in range(n_touched):
