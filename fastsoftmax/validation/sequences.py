@@ -25,10 +25,15 @@ def check_sequences(name, sequences, items=None):
         flat = list(
             itertools.chain.from_iterable(part.tolist() if isinstance(part, np.ndarray) else part for part in parts)
         )
-    labels, _ = check_labels(flat, name=name)
-    if len(labels) != indptr[-1]:
-        raise ValueError(f"{name} must be sequences of items, got sequences of sequences")
-    return labels, indptr
+    _check_hashable(name, flat)
+    return check_labels(flat, name=name)[0], indptr
+
+
+def _check_hashable(name, items):
+    for kind in set(map(type, items)) if isinstance(items, list) else ():
+        if kind.__hash__ is None:
+            item = next(item for item in items if type(item) is kind)
+            raise TypeError(f"{name} must hold sequences of labels, which are hashable, got {item!r:.80} as an item")
 
 
 def _parts(name, sequences):
