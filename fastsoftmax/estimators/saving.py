@@ -211,7 +211,10 @@ def _pack(value):
     kind = type(value).__name__
     if KINDS.get(kind) is not type(value):
         return value
-    return {"kind": kind, "params": value.get_params(deep=False)}
+    params = value.get_params(deep=False)
+    if params.get("normalize") is False:  # which earlier builds do not know
+        del params["normalize"]
+    return {"kind": kind, "params": params}
 
 
 def _unpack(value):
