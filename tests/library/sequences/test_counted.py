@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from test_nearest import as_lists, random_sequences
 
 from fastsoftmax.sequences import counted
 from fastsoftmax.sequences.experts import EXPERTS
-from test_nearest import as_lists, random_sequences
 
 N_ITEMS = 12
 
