@@ -35,7 +35,7 @@ class NextItemModel(BaseEstimator):
     hidden_size : int or "auto"
         The size of the low-rank term. "auto" is 128.
     max_iter : int or "auto"
-        Epochs of the low-rank term. "auto" tries 3 and 6 on held-out sequences, and 3 with reversed sequences as well.
+        Epochs of the low-rank term. "auto" tries 3 on held-out sequences, and twice as many as long as that is better.
     validation_fraction : float in (0, 0.5]
         The share of the rows that is held out at first, at most 10,000 rows. Fewer than 100 rows choose nothing.
     random_state : int, numpy random generator or None

@@ -16,9 +16,8 @@ from fastsoftmax.sequences.experts import EXPERTS
 
 MOST_HELD_OUT = 10_000  # rows
 LEAST_HELD_OUT = 100  # rows, with which weights can be found
-EPOCHS = (3, 6, 12)  # that "auto" tries, each only if the one before was better than the one before that
-MOST_ROWS_OF_12 = 200_000  # training rows with which 12 epochs are tried
-GAIN = 0.002  # of the mean log-likelihood, for which it is worth while to train on more rows
+EPOCHS = 3  # that are tried first, and twice as many as long as that is better
+TRIED_ROWS = 3_000_000  # training rows times epochs, at most, of what is tried then
 
 
 class Recipe(NamedTuple):
@@ -26,6 +25,21 @@ class Recipe(NamedTuple):
 
     n_epochs: int
     reverses: bool  # whether each sequence is read from its end, too
+
+    def doubled(self):
+        return self._replace(n_epochs=2 * self.n_epochs)
+
+    def __str__(self):
+        return f"{self.n_epochs} epochs" + (" of the sequences and their reverses" if self.reverses else "")
+
+
+class Result(NamedTuple):
+    """What held-out rows say of a Recipe."""
+
+    recipe: Recipe
+    gained: float  # the mean log-likelihood of the mixture
+    weights: np.ndarray  # of the experts
+    proba: np.ndarray  # (n_rows,) what the network gives to the rows' own items
 
 
 class Fitting:
@@ -49,14 +63,14 @@ class Fitting:
     def run(self, max_iter, validation_fraction):
         """The Mixture, and what was chosen, a dict."""
         n_kept = self._n_kept(validation_fraction)
-        recipes = [Recipe(max_iter, False)] if max_iter != "auto" else None
+        given = None if max_iter == "auto" else max_iter
         if n_kept is None:
-            recipe, names = Recipe(EPOCHS[1] if recipes is None else max_iter, False), EXPERTS
+            recipe, names = Recipe(given or EPOCHS, False), EXPERTS
             self.show("too few sequences to hold some out: the experts get fixed weights")
             weights, log_likelihood = default_weights(EXPERTS), None
         else:
-            recipe, names, weights, log_likelihood = self._chosen(n_kept, recipes)
-        network = self._network(self.sequences, recipe)
+            recipe, names, weights, log_likelihood = self._chosen(n_kept, given)
+        network = self.network(self.sequences, recipe)
         counts = np.bincount(self.sequences.ids, minlength=self.n_items)
         experts = made_experts(names, self.sequences, self.n_items, self.n_threads)
         chosen = recipe._asdict() | {"weights": dict(zip(names, weights.T.tolist(), strict=True))}
@@ -74,35 +88,51 @@ class Fitting:
         held_rows = from_end[n_held - 1] if n_held else 0
         return None if held_rows < LEAST_HELD_OUT else len(n_rows) - n_held
 
-    def _chosen(self, n_kept, recipes):
+    def _chosen(self, n_kept, n_epochs):
         """The best Recipe, the names of the experts that count, their weights, and the held-out mean log-likelihood."""
-        kept, held_out = self.sequences.part(0, n_kept), self.sequences.part(n_kept, len(self.sequences))
-        histories, items, _ = held_out.prefixes()
-        counts = np.bincount(kept.ids, minlength=self.n_items)
-        experts = made_experts(EXPERTS, kept, self.n_items, self.n_threads)
-        best = None
-        for recipe in recipes or self._recipes(kept):
-            proba = self._network(kept, recipe).proba_of(histories, items)
-            weights, gained = fitted_weights(proba, experts, histories, items, counts)
-            self.show(f"{_told(recipe)}: perplexity {np.exp(-gained):.1f} of {len(items):,} held-out rows")
-            if best is None or gained > best[0]:
-                best = gained, recipe, proba, weights
-        _, recipe, proba, weights = best
-        names = [name for name, weight in zip(experts, weights.mean(axis=0), strict=True) if weight >= LEAST_WEIGHT]
-        experts = {name: experts[name] for name in names}
-        weights, gained = fitted_weights(proba, experts, histories, items, counts)
-        return recipe, names, weights, gained
+        trial = Trial(self, n_kept)
+        best = max((trial.result(Recipe(n_epochs or EPOCHS, reverses)) for reverses in (False, True)), key=_gained)
+        while n_epochs is None and trial.is_short(longer := best.recipe.doubled()):
+            result = trial.result(longer)
+            if result.gained <= best.gained:
+                break
+            best = result
+        means = best.weights.mean(axis=0)
+        names = [name for name, weight in zip(trial.experts, means, strict=True) if weight >= LEAST_WEIGHT]
+        return best.recipe, names, *trial.weights(best.proba, names)
 
-    def _recipes(self, kept):
-        yield Recipe(EPOCHS[0], False)
-        yield Recipe(EPOCHS[1], False)
-        yield Recipe(EPOCHS[0], True)
-
-    def _network(self, sequences, recipe):
+    def network(self, sequences, recipe):
         if recipe.reverses:
             sequences = sequences.joined(sequences.reversed())
         return Network.trained(self.features, sequences, recipe.n_epochs, **self._options)
 
 
-def _told(recipe):
-    return f"{recipe.n_epochs} epochs" + (" of the sequences and their reverses" if recipe.reverses else "")
+class Trial:
+    """Tries recipes on the first sequences of a Fitting, and judges them by the others, which are held out."""
+
+    def __init__(self, fitting, n_kept):
+        self._fitting, sequences = fitting, fitting.sequences
+        self._kept, held_out = sequences.part(0, n_kept), sequences.part(n_kept, len(sequences))
+        self._histories, self._items, _ = held_out.prefixes()
+        self._counts = np.bincount(self._kept.ids, minlength=fitting.n_items)
+        self.experts = made_experts(EXPERTS, self._kept, fitting.n_items, fitting.n_threads)
+
+    def is_short(self, recipe):
+        """Whether it takes little time to try a recipe."""
+        n_rows = np.maximum(self._kept.lengths - 1, 0).sum() * (2 if recipe.reverses else 1)
+        return n_rows * recipe.n_epochs <= TRIED_ROWS
+
+    def result(self, recipe):
+        proba = self._fitting.network(self._kept, recipe).proba_of(self._histories, self._items)
+        weights, gained = self.weights(proba, self.experts)
+        self._fitting.show(f"{recipe}: perplexity {np.exp(-gained):.1f} of {len(self._items):,} held-out rows")
+        return Result(recipe, gained, weights, proba)
+
+    def weights(self, proba, names):
+        """The weights of these experts beside a network that gives `proba`, and the mean log-likelihood."""
+        experts = {name: self.experts[name] for name in names}
+        return fitted_weights(proba, experts, self._histories, self._items, self._counts)
+
+
+def _gained(result):
+    return result.gained

@@ -82,7 +82,11 @@ class Logits:
         self._lse = self._logits(rows, self._class_of_item[items]) - log_proba
 
     def _logits(self, rows, classes):
-        return logits_of_classes(self._hidden, self._model.V, rows, classes) + self._model.bias[classes]
+        if len(self._hidden) == 1:  # which needs no copy for each class
+            logits = self._model.V[classes] @ self._hidden[0]
+        else:
+            logits = logits_of_classes(self._hidden, self._model.V, rows, classes)
+        return logits + self._model.bias[classes]
 
     def proba(self, rows, items):
         """The probability of each of these items of these rows, float64; 0 for items that are no classes."""

@@ -5,7 +5,7 @@ from scipy import sparse
 
 DECAY = 0.5  # of a pair for each place farther apart than one
 NEAR, FAR = 10, 20  # places that items of a pair are apart at most: followers, and companions
-MOST = 500  # items that an item keeps
+MOST = 300  # items that an item keeps
 POPULARITY = 0.5  # companions count by their count to the power of minus this
 BLOCK = 5  # distances at a time, which bounds the memory
 HISTORY = 50  # the last items of a history whose companions count

@@ -9,6 +9,7 @@ from fastsoftmax.sequences import counted
 from fastsoftmax.sequences.neighbours import NearestSequences
 
 REPEATS = 0.7  # a seen item counts by this to the power of the places that it lies back
+FEW_VOTES = 100_000  # which are found one by one
 
 
 class Votes(NamedTuple):
@@ -69,8 +70,12 @@ class Companions:
         row, item, _ = histories.distinct_entries(counted.HISTORY, len(self._has_any))
         known = self._has_any[item]
         row, item = row[known], item[known]
-        weights = _shares(histories, row, np.ones(len(row))), (row, item)
-        proba = sparse.csr_array(weights, shape=(histories.n_rows, len(self._has_any))) @ self._of_item
+        weight = _shares(histories, row, np.ones(len(row)))
+        if len(row) * counted.MOST <= FEW_VOTES:  # a product of sparse arrays takes time for each of all items
+            entry, items, values = gathered(self._of_item, item)
+            return Votes(row[entry], items, weight[entry] * values)
+        shape = histories.n_rows, len(self._has_any)
+        proba = sparse.csr_array((weight, (row, item)), shape=shape) @ self._of_item
         return Votes(np.repeat(np.arange(histories.n_rows), np.diff(proba.indptr)), proba.indices, proba.data)
 
 
@@ -92,11 +97,18 @@ EXPERTS = {expert.name: expert for expert in (Neighbours, Followers, Preceders, 
 def _of_last(histories, of_item):
     """The rows of CSR `of_item` of the last items."""
     last = histories.back(1)
-    begin = of_item.indptr[np.maximum(last, 0)]
-    lengths = np.where(last >= 0, of_item.indptr[np.maximum(last, 0) + 1] - begin, 0)
-    row = np.repeat(np.arange(histories.n_rows), lengths)
-    at = np.arange(len(row)) + np.repeat(begin - (np.cumsum(lengths) - lengths), lengths)
-    return Votes(row, of_item.indices[at], of_item.data[at])
+    has = np.flatnonzero(last >= 0)
+    entry, items, values = gathered(of_item, last[has])
+    return Votes(has[entry], items, values)
+
+
+def gathered(a, rows):
+    """The elements of some rows of CSR `a`, row after row: the place in `rows` of each, its column and its value."""
+    begin, end = a.indptr[rows], a.indptr[rows + 1]
+    lengths = end - begin
+    place = np.repeat(np.arange(len(rows)), lengths)
+    at = np.arange(len(place)) + np.repeat(begin - (np.cumsum(lengths) - lengths), lengths)
+    return place, a.indices[at], a.data[at]
 
 
 def _shares(histories, row, weight):
