@@ -50,12 +50,12 @@ class Mixture:
         # an item that no expert gives anything is among the k best only if it is among the k best of the network
         rows_of_items = np.repeat(np.arange(n_rows), items.shape[1])
         own = rows_of_items * self.n_items + items.ravel()
-        is_new = (items.ravel() >= 0) & ~np.isin(own, key)
+        is_new = (items.ravel() >= 0) & ~_among(own, key)
         key = np.concatenate([key, own[is_new]])
         proba = np.concatenate([proba, (share[:, None] * np.exp(log_proba)).ravel()[is_new]])
         if excluded is not None:
             indptr, barred = excluded
-            is_left = ~np.isin(key, np.repeat(np.arange(n_rows), np.diff(indptr)) * self.n_items + barred)
+            is_left = ~_among(key, np.repeat(np.arange(n_rows), np.diff(indptr)) * self.n_items + barred)
             key, proba = key[is_left], proba[is_left]
         return _best(key, proba, n_rows, self.n_items, k)
 
@@ -137,6 +137,13 @@ def has_votes(votes, histories):
 def _rows_of_lists(indptr, items, rows):
     indptr = indptr[rows.start : rows.stop + 1]
     return indptr - indptr[0], items[indptr[0] : indptr[-1]]
+
+
+def _among(values, ascending):
+    """Which values are in an array that ascends."""
+    if not len(ascending):
+        return np.zeros(len(values), bool)
+    return ascending[np.minimum(np.searchsorted(ascending, values), len(ascending) - 1)] == values
 
 
 def _best(key, proba, n_rows, n_items, k):
