@@ -149,11 +149,16 @@ def _among(values, ascending):
 def _best(key, proba, n_rows, n_items, k):
     """The k largest of the elements of each row, and their logarithms; key: row * n_items + item."""
     row, item = np.divmod(key, n_items)
-    order = np.lexsort((item, -proba, row))
-    row, item, proba = row[order], item[order], proba[order]
-    rank = np.arange(len(row)) - np.searchsorted(row, np.arange(n_rows))[row]
-    kept = (rank < k) & (proba > 0)
-    codes, log_proba = np.full((n_rows, k), -1), np.full((n_rows, k), -np.inf)
-    codes[row[kept], rank[kept]] = item[kept]
-    log_proba[row[kept], rank[kept]] = np.log(proba[kept])
-    return codes, log_proba
+    by_row = np.argsort(row, kind="stable")
+    row, item, proba = row[by_row], item[by_row], proba[by_row]
+    place = np.arange(len(row)) - np.searchsorted(row, np.arange(n_rows))[row]
+    width = max(k, int(place.max(initial=-1)) + 1)
+    of_rows, items = np.zeros((n_rows, width)), np.full((n_rows, width), -1)
+    of_rows[row, place], items[row, place] = proba, item
+    if width > k:
+        best = np.argpartition(of_rows, width - k, axis=1)[:, width - k :]
+        of_rows, items = np.take_along_axis(of_rows, best, 1), np.take_along_axis(items, best, 1)
+    order = np.lexsort((items, -of_rows))
+    of_rows, items = np.take_along_axis(of_rows, order, 1), np.take_along_axis(items, order, 1)
+    with np.errstate(divide="ignore"):
+        return np.where(of_rows > 0, items, -1), np.log(of_rows)

@@ -7,6 +7,9 @@ from fastsoftmax.estimators.classifier import SoftmaxClassifier
 from fastsoftmax.passes.true_classes import logits_of_classes
 from fastsoftmax.terms import LowRank
 
+DENSE_FROM = 32  # a logit by itself takes as long as so many in a product of matrices
+MOST_DENSE = 1 << 26  # logits in memory
+
 
 class Network:
     """A SoftmaxClassifier of the next item, and the SequenceFeatures that make its rows.
@@ -82,8 +85,11 @@ class Logits:
         self._lse = self._logits(rows, self._class_of_item[items]) - log_proba
 
     def _logits(self, rows, classes):
-        if len(self._hidden) == 1:  # which needs no copy for each class
+        n_rows, n_classes = len(self._hidden), len(self._model.V)
+        if n_rows == 1:  # which needs no copy for each class
             logits = self._model.V[classes] @ self._hidden[0]
+        elif len(classes) * DENSE_FROM > n_rows * n_classes and n_rows * n_classes <= MOST_DENSE:
+            logits = (self._hidden @ self._model.V.T)[rows, classes]
         else:
             logits = logits_of_classes(self._hidden, self._model.V, rows, classes)
         return logits + self._model.bias[classes]
