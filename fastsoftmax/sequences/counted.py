@@ -1,12 +1,16 @@
 """What counts of items that occur near each other say comes next."""
 
+import itertools
+
 import numpy as np
 from scipy import sparse
 
 DECAY = 0.5  # of a pair for each place farther apart than one
-NEAR, FAR = 10, 20  # places that items of a pair are apart at most: followers, and companions
+NEAR = 10  # places that a follower is apart at most
 MOST = 300  # items that an item keeps
-POPULARITY = 0.5  # companions count by their count to the power of minus this
+LONGEST = 500  # the last items of a sequence that are companions
+SHARE, POPULARITY = np.float32(0.5), np.float32(0.3)
+PRODUCT = 1 << 25  # multiply-adds of a product of sparse arrays at a time, which bounds the memory
 BLOCK = 5  # distances at a time, which bounds the memory
 HISTORY = 50  # the last items of a history whose companions count
 
@@ -16,15 +20,32 @@ def follower_counts(sequences, n_items):
     return _pair_counts(sequences, n_items, NEAR, DECAY)
 
 
-def companion_counts(sequences, n_items):
-    """How often two items are in one sequence, at most FAR places apart, over the popularity of the second."""
-    counts = _pair_counts(sequences, n_items, FAR, 1.0)
-    counts = (counts + counts.T).tocsr()
-    counts.setdiag(0)
-    counts.eliminate_zeros()
-    popularity = np.maximum(np.bincount(sequences.ids, minlength=n_items), 1).astype(np.float32)
-    counts.data *= popularity[counts.indices] ** np.float32(-POPULARITY)
-    return counts
+def companion_distributions(sequences, n_items):
+    """How often two items are in one sequence, as distributions over the second: CSR (n_items, n_items) of float32.
+
+    A sequence counts by its length to the power of -SHARE, of its last LONGEST items, and the second item by its number of
+    sequences to the power of -POPULARITY. This is a random walk from an item over its sequences to their items, tempered
+    (Paudel, Christoffel, Newell and Bernstein 2017, Updatable, accurate, diverse, and scalable recommendations for
+    interactive applications, doi:10.1145/2955101).
+    """
+    row, item, _ = sequences.wholes().distinct_entries(LONGEST, n_items)
+    shape = len(sequences), n_items
+    contains = sparse.csr_array((np.ones(len(row), np.float32), (row, item)), shape=shape)
+    lengths = np.maximum(np.diff(contains.indptr), 1).astype(np.float32)
+    popularity = np.maximum(np.bincount(item, minlength=n_items), 1).astype(np.float32)
+    weighted = contains.copy()
+    weighted.data *= np.repeat(lengths**-SHARE, np.diff(contains.indptr))
+    weighted.data *= popularity[weighted.indices] ** -POPULARITY
+    of_item = contains.T.tocsr()
+    parts = [sparse.csr_array((0, n_items), dtype=np.float32)]
+    work = np.cumsum(of_item @ lengths)  # multiply-adds of the products below, up to each item
+    bounds = np.unique(np.append(np.searchsorted(work, np.arange(0, work[-1], PRODUCT)), n_items))
+    for start, stop in itertools.pairwise(np.append(0, bounds[bounds > 0])):
+        counts = (of_item[start:stop] @ weighted).tocsr()
+        counts.data[counts.indices == np.repeat(np.arange(start, stop), np.diff(counts.indptr))] = 0
+        counts.eliminate_zeros()
+        parts.append(distributions(counts))
+    return sparse.vstack(parts, format="csr")
 
 
 def distributions(counts):

@@ -63,7 +63,7 @@ class Companions:
     name = "companions"
 
     def __init__(self, sequences, n_items, n_threads):
-        self._of_item = counted.distributions(counted.companion_counts(sequences, n_items))
+        self._of_item = counted.companion_distributions(sequences, n_items)
         self._has_any = np.diff(self._of_item.indptr) > 0
 
     def votes(self, histories):

@@ -28,10 +28,13 @@ class SequenceFeatures(TransformerMixin, BaseEstimator):
     places : int
         There is a block of columns for each of the last `places` items.
     decay : float in [0, 1]
-        An item of the bag counts decay ** (places that it lies before the last one); an item that occurs several times adds
+        An item of the bag counts decay ** (places that it lies before the last one); one that occurs several times adds
         them up. 1: all count alike; 0: there is no bag.
+    even : float
+        The length of a second bag, in which items count alike, wherever they lie; 0: there is none. Users' histories need
+        it, and sessions do not mind.
     max_length : int
-        The bag has so many of the last items.
+        The bags have so many of the last items.
     min_count : int
         Items that occur less often in `fit` have no columns and are no targets.
     unit_length : bool
@@ -40,12 +43,13 @@ class SequenceFeatures(TransformerMixin, BaseEstimator):
     Attributes
     ----------
     items_ : (n_items,) array of the items, sorted as `classes_` of a classifier are
-    n_features_ : int, (places + 1) * n_items
+    n_features_ : int, (places + 2) * n_items, or (places + 1) * n_items where `even` is 0
     """
 
-    def __init__(self, *, places=2, decay=0.7, max_length=20, min_count=1, unit_length=True):
+    def __init__(self, *, places=2, decay=0.7, even=0.5, max_length=50, min_count=1, unit_length=True):
         self.places = places
         self.decay = decay
+        self.even = even
         self.max_length = max_length
         self.min_count = min_count
         self.unit_length = unit_length
@@ -97,27 +101,35 @@ class SequenceFeatures(TransformerMixin, BaseEstimator):
     @property
     def n_features_(self):
         check_is_fitted(self, "items_")
-        return (self.places + 1) * len(self.items_)
+        return self._n_blocks * len(self.items_)
+
+    @property
+    def _n_blocks(self):
+        return 1 + bool(self.even) + self.places
 
     def get_feature_names_out(self, input_features=None):
-        """The names of the columns: "item" in the bag, and "item, 1 back" and so on."""
+        """The names of the columns: "item" in the bag, "item, anywhere" in the even one, "item, 1 back" and so on."""
         check_is_fitted(self, "items_")
         names = [str(item) for item in self.items_.tolist()]
-        return np.array(names + [f"{name}, {place + 1} back" for place in range(self.places) for name in names], object)
+        blocks = ["", *[", anywhere"][: bool(self.even)], *(f", {place + 1} back" for place in range(self.places))]
+        return np.array([name + block for block in blocks for name in names], object)
 
     def rows(self, histories):
         """The rows of Histories of codes of `items_`."""
         n_items, n_rows = len(self.items_), histories.n_rows
-        row, item, back = histories.entries(self.max_length if self.decay else 0)
-        rows, columns, values = [row], [item.astype(np.int64)], [np.power(self.decay, back)]
+        row, item, back = histories.entries(self.max_length)
+        item = item.astype(np.int64)
+        blocks = [(row, item, np.power(self.decay, back))] if self.decay else []
+        if self.even:
+            lengths = np.minimum(np.maximum(histories.lengths, 1), self.max_length)
+            blocks.append((row, item + n_items, self.even / np.sqrt(lengths)[row]))
         for place in range(1, self.places + 1):
             last = histories.back(place)
             has = np.flatnonzero(last >= 0)
-            rows.append(has)
-            columns.append(last[has] + np.int64(place * n_items))
-            values.append(np.ones(len(has)))
-        entries = np.concatenate(values).astype(np.float32), (np.concatenate(rows), np.concatenate(columns))
-        X = sparse.csr_array(entries, shape=(n_rows, (self.places + 1) * n_items))
+            column = last[has] + np.int64((self._n_blocks - self.places - 1 + place) * n_items)
+            blocks.append((has, column, np.ones(len(has))))
+        rows, columns, values = map(np.concatenate, zip(*blocks, strict=True))
+        X = sparse.csr_array((values.astype(np.float32), (rows, columns)), shape=(n_rows, self._n_blocks * n_items))
         X.sum_duplicates()
         if self.unit_length:
             lengths = np.sqrt(np.add.reduceat(np.append(X.data**2, 0.0), X.indptr[:-1]))
@@ -130,5 +142,6 @@ class SequenceFeatures(TransformerMixin, BaseEstimator):
         check_int("max_length", self.max_length, minimum=1)
         check_int("min_count", self.min_count, minimum=1)
         check_bool("unit_length", self.unit_length)
-        if not self.places and not self.decay:
-            raise ValueError("places must be at least 1 where decay is 0, got 0")
+        check_real("even", self.even, minimum=0)
+        if not self.places and not self.decay and not self.even:
+            raise ValueError("places must be at least 1 where decay and even are 0, got 0")

@@ -6,6 +6,7 @@ from test_nearest import as_lists, random_sequences
 
 from fastsoftmax.sequences import counted
 from fastsoftmax.sequences.experts import EXPERTS
+from fastsoftmax.sequences.histories import Sequences
 
 N_ITEMS = 12
 
@@ -24,15 +25,25 @@ def test_follower_counts(sequences):
     np.testing.assert_allclose(counted.follower_counts(sequences, N_ITEMS).toarray(), expected, rtol=1e-6)
 
 
-def test_companion_counts(sequences):
-    expected = np.zeros((N_ITEMS, N_ITEMS))
-    for items in as_lists(sequences):
-        for i, first in enumerate(items):
-            for j, second in enumerate(items):
-                if i != j and abs(i - j) <= counted.FAR and first != second:
-                    expected[first, second] += 1
-    expected /= np.sqrt(np.maximum(np.bincount(sequences.ids, minlength=N_ITEMS), 1))
-    np.testing.assert_allclose(counted.companion_counts(sequences, N_ITEMS).toarray(), expected, rtol=1e-5)
+@pytest.mark.parametrize("product", [1, 40, 1 << 25])
+def test_companions(monkeypatch, sequences, product):
+    monkeypatch.setattr(counted, "PRODUCT", product)
+    expected, n_sequences = np.zeros((N_ITEMS, N_ITEMS)), np.zeros(N_ITEMS)
+    for items in map(set, as_lists(sequences)):
+        for first in items:
+            n_sequences[first] += 1
+            for second in items - {first}:
+                expected[first, second] += len(items) ** -counted.SHARE
+    expected *= np.maximum(n_sequences, 1) ** -counted.POPULARITY
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(counted.companion_distributions(sequences, N_ITEMS).toarray(), expected, rtol=1e-5)
+
+
+def test_companions_of_the_last_items_of_long_sequences(monkeypatch):
+    monkeypatch.setattr(counted, "LONGEST", 2)
+    sequences = Sequences(np.array([0, 1, 2], np.int32), np.array([0, 3]))
+    expected = [[0, 0, 0], [0, 0, 1], [0, 1, 0]]
+    assert counted.companion_distributions(sequences, 3).toarray().tolist() == expected
 
 
 def test_distributions_keep_the_largest(monkeypatch, sequences):

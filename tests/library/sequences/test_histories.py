@@ -41,7 +41,7 @@ def test_items_from_the_end(sequences):
 
 
 def test_rows_of_the_features():
-    features = SequenceFeatures(places=1, decay=0.5, unit_length=False).fit(SEQUENCES)
+    features = SequenceFeatures(places=1, decay=0.5, even=0, unit_length=False).fit(SEQUENCES)
     assert features.items_.tolist() == ["a", "b", "c"] and features.n_features_ == 6
     X = features.transform([["a", "b", "c", "b"], [], ["unknown", "c"]]).toarray()
     assert X.tolist() == [[0.125, 1.25, 0.5, 0, 1, 0], [0] * 6, [0, 0, 1, 0, 0, 1]]
@@ -49,6 +49,14 @@ def test_rows_of_the_features():
     X, y = features.prefixes(SEQUENCES)
     assert y.tolist() == ["b", "c", "b", "a"]
     np.testing.assert_array_equal(X.toarray()[1], [0.5, 1, 0, 0, 1, 0])
+
+
+def test_the_even_bag():
+    features = SequenceFeatures(places=1, decay=0, even=2, max_length=3, unit_length=False).fit(SEQUENCES)
+    X = features.transform([["a", "b", "c", "b"], ["b"]]).toarray()
+    third = np.float32(2 / np.sqrt(3))
+    assert X.tolist() == [[0, 0, 0, 0, 2 * third, third, 0, 1, 0], [0, 0, 0, 0, 2, 0, 0, 1, 0]]
+    assert features.get_feature_names_out().tolist()[3:7] == ["a, anywhere", "b, anywhere", "c, anywhere", "a, 1 back"]
 
 
 def test_rows_have_length_one_or_none():
@@ -96,7 +104,7 @@ def test_what_are_no_sequences(sequences, error, message):
 @pytest.mark.parametrize(
     ("params", "message"),
     [({"places": -1}, "places"), ({"decay": 1.5}, "decay"), ({"max_length": 0}, "max_length"), ({"min_count": 0}, "min_count"),
-     ({"places": 0, "decay": 0}, "places must be at least 1")],
+     ({"places": 0, "decay": 0, "even": 0}, "places must be at least 1"), ({"even": -1}, "even")],
 )  # fmt: skip
 def test_parameters(params, message):
     with pytest.raises(ValueError, match=message):
