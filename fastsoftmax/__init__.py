@@ -5,7 +5,7 @@ Linear models     linear_logsumexp, linear_cross_entropy, linear_topk; support (
 Sampling          sampled_cross_entropy, samplers
 Estimators        SoftmaxClassifier, SoftmaxRegression, OneVsAllClassifier; LanguageModel, NextItemModel
 Evaluation        metrics, plots
-Files and text    load, datasets, features, NGramFeatures, NGramLanguageModel
+Files and text    load, datasets, features, NGramFeatures, SequenceFeatures, NGramLanguageModel
 PyTorch           fastsoftmax.torch, which has to be imported by its name
 """
 
@@ -29,8 +29,10 @@ _LAZY = {
     "LanguageModel": "estimators.language_model",
     "NGramFeatures": "text.ngram_features",
     "NGramLanguageModel": "ngrams.model",
+    "NextItemModel": "estimators.next_item",
     "OneVsAllClassifier": "estimators.one_vs_all",
     "PreparedWeights": "linear",
+    "SequenceFeatures": "sequences.features",
     "SoftmaxClassifier": "estimators.classifier",
     "SoftmaxRegression": "estimators.regression",
     "load": "estimators.loading",

@@ -1,15 +1,18 @@
-"""Loading the classifier or the language model in a file."""
+"""Loading the model in a file, of whichever class it is."""
 
 import os
 
-from fastsoftmax.estimators import language_saving, saving
+from fastsoftmax.estimators import language_saving, next_item_saving, saving
 from fastsoftmax.estimators.classifier import SoftmaxClassifier
 from fastsoftmax.estimators.language_model import LanguageModel
+from fastsoftmax.estimators.next_item import NextItemModel
 from fastsoftmax.files import tensor_file
+
+OTHERS = {language_saving.FORMAT: LanguageModel, next_item_saving.FORMAT: NextItemModel}  # than the classifier
 
 
 def load(path, *, memory_map=False, comm=None):
-    """The SoftmaxClassifier or LanguageModel that its `save` wrote to file or folder `path`.
+    """The SoftmaxClassifier, LanguageModel or NextItemModel that its `save` wrote to file or folder `path`.
 
     Parameters
     ----------
@@ -36,6 +39,7 @@ def load(path, *, memory_map=False, comm=None):
         can be read. The same where files of a folder are of different saves, as a save that was interrupted may leave them,
         and where there are more processes than classes.
     """
-    if comm is None and not os.path.isdir(path) and tensor_file.format_of(path) == language_saving.FORMAT:
-        return LanguageModel.load(path)
+    of_file = None if comm is not None or os.path.isdir(path) else tensor_file.format_of(path)
+    if of_file in OTHERS:
+        return OTHERS[of_file].load(path)
     return saving.load(SoftmaxClassifier, path, memory_map=memory_map, comm=comm)

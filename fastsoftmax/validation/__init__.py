@@ -203,6 +203,12 @@ from fastsoftmax.validation.scalars import (
     check_verbose,
     is_auto,
 )
+from fastsoftmax.validation.sequences import (
+    check_enough_sequences,
+    check_next_item_params,
+    check_sequence_codes,
+    check_sequences,
+)
 from fastsoftmax.validation.targets import (
     check_codes,
     check_indicator,
