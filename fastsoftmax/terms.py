@@ -11,7 +11,7 @@ from fastsoftmax.validation import check_bool, check_int, check_real, is_auto
 __all__ = ["LowRank", "SparseTerm"]
 
 MOST_SCALE = 1e4  # at which float32 tells neighbouring logits by a thousandth
-SCALE = 9.0  # of normalize=True; for the next item of sessions, 7 to 12 do about as well
+SCALE = 9.0  # of normalize=True; docs/training.md has what others do
 
 
 def __dir__():
@@ -74,9 +74,8 @@ class LowRank(BaseEstimator):
     normalize : bool or float
         Whether the term is ``s (h / |h|) . V_k`` with ``h = x E`` and ``|V_k| = 1``: the scale s, which is one over a
         temperature, times the cosine of the angle between a row's hidden vector and that of a class. A number is the scale,
-        True stands for 9. The number of rows of a class is then nothing that the length of its vector can tell, and the bias
-        alone does: that suits the next item of sessions, where a few items take most rows, and not each data set;
-        docs/training.md has figures.
+        True stands for 9. The length of a class's vector can then no longer say how frequent the class is; the bias does. That
+        is better for the next item of sessions, and worse for texts by tf-idf; docs/training.md has figures.
 
     Notes
     -----

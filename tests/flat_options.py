@@ -16,6 +16,7 @@ OF_SPARSE = {
     "max_classes_per_feature": "max_classes_per_feature",
 }
 OF_LOW_RANK = {"n_hidden_features": "n_features", "freeze_embedding": "freeze", "divide_embedding": "divide"}
+OF_LOW_RANK["normalize"] = "normalize"
 OF_OPTIMIZER = {name: name for name in ("alpha", "class_alpha", "l1_alpha", "clip_norm")}
 OF_STOPPING = {name: name for name in ("validation_fraction", "n_iter_no_change")}
 

@@ -6,6 +6,7 @@ formulas, so it has neither tiles nor threads nor special cases for speed. Sums 
 
 import numpy as np
 from scipy import sparse
+from unit_rows_twin import scaled_back, unit
 
 
 def logsumexp(a, axis=None, b=None, keepdims=False):
@@ -241,21 +242,6 @@ def shrink(rule, w, amount, state=None):
     """w after the proximal step of an L1 penalty, whose rate times strength is `amount`."""
     bound = amount / (np.sqrt(state) + rule.epsilon) if rule.has_state else amount
     return np.sign(w) * np.maximum(np.abs(w) - bound, 0)
-
-
-def unit(a):
-    """The rows of `a` with length 1; rows of zeros stay."""
-    lengths = np.sqrt(np.sum(a**2, axis=1, keepdims=True))
-    return np.where(lengths > 0, a / np.where(lengths > 0, lengths, 1), 0)
-
-
-def scaled_back(dhidden, h, scale):
-    """The gradient by h of a function of scale h / |h|, row by row, by its Jacobian; 0 where h is."""
-    out = np.zeros_like(h)
-    for i in np.flatnonzero(np.any(h != 0, axis=1)):
-        length = np.sqrt(h[i] @ h[i])
-        out[i] = scale / length * (np.eye(len(h[i])) - np.outer(h[i], h[i]) / length**2) @ dhidden[i]
-    return out
 
 
 def model_step(arrays, X, target, rule, *, weight=1.0, threshold=0.0, row_keys=None, norm=None, **draws):

@@ -224,10 +224,10 @@ class Model:
         state = {name: a for name, a in self.state.items() if name != "W"}
         return self._part(E=self.E, V=self.V, bias=self.bias, state=state, scale=self.scale)
 
-    def normalise_classes(self, class_ids=None):
+    def normalise_classes(self, class_ids=None, n_threads=1):
         """Bring the rows of V, or those of some classes, back to length 1 where the low-rank term is normalised."""
         if self.scale is not None:
-            unit_rows.normalise(self.V, class_ids)
+            unit_rows.normalise(self.V, class_ids, n_threads)
 
     def scaled_low_rank(self, factor):
         """E, V and the scale, by name, of a low-rank term of `factor` times the logits; a normalised V stays as it is."""

@@ -198,7 +198,7 @@ class Predictor:
         n_threads = threads.for_work(self.n_threads, len(rows.indices) * E.shape[1])
         project(rows.indptr, rows.indices, rows.data, NO_IDS, E, out, n_threads)
         if self.model.scale is not None:
-            unit_rows.scale_rows(out, self.model.scale)
+            unit_rows.scale_rows(out, self.model.scale, n_threads)
         return out
 
 

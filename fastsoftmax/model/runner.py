@@ -102,7 +102,7 @@ class Runner:
         hidden, scale = self._project(batch, self.model.E, "hidden"), self.model.scale
         if self.model.features is not None:
             self.model.shard.add(hidden)
-        return hidden, None if scale is None else unit_rows.scale_rows(hidden, scale)
+        return hidden, None if scale is None else unit_rows.scale_rows(hidden, scale, self.n_threads)
 
     def _project(self, batch, rows, name):
         """The batch times `rows`, one row a feature: (n_rows, n_hidden), in the workspace under `name`."""
@@ -210,14 +210,14 @@ class Runner:
         )
         if model.E is None or not self.trains_embedding:
             forward.backward(scale, destination, **options)
-            model.normalise_classes(terms.class_ids)
+            model.normalise_classes(terms.class_ids, self.n_threads)
             return
         dhidden = self.workspace.array("dhidden", terms.hidden.shape, model.dtype)
         forward.backward(scale, destination, dhidden=dhidden, **options)
-        model.normalise_classes(terms.class_ids)
+        model.normalise_classes(terms.class_ids, self.n_threads)
         model.shard.add(dhidden)
         if model.scale is not None:
-            unit_rows.backproject_scaled(dhidden, terms.hidden, model.scale, terms.hidden_factors)
+            unit_rows.scale_rows_back(dhidden, terms.hidden, model.scale, terms.hidden_factors, self.n_threads)
         self._step_embedding(terms.hidden_batch, dhidden, full_scale, rule)
 
     def _step_embedding(self, batch, dhidden, scale, rule):

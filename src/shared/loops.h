@@ -12,6 +12,7 @@
 #include "tiles/topk.h"
 #include "tiles/rounding.h"
 #include "rules/update.h"
+#include "dense/unit_rows.h"
 #include "csr/spmm.h"
 #include "csr/strips.h"
 #include "compact/compact.h"

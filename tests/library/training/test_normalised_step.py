@@ -153,19 +153,28 @@ def test_same_bits_for_any_number_of_threads(sparse_X, loss_name):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("length", [0.0, 1e-40, 1e-35, 1e-25, 1e-3, 1.0, 1e25])
-def test_rows_of_any_length(dtype, length):
+def test_rows_of_any_length(isa, dtype, length):
     """Those that are zeros, or as good as that, stay: no division makes them anything else."""
     a = np.array([[3.0, 4.0], [1.0, 0.0]]) / [[5.0], [1.0]]
     rows = (a * length).astype(dtype)
-    factors = unit_rows.scale_rows(rows, 9.0)
+    factors = unit_rows.scale_rows(rows, 9.0, 1)
     assert rows.dtype == factors.dtype == dtype
     assert_allclose(rows, 9 * a if length > 1e-30 else 0 * a, rtol=1e-6, atol=0)
 
 
-def test_all_rows_are_normalised_in_blocks(monkeypatch):
-    monkeypatch.setattr(unit_rows, "BLOCK", 30)
-    V = np.random.default_rng(0).standard_normal((101, 7))
-    V[50] = 0
-    expected = reference.unit(V)
-    unit_rows.normalise(V)
-    assert_allclose(V, expected, rtol=1e-14)
+@pytest.mark.parametrize("size", [1, 7, 8, 128, 131])
+@pytest.mark.parametrize("n_rows", [1, 63, 64, 201])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-14), (np.float32, 1e-6)])
+def test_kernels_against_the_twin(isa, dtype, tolerance, n_rows, size):
+    rng = np.random.default_rng(0)
+    a, gradient = rng.standard_normal((2, n_rows, size)).astype(dtype)
+    a[n_rows // 2] = 0
+    scaled, back = a.copy(), gradient.copy()
+    factors = unit_rows.scale_rows(scaled, 9.0, 2)
+    assert_allclose(scaled, 9 * reference.unit(a.astype(np.float64)), rtol=tolerance)
+    unit_rows.scale_rows_back(back, scaled, 9.0, factors, 2)
+    expected = reference.scaled_back(gradient.astype(np.float64), a.astype(np.float64), 9.0)
+    assert_allclose(back, expected, rtol=0, atol=30 * tolerance * np.abs(factors[:, None] * gradient).max())
+    unit_rows.normalise(a, np.arange(0, n_rows, 2), 2)
+    assert_allclose(a[::2], reference.unit(scaled[::2].astype(np.float64)), rtol=tolerance)
+    assert_allclose(a[1::2], np.delete(scaled / np.where(factors > 0, factors, 1)[:, None], np.s_[::2], 0), rtol=1e-6)

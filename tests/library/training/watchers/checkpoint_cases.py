@@ -42,6 +42,8 @@ MODELS = {
     "early stopping": SAMPLED | {"early_stopping": True, "n_iter_no_change": 2, "learning_rate": 3.0, "max_iter": 9},
     "early stopping, dense": {"direct": "dense", "early_stopping": True, "max_iter": 3},
     "averaging": SAMPLED | {"average": 0.7},
+    "normalised": SAMPLED | {"normalize": True, "average": 0.7},
+    "normalised, early stopping": LOW_RANK | {"normalize": 5, "early_stopping": True, "n_iter_no_change": 9},
     "averaging, dense, early stopping": {
         "direct": "dense",
         "average": True,
