@@ -3,6 +3,7 @@ from fastsoftmax import losses as losses
 from fastsoftmax import metrics as metrics
 from fastsoftmax import objectives as objectives
 from fastsoftmax import optimizers as optimizers
+from fastsoftmax import plots as plots
 from fastsoftmax import samplers as samplers
 from fastsoftmax import terms as terms
 from fastsoftmax.estimators.classifier import SoftmaxClassifier as SoftmaxClassifier

@@ -32,6 +32,7 @@ Auto: TypeAlias = Literal["auto"]
 Random: TypeAlias = int | np.random.Generator | np.random.RandomState | None
 ClassWeight: TypeAlias = Mapping[Any, float] | Literal["balanced"] | None
 Excluded: TypeAlias = Sparse | Sequence[ArrayLike | Set[Any]] | Anything
+FeatureNames: TypeAlias = Sequence[str] | Anything
 Propensities: TypeAlias = ArrayLike | Mapping[Any, float]
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
 LabelsOfARow: TypeAlias = Literal["auto", "one", "mean", "sum"]

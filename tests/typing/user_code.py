@@ -1,11 +1,13 @@
 """What users may write with every public name: `mypy` checks it in strict mode, and a test runs it."""
 
+import io
 import sys
 import warnings
 from pathlib import Path
 from typing import Any, assert_type
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 import fastsoftmax
@@ -30,6 +32,7 @@ from fastsoftmax import (
     metrics,
     objectives,
     optimizers,
+    plots,
     sampled_cross_entropy,
     samplers,
     softmax,
@@ -131,6 +134,41 @@ def models(folder: Path) -> None:
     print(labels, curve, several.coef_, estimators.SoftmaxClassifier is SoftmaxClassifier)
 
 
+def explanations() -> None:
+    model = SoftmaxClassifier(max_iter=2, random_state=0).fit(X, Y)
+    names = ["a", "b", "c", "d", "e", "f"]
+    explained = model.explain(X[:2], labels=[1, 2], k=3, feature_names=names)
+    assert_type(explained, list[estimators.Explanation])
+    assert_type(explained[0].logit, float)
+    assert_type(explained[0].contributions, NDArray[np.float64])
+    assert_type(SoftmaxRegression().fit(X, Y).explain(X[:1], labels=1)[0].names(), list[str])
+    features_of_one, weights = OneVsAllClassifier().fit(X, Y).top_features(1, 2, feature_names=np.array(names))
+    assert_type(features_of_one, list[str] | list[int])
+    alike, cosines = model.similar_classes(1, k=2)
+    assert_type(cosines, NDArray[np.float64])
+    print(*explained, weights, alike)
+
+
+def pictures() -> None:
+    def new() -> Any:
+        return Figure().add_subplot()
+
+    model = SoftmaxClassifier(max_iter=2, random_state=0).fit(X, Y)
+    explained = plots.ExplanationDisplay.from_estimator(model, X[:1], k=3, ax=new(), height=0.5)
+    assert_type(explained, plots.ExplanationDisplay)
+    plots.ExplanationDisplay.from_predictions(explained.explanation, ax=new())
+    plots.LossCurveDisplay.from_estimator(model, ax=new(), name="model")
+    plots.LossCurveDisplay.from_predictions([1.0, 0.5], ax=new()).plot(new(), color="C1")
+    reliable = plots.ReliabilityDisplay.from_estimator(model, X, Y, n_bins=5, ax=new())
+    assert_type(reliable.expected_calibration_error, float)
+    labels, log_proba = model.predict_topk(X, 1)
+    predicted = labels[:, 0], np.exp(log_proba[:, 0])
+    plots.ReliabilityDisplay.from_predictions(Y, *predicted, strategy="quantile", ax=new())
+    edges = reliable.bin_edges
+    again = plots.ReliabilityDisplay(reliable.prob_true, reliable.prob_pred, reliable.counts, edges, estimator_name="m")
+    again.plot(new()).figure_.savefig(io.BytesIO())
+
+
 def measures() -> None:
     model = SoftmaxRegression().fit(X, Y)
     topk, _ = model.predict_topk(X, 3)
@@ -180,6 +218,8 @@ def mistakes() -> None:
     SoftmaxClassifier(hidden=128)  # type: ignore[call-arg]
     SoftmaxRegression(solver="sag")  # type: ignore[arg-type]
     SoftmaxClassifier().fit(X)  # type: ignore[call-arg]
+    SoftmaxClassifier().explain(X, feature_names=3)  # type: ignore[arg-type]
+    plots.ReliabilityDisplay.from_predictions(Y, Y, Y, strategy="equal")  # type: ignore[arg-type]
     terms.LowRank("large")  # type: ignore[arg-type]
     fastsoftmax.hardmax(X)  # type: ignore[attr-defined]
 
@@ -191,6 +231,8 @@ def main(folder: str) -> None:
     sampling()
     choices()
     models(Path(folder))
+    explanations()
+    pictures()
     measures()
     texts(Path(folder))
     print(fastsoftmax.__version__)
