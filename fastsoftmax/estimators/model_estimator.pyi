@@ -3,9 +3,10 @@ from typing import Any, Literal, Self
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from fastsoftmax._types import Anything, Dense, Floats, Labels, Matrix
+from fastsoftmax.estimators.explaining import ExplainingMixin
 from fastsoftmax.estimators.predictor import Predictor
 
-class ModelEstimator(ClassifierMixin, BaseEstimator):
+class ModelEstimator(ExplainingMixin, ClassifierMixin, BaseEstimator):
     def set_params(self, **params: Any) -> Self: ...
     def predict(self, X: Matrix) -> Anything: ...
     def decision_function(self, X: Matrix) -> Floats: ...

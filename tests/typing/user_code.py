@@ -1,19 +1,24 @@
 """What users may write with every public name: `mypy` checks it in strict mode, and a test runs it."""
 
+import io
 import sys
 import warnings
 from pathlib import Path
 from typing import Any, assert_type
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 import fastsoftmax
 from fastsoftmax import (
+    LanguageModel,
+    NextItemModel,
     NGramFeatures,
     NGramLanguageModel,
     OneVsAllClassifier,
     PreparedWeights,
+    SequenceFeatures,
     SoftmaxClassifier,
     SoftmaxRegression,
     cross_entropy,
@@ -30,6 +35,7 @@ from fastsoftmax import (
     metrics,
     objectives,
     optimizers,
+    plots,
     sampled_cross_entropy,
     samplers,
     softmax,
@@ -101,6 +107,7 @@ def choices() -> None:
     ):
         model = SoftmaxClassifier(loss=loss, hidden_size=terms.LowRank(2), max_iter=1, random_state=0)
         assert_type(model.fit(X, Y), SoftmaxClassifier)
+    assert_type(terms.LowRank(2, normalize=9.0).scale, float | None)
     for objective in (objectives.Precision(C=1.0), objectives.Recall(), objectives.Tail()):
         SoftmaxClassifier(direct=terms.SparseTerm(min_count=2), objective=objective).get_params()
     for optimizer in (optimizers.SGD(alpha=1e-4), optimizers.Adagrad(clip_norm=1.0)):
@@ -120,7 +127,7 @@ def models(folder: Path) -> None:
     assert_type(model.n_iter_, int)
     curve: list[float] = model.validation_curve_
     model.calibrate(X, Y).prune(0.01).save(folder / "model")
-    again = load(folder / "model")
+    again: SoftmaxClassifier = load(folder / "model")
     assert_type(again, SoftmaxClassifier)
     assert_type(again.compressed("int8").score(X, Y), float)
     assert_type(again.predictor(1).predict_topk(X[:1], 1)[1], Floats)
@@ -129,6 +136,41 @@ def models(folder: Path) -> None:
     several = OneVsAllClassifier("logistic").fit(X, [[i % 5, (i + 1) % 5] for i in range(200)])
     assert_type(several.predict_marginals(X), Floats)
     print(labels, curve, several.coef_, estimators.SoftmaxClassifier is SoftmaxClassifier)
+
+
+def explanations() -> None:
+    model = SoftmaxClassifier(max_iter=2, random_state=0).fit(X, Y)
+    names = ["a", "b", "c", "d", "e", "f"]
+    explained = model.explain(X[:2], labels=[1, 2], k=3, feature_names=names)
+    assert_type(explained, list[estimators.Explanation])
+    assert_type(explained[0].logit, float)
+    assert_type(explained[0].contributions, NDArray[np.float64])
+    assert_type(SoftmaxRegression().fit(X, Y).explain(X[:1], labels=1)[0].names(), list[str])
+    features_of_one, weights = OneVsAllClassifier().fit(X, Y).top_features(1, 2, feature_names=np.array(names))
+    assert_type(features_of_one, list[str] | list[int])
+    alike, cosines = model.similar_classes(1, k=2)
+    assert_type(cosines, NDArray[np.float64])
+    print(*explained, weights, alike)
+
+
+def pictures() -> None:
+    def new() -> Any:
+        return Figure().add_subplot()
+
+    model = SoftmaxClassifier(max_iter=2, random_state=0).fit(X, Y)
+    explained = plots.ExplanationDisplay.from_estimator(model, X[:1], k=3, ax=new(), height=0.5)
+    assert_type(explained, plots.ExplanationDisplay)
+    plots.ExplanationDisplay.from_predictions(explained.explanation, ax=new())
+    plots.LossCurveDisplay.from_estimator(model, ax=new(), name="model")
+    plots.LossCurveDisplay.from_predictions([1.0, 0.5], ax=new()).plot(new(), color="C1")
+    reliable = plots.ReliabilityDisplay.from_estimator(model, X, Y, n_bins=5, ax=new())
+    assert_type(reliable.expected_calibration_error, float)
+    labels, log_proba = model.predict_topk(X, 1)
+    predicted = labels[:, 0], np.exp(log_proba[:, 0])
+    plots.ReliabilityDisplay.from_predictions(Y, *predicted, strategy="quantile", ax=new())
+    edges = reliable.bin_edges
+    again = plots.ReliabilityDisplay(reliable.prob_true, reliable.prob_pred, reliable.counts, edges, estimator_name="m")
+    again.plot(new()).figure_.savefig(io.BytesIO())
 
 
 def measures() -> None:
@@ -171,6 +213,39 @@ def texts(folder: Path) -> None:
     print(classes, y, rows.shape, weights.shape, bias, features.context_features(ids, starts, 4).shape)
 
 
+def sequences(folder: Path) -> None:
+    baskets = [["bread", "milk", "eggs"], ["milk", "eggs"], ["bread", "milk"], ["eggs", "bread", "milk"]]
+    model = NextItemModel(hidden_size=4, max_iter=1, random_state=0).fit(baskets)
+    items, log_proba = model.predict_topk([["milk"], []], k=2, exclude_seen=True, exclude=[["eggs"], ["milk"]])
+    assert_type(log_proba, NDArray[np.float64])
+    assert_type(model.log_proba(baskets), NDArray[np.float64])
+    assert_type(model.score(baskets), float)
+    model.save(folder / "next_item")
+    assert_type(NextItemModel.load(folder / "next_item"), NextItemModel)
+    again: NextItemModel = load(folder / "next_item")
+    rows = SequenceFeatures(places=1, decay=0.5).fit([[1, 2, 3], (2, 3), np.array([3, 1])])
+    assert_type(rows, SequenceFeatures)
+    assert_type(rows.n_features_, int)
+    before, y = rows.prefixes([[1, 2, 3]])
+    print(items, again.predict([["milk"]]), before.shape, y, rows.transform([[2]]).shape, rows.get_feature_names_out())
+
+
+def language(folder: Path) -> None:
+    (folder / "text.txt").write_text("the cat sat\nthe dog sat\n" * 5)
+    model = LanguageModel(order=2, hidden_size=4, max_iter=1, random_state=0).fit(folder / "text.txt")
+    assert_type(model, LanguageModel)
+    assert_type(model.perplexity(["the cat sat", ["the", "dog"], "two lines\nof a document"]), float)
+    assert_type(model.score([[["the", "cat"], ["the", "dog", "sat"]]]), float)
+    assert_type(model.complete("the", n_tokens=2), str)
+    assert_type(model.complete(["the"], n_tokens=2), list[Any])
+    assert_type(model.sample("the", 2, top_k=2, n_tokens=2, random_state=0), list[str])
+    words, log_proba = model.predict_topk(["the", ["the", "cat"]], k=2)
+    assert_type(log_proba, NDArray[np.float64])
+    model.save(folder / "language")
+    again: LanguageModel = load(folder / "language")
+    print(words, again.predict_proba(["the"]).shape, LanguageModel.load(folder / "language").vocabulary_)
+
+
 def mistakes() -> None:
     """Each line is one: that mypy finds it is what the comments ask for. Nothing calls this."""
     softmax(X, axes=1)  # type: ignore[call-overload]
@@ -180,6 +255,11 @@ def mistakes() -> None:
     SoftmaxClassifier(hidden=128)  # type: ignore[call-arg]
     SoftmaxRegression(solver="sag")  # type: ignore[arg-type]
     SoftmaxClassifier().fit(X)  # type: ignore[call-arg]
+    SoftmaxClassifier().explain(X, feature_names=3)  # type: ignore[arg-type]
+    plots.ReliabilityDisplay.from_predictions(Y, Y, Y, strategy="equal")  # type: ignore[arg-type]
+    NextItemModel().fit(3)  # type: ignore[arg-type]
+    LanguageModel(cache="some")  # type: ignore[arg-type]
+    LanguageModel().complete(3)  # type: ignore[call-overload]
     terms.LowRank("large")  # type: ignore[arg-type]
     fastsoftmax.hardmax(X)  # type: ignore[attr-defined]
 
@@ -191,8 +271,12 @@ def main(folder: str) -> None:
     sampling()
     choices()
     models(Path(folder))
+    explanations()
+    pictures()
     measures()
     texts(Path(folder))
+    sequences(Path(folder))
+    language(Path(folder))
     print(fastsoftmax.__version__)
 
 
