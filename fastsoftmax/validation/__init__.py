@@ -15,6 +15,7 @@ from fastsoftmax.validation.arrays import (
     check_axes,
     check_out,
 )
+from fastsoftmax.validation.catalogue import check_catalogue, check_popularity, check_predicted
 from fastsoftmax.validation.classes import (
     check_all_labels,
     check_classes,
@@ -97,6 +98,7 @@ from fastsoftmax.validation.metrics import (
     check_label_space,
     check_log_proba,
     check_propensity_rows,
+    check_rankings,
     check_same_length,
     check_scores,
     check_thresholds,
