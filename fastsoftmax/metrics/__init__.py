@@ -11,7 +11,9 @@ May import: `validation`, `runtime`.
 from fastsoftmax.metrics.catalogue import coverage_at_k, popularity_at_k, popularity_bias_at_k
 from fastsoftmax.metrics.evaluation import compare, evaluate
 from fastsoftmax.metrics.likelihood import log_loss, perplexity
+from fastsoftmax.metrics.next_item import evaluate_next_items
 from fastsoftmax.metrics.propensity import inverse_propensities, psndcg_at_k, psp_at_k
+from fastsoftmax.metrics.protocols import every_prefix, leave_one_out
 from fastsoftmax.metrics.ranking import hit_at_k, mrr_at_k, ndcg_at_k, precision_at_k, recall_at_k
 from fastsoftmax.metrics.threshold import f1_at_threshold, precision_at_threshold, recall_at_threshold
 
@@ -19,9 +21,12 @@ __all__ = [
     "compare",
     "coverage_at_k",
     "evaluate",
+    "evaluate_next_items",
+    "every_prefix",
     "f1_at_threshold",
     "hit_at_k",
     "inverse_propensities",
+    "leave_one_out",
     "log_loss",
     "mrr_at_k",
     "ndcg_at_k",

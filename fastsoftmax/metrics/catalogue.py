@@ -103,7 +103,7 @@ def popularity_at_k(topk, k, popularity):
     k = check_int("k", k, minimum=1)
     labels, numbers = check_popularity("popularity", popularity)
     topk = check_rankings("topk", topk, min_columns=k)[:, :k]
-    return _mean(_row_popularity(topk, labels, numbers))
+    return _mean(row_popularity(topk, labels, numbers))
 
 
 @with_numpys_defaults
@@ -141,12 +141,15 @@ def popularity_bias_at_k(topk, y, k, popularity):
     y, names = check_true_labels("y", y)
     topk = check_rankings("topk", topk, min_columns=k)[:, :k]
     check_same_length("topk", topk, "y", y)
-    true = _mean(_true_popularity(y, names, labels, numbers))
-    predicted = _mean(_row_popularity(topk, labels, numbers))
+    return bias(_mean(row_popularity(topk, labels, numbers)), mean_true_popularity(y, names, labels, numbers))
+
+
+def bias(predicted, true):
+    """By how much `predicted` is above `true`, as a share of this; NaN where there is nothing to compare with."""
     return predicted / true - 1 if true > 0 else float("nan")
 
 
-def _row_popularity(topk, labels, numbers):
+def row_popularity(topk, labels, numbers):
     """The mean popularity of the predictions of each row that has any."""
     codes = check_predicted("topk", topk, labels, unknown=len(labels))
     popularity = np.append(numbers, [0.0, 0.0])[codes]  # of an unknown label, and of padding
@@ -155,16 +158,16 @@ def _row_popularity(topk, labels, numbers):
     return popularity[rows].sum(axis=1) / n_predicted[rows]
 
 
-def _true_popularity(y, names, labels, numbers):
-    """The mean popularity of the labels of each row that has any, given `y` and `names` by `check_true_labels`."""
+def mean_true_popularity(y, names, labels, numbers):
+    """The mean over the rows of the mean popularity of each one's labels, given `y` and `names` by `check_true_labels`."""
     numbers = np.append(numbers, 0.0)  # of an unknown label
     if not sparse.issparse(y):
-        return numbers[_codes(check_labels(y)[0], labels)]
+        return _mean(numbers[_codes(check_labels(y)[0], labels)])
     n_labels = np.diff(y.indptr)
     of_columns = numbers[_codes(np.arange(y.shape[1]) if names is None else names, labels)]
     is_label = sparse.csr_array((np.ones(y.nnz), y.indices, y.indptr), shape=y.shape)
     rows = n_labels > 0
-    return (is_label @ of_columns)[rows] / n_labels[rows]
+    return _mean((is_label @ of_columns)[rows] / n_labels[rows])
 
 
 def _codes(given, labels):

@@ -189,6 +189,7 @@ from fastsoftmax.validation.scalars import (
     check_verbose,
     is_auto,
 )
+from fastsoftmax.validation.sequences import check_events, check_rows_of_sequences, check_sequences
 from fastsoftmax.validation.targets import (
     check_codes,
     check_indicator,

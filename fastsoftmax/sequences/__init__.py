@@ -1,0 +1,1 @@
+"""Sequences of items, oldest first, from the events of users. May import: `validation`, `runtime`."""
