@@ -3,9 +3,9 @@
 Dense arrays      logsumexp, softmax, log_softmax, cross_entropy
 Linear models     linear_logsumexp, linear_cross_entropy, linear_topk; support (of a sparse W), PreparedWeights
 Sampling          sampled_cross_entropy, samplers
-Estimators        SoftmaxClassifier, SoftmaxRegression, OneVsAllClassifier
+Estimators        SoftmaxClassifier, SoftmaxRegression, OneVsAllClassifier, NextItemModel
 Evaluation        metrics
-Files and text    load, datasets, features, NGramFeatures, NGramLanguageModel
+Files and text    load, datasets, features, NGramFeatures, SequenceFeatures, NGramLanguageModel
 PyTorch           fastsoftmax.torch, which has to be imported by its name
 """
 
@@ -28,8 +28,10 @@ __version__ = "0.1.0"
 _LAZY = {
     "NGramFeatures": "text.ngram_features",
     "NGramLanguageModel": "ngrams.model",
+    "NextItemModel": "estimators.next_item",
     "OneVsAllClassifier": "estimators.one_vs_all",
     "PreparedWeights": "linear",
+    "SequenceFeatures": "sequences.features",
     "SoftmaxClassifier": "estimators.classifier",
     "SoftmaxRegression": "estimators.regression",
     "load": "estimators.loading",

@@ -3,11 +3,15 @@
 A dense direct term, ``direct="dense"``, has no options, and so no class here.
 """
 
+import numpy as np
 from sklearn.base import BaseEstimator
 
 from fastsoftmax.validation import check_bool, check_int, check_real, is_auto
 
 __all__ = ["LowRank", "SparseTerm"]
+
+MOST_SCALE = 1e4  # at which float32 tells neighbouring logits by a thousandth
+SCALE = 9.0  # of normalize=True; for the next item of sessions, 7 to 12 do about as well
 
 
 def __dir__():
@@ -67,13 +71,47 @@ class LowRank(BaseEstimator):
         With several ranks (`comm`), whether each has only its range of the features' rows of E, as of the classes. That sends
         another 4 x size bytes a row (8 x in float64). "auto": where E takes more than 1 GiB with its optimiser's state. It
         counts where a model begins, and where it is loaded; one process has all of E, and so have more ranks than features.
+    normalize : bool or float
+        Whether the term is ``s (h / |h|) . V_k`` with ``h = x E`` and ``|V_k| = 1``: the scale s, which is one over a
+        temperature, times the cosine of the angle between a row's hidden vector and that of a class. A number is the scale,
+        True stands for 9. The number of rows of a class is then nothing that the length of its vector can tell, and the bias
+        alone does: that suits the next item of sessions, where a few items take most rows, and not each data set;
+        docs/training.md has figures.
+
+    Notes
+    -----
+    A normalised softmax is NormFace's [1]_; NISER [2]_ brought it to the next item of sessions. The gradient of E goes through
+    the normalisation. After each step, the vectors V_k that it changed get their length of 1 back; they start as random unit
+    vectors. Penalties that are "auto" are 0, since they would change lengths alone. A hidden vector of zeros stays: such rows
+    have the logits of the bias.
+
+    The scale counts where a model begins. Calibration multiplies it by its factor in place of V, and `partial_fit` and
+    `warm_start` keep what it is by then. Classes that `add_classes` adds have vectors of zeros until a row steps them.
+    `transform` gives hidden vectors of the length that the scale is.
+
+    References
+    ----------
+    .. [1] F. Wang, X. Xiang, J. Cheng and A. L. Yuille, NormFace: L2 hypersphere embedding for face verification, ACM MM 2017,
+       doi:10.1145/3123266.3123359.
+    .. [2] P. Gupta, D. Garg, P. Malhotra, L. Vig and G. Shroff, NISER: Normalized item and session representations to handle
+       popularity bias, 2019, arXiv:1909.04276.
     """
 
-    def __init__(self, size=128, *, n_features=None, freeze=False, divide="auto"):
+    normalize = False  # of objects that were pickled by earlier versions
+
+    def __init__(self, size=128, *, n_features=None, freeze=False, divide="auto", normalize=False):
         self.size = size
         self.n_features = n_features
         self.freeze = freeze
         self.divide = divide
+        self.normalize = normalize
+
+    @property
+    def scale(self):
+        """The norm of the hidden layer of a normalised term; None where it is not normalised."""
+        if isinstance(self.normalize, (bool, np.bool_)):
+            return SCALE if self.normalize else None
+        return float(self.normalize)
 
     def check(self):
         """Raise where a parameter is not what it must be."""
@@ -84,3 +122,5 @@ class LowRank(BaseEstimator):
         check_bool("LowRank.freeze", self.freeze)
         if not is_auto(self.divide):
             check_bool("LowRank.divide", self.divide)
+        if not isinstance(self.normalize, (bool, np.bool_)):
+            check_real("LowRank.normalize", self.normalize, above=0, maximum=MOST_SCALE)

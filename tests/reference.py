@@ -223,16 +223,17 @@ def update(rule, w, gradient, state=None, alpha=0.0):
     return w - rule.learning_rate * gradient / (np.sqrt(state) + rule.epsilon), state
 
 
-def clip_factors(clip_norm, dlogits, losses, hidden, X, V, is_logistic=False):
+def clip_factors(clip_norm, dlogits, losses, hidden, X, V, is_logistic=False, back=lambda dhidden: dhidden):
     """Factors of each row's dlogits, and then of its gradient by the hidden layer.
 
-    The norm of dlogits is replaced by a bound: sqrt(2) (1 - p_target) of softmax, the loss of logistic losses.
+    The norm of dlogits is replaced by a bound: sqrt(2) (1 - p_target) of softmax, the loss of logistic losses. `back` turns
+    the gradient by the hidden layer into that by x E.
     """
     if clip_norm is None:
         return np.ones(len(X)), np.ones(len(X))
     bound = losses if is_logistic else np.sqrt(2) * (1 - np.exp(-losses))
     rows = np.minimum(1, clip_norm / (bound * np.sqrt(1 + np.sum(hidden**2, axis=1))))
-    norms = np.linalg.norm(X, axis=1) * np.linalg.norm(dlogits * rows[:, None] @ V, axis=1)
+    norms = np.linalg.norm(X, axis=1) * np.linalg.norm(back(dlogits * rows[:, None] @ V), axis=1)
     return rows, np.minimum(1, clip_norm / np.maximum(norms, 1e-300))
 
 
@@ -242,7 +243,22 @@ def shrink(rule, w, amount, state=None):
     return np.sign(w) * np.maximum(np.abs(w) - bound, 0)
 
 
-def model_step(arrays, X, target, rule, *, weight=1.0, threshold=0.0, row_keys=None, **draws):
+def unit(a):
+    """The rows of `a` with length 1; rows of zeros stay."""
+    lengths = np.sqrt(np.sum(a**2, axis=1, keepdims=True))
+    return np.where(lengths > 0, a / np.where(lengths > 0, lengths, 1), 0)
+
+
+def scaled_back(dhidden, h, scale):
+    """The gradient by h of a function of scale h / |h|, row by row, by its Jacobian; 0 where h is."""
+    out = np.zeros_like(h)
+    for i in np.flatnonzero(np.any(h != 0, axis=1)):
+        length = np.sqrt(h[i] @ h[i])
+        out[i] = scale / length * (np.eye(len(h[i])) - np.outer(h[i], h[i]) / length**2) @ dhidden[i]
+    return out
+
+
+def model_step(arrays, X, target, rule, *, weight=1.0, threshold=0.0, row_keys=None, norm=None, **draws):
     """(loss, arrays) after one step on the mean of weight times loss of a batch.
 
     Only rows of `E` and columns of `W` whose features occur in X are touched (of dense X all), and with draws only the
@@ -252,6 +268,7 @@ def model_step(arrays, X, target, rule, *, weight=1.0, threshold=0.0, row_keys=N
     ----------
     arrays : by name, as `model.Model.arrays` gives them
     threshold, row_keys : as for `round_small`
+    norm : the scale of a normalised low-rank term, or None
     draws : as for `sampled_losses`; none: full softmax
     """
     arrays = {name: a.astype(np.float64) for name, a in arrays.items()}
@@ -259,7 +276,12 @@ def model_step(arrays, X, target, rule, *, weight=1.0, threshold=0.0, row_keys=N
     X, E = _as_float64(X), arrays.get("E", np.zeros((X.shape[1], 0)))
     n_classes, n_direct = len(arrays["bias"]), X.shape[1] if "W" in arrays else 0
     # both terms are one linear softmax of (x, x E)
-    hidden = np.hstack([X[:, :n_direct], X @ E])
+    h = X @ E
+    hidden = np.hstack([X[:, :n_direct], h if norm is None else norm * unit(h)])
+
+    def back(dhidden):
+        return dhidden if norm is None else scaled_back(dhidden, h, norm)
+
     weights = np.hstack([arrays.get(name, np.zeros((n_classes, 0))) for name in "WV"])
     logits, scale = linear_logits(hidden, weights, arrays["bias"]), np.full(len(X), 1 / len(X)) * weight
     if draws:
@@ -279,15 +301,16 @@ def model_step(arrays, X, target, rule, *, weight=1.0, threshold=0.0, row_keys=N
         X,
         weights[:, n_direct:],
         draws.get("loss", "sampled_softmax") != "sampled_softmax",
+        back,
     )
     dlogits = dlogits * row_clip[:, None]
     dhidden, dweights, dbias = _linear_gradients(hidden, weights, dlogits * scale[:, None])
-    dhidden *= hidden_clip[:, None]
+    dhidden = back(dhidden[:, n_direct:]) * hidden_clip[:, None]
     dW, dV = dweights[:, :n_direct], dweights[:, n_direct:]
     has_class_alpha = rule.class_alpha is not None and "V" in arrays
     if has_class_alpha:
         np.add.at(dV, target, rule.class_alpha * scale[:, None] * arrays["V"][target])
-    gradients = {"W": dW, "V": dV, "bias": dbias, "E": X.T @ dhidden[:, n_direct:]}
+    gradients = {"W": dW, "V": dV, "bias": dbias, "E": X.T @ dhidden}
     touched = {"W": np.ix_(classes, features), "V": classes, "bias": classes, "E": features}
     for name in [name for name in arrays if not name.startswith("state.")]:
         at, state = touched[name], arrays.get(f"state.{name}")
@@ -296,6 +319,8 @@ def model_step(arrays, X, target, rule, *, weight=1.0, threshold=0.0, row_keys=N
         arrays[name][at] = w
         if s is not None:
             state[at] = s
+    if norm is not None:
+        arrays["V"][classes] = unit(arrays["V"][classes])
     return scale @ losses, arrays
 
 

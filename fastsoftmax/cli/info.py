@@ -55,6 +55,8 @@ def _model(path):
         yield "marginals", "calibrated" if classifier.marginals_ else "none"
     yield "direct term", classifier.direct_
     yield "hidden size", classifier.hidden_size_
+    if classifier._model.scale is not None:
+        yield "hidden layer", f"normalised to length {classifier._model.scale:.4g}"
     yield "epochs", classifier.n_iter_
     if classifier.storage_ is not None:
         yield "weights kept as", classifier.storage_

@@ -25,6 +25,8 @@ class HiddenLayerTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def transform(self, X):
         """The hidden layer ``x E``, (n_samples, hidden_size); the method exists only where there is a low-rank term.
 
+        Where that is normalised, each row has the length of the scale.
+
         `set_output` chooses the container of the result, and `get_feature_names_out` names its columns. With `comm`, all ranks
         call it, and each gets the hidden layer of its own rows.
         """

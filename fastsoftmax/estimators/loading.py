@@ -1,11 +1,15 @@
-"""Loading the classifier in a file."""
+"""Loading the model in a file, of whichever class it is."""
 
-from fastsoftmax.estimators import saving
+import os
+
+from fastsoftmax.estimators import next_item_saving, saving
 from fastsoftmax.estimators.classifier import SoftmaxClassifier
+from fastsoftmax.estimators.next_item import NextItemModel
+from fastsoftmax.files import tensor_file
 
 
 def load(path, *, memory_map=False, comm=None):
-    """The SoftmaxClassifier that its `save` wrote to file or folder `path`.
+    """The SoftmaxClassifier or NextItemModel that its `save` wrote to file or folder `path`.
 
     Parameters
     ----------
@@ -31,4 +35,6 @@ def load(path, *, memory_map=False, comm=None):
         can be read. The same where files of a folder are of different saves, as a save that was interrupted may leave them,
         and where there are more processes than classes.
     """
+    if comm is None and not os.path.isdir(path) and tensor_file.format_of(path) == next_item_saving.FORMAT:
+        return NextItemModel.load(path)
     return saving.load(SoftmaxClassifier, path, memory_map=memory_map, comm=comm)

@@ -83,6 +83,18 @@ def save(classifier, path, vectorizer=None, *, n_shards=None, verbose=None):
     classifier.encoding_ = encoding  # a save that fails changes nothing
 
 
+def packed(classifier):
+    """The header and the tensors that a file of a fitted SoftmaxClassifier has, for files that hold more than that."""
+    return model_file.packed(FORMAT, _saved(classifier, classifier.encoding_))
+
+
+def unpacked(kind, path, header, tensors):
+    """The classifier of class `kind` that `packed` made these of, in file `path`."""
+    for name in header["fortran"]:
+        tensors[name] = tensors[name].T
+    return _classifier(kind, path, model_file.unpacked(header, tensors))
+
+
 def _saved(classifier, encoding):
     """The classifier as files hold it."""
     params = classifier.get_params(deep=False)
@@ -199,7 +211,10 @@ def _pack(value):
     kind = type(value).__name__
     if KINDS.get(kind) is not type(value):
         return value
-    return {"kind": kind, "params": value.get_params(deep=False)}
+    params = value.get_params(deep=False)
+    if params.get("normalize") is False:  # which earlier builds do not know
+        del params["normalize"]
+    return {"kind": kind, "params": params}
 
 
 def _unpack(value):

@@ -13,12 +13,15 @@ from fastsoftmax.validation import (
     REAL_DTYPES,
     check_compact,
     check_option,
+    check_real,
     check_sparse_W,
     check_stored_classes,
     check_stored_names,
 )
 
 FORMAT_VERSION = 2
+SCALED_VERSION = 3  # the same with a scale, without which a build that knows of none would predict something else
+VERSIONS = (SCALED_VERSION, FORMAT_VERSION)
 
 
 class Saved(NamedTuple):
@@ -47,13 +50,15 @@ def packed(format, saved):
     _check_finite(saved.model)
     header = {
         "format": format,
-        "format_version": FORMAT_VERSION,
+        "format_version": version(saved.model),
         "params": saved.params,
         "fitted": saved.fitted,
         "feature_names": list(saved.feature_names),
         "storage": saved.model.storage,
         "fortran": [],
     }
+    if saved.model.scale is not None:
+        header["scale"] = saved.model.scale
     tensors, header["classes"] = stored_labels.pack(saved.classes)
     header["state"], states = state_dict.split(saved.state, "training")
     header["extra"], arrays = state_dict.split(saved.encoding, "encoding")
@@ -70,13 +75,18 @@ def packed(format, saved):
     return header, tensors
 
 
+def version(model):
+    """The format version of the files of a model."""
+    return FORMAT_VERSION if model.scale is None else SCALED_VERSION
+
+
 def read(path, format, *, memory_map=False, converters=None):
     """The Saved in file `path`.
 
     memory_map : whether the weights stay in the file, without a check of their checksums
     converters : dict from an older format version to a function that turns its header and tensors into those of this version
     """
-    versions = (FORMAT_VERSION, *(converters or ()))
+    versions = (*VERSIONS, *(converters or ()))
     header, tensors = tensor_file.read(path, format, versions, memory_map=memory_map)
     try:
         unread = model_names() if memory_map else ()
@@ -85,7 +95,7 @@ def read(path, format, *, memory_map=False, converters=None):
         verified = {name: a for name, a in tensors.items() if name not in unread}
         if tensor_file.checksums(verified) != {name: header["crc32"][name] for name in verified}:
             raise ValueError("a checksum is wrong")
-        if header["format_version"] != FORMAT_VERSION:
+        if header["format_version"] not in VERSIONS:
             header, tensors = converters[header["format_version"]](header, tensors)
         for name in header["fortran"]:
             tensors[name] = tensors[name].T
@@ -104,7 +114,7 @@ def unpacked(header, tensors, *, memory_map=False, shard=WHOLE, features=None):
     storage = check_option("the model's storage", header["storage"], (None, *STORAGES))
     classes = stored_labels.unpack(tensors, header["classes"])
     model = _model(storage, tensors)
-    model.shard, model.features = shard, features
+    model.shard, model.features, model.scale = shard, features, _scale(header)
     state = state_dict.joined(header["state"], tensors)
     encoding = state_dict.joined(header["extra"], tensors)
     saved = Saved(header["params"], header["fitted"], classes, header["feature_names"], model, state, encoding)
@@ -141,6 +151,14 @@ def _model(storage, tensors):
     return Model(**arrays, state=state, pairs=pairs)
 
 
+def _scale(header):
+    """The scale of the low-rank term, or None; ValueError where it is no number that a file is written with."""
+    scale = header.get("scale")
+    if (scale is not None) != (header["format_version"] == SCALED_VERSION):
+        raise ValueError(f"a file of format version {header['format_version']} with scale {scale!r}")
+    return None if scale is None else check_real("the model's scale", scale, above=0)
+
+
 def _check_consistent(saved):
     """Raise ValueError unless shapes and dtypes are those that the kernels rely on."""
     model, n_features = saved.model, saved.fitted["n_features_in_"]
@@ -173,7 +191,7 @@ def _check_consistent(saved):
         _check_pairs(model, n_features)
     if model.prior is not None and (model.prior.shape != model.bias.shape or model.prior.dtype != model.bias.dtype):
         raise ValueError(f"the model's prior has shape {model.prior.shape} and dtype {model.prior.dtype}")
-    if (model.E is None) != (model.V is None) or (model.E is None and model.W is None):
+    if (model.E is None) != (model.V is None) or (model.E is None and (model.W is None or model.scale is not None)):
         raise ValueError("the model's weights are not complete")
 
 

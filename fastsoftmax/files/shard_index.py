@@ -13,7 +13,7 @@ from fastsoftmax.runtime.output_file import OutputFile
 from fastsoftmax.validation import check_model_folder
 
 INDEX = "model.safetensors.index.json"
-VERSIONS = (2,)  # of the format of the files
+VERSIONS = (3, 2)  # of the format of the files, as of a model in one file
 MAX_BYTES = 100_000_000  # of an index, as of the header of a safetensors file
 # all that a save writes, also what it leaves where it is killed
 _OURS = re.compile(r"\.*model(-\d{5}-of-\d{5}\.safetensors|\.safetensors\.index\.json)(\.[0-9a-f]+)*")

@@ -21,8 +21,6 @@ from fastsoftmax.passes.shard import WHOLE, Shard
 from fastsoftmax.runtime.ranks import ONE, ranges
 from fastsoftmax.validation import check_loaded_ranks, check_memory
 
-VERSION = shard_index.VERSIONS[0]
-
 
 class File(NamedTuple):
     """A file that is open: its tensors are views of it, as they lie there."""
@@ -96,7 +94,8 @@ def write(folder, format, saved, *, n_shards):
             shard_index.prepare(folder, format)
     starts, features = ranges(len(saved.classes), n_shards), saved.model.features
     shards = range(n_shards) if ranks.size == 1 else [ranks.rank]
-    common = {"format": f"{format}.shard", "format_version": VERSION, "save": save, "n_classes": len(saved.classes)}
+    version = model_file.version(saved.model)
+    common = {"format": f"{format}.shard", "format_version": version, "save": save, "n_classes": len(saved.classes)}
     written = {}  # the temporary path of each file, with what is in it
     try:
         with ranks.together():
@@ -120,7 +119,7 @@ def write(folder, format, saved, *, n_shards):
             _check_all_here(folder, [name for name, _ in files])
             weight_map = {tensor: name for name, n_bytes in files for tensor in n_bytes}
             total = sum(n for _, n_bytes in files for n in n_bytes.values())
-            metadata = {"total_size": total, "format_version": VERSION, "save": save, "starts": starts.tolist()}
+            metadata = {"total_size": total, "format_version": version, "save": save, "starts": starts.tolist()}
             shard_index.write(folder, format, metadata, weight_map)
 
 
@@ -222,11 +221,11 @@ def _shared_arrays(path, header, tensors):
 
 def _open_file(path, format, converters):
     """(header, shared, files) of a model in one file: its header, the arrays that all classes share, and [File]."""
-    versions = (model_file.FORMAT_VERSION, *(converters or ()))
+    versions = (*model_file.VERSIONS, *(converters or ()))
     header, tensors = tensor_file.read(path, format, versions, memory_map=True)
     try:
         crc32, stored = header["crc32"], tensors
-        if header["format_version"] != model_file.FORMAT_VERSION:
+        if header["format_version"] not in model_file.VERSIONS:
             header, tensors = converters[header["format_version"]](header, tensors)
             same = {id(a): name for name, a in stored.items()}
             crc32 = {name: crc32[same[id(a)]] for name, a in tensors.items()}

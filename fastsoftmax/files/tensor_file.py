@@ -142,6 +142,19 @@ def read(path, format, versions, *, memory_map=False):
             raise ValueError(f"{path}: damaged table of tensors ({error})") from error
 
 
+def format_of(path):
+    """The format that the header of file `path` names; None where it has none, or cannot be read, as `read` then says."""
+    try:
+        with open(path, "rb", opener=_open_at_once) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                return None
+            entries, _ = _entries(file, status.st_size)
+            return _header(entries.get("__metadata__")).get("format")
+    except (*DAMAGE, OSError):
+        return None
+
+
 def _open_at_once(path, flags):
     """Open a path, without waiting for somebody to write where it is a pipe."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

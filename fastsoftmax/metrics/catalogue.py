@@ -47,7 +47,7 @@ def coverage_at_k(topk, k, classes=None, *, n_classes=None):
        serendipity", RecSys 2010.
     """
     k = check_int("k", k, minimum=1)
-    labels = check_catalogue(classes, n_classes)
+    labels = check_catalogue("classes", classes, n_classes)
     topk = check_rankings("topk", topk, min_columns=k)[:, :k]
     listed = Listed(len(labels))
     listed.add(check_predicted("topk", topk, labels))

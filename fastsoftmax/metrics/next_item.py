@@ -11,11 +11,11 @@ from fastsoftmax.validation import (
     check_bool,
     check_catalogue,
     check_depths,
+    check_has_rows,
     check_int,
     check_option,
     check_popularity,
     check_predicted,
-    check_rows_of_sequences,
     check_topk,
     check_true_labels,
     check_verbose,
@@ -34,7 +34,7 @@ def evaluate_next_items(
     *,
     protocol="every",
     exclude_seen=False,
-    classes=None,
+    items=None,
     popularity=None,
     batch_size=1024,
     verbose=0,
@@ -55,8 +55,8 @@ def evaluate_next_items(
         measured by [1]_. "last" tests the last item alone (`leave_one_out`).
     exclude_seen : bool
         True: no item of a history is predicted after it. An item that comes again is then a miss.
-    classes : 1-D array of labels, optional
-        All items that could be predicted, for the coverage; by default ``model.classes_``.
+    items : 1-D array of labels, optional
+        All items that could be predicted, for the coverage; by default ``model.items_``.
     popularity : array or dict, optional
         How popular each item is, such as how often the training data have it: adds "popularity_bias@k"; see
         `popularity_bias_at_k`.
@@ -92,38 +92,38 @@ def evaluate_next_items(
     exclude_seen = check_bool("exclude_seen", exclude_seen)
     batch_size = check_int("batch_size", batch_size, minimum=1)
     check_verbose(verbose)
-    classes = check_catalogue(model.classes_ if classes is None else classes, None)
-    depth = min(ks[-1], len(getattr(model, "classes_", classes)))
+    items = check_catalogue("items", model.items_ if items is None else items)
+    depth = min(ks[-1], len(getattr(model, "items_", items)))
     popularity = None if popularity is None else check_popularity("popularity", popularity)
     histories, targets = PROTOCOLS[protocol](sequences)
-    check_rows_of_sequences("sequences", len(histories))
+    check_has_rows("sequences", len(histories))
     y, _ = check_true_labels("sequences", targets)
 
-    sums = _Sums(classes, ks, popularity)
+    sums = _Sums(items, ks, popularity)
     with shown_rows(len(y), "evaluating", verbose) as show:
         for start in range(0, len(y), batch_size):
             rows = slice(start, start + batch_size)
-            items, _ = model.predict_topk(list(histories[rows]), depth, exclude_seen=exclude_seen)
-            sums.add(check_topk("predict_topk(histories)", items, y[rows], min_columns=1), y[rows])
-            show(len(items))
+            topk, _ = model.predict_topk(list(histories[rows]), depth, exclude_seen=exclude_seen)
+            sums.add(check_topk("predict_topk(histories)", topk, y[rows], min_columns=1), y[rows])
+            show(len(topk))
     return {"n": len(y), **sums.means(y)}
 
 
 class _Sums:
     """The metrics of lists that come block by block, at each of `ks`.
 
-    classes : all items, ascending; popularity : the items that have one, and the numbers; None: not asked for
+    items : all items, ascending; popularity : the items that have one, and the numbers; None: not asked for
     """
 
-    def __init__(self, classes, ks, popularity):
-        self.classes, self.ks, self.popularity = classes, ks, popularity
+    def __init__(self, items, ks, popularity):
+        self.items, self.ks, self.popularity = items, ks, popularity
         self.sums = {f"{name}@{k}": 0.0 for k in ks for name in REPORTED}
-        self.listed = {k: Listed(len(classes)) for k in ks}
+        self.listed = {k: Listed(len(items)) for k in ks}
         self.popular = {k: [0.0, 0] for k in ks}  # the sum over the rows that have predictions, and how many these are
 
     def add(self, topk, y):
         relevant, n_labels = relevance(topk, y)
-        codes = check_predicted("predict_topk(histories)", topk, self.classes)
+        codes = check_predicted("predict_topk(histories)", topk, self.items)
         for k in self.ks:
             for name in REPORTED:
                 self.sums[f"{name}@{k}"] += float(ROW_METRICS[name](relevant[:, :k], n_labels, k).sum())
@@ -135,7 +135,7 @@ class _Sums:
 
     def means(self, y):
         """The metrics over all rows, whose true items are `y`."""
-        n_unknown = int((encode_labels(y, self.classes, unknown=-1, name="sequences") < 0).sum())
+        n_unknown = int((encode_labels(y, self.items, unknown=-1, name="sequences") < 0).sum())
         out = {"n_unknown": n_unknown} | {name: total / len(y) for name, total in self.sums.items()}
         out |= {f"coverage@{k}": listed.share() for k, listed in self.listed.items()}
         if self.popularity is not None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fastsoftmax.validation import check_int, check_sequences
+from fastsoftmax.validation import check_int, check_laid_out
 
 
 def every_prefix(sequences):
@@ -29,7 +29,7 @@ def every_prefix(sequences):
     ValueError
         If `starts` does not begin with 0, descends, or is beyond the items.
     """
-    items, starts = check_sequences("sequences", sequences)
+    items, starts = check_laid_out("sequences", sequences)
     lengths = np.diff(starts, append=len(items))
     return _rows(items, starts, lengths, np.minimum(lengths, 1))
 
@@ -67,7 +67,7 @@ def leave_one_out(sequences, n_last=1):
     .. [1] W.-C. Kang and J. McAuley, "Self-attentive sequential recommendation", ICDM 2018, arXiv:1808.09781.
     """
     n_last = check_int("n_last", n_last, minimum=1)
-    items, starts = check_sequences("sequences", sequences)
+    items, starts = check_laid_out("sequences", sequences)
     lengths = np.diff(starts, append=len(items))
     n_kept = np.where(lengths > n_last, lengths - n_last, lengths)
     return _beginnings(items, starts, n_kept), *_rows(items, starts, lengths, n_kept)

@@ -147,7 +147,7 @@ class CompactModel(Model):
         elif W is not None:
             W = CompactMatrix.of(W, storage, feature_major=E is not None or not W.flags.c_contiguous)
         E, V = (None if a is None else CompactMatrix.of(a, storage) for a in (E, V))
-        return cls(storage, W=W, E=E, V=V, bias=model.bias.copy(), pairs=model.pairs)
+        return cls(storage, W=W, E=E, V=V, bias=model.bias.copy(), pairs=model.pairs, scale=model.scale)
 
     @classmethod
     def from_arrays(cls, storage, arrays, pairs):

@@ -1,6 +1,7 @@
 """The parameters of a softmax model:  z_k = bias_k + x . W_k  +  (x E) . V_k.
 
-W (the direct term, dense or sparse) and E, V (the low-rank term) may each be absent.
+W (the direct term, dense or sparse) and E, V (the low-rank term) may each be absent. A low-rank term may be normalised: it is
+then ``s (h / |h|) . V_k`` with h = x E, a scale s, and rows V_k of length 1.
 """
 
 import copy
@@ -8,6 +9,7 @@ import copy
 import numpy as np
 from scipy import sparse
 
+from fastsoftmax.model import unit_rows
 from fastsoftmax.model.features import Features
 from fastsoftmax.model.pairs import Pairs
 from fastsoftmax.passes.pairs import PAIRED_FROM, PairWeights
@@ -39,18 +41,20 @@ class Model:
     allocator : allocation.InMemory or InFiles, which makes new arrays
     shard : passes.shard.Shard; the classes here are a part of all where other ranks have the rest
     features : model.features.Features that the rows of E here are of, where other ranks have the rest; else None
+    scale : float or None
+        The norm s that the hidden layer of each row is scaled to where the low-rank term is normalised; None: it is not.
     """
 
     NAMES = ("W", "E", "V", "bias")
     storage = None  # the small type of the weights, which only a compact.CompactModel has
-    shard, features = WHOLE, None  # of models that were pickled by earlier versions
+    shard, features, scale = WHOLE, None, None  # of models that were pickled by earlier versions
 
     def __init__(
         self, W=None, E=None, V=None, bias=None, state=None, pairs=None, prior=None,
-        allocator=allocation.IN_MEMORY, shard=WHOLE, features=None,
+        allocator=allocation.IN_MEMORY, shard=WHOLE, features=None, scale=None,
     ):  # fmt: skip
         self.W, self.E, self.V, self.bias = W, E, V, bias
-        self.pairs, self.prior, self.shard, self.features = pairs, prior, shard, features
+        self.pairs, self.prior, self.shard, self.features, self.scale = pairs, prior, shard, features, scale
         self.changes = [0]  # how often arrays were written to in place; models that share arrays share this
         self.state = {} if state is None else state
         self.allocator = allocator
@@ -58,11 +62,11 @@ class Model:
     @classmethod
     def initialise(
         cls, n_classes, n_features, hidden_size, direct, *, optimizer, dense_input, rng, dtype, pairs=None,
-        n_hidden_features=None, allocator=allocation.IN_MEMORY, shard=WHOLE, features=None,
+        n_hidden_features=None, allocator=allocation.IN_MEMORY, shard=WHOLE, features=None, scale=None,
     ):  # fmt: skip
         """A model of zeros, except for E: it is normal with standard deviation 0.2.
 
-        On WordNet, 0.1 to 0.3 do equally well; 1 does badly.
+        On WordNet, 0.1 to 0.3 do equally well; 1 does badly. With a `scale`, the rows of V are random unit vectors.
         """
         W = E = V = None
         if direct == "dense":
@@ -75,8 +79,13 @@ class Model:
             E = allocator.zeros((own.end - own.begin, hidden_size), dtype)
             _draw(E, own, rng)
             V = allocator.zeros((n_classes, hidden_size), dtype)
+            if scale is not None:
+                n_all = shard.n_classes(n_classes)
+                own = shard.own_part(range(n_all))
+                _draw(V, (own.start, own.stop, n_all), rng)
+                unit_rows.normalise(V)
         common = {"pairs": pairs, "allocator": allocator, "shard": shard, "features": features}
-        model = cls(W, E, V, np.zeros(n_classes, dtype), **common)
+        model = cls(W, E, V, np.zeros(n_classes, dtype), **common, scale=scale if hidden_size else None)
         model.prepare(optimizer)
         return model
 
@@ -212,7 +221,19 @@ class Model:
 
     def low_rank(self):
         """The model without its direct term; it shares all arrays."""
-        return self._part(E=self.E, V=self.V, bias=self.bias, state={k: a for k, a in self.state.items() if k != "W"})
+        state = {name: a for name, a in self.state.items() if name != "W"}
+        return self._part(E=self.E, V=self.V, bias=self.bias, state=state, scale=self.scale)
+
+    def normalise_classes(self, class_ids=None):
+        """Bring the rows of V, or those of some classes, back to length 1 where the low-rank term is normalised."""
+        if self.scale is not None:
+            unit_rows.normalise(self.V, class_ids)
+
+    def scaled_low_rank(self, factor):
+        """E, V and the scale, by name, of a low-rank term of `factor` times the logits; a normalised V stays as it is."""
+        if self.scale is not None:
+            return {"E": self.E, "V": self.V, "scale": self.scale * float(factor)}
+        return {"E": self.E, "V": None if self.V is None else self.allocator.scaled(self.V, factor), "scale": None}
 
     def add_pairs(self, pairs, state):
         """Add `pairs` to the model's own; the new ones have weights of zero and `state`, a number, as optimiser's state."""
@@ -272,7 +293,7 @@ class Model:
         self.changes[0] += 1
 
     def _part(self, **arrays):
-        """A model of some of the arrays, which it shares."""
+        """A model of some of the arrays, which it shares; they may come with the `scale`."""
         part = Model(**arrays, shard=self.shard, features=self.features)
         part.changes = self.changes
         return part
@@ -284,9 +305,9 @@ class Model:
         return self.like(state=state, **copies)
 
     def like(self, **arrays):
-        """A model of these arrays and `state`, for the same pairs, classes and features, with the same prior."""
+        """A model of these arrays and `state`, for the same pairs, classes and features, with the same prior and scale."""
         common = {"pairs": self.pairs, "prior": self.prior, "allocator": self.allocator}
-        return Model(**arrays, **common, shard=self.shard, features=self.features)
+        return Model(**arrays, **common, shard=self.shard, features=self.features, scale=self.scale)
 
     def assign(self, other):
         """Copy the values of `other`, a copy of this model, in place, so that whoever shares the arrays sees them too."""
@@ -295,14 +316,18 @@ class Model:
             a[...] = other.arrays()[name]
 
 
-def _draw(E, features, rng):
-    """Fill E, the rows of these Features, with what it has of an E of all, which is drawn whatever the ranks have of it."""
-    for start in range(0, features.n_all, ROWS_AT_A_TIME):
-        stop = min(start + ROWS_AT_A_TIME, features.n_all)
-        begin, end = np.clip((start, stop), features.begin, features.end).tolist()
-        own = E[begin - features.begin : end - features.begin]
-        rows = own if len(own) == stop - start else np.empty((stop - start, E.shape[1]), E.dtype)
-        rng.standard_normal(out=rows, dtype=E.dtype)
+def _draw(a, part, rng):
+    """Fill E or V with what it has of one of all features or classes, which is drawn whatever the ranks have of it.
+
+    part : (begin, end, n_all), of which rows of how many `a` has
+    """
+    first, last, n_all = part
+    for start in range(0, n_all, ROWS_AT_A_TIME):
+        stop = min(start + ROWS_AT_A_TIME, n_all)
+        begin, end = np.clip((start, stop), first, last).tolist()
+        own = a[begin - first : end - first]
+        rows = own if len(own) == stop - start else np.empty((stop - start, a.shape[1]), a.dtype)
+        rng.standard_normal(out=rows, dtype=a.dtype)
         rows *= 0.2
         if rows is not own and len(own):
             own[...] = rows[begin - start : end - start]

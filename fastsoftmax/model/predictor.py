@@ -4,7 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from fastsoftmax.kernels import low_rank
-from fastsoftmax.model import approximate
+from fastsoftmax.model import approximate, unit_rows
 from fastsoftmax.model.runners import runner_for
 from fastsoftmax.passes import few_rows, pairs, pairs_scan, screen, tiles
 from fastsoftmax.passes.eligible import ALL, EMPTY
@@ -197,6 +197,8 @@ class Predictor:
         project = low_rank.project if isinstance(E, np.ndarray) else low_rank.project_compact
         n_threads = threads.for_work(self.n_threads, len(rows.indices) * E.shape[1])
         project(rows.indptr, rows.indices, rows.data, NO_IDS, E, out, n_threads)
+        if self.model.scale is not None:
+            unit_rows.scale_rows(out, self.model.scale)
         return out
 
 

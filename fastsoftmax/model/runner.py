@@ -7,6 +7,7 @@ from scipy.sparse import csr_matrix
 
 from fastsoftmax.kernels import low_rank
 from fastsoftmax.kernels.batch import RowReader
+from fastsoftmax.model import unit_rows
 from fastsoftmax.passes import clipping, tiles
 from fastsoftmax.passes.candidates import EXACT
 from fastsoftmax.passes.eligible import ALL
@@ -83,7 +84,8 @@ class Runner:
         batch = self._batch(rows)
         if model.E is not None:
             hidden_batch = self._hidden_batch(batch, rows)
-            common |= {"hidden": self._hidden_layer(hidden_batch), "V": model.V, "hidden_batch": hidden_batch}
+            hidden, factors = self._hidden_layer(hidden_batch)
+            common |= {"hidden": hidden, "V": model.V, "hidden_batch": hidden_batch, "hidden_factors": factors}
         if model.pairs is None:
             return tiles.Terms(n_rows, n_candidates, batch=batch, W=model.W, **common)
         return tiles.Terms(n_rows, n_candidates, batch=batch, additions=self._additions(batch), **common)
@@ -93,9 +95,14 @@ class Runner:
         return batch if self.hidden_runner is None else self.hidden_runner._batch(rows)
 
     def _hidden_layer(self, batch):
-        """The hidden layer of a `_hidden_batch`; where E is divided, that of all features, which takes all ranks."""
-        hidden = self._project(batch, self.model.E, "hidden")
-        return hidden if self.model.features is None else self.model.shard.add(hidden)
+        """The hidden layer of a `_hidden_batch`, and what its rows were multiplied by to bring them to one norm, or None.
+
+        Where E is divided, it is that of all features, which takes all ranks.
+        """
+        hidden, scale = self._project(batch, self.model.E, "hidden"), self.model.scale
+        if self.model.features is not None:
+            self.model.shard.add(hidden)
+        return hidden, None if scale is None else unit_rows.scale_rows(hidden, scale)
 
     def _project(self, batch, rows, name):
         """The batch times `rows`, one row a feature: (n_rows, n_hidden), in the workspace under `name`."""
@@ -130,7 +137,8 @@ class Runner:
         if self.dense_direct:
             taken = self._taken(rows)
             return taken if self.dense_input else taken.toarray()
-        return self._hidden_layer(self._batch(rows) if self.hidden_runner is None else self.hidden_runner._batch(rows))
+        batch = self._batch(rows) if self.hidden_runner is None else self.hidden_runner._batch(rows)
+        return self._hidden_layer(batch)[0]
 
     def forward(self, rows, target=None, *, loss=None, candidates=None, memory=0):
         """The first pass: over all classes or Candidates; the arguments are those of passes.tiles.Forward."""
@@ -202,10 +210,14 @@ class Runner:
         )
         if model.E is None or not self.trains_embedding:
             forward.backward(scale, destination, **options)
+            model.normalise_classes(terms.class_ids)
             return
         dhidden = self.workspace.array("dhidden", terms.hidden.shape, model.dtype)
         forward.backward(scale, destination, dhidden=dhidden, **options)
+        model.normalise_classes(terms.class_ids)
         model.shard.add(dhidden)
+        if model.scale is not None:
+            unit_rows.backproject_scaled(dhidden, terms.hidden, model.scale, terms.hidden_factors)
         self._step_embedding(terms.hidden_batch, dhidden, full_scale, rule)
 
     def _step_embedding(self, batch, dhidden, scale, rule):

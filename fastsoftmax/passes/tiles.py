@@ -48,6 +48,7 @@ class Terms(NamedTuple):
     class_ids: np.ndarray | None = None  # (n_candidates,) int64
     additions: object | None = None  # additions_kernel.Additions: s
     hidden_batch: object | None = None  # the Batch that `hidden` was made of, where it was: some columns of x, or all
+    hidden_factors: np.ndarray | None = None  # (n_rows, 1) that have brought the rows of `hidden` to one norm, or None
 
     @property
     def dtype(self):

@@ -1,1 +1,4 @@
-"""Sequences of items, oldest first, from the events of users. May import: `validation`, `runtime`."""
+"""Sequences of items, such as sessions and purchases: the rows that describe histories, and what counts say comes next.
+
+May import: `kernels`, `validation`, `runtime`.
+"""

@@ -39,6 +39,8 @@ def n_rows(n_samples, n_classes, hidden_size, fraction):
 def calibrate(runner, targets, weight, *, tied=False, verbose=0):
     """Multiply bias, W and V of the runner's model by the factors that suit its rows best, and return these by name.
 
+    Where the low-rank term is normalised, V stays as it is, and the factor is one of the model's scale.
+
     The prior of a model, the bias that its sparse term learned with, gets a factor too, and is added to the bias. Where the
     factors are `tied`, there is one for all: rankings stay as they are.
 
@@ -73,8 +75,10 @@ def calibrate(runner, targets, weight, *, tied=False, verbose=0):
         else:
             values = _solved(solve, objective, start, least, ranks)
     factors = dict(zip(names, values.tolist(), strict=True))
-    for name, a in _scaled(model, terms, factors).parameters().items():
+    scaled = _scaled(model, terms, factors)
+    for name, a in scaled.parameters().items():
         setattr(model, name, a)  # new arrays, since those of a memory map cannot be written
+    model.scale = scaled.scale
     return factors
 
 
@@ -159,9 +163,10 @@ def _low_rank_loss(runner, terms, values, target, weight, show):
 
 
 def _scaled(model, terms, factors):
-    arrays = {name: model.allocator.scaled(a, factors[name]) for name, a in terms.items()}
+    arrays = {name: model.allocator.scaled(a, factors[name]) for name, a in terms.items() if name != "V"}
     arrays["bias"] = arrays["bias"] + arrays.pop("prior", 0)
-    return Model(E=model.E, pairs=model.pairs, shard=model.shard, features=model.features, **arrays)
+    arrays |= model.scaled_low_rank(factors.get("V", 1.0))
+    return Model(pairs=model.pairs, shard=model.shard, features=model.features, **arrays)
 
 
 def _pairs_loss(runner, terms, values, target, weight, show):

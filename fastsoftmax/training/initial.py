@@ -49,6 +49,7 @@ def make(options, plan, X, target, class_counts, rng, start, shard=WHOLE):
         allocator=allocation.of(options.weights_dir),
         shard=shard,
         features=features,
+        scale=options.hidden_scale,
     )
     if start.E is not None:
         model.E[...] = start.E[model.hidden_columns]

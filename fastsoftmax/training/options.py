@@ -181,6 +181,11 @@ class Options(NamedTuple):
         """Whether ranks divide the rows of E, or "auto"."""
         return self.low_rank.divide if isinstance(self.low_rank, LowRank) else "auto"
 
+    @property
+    def hidden_scale(self):
+        """The norm that the hidden layer of a new model is scaled to, or None."""
+        return self.low_rank.scale if isinstance(self.low_rank, LowRank) else None
+
     def of_size(self, size):
         """The same options, with a low-rank term of this size where its size is "auto"."""
         if self.low_rank == "auto":

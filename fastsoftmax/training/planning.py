@@ -205,7 +205,7 @@ def choose(
     check_l1(options.optimizer, direct)
     n_rows = calibration.n_rows(n_samples, n_classes, hidden_size, fraction)
     alpha, class_alpha = options.optimizer.alpha, options.optimizer.class_alpha
-    calibrated = n_rows and hidden_size and direct != "dense"
+    calibrated = n_rows and hidden_size and direct != "dense" and options.hidden_scale is None  # of one length as it is
     if class_alpha == "auto":
         class_alpha = CALIBRATED_CLASS_ALPHA * n_classes / n_samples if calibrated and alpha == "auto" else None
     if alpha == "auto":

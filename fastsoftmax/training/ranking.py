@@ -111,12 +111,12 @@ def _relative(propensity):
 
 def added(model, W, bias, share):
     """The Model of share times the model's logits plus x . W + bias; it has no optimiser's state."""
-    V = None if model.V is None else model.V * model.dtype.type(share)
     if model.pairs is not None:
         W = sparse.csc_array(W + model.sparse_matrix() * model.dtype.type(share))
         W.sort_indices()
     bias = (model.bias * model.dtype.type(share) + bias).astype(model.dtype)
-    return Model(W=W.data.astype(model.dtype, copy=False), E=model.E, V=V, bias=bias, pairs=Pairs.of(W))
+    W, pairs = W.data.astype(model.dtype, copy=False), Pairs.of(W)
+    return Model(W=W, bias=bias, pairs=pairs, **model.scaled_low_rank(share))
 
 
 def _score(model, X, targets, weight, propensity, runner_of):

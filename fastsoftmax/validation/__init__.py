@@ -107,6 +107,7 @@ from fastsoftmax.validation.metrics import (
     check_true_indicator,
     check_true_labels,
 )
+from fastsoftmax.validation.mixing import check_buckets, check_expert_proba
 from fastsoftmax.validation.ngrams import (
     NotAWordError,
     check_contexts,
@@ -189,7 +190,15 @@ from fastsoftmax.validation.scalars import (
     check_verbose,
     is_auto,
 )
-from fastsoftmax.validation.sequences import check_events, check_rows_of_sequences, check_sequences
+from fastsoftmax.validation.sequences import (
+    check_enough_sequences,
+    check_events,
+    check_has_rows,
+    check_laid_out,
+    check_next_item_params,
+    check_sequence_codes,
+    check_sequences,
+)
 from fastsoftmax.validation.targets import (
     check_codes,
     check_indicator,

@@ -11,15 +11,15 @@ from fastsoftmax.validation.metrics import distinct_labels
 from fastsoftmax.validation.scalars import check_int
 
 
-def check_catalogue(classes, n_classes):
-    """All labels that there are, distinct and in order: those of `classes`, or 0 to n_classes - 1."""
-    if (classes is None) == (n_classes is None):
-        raise ValueError(f"one of classes and n_classes must be given, got {'neither' if classes is None else 'both'}")
-    if classes is None:
+def check_catalogue(name, labels, n_classes=None):
+    """All labels that there are, distinct and in order: those of `labels`, or 0 to n_classes - 1."""
+    if (labels is None) == (n_classes is None):
+        raise ValueError(f"one of {name} and n_classes must be given, got {'neither' if labels is None else 'both'}")
+    if labels is None:
         return np.arange(check_int("n_classes", n_classes, minimum=1))
-    labels, _ = distinct_labels("classes", classes)
+    labels, _ = distinct_labels(name, labels)
     if not len(labels):
-        raise ValueError("classes must hold at least one label, got none")
+        raise ValueError(f"{name} must hold at least one label, got none")
     return labels
 
 

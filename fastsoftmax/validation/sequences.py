@@ -7,41 +7,103 @@ import numpy as np
 from fastsoftmax.validation.arrays import as_array
 from fastsoftmax.validation.documents import check_starts
 from fastsoftmax.validation.labels import check_labels
+from fastsoftmax.validation.scalars import check_int, check_n_threads, check_real, check_verbose, is_auto
 
 
-def check_sequences(name, sequences):
-    """The items of all sequences, one sequence after the other, and the place at which each one begins, int64.
+def check_sequences(name, sequences, items=None):
+    """The items of all sequences in one array, one sequence after another, and where each begins and the last one ends.
+
+    items : the items of a model, whose kind those of the sequences have where there are none; None: there is no model yet
+    """
+    parts = _parts(name, sequences)
+    indptr = np.append(0, np.cumsum([len(part) for part in parts], dtype=np.int64)).astype(np.int64)
+    if not indptr[-1]:
+        if items is None:
+            raise ValueError(f"{name} must hold items, got {len(parts)} sequences without any")
+        return items[:0], indptr
+    if all(isinstance(part, np.ndarray) for part in parts):
+        flat = np.concatenate([part for part in parts if len(part)])
+    else:
+        flat = list(
+            itertools.chain.from_iterable(part.tolist() if isinstance(part, np.ndarray) else part for part in parts)
+        )
+    _check_hashable(name, flat)
+    return check_labels(flat, name=name)[0], indptr
+
+
+def _check_hashable(name, items):
+    for kind in set(map(type, items)) if isinstance(items, list) else ():
+        if kind.__hash__ is None:
+            item = next(item for item in items if type(item) is kind)
+            raise TypeError(f"{name} must hold sequences of labels, which are hashable, got {item!r:.80} as an item")
+
+
+def _parts(name, sequences):
+    """The sequences, each a list, tuple or 1-D array."""
+    if isinstance(sequences, (str, bytes, dict)):
+        raise TypeError(f"{name} must be an iterable of sequences of items, got {sequences!r:.80}")
+    try:
+        parts = list(sequences)
+    except TypeError:
+        raise TypeError(f"{name} must be an iterable of sequences of items, got {sequences!r:.80}") from None
+    for i, part in enumerate(parts):
+        if isinstance(part, np.ndarray) and part.ndim == 1:
+            continue
+        if isinstance(part, (np.ndarray, str, bytes, set, frozenset, dict)) or not hasattr(part, "__iter__"):
+            raise TypeError(f"{name} must hold sequences of items, got {part!r:.80} at position {i}")
+        if not isinstance(part, (list, tuple)):
+            parts[i] = list(part)
+    return parts
+
+
+def check_enough_sequences(name, n_rows, n_items):
+    """Raise unless there is something to learn from: two items, and a sequence with an item after another."""
+    if n_items < 2:
+        raise ValueError(f"{name} must hold at least two different items, got {n_items}")
+    check_has_rows(name, n_rows)
+
+
+def check_has_rows(name, n_rows):
+    """Raise unless there is an item that comes after another one."""
+    if not n_rows:
+        raise ValueError(f"{name} must hold a sequence of at least two items, got only shorter ones")
+
+
+def check_laid_out(name, sequences):
+    """The items of all sequences as they are, one sequence after another, and where each one begins, int64.
 
     sequences : an iterable of sequences, whose items come back in a list; or a tuple of arrays (ids, starts), where the items
         may be any 1-D array
     """
     if isinstance(sequences, tuple) and len(sequences) == 2 and all(isinstance(a, np.ndarray) for a in sequences):
-        return _check_laid_end_to_end(*sequences)
-    if isinstance(sequences, (str, bytes, dict)) or not np.iterable(sequences):
-        raise TypeError(f"{name} must be a list of sequences of items, got {sequences!r}")
-    sequences = [_as_list(name, sequence, i) for i, sequence in enumerate(sequences)]
-    lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
-    return list(itertools.chain.from_iterable(sequences)), np.cumsum(lengths) - lengths
+        ids, starts = sequences
+        if ids.ndim != 1:
+            raise ValueError(f"ids must have one dimension, got shape {ids.shape}")
+        return ids, check_starts(starts, len(ids))
+    parts = [part.tolist() if isinstance(part, np.ndarray) else part for part in _parts(name, sequences)]
+    lengths = np.fromiter(map(len, parts), np.int64, len(parts))
+    return list(itertools.chain.from_iterable(parts)), np.cumsum(lengths) - lengths
 
 
-def _as_list(name, sequence, i):
-    if isinstance(sequence, (list, tuple)):
-        return sequence
-    if isinstance(sequence, (str, bytes, dict, set, frozenset)) or not np.iterable(sequence):
-        raise TypeError(f"{name} must hold sequences of items, such as lists, got {sequence!r} at position {i}")
-    return sequence.tolist() if isinstance(sequence, np.ndarray) and sequence.ndim == 1 else list(sequence)
+def check_next_item_params(model):
+    """Raise where a parameter of a NextItemModel is not what it must be."""
+    if not is_auto(model.hidden_size):
+        check_int("hidden_size", model.hidden_size, minimum=1)
+    if not is_auto(model.max_iter):
+        check_int("max_iter", model.max_iter, minimum=1)
+    check_real("validation_fraction", model.validation_fraction, above=0, maximum=0.5)
+    check_n_threads(model.n_threads)
+    check_verbose(model.verbose)
 
 
-def _check_laid_end_to_end(ids, starts):
-    if ids.ndim != 1:
-        raise ValueError(f"ids must have one dimension, got shape {ids.shape}")
-    return ids, check_starts(starts, len(ids))
-
-
-def check_rows_of_sequences(name, n_rows):
-    """Raise unless there is a row to test: an item that comes after another one."""
-    if not n_rows:
-        raise ValueError(f"{name} must hold a sequence of at least two items, got none")
+def check_sequence_codes(ids, indptr, n_items):
+    """Raise unless these are the Sequences of a stored model with so many items."""
+    if ids.dtype != np.int32 or ids.ndim != 1 or indptr.dtype != np.int64 or indptr.ndim != 1:
+        raise ValueError(f"the sequences have dtypes {ids.dtype} and {indptr.dtype}")
+    if not len(indptr) or indptr[0] != 0 or indptr[-1] != len(ids) or (np.diff(indptr) < 0).any():
+        raise ValueError("the sequences do not follow each other")
+    if len(ids) and not (ids.min() >= 0 and ids.max() < n_items):
+        raise ValueError(f"the sequences hold codes that are not among {n_items} items")
 
 
 def check_events(users, items, times):

@@ -99,6 +99,9 @@ def check_trainable(options, choices, model, n_features):
         raise ValueError(
             f"LowRank.n_features must stay as it was in the first training, {n_columns} columns, got {wanted}"
         )
+    if model.E is not None and (options.hidden_scale is None) != (model.scale is None):
+        was, now = ("off" if scale is None else "on" for scale in (model.scale, options.hidden_scale))
+        raise ValueError(f"LowRank.normalize must stay as it was in the first training, {was}, got {now}")
     if choices.direct == "sparse" and options.sparse is None:
         raise ValueError(
             f"direct must be 'sparse' to train a pruned model, got {options.direct!r}: its direct term is sparse now"

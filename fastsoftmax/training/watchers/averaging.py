@@ -58,13 +58,19 @@ class Averaging(Watcher):
             if zeros.any():
                 arrays["W"] = model.allocator.copy(arrays["W"])
                 arrays["W"][zeros] = 0
-        return model.like(state=model.state, **arrays)
+        if model.scale is not None:
+            arrays["V"] = model.allocator.copy(arrays["V"])
+        averaged = model.like(state=model.state, **arrays)
+        averaged.normalise_classes()  # a mean of unit vectors is shorter
+        return averaged
 
     def finish(self, trainer):
         for name, a in self.mean.items():
             trained = getattr(self.model, name)
             # an L1 penalty made the zeros of W, or there never was a gradient
             np.copyto(trained, a, where=trained != 0 if name == "W" else True)
+        if self.mean:
+            self.model.normalise_classes()
 
     def state(self):
         return {"n_taken": self.n_taken, "mean": {name: in_c_order(a) for name, a in self.mean.items()}}

@@ -74,6 +74,8 @@ class CheckpointWatcher(Watcher):
         self.watchers = [watcher for watcher in watchers if watcher.matters]  # the others may differ between runs
         self.model, self.plan = model, plan
         crc32 = {name: tensor_file.checksum(a) for name, a in model.arrays_in_c_order().items()}
+        if model.scale is not None:
+            crc32["scale"] = model.scale
         self.initial = {"the model that training begins at": crc32}
         if self.header is None:
             return

@@ -19,6 +19,8 @@ KINDS = {
     "float64": LOW_RANK | {"dtype": "float64"},
     "sampled": {"loss": "sampled_softmax", "direct": None},
     "clipped": {"direct": None} | CLIPPED,
+    "normalised": {"loss": "sampled_softmax", "direct": None, "normalize": True, "dtype": "float64"},
+    "normalised, clipped": {"direct": None, "normalize": 5} | CLIPPED | {"learning_rate": 0.05},
     "frozen": LOW_RANK | {"freeze": True},
     "given E": LOW_RANK | {"fit": {"embedding_init": E0}},
     "SGD": LOW_RANK | {"optimizer": "sgd"},
@@ -37,7 +39,7 @@ KINDS = {
 def fitted(ranks, name, *, divide=True, **more):
     kind = KINDS[name] | more
     rows, fit = kind.pop("X", X), kind.pop("fit", {})
-    options = {key: kind.pop(key) for key in ("n_features", "freeze") if key in kind}
+    options = {key: kind.pop(key) for key in ("n_features", "freeze", "normalize") if key in kind}
     own = slice(None) if ranks is None else part(ranks)
     low_rank = LowRank(8, **options, divide=divide)
     return classifier(ranks, hidden_size=low_rank, **kind).fit(rows[own], Y[own], **fit)

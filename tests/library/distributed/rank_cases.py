@@ -5,8 +5,11 @@ import scipy.sparse as sp
 from checkpoint_cases import X, Y, classifier
 from thread_ranks import run
 
+from fastsoftmax.terms import LowRank
+
 TERMS = {
     "low rank": {"direct": None, "hidden_size": 6},
+    "normalised": {"direct": None, "hidden_size": LowRank(6, normalize=True)},
     "sparse": {"direct": "sparse"},
     "sparse and low rank": {"direct": "sparse", "hidden_size": 6},
     "dense": {"direct": "dense"},

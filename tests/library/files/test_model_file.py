@@ -131,7 +131,11 @@ def rewritten(path, change):
 
 REALS = ["W", "bias", "state.W", "state.bias"]
 CHANGES = {
-    "newer version": (lambda h, t: h.update(format_version=3), "version 3, but this version reads"),
+    "newer version": (lambda h, t: h.update(format_version=4), "version 4, but this version reads"),
+    "scale of nothing": (lambda h, t: h.update(format_version=3, scale=9.0), "not complete"),
+    "no scale": (lambda h, t: h.update(format_version=3), "format version 3 with scale None"),
+    "scale in an older version": (lambda h, t: h.update(scale=9.0), "format version 2 with scale 9.0"),
+    "bad scale": (lambda h, t: h.update(format_version=3, scale=-1), "the model's scale must be above 0"),
     "other format": (lambda h, t: h.update(format="other"), "'other'"),
     "unknown parameter": (lambda h, t: h["params"].update(colour=1), "colour"),
     "bad parameter": (lambda h, t: h["params"].update(n_threads=0), "n_threads"),

@@ -14,27 +14,27 @@ from fastsoftmax.metrics import (
     popularity_bias_at_k,
 )
 
-CLASSES = np.array(list("abcdefgh"))
-POPULARITY = dict(zip(CLASSES.tolist(), [9, 5, 4, 3, 2, 1, 1, 0], strict=True))
+ITEMS = np.array(list("abcdefgh"))
+POPULARITY = dict(zip(ITEMS.tolist(), [9, 5, 4, 3, 2, 1, 1, 0], strict=True))
 
 
 class Following:
     """Predicts the letters after the last one, in a circle; -1 would be no padding here, so that is the empty string."""
 
-    classes_ = CLASSES
+    items_ = ITEMS
 
     def __init__(self):
         self.blocks = []
 
     def predict_topk(self, histories, k, *, exclude_seen=False):
-        assert all(type(history) is list for history in histories) and k <= len(CLASSES)
+        assert all(type(history) is list for history in histories) and k <= len(ITEMS)
         self.blocks.append(len(histories))
         rows = [self.row(history, k, exclude_seen) for history in histories]
         return np.array(rows), np.zeros((len(rows), k))
 
     def row(self, history, k, exclude_seen):
         at = "abcdefgh".find(history[-1])
-        row = [CLASSES[(at + j) % 8] for j in (1, 2, 0, 3, 4)]
+        row = [ITEMS[(at + j) % 8] for j in (1, 2, 0, 3, 4)]
         return ([item for item in row if not (exclude_seen and item in history)] + [""] * k)[:k]
 
 
@@ -56,16 +56,16 @@ def test_as_from_the_lists(sequences, protocol, exclude_seen):
     expected = {"n": len(y), "n_unknown": y.count("z")}
     for k in (1, 4):
         expected |= {f"hit@{k}": hit_at_k(topk, y, k), f"mrr@{k}": mrr_at_k(topk, y, k)}
-        expected |= {f"ndcg@{k}": ndcg_at_k(topk, y, k), f"coverage@{k}": coverage_at_k(topk, k, CLASSES)}
+        expected |= {f"ndcg@{k}": ndcg_at_k(topk, y, k), f"coverage@{k}": coverage_at_k(topk, k, ITEMS)}
         expected[f"popularity_bias@{k}"] = popularity_bias_at_k(topk, y, k, POPULARITY)
     assert result == pytest.approx(expected)
     assert 0 < result["hit@1"] < result["hit@4"] and result["n_unknown"] > 0
 
 
-def test_depths_and_classes(sequences):
+def test_depths_and_items(sequences):
     result = evaluate_next_items(Following(), sequences)
     assert list(result) == ["n", "n_unknown", "hit@20", "mrr@20", "ndcg@20", "coverage@20"]
-    more = evaluate_next_items(Following(), sequences, classes=[*CLASSES, *"zyxwvuts"])
+    more = evaluate_next_items(Following(), sequences, items=[*ITEMS, *"zyxwvuts"])
     assert more["coverage@20"] == result["coverage@20"] / 2 and more["n_unknown"] == 0
     arrays = np.array(list("abce")), np.array([0])
     one = Following()
@@ -82,7 +82,7 @@ def test_depths_and_classes(sequences):
         ({"exclude_seen": 1}, TypeError, "exclude_seen must be True or False, got 1"),
         ({"sequences": [["a"], []]}, ValueError, "sequences must hold a sequence of at least two items"),
         ({"sequences": ["ab"]}, TypeError, "sequences must hold sequences of items"),
-        ({"classes": ["a"]}, ValueError, "predict_topk.* holds 'b' at position 0, which is not among the 1 classes"),
+        ({"items": ["a"]}, ValueError, "predict_topk.* holds 'b' at position 0, which is not among the 1 classes"),
     ],
 )
 def test_errors(options, error, message):

@@ -74,10 +74,10 @@ def test_histories_are_a_sequence():
 @pytest.mark.parametrize(
     ("sequences", "error", "message"),
     [
-        (5, TypeError, "sequences must be a list of sequences of items, got 5"),
-        ("abc", TypeError, "sequences must be a list of sequences of items, got 'abc'"),
-        ([[1], "abc"], TypeError, "sequences must hold sequences of items, such as lists, got 'abc' at position 1"),
-        ([[1], {2}], TypeError, "sequences must hold sequences of items, such as lists, got .2. at position 1"),
+        (5, TypeError, "sequences must be an iterable of sequences of items, got 5"),
+        ("abc", TypeError, "sequences must be an iterable of sequences of items, got 'abc'"),
+        ([[1], "abc"], TypeError, "sequences must hold sequences of items, got 'abc' at position 1"),
+        ([[1], {2}], TypeError, "sequences must hold sequences of items, got .2. at position 1"),
         ((np.arange(3), np.array([1])), ValueError, "starts must begin with 0"),
         ((np.arange(3), np.array([0, 2, 1])), ValueError, "starts must not descend, got 1 at position 2 after 2"),
         ((np.arange(3), np.array([0, 4])), ValueError, r"starts must be from 0 to the number of tokens \(3\)"),

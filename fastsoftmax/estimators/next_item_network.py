@@ -1,0 +1,98 @@
+"""The low-rank model among the experts of a NextItemModel, over codes of items."""
+
+import numpy as np
+from scipy import sparse
+
+from fastsoftmax.estimators.classifier import SoftmaxClassifier
+from fastsoftmax.passes.true_classes import logits_of_classes
+from fastsoftmax.terms import LowRank
+
+
+class Network:
+    """A SoftmaxClassifier of the next item, and the SequenceFeatures that make its rows.
+
+    Its classes are those codes that occur after another item in training; it gives other items no probability.
+
+    Parameters
+    ----------
+    features : SequenceFeatures, fitted
+    classifier : SoftmaxClassifier, fitted, whose labels are codes of `features.items_`
+    """
+
+    def __init__(self, features, classifier):
+        self.features, self.classifier = features, classifier
+        self._class_of_item = np.full(len(features.items_), -1, np.int64)
+        self._class_of_item[classifier.classes_] = np.arange(len(classifier.classes_))
+
+    @classmethod
+    def trained(cls, features, sequences, n_epochs, *, hidden_size, seed, n_threads, verbose):
+        histories, targets, _ = sequences.prefixes()
+        classifier = SoftmaxClassifier(
+            hidden_size=LowRank(hidden_size, normalize=True),
+            direct=None,
+            max_iter=n_epochs,
+            random_state=seed,
+            n_threads=n_threads,
+            verbose=verbose,
+        )
+        return cls(features, classifier.fit(features.rows(histories), targets))
+
+    def proba_of(self, histories, items):
+        """The probability of one item a row, (n_rows,) float64."""
+        return np.exp(self.classifier.target_log_proba(self.features.rows(histories), items))
+
+    def topk(self, histories, k, excluded=None):
+        """The best items of each row and the log-probabilities, (n_rows, k), -1 and -inf as padding; and `Logits`.
+
+        excluded : (indptr, items), the items that each row may not get, or None
+        """
+        X = self.features.rows(histories)
+        exclude = None if excluded is None else self._matrix(*excluded)
+        k = min(k, len(self.classifier.classes_))
+        codes, log_proba = self.classifier.predict_topk(X, k, exclude=exclude)
+        none_left = np.flatnonzero(log_proba[:, 0] == -np.inf)
+        best, of_best = codes[:, 0].copy(), log_proba[:, 0].copy()
+        if len(none_left):
+            best[none_left], of_best[none_left] = (a[:, 0] for a in self.classifier.predict_topk(X[none_left], 1))
+        codes[log_proba == -np.inf] = -1
+        return codes, log_proba, Logits(self, X, best, of_best)
+
+    def _matrix(self, indptr, items):
+        """An indicator of the classes of these items, CSR (n_rows, n_classes)."""
+        classes = self._class_of_item[items]
+        row = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))[classes >= 0]
+        shape = len(indptr) - 1, len(self.classifier.classes_)
+        return sparse.csr_array((np.ones(len(row), np.float32), (row, classes[classes >= 0])), shape=shape)
+
+
+class Logits:
+    """The probabilities of any items of some rows, from the hidden layer of the rows, which is computed once.
+
+    Parameters
+    ----------
+    network : Network
+    X : CSR rows
+    items, log_proba : (n_rows,) one class of each row, and its log-probability, which tells the row's log-sum-exp
+    """
+
+    def __init__(self, network, X, items, log_proba):
+        self._class_of_item, self._model = network._class_of_item, network.classifier._model
+        rows = np.arange(X.shape[0])
+        self._hidden = np.array(network.classifier._runner(X).hidden(rows))
+        self._lse = self._logits(rows, self._class_of_item[items]) - log_proba
+
+    def _logits(self, rows, classes):
+        if len(self._hidden) == 1:  # which needs no copy for each class
+            logits = self._model.V[classes] @ self._hidden[0]
+        else:
+            logits = logits_of_classes(self._hidden, self._model.V, rows, classes)
+        return logits + self._model.bias[classes]
+
+    def proba(self, rows, items):
+        """The probability of each of these items of these rows, float64; 0 for items that are no classes."""
+        classes = self._class_of_item[items]
+        known = classes >= 0
+        out = np.zeros(len(items))
+        rows = rows[known]
+        out[known] = np.exp(self._logits(rows, classes[known]) - self._lse[rows])
+        return out

@@ -1,0 +1,70 @@
+"""Saving a NextItemModel to a file, and loading it: the tensors of its network, its sequences and its weights."""
+
+import numpy as np
+
+from fastsoftmax.estimators import saving
+from fastsoftmax.estimators.classifier import SoftmaxClassifier
+from fastsoftmax.estimators.next_item_mixture import N_BUCKETS, Mixture, made_experts
+from fastsoftmax.estimators.next_item_network import Network
+from fastsoftmax.files import model_file, stored_labels, tensor_file
+from fastsoftmax.sequences.experts import EXPERTS
+from fastsoftmax.sequences.features import SequenceFeatures
+from fastsoftmax.sequences.histories import Sequences
+from fastsoftmax.validation import as_path, check_option, check_sequence_codes, check_writable
+
+FORMAT, VERSION = "fastsoftmax.NextItemModel", 1
+PREFIX = "network."  # of the names of the network's tensors
+
+
+def save(model, path):
+    """Write a fitted NextItemModel to file `path`; a `random_state` that is a generator becomes None."""
+    path = as_path("path", path)
+    check_writable("path", path)
+    params = model.get_params(deep=False)
+    seed = params["random_state"]
+    params["random_state"] = int(seed) if isinstance(seed, (int, np.integer)) else None
+    mixture, sequences = model._mixture, model._sequences
+    network, tensors = saving.packed(mixture.network.classifier)
+    tensors = {PREFIX + name: a for name, a in tensors.items()}
+    labels, kind = stored_labels.pack(model.items_)
+    tensors |= labels | {"sequences.ids": sequences.ids, "sequences.indptr": sequences.indptr}
+    tensors["weights"] = mixture.weights
+    header = {
+        "format": FORMAT,
+        "format_version": VERSION,
+        "params": params,
+        "chosen": model.chosen_,
+        "items": kind,
+        "experts": list(mixture.experts),
+        "features": mixture.network.features.get_params(),
+        "network": network,
+    }
+    tensor_file.write(path, tensors, header, default=model_file.as_python)
+
+
+def load(kind, path):
+    """The NextItemModel of class `kind` in file `path`; ValueError where it is damaged."""
+    path = as_path("path", path)
+    header, tensors = tensor_file.read(path, FORMAT, (VERSION,))
+    try:
+        if tensor_file.checksums(tensors) != header["crc32"]:
+            raise ValueError("a checksum is wrong, or a tensor is missing")
+        model = kind(**header["params"])
+        parts = {name.removeprefix(PREFIX): tensors.pop(name) for name in list(tensors) if name.startswith(PREFIX)}
+        sequences = Sequences(tensors.pop("sequences.ids"), tensors.pop("sequences.indptr"))
+        weights = tensors.pop("weights")
+        items = stored_labels.unpack(tensors, header["items"])
+        check_sequence_codes(*sequences, len(items))
+        if weights.shape != (N_BUCKETS, len(header["experts"])) or not (weights >= 0).all():
+            raise ValueError("the weights of the experts are not weights")
+        for name in header["experts"]:
+            check_option("an expert", name, tuple(EXPERTS))
+        features = SequenceFeatures(**header["features"])
+        features.items_ = np.arange(len(items))
+        network = Network(features, saving.unpacked(SoftmaxClassifier, path, header["network"], parts))
+        experts = made_experts(header["experts"], sequences, len(items), model.n_threads)
+        counts = np.bincount(sequences.ids, minlength=len(items))
+        model._set_fitted(items, header["chosen"], sequences, Mixture(network, experts, weights, counts))
+    except tensor_file.DAMAGE as error:
+        raise model_file.incomplete(path, error) from error
+    return model

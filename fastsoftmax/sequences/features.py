@@ -1,0 +1,134 @@
+"""SequenceFeatures: rows that describe histories."""
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from fastsoftmax.sequences.items import encoded, learned
+from fastsoftmax.validation import check_bool, check_int, check_real
+
+__all__ = ["SequenceFeatures"]
+
+
+class SequenceFeatures(TransformerMixin, BaseEstimator):
+    """The items of histories as features, for a classifier of the next item.
+
+    A row has the items of a history as a bag, in which earlier ones count less, and then the last items by their places::
+
+        features = SequenceFeatures()
+        X, y = features.fit(sequences).prefixes(sequences)
+        model = SoftmaxClassifier(hidden_size=128).fit(X, y)
+        items, log_proba = model.predict_topk(features.transform(histories), k=20)
+
+    `NextItemModel` does all of this, and more.
+
+    Parameters
+    ----------
+    places : int
+        There is a block of columns for each of the last `places` items.
+    decay : float in [0, 1]
+        An item of the bag counts decay ** (places that it lies before the last one); an item that occurs several times adds
+        them up. 1: all count alike; 0: there is no bag.
+    max_length : int
+        The bag has so many of the last items.
+    min_count : int
+        Items that occur less often in `fit` have no columns and are no targets.
+    unit_length : bool
+        Whether rows are scaled to length 1.
+
+    Attributes
+    ----------
+    items_ : (n_items,) array of the items, sorted as `classes_` of a classifier are
+    n_features_ : int, (places + 1) * n_items
+    """
+
+    def __init__(self, *, places=2, decay=0.7, max_length=20, min_count=1, unit_length=True):
+        self.places = places
+        self.decay = decay
+        self.max_length = max_length
+        self.min_count = min_count
+        self.unit_length = unit_length
+
+    def fit(self, sequences, y=None):
+        """Learn the items.
+
+        Parameters
+        ----------
+        sequences : iterable of sequences of items
+            Items are labels: integers, strings or any hashable objects. The oldest item comes first.
+        """
+        self._check_params()
+        items, codes = learned(sequences, "sequences")
+        counts = np.bincount(codes.ids, minlength=len(items))
+        self.items_ = items[counts >= self.min_count]
+        return self
+
+    def partial_fit(self, sequences, y=None):
+        """Learn further items, whose columns change the numbers of those before: `min_count` must be 1."""
+        self._check_params()
+        if self.min_count > 1:
+            raise ValueError(f"min_count must be 1 for partial_fit, which sees parts, got {self.min_count}")
+        items, _ = learned(sequences, "sequences")
+        known = getattr(self, "items_", items)
+        self.items_ = learned([known.tolist(), items.tolist()], "sequences")[0]
+        return self
+
+    def transform(self, sequences):
+        """A row for what comes after each sequence, CSR of float32 (n_sequences, n_features_).
+
+        Items that `fit` has not kept are left out, as if they had not been there.
+        """
+        check_is_fitted(self, "items_")
+        return self.rows(encoded(sequences, self.items_, "sequences").wholes())
+
+    def prefixes(self, sequences):
+        """A row for each item but the first of its sequence, which describes what comes before; and these items.
+
+        Returns
+        -------
+        X : csr_array of float32, shape (n_rows, n_features_)
+        y : array, shape (n_rows,)
+        """
+        check_is_fitted(self, "items_")
+        histories, targets, _ = encoded(sequences, self.items_, "sequences").prefixes()
+        return self.rows(histories), self.items_[targets]
+
+    @property
+    def n_features_(self):
+        check_is_fitted(self, "items_")
+        return (self.places + 1) * len(self.items_)
+
+    def get_feature_names_out(self, input_features=None):
+        """The names of the columns: "item" in the bag, and "item, 1 back" and so on."""
+        check_is_fitted(self, "items_")
+        names = [str(item) for item in self.items_.tolist()]
+        return np.array(names + [f"{name}, {place + 1} back" for place in range(self.places) for name in names], object)
+
+    def rows(self, histories):
+        """The rows of Histories of codes of `items_`."""
+        n_items, n_rows = len(self.items_), histories.n_rows
+        row, item, back = histories.entries(self.max_length if self.decay else 0)
+        rows, columns, values = [row], [item.astype(np.int64)], [np.power(self.decay, back)]
+        for place in range(1, self.places + 1):
+            last = histories.back(place)
+            has = np.flatnonzero(last >= 0)
+            rows.append(has)
+            columns.append(last[has] + np.int64(place * n_items))
+            values.append(np.ones(len(has)))
+        entries = np.concatenate(values).astype(np.float32), (np.concatenate(rows), np.concatenate(columns))
+        X = sparse.csr_array(entries, shape=(n_rows, (self.places + 1) * n_items))
+        X.sum_duplicates()
+        if self.unit_length:
+            lengths = np.sqrt(np.add.reduceat(np.append(X.data**2, 0.0), X.indptr[:-1]))
+            X.data /= np.repeat(lengths, np.diff(X.indptr))
+        return X
+
+    def _check_params(self):
+        check_int("places", self.places, minimum=0)
+        check_real("decay", self.decay, minimum=0, maximum=1)
+        check_int("max_length", self.max_length, minimum=1)
+        check_int("min_count", self.min_count, minimum=1)
+        check_bool("unit_length", self.unit_length)
+        if not self.places and not self.decay:
+            raise ValueError("places must be at least 1 where decay is 0, got 0")

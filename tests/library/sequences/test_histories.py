@@ -1,0 +1,103 @@
+"""Sequences and histories, and the rows that SequenceFeatures makes of them."""
+
+import numpy as np
+import pytest
+
+from fastsoftmax import SequenceFeatures
+from fastsoftmax.sequences.histories import Sequences
+
+SEQUENCES = [["a", "b", "c", "b"], [], ["c"], ["b", "a"]]
+
+
+@pytest.fixture
+def sequences():
+    return Sequences(np.array([0, 1, 2, 1, 2, 1, 0], np.int32), np.array([0, 4, 4, 5, 7]))
+
+
+def lists(histories):
+    return [histories.ids[a : a + n].tolist() for a, n in zip(histories.begins, histories.lengths, strict=True)]
+
+
+def test_prefixes(sequences):
+    histories, items, sequence = sequences.prefixes()
+    assert lists(histories) == [[0], [0, 1], [0, 1, 2], [1]]
+    assert items.tolist() == [1, 2, 1, 0] and sequence.tolist() == [0, 0, 0, 3]
+
+
+def test_wholes_parts_and_reverses(sequences):
+    assert lists(sequences.wholes()) == [[0, 1, 2, 1], [], [2], [1, 0]]
+    assert lists(sequences.part(1, 4).wholes()) == [[], [2], [1, 0]]
+    assert lists(sequences.reversed().wholes()) == [[1, 2, 1, 0], [], [2], [0, 1]]
+    assert lists(sequences.part(2, 3).joined(sequences.part(3, 4)).wholes()) == [[2], [1, 0]]
+
+
+def test_items_from_the_end(sequences):
+    histories = sequences.wholes()
+    assert histories.back(1).tolist() == [1, -1, 2, 0] and histories.back(3).tolist() == [1, -1, -1, -1]
+    row, item, back = histories.entries(3)
+    assert (row.tolist(), item.tolist(), back.tolist()) == ([0, 0, 0, 2, 3, 3], [1, 2, 1, 2, 0, 1], [0, 1, 2, 0, 0, 1])
+    row, item, back = histories.distinct_entries(9, 3)
+    assert (row.tolist(), item.tolist(), back.tolist()) == ([0, 0, 0, 2, 3, 3], [1, 2, 0, 2, 0, 1], [0, 1, 3, 0, 0, 1])
+
+
+def test_rows_of_the_features():
+    features = SequenceFeatures(places=1, decay=0.5, unit_length=False).fit(SEQUENCES)
+    assert features.items_.tolist() == ["a", "b", "c"] and features.n_features_ == 6
+    X = features.transform([["a", "b", "c", "b"], [], ["unknown", "c"]]).toarray()
+    assert X.tolist() == [[0.125, 1.25, 0.5, 0, 1, 0], [0] * 6, [0, 0, 1, 0, 0, 1]]
+    assert features.get_feature_names_out().tolist() == ["a", "b", "c", "a, 1 back", "b, 1 back", "c, 1 back"]
+    X, y = features.prefixes(SEQUENCES)
+    assert y.tolist() == ["b", "c", "b", "a"]
+    np.testing.assert_array_equal(X.toarray()[1], [0.5, 1, 0, 0, 1, 0])
+
+
+def test_rows_have_length_one_or_none():
+    X = SequenceFeatures().fit(SEQUENCES).transform(SEQUENCES)
+    np.testing.assert_allclose(np.sqrt((X.toarray() ** 2).sum(axis=1)), [1, 0, 1, 1], rtol=1e-6)
+
+
+def test_rare_items_have_no_columns():
+    features = SequenceFeatures(min_count=3).fit(SEQUENCES)
+    assert features.items_.tolist() == ["b"]
+    assert features.transform([["a", "c"]]).nnz == 0
+
+
+def test_partial_fit_adds_items():
+    features = SequenceFeatures().partial_fit([["b"]]).partial_fit([["a", "c"]])
+    assert features.items_.tolist() == ["a", "b", "c"]
+    with pytest.raises(ValueError, match="min_count must be 1"):
+        SequenceFeatures(min_count=2).partial_fit([["b"]])
+
+
+def test_arrays_of_numbers_are_sequences():
+    features = SequenceFeatures().fit([np.array([5, 7]), np.array([], int), np.array([5])])
+    assert features.items_.tolist() == [5, 7]
+
+
+@pytest.mark.parametrize(
+    ("sequences", "error", "message"),
+    [
+        ("abc", TypeError, "sequences must be an iterable of sequences"),
+        (3, TypeError, "sequences must be an iterable of sequences"),
+        (["abc"], TypeError, "must hold sequences of items, got 'abc' at position 0"),
+        ([["a"], {"b"}], TypeError, "at position 1"),
+        ([["a"], 3], TypeError, "at position 1"),
+        ([[], []], ValueError, "must hold items, got 2 sequences without any"),
+        ([], ValueError, "must hold items, got 0 sequences"),
+        ([["a", None]], ValueError, "None"),
+        ([[["a"], ["b"]]], TypeError, r"got \['a'\] as an item"),
+    ],
+)
+def test_what_are_no_sequences(sequences, error, message):
+    with pytest.raises(error, match=message):
+        SequenceFeatures().fit(sequences)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [({"places": -1}, "places"), ({"decay": 1.5}, "decay"), ({"max_length": 0}, "max_length"), ({"min_count": 0}, "min_count"),
+     ({"places": 0, "decay": 0}, "places must be at least 1")],
+)  # fmt: skip
+def test_parameters(params, message):
+    with pytest.raises(ValueError, match=message):
+        SequenceFeatures(**params).fit(SEQUENCES)
