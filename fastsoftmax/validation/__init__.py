@@ -27,9 +27,12 @@ from fastsoftmax.validation.classes import (
     padding,
 )
 from fastsoftmax.validation.command import (
+    check_acts_on,
     check_acts_on_texts,
     check_checkpoint_options,
     check_data_of_ranks,
+    check_format_of,
+    check_one_rank,
     check_propensity_options,
     check_same_kind,
     check_sampling_options,
@@ -194,6 +197,7 @@ from fastsoftmax.validation.sequences import (
     check_enough_sequences,
     check_events,
     check_has_rows,
+    check_items_like,
     check_laid_out,
     check_next_item_params,
     check_sequence_codes,

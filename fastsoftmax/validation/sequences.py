@@ -6,7 +6,7 @@ import numpy as np
 
 from fastsoftmax.validation.arrays import as_array
 from fastsoftmax.validation.documents import check_starts
-from fastsoftmax.validation.labels import check_labels
+from fastsoftmax.validation.labels import check_labels, family
 from fastsoftmax.validation.scalars import check_int, check_n_threads, check_real, check_verbose, is_auto
 
 
@@ -124,3 +124,14 @@ def check_events(users, items, times):
     if missing.any():
         raise ValueError(f"times must not be missing, got {times[missing.argmax()]} at position {missing.argmax()}")
     return users, items, times
+
+
+def check_items_like(known, items):
+    """Items from a file, a list of str, as those of a model are: where these are numbers, "3" is 3."""
+    if family(known) != "integers":
+        return items
+    try:
+        return list(map(int, items))
+    except ValueError:
+        bad = next(item for item in items if not item.lstrip("-").isdecimal())
+        raise ValueError(f"the items of the model are numbers, such as {known[0]}, got {bad!r}") from None
