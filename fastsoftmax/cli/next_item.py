@@ -8,7 +8,7 @@ import numpy as np
 
 from fastsoftmax.cli.common import DEPTHS, print_metrics
 from fastsoftmax.cli.rows import source
-from fastsoftmax.runtime.progress import say, shown_rows
+from fastsoftmax.runtime.progress import MANY_BYTES, say, shown_rows
 from fastsoftmax.validation import (
     check_acts_on,
     check_items_like,
@@ -123,7 +123,10 @@ def _read(options, verbose):
 
     given = {"user": options.user_column, "item": options.item_column, "time": options.time_column}
     file = source(options.data)
-    size = 0 if options.data == "-" or not os.path.exists(file) else os.path.getsize(file)
+    if options.data == "-":
+        size = MANY_BYTES
+    else:
+        size = os.path.getsize(file) if os.path.exists(file) else 0  # which is an error of reading it
     say(f"reading {'standard input' if options.data == '-' else options.data}", verbose, n_rows=0, n_bytes=size)
     return users_and_sequences(*read_events(file, **{name: column for name, column in given.items() if column}))
 
