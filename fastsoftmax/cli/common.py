@@ -16,9 +16,9 @@ INTERRUPTED = 130  # exit status of a shell command ended by Ctrl-C
 DEPTHS = [1, 3, 5, 20]  # of the ranking metrics of one label a row, if none are given
 
 
-def add_format_and_threads(parser):
-    """The options of a command that applies a model to a data file."""
-    rows.add_options(parser)
+def add_format_and_threads(parser, other_formats=()):
+    """The options of a command that applies a model to a data file; `other_formats` : what some models take."""
+    rows.add_options(parser, other_formats)
     add_threads(parser)
     add_verbose(parser)
 
@@ -56,6 +56,12 @@ def depths(given, y):
     return given or (DEPTHS if y.ndim == 1 else None)
 
 
+def print_metrics(metrics):
+    """Print metrics, a dict of numbers, one a line."""
+    for name, value in metrics.items():
+        print(f"{name}\t{value:.6g}" if isinstance(value, float) else f"{name}\t{value}")
+
+
 def off_the_model(output):
     """A context in which what is printed goes to standard error where the file `output` is standard output itself."""
     try:
@@ -74,10 +80,15 @@ def load(options):
     data : Dataset
     X : csr_matrix of float32, shape (n_samples, n_features)
     """
+    classifier = load_model(options)
+    return classifier, *rows.read(classifier, options)
+
+
+def load_model(options):
+    """The model `options.model`, for the data file `options.data`."""
     check_data_of_ranks(options.data, options.team.size)
     say(f"loading {options.model}", options.verbose)
-    classifier = options.team.load(options.model, options.threads)
-    return classifier, *rows.read(classifier, options)
+    return options.team.load(options.model, options.threads)
 
 
 def labelled_rows(classifier, data, X, path, training=None, training_path=None):

@@ -2,7 +2,7 @@
 
 import os
 
-from fastsoftmax.cli import common
+from fastsoftmax.cli import common, tasks
 from fastsoftmax.cli.common import add_depths, add_format_and_threads, depths, labelled_rows, off_the_model
 from fastsoftmax.model.compact import STORAGES
 from fastsoftmax.runtime.progress import say
@@ -33,6 +33,7 @@ def _run(options):
     check_other_file("--output", options.output, "the model itself", options.model)
     say(f"loading {options.model}", options.verbose)
     model = load(options.model)
+    tasks.check_classifier(model, "fastsoftmax compress")
     say("compressing the weights", options.verbose)
     compact = model.compressed(options.storage)
     saving.save(compact, options.output, verbose=options.verbose)

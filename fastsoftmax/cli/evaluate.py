@@ -1,8 +1,8 @@
 """`fastsoftmax evaluate`: the metrics of a model on a data file, one a line."""
 
-from fastsoftmax.cli import rows
+from fastsoftmax.cli import rows, tasks
 from fastsoftmax.cli.arguments import number
-from fastsoftmax.cli.common import add_depths, add_format_and_threads, depths, labelled_rows, load
+from fastsoftmax.cli.common import add_depths, add_format_and_threads, depths, labelled_rows, load_model, print_metrics
 from fastsoftmax.runtime.progress import say
 from fastsoftmax.validation import check_propensity_options, check_propensity_rows
 
@@ -21,14 +21,19 @@ def add_options(parser):
     parser.add_argument(
         "--propensity", type=number, nargs=2, metavar=("A", "B"), help="of PSP and PSnDCG (default: 0.55 1.5)"
     )
-    add_format_and_threads(parser)
+    tasks.add_options(parser, "evaluate")
+    add_format_and_threads(parser, tasks.FORMATS)
 
 
 def run(options):
     from fastsoftmax.metrics import evaluate
 
     check_propensity_options(options.train_data, options.propensity)
-    classifier, data, X = load(options)
+    classifier = load_model(options)
+    evaluate_task = tasks.of_model(classifier, "evaluate", options)
+    if evaluate_task:
+        return evaluate_task(classifier, options)
+    data, X = rows.read(classifier, options)
     training = None
     if options.train_data is not None:
         say(f"reading the labels of {options.train_data}", options.verbose)
@@ -38,8 +43,7 @@ def run(options):
     X, y, y_training = labelled_rows(classifier, data, X, options.data, training, options.train_data)
     numbers = None if training is None else _inverse_propensities(y, y_training, options.propensity)
     measured = {"ks": depths(options.k, y), "inverse_propensities": numbers, "verbose": options.verbose}
-    for name, value in evaluate(classifier, X, y, **measured).items():
-        print(f"{name}\t{value:.6g}" if isinstance(value, float) else f"{name}\t{value}")
+    print_metrics(evaluate(classifier, X, y, **measured))
 
 
 def _inverse_propensities(y, y_training, parameters):

@@ -2,6 +2,8 @@
 
 import os
 
+from fastsoftmax.cli import tasks
+
 SHOWN = 8  # ranges of classes
 HELP = "what a model is; without one, what this installation is"
 
@@ -40,6 +42,10 @@ def _model(path):
     from fastsoftmax.files import shard_index
 
     classifier = load(path)
+    describe = tasks.of_model(classifier, "info")
+    if describe:
+        yield from describe(classifier)
+        return
     if os.path.isdir(path):
         metadata, weight_map = shard_index.read(path)
         n_files = len(set(weight_map.values()))

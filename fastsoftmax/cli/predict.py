@@ -4,8 +4,9 @@ import sys
 
 import numpy as np
 
+from fastsoftmax.cli import rows, tasks
 from fastsoftmax.cli.arguments import integer, number
-from fastsoftmax.cli.common import add_format_and_threads, load
+from fastsoftmax.cli.common import add_format_and_threads, load_model
 from fastsoftmax.cli.team import number_classes
 from fastsoftmax.runtime.progress import shown_rows
 from fastsoftmax.text.lines import EmptyFileError
@@ -21,7 +22,15 @@ def add_options(parser):
     parser.add_argument(
         "data", metavar="DATA", nargs="?", default="-", help="a file, or - for standard input (default: -)"
     )
-    parser.add_argument("-k", type=integer, default=5, help="labels a row, at most all (default: %(default)s)")
+    parser.add_argument(
+        "-k",
+        "--top",
+        dest="k",
+        type=integer,
+        default=5,
+        metavar="K",
+        help="labels a row, at most all (default: %(default)s)",
+    )
     parser.add_argument(
         "--threshold", type=number, metavar="P", help="leave out labels of a lower probability (default: none)"
     )
@@ -30,12 +39,17 @@ def add_options(parser):
         action="store_true",
         help="write the probability of each label by itself; those of a row need not add up to 1",
     )
-    add_format_and_threads(parser)
+    tasks.add_options(parser, "predict")
+    add_format_and_threads(parser, tasks.FORMATS)
 
 
 def run(options):
+    classifier = load_model(options)
+    predict = tasks.of_model(classifier, "predict", options)
+    if predict:
+        return predict(classifier, options)
     try:
-        classifier, _, X = load(options)
+        _, X = rows.read(classifier, options)
     except EmptyFileError:  # no rows: no lines
         return
     classes = classifier.classes_

@@ -9,11 +9,11 @@ from fastsoftmax.validation import check_are_texts, check_path, check_reads, mis
 N_LOOKED_AT = 100  # rows, of those that are read as texts, that tell whether they are texts
 
 
-def add_options(parser):
-    """The options of a command that applies a model to a data file."""
+def add_options(parser, other_formats=()):
+    """The options of a command that applies a model to a data file; `other_formats` : what some models take."""
     parser.add_argument(
         "--format",
-        choices=datasets.FORMATS,
+        choices=(*datasets.FORMATS, *other_formats),
         help="of DATA (default: texts if the model takes texts, else told from the first line)",
     )
     parser.add_argument(

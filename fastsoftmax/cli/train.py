@@ -4,6 +4,7 @@ import os
 import sys
 import time
 
+from fastsoftmax.cli import tasks
 from fastsoftmax.cli.arguments import integer, integer_none_or_auto, integer_or_auto, number, number_or_auto
 from fastsoftmax.cli.common import INTERRUPTED, add_threads, off_the_model
 from fastsoftmax.cli.rows import source
@@ -20,12 +21,13 @@ from fastsoftmax.validation import (
     check_writable,
 )
 
-HELP = "train a classifier on a data file"
+HELP = "train a classifier, or a model of another task, on a data file"
 
 
 def add_options(parser):
     formats = "svmlight, extreme-classification or fastText format, plain or compressed; - is standard input"
     parser.add_argument("data", metavar="DATA", help=formats)
+    tasks.add_task(parser)
     parser.add_argument(
         "-o", "--output", metavar="MODEL", required=True, help="the file to write; under mpiexec, the folder"
     )
@@ -119,8 +121,9 @@ def add_options(parser):
 
 
 def run(options):
+    train = tasks.named(options)
     with off_the_model(options.output):
-        return _run(options)
+        return train(options) if train else _run(options)
 
 
 def _run(options):

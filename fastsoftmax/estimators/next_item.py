@@ -6,6 +6,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastsoftmax.estimators import next_item_saving as saving
 from fastsoftmax.estimators.next_item_fitting import Fitting
+from fastsoftmax.metrics import evaluate_next_items
 from fastsoftmax.passes.eligible import labels_of
 from fastsoftmax.runtime.exclusive import exclusive
 from fastsoftmax.sequences.features import SequenceFeatures
@@ -153,6 +154,30 @@ class NextItemModel(BaseEstimator):
         """The mean of `log_proba`, nan where there is none: the higher, the better."""
         log_proba = self.log_proba(sequences)
         return float(log_proba.mean()) if len(log_proba) else float("nan")
+
+    def evaluate(self, sequences, k=20, *, protocol="every", exclude_seen=False, verbose=0):
+        """How often, and how high, the true next item is among the `k` best: see `metrics.evaluate_next_items`.
+
+        Parameters
+        ----------
+        sequences : iterable of sequences of items
+        k : int or sequence of int
+        protocol : {"every", "last"}
+            Whether each item of a sequence but the first is predicted from those before it, or the last item alone.
+        exclude_seen : bool
+            As in `predict_topk`.
+        verbose : int
+            1 shows a progress bar.
+
+        Returns
+        -------
+        dict
+            The numbers of rows, "n", and of those whose item the model does not know, "n_unknown"; and "hit@k", "mrr@k",
+            "ndcg@k" and "coverage@k" for every k.
+        """
+        check_is_fitted(self, "items_")
+        options = {"protocol": protocol, "exclude_seen": exclude_seen, "verbose": verbose}
+        return evaluate_next_items(self, sequences, k, **options)
 
     def save(self, path):
         """Write the model to a file, with the sequences that it was fitted to; `fastsoftmax.load` reads it."""

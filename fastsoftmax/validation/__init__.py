@@ -15,6 +15,7 @@ from fastsoftmax.validation.arrays import (
     check_axes,
     check_out,
 )
+from fastsoftmax.validation.catalogue import check_catalogue, check_popularity, check_predicted
 from fastsoftmax.validation.classes import (
     check_all_labels,
     check_classes,
@@ -26,9 +27,12 @@ from fastsoftmax.validation.classes import (
     padding,
 )
 from fastsoftmax.validation.command import (
+    check_acts_on,
     check_acts_on_texts,
     check_checkpoint_options,
     check_data_of_ranks,
+    check_format_of,
+    check_one_rank,
     check_propensity_options,
     check_same_kind,
     check_sampling_options,
@@ -111,6 +115,7 @@ from fastsoftmax.validation.metrics import (
     check_label_space,
     check_log_proba,
     check_propensity_rows,
+    check_rankings,
     check_same_length,
     check_scores,
     check_thresholds,
@@ -205,6 +210,10 @@ from fastsoftmax.validation.scalars import (
 )
 from fastsoftmax.validation.sequences import (
     check_enough_sequences,
+    check_events,
+    check_has_rows,
+    check_items_like,
+    check_laid_out,
     check_next_item_params,
     check_sequence_codes,
     check_sequences,

@@ -10,6 +10,25 @@ def check_acts_on_texts(options, format):
             raise ValueError(f"{name} is for texts, and these are {format} data")
 
 
+def check_acts_on(what, options, acting):
+    """Raise where one of `options`, the names of those that are given, is none of those that act on `what`."""
+    for name in options:
+        if name not in acting:
+            raise ValueError(f"--{name.replace('_', '-')} does not act on {what}")
+
+
+def check_format_of(what, format, formats):
+    """Raise where `--format` names another one than what `what` is given."""
+    if format is not None and format not in formats:
+        raise ValueError(f"--format {format} is not for {what}, which is given {' or '.join(formats)}")
+
+
+def check_one_rank(what, n_ranks):
+    """Raise where several ranks are to do what one process does."""
+    if n_ranks > 1:
+        raise ValueError(f"{what} is for one process, and there are {n_ranks} ranks")
+
+
 def check_sampling_options(loss, sampler, negatives, draws):
     """Raise where `--sampler` or `--negatives` could not act; `draws` : whether the sampler, or its default, draws classes."""
     if loss != "sampled_softmax" and (sampler is not None or negatives is not None):

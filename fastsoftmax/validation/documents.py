@@ -17,16 +17,21 @@ def check_documents(ids, starts, n_classes=None):
         raise ValueError(f"ids must not be negative, got {ids.min()} at position {ids.argmin()}")
     if n_classes is not None and len(ids) and ids.max() >= n_classes:
         raise ValueError(f"ids must be below n_classes ({n_classes}), got {ids.max()} at position {ids.argmax()}")
+    return ids, check_starts(starts, len(ids))
+
+
+def check_starts(starts, n_tokens):
+    """Where each document begins among tokens laid end to end, int64."""
     starts = as_int_vector("starts", starts).astype(np.int64, copy=False)
-    if len(ids) and (not len(starts) or starts[0] != 0):
+    if n_tokens and (not len(starts) or starts[0] != 0):
         raise ValueError(f"starts must begin with 0, got {starts[0] if len(starts) else 'no starts'}")
     descents = np.flatnonzero(starts[1:] < starts[:-1])
     if len(descents):
         i = int(descents[0]) + 1
         raise ValueError(f"starts must not descend, got {starts[i]} at position {i} after {starts[i - 1]}")
-    if len(starts) and not (starts[0] >= 0 and starts[-1] <= len(ids)):
-        raise ValueError(f"starts must be from 0 to the number of tokens ({len(ids)}), got {starts[[0, -1]].tolist()}")
-    return ids, starts
+    if len(starts) and not (starts[0] >= 0 and starts[-1] <= n_tokens):
+        raise ValueError(f"starts must be from 0 to the number of tokens ({n_tokens}), got {starts[[0, -1]].tolist()}")
+    return starts
 
 
 def check_discounts(discounts, order):

@@ -109,11 +109,8 @@ def check_topk(name, topk, y, names=None, *, min_columns):
 
     Where several labels a row have `names`, it holds their columns, and -1 for other labels.
     """
-    topk = as_array(name, topk)
-    if topk.ndim != 2 or topk.shape[1] < min_columns:
-        raise ValueError(f"{name} must have two dimensions and at least {min_columns} columns, got shape {topk.shape}")
+    topk = check_rankings(name, topk, min_columns=min_columns)
     check_same_length(name, topk, "y", y)
-    _check_no_repeats(name, topk)
     if names is not None:
         return _columns(name, topk, names)
     if sparse.issparse(y):
@@ -126,6 +123,15 @@ def check_topk(name, topk, y, names=None, *, min_columns):
     kinds = {family(topk.reshape(-1)), family(y)}
     if len(kinds) > 1 and kinds != {"bools", "integers"} and "objects" not in kinds:
         raise TypeError(f"{name} and y must hold labels of the same kind, got {' and '.join(sorted(kinds))}")
+    return topk
+
+
+def check_rankings(name, topk, *, min_columns):
+    """The predicted labels of each row, distinct but for padding, as a 2-D array."""
+    topk = as_array(name, topk)
+    if topk.ndim != 2 or topk.shape[1] < min_columns:
+        raise ValueError(f"{name} must have two dimensions and at least {min_columns} columns, got shape {topk.shape}")
+    _check_no_repeats(name, topk)
     return topk
 
 
@@ -178,7 +184,7 @@ def check_label_space(name, y, names, classes, n_classes):
         raise ValueError(f"classes and n_classes={n_classes} exclude each other")
     n_columns = y.shape[1]
     if classes is not None:
-        labels, places = _distinct("classes", classes)
+        labels, places = distinct_labels("classes", classes)
         if names is not None:
             return places[_places(name, names, labels)], len(labels)
         if len(labels) != n_columns:
@@ -195,7 +201,7 @@ def check_label_space(name, y, names, classes, n_classes):
     return None, n_classes
 
 
-def _distinct(name, labels):
+def distinct_labels(name, labels):
     """Distinct labels in order, and the place of each in what the user gave; ValueError where one is there twice."""
     labels, _ = check_labels(labels, name=name)
     distinct, codes = learn_classes(labels, name=name)
@@ -211,15 +217,15 @@ def _distinct(name, labels):
 
 def _places(name, names, labels):
     """Where each of `names`, the distinct labels of a user's `name`, stands among `labels`, which have to have them all."""
-    places = _places_or_none(names, labels)
+    places = places_or_none(names, labels)
     if (places < 0).any():
         bad = names[places < 0][:1].tolist()[0]
         raise ValueError(f"{name} holds {bad!r}, which is not among the {len(labels)} classes")
     return places
 
 
-def _places_or_none(names, labels):
-    """`_places` with -1 for those that are not among `labels`."""
+def places_or_none(names, labels):
+    """Where each of `names` stands among `labels`; -1 for those that are not there."""
     if not len(names) or not len(labels) or first_of_other_family(names, labels) is not None:
         return np.full(len(names), -1)
     return encode_labels(names, labels, unknown=-1)
@@ -239,7 +245,7 @@ def check_inverse_propensities(name, given, y, names, classes=None):
     """
     labels = None
     if isinstance(given, Mapping):
-        labels, places = _distinct(name, list(given))
+        labels, places = distinct_labels(name, list(given))
         given = as_real_array(name, list(given.values()))[places]
         names = np.arange(y.shape[1]) if names is None else names
     values = as_real_array(name, given).astype(np.float64)
@@ -255,14 +261,14 @@ def check_inverse_propensities(name, given, y, names, classes=None):
     if labels is None:
         if classes is not None and len(classes) != len(values):
             raise ValueError(f"{name} must have a number for each of the {len(classes)} classes, got {len(values)}")
-        labels, places = _distinct("classes", np.arange(len(values)) if classes is None else classes)
+        labels, places = distinct_labels("classes", np.arange(len(values)) if classes is None else classes)
         values = values[places]
     return _of_names(name, values, labels, y, names)
 
 
 def _of_names(name, values, labels, y, names):
     """The values of `names`, given those of `labels`; what no row has may lack one."""
-    places = _places_or_none(names, labels)
+    places = places_or_none(names, labels)
     without = np.flatnonzero((places < 0)[y.indices])
     if without.size:
         bad = names[y.indices[without[:1]]].tolist()[0]

@@ -1,10 +1,12 @@
-"""Sequences of items."""
+"""Sequences of items, oldest first, and the events that they are made of."""
 
 import itertools
 
 import numpy as np
 
-from fastsoftmax.validation.labels import check_labels
+from fastsoftmax.validation.arrays import as_array
+from fastsoftmax.validation.documents import check_starts
+from fastsoftmax.validation.labels import check_labels, family
 from fastsoftmax.validation.scalars import check_int, check_n_threads, check_real, check_verbose, is_auto
 
 
@@ -58,8 +60,29 @@ def check_enough_sequences(name, n_rows, n_items):
     """Raise unless there is something to learn from: two items, and a sequence with an item after another."""
     if n_items < 2:
         raise ValueError(f"{name} must hold at least two different items, got {n_items}")
+    check_has_rows(name, n_rows)
+
+
+def check_has_rows(name, n_rows):
+    """Raise unless there is an item that comes after another one."""
     if not n_rows:
         raise ValueError(f"{name} must hold a sequence of at least two items, got only shorter ones")
+
+
+def check_laid_out(name, sequences):
+    """The items of all sequences as they are, one sequence after another, and where each one begins, int64.
+
+    sequences : an iterable of sequences, whose items come back in a list; or a tuple of arrays (ids, starts), where the items
+        may be any 1-D array
+    """
+    if isinstance(sequences, tuple) and len(sequences) == 2 and all(isinstance(a, np.ndarray) for a in sequences):
+        ids, starts = sequences
+        if ids.ndim != 1:
+            raise ValueError(f"ids must have one dimension, got shape {ids.shape}")
+        return ids, check_starts(starts, len(ids))
+    parts = [part.tolist() if isinstance(part, np.ndarray) else part for part in _parts(name, sequences)]
+    lengths = np.fromiter(map(len, parts), np.int64, len(parts))
+    return list(itertools.chain.from_iterable(parts)), np.cumsum(lengths) - lengths
 
 
 def check_next_item_params(model):
@@ -81,3 +104,34 @@ def check_sequence_codes(ids, indptr, n_items):
         raise ValueError("the sequences do not follow each other")
     if len(ids) and not (ids.min() >= 0 and ids.max() < n_items):
         raise ValueError(f"the sequences hold codes that are not among {n_items} items")
+
+
+def check_events(users, items, times):
+    """Events as arrays of equal lengths: users and items as labels, times as numbers or dates, none missing; or no times."""
+    users, items = check_labels(users, name="users")[0], check_labels(items, name="items")[0]
+    if len(items) != len(users):
+        raise ValueError(f"items must be as many as users, got {len(items)} and {len(users)}")
+    if times is None:
+        return users, items, None
+    times = as_array("times", times)
+    if times.ndim != 1 or times.dtype.kind not in "iufM":
+        raise TypeError(
+            f"times must be one number or date an event, got an array of {times.dtype}, shape {times.shape}"
+        )
+    if len(times) != len(users):
+        raise ValueError(f"times must be as many as users, got {len(times)} and {len(users)}")
+    missing = np.isnat(times) if times.dtype.kind == "M" else np.isnan(times)
+    if missing.any():
+        raise ValueError(f"times must not be missing, got {times[missing.argmax()]} at position {missing.argmax()}")
+    return users, items, times
+
+
+def check_items_like(known, items):
+    """Items from a file, a list of str, as those of a model are: where these are numbers, "3" is 3."""
+    if family(known) != "integers":
+        return items
+    try:
+        return list(map(int, items))
+    except ValueError:
+        bad = next(item for item in items if not item.lstrip("-").isdecimal())
+        raise ValueError(f"the items of the model are numbers, such as {known[0]}, got {bad!r}") from None

@@ -10,6 +10,7 @@ from sklearn.exceptions import NotFittedError
 import fastsoftmax
 from fastsoftmax import NextItemModel
 from fastsoftmax.estimators import next_item_fitting, next_item_mixture
+from fastsoftmax.metrics import coverage_at_k, every_prefix, hit_at_k
 from fastsoftmax.sequences.experts import EXPERTS
 
 N_ITEMS = 40
@@ -208,3 +209,15 @@ def test_bad_sequences_and_histories(model):
         model.predict_topk(HISTORIES, 3, exclude=[["i1"]])
     assert model.predict_topk([], 3)[0].shape == (0, 3)
     assert model.predict_topk(HISTORIES, N_ITEMS + 5)[0].shape == (5, N_ITEMS + 5)
+
+
+def test_evaluate(model):
+    """As by the items of `predict_topk`; an item that the model does not know is a miss."""
+    sequences = [*walks(20, seed=7), ["i1", "new"]]
+    histories, y = every_prefix(sequences)
+    items = model.predict_topk(list(histories), 3, exclude_seen=True)[0]
+    result = model.evaluate(sequences, [1, 3], exclude_seen=True)
+    assert (result["n"], result["n_unknown"]) == (len(y), 1)
+    assert result["hit@3"] > 0.5 and result["hit@3"] == pytest.approx(hit_at_k(items, y, 3))
+    assert result["coverage@1"] == pytest.approx(coverage_at_k(items, 1, model.items_))
+    assert model.evaluate(sequences, protocol="last")["n"] == sum(len(sequence) > 1 for sequence in sequences)
