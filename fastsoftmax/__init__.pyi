@@ -7,7 +7,9 @@ from fastsoftmax import plots as plots
 from fastsoftmax import samplers as samplers
 from fastsoftmax import terms as terms
 from fastsoftmax.estimators.classifier import SoftmaxClassifier as SoftmaxClassifier
+from fastsoftmax.estimators.language_model import LanguageModel as LanguageModel
 from fastsoftmax.estimators.loading import load as load
+from fastsoftmax.estimators.next_item import NextItemModel as NextItemModel
 from fastsoftmax.estimators.one_vs_all import OneVsAllClassifier as OneVsAllClassifier
 from fastsoftmax.estimators.regression import SoftmaxRegression as SoftmaxRegression
 from fastsoftmax.functional import cross_entropy as cross_entropy
@@ -21,6 +23,7 @@ from fastsoftmax.linear import linear_topk as linear_topk
 from fastsoftmax.model.support import support as support
 from fastsoftmax.ngrams.model import NGramLanguageModel as NGramLanguageModel
 from fastsoftmax.sampled import sampled_cross_entropy as sampled_cross_entropy
+from fastsoftmax.sequences.features import SequenceFeatures as SequenceFeatures
 from fastsoftmax.text import datasets as datasets
 from fastsoftmax.text import features as features
 from fastsoftmax.text.ngram_features import NGramFeatures as NGramFeatures

@@ -1,8 +1,8 @@
 """What the stubs call the kinds of input and output. There is no such module at run time: it is for type checkers alone."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from os import PathLike
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import IO, Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,6 +33,9 @@ Random: TypeAlias = int | np.random.Generator | np.random.RandomState | None
 ClassWeight: TypeAlias = Mapping[Any, float] | Literal["balanced"] | None
 Excluded: TypeAlias = Sparse | Sequence[ArrayLike | Set[Any]] | Anything
 FeatureNames: TypeAlias = Sequence[str] | Anything
+ItemSequences: TypeAlias = Iterable[Iterable[Any]]  # items are whatever labels are
+Words: TypeAlias = list[Any] | tuple[Any, ...] | Anything
+Text: TypeAlias = Path | IO[bytes] | Iterable[str | Words | PathLike[str] | IO[bytes]]  # sentences, documents
 Propensities: TypeAlias = ArrayLike | Mapping[Any, float]
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
 LabelsOfARow: TypeAlias = Literal["auto", "one", "mean", "sum"]

@@ -20,6 +20,7 @@ class LowRank(BaseEstimator):
     n_features: int | None
     freeze: bool
     divide: bool | Auto
+    normalize: bool | float
     def __init__(
         self,
         size: int | Auto = 128,
@@ -27,5 +28,8 @@ class LowRank(BaseEstimator):
         n_features: int | None = None,
         freeze: bool = False,
         divide: bool | Auto = "auto",
+        normalize: bool | float = False,
     ) -> None: ...
+    @property
+    def scale(self) -> float | None: ...
     def check(self) -> None: ...

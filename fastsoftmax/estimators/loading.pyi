@@ -1,6 +1,5 @@
 from typing import Any
 
 from fastsoftmax._types import Path
-from fastsoftmax.estimators.classifier import SoftmaxClassifier
 
-def load(path: Path, *, memory_map: bool = False, comm: Any = None) -> SoftmaxClassifier: ...
+def load(path: Path, *, memory_map: bool = False, comm: Any = None) -> Any: ...  # of the class that the file is of

@@ -1,11 +1,11 @@
-from collections.abc import Callable, Iterable, Iterator
-from typing import Self
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_matrix
 
-from fastsoftmax._types import Dense
+from fastsoftmax._types import Dense, Ints
 from fastsoftmax.text.checked import Checked
 
 class NGramFeatures(Checked):
@@ -31,3 +31,7 @@ class NGramFeatures(Checked):
     def kneser_ney(
         self, ids: Dense, starts: Dense, n_classes: int, *, discounts: Dense | None = None, min_pair_count: int = 1
     ) -> tuple[csc_array, NDArray[np.float32]]: ...
+    def columns_after(self, ids: Dense) -> list[int]: ...
+    def tables(self) -> list[Ints]: ...
+    @classmethod
+    def from_tables(cls, tables: Sequence[Ints], **parameters: Any) -> Self: ...

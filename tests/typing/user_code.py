@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 import fastsoftmax
 from fastsoftmax import (
+    LanguageModel,
+    NextItemModel,
     NGramFeatures,
     NGramLanguageModel,
     OneVsAllClassifier,
     PreparedWeights,
+    SequenceFeatures,
     SoftmaxClassifier,
     SoftmaxRegression,
     cross_entropy,
@@ -104,6 +107,7 @@ def choices() -> None:
     ):
         model = SoftmaxClassifier(loss=loss, hidden_size=terms.LowRank(2), max_iter=1, random_state=0)
         assert_type(model.fit(X, Y), SoftmaxClassifier)
+    assert_type(terms.LowRank(2, normalize=9.0).scale, float | None)
     for objective in (objectives.Precision(C=1.0), objectives.Recall(), objectives.Tail()):
         SoftmaxClassifier(direct=terms.SparseTerm(min_count=2), objective=objective).get_params()
     for optimizer in (optimizers.SGD(alpha=1e-4), optimizers.Adagrad(clip_norm=1.0)):
@@ -123,7 +127,7 @@ def models(folder: Path) -> None:
     assert_type(model.n_iter_, int)
     curve: list[float] = model.validation_curve_
     model.calibrate(X, Y).prune(0.01).save(folder / "model")
-    again = load(folder / "model")
+    again: SoftmaxClassifier = load(folder / "model")
     assert_type(again, SoftmaxClassifier)
     assert_type(again.compressed("int8").score(X, Y), float)
     assert_type(again.predictor(1).predict_topk(X[:1], 1)[1], Floats)
@@ -209,6 +213,39 @@ def texts(folder: Path) -> None:
     print(classes, y, rows.shape, weights.shape, bias, features.context_features(ids, starts, 4).shape)
 
 
+def sequences(folder: Path) -> None:
+    baskets = [["bread", "milk", "eggs"], ["milk", "eggs"], ["bread", "milk"], ["eggs", "bread", "milk"]]
+    model = NextItemModel(hidden_size=4, max_iter=1, random_state=0).fit(baskets)
+    items, log_proba = model.predict_topk([["milk"], []], k=2, exclude_seen=True, exclude=[["eggs"], ["milk"]])
+    assert_type(log_proba, NDArray[np.float64])
+    assert_type(model.log_proba(baskets), NDArray[np.float64])
+    assert_type(model.score(baskets), float)
+    model.save(folder / "next_item")
+    assert_type(NextItemModel.load(folder / "next_item"), NextItemModel)
+    again: NextItemModel = load(folder / "next_item")
+    rows = SequenceFeatures(places=1, decay=0.5).fit([[1, 2, 3], (2, 3), np.array([3, 1])])
+    assert_type(rows, SequenceFeatures)
+    assert_type(rows.n_features_, int)
+    before, y = rows.prefixes([[1, 2, 3]])
+    print(items, again.predict([["milk"]]), before.shape, y, rows.transform([[2]]).shape, rows.get_feature_names_out())
+
+
+def language(folder: Path) -> None:
+    (folder / "text.txt").write_text("the cat sat\nthe dog sat\n" * 5)
+    model = LanguageModel(order=2, hidden_size=4, max_iter=1, random_state=0).fit(folder / "text.txt")
+    assert_type(model, LanguageModel)
+    assert_type(model.perplexity(["the cat sat", ["the", "dog"], "two lines\nof a document"]), float)
+    assert_type(model.score([[["the", "cat"], ["the", "dog", "sat"]]]), float)
+    assert_type(model.complete("the", n_tokens=2), str)
+    assert_type(model.complete(["the"], n_tokens=2), list[Any])
+    assert_type(model.sample("the", 2, top_k=2, n_tokens=2, random_state=0), list[str])
+    words, log_proba = model.predict_topk(["the", ["the", "cat"]], k=2)
+    assert_type(log_proba, NDArray[np.float64])
+    model.save(folder / "language")
+    again: LanguageModel = load(folder / "language")
+    print(words, again.predict_proba(["the"]).shape, LanguageModel.load(folder / "language").vocabulary_)
+
+
 def mistakes() -> None:
     """Each line is one: that mypy finds it is what the comments ask for. Nothing calls this."""
     softmax(X, axes=1)  # type: ignore[call-overload]
@@ -220,6 +257,9 @@ def mistakes() -> None:
     SoftmaxClassifier().fit(X)  # type: ignore[call-arg]
     SoftmaxClassifier().explain(X, feature_names=3)  # type: ignore[arg-type]
     plots.ReliabilityDisplay.from_predictions(Y, Y, Y, strategy="equal")  # type: ignore[arg-type]
+    NextItemModel().fit(3)  # type: ignore[arg-type]
+    LanguageModel(cache="some")  # type: ignore[arg-type]
+    LanguageModel().complete(3)  # type: ignore[call-overload]
     terms.LowRank("large")  # type: ignore[arg-type]
     fastsoftmax.hardmax(X)  # type: ignore[attr-defined]
 
@@ -235,6 +275,8 @@ def main(folder: str) -> None:
     pictures()
     measures()
     texts(Path(folder))
+    sequences(Path(folder))
+    language(Path(folder))
     print(fastsoftmax.__version__)
 
 

@@ -1,0 +1,36 @@
+from typing import Any, Self
+
+from sklearn.base import BaseEstimator
+
+from fastsoftmax._types import Anything, Auto, Doubles, ItemSequences, Path, Random
+
+__all__ = ["NextItemModel"]
+
+class NextItemModel(BaseEstimator):
+    items_: Anything
+    chosen_: dict[str, Any]
+    hidden_size: int | Auto
+    max_iter: int | Auto
+    validation_fraction: float
+    random_state: Random
+    n_threads: int | None
+    verbose: int
+    def __init__(
+        self,
+        hidden_size: int | Auto = "auto",
+        max_iter: int | Auto = "auto",
+        validation_fraction: float = 0.05,
+        random_state: Random = None,
+        n_threads: int | None = None,
+        verbose: int = 0,
+    ) -> None: ...
+    def fit(self, sequences: ItemSequences, y: object = None) -> Self: ...
+    def predict_topk(
+        self, histories: ItemSequences, k: int = 20, *, exclude_seen: bool = False, exclude: ItemSequences | None = None
+    ) -> tuple[Anything, Doubles]: ...
+    def predict(self, histories: ItemSequences) -> Anything: ...
+    def log_proba(self, sequences: ItemSequences) -> Doubles: ...
+    def score(self, sequences: ItemSequences, y: object = None) -> float: ...
+    def save(self, path: Path) -> None: ...
+    @classmethod
+    def load(cls, path: Path) -> Self: ...
