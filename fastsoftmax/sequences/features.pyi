@@ -11,6 +11,7 @@ class SequenceFeatures(TransformerMixin, BaseEstimator):
     items_: Anything
     places: int
     decay: float
+    even: float
     max_length: int
     min_count: int
     unit_length: bool
@@ -19,7 +20,8 @@ class SequenceFeatures(TransformerMixin, BaseEstimator):
         *,
         places: int = 2,
         decay: float = 0.7,
-        max_length: int = 20,
+        even: float = 0.5,
+        max_length: int = 50,
         min_count: int = 1,
         unit_length: bool = True,
     ) -> None: ...
