@@ -21,11 +21,11 @@ PILOT_ROWS = 200_000  # that the kinds of history are compared on
 JUDGED_ROWS = 8_000  # of the held-out ones
 CHUNK_ROWS = 1 << 17  # whose features are in memory together
 LEARNING_RATE, ALPHA, BATCH_SIZE = 0.1, 1e-4, 512
-MOST_EPOCHS, EPOCH_ROWS = 4, 1_400_000  # epochs by default: as many as make up so many rows; more learn them by heart
+FEWEST_EPOCHS, MOST_EPOCHS, EPOCH_ROWS = 2, 4, 1_400_000  # as many as make up so many rows; more learn them by heart
 CACHE_GAIN = 0.002  # nats a word that caches have to bring, since fitted weights always bring something
 MANY_TOKENS = 200_000  # from which on the low-rank term has its full size
 SIZE, SMALL_SIZE = 128, 32
-HISTORY = {"n_places": 8, "window": 40, "decay": 0.95}
+HISTORY = {"n_places": 2, "window": 40, "decay": 0.95}  # more places have more weights than they can learn
 
 
 class LanguageFitting:
@@ -81,7 +81,7 @@ class LanguageFitting:
         self.chosen |= {"hidden_size": size, "context": context}
         n_epochs = self.model.max_iter
         if n_epochs == "auto":
-            n_epochs = int(np.clip(round(EPOCH_ROWS / len(self.train.ids)), 1, MOST_EPOCHS))
+            n_epochs = int(np.clip(round(EPOCH_ROWS / len(self.train.ids)), FEWEST_EPOCHS, MOST_EPOCHS))
         rows = np.arange(len(self.train.ids))
         expert, self.chosen["n_iter"] = self._trained(self._history(context), size, n_epochs, rows)
         return expert

@@ -39,7 +39,7 @@ class LanguageModel(BaseEstimator):
     hidden_size : int, None or "auto"
         Size of the low-rank softmax; None: there is none. "auto": 128, or 32 where the text has fewer than 200,000 words.
     context : {"auto", "document", "sentence"}
-        Where the words come from that the low-rank softmax sees, the last 8 by place and a decayed bag of 40: from the
+        Where the words come from that the low-rank softmax sees, the last 2 by place and a decayed bag of 40: from the
         document, or from the sentence alone. "auto": what suits the held-out sentences better. N-grams stay within sentences.
     cache : bool or "auto"
         Whether there are caches. "auto": if the held-out sentences say so, as they do unless these are in no order.
