@@ -111,8 +111,8 @@ class Slist(Scoring):
         B = (alpha X'X + (1 - alpha) S'S + penalty I)^-1 (alpha X'X1 + (1 - alpha) S'T)
 
     Rows of X add up to 1, and X1 is the same with ones. An item in T counts exp(-(distance - 1) / train_decay), and one of a
-    history exp(-places back / decay). The parameters are those of the authors' settings for Yoochoose 1/64; their bound on the
-    diagonal of B is 10, which it never reaches, so that nothing is left of the constraint.
+    history exp(-places back / decay). The parameters are those of the authors' settings for Yoochoose 1/64. Their program
+    bounds the diagonal of B where alpha is 1 alone, so that there is no constraint here.
     """
 
     def __init__(self, alpha=0.4, penalty=10.0, train_decay=1.0, decay=1.0):
