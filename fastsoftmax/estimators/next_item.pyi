@@ -1,4 +1,5 @@
-from typing import Any, Self
+from collections.abc import Sequence
+from typing import Any, Literal, Self
 
 from sklearn.base import BaseEstimator
 
@@ -31,6 +32,15 @@ class NextItemModel(BaseEstimator):
     def predict(self, histories: ItemSequences) -> Anything: ...
     def log_proba(self, sequences: ItemSequences) -> Doubles: ...
     def score(self, sequences: ItemSequences, y: object = None) -> float: ...
+    def evaluate(
+        self,
+        sequences: ItemSequences,
+        k: int | Sequence[int] = 20,
+        *,
+        protocol: Literal["every", "last"] = "every",
+        exclude_seen: bool = False,
+        verbose: int = 0,
+    ) -> dict[str, float]: ...
     def save(self, path: Path) -> None: ...
     @classmethod
     def load(cls, path: Path) -> Self: ...

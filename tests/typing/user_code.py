@@ -184,6 +184,11 @@ def measures() -> None:
         metrics.ndcg_at_k(topk, Y, 3),
         metrics.precision_at_k(topk, Y, 3),
         metrics.recall_at_k(topk, Y, 3),
+        metrics.coverage_at_k(topk, 3, model.classes_),
+        metrics.popularity_at_k(
+            topk, 3, {0: 2.0, 1: 1.0, 2: 1.0, 3: 1.0, 4: 1.0, 5: 1.0, 6: 1.0, 7: 1.0, 8: 1.0, 9: 1.0}
+        ),
+        metrics.popularity_bias_at_k(topk, Y, 3, np.ones(10)),
         metrics.psp_at_k(topk, Y, 3, propensities),
         metrics.psndcg_at_k(topk, Y, 3, propensities),
         metrics.log_loss(model.target_log_proba(X, Y)),
@@ -223,6 +228,15 @@ def sequences(folder: Path) -> None:
     model.save(folder / "next_item")
     assert_type(NextItemModel.load(folder / "next_item"), NextItemModel)
     again: NextItemModel = load(folder / "next_item")
+    assert_type(again.evaluate([["tea", "milk"]], k=(1, 2), protocol="last"), dict[str, float])
+    train, histories, targets = metrics.leave_one_out([[1, 2, 3], [2, 3]])
+    print(
+        train,
+        histories,
+        targets,
+        metrics.every_prefix([[1, 2]]),
+        metrics.evaluate_next_items(again, [["tea", "milk"]], 1),
+    )
     rows = SequenceFeatures(places=1, decay=0.5).fit([[1, 2, 3], (2, 3), np.array([3, 1])])
     assert_type(rows, SequenceFeatures)
     assert_type(rows.n_features_, int)
