@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 
 from fastsoftmax.estimators.next_item_mixture import (
-    LEAST_WEIGHT,
     Mixture,
     default_weights,
     fitted_weights,
@@ -17,6 +16,7 @@ from fastsoftmax.sequences.experts import EXPERTS
 MOST_HELD_OUT = 10_000  # rows
 LEAST_HELD_OUT = 100  # rows, with which weights can be found
 EPOCHS = 3  # that are tried first, and twice as many as long as that is better
+WORTH = 0.003  # nats a row that an expert has to bring: each takes time in predictions
 TRIED_ROWS = 3_000_000  # training rows times epochs, at most, of what is tried then
 
 
@@ -97,9 +97,8 @@ class Fitting:
             if result.gained <= best.gained:
                 break
             best = result
-        means = best.weights.mean(axis=0)
-        names = [name for name, weight in zip(trial.experts, means, strict=True) if weight >= LEAST_WEIGHT]
-        return best.recipe, names, *trial.weights(best.proba, names)
+        names, weights, gained = trial.worth_their_time(best)
+        return best.recipe, names, weights, gained
 
     def network(self, sequences, recipe):
         if recipe.reverses:
@@ -127,6 +126,16 @@ class Trial:
         weights, gained = self.weights(proba, self.experts)
         self._fitting.show(f"{recipe}: perplexity {np.exp(-gained):.1f} of {len(self._items):,} held-out rows")
         return Result(recipe, gained, weights, proba)
+
+    def worth_their_time(self, result):
+        """The experts that bring the mixture WORTH, found by leaving them out one by one; their weights, and what is gained."""
+        names, weights, gained = list(self.experts), result.weights, result.gained
+        for name in sorted(names, key=dict(zip(names, result.weights.mean(axis=0), strict=True)).get):
+            others = [other for other in names if other != name]
+            weights_of_others, without = self.weights(result.proba, others)
+            if without > gained - WORTH:
+                names, weights, gained = others, weights_of_others, without
+        return names, weights, gained
 
     def weights(self, proba, names):
         """The weights of these experts beside a network that gives `proba`, and the mean log-likelihood."""

@@ -6,7 +6,6 @@ from fastsoftmax.mixing.weights import fit_weights
 from fastsoftmax.sequences.experts import EXPERTS
 
 N_BUCKETS = 5  # of histories, by how often their last item occurs
-LEAST_WEIGHT = 0.005  # experts that get less of all rows together are left out
 ROWS = 1024  # at a time, which bounds the memory
 DEFAULT_WEIGHTS = {"neighbours": 0.25, "preceders": 0.05, "repeats": 0.02}  # where too few sequences can be held out
 

@@ -31,7 +31,7 @@ def walks(n_sequences, seed=0):
 def model():
     """A model with all experts, whatever they are worth."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(next_item_fitting, "LEAST_WEIGHT", 0.0)
+        patch.setattr(next_item_fitting, "WORTH", -1.0)
         return NextItemModel(hidden_size=8, max_iter=3, random_state=0).fit(walks(800))
 
 
@@ -131,6 +131,12 @@ def test_what_was_chosen(model, capsys):
     assert set(model.chosen_["weights"]) <= set(EXPERTS) and model.chosen_["log_likelihood"] < 0
     NextItemModel(hidden_size=4, max_iter=2, random_state=0, verbose=1).fit(walks(800))
     assert "2 epochs: perplexity" in capsys.readouterr().out
+
+
+def test_experts_that_bring_nothing_are_left_out(model):
+    every, few = model.chosen_, NextItemModel(hidden_size=8, max_iter=3, random_state=0).fit(walks(800)).chosen_
+    assert every["weights"].keys() == EXPERTS.keys() > few["weights"].keys()
+    assert few["log_likelihood"] > every["log_likelihood"] - next_item_fitting.WORTH * len(EXPERTS)
 
 
 def test_few_sequences_choose_nothing(capsys):
