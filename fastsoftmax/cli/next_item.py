@@ -11,6 +11,7 @@ from fastsoftmax.cli.rows import source
 from fastsoftmax.runtime.progress import MANY_BYTES, say, shown_rows
 from fastsoftmax.validation import (
     check_acts_on,
+    check_int,
     check_items_like,
     check_label_columns,
     check_next_item_params,
@@ -77,11 +78,11 @@ def train(options):
 
 def predict(model, options):
     """Print the best next items of each history, or of each user of a table after the user's name, and their probabilities."""
+    k = min(check_int("k", options.k, minimum=1), len(model.items_))
     check_label_columns("items_", model.items_.tolist())
     users, sequences = _read_for(model, options, options.format or "histories")
     check_label_columns("users", users)
     names = [[user] for user in users] or [[]] * len(sequences)
-    k = min(options.k, len(model.items_))
     with shown_rows(len(sequences), "predicting", options.verbose) as show:
         for start in range(0, len(sequences), BLOCK):
             rows = slice(start, start + BLOCK)

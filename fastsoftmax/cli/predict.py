@@ -46,12 +46,12 @@ def add_options(parser):
 def run(options):
     classifier = load_model(options)
     predict = tasks.of_model(classifier, "predict", options)
-    if predict:
-        return predict(classifier, options)
     try:
+        if predict:
+            return predict(classifier, options)
         _, X = rows.read(classifier, options)
     except EmptyFileError:  # no rows: no lines
-        return
+        return None
     classes = classifier.classes_
     check_label_columns("classes_", classes.tolist())
     number_classes(classifier)  # of codes, both kinds of probabilities can be made

@@ -75,6 +75,6 @@ def _given(options):
 
 def _check_for_classifier(what, options):
     own = set().union(*(task.OWN for task in TASKS.values()))
-    check_acts_on(what, own & set(_given(options)), set())
+    check_acts_on(what, [name for name in _given(options) if name in own], ())
     if options.format in FORMATS:
         check_format_of(what, options.format, ("the formats of rows",))
