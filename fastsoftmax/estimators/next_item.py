@@ -11,7 +11,15 @@ from fastsoftmax.passes.eligible import labels_of
 from fastsoftmax.runtime.exclusive import exclusive
 from fastsoftmax.sequences.features import SequenceFeatures
 from fastsoftmax.sequences.items import encoded, learned
-from fastsoftmax.validation import check_bool, check_enough_sequences, check_int, check_next_item_params, check_rng
+from fastsoftmax.validation import (
+    check_bool,
+    check_enough_sequences,
+    check_int,
+    check_n_threads,
+    check_next_item_params,
+    check_result,
+    check_rng,
+)
 
 __all__ = ["NextItemModel"]
 
@@ -82,7 +90,7 @@ class NextItemModel(BaseEstimator):
         ----------
         sequences : iterable of sequences of items
             The oldest item comes first, and the oldest sequence too, if they have an order. Items are labels: integers,
-            strings or any hashable objects.
+            strings or other hashable objects, but no fractions.
 
         Returns
         -------
@@ -91,7 +99,7 @@ class NextItemModel(BaseEstimator):
         check_next_item_params(self)
         rng = check_rng("random_state", self.random_state)
         items, codes = learned(sequences, "sequences")
-        check_enough_sequences("sequences", int(np.maximum(codes.lengths - 1, 0).sum()), len(items))
+        check_enough_sequences("sequences", codes.prefixes()[1])
         features = SequenceFeatures()
         features.items_ = np.arange(len(items))
         fitting = Fitting(
@@ -131,8 +139,9 @@ class NextItemModel(BaseEstimator):
         check_is_fitted(self, "items_")
         k, exclude_seen = check_int("k", k, minimum=1), check_bool("exclude_seen", exclude_seen)
         rows = encoded(histories, self.items_, "histories").wholes()
+        check_result((rows.n_rows, k), 16, "k may be smaller")
         excluded = self._excluded(rows, exclude_seen, exclude)
-        codes, log_proba = self._mixture.topk(rows, k, excluded)
+        codes, log_proba = self._now().topk(rows, k, excluded)
         pads = bool((codes < 0).any())
         return labels_of(codes, self.items_, pads=pads), log_proba
 
@@ -148,7 +157,7 @@ class NextItemModel(BaseEstimator):
         check_is_fitted(self, "items_")
         histories, items, _ = encoded(sequences, self.items_, "sequences").prefixes()
         with np.errstate(divide="ignore"):
-            return np.log(self._mixture.proba_of(histories, items))
+            return np.log(self._now().proba_of(histories, items))
 
     def score(self, sequences, y=None):
         """The mean of `log_proba`, nan where there is none: the higher, the better."""
@@ -188,6 +197,11 @@ class NextItemModel(BaseEstimator):
     def load(cls, path):
         """The model that `save` wrote; nothing in the file is executed."""
         return saving.load(cls, path)
+
+    def _now(self):
+        """The mixture, with as many threads as the parameter says now."""
+        self._mixture.use_threads(check_n_threads(self.n_threads))
+        return self._mixture
 
     def _set_fitted(self, items, chosen, sequences, mixture):
         self.items_, self.chosen_, self._sequences, self._mixture = items, chosen, sequences, mixture

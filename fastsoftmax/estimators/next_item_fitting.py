@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastsoftmax.estimators.next_item_mixture import (
+    DEFAULT_WEIGHTS,
     Mixture,
     default_weights,
     fitted_weights,
@@ -65,9 +66,9 @@ class Fitting:
         n_kept = self._n_kept(validation_fraction)
         given = None if max_iter == "auto" else max_iter
         if n_kept is None:
-            recipe, names = Recipe(given or EPOCHS, False), EXPERTS
-            self.show("too few sequences to hold some out: the experts get fixed weights")
-            weights, log_likelihood = default_weights(EXPERTS), None
+            recipe, names = Recipe(given or EPOCHS, False), list(DEFAULT_WEIGHTS)
+            self.show("too few rows can be held out: nothing is chosen, and the experts get fixed weights")
+            weights, log_likelihood = default_weights(names), None
         else:
             recipe, names, weights, log_likelihood = self._chosen(n_kept, given)
         network = self.network(self.sequences, recipe)
@@ -85,8 +86,12 @@ class Fitting:
         from_end = np.cumsum(n_rows[::-1])
         most = min(MOST_HELD_OUT, fraction * from_end[-1])
         n_held = int(np.searchsorted(from_end, most, side="right"))
-        held_rows = from_end[n_held - 1] if n_held else 0
-        return None if held_rows < LEAST_HELD_OUT else len(n_rows) - n_held
+        if n_held < len(n_rows) // 2 and (not n_held or from_end[n_held - 1] < LEAST_HELD_OUT):
+            n_held += 1  # a long sequence stands before those
+        if not n_held or from_end[n_held - 1] < LEAST_HELD_OUT:
+            return None
+        kept = self.sequences.part(0, len(n_rows) - n_held)
+        return len(kept) if has_two_targets(kept) else None
 
     def _chosen(self, n_kept, n_epochs):
         """The best Recipe, the names of the experts that count, their weights, and the held-out mean log-likelihood."""
@@ -128,7 +133,7 @@ class Trial:
         return Result(recipe, gained, weights, proba)
 
     def worth_their_time(self, result):
-        """The experts that bring the mixture WORTH, found by leaving them out one by one; their weights, and what is gained."""
+        """The experts that bring WORTH, found by leaving them out one by one; their weights, and what is gained."""
         names, weights, gained = list(self.experts), result.weights, result.gained
         for name in sorted(names, key=dict(zip(names, result.weights.mean(axis=0), strict=True)).get):
             others = [other for other in names if other != name]
@@ -141,6 +146,12 @@ class Trial:
         """The weights of these experts beside a network that gives `proba`, and the mean log-likelihood."""
         experts = {name: self.experts[name] for name in names}
         return fitted_weights(proba, experts, self._histories, self._items, self._counts)
+
+
+def has_two_targets(sequences):
+    """Whether two different items come after another: with fewer there is nothing to learn."""
+    targets = sequences.prefixes()[1]
+    return bool(len(targets)) and bool((targets != targets[0]).any())
 
 
 def _gained(result):

@@ -6,7 +6,7 @@ from fastsoftmax.mixing.weights import fit_weights
 from fastsoftmax.sequences.experts import EXPERTS
 
 N_BUCKETS = 5  # of histories, by how often their last item occurs
-ROWS = 1024  # at a time, which bounds the memory
+ROWS = 512  # at a time, which bounds the memory
 DEFAULT_WEIGHTS = {"neighbours": 0.25, "preceders": 0.05, "repeats": 0.02}  # where too few sequences can be held out
 
 
@@ -28,14 +28,18 @@ class Mixture:
         self.network, self.experts, self.weights, self.counts = network, experts, weights, counts
         self.n_items = len(counts)
 
+    def use_threads(self, n_threads):
+        """Use so many threads from now on, which changes no result; a checked number."""
+        for part in (self.network.classifier, *self.experts.values()):
+            part.n_threads = n_threads
+
     def topk(self, histories, k, excluded=None):
         """The k best items of each row, (n_rows, k) int64, -1 as padding, and their log-probabilities, float64.
 
         excluded : (indptr, items), the items that each row may not get, ascending, or None
         """
         codes, log_proba = np.full((histories.n_rows, k), -1), np.full((histories.n_rows, k), -np.inf)
-        for start in range(0, histories.n_rows, ROWS):
-            rows = slice(start, start + ROWS)
+        for rows in _blocks(histories):
             of_rows = None if excluded is None else _rows_of_lists(*excluded, rows)
             codes[rows], log_proba[rows] = self._topk(histories.rows(rows), k, of_rows)
         return codes, log_proba
@@ -61,8 +65,7 @@ class Mixture:
     def proba_of(self, histories, items):
         """The probability of one item a row, (n_rows,) float64; -1 is an item that is not known, with probability 0."""
         out = np.empty(histories.n_rows)
-        for start in range(0, histories.n_rows, ROWS):
-            rows = slice(start, start + ROWS)
+        for rows in _blocks(histories):
             block, own = histories.rows(rows), items[rows]
             key, proba, share = self._counted(block)
             row, item = np.divmod(key, self.n_items)
@@ -108,18 +111,28 @@ def fitted_weights(network_proba, experts, histories, items, counts):
     """
     columns = [np.maximum(network_proba, 1e-12)]  # an item that the network knows nothing of
     for expert in experts.values():
-        votes = expert.votes(histories)
-        is_own = votes.item == items[votes.row]
-        given = np.bincount(votes.row[is_own], votes.value[is_own], histories.n_rows)
-        columns.append(np.where(has_votes(votes, histories), given, columns[0]))
+        given = np.concatenate([_given(expert, histories.rows(rows), items[rows]) for rows in _blocks(histories)])
+        columns.append(np.where(np.isnan(given), columns[0], given))
     proba, bucket = np.stack(columns, axis=1), buckets(counts, histories)
     weights = fit_weights(proba, bucket, N_BUCKETS)
     return weights[:, 1:], float(np.mean(np.log((proba * weights[bucket]).sum(axis=1))))
 
 
+def _given(expert, histories, items):
+    """What an expert gives to one item a row, (n_rows,); nan where it knows nothing of the history."""
+    votes = expert.votes(histories)
+    is_own = votes.item == items[votes.row]
+    given = np.bincount(votes.row[is_own], votes.value[is_own], histories.n_rows)
+    return np.where(has_votes(votes, histories), given, np.nan)
+
+
+def _blocks(histories):
+    return [slice(start, start + ROWS) for start in range(0, max(histories.n_rows, 1), ROWS)]
+
+
 def default_weights(experts):
     """Weights for models without held-out rows, (N_BUCKETS, n_experts)."""
-    return np.tile([DEFAULT_WEIGHTS.get(name, 0.0) for name in experts], (N_BUCKETS, 1))
+    return np.tile([DEFAULT_WEIGHTS[name] for name in experts], (N_BUCKETS, 1))
 
 
 def made_experts(names, sequences, n_items, n_threads):

@@ -10,7 +10,13 @@ from fastsoftmax.files import model_file, stored_labels, tensor_file
 from fastsoftmax.sequences.experts import EXPERTS
 from fastsoftmax.sequences.features import SequenceFeatures
 from fastsoftmax.sequences.histories import Sequences
-from fastsoftmax.validation import as_path, check_option, check_sequence_codes, check_writable
+from fastsoftmax.validation import (
+    as_path,
+    check_next_item_params,
+    check_option,
+    check_sequence_codes,
+    check_writable,
+)
 
 FORMAT, VERSION = "fastsoftmax.NextItemModel", 1
 PREFIX = "network."  # of the names of the network's tensors
@@ -28,7 +34,7 @@ def save(model, path):
     tensors = {PREFIX + name: a for name, a in tensors.items()}
     labels, kind = stored_labels.pack(model.items_)
     tensors |= labels | {"sequences.ids": sequences.ids, "sequences.indptr": sequences.indptr}
-    tensors["weights"] = mixture.weights
+    tensors["weights"] = np.ascontiguousarray(mixture.weights)
     header = {
         "format": FORMAT,
         "format_version": VERSION,
@@ -50,21 +56,42 @@ def load(kind, path):
         if tensor_file.checksums(tensors) != header["crc32"]:
             raise ValueError("a checksum is wrong, or a tensor is missing")
         model = kind(**header["params"])
+        check_next_item_params(model)
         parts = {name.removeprefix(PREFIX): tensors.pop(name) for name in list(tensors) if name.startswith(PREFIX)}
         sequences = Sequences(tensors.pop("sequences.ids"), tensors.pop("sequences.indptr"))
         weights = tensors.pop("weights")
         items = stored_labels.unpack(tensors, header["items"])
         check_sequence_codes(*sequences, len(items))
-        if weights.shape != (N_BUCKETS, len(header["experts"])) or not (weights >= 0).all():
-            raise ValueError("the weights of the experts are not weights")
-        for name in header["experts"]:
-            check_option("an expert", name, tuple(EXPERTS))
-        features = SequenceFeatures(**header["features"])
+        _check_experts(header["experts"], weights)
+        features = SequenceFeatures(**header["features"]).check()
         features.items_ = np.arange(len(items))
-        network = Network(features, saving.unpacked(SoftmaxClassifier, path, header["network"], parts))
+        classifier = saving.unpacked(SoftmaxClassifier, path, header["network"], parts)
+        _check_network(features, classifier)
+        network = Network(features, classifier)
         experts = made_experts(header["experts"], sequences, len(items), model.n_threads)
         counts = np.bincount(sequences.ids, minlength=len(items))
         model._set_fitted(items, header["chosen"], sequences, Mixture(network, experts, weights, counts))
     except tensor_file.DAMAGE as error:
         raise model_file.incomplete(path, error) from error
     return model
+
+
+def _check_experts(names, weights):
+    """Raise unless these are different experts, and shares of a mixture for each bucket."""
+    for name in names:
+        check_option("an expert", name, tuple(EXPERTS))
+    if len(set(names)) < len(names):
+        raise ValueError(f"the experts are not all different: {names}")
+    if weights.shape != (N_BUCKETS, len(names)) or weights.dtype != np.float64:
+        raise ValueError(f"the weights of the experts have shape {weights.shape} and dtype {weights.dtype}")
+    if not ((weights >= 0).all() and (weights.sum(axis=1) <= 1 + 1e-9).all()):
+        raise ValueError("the weights of the experts are no shares")
+
+
+def _check_network(features, classifier):
+    """Raise unless the classifier takes the rows of the features, and its classes are codes of items."""
+    if classifier.n_features_in_ != features.n_features_:
+        raise ValueError(f"the network has {classifier.n_features_in_} features, not {features.n_features_}")
+    classes = classifier.classes_
+    if classes.dtype.kind != "i" or classes[0] < 0 or classes[-1] >= len(features.items_):
+        raise ValueError(f"the classes of the network are not among {len(features.items_)} items")

@@ -38,7 +38,7 @@ def companion_distributions(sequences, n_items):
     weighted.data *= popularity[weighted.indices] ** -POPULARITY
     of_item = contains.T.tocsr()
     parts = [sparse.csr_array((0, n_items), dtype=np.float32)]
-    work = np.cumsum(of_item @ lengths)  # multiply-adds of the products below, up to each item
+    work = np.cumsum(of_item @ lengths.astype(np.float64))  # multiply-adds of the products below, up to each item
     bounds = np.unique(np.append(np.searchsorted(work, np.arange(0, work[-1], PRODUCT)), n_items))
     for start, stop in itertools.pairwise(np.append(0, bounds[bounds > 0])):
         counts = (of_item[start:stop] @ weighted).tocsr()

@@ -85,10 +85,11 @@ class Neighbours:
     name = "neighbours"
 
     def __init__(self, sequences, n_items, n_threads):
-        self._nearest = NearestSequences(sequences, n_items, n_threads)
+        self.n_threads = n_threads
+        self._nearest = NearestSequences(sequences, n_items)
 
     def votes(self, histories):
-        return Votes(*self._nearest.votes(histories))
+        return Votes(*self._nearest.votes(histories, self.n_threads))
 
 
 EXPERTS = {expert.name: expert for expert in (Neighbours, Followers, Preceders, Companions, Repeats)}

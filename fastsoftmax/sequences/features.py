@@ -10,6 +10,9 @@ from fastsoftmax.validation import check_bool, check_int, check_real
 
 __all__ = ["SequenceFeatures"]
 
+BLOCK = 1 << 14  # rows at a time, which bounds the memory
+MOST_PLACES = 1000
+
 
 class SequenceFeatures(TransformerMixin, BaseEstimator):
     """The items of histories as features, for a classifier of the next item.
@@ -62,20 +65,24 @@ class SequenceFeatures(TransformerMixin, BaseEstimator):
         sequences : iterable of sequences of items
             Items are labels: integers, strings or any hashable objects. The oldest item comes first.
         """
-        self._check_params()
+        self.check()
         items, codes = learned(sequences, "sequences")
         counts = np.bincount(codes.ids, minlength=len(items))
+        if counts.max() < self.min_count:
+            raise ValueError(
+                f"min_count must be at most {counts.max()}, the most often that an item occurs, got {self.min_count}"
+            )
         self.items_ = items[counts >= self.min_count]
         return self
 
     def partial_fit(self, sequences, y=None):
         """Learn further items, whose columns change the numbers of those before: `min_count` must be 1."""
-        self._check_params()
+        self.check()
         if self.min_count > 1:
             raise ValueError(f"min_count must be 1 for partial_fit, which sees parts, got {self.min_count}")
         items, _ = learned(sequences, "sequences")
         known = getattr(self, "items_", items)
-        self.items_ = learned([known.tolist(), items.tolist()], "sequences")[0]
+        self.items_ = learned([known, items], "sequences")[0]
         return self
 
     def transform(self, sequences):
@@ -116,6 +123,11 @@ class SequenceFeatures(TransformerMixin, BaseEstimator):
 
     def rows(self, histories):
         """The rows of Histories of codes of `items_`."""
+        starts = range(0, max(histories.n_rows, 1), BLOCK)
+        blocks = [self._block(histories.rows(slice(start, start + BLOCK))) for start in starts]
+        return blocks[0] if len(blocks) == 1 else sparse.vstack(blocks, format="csr")
+
+    def _block(self, histories):
         n_items, n_rows = len(self.items_), histories.n_rows
         row, item, back = histories.entries(self.max_length)
         item = item.astype(np.int64)
@@ -136,8 +148,9 @@ class SequenceFeatures(TransformerMixin, BaseEstimator):
             X.data /= np.repeat(lengths, np.diff(X.indptr))
         return X
 
-    def _check_params(self):
-        check_int("places", self.places, minimum=0)
+    def check(self):
+        """Raise where a parameter is not what it must be; return self."""
+        check_int("places", self.places, minimum=0, maximum=MOST_PLACES)
         check_real("decay", self.decay, minimum=0, maximum=1)
         check_int("max_length", self.max_length, minimum=1)
         check_int("min_count", self.min_count, minimum=1)
@@ -145,3 +158,4 @@ class SequenceFeatures(TransformerMixin, BaseEstimator):
         check_real("even", self.even, minimum=0)
         if not self.places and not self.decay and not self.even:
             raise ValueError("places must be at least 1 where decay and even are 0, got 0")
+        return self

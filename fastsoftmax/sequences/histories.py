@@ -45,6 +45,13 @@ class Sequences(NamedTuple):
         lengths = np.arange(len(sequence)) - np.repeat(np.cumsum(n_rows) - n_rows, n_rows) + 1
         return Histories(self.ids, begins, lengths), self.ids[begins + lengths], sequence
 
+    def ends(self, n_items):
+        """The last `n_items` items of each sequence."""
+        lengths = np.minimum(self.lengths, n_items)
+        indptr = np.append(0, np.cumsum(lengths))
+        places = np.repeat(self.indptr[1:] - indptr[1:], lengths) + np.arange(indptr[-1])
+        return Sequences(self.ids[places], indptr)
+
     def reversed(self):
         """The same sequences, each from its end to its beginning."""
         places = np.repeat(self.indptr[:-1] + self.indptr[1:] - 1, self.lengths) - np.arange(len(self.ids))
@@ -105,9 +112,3 @@ class Histories(NamedTuple):
         first = np.unique(row * n_items + item, return_index=True)[1]
         first.sort()
         return row[first], item[first], back[first]
-
-    def seen(self, n_items):
-        """The distinct items of each row, as lists that `predict_topk` can exclude: indptr and codes, ascending in a row."""
-        row, item, _ = self.entries(np.iinfo(np.int64).max)
-        row, item = np.divmod(np.unique(row * n_items + item), n_items)
-        return np.append(0, np.cumsum(np.bincount(row, minlength=self.n_rows))), item

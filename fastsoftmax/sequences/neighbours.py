@@ -19,7 +19,9 @@ AHEAD, BEFORE, HERE = (
     0.15,
 )  # votes: to the power of places from the anchor; factors of those before it, and of it
 REACH = 32  # places to both sides of the anchor
-ROWS = 1024  # at a time, which bounds the memory
+LONGEST = 500  # the last items of a sequence that count
+ROWS = 512  # at a time, which bounds the memory
+MOST_SCRATCH = 1 << 30  # bytes, beyond which fewer threads work
 
 
 class NearestSequences:
@@ -33,7 +35,6 @@ class NearestSequences:
     ----------
     sequences : Sequences
     n_items : int
-    n_threads : checked number of threads
 
     References
     ----------
@@ -43,8 +44,9 @@ class NearestSequences:
     recommendation in e-commerce at scale, doi:10.1145/3514221.3517901.
     """
 
-    def __init__(self, sequences, n_items, n_threads):
-        self.n_items, self.n_threads = n_items, n_threads
+    def __init__(self, sequences, n_items):
+        self.n_items = n_items
+        sequences = sequences.ends(LONGEST)
         n = self.n_sequences = len(sequences)
         latest_first = n - 1 - sequences.sequence_of_places()
         by_item = sparse.csr_array(
@@ -61,19 +63,19 @@ class NearestSequences:
         self._reach = np.maximum(side * AHEAD ** np.abs(distance), 1e-6).astype(np.float32)
         self._scratch = []  # of threads that are not in `proba` now
 
-    def votes(self, histories):
+    def votes(self, histories, n_threads):
         """The distributions of Histories: rows, ascending, items, each once in a row, and probabilities.
 
-        A row without neighbours has none.
+        A row without neighbours has none. `n_threads` is a checked number.
         """
         blocks = [slice(start, start + ROWS) for start in range(0, max(histories.n_rows, 1), ROWS)]
-        parts = [self._block(histories.rows(block)) for block in blocks]
+        parts = [self._block(histories.rows(block), n_threads) for block in blocks]
         if len(parts) == 1:
             return parts[0]
         rows = [row + block.start for block, (row, _, _) in zip(blocks, parts, strict=True)]
         return tuple(map(np.concatenate, (rows, [part[1] for part in parts], [part[2] for part in parts])))
 
-    def _block(self, histories):
+    def _block(self, histories, n_threads):
         row, item, back = histories.distinct_entries(LENGTH, self.n_items)
         indptr = np.append(0, np.cumsum(np.bincount(row, minlength=histories.n_rows)))
         weights, votes = (np.float32(base) ** back.astype(np.float32) for base in (WEIGHT, VOTE))
@@ -81,15 +83,20 @@ class NearestSequences:
         begin = np.cumsum(room) - room
         items, proba = np.empty(room.sum(), np.int32), np.empty(room.sum(), np.float32)
         counts = np.empty(histories.n_rows, np.int64)
-        n_threads = min(threads.resolve(self.n_threads), max(1, histories.n_rows // 8))
+        n_threads = self._usable_threads(histories.n_rows, n_threads)
         scratch = self._take_scratch(n_threads)
         neighbours.vote(
             indptr, item, weights, votes, self._item_ptr, self._of_item, self._indptr, self._items, self._reach,
             N_NEIGHBOURS, *scratch, begin, items, proba, counts, n_threads,
         )  # fmt: skip
-        self._scratch.append(scratch)
+        if not self._scratch:  # one is enough to keep
+            self._scratch.append(scratch)
         kept = np.arange(len(items)) - np.repeat(begin, room) < np.repeat(counts, room)
         return np.repeat(np.arange(histories.n_rows), counts), items[kept], proba[kept]
+
+    def _usable_threads(self, n_rows, n_threads):
+        most = MOST_SCRATCH // (8 * (self.n_sequences + self.n_items))
+        return max(1, min(threads.resolve(n_threads), n_rows // 8, most))
 
     def _take_scratch(self, n_threads):
         """Arrays for the kernel, of an earlier call where one has ended: they are as they were."""

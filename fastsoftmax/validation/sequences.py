@@ -21,27 +21,40 @@ def check_sequences(name, sequences, items=None):
         if items is None:
             raise ValueError(f"{name} must hold items, got {len(parts)} sequences without any")
         return items[:0], indptr
-    if all(isinstance(part, np.ndarray) for part in parts):
-        flat = np.concatenate([part for part in parts if len(part)])
+    arrays = [part for part in parts if len(part)]
+    if all(isinstance(part, np.ndarray) for part in arrays) and len({part.dtype.kind for part in arrays}) == 1:
+        flat = np.concatenate(arrays)
     else:
         flat = list(
             itertools.chain.from_iterable(part.tolist() if isinstance(part, np.ndarray) else part for part in parts)
         )
-    _check_hashable(name, flat)
+    _check_items(name, flat)
     return check_labels(flat, name=name)[0], indptr
 
 
-def _check_hashable(name, items):
-    for kind in set(map(type, items)) if isinstance(items, list) else ():
+def _check_items(name, items):
+    """Raise where an item is missing or cannot be a label."""
+    array = np.asarray(items) if isinstance(items, np.ndarray) else None
+    if array is not None and array.dtype.kind in "fmM" and (array != array).any():
+        raise ValueError(f"{name} must not hold missing items, got {array[(array != array).argmax()]!r}")
+    for kind in () if array is not None else set(map(type, items)):
         if kind.__hash__ is None:
             item = next(item for item in items if type(item) is kind)
             raise TypeError(f"{name} must hold sequences of labels, which are hashable, got {item!r:.80} as an item")
+        if kind is type(None) or (
+            issubclass(kind, float) and any(item != item for item in items if type(item) is kind)
+        ):
+            raise ValueError(f"{name} must not hold missing items, got {'None' if kind is type(None) else 'nan'}")
 
 
 def _parts(name, sequences):
     """The sequences, each a list, tuple or 1-D array."""
     if isinstance(sequences, (str, bytes, dict)):
         raise TypeError(f"{name} must be an iterable of sequences of items, got {sequences!r:.80}")
+    if hasattr(sequences, "columns"):
+        raise TypeError(
+            f"{name} must be sequences of items, not a table: fastsoftmax.sequences.events makes them of one"
+        )
     try:
         parts = list(sequences)
     except TypeError:
@@ -56,11 +69,11 @@ def _parts(name, sequences):
     return parts
 
 
-def check_enough_sequences(name, n_rows, n_items):
-    """Raise unless there is something to learn from: two items, and a sequence with an item after another."""
-    if n_items < 2:
-        raise ValueError(f"{name} must hold at least two different items, got {n_items}")
-    check_has_rows(name, n_rows)
+def check_enough_sequences(name, targets):
+    """Raise unless there is something to learn from: two different items that come after another one."""
+    check_has_rows(name, len(targets))
+    if (targets == targets[0]).all():
+        raise ValueError(f"{name} must hold two different items that come after another one, got one")
 
 
 def check_has_rows(name, n_rows):

@@ -9,7 +9,8 @@ from sklearn.exceptions import NotFittedError
 
 import fastsoftmax
 from fastsoftmax import NextItemModel
-from fastsoftmax.estimators import next_item_fitting, next_item_mixture
+from fastsoftmax.estimators import next_item_fitting, next_item_mixture, next_item_saving
+from fastsoftmax.files import tensor_file
 from fastsoftmax.metrics import coverage_at_k, every_prefix, hit_at_k
 from fastsoftmax.sequences.experts import EXPERTS
 
@@ -127,6 +128,14 @@ def test_a_seed_gives_the_same_model_for_any_number_of_threads():
     assert a.chosen_ == b.chosen_
 
 
+def test_threads_can_be_changed_after_fit(model):
+    other = pickle.loads(pickle.dumps(model)).set_params(n_threads=3)
+    np.testing.assert_array_equal(other.predict_topk(HISTORIES, 5)[0], model.predict_topk(HISTORIES, 5)[0])
+    assert other._mixture.experts["neighbours"].n_threads == 3
+    with pytest.raises(ValueError, match="n_threads"):
+        other.set_params(n_threads=0).predict(HISTORIES)
+
+
 def test_what_was_chosen(model, capsys):
     assert set(model.chosen_["weights"]) <= set(EXPERTS) and model.chosen_["log_likelihood"] < 0
     NextItemModel(hidden_size=4, max_iter=2, random_state=0, verbose=1).fit(walks(800))
@@ -141,7 +150,7 @@ def test_experts_that_bring_nothing_are_left_out(model):
 
 def test_few_sequences_choose_nothing(capsys):
     model = NextItemModel(hidden_size=4, random_state=0, verbose=1).fit([["a", "b"], ["b", "c", "a"]])
-    assert "too few sequences" in capsys.readouterr().out
+    assert "too few rows" in capsys.readouterr().out
     assert model.chosen_["log_likelihood"] is None
     assert model.predict_topk([["a"]], 3)[0].shape == (1, 3)
 
@@ -167,6 +176,44 @@ def test_damaged_files_are_refused(model, tmp_path):
         NextItemModel.load(path)
     path.write_bytes(data[:-100])
     with pytest.raises(ValueError):
+        fastsoftmax.load(path)
+
+
+def test_files_of_models_with_one_expert(tmp_path, monkeypatch):
+    """Its weights are a column of a larger array."""
+    monkeypatch.setattr(next_item_fitting, "EXPERTS", {"followers": EXPERTS["followers"]})
+    monkeypatch.setattr(next_item_fitting, "WORTH", -1.0)
+    model = NextItemModel(hidden_size=4, max_iter=1, random_state=0).fit(walks(300))
+    assert list(model.chosen_["weights"]) == ["followers"]
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(NextItemModel.load(tmp_path / "model").predict(HISTORIES), model.predict(HISTORIES))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"weights": lambda a: 5 * (a + 1)},
+        {"weights": lambda a: a + np.nan},
+        {"weights": lambda a: a[:, :-1]},
+        {"sequences.ids": lambda a: a + 1000},
+        {"sequences.indptr": lambda a: a + 1},
+        {"params": {"n_threads": "x"}},
+        {"experts": ["neighbours"] * 5},
+        {"features": {"places": 3}},
+    ],
+)
+def test_crafted_files_are_refused(model, tmp_path, change):
+    path = tmp_path / "model.fsm"
+    model.save(path)
+    header, tensors = tensor_file.read(path, next_item_saving.FORMAT, (next_item_saving.VERSION,))
+    del header["crc32"]
+    ((name, new),) = change.items()
+    if name in tensors:
+        tensors[name] = np.ascontiguousarray(new(tensors[name]))
+    else:
+        header[name] = header[name] | new if isinstance(new, dict) else new
+    tensor_file.write(path, tensors, header)
+    with pytest.raises(ValueError, match="not a complete fastsoftmax model"):
         fastsoftmax.load(path)
 
 
@@ -203,6 +250,7 @@ def test_bad_sequences_and_histories(model):
     for sequences, message in (
         ([["a"], ["b"]], "at least two items"),
         ([["a", "a"]], "two different items"),
+        ([["a", "b"]], "two different items"),
         ([], "must hold items"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -211,6 +259,8 @@ def test_bad_sequences_and_histories(model):
         model.predict_topk(["i3"])
     with pytest.raises(ValueError, match="k must be"):
         model.predict_topk(HISTORIES, 0)
+    with pytest.raises(MemoryError, match="k may be smaller"):
+        model.predict_topk(HISTORIES, 10**12)
     with pytest.raises(ValueError, match="exclude must have a sequence for each of the 5 histories, got 1"):
         model.predict_topk(HISTORIES, 3, exclude=[["i1"]])
     assert model.predict_topk([], 3)[0].shape == (0, 3)

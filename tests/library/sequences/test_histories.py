@@ -1,5 +1,7 @@
 """Sequences and histories, and the rows that SequenceFeatures makes of them."""
 
+import types
+
 import numpy as np
 import pytest
 
@@ -27,6 +29,7 @@ def test_prefixes(sequences):
 def test_wholes_parts_and_reverses(sequences):
     assert lists(sequences.wholes()) == [[0, 1, 2, 1], [], [2], [1, 0]]
     assert lists(sequences.part(1, 4).wholes()) == [[], [2], [1, 0]]
+    assert lists(sequences.ends(2).wholes()) == [[2, 1], [], [2], [1, 0]]
     assert lists(sequences.reversed().wholes()) == [[1, 2, 1, 0], [], [2], [0, 1]]
     assert lists(sequences.part(2, 3).joined(sequences.part(3, 4)).wholes()) == [[2], [1, 0]]
 
@@ -87,18 +90,44 @@ def test_arrays_of_numbers_are_sequences():
     [
         ("abc", TypeError, "sequences must be an iterable of sequences"),
         (3, TypeError, "sequences must be an iterable of sequences"),
+        (types.SimpleNamespace(columns=["user"]), TypeError, "not a table: fastsoftmax.sequences.events makes"),
         (["abc"], TypeError, "must hold sequences of items, got 'abc' at position 0"),
         ([["a"], {"b"}], TypeError, "at position 1"),
         ([["a"], 3], TypeError, "at position 1"),
         ([[], []], ValueError, "must hold items, got 2 sequences without any"),
         ([], ValueError, "must hold items, got 0 sequences"),
-        ([["a", None]], ValueError, "None"),
+        ([["a", None]], ValueError, "sequences must not hold missing items, got None"),
+        ([[1.5, float("nan")]], ValueError, "must not hold missing items, got nan"),
+        ([np.array([1.5, np.nan])], ValueError, "must not hold missing items"),
         ([[["a"], ["b"]]], TypeError, r"got \['a'\] as an item"),
     ],
 )
 def test_what_are_no_sequences(sequences, error, message):
     with pytest.raises(error, match=message):
         SequenceFeatures().fit(sequences)
+
+
+def test_arrays_of_several_kinds_keep_their_items():
+    features = SequenceFeatures().fit([np.array([1, 2]), np.array(["a"])])
+    assert set(features.items_.tolist()) == {1, 2, "a"}
+
+
+def test_nothing_left():
+    with pytest.raises(ValueError, match="min_count must be at most 3, the most often that an item occurs, got 9"):
+        SequenceFeatures(min_count=9).fit(SEQUENCES)
+
+
+def test_dates_stay_dates():
+    days = np.array(["2020-01-01", "2020-01-02"], "datetime64[ns]")
+    features = SequenceFeatures().partial_fit([days[:1]]).partial_fit([days])
+    assert features.items_.dtype.kind == "M" and features.items_.tolist() == days.tolist()
+
+
+def test_blocks_of_rows(monkeypatch):
+    fitted = SequenceFeatures().fit(SEQUENCES)
+    expected = fitted.transform(SEQUENCES).toarray()
+    monkeypatch.setattr("fastsoftmax.sequences.features.BLOCK", 3)
+    np.testing.assert_array_equal(fitted.transform(SEQUENCES).toarray(), expected)
 
 
 @pytest.mark.parametrize(
