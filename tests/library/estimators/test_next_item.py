@@ -183,7 +183,7 @@ def test_files_of_models_with_one_expert(tmp_path, monkeypatch):
     """Its weights are a column of a larger array."""
     monkeypatch.setattr(next_item_fitting, "EXPERTS", {"followers": EXPERTS["followers"]})
     monkeypatch.setattr(next_item_fitting, "WORTH", -1.0)
-    model = NextItemModel(hidden_size=4, max_iter=1, random_state=0).fit(walks(300))
+    model = NextItemModel(hidden_size=4, max_iter=1, random_state=0).fit(walks(800))
     assert list(model.chosen_["weights"]) == ["followers"]
     model.save(tmp_path / "model")
     np.testing.assert_array_equal(NextItemModel.load(tmp_path / "model").predict(HISTORIES), model.predict(HISTORIES))
