@@ -3,8 +3,9 @@
 import json
 import sys
 
+from fastsoftmax.cli import rows, tasks
 from fastsoftmax.cli.arguments import integer
-from fastsoftmax.cli.common import add_format_and_threads, load
+from fastsoftmax.cli.common import add_format_and_threads, load_model
 from fastsoftmax.runtime.progress import shown_rows
 from fastsoftmax.text.lines import EmptyFileError
 from fastsoftmax.validation import check_int, check_known_label, family
@@ -31,8 +32,10 @@ def run(options):
     top = check_int("--top", options.top, minimum=1)
     if options.rows is not None:
         check_int("--rows", options.rows, minimum=1)
+    classifier = load_model(options)
+    tasks.check_classifier(classifier, "fastsoftmax explain")
     try:
-        classifier, data, X = load(options)
+        data, X = rows.read(classifier, options)
     except EmptyFileError:  # no rows: no lines
         return
     X = X[: options.rows]

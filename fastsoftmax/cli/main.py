@@ -7,7 +7,7 @@ import os
 import sys
 import warnings
 
-from fastsoftmax.cli import compress, demo, evaluate, explain, info, ngrams, predict, train
+from fastsoftmax.cli import complete, compress, demo, evaluate, explain, info, ngrams, predict, train
 from fastsoftmax.cli.arguments import naming_options
 from fastsoftmax.cli.common import INTERRUPTED
 from fastsoftmax.cli.team import Alone, Leader, Member
@@ -17,6 +17,7 @@ COMMANDS = {
     "demo": demo,
     "train": train,
     "predict": predict,
+    "complete": complete,
     "evaluate": evaluate,
     "explain": explain,
     "compress": compress,

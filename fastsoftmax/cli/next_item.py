@@ -29,6 +29,7 @@ OPTIONS = {
     "evaluate": COLUMNS | {"k", "exclude_seen", "protocol"},
 }
 FORMATS = ("histories", "events")
+SEVERAL_FILES = False
 BLOCK = 4096  # rows predicted before their lines are written
 
 

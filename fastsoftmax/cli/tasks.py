@@ -2,16 +2,16 @@
 
 Such a module has HELP, what `--task` says of it; MODEL, the name of the model's class; OPTIONS, for each command the names of
 the options that act on it; OWN, the names of those that act on no classifier, which `add_options(parser, command)` adds;
-FORMATS, what `predict` and `evaluate` read; `train(options)`, `predict(model, options)` and `evaluate(model, options)`; and
-`info(model)`, which gives lines.
+FORMATS, what `predict` and `evaluate` read; SEVERAL_FILES, whether the data of `train` are a list of files; `train(options)`,
+`predict(model, options)` and `evaluate(model, options)`; and `info(model)`, which gives lines.
 """
 
 import itertools
 
-from fastsoftmax.cli import next_item
-from fastsoftmax.validation import check_acts_on, check_format_of, check_one_rank
+from fastsoftmax.cli import language, next_item
+from fastsoftmax.validation import check_acts_on, check_format_of, check_one_file, check_one_rank
 
-TASKS = {"next-item": next_item}
+TASKS = {"next-item": next_item, "language": language}
 CLASSIFIER = "classifier"
 FORMATS = tuple(dict.fromkeys(itertools.chain.from_iterable(task.FORMATS for task in TASKS.values())))
 COMMON = {"model", "data", "output", "task", "threads", "verbose", "quiet", "team", "format"}  # of all tasks
@@ -36,15 +36,19 @@ def add_options(parser, command):
 
 
 def named(options):
-    """The function that trains the task `options.task`, or None for a classifier; ValueError where an option does not act."""
-    what = f"--task {options.task}"
-    if options.task == CLASSIFIER:
+    """The function that trains the task `options.task`, or None for a classifier; ValueError where an option does not act.
+
+    `options.data`, a list of files, becomes its one file where the task takes no more.
+    """
+    what, task = f"--task {options.task}", TASKS.get(options.task)
+    if task is None:
         _check_for_classifier(what, options)
-        return None
-    task = TASKS[options.task]
-    check_one_rank(what, options.team.size)
-    check_acts_on(what, _given(options), COMMON - {"format"} | task.OPTIONS["train"])
-    return task.train
+    else:
+        check_one_rank(what, options.team.size)
+        check_acts_on(what, _given(options), COMMON - {"format"} | task.OPTIONS["train"])
+    if task is None or not task.SEVERAL_FILES:
+        options.data = check_one_file(what, options.data)
+    return None if task is None else task.train
 
 
 def of_model(model, command, options=None):
@@ -62,6 +66,12 @@ def check_classifier(model, what):
     """Raise where a model is of a task, and `what` is for classifiers."""
     if _task_of(model) is not None:
         raise TypeError(f"{what} takes a classifier, got a {type(model).__name__}")
+
+
+def check_language_model(model, what):
+    """Raise where a model is no LanguageModel, which `what` is for."""
+    if _task_of(model) is not language:
+        raise TypeError(f"{what} takes a {language.MODEL}, got a {type(model).__name__}")
 
 
 def _task_of(model):

@@ -26,7 +26,7 @@ HELP = "train a classifier, or a model of another task, on a data file"
 
 def add_options(parser):
     formats = "svmlight, extreme-classification or fastText format, plain or compressed; - is standard input"
-    parser.add_argument("data", metavar="DATA", help=formats)
+    parser.add_argument("data", metavar="DATA", nargs="+", help=formats)
     tasks.add_task(parser)
     parser.add_argument(
         "-o", "--output", metavar="MODEL", required=True, help="the file to write; under mpiexec, the folder"

@@ -32,8 +32,11 @@ from fastsoftmax.validation.command import (
     check_checkpoint_options,
     check_data_of_ranks,
     check_format_of,
+    check_needs,
+    check_one_file,
     check_one_rank,
     check_propensity_options,
+    check_reads_once,
     check_same_kind,
     check_sampling_options,
 )

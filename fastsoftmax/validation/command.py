@@ -14,7 +14,28 @@ def check_acts_on(what, options, acting):
     """Raise where one of `options`, the names of those that are given, is none of those that act on `what`."""
     for name in options:
         if name not in acting:
-            raise ValueError(f"--{name.replace('_', '-')} does not act on {what}")
+            dashes = "-" if len(name) == 1 else "--"
+            raise ValueError(f"{dashes}{name.replace('_', '-')} does not act on {what}")
+
+
+def check_needs(needed, options):
+    """Raise where one of `options`, values by name, is given, since option `needed` is not; None: it is not given."""
+    for name, value in options.items():
+        if value is not None:
+            raise ValueError(f"{name} needs {needed}, got {name} {value} alone")
+
+
+def check_one_file(what, files):
+    """The one file of a list; ValueError where there are more."""
+    if len(files) > 1:
+        raise ValueError(f"{what} takes one data file, got {len(files)}: {', '.join(files)}")
+    return files[0]
+
+
+def check_reads_once(files):
+    """Raise where standard input is more than one of these files."""
+    if files.count("-") > 1:
+        raise ValueError(f"DATA cannot be standard input {files.count('-')} times: it can be read once")
 
 
 def check_format_of(what, format, formats):
