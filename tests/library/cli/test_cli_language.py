@@ -73,17 +73,19 @@ def test_samples(files, capsys):
     assert default.splitlines() == files.lm.sample("the", 4, random_state=0)
 
 
-def test_each_line_is_answered_before_the_next_one_is_read(files, capsys, monkeypatch):
-    answers = []
+def test_each_line_is_answered_before_the_next_one_is_read(files, monkeypatch):
+    written, answers = io.BytesIO(), []
 
     def lines():
         for line in (b"the cat\r\n", b"\n", b"the unheard-of"):
             yield line
-            answers.append(capsys.readouterr().out)
+            answers.append(written.getvalue().decode())  # without what is not flushed
 
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=lines()))
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written))
     assert cli.main(["complete", str(files.model)]) == 0
-    assert answers == [files.lm.complete(prompt) + "\n" for prompt in ("the cat", "", "the unheard-of")]
+    expected = [files.lm.complete(prompt) + "\n" for prompt in ("the cat", "", "the unheard-of")]
+    assert answers == ["".join(expected[:n]) for n in (1, 2, 3)]
 
 
 def test_predict(files, capsys, monkeypatch):
@@ -146,10 +148,9 @@ def test_words_that_are_numbers_or_no_utf8(capsysbinary, monkeypatch, tmp_path):
         (["--task", "next-item", "--min-count", "3"], "--min-count does not act on --task next-item"),
     ],
 )
-def test_wrong_options_of_train(files, capsys, options, message):
-    output = files.folder / "none"
-    assert message in run(capsys, *TRAIN, files.plain, "-o", output, *options, status=1)
-    assert not output.exists()
+def test_wrong_options_of_train(capsys, tmp_path, options, message):
+    assert message in run(capsys, *TRAIN, "no text is read", "-o", tmp_path / "model", *options, status=1)
+    assert not (tmp_path / "model").exists()
 
 
 @pytest.mark.parametrize(
@@ -210,6 +211,27 @@ def test_models_of_other_kinds(files, capsys, tmp_path):
     error = run(capsys, "predict", model, tmp_path / "train", "--format", "sentences", status=1)
     assert "--format sentences is not for a classifier" in error
     assert "empty file" in run(capsys, "evaluate", files.model, _file(files, ""), status=1)
+
+
+def test_an_interrupted_training_leaves_what_it_learned(files, capsys, monkeypatch, tmp_path):
+    fit = LanguageModel.fit
+
+    def interrupted(model, text):
+        fit(model, text)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LanguageModel, "fit", interrupted)
+    options = ["-o", tmp_path / "model", "--hidden-size", "none", "--order", "2", "--threads", "1"]
+    assert "saving what was learned so far" in run(capsys, *TRAIN, files.plain, *options, status=130)
+    assert load(tmp_path / "model").n_tokens_ == 180
+
+
+def test_defaults_in_the_help_are_those_of_the_library(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["train", "--help"])
+    written = " ".join(capsys.readouterr().out.split())
+    assert f"longest n-grams (default: {LanguageModel().order})" in written
+    assert f"any unknown word (default: {LanguageModel().min_count})" in written
 
 
 def _file(files, text):
