@@ -86,7 +86,7 @@ class SequenceFeatures(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, sequences):
-        """A row for what comes after each sequence, CSR of float32 (n_sequences, n_features_).
+        """A row for what comes after each sequence, CSR of float32 (n_sequences, n_features).
 
         Items that `fit` has not kept are left out, as if they had not been there.
         """
@@ -98,7 +98,7 @@ class SequenceFeatures(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        X : csr_array of float32, shape (n_rows, n_features_)
+        X : csr_array of float32, shape (n_rows, n_features)
         y : array, shape (n_rows,)
         """
         check_is_fitted(self, "items_")
