@@ -15,6 +15,7 @@ from fastsoftmax.validation import (
     check_contexts,
     check_drawing,
     check_int,
+    check_n_threads,
     check_option,
     check_rng,
     check_some_sentences,
@@ -268,6 +269,7 @@ class LanguageModel(BaseEstimator):
         if self.max_iter != "auto":
             check_int("max_iter", self.max_iter, minimum=1)
         check_rng("random_state", self.random_state)
+        check_n_threads(self.n_threads)
         check_verbose(self.verbose)
 
     def _set_fitted(self, words, mixture, chosen, n_tokens):

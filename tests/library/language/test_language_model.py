@@ -219,6 +219,14 @@ def test_bad_parameters(parameters, error):
         LanguageModel(**parameters).fit(sentences(20))
 
 
+def test_parameters_are_checked_before_the_text_is_read():
+    text = iter(sentences(20))
+    for n_threads, error in (("x", TypeError), (0, ValueError)):
+        with pytest.raises(error, match="n_threads must"):
+            LanguageModel(n_threads=n_threads).fit(text)
+    assert len(list(text)) == 20
+
+
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
