@@ -118,7 +118,7 @@ class LanguageModel(BaseEstimator):
             each a str, whose words are separated by blanks, or a list of words, which are str or int. A lone str is a path. An
             empty sentence has an end all the same. Sentences that follow one another are of one document, unless the
             iterable gives documents: a str with a line break, which has a sentence a line; a list of lists of words; or a
-            file. ``<unk>`` may be among the words, ``</s>`` not.
+            file. A line end at the end of a str, as the lines of a file opened as text have, is no line break. ``<unk>`` may be among the words, ``</s>`` not.
         y : ignored
 
         Returns

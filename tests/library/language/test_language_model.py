@@ -7,6 +7,7 @@ from sklearn.exceptions import NotFittedError
 
 from fastsoftmax import LanguageModel, SoftmaxClassifier, load
 from fastsoftmax.language import cache
+from fastsoftmax.language.texts import read_new
 
 KINDS = {
     "document": {"context": "document"},
@@ -98,6 +99,19 @@ def test_forms_of_a_text(tmp_path):
     np.testing.assert_array_equal(model.log_proba([TEXTS[0], *DOCUMENTS[1]]), both)
     assert not np.allclose(model.log_proba([*lines, *DOCUMENTS[1]]), both)  # one document
     assert len(model.log_proba([""])) == 1 and len(model.log_proba([])) == 0
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_line_ends_of_sentences_make_no_documents(end, tmp_path):
+    path = tmp_path / "text"
+    path.write_bytes(b"a b\n\nb c\nd\n")
+    expected = read_new("sentences", path)[0]
+    assert expected.documents.tolist() == [0] and len(expected.lines) == 4
+    with open(path) as file:
+        for lines in (file, (line + end for line in ("a b", "", "b c", "d"))):
+            for a, b in zip(read_new("sentences", lines)[0], expected, strict=True):
+                np.testing.assert_array_equal(a, b)
+    assert len(read_new("sentences", ["a\nb\n", "c\nd"])[0].documents) == 2
 
 
 def test_words_may_be_numbers():
