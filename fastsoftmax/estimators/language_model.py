@@ -9,6 +9,7 @@ from fastsoftmax.estimators.language_fitting import LanguageFitting
 from fastsoftmax.language import sampling
 from fastsoftmax.language.texts import END, Words, read_new
 from fastsoftmax.runtime import threads
+from fastsoftmax.runtime.exclusive import exclusive
 from fastsoftmax.validation import (
     check_bool,
     check_context,
@@ -108,6 +109,7 @@ class LanguageModel(BaseEstimator):
         self.n_threads = n_threads
         self.verbose = verbose
 
+    @exclusive
     def fit(self, sentences, y=None):
         """Train on a text. If it is interrupted (Ctrl-C), it leaves a usable model once the low-rank softmax has begun.
 
@@ -118,7 +120,8 @@ class LanguageModel(BaseEstimator):
             each a str, whose words are separated by blanks, or a list of words, which are str or int. A lone str is a path. An
             empty sentence has an end all the same. Sentences that follow one another are of one document, unless the
             iterable gives documents: a str with a line break, which has a sentence a line; a list of lists of words; or a
-            file. A line end at the end of a str, as the lines of a file opened as text have, is no line break. ``<unk>`` may be among the words, ``</s>`` not.
+            file. A line end at the end of a str, as the lines of a file opened as text have, is no line break. ``<unk>`` may
+            be among the words, ``</s>`` not.
         y : ignored
 
         Returns

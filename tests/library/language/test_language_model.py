@@ -1,4 +1,5 @@
 import functools
+import threading
 
 import numpy as np
 import pytest
@@ -279,6 +280,25 @@ def test_bad_calls():
     ]:
         with pytest.raises(ValueError, match=message):
             call()
+
+
+def test_two_threads_cannot_fit_the_same_model():
+    model, errors = LanguageModel(order=2, hidden_size=None, n_threads=1), []
+
+    def fit_another():
+        try:
+            model.fit(sentences(20))
+        except RuntimeError as error:
+            errors.append(str(error))
+
+    def text():
+        yield from sentences(20)
+        thread = threading.Thread(target=fit_another)
+        thread.start()
+        thread.join()
+
+    model.fit(text())
+    assert len(errors) == 1 and "fit cannot run while another thread is in fit of the same LanguageModel" in errors[0]
 
 
 def test_it_says_what_it_chose(capfd):
