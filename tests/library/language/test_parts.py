@@ -5,7 +5,7 @@ import pytest
 from language_twin import of_low_rank
 
 from fastsoftmax.estimators.language_fitting import held_out
-from fastsoftmax.language import low_rank, sampling
+from fastsoftmax.language import low_rank, product, sampling
 from fastsoftmax.language.counted import Counted
 from fastsoftmax.language.history import History
 from fastsoftmax.language.low_rank import LowRankExpert
@@ -54,6 +54,17 @@ def test_blocks_of_rows_look_at_the_text_once(monkeypatch):
     monkeypatch.setattr(History, "positions", lambda self, text: asked.append(1) or positions(self, text))
     np.testing.assert_allclose(expert.log_proba(given, 1), expected, rtol=1e-6)
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize(("logits", "n_rows"), [(7 * 4 + 6, 4), (1, 1), (1 << 24, 60)])
+def test_the_product_has_so_many_logits_in_memory(logits, n_rows, monkeypatch):
+    given, seen, logsumexp = text(), [], product.logsumexp
+    both = of_text(given)
+    expected = both.log_proba(given, 1)
+    monkeypatch.setattr(product, "LOGITS", logits)
+    monkeypatch.setattr(product, "logsumexp", lambda a, **kwargs: seen.append(a.shape) or logsumexp(a, **kwargs))
+    np.testing.assert_allclose(both.log_proba(given, 1), expected, rtol=1e-5)
+    assert set(seen) == {(n_rows, 7)}
 
 
 def test_best_classes_and_ties():
