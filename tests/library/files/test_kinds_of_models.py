@@ -1,4 +1,4 @@
-"""Files that hold a model of another class than the one that is expected, or of none."""
+"""Files that hold a model of another class than the one that is expected, or of none; and the arguments of `load`."""
 
 import functools
 
@@ -39,3 +39,19 @@ def test_a_format_that_is_no_name(read, format, tmp_path):
     tensor_file.write(path, {}, {"format": format, "format_version": 1})
     with pytest.raises(ValueError, match=r"file: holds .* version 1, but this version reads 'fastsoftmax"):
         read(path)
+
+
+@pytest.mark.parametrize("path", [None, 0, 1.5, ["model"]])
+def test_a_path_is_checked_first(path):
+    with pytest.raises(TypeError, match="path must be a path, got"):
+        load(path)
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_memory_map_is_checked_for_all_classes(kind, tmp_path):
+    path = tmp_path / "file"
+    fitted(kind).save(path)
+    for given in (path, tmp_path / "missing"):
+        with pytest.raises(TypeError, match="memory_map must be True or False, got 'x'"):
+            load(given, memory_map="x")
+    assert type(load(bytes(path), memory_map=True)) is kind
