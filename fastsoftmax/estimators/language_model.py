@@ -9,12 +9,14 @@ from fastsoftmax.estimators.language_fitting import LanguageFitting
 from fastsoftmax.language import sampling
 from fastsoftmax.language.texts import END, Words, read_new
 from fastsoftmax.runtime import threads
+from fastsoftmax.runtime.exclusive import exclusive
 from fastsoftmax.validation import (
     check_bool,
     check_context,
     check_contexts,
     check_drawing,
     check_int,
+    check_n_threads,
     check_option,
     check_rng,
     check_some_sentences,
@@ -107,6 +109,7 @@ class LanguageModel(BaseEstimator):
         self.n_threads = n_threads
         self.verbose = verbose
 
+    @exclusive
     def fit(self, sentences, y=None):
         """Train on a text. If it is interrupted (Ctrl-C), it leaves a usable model once the low-rank softmax has begun.
 
@@ -117,7 +120,8 @@ class LanguageModel(BaseEstimator):
             each a str, whose words are separated by blanks, or a list of words, which are str or int. A lone str is a path. An
             empty sentence has an end all the same. Sentences that follow one another are of one document, unless the
             iterable gives documents: a str with a line break, which has a sentence a line; a list of lists of words; or a
-            file. ``<unk>`` may be among the words, ``</s>`` not.
+            file. A line end at the end of a str, as the lines of a file opened as text have, is no line break. ``<unk>`` may
+            be among the words, ``</s>`` not.
         y : ignored
 
         Returns
@@ -268,6 +272,7 @@ class LanguageModel(BaseEstimator):
         if self.max_iter != "auto":
             check_int("max_iter", self.max_iter, minimum=1)
         check_rng("random_state", self.random_state)
+        check_n_threads(self.n_threads)
         check_verbose(self.verbose)
 
     def _set_fitted(self, words, mixture, chosen, n_tokens):

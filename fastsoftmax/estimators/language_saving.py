@@ -8,11 +8,21 @@ from fastsoftmax.language.counted import Counted
 from fastsoftmax.language.history import History
 from fastsoftmax.language.low_rank import LowRankExpert
 from fastsoftmax.language.mixture import Mixture
-from fastsoftmax.language.product import Product
+from fastsoftmax.language.product import START, Product
 from fastsoftmax.language.texts import SPECIAL, Words
 from fastsoftmax.runtime import threads
 from fastsoftmax.text.ngram_features import NGramFeatures
-from fastsoftmax.validation import as_path, check_sparse_W, check_writable
+from fastsoftmax.validation import (
+    as_path,
+    check_bool,
+    check_history,
+    check_int,
+    check_mixture_weights,
+    check_sparse_W,
+    check_stored,
+    check_vocabulary,
+    check_writable,
+)
 
 FORMAT, VERSION = "fastsoftmax.LanguageModel", 1
 
@@ -56,11 +66,13 @@ def load(kind, path):
             raise ValueError("a checksum is wrong, or a tensor is missing")
         model = kind(**header["params"])
         model._check_parameters()
+        check_vocabulary(header["vocabulary"], SPECIAL)
         words = Words(header["vocabulary"])
-        if tuple(words.vocabulary[: len(SPECIAL)]) != SPECIAL or len(words.codes) != len(words.vocabulary):
-            raise ValueError("the vocabulary is not one of different words")
         mixture = _mixture(model, header, tensors, len(words.vocabulary))
-        model._set_fitted(words, mixture, header["chosen"], header["n_tokens"])
+        n_tokens = check_int("n_tokens", header["n_tokens"], minimum=1)
+        if not isinstance(header["chosen"], dict):
+            raise ValueError("what was chosen has no names")
+        model._set_fitted(words, mixture, header["chosen"], n_tokens)
     except tensor_file.DAMAGE as error:
         raise model_file.incomplete(path, error) from error
     return model
@@ -72,14 +84,18 @@ def _mixture(model, header, tensors, n_classes):
     shape = n_classes, features.n_features_
     parts = tensors["ngrams.W"], tensors["ngrams.classes"], tensors["ngrams.starts"]
     W = check_sparse_W(csc_array(parts, shape=shape))
-    counted, product = Counted(features, W, tensors["ngrams.bias"]), None
-    if header["history"]:
-        history = History(**header["history"])
-        E, V, bias = (tensors[f"low_rank.{name}"] for name in ("E", "V", "bias"))
-        if (len(E), len(V), bias.shape) != (history.n_columns, n_classes, (n_classes,)) or E.shape[1] != V.shape[1]:
-            raise ValueError("the low-rank weights are not of the vocabulary")
-        product = Product(counted, LowRankExpert(history, E, V, bias), tensors["factors"])
-    mixture = Mixture(counted, product, header["has_cache"], threads.resolve(model.n_threads), tensors["weights"])
-    if counted.bias.shape != (n_classes,) or mixture.weights.shape != (mixture.n_buckets, len(mixture.names)):
-        raise ValueError("the weights are not of the vocabulary and the experts")
+    counted, product = Counted(features, W, check_stored("ngrams.bias", tensors["ngrams.bias"], (n_classes,))), None
+    if header["history"] is not None:
+        product = Product(counted, _low_rank(header, tensors, n_classes), tensors["factors"])
+        check_stored("factors", tensors["factors"], (len(START),), double=True)
+    has_cache = check_bool("has_cache", header["has_cache"])
+    mixture = Mixture(counted, product, has_cache, threads.resolve(model.n_threads), tensors["weights"])
+    check_mixture_weights("weights", mixture.weights, (mixture.n_buckets, len(mixture.names)))
     return mixture
+
+
+def _low_rank(header, tensors, n_classes):
+    history = check_history(History(**header["history"]), n_classes)
+    E = check_stored("low_rank.E", tensors["low_rank.E"], (history.n_columns, -1))
+    V = check_stored("low_rank.V", tensors["low_rank.V"], (n_classes, E.shape[1]))
+    return LowRankExpert(history, E, V, check_stored("low_rank.bias", tensors["low_rank.bias"], (n_classes,)))

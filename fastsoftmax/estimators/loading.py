@@ -7,6 +7,7 @@ from fastsoftmax.estimators.classifier import SoftmaxClassifier
 from fastsoftmax.estimators.language_model import LanguageModel
 from fastsoftmax.estimators.next_item import NextItemModel
 from fastsoftmax.files import tensor_file
+from fastsoftmax.validation import as_path, check_bool
 
 OTHERS = {language_saving.FORMAT: LanguageModel, next_item_saving.FORMAT: NextItemModel}  # than the classifier
 
@@ -23,7 +24,7 @@ def load(path, *, memory_map=False, comm=None):
         Training copies the weights, to `weights_dir` if that is set. Of a folder, the embedding stays in its file, and so do
         the class weights where one file has all that are asked for (of a dense direct term learned from sparse rows: where
         that is all of the file's); those from several files have to be copied together, which takes their size in memory.
-        A LanguageModel is always read into memory.
+        A LanguageModel or a NextItemModel is always read into memory.
     comm : mpi4py communicator, optional
         The processes that load the model together, each of which gets a range of the classes, and reads no more of the class
         weights than that (of a sparse term, besides, the class numbers of the files that it needs). A file or folder may have
@@ -39,7 +40,9 @@ def load(path, *, memory_map=False, comm=None):
         can be read. The same where files of a folder are of different saves, as a save that was interrupted may leave them,
         and where there are more processes than classes.
     """
-    of_file = None if comm is not None or os.path.isdir(path) else tensor_file.format_of(path)
-    if of_file in OTHERS:
-        return OTHERS[of_file].load(path)
+    if comm is None:  # else the ranks check together, and none waits for another that has raised
+        path, memory_map = as_path("path", path), check_bool("memory_map", memory_map)
+        of_file = None if os.path.isdir(path) else tensor_file.format_of(path)
+        if of_file in OTHERS:
+            return OTHERS[of_file].load(path)
     return saving.load(SoftmaxClassifier, path, memory_map=memory_map, comm=comm)

@@ -32,6 +32,7 @@ _KINDS = {
     "fastsoftmax.SoftmaxClassifier": "a model",
     "fastsoftmax.SoftmaxClassifier.shard": "one of the files of a model, whose folder is to be loaded",
     "fastsoftmax.LanguageModel": "a language model",
+    "fastsoftmax.NextItemModel": "a model of the next item",
     "fastsoftmax.checkpoint": "the checkpoint of a training, which fit(checkpoint=...) goes on from",
 }
 
@@ -151,7 +152,8 @@ def format_of(path):
             if not stat.S_ISREG(status.st_mode):
                 return None
             entries, _ = _entries(file, status.st_size)
-            return _header(entries.get("__metadata__")).get("format")
+            found = _header(entries.get("__metadata__")).get("format")
+            return found if isinstance(found, str) else None
     except (*DAMAGE, OSError):
         return None
 
@@ -198,7 +200,7 @@ def _header(metadata):
 
 def _check_format(path, header, format, versions):
     found, version = header.get("format"), header.get("format_version")
-    if found in _KINDS and found != format:
+    if isinstance(found, str) and found in _KINDS and found != format:
         raise ValueError(f"{path}: this is {_KINDS[found]}, but {_KINDS[format]} is expected")
     if found != format or version not in versions:
         found = f"{found!r} version {version!r}"

@@ -21,17 +21,21 @@ class LowRankExpert:
     def __init__(self, history, E, V, bias):
         self.history, self.E, self.V, self.bias = history, E, V, bias
 
-    def hidden(self, text, rows):
-        """The hidden vectors of these rows of a Text, (n_rows, size) float32."""
-        return self.history.rows(text.ids, self.history.positions(text), rows) @ self.E
+    def hidden(self, text, rows, positions=None):
+        """The hidden vectors of these rows of a Text, (n_rows, size) float32.
+
+        positions : what `history.positions` says of the text, which takes as long as the text; None: it is asked
+        """
+        positions = self.history.positions(text) if positions is None else positions
+        return self.history.rows(text.ids, positions, rows) @ self.E
 
     def log_proba(self, text, n_threads, rows=None):
         """The log-probability of each token, or of those at `rows`, (n_rows,)."""
         rows = np.arange(len(text.ids)) if rows is None else rows
-        out = np.empty(len(rows))
+        out, positions = np.empty(len(rows)), self.history.positions(text)
         for first in range(0, len(rows), BLOCK):
             block = rows[first : first + BLOCK]
-            hidden, target = self.hidden(text, block), text.ids[block].astype(np.int64)
+            hidden, target = self.hidden(text, block, positions), text.ids[block].astype(np.int64)
             losses = linear_cross_entropy(hidden, self.V, target, self.bias, reduction="none", n_threads=n_threads)
             out[first : first + BLOCK] = -losses
         return out

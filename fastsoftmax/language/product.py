@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 
 from fastsoftmax.functional import logsumexp
 
-BLOCK = 512  # rows whose logits are in memory at a time
+BLOCK, LOGITS = 512, 1 << 24  # rows, and logits, that are in memory at a time
 START = (0.6, 0.5, 0.6, 0.5)
 MOST_ROWS, MOST_LOGITS = 1000, 20_000_000  # that factors are found on
 MAX_ITER = 20
@@ -60,7 +60,8 @@ class Product:
         V, bias = factors[0] * self.low_rank.V, factors[1] * self.low_rank.bias + factors[3] * self.counted.bias
         history, E = self.low_rank.history, self.low_rank.E
         positions = history.positions(text)
-        for rows, X in self.counted.features.blocks(text.ids, text.lines, BLOCK):
+        n_rows = max(1, min(BLOCK, LOGITS // len(bias)))
+        for rows, X in self.counted.features.blocks(text.ids, text.lines, n_rows):
             block = np.arange(rows.start, rows.stop)
             logits = (history.rows(text.ids, positions, block) @ E) @ V.T
             logits += bias

@@ -137,7 +137,7 @@ def _is_file(source):
 def _is_document(item):
     """Whether an item of a text holds sentences, and not words."""
     if isinstance(item, str):
-        return "\n" in item
+        return "\n" in item.removesuffix("\n")  # the lines of a file opened as text have their line ends
     return len(item) > 0 and isinstance(item[0], (list, tuple, np.ndarray))
 
 

@@ -83,10 +83,14 @@ from fastsoftmax.validation.labels import as_text_array, check_ignore_label, che
 from fastsoftmax.validation.language import (
     check_context,
     check_drawing,
+    check_history,
     check_item_of_text,
+    check_mixture_weights,
     check_some_sentences,
+    check_stored,
     check_text,
     check_token,
+    check_vocabulary,
 )
 from fastsoftmax.validation.linear import (
     check_bias,

@@ -4,7 +4,9 @@ import os
 
 import numpy as np
 
-from fastsoftmax.validation.scalars import check_int, check_real
+from fastsoftmax.validation.scalars import check_bool, check_int, check_real
+
+MOST_PLACES = 1000  # that a stored model looks back; rows take memory for each of them
 
 
 def check_token(word, end):
@@ -60,3 +62,44 @@ def check_drawing(temperature, top_k, top_p):
     top_k = None if top_k is None else check_int("top_k", top_k, minimum=1)
     top_p = None if top_p is None else check_real("top_p", top_p, above=0, maximum=1)
     return temperature, top_k, top_p
+
+
+def check_history(history, n_classes):
+    """`history`, what the low-rank expert of a stored model with so many words sees, if it may be that."""
+    check_int("history.n_classes", history.n_classes, minimum=n_classes, maximum=n_classes)
+    check_int("history.n_places", history.n_places, minimum=0, maximum=MOST_PLACES)
+    check_int("history.window", history.window, minimum=0, maximum=MOST_PLACES)
+    if not history.n_places + history.window:
+        raise ValueError("the history has neither places nor a window")
+    check_real("history.decay", history.decay, above=0, maximum=1)
+    check_bool("history.across", history.across)
+    return history
+
+
+def check_stored(name, a, shape, *, double=False):
+    """The tensor `a` of a stored model, which has this shape (-1: any length) and finite float32 (or float64) numbers."""
+    dtype = np.dtype(np.float64 if double else np.float32)
+    if a.dtype != dtype or a.ndim != len(shape) or any(n not in (-1, m) for n, m in zip(shape, a.shape, strict=True)):
+        raise ValueError(f"{name} must have {dtype} numbers and shape {shape}, got {a.dtype} and {a.shape}")
+    with np.errstate(over="ignore"):  # the others are used as float32, too
+        if not np.isfinite(a.astype(np.float32, copy=False)).all():
+            raise ValueError(f"{name} must have finite numbers")
+    return a
+
+
+def check_mixture_weights(name, weights, shape):
+    """The `weights` of the experts of a stored model, (n_buckets, n_experts): shares, which add up to 1 in each row."""
+    check_stored(name, weights, shape, double=True)
+    if weights.min() < 0 or np.abs(weights.sum(axis=1) - 1).max() > 1e-6:
+        raise ValueError(f"{name} must not be negative, and rows must add up to 1")
+    return weights
+
+
+def check_vocabulary(vocabulary, special):
+    """Raise unless it is a list of the `special` words and of others, str or int, which are all different."""
+    if not isinstance(vocabulary, list) or tuple(vocabulary[: len(special)]) != special:
+        raise ValueError(f"the vocabulary does not begin with {special}")
+    for word in vocabulary[len(special) :]:
+        check_token(word, special[-1])
+    if len(set(vocabulary)) != len(vocabulary):
+        raise ValueError("the vocabulary has a word twice")

@@ -1,4 +1,5 @@
 import functools
+import threading
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from sklearn.exceptions import NotFittedError
 
 from fastsoftmax import LanguageModel, SoftmaxClassifier, load
 from fastsoftmax.language import cache
+from fastsoftmax.language.texts import read_new
 
 KINDS = {
     "document": {"context": "document"},
@@ -98,6 +100,19 @@ def test_forms_of_a_text(tmp_path):
     np.testing.assert_array_equal(model.log_proba([TEXTS[0], *DOCUMENTS[1]]), both)
     assert not np.allclose(model.log_proba([*lines, *DOCUMENTS[1]]), both)  # one document
     assert len(model.log_proba([""])) == 1 and len(model.log_proba([])) == 0
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_line_ends_of_sentences_make_no_documents(end, tmp_path):
+    path = tmp_path / "text"
+    path.write_bytes(b"a b\n\nb c\nd\n")
+    expected = read_new("sentences", path)[0]
+    assert expected.documents.tolist() == [0] and len(expected.lines) == 4
+    with open(path) as file:
+        for lines in (file, (line + end for line in ("a b", "", "b c", "d"))):
+            for a, b in zip(read_new("sentences", lines)[0], expected, strict=True):
+                np.testing.assert_array_equal(a, b)
+    assert len(read_new("sentences", ["a\nb\n", "c\nd"])[0].documents) == 2
 
 
 def test_words_may_be_numbers():
@@ -219,6 +234,14 @@ def test_bad_parameters(parameters, error):
         LanguageModel(**parameters).fit(sentences(20))
 
 
+def test_parameters_are_checked_before_the_text_is_read():
+    text = iter(sentences(20))
+    for n_threads, error in (("x", TypeError), (0, ValueError)):
+        with pytest.raises(error, match="n_threads must"):
+            LanguageModel(n_threads=n_threads).fit(text)
+    assert len(list(text)) == 20
+
+
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
@@ -257,6 +280,25 @@ def test_bad_calls():
     ]:
         with pytest.raises(ValueError, match=message):
             call()
+
+
+def test_two_threads_cannot_fit_the_same_model():
+    model, errors = LanguageModel(order=2, hidden_size=None, n_threads=1), []
+
+    def fit_another():
+        try:
+            model.fit(sentences(20))
+        except RuntimeError as error:
+            errors.append(str(error))
+
+    def text():
+        yield from sentences(20)
+        thread = threading.Thread(target=fit_another)
+        thread.start()
+        thread.join()
+
+    model.fit(text())
+    assert len(errors) == 1 and "fit cannot run while another thread is in fit of the same LanguageModel" in errors[0]
 
 
 def test_it_says_what_it_chose(capfd):

@@ -5,7 +5,8 @@ import pytest
 from language_twin import of_low_rank
 
 from fastsoftmax.estimators.language_fitting import held_out
-from fastsoftmax.language import sampling
+from fastsoftmax.language import low_rank, product, sampling
+from fastsoftmax.language.counted import Counted
 from fastsoftmax.language.history import History
 from fastsoftmax.language.low_rank import LowRankExpert
 from fastsoftmax.language.product import Product
@@ -36,6 +37,34 @@ def test_rows_of_a_text_and_of_a_context_are_those_of_the_definition(history):
         expected = of_low_rank(expert, seen.tolist())
         np.testing.assert_allclose(logits[row], expected, rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(expert.logits_after(given.ids[:row], len(line)), expected, rtol=1e-4, atol=1e-4)
+
+
+def of_text(given, seed=2):
+    """A Product of a low-rank expert and the n-grams of a Text."""
+    history, rng = HISTORIES[1], np.random.default_rng(seed)
+    E, V = (rng.standard_normal(shape).astype(np.float32) for shape in ((history.n_columns, 5), (7, 5)))
+    return Product(Counted.fit(given, 7, 2), LowRankExpert(history, E, V, rng.standard_normal(7).astype(np.float32)))
+
+
+def test_blocks_of_rows_look_at_the_text_once(monkeypatch):
+    given, asked, positions = text(), [], History.positions
+    expert = of_text(given).low_rank
+    expected = expert.log_proba(given, 1)
+    monkeypatch.setattr(low_rank, "BLOCK", 7)
+    monkeypatch.setattr(History, "positions", lambda self, text: asked.append(1) or positions(self, text))
+    np.testing.assert_allclose(expert.log_proba(given, 1), expected, rtol=1e-6)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(("logits", "n_rows"), [(7 * 4 + 6, 4), (1, 1), (1 << 24, 60)])
+def test_the_product_has_so_many_logits_in_memory(logits, n_rows, monkeypatch):
+    given, seen, logsumexp = text(), [], product.logsumexp
+    both = of_text(given)
+    expected = both.log_proba(given, 1)
+    monkeypatch.setattr(product, "LOGITS", logits)
+    monkeypatch.setattr(product, "logsumexp", lambda a, **kwargs: seen.append(a.shape) or logsumexp(a, **kwargs))
+    np.testing.assert_allclose(both.log_proba(given, 1), expected, rtol=1e-5)
+    assert set(seen) == {(n_rows, 7)}
 
 
 def test_best_classes_and_ties():
@@ -90,16 +119,14 @@ def test_joined_texts_begin_documents():
 
 
 def test_factors_are_the_best_ones():
-    from fastsoftmax.language.counted import Counted
-
     given, rng = text(400), np.random.default_rng(2)
     history = History(7, n_places=1)
     E, V = (rng.standard_normal(shape).astype(np.float32) for shape in ((7, 5), (7, 5)))
-    product = Product(Counted.fit(given, 7, 2), LowRankExpert(history, E, V, np.zeros(7, dtype=np.float32)))
+    both = Product(Counted.fit(given, 7, 2), LowRankExpert(history, E, V, np.zeros(7, dtype=np.float32)))
     other = text(300, seed=3)
-    best = product.fit(other, np.arange(300)).log_proba(other, 1).mean()
-    found = product.factors.copy()
+    best = both.fit(other, np.arange(300)).log_proba(other, 1).mean()
+    found = both.factors.copy()
     for place in range(4):
         for change in (-0.05, 0.05):
-            product.factors = np.maximum(found + change * np.eye(4)[place], 0)
-            assert product.log_proba(other, 1).mean() <= best + 1e-6
+            both.factors = np.maximum(found + change * np.eye(4)[place], 0)
+            assert both.log_proba(other, 1).mean() <= best + 1e-6
