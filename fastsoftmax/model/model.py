@@ -204,7 +204,9 @@ class Model:
         return base
 
     def __getstate__(self):
-        return {name: value for name, value in vars(self).items() if name != "_base"}
+        state = dict(vars(self))  # a copy: another thread may add attributes meanwhile
+        state.pop("_base", None)
+        return state
 
     def sparse_matrix(self, data=None):
         """`data`, one number a pair (by default the weights), as a CSC array (n_classes, n_features)."""

@@ -8,7 +8,10 @@ import pytest
 import fastsoftmax
 
 ROOT = Path(__file__).parents[2]
-STEPS = ["tutorial.md", "explanations.md"]  # pages whose blocks are steps of one program; elsewhere each block runs by itself
+STEPS = [
+    "tutorial.md",
+    "explanations.md",
+]  # pages whose blocks are steps of one program; elsewhere each block runs by itself
 PROGRAMS = ["dask.md", "distributed.md"]  # test_docs.py runs these, as programs of several processes
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
