@@ -1,6 +1,6 @@
 """The program of `fastsoftmax demo`: which token comes next?
 
-It trains a LanguageModel over tens of thousands of classes in a minute or two.
+It trains a LanguageModel over tens of thousands of classes in a few minutes.
 """
 
 import time
