@@ -1,6 +1,5 @@
 """The task language of the commands: a LanguageModel of files with a sentence a line, whose words blanks separate."""
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -9,8 +8,8 @@ import numpy as np
 
 from fastsoftmax.cli.arguments import integer
 from fastsoftmax.cli.common import INTERRUPTED, print_metrics
-from fastsoftmax.cli.rows import source
-from fastsoftmax.runtime.progress import MANY_BYTES, say, shown_rows
+from fastsoftmax.cli.rows import say_reading, source
+from fastsoftmax.runtime.progress import shown_rows
 from fastsoftmax.validation import (
     check_int,
     check_label_columns,
@@ -146,8 +145,7 @@ def _sentences(model, options):
     from fastsoftmax.text.lines import open_lines
 
     file = source(options.data)
-    size = os.path.getsize(file) if options.data != "-" and os.path.exists(file) else MANY_BYTES
-    say(f"reading {'standard input' if options.data == '-' else options.data}", options.verbose, n_rows=0, n_bytes=size)
+    say_reading(options.data, options.verbose)
     numbers = numbers_of(model)
     with open_lines(file) as (_, lines):
         for line in lines:

@@ -1,14 +1,13 @@
 """The task next-item of the commands: a NextItemModel of the events in a table, a sequence of items for each user."""
 
-import os
 import sys
 import time
 
 import numpy as np
 
 from fastsoftmax.cli.common import DEPTHS, print_metrics
-from fastsoftmax.cli.rows import source
-from fastsoftmax.runtime.progress import MANY_BYTES, say, shown_rows
+from fastsoftmax.cli.rows import say_reading, source
+from fastsoftmax.runtime.progress import shown_rows
 from fastsoftmax.validation import (
     check_acts_on,
     check_int,
@@ -125,11 +124,7 @@ def _read(options, verbose):
 
     given = {"user": options.user_column, "item": options.item_column, "time": options.time_column}
     file = source(options.data)
-    if options.data == "-":
-        size = MANY_BYTES
-    else:
-        size = os.path.getsize(file) if os.path.exists(file) else 0  # which is an error of reading it
-    say(f"reading {'standard input' if options.data == '-' else options.data}", verbose, n_rows=0, n_bytes=size)
+    say_reading(options.data, verbose)
     return users_and_sequences(*read_events(file, **{name: column for name, column in given.items() if column}))
 
 

@@ -1,8 +1,9 @@
 """The rows of a data file as a model takes them."""
 
+import os
 import sys
 
-from fastsoftmax.runtime.progress import say, shown_rows
+from fastsoftmax.runtime.progress import MANY_BYTES, say, shown_rows
 from fastsoftmax.text import datasets
 from fastsoftmax.validation import check_are_texts, check_path, check_reads, misfits
 
@@ -28,6 +29,15 @@ def source(path):
     if sys.stdin is None:
         raise ValueError("standard input is closed: name a data file")
     return sys.stdin.buffer
+
+
+def say_reading(path, verbose):
+    """Say that a data file is read, where it is large; that there is none is an error of reading it."""
+    if path == "-":
+        say("reading standard input", verbose, n_rows=0, n_bytes=MANY_BYTES)
+    else:
+        n_bytes = os.path.getsize(path) if os.path.exists(path) else 0
+        say(f"reading {path}", verbose, n_rows=0, n_bytes=n_bytes)
 
 
 def read(classifier, options):

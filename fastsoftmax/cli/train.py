@@ -1,13 +1,12 @@
 """`fastsoftmax train`: a classifier of the rows of a data file, written to a model file."""
 
-import os
 import sys
 import time
 
 from fastsoftmax.cli import tasks
 from fastsoftmax.cli.arguments import integer, integer_none_or_auto, integer_or_auto, number, number_or_auto
 from fastsoftmax.cli.common import INTERRUPTED, add_threads, off_the_model
-from fastsoftmax.cli.rows import source
+from fastsoftmax.cli.rows import say_reading, source
 from fastsoftmax.runtime import progress
 from fastsoftmax.runtime.progress import say, shown_rows
 from fastsoftmax.samplers.named import NAMED, kind_of
@@ -143,8 +142,7 @@ def _run(options):
     if options.checkpoint is not None:
         check_writable("checkpoint", options.checkpoint)
     verbose = not options.quiet
-    size = {"n_rows": 0, "n_bytes": progress.MANY_BYTES if options.data == "-" else _size(options.data)}
-    say(f"reading {'standard input' if options.data == '-' else options.data}", verbose, **size)
+    say_reading(options.data, verbose)
     data = read(source(options.data), options.format, n_features=options.n_features)
     X, vectorizer = _features(data, options)
     say("collecting the labels", verbose, n_rows=data.n_samples)
@@ -172,11 +170,6 @@ def _run(options):
         seconds = time.perf_counter() - start
         print(f"{len(classifier.classes_):,} classes, {seconds:.1f} s; wrote {options.output}")
     return status
-
-
-def _size(path):
-    """The bytes of a file; 0 where there is none, which is an error of reading it."""
-    return os.path.getsize(path) if os.path.exists(path) else 0
 
 
 def _classifier(options):

@@ -50,7 +50,7 @@ class LanguageModel(BaseEstimator):
     loss : {"auto", "softmax", "sampled_softmax"}
         The loss of the low-rank softmax, as of SoftmaxClassifier. "auto": sampled from 8,192 words on.
     max_iter : int or "auto"
-        Epochs of the low-rank softmax at most; those after which it suits the held-out sentences best are kept. "auto": 1 to
+        Epochs of the low-rank softmax at most; those after which it suits the held-out sentences best are kept. "auto": 2 to
         4, the fewer the longer the text.
     random_state : int, numpy random generator or None
         A seed gives the same model for any `n_threads`.

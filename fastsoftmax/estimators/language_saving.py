@@ -32,8 +32,7 @@ def save(model, path):
     path = as_path("path", path)
     check_writable("path", path)
     params = model.get_params(deep=False)
-    seed = params["random_state"]
-    params["random_state"] = int(seed) if isinstance(seed, (int, np.integer)) else None
+    params["random_state"] = model_file.stored_seed(params["random_state"])
     mixture = model._mixture
     counted = mixture.counted
     tensors = {"ngrams.W": counted.W.data, "ngrams.classes": counted.W.indices, "ngrams.starts": counted.W.indptr}
@@ -62,8 +61,7 @@ def load(kind, path):
     path = as_path("path", path)
     header, tensors = tensor_file.read(path, FORMAT, (VERSION,))
     try:
-        if tensor_file.checksums(tensors) != header["crc32"]:
-            raise ValueError("a checksum is wrong, or a tensor is missing")
+        tensor_file.verify(header, tensors)
         model = kind(**header["params"])
         model._check_parameters()
         check_vocabulary(header["vocabulary"], SPECIAL)

@@ -87,7 +87,8 @@ class Logits:
     def _logits(self, rows, classes):
         n_rows, n_classes = len(self._hidden), len(self._model.V)
         if n_rows == 1:  # which needs no copy for each class
-            logits = self._model.V[classes] @ self._hidden[0]
+            with np.errstate(invalid="ignore"):  # BLAS may compute with what lies beyond short rows, and drop it
+                logits = self._model.V[classes] @ self._hidden[0]
         elif len(classes) * DENSE_FROM > n_rows * n_classes and n_rows * n_classes <= MOST_DENSE:
             logits = (self._hidden @ self._model.V.T)[rows, classes]
         else:

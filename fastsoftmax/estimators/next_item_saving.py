@@ -27,8 +27,7 @@ def save(model, path):
     path = as_path("path", path)
     check_writable("path", path)
     params = model.get_params(deep=False)
-    seed = params["random_state"]
-    params["random_state"] = int(seed) if isinstance(seed, (int, np.integer)) else None
+    params["random_state"] = model_file.stored_seed(params["random_state"])
     mixture, sequences = model._mixture, model._sequences
     network, tensors = saving.packed(mixture.network.classifier)
     tensors = {PREFIX + name: a for name, a in tensors.items()}
@@ -53,8 +52,7 @@ def load(kind, path):
     path = as_path("path", path)
     header, tensors = tensor_file.read(path, FORMAT, (VERSION,))
     try:
-        if tensor_file.checksums(tensors) != header["crc32"]:
-            raise ValueError("a checksum is wrong, or a tensor is missing")
+        tensor_file.verify(header, tensors)
         model = kind(**header["params"])
         check_next_item_params(model)
         parts = {name.removeprefix(PREFIX): tensors.pop(name) for name in list(tensors) if name.startswith(PREFIX)}

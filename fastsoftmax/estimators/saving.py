@@ -112,8 +112,7 @@ def _saved(classifier, encoding):
             f"only schedules given by name can be saved, got schedule={params['schedule']!r}: set_params(schedule='auto') "
             "before, which changes no prediction"
         )
-    seed = params["random_state"]
-    params["random_state"] = int(seed) if isinstance(seed, (int, np.integer)) else None
+    params["random_state"] = model_file.stored_seed(params["random_state"])
     params["dtype"] = np.dtype(params["dtype"]).name
     params["class_weight"] = stored_labels.pack_weights(params["class_weight"])
     params["ignore_label"] = stored_labels.key_to_json(params["ignore_label"])

@@ -129,6 +129,11 @@ def incomplete(path, error):
     return ValueError(f"{path}: not a complete fastsoftmax model ({type(error).__name__}: {error})")
 
 
+def stored_seed(random_state):
+    """A `random_state` as files hold it: a seed, or None for a generator."""
+    return int(random_state) if isinstance(random_state, (int, np.integer)) else None
+
+
 def as_python(value):
     """A NumPy number, which a parameter search may have set, as a Python number."""
     if isinstance(value, np.generic):

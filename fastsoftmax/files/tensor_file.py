@@ -271,6 +271,12 @@ def _copied(file, start, places):
     return tensors
 
 
+def verify(header, tensors):
+    """ValueError unless these are all the tensors of a file with this header, as they were written."""
+    if checksums(tensors) != header["crc32"]:
+        raise ValueError("a checksum is wrong, or a tensor is missing")
+
+
 def checksums(tensors):
     """The CRC-32 of each tensor, by name."""
     return {name: checksum(a) for name, a in tensors.items()}

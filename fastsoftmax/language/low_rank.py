@@ -43,5 +43,6 @@ class LowRankExpert:
     def logits_after(self, ids, n_in_line):
         """The logits after the words `ids` of a document, of which the last `n_in_line` are of the same sentence."""
         before = len(ids) if self.history.across else n_in_line
-        hidden = self.history.sum_after(ids[len(ids) - before :], self.E)
-        return self.V @ hidden + self.bias
+        with np.errstate(invalid="ignore"):  # BLAS may compute with what lies beyond short rows, and drop it
+            hidden = self.history.sum_after(ids[len(ids) - before :], self.E)
+            return self.V @ hidden + self.bias

@@ -34,10 +34,11 @@ def check_sequences(name, sequences, items=None):
 
 def _check_items(name, items):
     """Raise where an item is missing or cannot be a label."""
-    array = np.asarray(items) if isinstance(items, np.ndarray) else None
-    if array is not None and array.dtype.kind in "fmM" and (array != array).any():
-        raise ValueError(f"{name} must not hold missing items, got {array[(array != array).argmax()]!r}")
-    for kind in () if array is not None else set(map(type, items)):
+    if isinstance(items, np.ndarray):
+        if items.dtype.kind in "fmM" and (items != items).any():
+            raise ValueError(f"{name} must not hold missing items, got {items[(items != items).argmax()]!r}")
+        return
+    for kind in set(map(type, items)):
         if kind.__hash__ is None:
             item = next(item for item in items if type(item) is kind)
             raise TypeError(f"{name} must hold sequences of labels, which are hashable, got {item!r:.80} as an item")
