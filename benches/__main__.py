@@ -172,9 +172,10 @@ def _kernels(options):
     if options.quick and not any(case.quick for case in cases):
         raise ValueError("quick leaves nothing of these families and problems to measure")
     path = _results_path(options, "kernels")
-    results = table.measure_all(options, stored.load(path) or {})
-    stored.save(path, {"machine": machine.describe()} | results)
-    shown = [tables.table(family, records) for family, records in results["families"].items()]
+    about = {"machine": machine.describe()}
+    known = stored.load(path) or {"families": {}}
+    table.measure_all(options, known["families"], lambda families: stored.save(path, about | {"families": families}))
+    shown = [tables.table(family, records) for family, records in stored.load(path)["families"].items()]
     print(to_markdown.markdown("Kernels", shown))
     return _report(options)
 

@@ -1,6 +1,6 @@
 """The shapes, inputs and goals of all benchmarks of kernels.
 
-Inputs are deterministic. The last of each kind is kept, since several benchmarks in a row use it.
+Inputs are deterministic. The last of each kind is kept, since several benchmarks in a row use it, until `forget`.
 """
 
 from functools import lru_cache
@@ -92,7 +92,22 @@ def asked(problem, shape, dtype):
     return ASKED.get((problem, shape), ASKED.get(problem, {}))
 
 
-@lru_cache(maxsize=1)
+KINDS = []  # the functions that make inputs and keep the last ones
+
+
+def kept(make):
+    """Keep the last inputs that the function `make` has made."""
+    KINDS.append(lru_cache(maxsize=1)(make))
+    return KINDS[-1]
+
+
+def forget():
+    """Let go of all inputs: those of all kinds together would take more than 20 GB."""
+    for kind in KINDS:
+        kind.cache_clear()
+
+
+@kept
 def rowwise(shape, dtype):
     """Make logits x, and targets for the rows."""
     x = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
@@ -125,7 +140,7 @@ class Parameters(SimpleNamespace):
             a.fill(INITIAL_STATE)
 
 
-@lru_cache(maxsize=1)
+@kept
 def dense(shape):
     """Make a dense head: X (rows, d), W (K, d), bias, targets; the standard deviation of its logits is 2."""
     n_rows, n_classes, d = shape
@@ -138,7 +153,7 @@ def dense(shape):
     return Parameters(X=X, W=W, bias=bias, target=target, probe=probe, names=("W", "bias"), state={})
 
 
-@lru_cache(maxsize=1)
+@kept
 def trained(shape):
     """Make a dense head as sharp as a trained one: logits of deviation 3, and biases of classes by Zipf's law.
 
@@ -184,7 +199,7 @@ def classes_of_features(rng, n_classes, n_features, per_feature):
     return first + rng.integers(0, stretch, (n_features, per_feature), dtype=np.int32)
 
 
-@lru_cache(maxsize=1)
+@kept
 def csr(shape, dtype):
     """Make a linear model on sparse rows. W (K, features) is feature-major, and only the features that occur take memory."""
     n_rows, n_features, n_classes, n_entries = shape
@@ -202,7 +217,7 @@ def csr(shape, dtype):
     return p
 
 
-@lru_cache(maxsize=1)
+@kept
 def sampled(n_classes):
     """Make a low-rank model x -> x E -> classes, and 32 batches of rows with Zipf-distributed classes."""
     s = SAMPLED
@@ -217,7 +232,7 @@ def sampled(n_classes):
     return p
 
 
-@lru_cache(maxsize=1)
+@kept
 def support(n_classes):
     """Make a sparse W. All features have equally many classes: what a row touches does not depend on the number of classes."""
     s = SUPPORT
@@ -233,7 +248,7 @@ def support(n_classes):
     return SimpleNamespace(X=X, W=W, bias=bias, target=target, kept=data.copy(), state=np.empty_like(data))
 
 
-@lru_cache(maxsize=1)
+@kept
 def served_pairs(n_classes):
     """Make a sparse W, and rows whose features are drawn evenly: nothing of a row was in a cache before it."""
     s = SERVED
@@ -250,7 +265,7 @@ def served_pairs(n_classes):
     return SimpleNamespace(X=X, W=W, bias=_normal(rng, 1.0, n_classes, "f"))
 
 
-@lru_cache(maxsize=1)
+@kept
 def served_low_rank():
     """Make a low-rank model, and a row."""
     s, n_classes = SERVED, SERVED_CLASSES[0]

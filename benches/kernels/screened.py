@@ -1,6 +1,6 @@
 """The best classes of rows by a predictor that screens them in 8 bits, and by one that computes all logits."""
 
-from functools import lru_cache, partial
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,7 +15,7 @@ from .case import OURS, Case
 ROUNDING = 0.1  # nats: a screen estimates the log-sum-exp
 
 
-@lru_cache(maxsize=1)
+@problems.kept
 def model_of(n_classes, n_hidden):
     """A dense head as in problems.dense: weights without any structure are a screen's worst case."""
     p = problems.dense((64, n_classes, n_hidden))
