@@ -1,4 +1,4 @@
-"""Writes what the headers of src/ say once in the other forms in which C and Cython need it: leaves.h and leaves.pxd.
+"""Writes what the headers of src/ say once in the other forms in which C and Cython need it: leaves.h and leaves/*.pxd.
 
 A leaf loop is a function that the macro LEAF marks where it is defined, in a header that shared/loops.h includes:
 
@@ -6,7 +6,9 @@ A leaf loop is a function that the macro LEAF marks where it is defined, in a he
 
 It becomes a field of the tables of both real types, a name in the list LEAVES, from which every instruction set fills its
 tables, and a Cython function of the same name: of the fused type `real` where REAL is among its arguments, and otherwise
-with an argument `itemsize` more, which chooses the type. Cython also gets the structs and enums of each structs.h.
+with an argument `itemsize` more, which chooses the type. Each header has a .pxd of its own, since Cython writes
+the functions of every .pxd that a module needs into its C file, called or not. leaves/structs.pxd has the structs and enums of
+each structs.h.
 """
 
 import re
@@ -19,6 +21,8 @@ LEAF = re.compile(r"^LEAF (\w+) FN\((\w+)\)\((.*?)\)", re.MULTILINE | re.DOTALL)
 STRUCT_OR_ENUM = re.compile(r"typedef struct \{(.*?)\} (\w+);|enum \{(.*?)\};", re.DOTALL)
 ORIGIN = "src/generate.py wrote this file from the headers of src/"
 REALS = {"f32": "float", "f64": "double"}
+INTEGERS = "from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t"
+FROM_C = 'cdef extern from "shared/table.h":'
 
 
 class Leaf:
@@ -54,15 +58,24 @@ class Leaf:
 
 
 def generate(folder):
-    """Writes leaves.h and leaves.pxd into `folder`, each only where it changes, so that nothing is built in vain."""
-    leaves = [
-        Leaf(*found) for header in _included("shared/loops.h") for found in LEAF.findall((SRC / header).read_text())
-    ]
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in ("leaves.h", _header(leaves)), ("leaves.pxd", _declarations(leaves)):
-        path = folder / name
-        if not path.exists() or path.read_text() != text:
-            path.write_text(text)
+    """Writes leaves.h and leaves/*.pxd into `folder`, each only where it changes, so that nothing is built in vain."""
+    by_name = {}
+    for header in _included("shared/loops.h"):
+        leaves = [Leaf(*found) for found in LEAF.findall((SRC / header).read_text())]
+        if leaves and by_name.setdefault(Path(header).stem, leaves) is not leaves:
+            raise ValueError(f"{header}: another header of leaf loops has this name")
+    structs, declarations = _structs()
+    texts = {"__init__.pxd": f"# {ORIGIN}.\n", "structs.pxd": declarations}
+    texts |= {f"{name}.pxd": _declarations(leaves, structs) for name, leaves in by_name.items()}
+    (folder / "leaves").mkdir(parents=True, exist_ok=True)
+    _write(folder / "leaves.h", _header([leaf for leaves in by_name.values() for leaf in leaves]))
+    for name, text in texts.items():
+        _write(folder / "leaves" / name, text)
+
+
+def _write(path, text):
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
 
 
 def _included(header):
@@ -76,18 +89,30 @@ def _header(leaves):
     return "\n".join([*lines, f"#define LEAVES(X) {' '.join(f'X({leaf.name})' for leaf in leaves)}", ""])
 
 
-def _declarations(leaves):
-    lines = [
-        f"# The leaf loops by fused type, and the structs that they take. {ORIGIN}.",
-        "from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t",
-        "from shared.fused cimport real",
-        'cdef extern from "shared/table.h":',
-    ]
+def _structs():
+    """The names of the structs of each structs.h, and structs.pxd, which has the constants as well."""
+    lines = [f"# The structs and constants that the leaf loops take. {ORIGIN}.", INTEGERS, FROM_C]
+    structs_found = []
     for header in _included("shared/table.h"):
         for fields, struct, names in STRUCT_OR_ENUM.findall(COMMENT.sub("", (SRC / header).read_text())):
             lines += [f"    ctypedef struct {struct}:", *_fields(fields)] if struct else _constants(names)
-    lines += [leaf.extern(real) for leaf in leaves for real in REALS]
-    return "\n".join([*lines, *(leaf.wrapper() for leaf in leaves), ""]).replace("ptrdiff_t", "Py_ssize_t")
+            structs_found += [struct] if struct else []
+    return structs_found, _for_cython(lines)
+
+
+def _declarations(leaves, structs):
+    """The .pxd of a header: its leaf loops by fused type."""
+    taken = set(re.findall(r"\w+", " ".join(kind for leaf in leaves for kind, _ in leaf.arguments))).intersection(
+        structs
+    )
+    lines = [f"# Leaf loops by fused type. {ORIGIN}.", INTEGERS]
+    lines += [f"from leaves.structs cimport {', '.join(sorted(taken))}"] if taken else []
+    lines += ["from shared.fused cimport real", FROM_C, *(leaf.extern(real) for leaf in leaves for real in REALS)]
+    return _for_cython([*lines, *(leaf.wrapper() for leaf in leaves)])
+
+
+def _for_cython(lines):
+    return "\n".join([*lines, ""]).replace("ptrdiff_t", "Py_ssize_t")
 
 
 def _fields(text):

@@ -1,7 +1,7 @@
 # Weights kept in few bits: see compact.h.
-cimport numpy as cnp
+cimport shared.numpy_c as cnp
 
-from leaves cimport COMPACT_BFLOAT16, COMPACT_FLOAT16, COMPACT_INT8, COMPACT_NONE, Compact
+from leaves.structs cimport COMPACT_BFLOAT16, COMPACT_FLOAT16, COMPACT_INT8, COMPACT_NONE, Compact
 
 
 cdef inline Compact read_compact(a) except *:

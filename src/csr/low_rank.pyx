@@ -1,10 +1,13 @@
 """The first layer of a low-rank model: hidden = X E for a CSR batch, and the step of E from the gradient of hidden."""
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, int64_t
-cimport numpy as cnp
+cimport shared.numpy_c as cnp
 
 from compact.compact cimport read_compact
-from leaves cimport Block, Compact, Rule, compact_spmm, spmm, update_block
+from leaves.compact cimport compact_spmm
+from leaves.spmm cimport spmm
+from leaves.structs cimport Block, Compact, Rule
+from leaves.update cimport update_block
 from rules.rule cimport read_rule
 from shared.fused cimport real
 from shared.table cimport import_leaves

@@ -1,10 +1,10 @@
 # The term x . W of the logits for CSR rows x, strip by strip of classes: see strips.h.
 from libc.stdint cimport int32_t
 
-from leaves cimport (
-    COMPACT_NONE, STRIP_BYTES, Block, Compact, Panels, Rule, compact_strip, csr_logits, csr_step, pack_strip,
-    unpack_panels,
-)
+from leaves.compact cimport compact_strip
+from leaves.panels cimport unpack_panels
+from leaves.strips cimport csr_logits, csr_step, pack_strip
+from leaves.structs cimport COMPACT_NONE, STRIP_BYTES, Block, Compact, Panels, Rule
 from shared.fused cimport real
 
 

@@ -2,7 +2,7 @@
 from cython.parallel cimport threadid
 
 from dense.lines cimport Layout, Unit, ceil_div, unit_of
-from leaves cimport softmax_columns, softmax_rows
+from leaves.softmax cimport softmax_columns, softmax_rows
 from shared.fused cimport real
 
 

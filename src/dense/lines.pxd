@@ -6,9 +6,10 @@
 # the result.
 from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange
-cimport numpy as cnp
+cimport shared.numpy_c as cnp
 
-from leaves cimport LseState, lse_columns, lse_rows
+from leaves.logsumexp cimport lse_columns, lse_rows
+from leaves.structs cimport LseState
 from shared.fused cimport real
 
 

@@ -4,13 +4,13 @@ import numpy as np
 from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange
 from libc.math cimport INFINITY, NAN, isnan
-cimport numpy as cnp
+cimport shared.numpy_c as cnp
 
 from dense.lines cimport (
     MAX_LINES, SERIAL_SIZE, Layout, Unit, block_of, is_small, layout_of, lse_log_mass, lse_log_masses, shares_parts,
     states_by_parts, unit_of, unit_states,
 )
-from leaves cimport LseState
+from leaves.structs cimport LseState
 from shared.fused cimport real
 from shared.table cimport import_leaves
 

@@ -9,16 +9,16 @@ from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange
 from libc.math cimport NAN, expm1, isfinite
 from libc.stdint cimport int64_t, uintptr_t
-cimport numpy as cnp
+cimport shared.numpy_c as cnp
 
 from dense.cached cimport SOFTMAX_COLUMN, all_lines, cached_columns_task, cached_rows_task
 from dense.lines cimport (
     MAX_LINES, ROW_PART, SERIAL_SIZE, Layout, Unit, block_of, ceil_div, fold_of, is_small, layout_of,
     lse_log_masses, shares_parts, states_by_parts, unit_of, unit_states,
 )
-from leaves cimport (
-    LseState, normalize_columns, normalize_rows, soft_target_loss, subtract_scaled,
-)
+from leaves.cross_entropy cimport soft_target_loss, subtract_scaled
+from leaves.normalize cimport normalize_columns, normalize_rows
+from leaves.structs cimport LseState
 from shared.fused cimport real
 from shared.table cimport import_leaves
 

@@ -2,7 +2,7 @@
 from cython.parallel cimport prange
 from libc.stdint cimport int64_t
 
-from leaves cimport scale_rows as scale_block, scale_rows_back as scale_block_back
+from leaves.unit_rows cimport scale_rows as scale_block, scale_rows_back as scale_block_back
 from shared.fused cimport real
 from shared.table cimport import_leaves
 

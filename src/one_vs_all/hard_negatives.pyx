@@ -4,11 +4,12 @@ A thread solves a class, whatever the others do, so results are the same for any
 """
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, int64_t
-cimport numpy as cnp
+cimport shared.numpy_c as cnp
 
 import numpy as np
 
-from leaves cimport HARD_FEATURE_ARRAYS, HARD_ROW_ARRAYS, HardClass, HardRows, HardScratch, solve_hard_negatives
+from leaves.hard_negatives cimport solve_hard_negatives
+from leaves.structs cimport HARD_FEATURE_ARRAYS, HARD_ROW_ARRAYS, HardClass, HardRows, HardScratch
 from shared.fused cimport index, real
 from shared.table cimport import_leaves
 

@@ -4,16 +4,8 @@ Arrays have one column a problem, a multiple of MULTIPLE, and at most MAX_WIDTH.
 """
 from libc.stdint cimport int32_t, int64_t
 
-from leaves cimport (
-    BINARY_LOGISTIC,
-    BINARY_SQUARED_HINGE,
-    MAX_PROBLEMS,
-    BinaryBlock,
-    add_and_dot as add_and_dot_leaf,
-    advance_cg,
-    binary_derivatives,
-    turn_cg,
-)
+from leaves.binary cimport add_and_dot as add_and_dot_leaf, advance_cg, binary_derivatives, turn_cg
+from leaves.structs cimport BINARY_LOGISTIC, BINARY_SQUARED_HINGE, MAX_PROBLEMS, BinaryBlock
 from shared.fused cimport real
 from shared.table cimport import_leaves
 

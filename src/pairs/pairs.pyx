@@ -14,14 +14,15 @@ a piece no other thread writes, and it adds up its rows in their order. So resul
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, int64_t
-cimport numpy as cnp
+cimport shared.numpy_c as cnp
 
 import numpy as np
 
 from compact.compact cimport read_compact
-from leaves cimport (
-    COMPACT_NONE, PIECE_CLASSES, Compact, PairPiece, PairStep, PairWeights, Rule, TouchTable, add_bias,
-    binary_touched, exp_touched, scale_touched, step_pairs, touch as touch_row,
+from leaves.pairs cimport binary_touched, exp_touched, scale_touched, step_pairs, touch as touch_row
+from leaves.pairs_bias cimport add_bias
+from leaves.structs cimport (
+    COMPACT_NONE, PIECE_CLASSES, Compact, PairPiece, PairStep, PairWeights, Rule, TouchTable,
 )
 from pairs.touched cimport row_table, table_slots
 from rules.rule cimport read_rule

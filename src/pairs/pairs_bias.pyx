@@ -3,11 +3,13 @@ from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY, exp, log
 from libc.stdint cimport int32_t
 from libc.string cimport memset
-cimport numpy as cnp
+cimport shared.numpy_c as cnp
 
 import numpy as np
 
-from leaves cimport Block, Rule, exp_wide, untouch_bias, update_block, write_base as write_base_of
+from leaves.pairs_bias cimport exp_wide, untouch_bias, write_base as write_base_of
+from leaves.structs cimport Block, Rule
+from leaves.update cimport update_block
 from rules.rule cimport read_rule
 from shared.fused cimport real
 from shared.table cimport import_leaves

@@ -8,12 +8,12 @@ from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY, exp, log, log1p
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memset
-cimport numpy as cnp
+cimport shared.numpy_c as cnp
 
 from compact.compact cimport read_compact
-from leaves cimport (
-    COMPACT_NONE, Compact, Excluded, PairWeights, TouchTable, add_bias, exp_touched, topk_touched, touch as touch_row,
-)
+from leaves.pairs cimport exp_touched, topk_touched, touch as touch_row
+from leaves.pairs_bias cimport add_bias
+from leaves.structs cimport COMPACT_NONE, Compact, Excluded, PairWeights, TouchTable
 from pairs.touched cimport row_table, table_slots
 from shared.fused cimport index, real
 from shared.table cimport import_leaves

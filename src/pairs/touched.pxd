@@ -2,7 +2,7 @@
 from libc.stdint cimport INT32_MAX, int32_t, int64_t
 from libc.string cimport memset
 
-from leaves cimport TouchTable
+from leaves.structs cimport TouchTable
 
 cdef enum:
     SLOTS_PER_CLASS = 8     # so that few of them meet a slot of another class

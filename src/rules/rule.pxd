@@ -1,5 +1,5 @@
 # The rules of fastsoftmax.optimizers, as the leaf loops take them: see rules/update.h.
-from leaves cimport RULE_ADAGRAD, RULE_ADD, RULE_SGD, Rule
+from leaves.structs cimport RULE_ADAGRAD, RULE_ADD, RULE_SGD, Rule
 
 
 cdef inline Rule read_rule(rule, bint state_per_row) except *:

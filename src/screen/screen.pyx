@@ -3,12 +3,12 @@ from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t
 from libc.string cimport memset
-cimport numpy as cnp
+cimport shared.numpy_c as cnp
 
-from leaves cimport (
-    COMPACT_NONE, Compact, Excluded, Screened, ScreenedBest, ScreenedRows, few_logits, screen as screen_groups, topk_merge,
-    topk_row,
-)
+from leaves.compact cimport few_logits
+from leaves.screen cimport screen as screen_groups
+from leaves.structs cimport COMPACT_NONE, Compact, Excluded, Screened, ScreenedBest, ScreenedRows
+from leaves.topk cimport topk_merge, topk_row
 from shared.fused cimport real
 from shared.table cimport import_leaves
 from tiles.excluded cimport read_excluded

@@ -2,7 +2,7 @@
 import os
 
 from cpython.pycapsule cimport PyCapsule_New
-from leaves cimport exp_array as _exp_array
+from leaves.logsumexp cimport exp_array as _exp_array
 from shared.fused cimport real
 from shared.table cimport LeafTable, import_leaves, leaf_table_supported, leaf_tables
 

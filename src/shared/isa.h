@@ -1,5 +1,4 @@
-/* One instruction set: the leaf loops for double and float, and their table. It has no include guard: tables.c includes it
- * for each instruction set. */
+/* The leaf loops of one instruction set, for double and float, and their table. isa_NAME.c names the set and its target. */
 
 #define REAL double
 #define REAL_NAME f64
@@ -25,15 +24,9 @@
 #define TABLE_NAME(isa) TABLE_NAME_(isa)
 #define LEAF_F32(name) .name = PASTE(name, f32, ISA_NAME),
 #define LEAF_F64(name) .name = PASTE(name, f64, ISA_NAME),
-static const LeafTable TABLE_NAME(ISA_NAME) = {
+HIDDEN const LeafTable TABLE_NAME(ISA_NAME) = {
     .name = STRINGIFY(ISA_NAME),
     .lse_log_masses = PASTE(lse_log_masses, f64, ISA_NAME),
     .f32 = {LEAVES(LEAF_F32)},
     .f64 = {LEAVES(LEAF_F64)},
 };
-#undef LEAF_F32
-#undef LEAF_F64
-#undef TABLE_NAME
-#undef TABLE_NAME_
-#undef STRINGIFY
-#undef STRINGIFY_

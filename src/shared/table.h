@@ -1,7 +1,7 @@
 /* The leaf loops, as one table of functions for each instruction set.
  *
  * A leaf loop works on contiguous memory, in C so that it vectorises. It is written once, as a function that is marked LEAF,
- * in a header of its family (loops.h has the list), and compiled in tables.c for every instruction set and real type. From
+ * in a header of its family (loops.h has the list), and compiled for every instruction set (isa_*.c) and real type. From
  * its definition generate.py writes the field of the tables and the function that Cython calls. dispatch.pyx selects a table
  * when the package is imported, and hands its address to the other modules in a capsule.
  * A leaf loop does about a microsecond of work or more: the call through the table must not show.
@@ -20,6 +20,8 @@
 
 #include "leaves.h"
 
+#define HIDDEN __attribute__((visibility("hidden"))) /* within the shared object, which several files make up */
+
 typedef struct {
     const char *name;
     void (*lse_log_masses)(const LseState *states, ptrdiff_t n, double *log_masses_out); /* there are no others than double */
@@ -28,9 +30,9 @@ typedef struct {
 } LeafTable;
 
 /* The tables compiled in, worst first; NULL-terminated. */
-extern const LeafTable *const leaf_tables[];
+extern HIDDEN const LeafTable *const leaf_tables[];
 /* Whether this CPU (and its operating system) can run the table. */
-int leaf_table_supported(const LeafTable *table);
+HIDDEN int leaf_table_supported(const LeafTable *table);
 
 /* The table in use, a copy that dispatch.pyx owns; every module sets its own pointer to it (import_leaves). */
 static LeafTable *leaves __attribute__((unused));

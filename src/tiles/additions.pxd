@@ -3,9 +3,9 @@
 from libc.math cimport INFINITY
 from libc.stdint cimport int32_t
 from libc.string cimport memset
-cimport numpy as cnp
+cimport shared.numpy_c as cnp
 
-from leaves cimport Panels
+from leaves.structs cimport Panels
 from shared.fused cimport real
 
 

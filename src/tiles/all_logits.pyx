@@ -1,10 +1,12 @@
 """All logits of a batch, for callers who ask for them, and the way back from a gradient of all logits to that of W."""
 from cython.parallel cimport prange, threadid
 from libc.string cimport memcpy, memset
-cimport numpy as cnp
+cimport shared.numpy_c as cnp
 
 from csr.strips cimport by_row_stride
-from leaves cimport Block, Panels, Rule, csr_step, unpack_panels
+from leaves.panels cimport unpack_panels
+from leaves.strips cimport csr_step
+from leaves.structs cimport Block, Panels, Rule
 from rules.rule cimport read_rule
 from shared.fused cimport real
 from shared.table cimport import_leaves

@@ -1,8 +1,8 @@
 # Blocks of parameters: views of arrays as the leaf loops take them.
 from libc.stdint cimport int64_t
-cimport numpy as cnp
+cimport shared.numpy_c as cnp
 
-from leaves cimport Block
+from leaves.structs cimport Block
 
 
 cdef inline Block matrix_block(cnp.ndarray a, const int64_t *row_ids, const int64_t *col_ids) noexcept:

@@ -1,8 +1,8 @@
 # Classes that may not be among the best of a row.
 from libc.stdint cimport int64_t
-cimport numpy as cnp
+cimport shared.numpy_c as cnp
 
-from leaves cimport Excluded
+from leaves.structs cimport Excluded
 from tiles.blocks cimport ids_or_null
 
 

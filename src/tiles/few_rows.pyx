@@ -9,12 +9,14 @@ from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY, exp, log
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy, memset
-cimport numpy as cnp
+cimport shared.numpy_c as cnp
 
 from compact.compact cimport read_compact
-from leaves cimport (
-    COMPACT_INT8, COMPACT_NONE, Compact, Excluded, compact_spmm, exp_touched, few_logits, spmm, topk_merge, topk_row,
-)
+from leaves.compact cimport compact_spmm, few_logits
+from leaves.pairs cimport exp_touched
+from leaves.spmm cimport spmm
+from leaves.structs cimport COMPACT_INT8, COMPACT_NONE, Compact, Excluded
+from leaves.topk cimport topk_merge, topk_row
 from shared.fused cimport real
 from shared.table cimport import_leaves
 from tiles.blocks cimport ids_or_null

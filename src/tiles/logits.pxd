@@ -8,13 +8,14 @@
 # (candidate sampling) instead of all.
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
-cimport numpy as cnp
+cimport shared.numpy_c as cnp
 
 from compact.compact cimport read_compact
 from csr.strips cimport CsrTerm, add_csr_term, by_row_stride, packed_size
-from leaves cimport (
-    COMPACT_NONE, Block, Compact, Factor, Panels, compact_logits, compact_scratch, gather_block, multiply,
-)
+from leaves.blocks cimport gather_block
+from leaves.compact cimport compact_logits, compact_scratch
+from leaves.gemm cimport multiply
+from leaves.structs cimport COMPACT_NONE, Block, Compact, Factor, Panels
 from shared.fused cimport real
 from tiles.additions cimport Additions, add_to_tile, read_additions
 from tiles.blocks cimport cols_from, ids_or_null, matrix_block, rows_from, vector_block

@@ -1,7 +1,8 @@
 # Panels: several rows of a batch side by side, one vector for each class. See panels.h.
-cimport numpy as cnp
+cimport shared.numpy_c as cnp
 
-from leaves cimport Panels, full_panel_width
+from leaves.panels cimport full_panel_width
+from leaves.structs cimport Panels
 
 
 cdef inline Py_ssize_t panel_width(Py_ssize_t n_rows, Py_ssize_t itemsize) noexcept nogil:

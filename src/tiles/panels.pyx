@@ -3,7 +3,10 @@ from cython.parallel cimport prange
 from libc.math cimport INFINITY, log
 from libc.string cimport memset
 
-from leaves cimport STRIP_BYTES as _STRIP_BYTES, Panels, exp_array, pack_panels, sum_parts, unpack_panels
+from leaves.blocks cimport sum_parts
+from leaves.logsumexp cimport exp_array
+from leaves.panels cimport pack_panels, unpack_panels
+from leaves.structs cimport STRIP_BYTES as _STRIP_BYTES, Panels
 from shared.fused cimport real
 from shared.table cimport import_leaves
 from tiles.panels cimport panel_width as width_of_panels

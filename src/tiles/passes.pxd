@@ -1,9 +1,9 @@
 # What the two passes over the tiles of logits are given: see tiles.pyx.
 from libc.stdint cimport int64_t
 from libc.string cimport memset
-cimport numpy as cnp
+cimport shared.numpy_c as cnp
 
-from leaves cimport RULE_STORE, Block, Panels, Rule
+from leaves.structs cimport RULE_STORE, Block, Panels, Rule
 from rules.rule cimport read_rule
 from tiles.additions cimport Additions, read_additions
 from tiles.blocks cimport ids_or_null, matrix_block, vector_block

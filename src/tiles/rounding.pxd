@@ -3,9 +3,12 @@
 # round_tile makes the entries (rounding.h); add_to_hidden and, after group_by_class, spmm are the two products.
 from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memset
-cimport numpy as cnp
+cimport shared.numpy_c as cnp
 
-from leaves cimport Block, Panels, add_entries, gather_block, round_panels
+from leaves.blocks cimport gather_block
+from leaves.rounding cimport round_panels
+from leaves.spmm cimport add_entries
+from leaves.structs cimport Block, Panels
 from shared.fused cimport real
 from tiles.additions cimport Additions, class_at, row_at
 

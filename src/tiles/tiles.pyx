@@ -17,13 +17,15 @@ from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY
 from libc.stdint cimport int64_t
 from libc.string cimport memset
-cimport numpy as cnp
+cimport shared.numpy_c as cnp
 
 from csr.strips cimport step_csr_term
-from leaves cimport (
-    RULE_ADD, Block, Factor, Panels, binary_panels, exp_array, exp_panels, multiply, scale_panels, spmm, sum_panels,
-    update_block,
-)
+from leaves.gemm cimport multiply
+from leaves.logsumexp cimport exp_array
+from leaves.panels cimport binary_panels, exp_panels, scale_panels, sum_panels
+from leaves.spmm cimport spmm
+from leaves.structs cimport RULE_ADD, Block, Factor, Panels
+from leaves.update cimport update_block
 from shared.fused cimport real
 from shared.table cimport import_leaves
 from tiles.additions cimport addition_gradients, class_at

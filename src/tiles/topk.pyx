@@ -2,9 +2,11 @@
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int64_t
 from libc.math cimport INFINITY
-cimport numpy as cnp
+cimport shared.numpy_c as cnp
 
-from leaves cimport Excluded, Panels, exp_panels, topk_merge, topk_panels
+from leaves.panels cimport exp_panels
+from leaves.structs cimport Excluded, Panels
+from leaves.topk cimport topk_merge, topk_panels
 from shared.fused cimport real
 from shared.table cimport import_leaves
 from tiles.blocks cimport ids_or_null
