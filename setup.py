@@ -117,7 +117,7 @@ setup(
     ext_modules=cythonize(
         list(extensions()),
         include_path=[str(SRC), str(GENERATED)],
-        build_dir="build/cython",
+        build_dir="build/cython-checked" if checks else "build/cython",  # files of the other kind are not made anew
         shared_utility_qualified_name=SHARED_UTILITIES,
         compiler_directives={
             "language_level": 3,
