@@ -85,7 +85,7 @@ class BuildExt(build_ext):
             self.extensions,
             nthreads=n_jobs if n_jobs > 1 else 0,
             include_path=[str(SRC), str(GENERATED)],
-            build_dir="build/cython",
+            build_dir="build/cython-checked" if checks else "build/cython",  # files of the other kind are not made anew
             shared_utility_qualified_name=SHARED_UTILITIES,
             compiler_directives={
                 "language_level": 3,

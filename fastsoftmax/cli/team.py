@@ -6,7 +6,6 @@ have no other part in the command. So standard input, texts and what is printed 
 first rank's alone.
 """
 
-import re
 import sys
 import traceback
 from functools import partial
@@ -15,9 +14,9 @@ import numpy as np
 
 from fastsoftmax.cli.arguments import naming_options
 from fastsoftmax.distributed import launch
+from fastsoftmax.runtime.ranks import without_rank
 
 TOGETHER = ("_fit", "predict_topk", "target_log_proba", "save")  # methods that all ranks call at the same time
-_RANK = re.compile(r"^rank \d+: ")  # which begins the error of another rank
 
 
 class Alone:
@@ -127,7 +126,7 @@ class Member:
         for message in self.warnings:
             if message not in warnings:
                 print(f"{name}: warning: {message}", file=sys.stderr, flush=True)
-        if self.error is not None and _without_rank(self.error) != error:
+        if self.error is not None and without_rank(self.error) != error:
             print(f"{name}: error: {naming_options(str(self.error))}", file=sys.stderr, flush=True)
 
 
@@ -167,7 +166,7 @@ class Leader:
         if isinstance(error, SystemExit):  # of a wrong option, or of --help
             self.status = error.code
         failed = error if self.member.error is None else self.member.error
-        said = None if failed is None else _without_rank(failed)
+        said = None if failed is None else without_rank(failed)
         self.ranks.told(("end", self.status, said, self.member.warnings))
 
 
@@ -198,8 +197,3 @@ def number_classes(classifier):
         classifier.number_classes()
     else:
         classifier.classes_ = np.arange(len(classifier.classes_))
-
-
-def _without_rank(error):
-    """The message of an error, the same on the rank that had it and on those that were told."""
-    return _RANK.sub("", str(error))

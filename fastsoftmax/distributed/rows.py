@@ -1,6 +1,7 @@
 """Rows of which each rank has a part, put together: every rank needs all of them, and each machine keeps one copy."""
 
 import os
+import pickle
 import zlib
 from typing import NamedTuple
 
@@ -134,15 +135,25 @@ def _collect_flat(ranks, labels):
     """The labels of all ranks in one array. Those of several widths or types become what NumPy makes of them together."""
     dtypes = _dtypes(ranks, labels)
     if any(dtype.kind != dtypes[0].kind for dtype in dtypes):
-        names = ", ".join(str(dtype) for dtype in dtypes)
+        of_ranks = ranks.objects((str(labels.dtype), len(labels)))
+        names = ", ".join(f"{dtype} on rank {rank}" for rank, (dtype, n_rows) in enumerate(of_ranks) if n_rows)
         raise TypeError(f"y must have labels of one kind on all ranks, got {names}")
     if len(labels) == 0:
         labels = labels.astype(dtypes[0])
     if dtypes[0].kind == "O":
-        return np.concatenate(ranks.objects(labels))
+        return _collect_objects(ranks, labels)
     if dtypes[0].kind == "T":  # the variable-width strings of NumPy
         return np.concatenate([np.array(part, labels.dtype) for part in ranks.objects(labels.tolist())])
     return ranks.collect(labels.astype(np.result_type(*dtypes), copy=False))
+
+
+def _collect_objects(ranks, labels):
+    """The labels of all ranks, Python objects: where those of one cannot be sent, or read by another, all raise."""
+    with ranks.together():
+        sent = pickle.dumps(labels)
+    of_ranks = ranks.objects(sent)
+    with ranks.together():
+        return np.concatenate([pickle.loads(part) for part in of_ranks])
 
 
 def collect_weights(ranks, weight, *, common):

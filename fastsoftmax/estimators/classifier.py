@@ -4,7 +4,7 @@ from types import MappingProxyType
 
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 
-from fastsoftmax.estimators import changes, marginals, saving
+from fastsoftmax.estimators import changes, marginals, saving, together
 from fastsoftmax.estimators.base import SoftmaxEstimator
 from fastsoftmax.estimators.fitting import Fitting
 from fastsoftmax.estimators.hidden_layer import HiddenLayerTransformer
@@ -16,7 +16,7 @@ from fastsoftmax.text.encoding import Encoding
 __all__ = ["SoftmaxClassifier"]
 
 
-class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, SoftmaxEstimator):
+class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, together.SharedCommunicator, SoftmaxEstimator):
     """Softmax (multinomial logistic) model trained by mini-batches, for many classes and sparse input.
 
     The logits are ``z_k = bias_k + x . W_k + (x E) . V_k``: a direct term (`direct`), a low-rank term (`hidden_size`) or both.

@@ -20,6 +20,7 @@ from fastsoftmax._types import (
 )
 from fastsoftmax.estimators.base import SoftmaxEstimator
 from fastsoftmax.estimators.hidden_layer import HiddenLayerTransformer
+from fastsoftmax.estimators.together import SharedCommunicator
 from fastsoftmax.losses import _Loss
 from fastsoftmax.objectives import Precision, Recall, Tail
 from fastsoftmax.optimizers import SGD, Adagrad
@@ -29,7 +30,7 @@ from fastsoftmax.training.options import Checkpoint, EarlyStopping
 
 __all__ = ["SoftmaxClassifier"]
 
-class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, SoftmaxEstimator):
+class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, SharedCommunicator, SoftmaxEstimator):
     classes_: Anything
     loss_: str
     direct_: str | None

@@ -116,7 +116,7 @@ class Fitting:
         common = are_common(ranks, valid[0])
         with ranks.together():
             checked = check_validation(c, options, *valid, shape[1], names, is_part=ranks.size > 1)
-        valid = self._collect_validation(checked, common=common)
+        valid = self._collect_validation(checked, classes, common=common)
         valid = targets.validation(valid, classes, class_weight)
         if options.early_stopping is not None and valid is None:
             check_can_hold_out(X.shape[0])
@@ -174,6 +174,7 @@ class Fitting:
             X, y, weight, counted = check_rows(c, options, X, y, sample_weight, model, is_part=ranks.size > 1)
             check_not_balanced(options.class_weight)
         self._check_same_everywhere({"classes": classes, "n_classes": n_classes, "class_counts": class_counts})
+        own = y, counted
         X, y, weight = self._collect(X, y, weight, common=common)
         if model is None:
             check_some_rows(X)
@@ -187,6 +188,7 @@ class Fitting:
                 options = self.options = options.resuming(self.choices)  # "auto" chose the sparse term
             check_same_terms(options, self.choices, model, c.n_features_in_)
             planning.check_sampling(options, c.loss_, len(classes))
+        self._check_labels(*own, classes, common=common)
         target = targets.encode(y, classes, counted if ranks.size == 1 else None)
         several = target.several_labels
         given_target, given_weight = target, weight
@@ -230,6 +232,7 @@ class Fitting:
             X, y, weight, counted = check_rows(
                 c, self.options, X, y, sample_weight, self.model, is_part=self.ranks.size > 1
             )
+        self._check_labels(y, counted, c.classes_, common=common)
         X, y, weight = self._collect(X, y, weight, common=common)
         target = targets.encode(y, c.classes_, counted if self.ranks.size == 1 else None)
         check_can_calibrate(self.model, several=target.several_labels)
@@ -241,7 +244,16 @@ class Fitting:
     def _check_same_everywhere(self, *others):
         """Raise on all ranks where their versions, parameters or models differ."""
         if self.ranks.size > 1:
-            self.ranks.agree(**likeness(self.options, self.classifier, *others))
+            with self.ranks.together():
+                values = likeness(self.options, self.classifier, *others)
+            self.ranks.agree(**values)
+
+    def _check_labels(self, y, counted, classes, *, common, name="y"):
+        """Raise on all ranks, and say on which one and where, if labels that a rank has passed are not among the classes."""
+        if self.ranks.size > 1 and not common:
+            with self.ranks.together():
+                if y.shape[0]:
+                    targets.encode(y, classes, counted, name=name)
 
     def _rng(self):
         """The generator that `random_state` stands for, the same on all ranks; the first one's own is not a copy."""
@@ -255,12 +267,13 @@ class Fitting:
         y = collect_labels(self.ranks, y, common=common)
         return X, y, collect_weights(self.ranks, weight, common=common)
 
-    def _collect_validation(self, valid, *, common):
+    def _collect_validation(self, valid, classes, *, common):
         """The held-out rows of all ranks, whose parts `check_validation` has returned; None where there are none."""
         self.ranks.agree(**{"X_val, whether there is one,": valid is not None})
         if valid is None or self.ranks.size == 1:
             return valid
-        X, y, _, weight = valid
+        X, y, counted, weight = valid
+        self._check_labels(y, counted, classes, common=common, name="y_val")
         X, y, weight = self._collect(X, y, weight, common=common)
         check_some_weight("sample_weight_val", weight)
         check_some_rows(X, name="y_val")

@@ -179,6 +179,8 @@ def held_out(text):
     train, out, done = [], [], 0
     for block in range(1, n_blocks + 1):
         end = int(bounds[np.searchsorted(bounds, n * block // n_blocks, side="right") - 1])
+        if end <= done:  # one sentence, or document, is longer than a block
+            continue
         first = int(np.searchsorted(bounds, max(end - n_held_out // n_blocks, done + 1)))
         first = min(int(bounds[first]), int(bounds[np.searchsorted(bounds, end) - 1]))
         if first > done:

@@ -7,6 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastsoftmax.estimators import language_saving
 from fastsoftmax.estimators.language_fitting import LanguageFitting
 from fastsoftmax.language import sampling
+from fastsoftmax.language.mixture import SMALLEST
 from fastsoftmax.language.texts import END, Words, read_new
 from fastsoftmax.runtime import threads
 from fastsoftmax.runtime.exclusive import exclusive
@@ -174,8 +175,11 @@ class LanguageModel(BaseEstimator):
         contexts : as in `predict_topk`
         """
         check_is_fitted(self, "vocabulary_")
-        mixture = self._now()
-        return np.array([self._after(mixture, context) for context in self._contexts(contexts)])
+        mixture, contexts = self._now(), self._contexts(contexts)
+        proba = np.empty((len(contexts), len(self.vocabulary_)))
+        for row, context in enumerate(contexts):
+            proba[row] = self._after(mixture, context)
+        return proba
 
     def predict_topk(self, contexts, k=5):
         """The most probable words after each context, exactly.
@@ -201,7 +205,7 @@ class LanguageModel(BaseEstimator):
         for row, context in enumerate(contexts):
             proba = self._after(mixture, context)
             codes[row] = sampling.best(proba, k)
-            log_proba[row] = np.log(proba[codes[row]])
+            log_proba[row] = np.log(np.maximum(proba[codes[row]], SMALLEST))
         return self._labels[codes], log_proba
 
     def complete(self, prompt, n_tokens=20):

@@ -1,5 +1,6 @@
-"""Methods that are calls of all ranks, where there are several."""
+"""What estimators have that several ranks train: methods that are calls of all of them, and copies with the same ranks."""
 
+import copy
 import functools
 
 
@@ -25,3 +26,20 @@ def _ranks_of_model(estimator):
 
 
 by_all_ranks = all_or_none(_ranks_of_model)  # for methods of fitted models
+
+
+class SharedCommunicator:
+    """An estimator with a parameter `comm`, which its copies and clones share: what MPI calls a copy takes all ranks."""
+
+    def __sklearn_clone__(self):
+        without = object.__new__(type(self))
+        vars(without).update(vars(self), comm=None)
+        cloned = super(SharedCommunicator, without).__sklearn_clone__()
+        cloned.comm = self.comm
+        return cloned
+
+    def __deepcopy__(self, memo):
+        copied = memo[id(self)] = object.__new__(type(self))
+        memo[id(self.comm)] = self.comm
+        copied.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        return copied

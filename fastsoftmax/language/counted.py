@@ -7,6 +7,7 @@ from fastsoftmax.linear import linear_cross_entropy
 from fastsoftmax.text.ngram_features import NGramFeatures
 
 BLOCK = 1 << 16  # rows whose features are made at a time
+MOST_KNOWN = np.iinfo(np.int8).max  # words of a context that are counted
 
 
 class Counted:
@@ -34,7 +35,7 @@ class Counted:
         for rows, X in self.features.blocks(text.ids, text.lines, BLOCK):
             given = {"reduction": "none", "n_threads": n_threads}
             log_proba[rows] = -linear_cross_entropy(X, self.W, text.ids[rows].astype(np.int64), self.bias, **given)
-            n_known[rows] = np.diff(X.indptr)
+            n_known[rows] = np.minimum(np.diff(X.indptr), MOST_KNOWN)
         return log_proba, n_known
 
     def logits_after(self, ids):

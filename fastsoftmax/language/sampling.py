@@ -26,11 +26,15 @@ def draw(proba, rng, temperature=1.0, top_k=None, top_p=None):
     """
     if temperature == 0:
         return int(proba.argmax())
-    log_proba = np.log(np.maximum(proba, 1e-300)) / temperature
-    proba = np.exp(log_proba - log_proba.max())
-    proba /= proba.sum()
-    among = best(proba, len(proba) if top_k is None else min(top_k, len(proba)))
-    kept = proba[among] / proba[among].sum()
+    among = best(
+        proba, len(proba) if top_k is None else min(top_k, len(proba))
+    )  # before a temperature makes them equal
+    with np.errstate(
+        divide="ignore", over="ignore"
+    ):  # 0 stays 0; near a temperature of 0, so does what is below the best
+        log_proba = np.log(proba[among])
+        kept = np.exp((log_proba - log_proba[0]) / temperature)
+    kept /= kept.sum()
     if top_p is not None:
         kept = kept[: int(np.searchsorted(np.cumsum(kept), top_p - 1e-12)) + 1]
     cumulative = np.cumsum(kept)

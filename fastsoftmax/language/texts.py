@@ -125,7 +125,7 @@ def encode(name, sentences, code_of):
         elif is_sentence:
             out.add(item.split() if isinstance(item, str) else item)
         else:
-            for line in item.splitlines() if isinstance(item, str) else item:
+            for line in item.removesuffix("\n").split("\n") if isinstance(item, str) else item:  # as files have lines
                 out.add(line.split() if isinstance(line, str) else line)
     return out.text()
 

@@ -2,7 +2,7 @@
 
 A text goes through `sentences` (words become codes), `counts` (n-grams, by one sort) and `smoothing` (probabilities) into
 `tables`, which `arpa` writes and reads, and `ranking` orders. `model` is the public class over them. May import: `text`,
-`validation`, `runtime`.
+`validation`, `kernels`, `runtime`.
 """
 
 from fastsoftmax.ngrams.model import NGramLanguageModel

@@ -11,22 +11,21 @@ from contextlib import nullcontext
 
 import numpy as np
 
+from fastsoftmax.kernels import arpa_lines
 from fastsoftmax.ngrams.sentences import BEGIN, SPECIAL
 from fastsoftmax.ngrams.tables import Table, sorted_keys, words_of_ngrams
 from fastsoftmax.runtime.output_file import OutputFile
 from fastsoftmax.runtime.progress import say
 from fastsoftmax.text.keys import find
-from fastsoftmax.text.lines import line_error, open_lines, quoted
+from fastsoftmax.text.lines import line_error, open_blocks, quoted
 
-LINES_READ, LINES_WRITTEN = (
-    1 << 10,
-    1 << 16,
-)  # at once; what is read is in many small objects, which the caches should hold
+BLOCK = 1 << 20  # bytes that are read at once
+LINES_WRITTEN = 1 << 16  # at once
 LOWEST = -99.0  # what stands for the log10 of 0
 DECIMALS = 7
 GZIP_LEVEL = 6
 
-_COUNT = re.compile(rb"ngram (\d+) ?= ?(\d+)")
+_COUNT = re.compile(rb"ngram (\d{1,18}) ?= ?(\d{1,18})")
 
 
 def write(path, tables, words, verbose):
@@ -86,16 +85,15 @@ def read(source, verbose):
 
     The words of SPECIAL have the first codes, whether the file has them or not; such a one has probability 0.
     """
-    with open_lines(source) as (name, lines):
-        rows = _Rows(name, lines)
+    with open_blocks(source, BLOCK) as (name, blocks):
+        rows = _Rows(name, blocks)
         sizes = _sizes(rows)
         codes = {word: code for code, word in enumerate(SPECIAL)}
         tables = []
         for length, size in enumerate(sizes, start=1):
             say(f"reading n-grams of {length} words", verbose, n_rows=size)
             rows.expect(b"\\%d-grams:" % length)
-            section = _Section(rows, length)
-            section.read(codes)
+            section = _Section(rows, length, codes)
             section.check_size(size)
             tables.append(section.unigrams(len(codes)) if length == 1 else section.table(tables, len(codes)))
         rows.expect(b"\\end\\")
@@ -103,16 +101,26 @@ def read(source, verbose):
 
 
 class _Rows:
-    """The lines of a file as lists of what blanks separate in them, and errors that name a line."""
+    """The lines of a file: one by one, each a list of what blanks separate in it; or those of a section as arrays."""
 
-    def __init__(self, name, lines):
-        self._name, self._rows = name, map(bytes.split, lines)
+    def __init__(self, name, blocks):
+        self._name, self._blocks = name, blocks
+        self._block, self._place = b"", 0  # whole lines, and where the next one begins
         self.number = 0  # of lines read
+
+    def _fill(self):
+        """Whether there is a further line, which is in the block then."""
+        if self._place == len(self._block):
+            self._block, self._place = next(self._blocks, b""), 0
+        return self._place < len(self._block)
 
     def next(self):
         """The next line; None at the end of the file."""
-        row = next(self._rows, None)
-        self.number += row is not None
+        if not self._fill():
+            return None
+        end = self._block.find(b"\n", self._place) + 1 or len(self._block)
+        row = self._block[self._place : end].split()
+        self._place, self.number = end, self.number + 1
         return row
 
     def next_filled(self):
@@ -130,19 +138,21 @@ class _Rows:
         if row != [word]:
             raise self.error(self.number, f"expected {word.decode()}, got {self.quoted(row)}")
 
-    def blocks(self):
-        """The lines up to the next empty one, block by block."""
-        ended = False
-        while not ended:
-            block = list(itertools.islice(self._rows, LINES_READ))
-            ended = len(block) < LINES_READ
-            if [] in block:
-                end = block.index([])
-                self._rows = itertools.chain(block[end:], self._rows)
-                block, ended = block[:end], True
-            if block:
-                self.number += len(block)
-                yield block
+    def ngrams(self, length, codes):
+        """The n-grams of the lines up to the next empty one, some at a time: (log10_proba, log10_backoff, ids) each.
+
+        Words have their codes in the dict `codes`; where they have none, unigrams give them the next ones.
+        """
+        outcome = arpa_lines.DONE
+        while outcome == arpa_lines.DONE and self._fill():
+            n_most = (len(self._block) - self._place) // (2 * length + 2) + 1  # no line of an n-gram is shorter
+            arrays = np.empty(n_most), np.empty(n_most), np.empty((n_most, length), dtype=np.int32)
+            n, self._place, outcome = arpa_lines.read(self._block, self._place, codes, length == 1, *arrays)
+            self.number += n
+            yield [a[:n].copy() for a in arrays]
+        if outcome not in (arpa_lines.DONE, arpa_lines.BLANK):
+            row = self.next()
+            raise self.error(self.number, f"{_fault(outcome, row, length, codes)}, got {self.quoted(row)}")
 
     def error(self, number, fault):
         """A ValueError about a line."""
@@ -152,6 +162,17 @@ class _Rows:
     def quoted(row):
         """A line as an error message quotes it."""
         return quoted(b" ".join(row))
+
+
+def _fault(outcome, row, length, codes):
+    """What is wrong with the line of an n-gram, by the outcome of arpa_lines.read."""
+    if outcome == arpa_lines.WIDTH:
+        return f"expected {length} words between numbers"
+    if outcome == arpa_lines.NUMBER:
+        return "expected numbers around the words"
+    if outcome == arpa_lines.WORD:
+        return f"{quoted(next(word for word in row[1 : length + 1] if word not in codes))} is not among the unigrams"
+    return "a log10 of a probability is at most 0, and a weight is finite"
 
 
 def _sizes(rows):
@@ -173,54 +194,11 @@ def _sizes(rows):
 class _Section:
     """The n-grams of one length as a file has them, one a line, and checks that name the line."""
 
-    def __init__(self, rows, length):
+    def __init__(self, rows, length, codes):
         self._rows, self._length, self._first = rows, length, rows.number + 1
-        self._log10_proba, self._log10_backoff = [np.empty(0)], [np.empty(0)]  # and so for each block
-        self._ids = [np.empty((0, length), dtype=np.int32)]
-
-    def read(self, codes):
-        """Read up to the next empty line; unigrams give new words their codes."""
-        for block in self._rows.blocks():
-            probas, *words, backoffs = zip(*self._of_one_width(block), strict=True)
-            if self._length == 1:
-                for word in words[0]:
-                    codes.setdefault(word, len(codes))
-            log10_proba = self._converted(block, probas, float, np.float64)
-            log10_backoff = self._converted(block, backoffs, float, np.float64)
-            fits = (log10_proba <= 0) & (log10_backoff < np.inf)
-            if not fits.all():
-                fault = "a log10 of a probability is at most 0, and a weight is finite"
-                raise self._error(block, int(fits.argmin()), fault)
-            ids = [self._converted(block, column, codes.__getitem__, np.int32) for column in words]
-            self._log10_proba.append(log10_proba)
-            self._log10_backoff.append(log10_backoff)
-            self._ids.append(np.column_stack(ids))
-        self._log10_proba, self._log10_backoff = np.concatenate(self._log10_proba), np.concatenate(self._log10_backoff)
-        self._ids = np.concatenate(self._ids)
-
-    def _of_one_width(self, block):
-        """The lines, each with a back-off."""
-        without = self._length + 1
-        widths = set(map(len, block))
-        if not widths <= {without, without + 1}:
-            place = next(i for i, row in enumerate(block) if len(row) not in (without, without + 1))
-            raise self._error(block, place, f"expected {self._length} words between numbers")
-        return [row if len(row) > without else [*row, b"0"] for row in block] if without in widths else block
-
-    def _converted(self, block, column, convert, dtype):
-        """A column of the lines as an array; ValueError that names the line of what cannot be converted."""
-        try:
-            return np.fromiter(map(convert, column), dtype, len(column))
-        except ValueError:
-            fault = "expected numbers around the words"
-        except KeyError as error:
-            fault = f"{quoted(error.args[0])} is not among the unigrams"
-        raise self._error(block, _first_failure(column, convert), fault)
-
-    def _error(self, block, place, fault):
-        """An error about a line of the block that was read last."""
-        number = self._rows.number - len(block) + place + 1
-        return self._rows.error(number, f"{fault}, got {self._rows.quoted(block[place])}")
+        none = np.empty(0), np.empty(0), np.empty((0, length), dtype=np.int32)
+        parts = [none, *rows.ngrams(length, codes)]
+        self._log10_proba, self._log10_backoff, self._ids = map(np.concatenate, zip(*parts, strict=True))
 
     def check_size(self, size):
         """Raise unless the section has as many n-grams as the head of the file says."""
@@ -232,7 +210,8 @@ class _Section:
     def unigrams(self, n_words):
         """The first Table."""
         ids = self._ids[:, 0]
-        self._check_distinct(np.argsort(ids, kind="stable"), ids)
+        rows = np.argsort(ids, kind="stable")
+        self._check_distinct(rows, ids[rows])
         log10_proba, log10_backoff = np.full(n_words, -np.inf), np.zeros(n_words)
         log10_proba[ids] = self._log10_proba
         log10_backoff[ids] = self._log10_backoff
@@ -250,28 +229,12 @@ class _Section:
             number = self._first + int(is_there.argmin())
             raise self._rows.error(number, f"its first {self._length - 1} words are not among the shorter n-grams")
         keys, rows = sorted_keys(context, self._ids[:, -1], n_words)
-        self._check_distinct(rows, context * n_words + self._ids[:, -1])
+        self._check_distinct(rows, keys)
         return Table(keys, self._log10_proba[rows], self._log10_backoff[rows])
 
     def _check_distinct(self, rows, keys):
-        """Raise where two n-grams are the same, given their keys and which rows sort these."""
-        again = rows[1:][keys[rows][1:] == keys[rows][:-1]]
+        """Raise where two n-grams are the same, given their sorted keys and which row each is of."""
+        again = rows[1:][keys[1:] == keys[:-1]]
         if len(again):
             number = self._first + int(again.min())
             raise self._rows.error(number, f"this {self._length}-gram stands in the file twice")
-
-
-def _first_failure(column, convert):
-    """The place of the first value that cannot be converted; there is one."""
-    place = 0
-    while _converts(column[place], convert):
-        place += 1
-    return place
-
-
-def _converts(value, convert):
-    try:
-        convert(value)
-    except (ValueError, KeyError):
-        return False
-    return True

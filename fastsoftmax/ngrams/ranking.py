@@ -7,7 +7,7 @@ from fastsoftmax.ngrams.tables import places
 from fastsoftmax.text.keys import find
 
 BLOCK = 1 << 18  # candidates of the contexts that are ranked together: their arrays stay in the caches
-ZERO = -1e30  # the log10 of a probability 0 while words are ranked, above that of what is no candidate
+ZERO = -1e30  # the log10 of a probability or weight 0 while words are ranked, above that of what is no candidate
 
 
 class Ranking:
@@ -25,7 +25,9 @@ class Ranking:
     def __init__(self, tables):
         self._tables = tables
         self._n_words = len(tables[0].log10_proba)
-        self._log10_proba = [np.maximum(table.log10_proba, ZERO) for table in tables]
+        self._log10_proba, self._log10_backoff = (
+            [np.maximum(getattr(table, name), ZERO) for table in tables] for name in ("log10_proba", "log10_backoff")
+        )
         unigrams = np.argsort(-self._log10_proba[0], kind="stable")
         self._unigrams = unigrams[unigrams != BEGIN]
         self._by_proba, self._starts = [], []
@@ -83,7 +85,7 @@ class Ranking:
         table = self._tables[length]
         keys = context[:, None] * self._n_words + words
         seen = find(table.keys, keys.ravel())[1].reshape(keys.shape)
-        backed_off = log10_proba + self._tables[length - 1].log10_backoff[context][:, None]
+        backed_off = log10_proba + self._log10_backoff[length - 1][context][:, None]
         backed_off[seen] = -np.inf
 
         starts = self._starts[length - 1]

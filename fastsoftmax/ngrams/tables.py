@@ -8,9 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastsoftmax.text.keys import find
-
-PACKED_BITS = 63
+from fastsoftmax.text.keys import find, in_ascending_order
 
 
 class Table(NamedTuple):
@@ -33,17 +31,7 @@ def sorted_table(context, words, n_words, proba):
 
 def sorted_keys(context, words, n_words):
     """The keys of n-grams, sorted, and which n-gram each is of."""
-    keys = context.astype(np.int64) * n_words + words
-    row_bits = len(keys).bit_length()
-    if len(keys) and int(keys.max()).bit_length() + row_bits <= PACKED_BITS:  # sorting numbers is several times faster
-        keys <<= row_bits
-        keys |= np.arange(len(keys))
-        keys.sort()
-        rows = keys & ((1 << row_bits) - 1)
-        keys >>= row_bits
-        return keys, rows
-    rows = np.argsort(keys, kind="stable")
-    return keys[rows], rows
+    return in_ascending_order(context.astype(np.int64) * n_words + words)
 
 
 def places(tables, ids, is_first):

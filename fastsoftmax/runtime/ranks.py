@@ -7,8 +7,16 @@ another MPI or on another network.
 
 import builtins
 import contextlib
+import re
 
 import numpy as np
+
+_RANK = re.compile(r"^rank \d+: ")  # which begins the error of another rank
+
+
+def without_rank(error):
+    """The message of an error, the same on the rank that had it and on those that were told by `together`."""
+    return _RANK.sub("", str(error))
 
 
 class Ranks:

@@ -3,6 +3,7 @@
 import numpy as np
 
 SORT_FROM = 2**16  # keys and table entries: random look-ups in a table beyond the cache cost more than sorting the keys
+PACKED_BITS = 63
 
 
 def find(sorted_keys, keys):
@@ -16,14 +17,29 @@ def find(sorted_keys, keys):
     """
     if not len(sorted_keys):
         return np.zeros(len(keys), dtype=np.intp), np.zeros(len(keys), dtype=bool)
-    if min(len(keys), len(sorted_keys)) < SORT_FROM:
+    if min(len(keys), len(sorted_keys)) < SORT_FROM or (keys[1:] >= keys[:-1]).all():
         place = np.searchsorted(sorted_keys, keys)
     else:
-        by_key = np.argsort(keys)
+        in_order, rows = in_ascending_order(keys)
         place = np.empty(len(keys), dtype=np.intp)
-        place[by_key] = np.searchsorted(sorted_keys, keys[by_key])
+        place[rows] = np.searchsorted(sorted_keys, in_order)
     np.minimum(place, len(sorted_keys) - 1, out=place)
     return place, sorted_keys[place] == keys
+
+
+def in_ascending_order(keys):
+    """The sorted keys, equal ones in the order in which they were, and which of `keys` each is."""
+    row_bits = len(keys).bit_length()
+    if len(keys) and keys.min() >= 0 and int(keys.max()).bit_length() + row_bits <= PACKED_BITS:
+        packed = keys.astype(np.int64)  # sorting numbers is several times faster than finding out how to sort them
+        packed <<= row_bits
+        packed |= np.arange(len(keys))
+        packed.sort()
+        rows = packed & ((1 << row_bits) - 1)
+        packed >>= row_bits
+        return packed.astype(keys.dtype, copy=False), rows
+    rows = np.argsort(keys, kind="stable")
+    return keys[rows], rows
 
 
 class KeyCounts:

@@ -12,6 +12,8 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import NamedTuple
 
+import numpy as np
+
 from fastsoftmax.validation import check_source
 
 MAX_LINE = 2**28  # bytes; a longer one is no row, but a file of another kind, or one that means harm
@@ -51,6 +53,20 @@ def open_lines(source):
 
     A byte \\n ends a line, and nothing else does; of a file that is but a mark, the one line is empty.
     """
+    with _opened(source) as (name, file):
+        yield name, _lines(name, file)
+
+
+@contextmanager
+def open_blocks(source, size):
+    """The same, but an iterator over blocks of whole lines, each of `size` bytes and what is left of a line behind them."""
+    with _opened(source) as (name, file):
+        yield name, _blocks(name, file, size)
+
+
+@contextmanager
+def _opened(source):
+    """The name of a file and a buffered reader of its bytes, decompressed if need be. Damage that is found inside is named."""
     check_source("source", source)
     with ExitStack() as stack:
         if hasattr(source, "readinto"):
@@ -64,11 +80,11 @@ def open_lines(source):
         file = io.BufferedReader(_Rejoined(head, file), 2**16)
         compression = next((kind for kind in _COMPRESSIONS if kind.begins.match(head)), None)
         if compression is None:
-            yield name, _lines(name, file)
+            yield name, file
             return
         file = io.BufferedReader(stack.enter_context(compression.open(file)), 2**16)
         try:
-            yield name, _lines(name, file)
+            yield name, file
         except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
             if getattr(error, "errno", None) is not None:  # the system's, about the file itself
                 raise
@@ -99,6 +115,21 @@ def _lines(name, file):
         if len(line) > MAX_LINE:
             raise line_error(name, number, f"longer than {MAX_LINE} bytes")
         yield line
+
+
+def _blocks(name, file, size):
+    number = 1  # of the line that the next block begins with
+    while block := file.read(size):
+        if not block.endswith(b"\n"):
+            block += file.readline(MAX_LINE + 1)
+        if number == 1:
+            block = _without_mark(name, block)
+        last = block.rfind(b"\n", 0, len(block) - 1) + 1  # where the last line begins: no other may be as long
+        n_before = np.count_nonzero(np.frombuffer(block, np.uint8, last) == ord("\n"))
+        if len(block) - last > MAX_LINE:
+            raise line_error(name, number + n_before, f"longer than {MAX_LINE} bytes")
+        yield block
+        number += n_before + 1
 
 
 def _without_mark(name, line):

@@ -106,7 +106,8 @@ enum {
     FN(GROUP_BYTES) = 16 << 10, /* of widened rows at a time: half of a first-level cache */
 };
 
-/* out[c] <- scale of row c * (row c of a) . x, of n_c <= DOT_CLASSES rows from `row` on */
+/* out[c] <- scale of row c * (row c of a) . x, of n_c <= DOT_CLASSES rows from `row` on. Equal rows have equal products to the
+ * bit, however many there are: their lanes are added up by the same tree. */
 INLINE void FN(compact_dots)(const int kind, const ptrdiff_t n_c, const Compact *a, ptrdiff_t row, ptrdiff_t n_k,
                              const REAL *x, REAL *out)
 {
@@ -122,9 +123,13 @@ INLINE void FN(compact_dots)(const int kind, const ptrdiff_t n_c, const Compact 
     }
     if (n_c == FN(DOT_CLASSES))
         FN(hsum8)(sum, out);
-    else
-        for (ptrdiff_t c = 0; c < n_c; c++)
-            out[c] = FN(hsum)(sum[c]);
+    else {
+        REAL all[FN(DOT_CLASSES)];
+        for (ptrdiff_t c = n_c; c < FN(DOT_CLASSES); c++)
+            sum[c] = FN(splat)(0);
+        FN(hsum8)(sum, all);
+        memcpy(out, all, n_c * sizeof(REAL));
+    }
     for (ptrdiff_t c = 0; c < n_c && k < n_k; c++)
         for (ptrdiff_t j = k; j < n_k; j++)
             out[c] += x[j] * FN(one_real)(kind, a->data, at + c * stride + j);

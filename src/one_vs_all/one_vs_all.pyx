@@ -29,6 +29,9 @@ def derivatives(
 ):
     """The sums of the losses by problem, and weight times first and second derivative by each logit."""
     cdef BinaryBlock block
+    if logits.shape[0] == 0:    # there is no first row to point at
+        losses_out[:] = 0
+        return
     block.n_rows, block.width = logits.shape[0], logits.shape[1]
     block.indptr = &indptr[0]
     block.problems = &problems[0] if problems.shape[0] else NULL
@@ -40,6 +43,9 @@ def derivatives(
 
 def add_and_dot(const real[:, ::1] a, real[:, ::1] b, double scale, double[::1] dots_out):
     """b <- b + scale a; dots_out <- the products of the columns of a and b."""
+    if a.shape[0] == 0:
+        dots_out[:] = 0
+        return
     with nogil:
         add_and_dot_leaf(&a[0, 0], &b[0, 0], a.shape[0], a.shape[1], <real>scale, &dots_out[0])
 
@@ -54,6 +60,9 @@ def advance(
     double[::1] dots_out,           # (width,): the squares of the residual that is left, by the preconditioner
 ):
     """Go along the direction of conjugate gradients."""
+    if solution.shape[0] == 0:
+        dots_out[:] = 0
+        return
     with nogil:
         advance_cg(&length[0], &direction[0, 0], &product[0, 0], &inverse[0], solution.shape[0], solution.shape[1],
                    &solution[0, 0], &residual[0, 0], &dots_out[0])
@@ -61,5 +70,7 @@ def advance(
 
 def turn(const real[::1] ratio, const real[:, ::1] residual, const real[::1] inverse, real[:, ::1] direction):
     """direction <- inverse residual + ratio direction."""
+    if residual.shape[0] == 0:
+        return
     with nogil:
         turn_cg(&ratio[0], &residual[0, 0], &inverse[0], residual.shape[0], residual.shape[1], &direction[0, 0])

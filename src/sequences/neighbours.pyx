@@ -51,7 +51,7 @@ def vote(
     cdef Histories histories
     cdef Sequences sequences
     cdef int t
-    if items.shape[0] == 0 or of_item.shape[0] == 0:
+    if items.shape[0] == 0 or of_item.shape[0] == 0 or items_out.shape[0] == 0:
         counts_out[:] = 0
         return
     histories.indptr, histories.items = &indptr[0], &items[0]

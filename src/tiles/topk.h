@@ -105,15 +105,27 @@ LEAF void FN(topk_panels)(const Panels *z, ptrdiff_t n_classes, ptrdiff_t n_rows
     }
 }
 
-/* The same for one row, whose logits z lie side by side; excluded for row i. */
+/* The same bar for classes from `id` on, where the heap may have later ones: a logit that equals that of a later class has to
+ * get in, so the bar is the next lower number. */
+INLINE REAL FN(heap_bar_from)(const REAL *values, const int64_t *ids, int64_t id)
+{
+    const REAL bar = FN(heap_bar)(values, ids);
+    if (__builtin_expect(ids[0] <= id || ids[0] == INT64_MAX, 1))
+        return bar;
+    if (bar == -INFINITY)
+        return NAN;
+    return sizeof(REAL) == sizeof(float) ? (REAL)nextafterf((float)bar, -INFINITY) : (REAL)nextafter(bar, -INFINITY);
+}
+
+/* The same for one row, whose logits z lie side by side; excluded for row i. Blocks of classes may come in any order. */
 LEAF void FN(topk_row)(const REAL *z, ptrdiff_t n_classes, int64_t first_id, const int64_t *listed,
                        const Excluded *excluded, ptrdiff_t i, ptrdiff_t k, REAL *values, int64_t *ids)
 {
-    REAL bar = FN(heap_bar)(values, ids);
+    REAL bar = FN(heap_bar_from)(values, ids, first_id);
 #define OFFER(c)                                                                                                      \
     if (!(z[c] <= bar) && !(excluded->indptr && FN(is_excluded)(excluded, i, first_id + (c)))) {                      \
         FN(heap_offer)(values, ids, k, z[c], first_id + (c));                                                         \
-        bar = FN(heap_bar)(values, ids);                                                                              \
+        bar = FN(heap_bar_from)(values, ids, first_id + (c));                                                         \
     }
     for (ptrdiff_t n = 0; listed && n < n_classes; n++)
         OFFER(listed[n] - first_id)

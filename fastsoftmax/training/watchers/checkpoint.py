@@ -20,6 +20,8 @@ from fastsoftmax.training.watchers.checkpoint_files import FORMAT, FORMAT_VERSIO
 SAMPLED_PROGRESS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)  # values of schedules at these tell them apart
 # Parameters that do not matter to the result, or are compared in another way (random_state)
 NO_MATTER = ("n_threads", "verbose", "checkpoint", "weights_dir", "random_state")
+# Options that checkpoints of earlier versions do not name, and what training was like before there were these
+SINCE = {"hidden_size__divide": "auto", "hidden_size__normalize": False}
 
 
 class CheckpointWatcher(Watcher):
@@ -57,8 +59,14 @@ class CheckpointWatcher(Watcher):
 
     def _check_same(self, identity, before):
         identity = json.loads(json.dumps(identity))
+        before = {name: value for name, value in SINCE.items() if name in identity} | before
         for name in dict.fromkeys([*identity, *before]):
-            if identity.get(name) != before.get(name):
+            if name not in before:  # after the parameter that it is an option of, which is the same
+                raise ValueError(
+                    f"checkpoint {str(self.path)!r} is of another version of fastsoftmax, which does not know {name}: let "
+                    "that version end the training, or remove the file to start anew"
+                )
+            if identity.get(name) != before[name]:
                 was, now = _short(before.get(name)), _short(identity.get(name))
                 raise ValueError(
                     f"checkpoint {str(self.path)!r} is of another training: {name} was {was}, now it is {now}. Remove the "

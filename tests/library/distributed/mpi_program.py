@@ -1,16 +1,21 @@
 """What test_mpi.py runs under mpiexec: `mpi_program.py NAME...`, where each NAME is one of the functions below."""
 
+import copy
 import errno
 import gc
 import os
 import signal
 import sys
+import time
+import traceback
 import weakref
 from unittest import mock
 
 import numpy as np
 from mpi4py import MPI
 from problems import classifier, part, rows
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
 
 from fastsoftmax.distributed.mpi import MPIRanks, ranks_of
 from fastsoftmax.model.runner import Runner
@@ -81,6 +86,17 @@ def parts_of_a_communicator():
     own = part(ranks_of(half))
     model = classifier(half, hidden_size=4).fit(X[own], y[own])
     np.testing.assert_allclose(model.loss_curve_, expected.loss_curve_, rtol=1e-5)
+
+
+def copies():
+    """A communicator that was split cannot be copied: clones and copies of a classifier have the same."""
+    X, y = rows()
+    half = COMM.Split(COMM.rank % 2)
+    own = part(ranks_of(half))
+    model = classifier(half, hidden_size=4, max_iter=1).fit(X[own], y[own])
+    for other in (clone(model).fit(X[own], y[own]), clone(make_pipeline(model))[0], copy.deepcopy(model)):
+        assert other is not model and other.comm is half
+    np.testing.assert_array_equal(other.predict(X[own]), model.predict(X[own]))
 
 
 def memory():
@@ -195,6 +211,18 @@ def one_rank_fails():
         raise MemoryError("there is no more")
 
     _fit_until(fail)
+
+
+def one_rank_exits_at_once():
+    """Both fail, of different errors, and rank 0 exits before rank 1 can say a word."""
+    try:
+        with ranks_of(COMM).all_or_none():
+            raise MemoryError("the first") if COMM.rank == 1 else ValueError("the second")
+    except ValueError:
+        traceback.print_exc()
+        os._exit(3)
+    except MemoryError:
+        time.sleep(60)  # the launcher ends it
 
 
 def one_rank_is_killed():

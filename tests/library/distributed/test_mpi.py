@@ -39,7 +39,7 @@ def mpiexec(size, *names):
     ("size", "names"),
     [
         (2, ["exchanges", "training", "an_error_on_all"]),
-        (4, ["exchanges", "parts_of_a_communicator", "communicators_that_are_freed", "memory"]),
+        (4, ["exchanges", "parts_of_a_communicator", "copies", "communicators_that_are_freed", "memory"]),
     ],
 )
 def test_ranks_that_are_processes(size, names):
@@ -52,6 +52,12 @@ def test_a_rank_that_fails_ends_all_and_says_why():
     status, output = mpiexec(2, "one_rank_fails")
     assert status != 0 and "is done" not in output
     assert "rank 1 of 2 failed, which ends all: there is no more" in output
+
+
+def test_a_rank_that_exits_at_once_says_what_another_failed_of():
+    status, output = mpiexec(2, "one_rank_exits_at_once")
+    assert status != 0 and "is done" not in output
+    assert "ValueError: the second" in output and "rank 1 has failed too: MemoryError: the first" in output
 
 
 def test_a_rank_that_is_killed_ends_all():

@@ -99,7 +99,7 @@ def test_blocks_of_lines(tmp_path, monkeypatch):
     model.save_arpa(tmp_path / "model")
     expected = (tmp_path / "model").read_bytes()
     for n_lines in (1, 3, model.n_ngrams[1], model.n_ngrams[1] + 1):
-        monkeypatch.setattr(arpa, "LINES_READ", n_lines)
+        monkeypatch.setattr(arpa, "BLOCK", 10 * n_lines)
         monkeypatch.setattr(arpa, "LINES_WRITTEN", n_lines)
         again = NGramLanguageModel.load_arpa(tmp_path / "model")
         again.save_arpa(tmp_path / "again")

@@ -12,6 +12,7 @@ from kneser_ney_twin import Twin
 from fastsoftmax import NGramLanguageModel
 from fastsoftmax.ngrams import counts as counts_module
 from fastsoftmax.ngrams import tables as tables_module
+from fastsoftmax.text import keys
 
 FALLBACK = (0.5, 1.0, 1.5)
 SENTENCES = st.lists(st.lists(st.sampled_from("abcd"), max_size=9), min_size=1, max_size=12).filter(any)
@@ -116,7 +117,7 @@ def test_keys_too_long_to_be_packed(monkeypatch):
     sentences = [[f"w{i}" for i in rng.integers(0, 8, 7)] for _ in range(200)]
     expected = entries(NGramLanguageModel.estimate(sentences, 5, discount_fallback=FALLBACK))
     monkeypatch.setattr(counts_module, "PACKED_BITS", 0)
-    monkeypatch.setattr(tables_module, "PACKED_BITS", 0)
+    monkeypatch.setattr(keys, "PACKED_BITS", 0)
     assert entries(NGramLanguageModel.estimate(sentences, 5, discount_fallback=FALLBACK)) == expected
 
 

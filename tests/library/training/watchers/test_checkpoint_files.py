@@ -8,7 +8,9 @@ from checkpoint_cases import N_CLASSES, SAMPLED, Killed, X, Y, assert_same, clas
 from fastsoftmax import samplers
 from fastsoftmax.estimators import Checkpoint
 from fastsoftmax.files import tensor_file
+from fastsoftmax.training.planning import Plan
 from fastsoftmax.training.trainer import Trainer
+from fastsoftmax.training.watchers.checkpoint_files import FORMAT, FORMAT_VERSION
 
 
 @pytest.fixture
@@ -60,6 +62,42 @@ def test_another_start(monkeypatch, path):
     with pytest.raises(ValueError, match="the model that training begins at was"):
         classifier(**params).fit(X, Y, coef_init=2 * start)
     classifier(**params).fit(X, Y, coef_init=start)
+
+
+def as_an_earlier_version_wrote_it(path, *names):
+    """Take options out of a checkpoint, and what its plan says of ranks."""
+    header, tensors = tensor_file.read(path, FORMAT, (FORMAT_VERSION,))
+    for name in names:
+        del header["identity"][name]
+    header["plan"] = header["plan"][: Plan._fields.index("embedding_ranks")]
+    tensor_file.write(path, tensors, header)
+
+
+@pytest.mark.parametrize("names", [["normalize"], ["normalize", "divide"]])
+def test_files_of_versions_with_fewer_options(monkeypatch, path, names):
+    """They go on, to the bit, where the options that they did not have are as training was then."""
+    names = [f"hidden_size__{name}" for name in names]
+    stopped(monkeypatch, path, **SAMPLED)
+    as_an_earlier_version_wrote_it(path, *names)
+    with pytest.raises(ValueError, match="of another training: hidden_size__normalize was false, now it is true"):
+        classifier(**SAMPLED, normalize=True, checkpoint=path).fit(X, Y)
+    with pytest.raises(ValueError, match="of another training: hidden_size__size was 6, now it is 7"):
+        classifier(**SAMPLED | {"hidden_size": 7}, checkpoint=path).fit(X, Y)
+    n_steps = []
+    step = Trainer._step
+    monkeypatch.setattr(Trainer, "_step", lambda self, rows: n_steps.append(1) or step(self, rows))
+    resumed, n_resumed = classifier(**SAMPLED, checkpoint=path).fit(X, Y), len(n_steps)
+    assert_same(resumed, classifier(**SAMPLED).fit(X, Y))
+    assert len(n_steps) - n_resumed == n_resumed + 5  # which `stopped` had made
+
+
+def test_files_of_versions_whose_training_is_not_known(monkeypatch, path):
+    stopped(monkeypatch, path, **SAMPLED)
+    as_an_earlier_version_wrote_it(path, "loss__n_negatives")
+    with pytest.raises(
+        ValueError, match="another version of fastsoftmax, which does not know loss__n_negatives: let that"
+    ):
+        classifier(**SAMPLED, checkpoint=path).fit(X, Y)
 
 
 def test_what_does_not_matter_may_differ(monkeypatch, path, tmp_path):
