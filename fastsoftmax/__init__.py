@@ -7,6 +7,7 @@ Estimators        SoftmaxClassifier, SoftmaxRegression, OneVsAllClassifier; Lang
 Evaluation        metrics, plots
 Files and text    load, datasets, features, NGramFeatures, SequenceFeatures, NGramLanguageModel
 PyTorch           fastsoftmax.torch, which has to be imported by its name
+ONNX              fastsoftmax.onnx, likewise
 """
 
 import importlib

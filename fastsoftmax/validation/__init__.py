@@ -77,6 +77,16 @@ from fastsoftmax.validation.explaining import (
     check_feature_names,
     check_known_label,
 )
+from fastsoftmax.validation.exporting import (
+    check_exported,
+    check_exported_columns,
+    check_exported_labels,
+    check_exported_options,
+    check_exported_output,
+    check_exported_size,
+    check_exported_topk,
+    check_opset,
+)
 from fastsoftmax.validation.foreign import as_known, result_like
 from fastsoftmax.validation.label_lists import LabelLists, indicator
 from fastsoftmax.validation.labels import as_text_array, check_ignore_label, check_labels, family
