@@ -26,6 +26,7 @@ from fastsoftmax.validation.classes import (
     learn_classes,
     padding,
 )
+from fastsoftmax.validation.coefficients import check_coefficients, loss_of_linear
 from fastsoftmax.validation.command import (
     check_acts_on,
     check_acts_on_texts,
