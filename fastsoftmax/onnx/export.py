@@ -17,12 +17,15 @@ from fastsoftmax.validation import (
     check_exported_options,
     check_exported_output,
     check_exported_topk,
+    check_exported_words,
     check_opset,
 )
 
 NAMES = {"proba": "probabilities", "log_proba": "log_probabilities", "logits": "logits"}  # of outputs
 CHOSEN = {"proba": {}, "log_proba": {"log_proba": True}, "logits": {"raw_scores": True}}  # options of the converters
-LOCALE = "C"  # which all machines have, unlike skl2onnx's own choice; it tells the case of ASCII letters
+LOCALE = "C"  # which all machines have, unlike onnxruntime's own choice; it tells the case of ASCII letters
+PATTERN = CountVectorizer().token_pattern
+WORDS = r"[\p{L}\p{N}_]{2,}"  # the same in RE2, which does not count other alphabets as \w
 
 
 def to_onnx(model, X=None, *, output="auto", topk=None, target_opset=None, options=None):
@@ -59,15 +62,16 @@ def to_onnx(model, X=None, *, output="auto", topk=None, target_opset=None, optio
     ValueError
         If ONNX cannot hold the model: weights of 2 GiB or more, where a sparse term counts as the dense matrix that it
         stands for; labels that are neither integers nor bools nor strings; a step of this library without a converter, such as
-        `features.TextVectorizer`, and `LanguageModel` and `NextItemModel`.
+        `features.TextVectorizer`, and `LanguageModel` and `NextItemModel`; a vectorizer of n-grams with stop words, which
+        skl2onnx would not remove.
     TypeError
         If `model` is something else.
 
     Notes
     -----
     ONNX's rows are dense: ``session.run(None, {"X": rows.toarray()})`` runs sparse ones, some at a time. Texts are a column,
-    (n_rows, 1). skl2onnx finds words by ``[a-zA-Z0-9_]+`` in the place of TfidfVectorizer's default pattern, so other letters
-    and one-letter words within n-grams are not found alike: docs/export.md.
+    (n_rows, 1). Vectorizers of words with the default pattern find the words that scikit-learn finds. Where a vocabulary has
+    words that are not ASCII, lower case needs a locale that the machine has: docs/export.md.
 
     Examples
     --------
@@ -92,9 +96,9 @@ def to_onnx(model, X=None, *, output="auto", topk=None, target_opset=None, optio
     given = check_exported_options(options)
     given[id(last)] = given.get(type(last), {}) | given.get(id(last), {}) | chosen
     for vectorizer in _vectorizers(model):
-        own = given.get(type(vectorizer), {}) | given.get(id(vectorizer), {})
-        if "locale" not in own and all(map(str.isascii, vectorizer.vocabulary_)):
-            given[id(vectorizer)] = own | {"locale": LOCALE}
+        given[id(vectorizer)] = _options_of_words(
+            vectorizer, given.get(type(vectorizer), {}) | given.get(id(vectorizer), {})
+        )
     types = _input_types(steps[0], X, last)
     common = {"target_opset": target_opset, "options": given}
     if types is None:
@@ -103,6 +107,18 @@ def to_onnx(model, X=None, *, output="auto", topk=None, target_opset=None, optio
         proto = skl2onnx.to_onnx(model, initial_types=types, **common)
     _rename_output(proto, 1, NAMES[output])
     return proto
+
+
+def _options_of_words(vectorizer, given):
+    """The given options of a vectorizer, with those that make ONNX find the words that scikit-learn does."""
+    check_exported_words(vectorizer)
+    options = dict(given)
+    by_pattern = vectorizer.analyzer == "word" and vectorizer.token_pattern == PATTERN
+    if by_pattern and "separators" not in options:
+        options.setdefault("tokenexp", WORDS)
+    if all(map(str.isascii, vectorizer.vocabulary_)):  # other letters are in no known word, of whichever case they are
+        options.setdefault("locale", LOCALE)
+    return options
 
 
 def _vectorizers(step):

@@ -86,6 +86,7 @@ from fastsoftmax.validation.exporting import (
     check_exported_output,
     check_exported_size,
     check_exported_topk,
+    check_exported_words,
     check_opset,
 )
 from fastsoftmax.validation.foreign import as_known, result_like

@@ -119,3 +119,12 @@ def check_exported_options(options):
         if not isinstance(key, (type, int)):
             raise TypeError(f"options must have classes or ids of steps as keys, got {key!r}")
     return dict(options or {})
+
+
+def check_exported_words(vectorizer):
+    """Raise where skl2onnx would write a CountVectorizer whose n-grams are others than scikit-learn's."""
+    if vectorizer.stop_words is not None and vectorizer.analyzer == "word" and vectorizer.ngram_range[1] > 1:
+        raise ValueError(
+            f"{type(vectorizer).__name__} cannot be exported to ONNX with both stop_words and ngram_range="
+            f"{vectorizer.ngram_range}: skl2onnx would leave stop words within n-grams; fit it without one of the two"
+        )

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.compose import ColumnTransformer
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_iris
-from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
@@ -36,9 +36,9 @@ def rows():
     return X, np.append(rng.permutation(np.resize(np.arange(N_CLASSES), 230)), 3)
 
 
-def run(proto, X, **options):
+def run(proto, X):
     """What onnxruntime makes of rows or texts."""
-    session = onnxruntime.InferenceSession(proto.SerializeToString(), **options)
+    session = onnxruntime.InferenceSession(proto.SerializeToString())
     return session.run(None, {"X": X})
 
 
@@ -223,30 +223,6 @@ def test_labels_that_onnx_has_not(labels, message):
 # -- pipelines --
 
 
-@pytest.mark.parametrize("vectorizer", [CountVectorizer(), TfidfVectorizer(sublinear_tf=True)])
-@pytest.mark.parametrize("params", [{}, {"direct": "sparse", "hidden_size": 4}, {"hidden_size": 4}])
-def test_texts(vectorizer, params):
-    model = make_pipeline(vectorizer, SoftmaxClassifier(max_iter=5, random_state=0, **params)).fit(TEXTS, TEXT_LABELS)
-    texts = ["boil the egg", "Bread, and butter.", "nothing known", *TEXTS[:5]]
-    for X in (None, texts, np.array(texts)):
-        labels, log_proba = run(to_onnx(model, X, output="log_proba"), np.array(texts)[:, None])
-        assert_array_equal(labels, model.predict(texts))
-        assert_allclose(log_proba, model.predict_log_proba(texts), rtol=0, atol=1e-5)
-    labels, _ = run(to_onnx(model, topk=2), np.array(texts)[:, None])
-    assert_array_equal(labels, model[-1].predict_topk(model[:-1].transform(texts), 2)[0])
-
-
-def test_options_of_other_steps():
-    model = make_pipeline(TfidfVectorizer(), SoftmaxClassifier(max_iter=5, random_state=0)).fit(TEXTS, TEXT_LABELS)
-    text = np.array([["boil-egg"]])
-    by_minus = to_onnx(model, output="log_proba", options={TfidfVectorizer: {"separators": [" ", "-"]}})
-    by_blanks = to_onnx(model, output="log_proba", options={id(model[0]): {"separators": [" "]}})
-    assert_allclose(run(by_minus, text)[1], model.predict_log_proba(["boil egg"]), rtol=0, atol=1e-5)
-    assert_allclose(run(by_blanks, text)[1], model.predict_log_proba([""]), rtol=0, atol=1e-5)
-    with pytest.raises(TypeError, match="classes or ids of steps as keys, got 'tfidfvectorizer'"):
-        to_onnx(model, options={"tfidfvectorizer": {"separators": [" "]}})
-
-
 @pytest.mark.parametrize("scaler", [StandardScaler(), MinMaxScaler()])
 def test_scaled_columns(scaler):
     X, y = load_iris(return_X_y=True)
@@ -255,18 +231,6 @@ def test_scaled_columns(scaler):
     labels, log_proba = run(to_onnx(model, output="log_proba"), X)
     assert_array_equal(labels, model.predict(X))
     assert_allclose(log_proba, model.predict_log_proba(X), rtol=0, atol=1e-5)
-
-
-def test_columns_of_a_table():
-    pandas = pytest.importorskip("pandas")
-    table = pandas.DataFrame({"text": TEXTS, "n": np.arange(len(TEXTS), dtype=np.float32) % 3})
-    columns = ColumnTransformer([("words", TfidfVectorizer(), "text"), ("scaled", StandardScaler(), ["n"])])
-    model = make_pipeline(columns, SoftmaxRegression(C=10)).fit(table, TEXT_LABELS)
-    session = onnxruntime.InferenceSession(to_onnx(model, table, output="log_proba").SerializeToString())
-    inputs = {"text": table[["text"]].to_numpy(), "n": table[["n"]].to_numpy()}
-    labels, log_proba = session.run(None, inputs)
-    assert_array_equal(labels, model.predict(table))
-    assert_allclose(log_proba, model.predict_log_proba(table), rtol=0, atol=1e-5)
 
 
 # -- skl2onnx's own functions --
@@ -284,6 +248,17 @@ def test_registered_converters(rows):
     assert_array_equal(classes, model.classes_)
     with pytest.raises(ValueError, match="topk needs the option zipmap=False of skl2onnx, got zipmap=True"):
         skl2onnx.to_onnx(model, X, options={id(model): {"topk": 2}})
+
+
+@pytest.mark.parametrize("around", [lambda model: GridSearchCV(model, {"C": [1, 10]}, cv=2), CalibratedClassifierCV])
+def test_models_within_others(around):
+    fastsoftmax.onnx.register()
+    X, y = load_iris(return_X_y=True)
+    X, model = X.astype(np.float32), around(SoftmaxRegression())
+    model.fit(X, y)
+    labels, proba = run(skl2onnx.to_onnx(model, X, options={"zipmap": False}), X)
+    assert_array_equal(labels, model.predict(X))
+    assert_allclose(proba, model.predict_proba(X), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("opset", [13, 17, None])
