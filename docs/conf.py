@@ -30,7 +30,7 @@ extensions = [
     "local_inventories",
     "repository_links",
     "own_members",
-    "without_torch",
+    "without_extras",
 ]
 exclude_patterns = ["_build", "examples", "**/GALLERY_HEADER.rst"]
 templates_path = ["_templates"]

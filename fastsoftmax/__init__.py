@@ -5,8 +5,9 @@ Linear models     linear_logsumexp, linear_cross_entropy, linear_topk; support (
 Sampling          sampled_cross_entropy, samplers
 Estimators        SoftmaxClassifier, SoftmaxRegression, OneVsAllClassifier; LanguageModel, NextItemModel
 Evaluation        metrics, plots
-Files and text    load, datasets, features, NGramFeatures, SequenceFeatures, NGramLanguageModel
+Files and text    load, from_sklearn, datasets, features, NGramFeatures, SequenceFeatures, NGramLanguageModel
 PyTorch           fastsoftmax.torch, which has to be imported by its name
+ONNX              fastsoftmax.onnx, likewise
 """
 
 import importlib
@@ -35,6 +36,7 @@ _LAZY = {
     "SequenceFeatures": "sequences.features",
     "SoftmaxClassifier": "estimators.classifier",
     "SoftmaxRegression": "estimators.regression",
+    "from_sklearn": "estimators.from_linear",
     "load": "estimators.loading",
     "linear_cross_entropy": "linear",
     "linear_logsumexp": "linear",

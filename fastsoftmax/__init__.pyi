@@ -7,6 +7,7 @@ from fastsoftmax import plots as plots
 from fastsoftmax import samplers as samplers
 from fastsoftmax import terms as terms
 from fastsoftmax.estimators.classifier import SoftmaxClassifier as SoftmaxClassifier
+from fastsoftmax.estimators.from_linear import from_sklearn as from_sklearn
 from fastsoftmax.estimators.language_model import LanguageModel as LanguageModel
 from fastsoftmax.estimators.loading import load as load
 from fastsoftmax.estimators.next_item import NextItemModel as NextItemModel

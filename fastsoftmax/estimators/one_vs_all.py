@@ -170,7 +170,7 @@ class OneVsAllClassifier(ModelEstimator):
             1 / unit,
         )
         W, bias, n_iter = self._solve(problems, scales, n_threads)
-        model = _mirrored(W, bias) if is_binary else _model(W, bias)
+        model = mirrored(W, bias) if is_binary else model_of(W, bias)
         self._set_fitted(
             _model=model, _is_binary=is_binary, classes_=classes, n_features_in_=X.shape[1], n_iter_=n_iter
         )
@@ -288,14 +288,15 @@ def _indicator(target, counted, n_classes):
     return sparse.csr_array((np.ones(len(codes), np.int8), codes, indptr), shape=(len(lengths), n_classes))
 
 
-def _model(W, bias):
+def model_of(W, bias):
+    """The Model of weights (n_classes, n_features), an array or a canonical CSC array, and intercepts."""
     if sparse.issparse(W):
         return Model(W=W.data, bias=bias, pairs=Pairs.of(W))
     return Model(W=W, bias=bias)
 
 
-def _mirrored(W, bias):
+def mirrored(W, bias):
     """The model of two classes from the weights of the second."""
     if sparse.issparse(W):
-        return _model(sparse.csc_array(sparse.vstack([-W, W], format="csc")), np.concatenate([-bias, bias]))
+        return model_of(sparse.csc_array(sparse.vstack([-W, W], format="csc")), np.concatenate([-bias, bias]))
     return Model(W=np.asfortranarray(np.concatenate([-W, W])), bias=np.concatenate([-bias, bias]))

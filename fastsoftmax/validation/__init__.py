@@ -26,6 +26,7 @@ from fastsoftmax.validation.classes import (
     learn_classes,
     padding,
 )
+from fastsoftmax.validation.coefficients import check_coefficients, loss_of_linear
 from fastsoftmax.validation.command import (
     check_acts_on,
     check_acts_on_texts,
@@ -76,6 +77,17 @@ from fastsoftmax.validation.explaining import (
     check_explained_labels,
     check_feature_names,
     check_known_label,
+)
+from fastsoftmax.validation.exporting import (
+    check_exported,
+    check_exported_columns,
+    check_exported_labels,
+    check_exported_options,
+    check_exported_output,
+    check_exported_size,
+    check_exported_topk,
+    check_exported_words,
+    check_opset,
 )
 from fastsoftmax.validation.foreign import as_known, result_like
 from fastsoftmax.validation.label_lists import LabelLists, indicator

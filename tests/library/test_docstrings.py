@@ -20,8 +20,9 @@ def _modules_with_examples():
 
 @pytest.mark.parametrize("name", list(_modules_with_examples()))
 def test_examples(name, tmp_path, monkeypatch):
-    if name.startswith("fastsoftmax.torch"):
-        pytest.importorskip("torch")
+    for package, needs in {"torch": "torch", "onnx": "skl2onnx"}.items():
+        if name.startswith(f"fastsoftmax.{package}"):
+            pytest.importorskip(needs)
     monkeypatch.chdir(tmp_path)
     failed, tried = doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
     assert tried and not failed

@@ -5,7 +5,7 @@ import pytest
 
 import fastsoftmax
 
-HEAVY = ["sklearn", "tqdm", "safetensors", "matplotlib", "torch", "pandas", "usearch"]
+HEAVY = ["sklearn", "tqdm", "safetensors", "matplotlib", "torch", "pandas", "usearch", "skl2onnx", "onnxruntime"]
 
 
 def test_import_is_light():

@@ -33,9 +33,9 @@ def _blocks():
 )
 @pytest.mark.filterwarnings("ignore:Sparse invariant checks")  # of torch's own optimisers
 def test_every_block_runs(page, source, tmp_path, monkeypatch):
-    for package in ("torch", "usearch", "pandas", "mpi4py"):
+    for package in ("torch", "usearch", "pandas", "mpi4py", "onnx", "onnxruntime"):
         if re.search(rf"^ *(import|from) {package}\b|\.{package} import", source, re.MULTILINE):
-            pytest.importorskip(package)
+            pytest.importorskip({"onnx": "skl2onnx"}.get(package, package))
     monkeypatch.chdir(tmp_path)
     exec(compile(source, page, "exec"), {"__name__": "page"})
 
@@ -68,12 +68,13 @@ def test_the_reference_has_every_public_name():
             f"fastsoftmax.{module}.{n}" for n in names if id(getattr(getattr(fastsoftmax, module), n)) not in at_the_top
         }
     twice = {"fastsoftmax.NGramFeatures", "fastsoftmax.features.NGramFeatures"}  # one class, listed with the features
-    listed = {name for name in listed if not name.startswith("fastsoftmax.torch.")}
+    listed = {name for name in listed if not name.startswith(("fastsoftmax.torch.", "fastsoftmax.onnx."))}
     assert listed - twice == public - twice
 
 
-def test_the_reference_has_every_public_name_of_torch():
-    pytest.importorskip("torch")
-    module = importlib.import_module("fastsoftmax.torch")
-    listed = {name for name in _reference() if name.startswith("fastsoftmax.torch.")}
-    assert listed == {f"fastsoftmax.torch.{name}" for name in module.__all__}
+@pytest.mark.parametrize(("name", "needs"), [("torch", "torch"), ("onnx", "skl2onnx")])
+def test_the_reference_has_every_public_name_of_extras(name, needs):
+    pytest.importorskip(needs)
+    module = importlib.import_module(f"fastsoftmax.{name}")
+    listed = {public for public in _reference() if public.startswith(f"fastsoftmax.{name}.")}
+    assert listed == {f"fastsoftmax.{name}.{public}" for public in module.__all__}

@@ -104,3 +104,8 @@ def test_the_sample_for_torch_runs():
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
     runpy.run_path(str(HERE / "user_code_torch.py"))["main"]()
+
+
+def test_the_sample_for_onnx_runs():
+    pytest.importorskip("skl2onnx")
+    runpy.run_path(str(HERE / "user_code_onnx.py"))["main"]()

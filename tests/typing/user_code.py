@@ -25,6 +25,7 @@ from fastsoftmax import (
     datasets,
     estimators,
     features,
+    from_sklearn,
     linear_cross_entropy,
     linear_logsumexp,
     linear_topk,
@@ -133,6 +134,8 @@ def models(folder: Path) -> None:
     assert_type(again.predictor(1).predict_topk(X[:1], 1)[1], Floats)
     regression = SoftmaxRegression(C=0.5, class_weight="balanced").fit(X, Y)
     assert_type(regression.target_log_proba(X, Y), Floats)
+    taken: SoftmaxClassifier | OneVsAllClassifier = from_sklearn(regression, dtype="float32", n_threads=1)
+    assert_type(taken.predict_topk(X, 2)[1], Floats)
     several = OneVsAllClassifier("logistic").fit(X, [[i % 5, (i + 1) % 5] for i in range(200)])
     assert_type(several.predict_marginals(X), Floats)
     print(labels, curve, several.coef_, estimators.SoftmaxClassifier is SoftmaxClassifier)
@@ -268,6 +271,7 @@ def mistakes() -> None:
     SoftmaxClassifier(loss="hinge")  # type: ignore[arg-type]
     SoftmaxClassifier(hidden=128)  # type: ignore[call-arg]
     SoftmaxRegression(solver="sag")  # type: ignore[arg-type]
+    from_sklearn(SoftmaxRegression(), dtype="float16")  # type: ignore[arg-type]
     SoftmaxClassifier().fit(X)  # type: ignore[call-arg]
     SoftmaxClassifier().explain(X, feature_names=3)  # type: ignore[arg-type]
     plots.ReliabilityDisplay.from_predictions(Y, Y, Y, strategy="equal")  # type: ignore[arg-type]

@@ -1,12 +1,14 @@
-"""Documents fastsoftmax.torch where PyTorch is not installed: with Sphinx's stand-in for it, which lacks two things.
+"""Documents fastsoftmax.torch and fastsoftmax.onnx where PyTorch and skl2onnx are not installed, with Sphinx's stand-ins.
 
-The stand-in has no `|`, which annotations need, and hides the functions that it decorates.
+A stand-in has no `|`, which annotations of torch need, and hides the functions that it decorates.
 """
 
 import importlib.util
 import inspect
 
 from sphinx.ext.autodoc.mock import _MockObject
+
+EXTRAS = {"torch": ["torch"], "skl2onnx": ["onnx", "skl2onnx"]}  # by the package that tells whether they are there
 
 
 def either(self, other):
@@ -21,10 +23,13 @@ def call(self, *args, **options):
 
 
 def mock(app, config):
-    if importlib.util.find_spec("torch") is None:
+    missing = [
+        package for tells, packages in EXTRAS.items() if importlib.util.find_spec(tells) is None for package in packages
+    ]
+    if "torch" in missing:
         _MockObject.__or__ = _MockObject.__ror__ = either
         _MockObject.__call__ = call
-        config.autodoc_mock_imports = [*config.autodoc_mock_imports, "torch"]
+    config.autodoc_mock_imports = [*config.autodoc_mock_imports, *missing]
 
 
 def setup(app):
