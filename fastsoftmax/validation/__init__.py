@@ -29,9 +29,11 @@ from fastsoftmax.validation.classes import (
 from fastsoftmax.validation.command import (
     check_acts_on,
     check_acts_on_texts,
+    check_buckets_option,
     check_checkpoint_options,
     check_data_of_ranks,
     check_format_of,
+    check_has_method,
     check_needs,
     check_one_file,
     check_one_rank,
@@ -55,6 +57,7 @@ from fastsoftmax.validation.documents import (
     check_repeatable,
     check_same_rows,
     check_source,
+    check_subword_lengths,
     check_texts,
 )
 from fastsoftmax.validation.eligible import check_eligible, check_k, check_threshold
@@ -170,7 +173,12 @@ from fastsoftmax.validation.ranks import (
     check_same_ranks,
     check_undivided,
 )
-from fastsoftmax.validation.regression import check_regression_params, check_regression_rows, check_same_problem
+from fastsoftmax.validation.regression import (
+    check_regression_model,
+    check_regression_params,
+    check_regression_rows,
+    check_same_problem,
+)
 from fastsoftmax.validation.resources import (
     check_disk,
     check_memory,

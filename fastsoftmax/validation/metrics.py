@@ -84,9 +84,12 @@ def _is_dense_indicator(y):
 
 
 def check_evaluated_rows(X):
-    """The rows to evaluate, whatever the model takes: CSR, a table, or an array of at least one dimension."""
+    """The rows to evaluate, whatever the model takes: CSR, a table, or an array of at least one dimension, also of texts."""
     if is_table(X):
         return TableRows("X", X)
+    if isinstance(X, (list, tuple)) and X and isinstance(X[0], str):
+        # as objects: in an array of strings, each would be as long as the longest
+        return np.fromiter(X, object, len(X))
     X = as_known("X", X)
     X = check_csr(X, None, "X") if sparse.issparse(X) else as_array("X", X)
     if not X.ndim:

@@ -133,6 +133,8 @@ def models(folder: Path) -> None:
     assert_type(again.predictor(1).predict_topk(X[:1], 1)[1], Floats)
     regression = SoftmaxRegression(C=0.5, class_weight="balanced").fit(X, Y)
     assert_type(regression.target_log_proba(X, Y), Floats)
+    regression.save(folder / "regression", vectorizer=regression.vectorizer_)
+    assert_type(SoftmaxRegression.load(folder / "regression", memory_map=True), SoftmaxRegression)
     several = OneVsAllClassifier("logistic").fit(X, [[i % 5, (i + 1) % 5] for i in range(200)])
     assert_type(several.predict_marginals(X), Floats)
     print(labels, curve, several.coef_, estimators.SoftmaxClassifier is SoftmaxClassifier)
@@ -207,7 +209,12 @@ def texts(folder: Path) -> None:
     assert datasets.detect_format(folder / "data.txt") in datasets.FORMATS
     assert datasets.read_texts(folder / "data.txt").n_samples == data.n_samples
     classes, y = datasets.targets(data.labels, data.label_starts)
-    rows = features.TextVectorizer(max_words=1).fit_transform(data.X)
+    vectorizer = features.TextVectorizer(max_words=1, min_chars=2, max_chars=4, n_buckets=9)
+    rows = vectorizer.fit_transform(data.X)
+    model = SoftmaxClassifier(max_iter=1).fit(rows, ["a", "b"])
+    model.save(folder / "texts", vectorizer=vectorizer)
+    assert_type(model.predict_topk(["some text"], 1)[1], Floats)
+    print(model.explain(["some text"])[0].features, model.score(data.X, y), vectorizer.get_feature_names_out())
     ids, starts = np.arange(20, dtype=np.int32) % 4, [0, 10]
     grams = NGramFeatures(2).fit(ids, starts)
     assert_type(grams.describe(0), tuple[int | None, ...])
