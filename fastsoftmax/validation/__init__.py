@@ -119,8 +119,10 @@ from fastsoftmax.validation.masses import (
     class_weights,
 )
 from fastsoftmax.validation.metrics import (
+    check_class_probabilities,
     check_depths,
     check_evaluated_rows,
+    check_floor,
     check_inverse_propensities,
     check_label_space,
     check_log_proba,

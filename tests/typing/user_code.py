@@ -199,6 +199,8 @@ def measures() -> None:
         metrics.precision_at_threshold(proba, Y, average="macro"),
         metrics.recall_at_threshold(proba, Y, [0.1, 0.2, 0.3, 0.4, 0.5]),
     ]
+    scorer = metrics.NegLogLoss(floor=1e-9).set_score_request(sample_weight=True)
+    assert_type(scorer(model, X, Y, sample_weight=np.ones(200)), float)
     print(results, metrics.evaluate(model, X, Y, ks=(1, 3)), metrics.compare(model, model, X, Y)["change"])
 
 
