@@ -28,6 +28,7 @@ def run(options):
 def _run(options):
     from fastsoftmax.estimators import saving
     from fastsoftmax.estimators.loading import load
+    from fastsoftmax.estimators.regression import SoftmaxRegression
 
     check_writable("output", options.output)
     check_other_file("--output", options.output, "the model itself", options.model)
@@ -36,7 +37,10 @@ def _run(options):
     tasks.check_classifier(model, "fastsoftmax compress")
     say("compressing the weights", options.verbose)
     compact = model.compressed(options.storage)
-    saving.save(compact, options.output, verbose=options.verbose)
+    if isinstance(compact, SoftmaxRegression):
+        compact.save(options.output)
+    else:
+        saving.save(compact, options.output, verbose=options.verbose)
     sizes = [os.path.getsize(path) if os.path.isfile(path) else "unknown" for path in (options.model, options.output)]
     print(f"bytes\t{sizes[0]}\t{sizes[1]}")
     if options.data is not None:

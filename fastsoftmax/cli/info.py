@@ -39,9 +39,13 @@ def _installation():
 
 def _model(path):
     from fastsoftmax.estimators.loading import load
+    from fastsoftmax.estimators.regression import SoftmaxRegression
     from fastsoftmax.files import shard_index
 
     classifier = load(path)
+    if isinstance(classifier, SoftmaxRegression):
+        yield from _regression(classifier)
+        return
     describe = tasks.of_model(classifier, "info")
     if describe:
         yield from describe(classifier)
@@ -67,10 +71,25 @@ def _model(path):
     if classifier.storage_ is not None:
         yield "weights kept as", classifier.storage_
     yield "training loss", f"{classifier.loss_curve_[-1]:.4f}" if classifier.loss_curve_ else "none"
-    for name, a in classifier._model.arrays().items():
+    yield from _weights(classifier)
+
+
+def _regression(model):
+    yield "regression", f"C = {model.C:g}"
+    yield "classes", f"{len(model.classes_):,}"
+    yield "features", f"{model.n_features_in_:,}"
+    yield "iterations", int(model.n_iter_[0])
+    if model.storage_ is not None:
+        yield "weights kept as", model.storage_
+    yield from _weights(model)
+
+
+def _weights(model):
+    """The arrays of a model, and what its columns are."""
+    for name, a in model._model.arrays().items():
         yield name, f"{' x '.join(f'{n:,}' for n in a.shape)} {a.dtype}, {_size(a.nbytes)}"
-    yield "data format", classifier.encoding_.format or "unknown"
-    yield "rows", _input(classifier.encoding_)
+    yield "data format", model.encoding_.format or "unknown"
+    yield "rows", _input(model.encoding_)
 
 
 def _shown(starts):
@@ -94,4 +113,7 @@ def _input(encoding):
         return "columns" if encoding.first_index is None else f"columns, of which the lowest is {encoding.first_index}"
     how = "hashed" if vectorizer.vocabulary_ is None else "numbered"
     case = ", in lower case" if vectorizer.lowercase else ""
-    return f"texts: words, and up to {vectorizer.max_words} in a row{case}, {how}"
+    longest, buckets = vectorizer.max_chars, vectorizer.n_buckets
+    subwords = f", subwords of {vectorizer.min_chars} to {longest} characters" if longest else ""
+    rest = f", all else hashed to {buckets:,} columns" if buckets and vectorizer.vocabulary_ is not None else ""
+    return f"texts: words, and up to {vectorizer.max_words} in a row{subwords}{case}, {how}{rest}"

@@ -10,7 +10,7 @@ from fastsoftmax.cli.common import add_format_and_threads, load_model
 from fastsoftmax.cli.team import number_classes
 from fastsoftmax.runtime.progress import shown_rows
 from fastsoftmax.text.lines import EmptyFileError
-from fastsoftmax.validation import check_label_columns, check_threshold
+from fastsoftmax.validation import check_has_method, check_label_columns, check_threshold
 
 HELP = "write the best labels of each row, and their probabilities"
 BLOCK = 4096  # rows predicted before their lines are written,
@@ -46,6 +46,8 @@ def add_options(parser):
 def run(options):
     classifier = load_model(options)
     predict = tasks.of_model(classifier, "predict", options)
+    if options.marginals and not predict:
+        check_has_method(classifier, "predict_marginals", "--marginals")
     try:
         if predict:
             return predict(classifier, options)

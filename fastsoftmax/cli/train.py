@@ -13,6 +13,7 @@ from fastsoftmax.samplers.named import NAMED, kind_of
 from fastsoftmax.text.datasets import FORMATS, TEXT_FORMATS, read, targets
 from fastsoftmax.validation import (
     check_acts_on_texts,
+    check_buckets_option,
     check_checkpoint_options,
     check_data_of_ranks,
     check_other_file,
@@ -42,6 +43,19 @@ def add_options(parser):
     )
     parser.add_argument(
         "--hash", action="store_true", help="of texts: hash words to all columns, however few words occur"
+    )
+    parser.add_argument(
+        "--subwords",
+        type=integer,
+        nargs=2,
+        metavar=("MIN", "MAX"),
+        help="of texts: also the runs of MIN to MAX characters of words, as fastText's minn and maxn (default: none)",
+    )
+    parser.add_argument(
+        "--buckets",
+        type=integer,
+        metavar="N",
+        help="of texts: number words alone and hash all else to N more columns, as fastText's bucket (default: all numbered)",
     )
     parser.add_argument(
         "--loss",
@@ -217,11 +231,14 @@ def _checkpoint(options):
 def _features(data, options):
     """The rows as CSR, and the vectorizer that made them of texts; None where the file holds features."""
     if data.format not in TEXT_FORMATS:
-        check_acts_on_texts({"--word-ngrams": options.word_ngrams is not None, "--hash": options.hash}, data.format)
+        check_acts_on_texts(_given_for_texts(options), data.format)
         return data.X, None
     from fastsoftmax.text.text_vectorizer import TextVectorizer
 
-    given = {"n_features": options.n_features, "max_words": options.word_ngrams}
+    check_buckets_option(options.buckets, options.hash)
+    shortest, longest = options.subwords or (None, None)
+    given = {"n_features": options.n_features, "max_words": options.word_ngrams, "n_buckets": options.buckets}
+    given |= {"min_chars": shortest, "max_chars": longest}
     vectorizer = TextVectorizer(**{name: value for name, value in given.items() if value is not None})
     verbose = not options.quiet and data.n_samples >= progress.MANY_ROWS
     if not options.hash:
@@ -229,6 +246,12 @@ def _features(data, options):
             vectorizer.fit(data.X, show=show)
     with shown_rows(data.n_samples, "finding the words", verbose, "texts") as show:
         return vectorizer.transform(data.X, show=show), vectorizer
+
+
+def _given_for_texts(options):
+    """Which of the options for texts are given, by name."""
+    values = {"--word-ngrams": options.word_ngrams, "--subwords": options.subwords, "--buckets": options.buckets}
+    return {name: value is not None for name, value in values.items()} | {"--hash": options.hash}
 
 
 def _describe_training(data, X, vectorizer):

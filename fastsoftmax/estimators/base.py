@@ -7,10 +7,20 @@ from fastsoftmax.estimators.together import by_all_ranks
 from fastsoftmax.functional import log_softmax, softmax
 from fastsoftmax.passes.eligible import labels_of
 from fastsoftmax.runtime.errstate import with_numpys_defaults
+from fastsoftmax.text.encoding import Encoding
 
 
 class SoftmaxEstimator(ModelEstimator):
-    """A ModelEstimator whose probabilities are the softmax of its logits."""
+    """A ModelEstimator whose probabilities are the softmax of its logits.
+
+    It keeps what makes columns of texts where it was given that with `save`, and then takes texts in the place of X.
+    """
+
+    encoding_ = Encoding()  # of a model that no file was read for
+
+    @property
+    def vectorizer_(self):
+        return self.encoding_.vectorizer
 
     @with_numpys_defaults
     def predict_topk(self, X, k=5, *, classes=None, exclude=None, threshold=None):
@@ -19,6 +29,7 @@ class SoftmaxEstimator(ModelEstimator):
         Parameters
         ----------
         X : (n_samples, n_features) array or scipy.sparse matrix
+            With `vectorizer_`, X may be n_samples texts too, here and in all that takes rows of a fitted model.
         k : int
             How many labels to return, in [1, n_classes]; with `classes`, `exclude` or `threshold` it may be larger.
         classes : 1-D array of labels, optional

@@ -1,7 +1,13 @@
+from typing import Any
+
 from fastsoftmax._types import Anything, Dense, Excluded, Floats, Labels, Matrix
 from fastsoftmax.estimators.model_estimator import ModelEstimator
+from fastsoftmax.text.text_vectorizer import TextVectorizer
 
 class SoftmaxEstimator(ModelEstimator):
+    encoding_: Any
+    @property
+    def vectorizer_(self) -> TextVectorizer | None: ...
     def predict_topk(
         self,
         X: Matrix,

@@ -11,7 +11,6 @@ from fastsoftmax.estimators.hidden_layer import HiddenLayerTransformer
 from fastsoftmax.runtime import workspaces
 from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.runtime.exclusive import exclusive
-from fastsoftmax.text.encoding import Encoding
 
 __all__ = ["SoftmaxClassifier"]
 
@@ -120,7 +119,8 @@ class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, together.S
     n_iter_ : int, number of epochs done
     n_features_in_ : int
     feature_names_in_ : (n_features,) array of the names of a DataFrame's columns; absent unless all of them are strings
-    vectorizer_ : the TextVectorizer that `save` was given, which copies and files of the model keep; None without one
+    vectorizer_ : the TextVectorizer that `save` was given, which copies and files of the model keep, and with which X may be
+        texts in all methods but `fit`; None without one
 
     Notes
     -----
@@ -142,7 +142,6 @@ class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, together.S
     ['a', 'b', 'c', 'a']
     """
 
-    encoding_ = Encoding()  # of a model that no file was read for
     marginals_ = ranking_ = MappingProxyType({})  # of a model that was not calibrated, or not trained for precision
 
     def __init__(
@@ -357,10 +356,6 @@ class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, together.S
         if "loss_curve_" not in self.__dict__:
             raise AttributeError(f"this {type(self).__name__} is not fitted")
         return len(self.loss_curve_)
-
-    @property
-    def vectorizer_(self):
-        return self.encoding_.vectorizer
 
     @property
     def embedding_(self):

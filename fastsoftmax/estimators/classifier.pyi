@@ -45,7 +45,6 @@ class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, SharedComm
     validation_curve_: list[float]
     n_features_in_: int
     feature_names_in_: Anything
-    encoding_: Any
     loss: LossName | _Loss
     hidden_size: int | Auto | LowRank | None
     direct: Literal["dense", "sparse", "auto"] | SparseTerm | None
@@ -126,8 +125,6 @@ class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, SharedComm
     def load(cls, path: Path, *, memory_map: bool = False, comm: Any = None) -> Self: ...
     @property
     def n_iter_(self) -> int: ...
-    @property
-    def vectorizer_(self) -> TextVectorizer | None: ...
     @property
     def embedding_(self) -> Floats: ...
     @property

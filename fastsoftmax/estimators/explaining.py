@@ -128,8 +128,10 @@ class ExplainingMixin:
         """The names of the features, as a sequence of n_features str; None: they have none."""
         if given is not None:
             return check_feature_names(given, self.n_features_in_)
-        encoding = getattr(self, "encoding_", None)
-        words = None if encoding is None or encoding.vectorizer is None else encoding.vectorizer.vocabulary_
+        vectorizer = getattr(self, "vectorizer_", None)
+        words = None if vectorizer is None else vectorizer.vocabulary_
+        if words is not None and vectorizer.n_buckets:
+            words = vectorizer.get_feature_names_out()
         return getattr(self, "feature_names_in_", words)
 
 

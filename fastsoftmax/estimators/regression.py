@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from fastsoftmax.estimators import regression_saving
 from fastsoftmax.estimators.base import SoftmaxEstimator
 from fastsoftmax.model.model import Model
 from fastsoftmax.newton import solvers
@@ -13,6 +14,7 @@ from fastsoftmax.runtime.errstate import with_numpys_defaults
 from fastsoftmax.runtime.exclusive import exclusive
 from fastsoftmax.runtime.progress import say, shown_iterations
 from fastsoftmax.runtime.warning import warn
+from fastsoftmax.text.encoding import Encoding
 from fastsoftmax.validation import (
     check_memory,
     check_n_threads,
@@ -67,6 +69,7 @@ class SoftmaxRegression(SoftmaxEstimator):
     intercept_ : (n_classes,) array, or (1,) for two classes; zeros without `fit_intercept`
     n_iter_ : (1,) int array, iterations done
     n_features_in_, feature_names_in_ : as in scikit-learn
+    vectorizer_ : the TextVectorizer that `save` was given, with which predictions take texts; None without one
 
     Notes
     -----
@@ -144,7 +147,9 @@ class SoftmaxRegression(SoftmaxEstimator):
             theta, n_iter = self._solve(X, codes, weight, alpha, classes, n_threads)
         model = Model(W=theta[:-1].T, bias=theta[-1].copy())
         n_iter = np.array([n_iter], np.int32)
-        self._set_fitted(_model=model, classes_=classes, n_features_in_=X.shape[1], n_iter_=n_iter)
+        self._set_fitted(
+            _model=model, classes_=classes, n_features_in_=X.shape[1], n_iter_=n_iter, encoding_=Encoding()
+        )
         self._name_features(names)
         return self
 
@@ -226,6 +231,24 @@ class SoftmaxRegression(SoftmaxEstimator):
         if isinstance(X, np.ndarray) or shape[1] < FEW_CLASSES:
             parts["gradients of chunks of rows"] = (2 * n_threads + 1) * n_params * sizes[0]
         check_memory(f"training with solver={solver!r}", sum(parts.values()), "; ".join(parts))
+
+    # -- files --
+
+    @exclusive
+    def save(self, path, *, vectorizer=None):
+        """Write the model to file `path`: safetensors with checksums, nothing executable. `fastsoftmax.load` reads it.
+
+        vectorizer : the `features.TextVectorizer` that made X of texts, to be kept as `vectorizer_`, here and in the file
+        """
+        self._fitted_model()
+        regression_saving.save(self, path, vectorizer)
+
+    @classmethod
+    def load(cls, path, *, memory_map=False):
+        """The SoftmaxRegression that `save` wrote to file `path`; `memory_map` : as for `fastsoftmax.load`."""
+        return regression_saving.load(cls, path, memory_map=memory_map)
+
+    # -- the fitted model --
 
     @property
     def coef_(self):

@@ -1,7 +1,8 @@
 from typing import Any, Literal, Self
 
-from fastsoftmax._types import Anything, ClassWeight, Dense, Floats, Labels, Matrix
+from fastsoftmax._types import Anything, ClassWeight, Dense, Floats, Labels, Matrix, Path
 from fastsoftmax.estimators.base import SoftmaxEstimator
+from fastsoftmax.text.text_vectorizer import TextVectorizer
 
 __all__ = ["SoftmaxRegression"]
 
@@ -32,6 +33,9 @@ class SoftmaxRegression(SoftmaxEstimator):
         verbose: int = 0,
     ) -> None: ...
     def fit(self, X: Matrix, y: Labels, sample_weight: Dense | None = None) -> Self: ...
+    def save(self, path: Path, *, vectorizer: TextVectorizer | None = None) -> None: ...
+    @classmethod
+    def load(cls, path: Path, *, memory_map: bool = False) -> Self: ...
     @property
     def coef_(self) -> Any: ...
     @property

@@ -31,6 +31,7 @@ DAMAGE = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, R
 _KINDS = {
     "fastsoftmax.SoftmaxClassifier": "a model",
     "fastsoftmax.SoftmaxClassifier.shard": "one of the files of a model, whose folder is to be loaded",
+    "fastsoftmax.SoftmaxRegression": "a regression",
     "fastsoftmax.LanguageModel": "a language model",
     "fastsoftmax.NextItemModel": "a model of the next item",
     "fastsoftmax.checkpoint": "the checkpoint of a training, which fit(checkpoint=...) goes on from",

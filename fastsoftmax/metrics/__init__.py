@@ -1,5 +1,5 @@
 """Measures of predictions: rankings, propensity-scored ones, what they have of the catalogue, decisions at a threshold,
-log-loss, and a model as a whole; and the protocols by which sequences of items become rows.
+log-loss, also as a scorer of scikit-learn, and a model as a whole; and the protocols by which sequences of items become rows.
 
 True labels come one a row, in a 1-D array, or several a row. Several are a list (or set) of labels for each row, or an
 indicator of shape (n_samples, n_classes): a sparse matrix, or an array of zeros and ones, whose nonzeros are the labels and
@@ -15,9 +15,11 @@ from fastsoftmax.metrics.next_item import evaluate_next_items
 from fastsoftmax.metrics.propensity import inverse_propensities, psndcg_at_k, psp_at_k
 from fastsoftmax.metrics.protocols import every_prefix, leave_one_out
 from fastsoftmax.metrics.ranking import hit_at_k, mrr_at_k, ndcg_at_k, precision_at_k, recall_at_k
+from fastsoftmax.metrics.scorer import NegLogLoss
 from fastsoftmax.metrics.threshold import f1_at_threshold, precision_at_threshold, recall_at_threshold
 
 __all__ = [
+    "NegLogLoss",
     "compare",
     "coverage_at_k",
     "evaluate",

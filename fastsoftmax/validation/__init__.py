@@ -30,9 +30,11 @@ from fastsoftmax.validation.coefficients import check_coefficients, loss_of_line
 from fastsoftmax.validation.command import (
     check_acts_on,
     check_acts_on_texts,
+    check_buckets_option,
     check_checkpoint_options,
     check_data_of_ranks,
     check_format_of,
+    check_has_method,
     check_needs,
     check_one_file,
     check_one_rank,
@@ -56,6 +58,7 @@ from fastsoftmax.validation.documents import (
     check_repeatable,
     check_same_rows,
     check_source,
+    check_subword_lengths,
     check_texts,
 )
 from fastsoftmax.validation.eligible import check_eligible, check_k, check_threshold
@@ -128,8 +131,10 @@ from fastsoftmax.validation.masses import (
     class_weights,
 )
 from fastsoftmax.validation.metrics import (
+    check_class_probabilities,
     check_depths,
     check_evaluated_rows,
+    check_floor,
     check_inverse_propensities,
     check_label_space,
     check_log_proba,
@@ -182,7 +187,12 @@ from fastsoftmax.validation.ranks import (
     check_same_ranks,
     check_undivided,
 )
-from fastsoftmax.validation.regression import check_regression_params, check_regression_rows, check_same_problem
+from fastsoftmax.validation.regression import (
+    check_regression_model,
+    check_regression_params,
+    check_regression_rows,
+    check_same_problem,
+)
 from fastsoftmax.validation.resources import (
     check_disk,
     check_memory,

@@ -10,12 +10,24 @@ def check_acts_on_texts(options, format):
             raise ValueError(f"{name} is for texts, and these are {format} data")
 
 
+def check_buckets_option(buckets, hashes):
+    """Raise where `--buckets`, for what is not numbered, could not act."""
+    if hashes and buckets is not None:
+        raise ValueError(f"--buckets {buckets} does not act with --hash, which hashes words too: see --n-features")
+
+
 def check_acts_on(what, options, acting):
     """Raise where one of `options`, the names of those that are given, is none of those that act on `what`."""
     for name in options:
         if name not in acting:
             dashes = "-" if len(name) == 1 else "--"
             raise ValueError(f"{dashes}{name.replace('_', '-')} does not act on {what}")
+
+
+def check_has_method(model, method, option):
+    """Raise where a model lacks the method that an option calls."""
+    if not hasattr(model, method):
+        raise ValueError(f"{option} does not act on a {type(model).__name__}, which has no {method}")
 
 
 def check_needs(needed, options):

@@ -5,6 +5,8 @@ import os
 import numpy as np
 
 from fastsoftmax.validation.arrays import as_int_vector, as_real_array
+from fastsoftmax.validation.foreign import is_table
+from fastsoftmax.validation.scalars import check_int
 
 
 def check_documents(ids, starts, n_classes=None):
@@ -80,11 +82,13 @@ def check_source(name, source):
 
 
 def check_texts(name, texts):
-    """`texts` as a list of str."""
+    """`texts`, a list, an array or a column of a table, as a list of str."""
     if isinstance(texts, (str, bytes)):
         raise TypeError(f"{name} must be a list of str, got one text: {texts[:60]!r}")
+    if is_table(texts):  # which Python goes through by the names of its columns
+        raise TypeError(f"{name} must be a list of str, got a table: give the column that holds the texts")
     try:
-        texts = list(texts)
+        texts = texts.to_pylist() if hasattr(texts, "to_pylist") else list(texts)  # pyarrow gives no str
     except TypeError:
         raise TypeError(f"{name} must be a list of str, got {texts!r}") from None
     for i, text in enumerate(texts):
@@ -98,3 +102,11 @@ def check_label_columns(name, labels):
     for label in labels:
         if isinstance(label, str) and not label.isprintable() and any(blank in label for blank in "\t\n\r"):
             raise ValueError(f"{name} must hold no tab and no line end to be written in columns, got {label!r}")
+
+
+def check_subword_lengths(min_chars, max_chars):
+    """The lengths of the shortest and of the longest subwords, ints; 0 for the longest: there are none."""
+    min_chars, max_chars = check_int("min_chars", min_chars, minimum=1), check_int("max_chars", max_chars, minimum=0)
+    if 0 < max_chars < min_chars:
+        raise ValueError(f"max_chars must be 0, or at least min_chars ({min_chars}), got {max_chars}")
+    return min_chars, max_chars

@@ -6,6 +6,7 @@ from scipy import sparse
 from fastsoftmax.kernels import soundness
 from fastsoftmax.runtime.csr_rows import CsrRows
 from fastsoftmax.validation.arrays import as_array, check_unmasked
+from fastsoftmax.validation.documents import check_texts
 from fastsoftmax.validation.foreign import as_columns, is_single, is_table, opened
 from fastsoftmax.validation.linear import check_X
 
@@ -20,7 +21,7 @@ def check_input(estimator, X, *, dtype, canonical=False, is_fitted=True, may_be_
     """
     from sklearn.utils.validation import check_array, validate_data
 
-    _check_no_texts(estimator, X, name)
+    X = _without_texts(estimator, X, name, is_fitted)
     X = as_columns(name, X)
     if is_sparse := sparse.issparse(X):
         X = check_X(X, dtype=dtype, name=name, canonical=canonical)  # scikit-learn trusts what SciPy trusts
@@ -66,17 +67,33 @@ def _are_plain(rows, dtype):
     )
 
 
-def _check_no_texts(estimator, X, name):
+def _without_texts(estimator, X, name, is_fitted):
+    """`X`, or where a fitted model knows what makes columns of texts, and X is texts, these columns; an error of others."""
+    vectorizer = getattr(estimator, "vectorizer_", None) if is_fitted else None
+    if vectorizer is None:
+        _check_no_texts(X, name)
+        return X
+    return vectorizer.transform(check_texts(name, X)) if _are_texts(X) else X
+
+
+def _are_texts(X):
+    """Whether what a model of texts is given are texts, if anything, and not rows: each element of these has a length."""
+    if isinstance(X, (list, tuple)):
+        return not X or isinstance(X[0], (str, bytes)) or not hasattr(X[0], "__len__")
+    if isinstance(X, (str, bytes)) or (hasattr(X, "to_pylist") and not is_table(X)):
+        return True
+    return len(getattr(X, "shape", ())) == 1 and not sparse.issparse(X)
+
+
+def _check_no_texts(X, name):
     """Raise if `X` is a text, or a list, an array or a column of a DataFrame whose first element is one."""
     is_column = isinstance(X, (list, tuple)) or (getattr(X, "ndim", 0) == 1 and not sparse.issparse(X))
     first = (X.iloc[0] if hasattr(X, "iloc") else X[0]) if is_column and len(X) else X
-    if not isinstance(first, str) or not len(X):
-        return
-    if getattr(estimator, "vectorizer_", None) is not None:
-        advice = "model.vectorizer_.transform(texts)"
-    else:
-        advice = "those that features.TextVectorizer().fit_transform(texts) makes of texts, for example"
-    raise ValueError(f"{name} holds texts ({first[:60]!r}), and this model takes columns: {advice}")
+    if isinstance(first, str) and len(X):
+        raise ValueError(
+            f"{name} holds texts ({first[:60]!r}), and this model takes columns: those that "
+            "features.TextVectorizer().fit_transform(texts) makes of texts, for example"
+        )
 
 
 def solver_dtype(X):

@@ -15,7 +15,7 @@ from fastsoftmax.validation.labels import (
     check_labels,
     family,
 )
-from fastsoftmax.validation.scalars import check_int
+from fastsoftmax.validation.scalars import check_int, check_real
 from fastsoftmax.validation.sparse_arrays import check_csr
 
 
@@ -84,9 +84,12 @@ def _is_dense_indicator(y):
 
 
 def check_evaluated_rows(X):
-    """The rows to evaluate, whatever the model takes: CSR, a table, or an array of at least one dimension."""
+    """The rows to evaluate, whatever the model takes: CSR, a table, or an array of at least one dimension, also of texts."""
     if is_table(X):
         return TableRows("X", X)
+    if isinstance(X, (list, tuple)) and X and isinstance(X[0], str):
+        # as objects: in an array of strings, each would be as long as the longest
+        return np.fromiter(X, object, len(X))
     X = as_known("X", X)
     X = check_csr(X, None, "X") if sparse.issparse(X) else as_array("X", X)
     if not X.ndim:
@@ -319,3 +322,30 @@ def check_true_columns(name, y, n_classes, classes):
     if n_labels != n_classes:
         raise ValueError(f"classes must have a label for each of the {n_classes} columns of the scores, got {n_labels}")
     return indicator(codes[y.indices], y.indptr, n_classes)
+
+
+def check_floor(name, floor):
+    """A probability below which none counts, as a float in [0, 1)."""
+    floor = check_real(name, floor, minimum=0)
+    if floor >= 1:
+        raise ValueError(f"{name} must be below 1, got {floor}")
+    return floor
+
+
+def check_class_probabilities(estimator, X, n_rows):
+    """The probabilities of all classes that a classifier gives, or their logarithms, by the method that is named first.
+
+    Returns
+    -------
+    method : "predict_log_proba" or "predict_proba"
+    values : (n_rows, n_classes) array, with columns as in ``classes_``
+    """
+    method = next((name for name in ("predict_log_proba", "predict_proba") if hasattr(estimator, name)), None)
+    if method is None:
+        raise TypeError(
+            f"the estimator must have target_log_proba, predict_log_proba or predict_proba, got {type(estimator).__name__}"
+        )
+    values, shape = as_real_array(f"{method}(X)", getattr(estimator, method)(X)), (n_rows, len(estimator.classes_))
+    if values.shape != shape:
+        raise ValueError(f"{method}(X) must have shape {shape}, a row for each label of y, got {values.shape}")
+    return method, values

@@ -73,3 +73,10 @@ def check_same_problem(r, classes, n_features):
         )
     if not are_same_classes(classes, r.classes_):
         raise ValueError(f"warm_start=True needs the classes of before, {r.classes_[:5]}..., got {classes[:5]}...")
+
+
+def check_regression_model(model, classes):
+    """Raise unless the Model of a file is one that SoftmaxRegression fits: a weight for each feature and class, no more."""
+    if model.W is None or not (model.pairs is None and model.E is None and model.prior is None):
+        raise ValueError("the model has other terms than a SoftmaxRegression")
+    check_classes(classes, name="the model's classes")

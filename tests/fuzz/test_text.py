@@ -29,16 +29,19 @@ def assert_same_rows(X, other):
     max_words=st.integers(1, 3),
     lowercase=st.booleans(),
     fits=st.booleans(),
+    max_chars=st.sampled_from([0, 1, 3]),
+    n_buckets=st.sampled_from([0, 1, 50]),
 )
-def test_vectorizer(texts, n_features, max_words, lowercase, fits):
-    vectorizer = TextVectorizer(n_features, max_words, lowercase)
+def test_vectorizer(texts, n_features, max_words, lowercase, fits, max_chars, n_buckets):
+    vectorizer = TextVectorizer(n_features, max_words, lowercase, min_chars=1, max_chars=max_chars, n_buckets=n_buckets)
     X = vectorizer.fit_transform(texts) if fits else vectorizer.transform(texts)
-    n_columns = n_features if vectorizer.vocabulary_ is None else len(vectorizer.vocabulary_)
+    n_numbered = len(vectorizer.vocabulary_ or ())
+    n_columns = n_numbered + n_buckets if n_numbered else n_features
     assert X.shape == (len(texts), n_columns) and X.dtype == np.float32 and X.has_canonical_format
     norms = np.sqrt(X.multiply(X).sum(axis=1))
     assert np.all((np.abs(norms - 1) < 1e-5) | (norms == 0))
     assert_array_equal(np.ravel(norms) > 0, [bool(text.split()) for text in texts])
-    assert n_columns <= n_features and (fits or vectorizer.vocabulary_ is None)
+    assert n_numbered <= n_features and (fits or vectorizer.vocabulary_ is None)
     assert_same_rows(sp.vstack([vectorizer.transform([text]) for text in texts]), X)
     assert_same_rows(TextVectorizer.from_dict(vectorizer.to_dict()).transform(texts), X)
     if lowercase:

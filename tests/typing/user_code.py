@@ -136,6 +136,8 @@ def models(folder: Path) -> None:
     assert_type(regression.target_log_proba(X, Y), Floats)
     taken: SoftmaxClassifier | OneVsAllClassifier = from_sklearn(regression, dtype="float32", n_threads=1)
     assert_type(taken.predict_topk(X, 2)[1], Floats)
+    regression.save(folder / "regression", vectorizer=regression.vectorizer_)
+    assert_type(SoftmaxRegression.load(folder / "regression", memory_map=True), SoftmaxRegression)
     several = OneVsAllClassifier("logistic").fit(X, [[i % 5, (i + 1) % 5] for i in range(200)])
     assert_type(several.predict_marginals(X), Floats)
     print(labels, curve, several.coef_, estimators.SoftmaxClassifier is SoftmaxClassifier)
@@ -200,6 +202,8 @@ def measures() -> None:
         metrics.precision_at_threshold(proba, Y, average="macro"),
         metrics.recall_at_threshold(proba, Y, [0.1, 0.2, 0.3, 0.4, 0.5]),
     ]
+    scorer = metrics.NegLogLoss(floor=1e-9).set_score_request(sample_weight=True)
+    assert_type(scorer(model, X, Y, sample_weight=np.ones(200)), float)
     print(results, metrics.evaluate(model, X, Y, ks=(1, 3)), metrics.compare(model, model, X, Y)["change"])
 
 
@@ -210,7 +214,12 @@ def texts(folder: Path) -> None:
     assert datasets.detect_format(folder / "data.txt") in datasets.FORMATS
     assert datasets.read_texts(folder / "data.txt").n_samples == data.n_samples
     classes, y = datasets.targets(data.labels, data.label_starts)
-    rows = features.TextVectorizer(max_words=1).fit_transform(data.X)
+    vectorizer = features.TextVectorizer(max_words=1, min_chars=2, max_chars=4, n_buckets=9)
+    rows = vectorizer.fit_transform(data.X)
+    model = SoftmaxClassifier(max_iter=1).fit(rows, ["a", "b"])
+    model.save(folder / "texts", vectorizer=vectorizer)
+    assert_type(model.predict_topk(["some text"], 1)[1], Floats)
+    print(model.explain(["some text"])[0].features, model.score(data.X, y), vectorizer.get_feature_names_out())
     ids, starts = np.arange(20, dtype=np.int32) % 4, [0, 10]
     grams = NGramFeatures(2).fit(ids, starts)
     assert_type(grams.describe(0), tuple[int | None, ...])

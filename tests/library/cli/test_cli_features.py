@@ -208,3 +208,69 @@ def test_a_compressed_model_knows_its_features(content, train, write, tmp_path, 
     assert shown[0] == shown[1]
     assert cli.main(["evaluate", small, write("test", content), "-k", "1"]) == 0
     assert "precision@1\t1" in capsys.readouterr().out
+
+
+# -- subwords and buckets --
+
+
+@pytest.mark.parametrize(
+    ("options", "shown", "counts"),
+    [
+        (
+            ["--subwords", "3", "5"],
+            "2 in a row, subwords of 3 to 5 characters, in lower case, numbered",
+            None,
+        ),
+        (
+            ["--buckets", "50"],
+            "2 in a row, in lower case, numbered, all else hashed to 50 columns",
+            9 + 50,
+        ),
+        (
+            ["--buckets", "50", "--subwords", "2", "2", "--word-ngrams", "1"],
+            "1 in a row, subwords of 2 to 2 characters, in lower case, numbered, all else hashed to 50 columns",
+            9 + 50,
+        ),
+        (
+            ["--subwords", "3", "3", "--hash", "--n-features", "64"],
+            "2 in a row, subwords of 3 to 3 characters, in lower case, hashed",
+            64,
+        ),
+    ],
+)
+def test_subwords_and_buckets(options, shown, counts, train, write, capsys):
+    model, output = train(TEXTS, *options)
+    vectorizer = load(model).vectorizer_
+    assert f"{'rows:':20}texts: words, and up to {shown}\n" in info(model, capsys)
+    assert f"{vectorizer.n_columns_:,} features" in output and vectorizer.n_columns_ == (
+        counts or vectorizer.n_columns_
+    )
+    if counts is not None:
+        return
+    assert any(name.startswith(" ") for name in vectorizer.vocabulary_)
+    assert cli.main(["predict", model, write("new", "eggshell\nbreadcrumb\n"), "-k", "1"]) == 0
+    labels = [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()]
+    assert labels == ["egg", "bread"]  # new words are told by what they are made of
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--subwords", "0", "3"], "--subwords must be at least 1, got 0"),
+        (["--subwords", "3", "2"], "--subwords must be 0, or at least min_chars (3), got 2"),
+        (["--buckets", "-1"], "--buckets must be at least 0, got -1"),
+        (
+            ["--buckets", "9", "--hash"],
+            "--buckets 9 does not act with --hash, which hashes words too: see --n-features",
+        ),
+    ],
+)
+def test_subwords_and_buckets_that_cannot_act(options, message, write, tmp_path, capsys):
+    assert cli.main(["train", write("train", TEXTS), "-o", str(tmp_path / "model"), *options]) == 1
+    assert f"error: {message}\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["--subwords", "3", "5"], ["--buckets", "9"]])
+def test_subwords_and_buckets_for_columns(option, write, tmp_path, capsys):
+    assert cli.main(["train", write("train", SVMLIGHT), "-o", str(tmp_path / "model"), *option]) == 1
+    assert f"error: {option[0]} is for texts, and these are svmlight data\n" in capsys.readouterr().err

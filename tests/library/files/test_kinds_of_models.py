@@ -5,16 +5,23 @@ import functools
 import numpy as np
 import pytest
 
-from fastsoftmax import LanguageModel, NextItemModel, SoftmaxClassifier, load
+from fastsoftmax import LanguageModel, NextItemModel, SoftmaxClassifier, SoftmaxRegression, load
 from fastsoftmax.files import tensor_file
 
-NAMES = {SoftmaxClassifier: "a model", LanguageModel: "a language model", NextItemModel: "a model of the next item"}
+NAMES = {
+    SoftmaxClassifier: "a model",
+    SoftmaxRegression: "a regression",
+    LanguageModel: "a language model",
+    NextItemModel: "a model of the next item",
+}
 
 
 @functools.cache
 def fitted(kind):
     if kind is SoftmaxClassifier:
         return SoftmaxClassifier(max_iter=1).fit(np.eye(3), [0, 1, 2])
+    if kind is SoftmaxRegression:
+        return SoftmaxRegression().fit(np.eye(3), [0, 1, 2])
     if kind is LanguageModel:
         return LanguageModel(order=2, hidden_size=None, cache=False).fit(["a b", "b a", "a b"] * 3)
     return NextItemModel(hidden_size=4, max_iter=1, random_state=0).fit([["a", "b"], ["b", "a"]])

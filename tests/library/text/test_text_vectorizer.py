@@ -7,11 +7,15 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
-from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
+from sklearn.feature_selection import SelectKBest, chi2
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.utils import estimator_checks as checks
+from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from fastsoftmax import SoftmaxClassifier
@@ -123,7 +127,8 @@ def test_halves_of_surrogate_pairs(words):
 
 def test_the_methods_of_an_estimator():
     vectorizer = TextVectorizer(np.int64(100), max_words=3)
-    assert vectorizer.get_params() == {"n_features": 100, "max_words": 3, "lowercase": True, "words": "unicode"}
+    parameters = {"n_features": 100, "max_words": 3, "lowercase": True, "words": "unicode"}
+    assert vectorizer.get_params() == parameters | {"min_chars": 3, "max_chars": 0, "n_buckets": 0}
     assert repr(vectorizer) == "TextVectorizer(max_words=3, n_features=100)"
     check_is_fitted(vectorizer)  # it hashes
     vectorizer.fit(TEXTS)
@@ -182,3 +187,88 @@ def test_progress_counts_every_text():
         rows = vectorizer.transform(texts, show=done.append)
         assert sum(done) == 1000
     assert same(TextVectorizer().fit(texts).transform(texts, show=done.append), expected) and rows.shape == (1000, 8)
+
+
+def test_names_of_columns():
+    vectorizer = TextVectorizer()
+    X = vectorizer.fit_transform(TEXTS)
+    names = vectorizer.get_feature_names_out()
+    assert names.dtype == object and names.shape == (X.shape[1],) and names.tolist() == vectorizer.vocabulary_
+    assert vectorizer.get_feature_names_out(["ignored"]).tolist() == names.tolist()
+    hashed = TextVectorizer(4)
+    assert hashed.get_feature_names_out().tolist() == [f"textvectorizer{i}" for i in range(4)]
+    buckets = TextVectorizer(n_buckets=2).fit(TEXTS)
+    assert buckets.get_feature_names_out().tolist() == [
+        *["apple", "green", "pear", "pie", "red"],
+        "bucket 0",
+        "bucket 1",
+    ]
+    assert len(buckets.get_feature_names_out()) == buckets.n_columns_
+
+
+def test_names_of_columns_in_pipelines_and_column_transformers():
+    frame = pd.DataFrame({"title": TEXTS, "price": [1.0, 2.0, 3.0]})
+    columns = ColumnTransformer([("words", TextVectorizer(max_words=1), "title")], remainder="passthrough").fit(frame)
+    expected = [f"words__{word}" for word in ("apple", "green", "pear", "pie", "red")] + ["remainder__price"]
+    assert columns.get_feature_names_out().tolist() == expected
+    model = make_pipeline(TextVectorizer(), SelectKBest(chi2, k=2)).fit(TEXTS, [0, 0, 1])
+    assert set(model.get_feature_names_out()) <= set(model[0].vocabulary_)
+
+
+def test_containers_are_scikit_learns_for_texts():
+    """Rows are sparse, and no table has so many columns: there is no `set_output`, as scikit-learn's vectorizers have none."""
+    for kind in (TextVectorizer, HashingVectorizer, CountVectorizer):
+        assert not hasattr(kind(), "set_output")
+        tags = get_tags(kind()).input_tags
+        assert tags.string and not tags.two_d_array
+    with config_context(transform_output="pandas"):
+        assert same(TextVectorizer().fit_transform(TEXTS), TextVectorizer().fit(TEXTS).transform(TEXTS))
+
+
+@pytest.mark.filterwarnings("ignore:.* occurred during set_params")
+@pytest.mark.parametrize(
+    "check",
+    [
+        checks.check_estimator_cloneable,
+        checks.check_estimator_repr,
+        checks.check_estimator_tags_renamed,
+        checks.check_valid_tag_types,
+        checks.check_no_attributes_set_in_init,
+        checks.check_get_params_invariance,
+        checks.check_set_params,
+        checks.check_parameters_default_constructible,
+        checks.check_mixin_order,
+    ],
+    ids=lambda check: check.__name__,
+)
+def test_scikit_learns_checks_that_need_no_numbers(check):
+    """All others fit arrays of numbers, but for one, `check_do_not_raise_errors_in_init_or_set_params`.
+
+    It asks that parameters are only checked by `fit`, which `transform` need not wait for here.
+    """
+    check("TextVectorizer", TextVectorizer())
+
+
+@pytest.mark.parametrize("method", ["fit", "transform", "fit_transform"])
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (pd.Series(["a", None], dtype="string"), "got <NA> at position 1"),
+        (np.array(["a", np.nan], object), "got nan at position 1"),
+        (pd.DataFrame({"title": ["a"]}), "got a table: give the column that holds the texts"),
+        (np.array([["a"], ["b"]]), r"got array\(\['a'\], dtype='<U1'\) at position 0"),
+    ],
+)
+def test_missing_texts_and_tables(method, texts, message):
+    with pytest.raises(TypeError, match=f"texts must be a list of str, {message}"):
+        getattr(TextVectorizer(), method)(texts)
+
+
+@pytest.mark.parametrize("kind", [np.array, pd.Series, tuple, iter, lambda a: np.array(a, object)])
+def test_collections_of_texts(kind):
+    assert same(TextVectorizer().fit(kind(TEXTS)).transform(kind(TEXTS)), TextVectorizer().fit_transform(TEXTS))
+
+
+def test_columns_of_pyarrow():
+    pyarrow = pytest.importorskip("pyarrow")
+    assert same(TextVectorizer().fit_transform(pyarrow.array(TEXTS)), TextVectorizer().fit_transform(TEXTS))
