@@ -36,7 +36,7 @@ class ExplainingMixin:
         k : int
             How many features to return of each row, at least 1. Those that add nothing are left out, so there may be fewer.
         feature_names : sequence of n_features str, optional
-            The names of the features. By default they are `feature_names_in_`, or the words of `vectorizer_`, or else
+            The names of the features. By default they are `feature_names_in_`, or what `vectorizer_` calls them, or else
             features are numbers: words that are hashed have no names.
 
         Returns
@@ -128,9 +128,12 @@ class ExplainingMixin:
         """The names of the features, as a sequence of n_features str; None: they have none."""
         if given is not None:
             return check_feature_names(given, self.n_features_in_)
+        if hasattr(self, "feature_names_in_"):
+            return self.feature_names_in_
         encoding = getattr(self, "encoding_", None)
-        words = None if encoding is None or encoding.vectorizer is None else encoding.vectorizer.vocabulary_
-        return getattr(self, "feature_names_in_", words)
+        if encoding is None or encoding.made_by is None:
+            return None
+        return encoding.vectorizer.vocabulary_ if encoding.takes_texts else encoding.sequences.get_feature_names_out()
 
 
 def _explanations(labels, bias, log_proba, largest, names):
