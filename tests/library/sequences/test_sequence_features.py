@@ -170,6 +170,14 @@ def test_tables_of_pandas():
         NextItemModel().fit(frame)
 
 
+def test_the_last_event_alone_where_there_is_no_bag():
+    learned = {"user": [1, 1], "item": ["a", "b"], "category": ["x", "y"]}
+    features = SequenceFeatures(places=0, even=0, decay=0, side="category", unit_length=False).fit(learned)
+    for last, expected in (("x", [[0, 0, 1, 0]]), ("new", [[0, 0, 0, 0]])):
+        X = features.transform({"user": [1, 1], "item": ["a", "b"], "category": ["y", last]})
+        assert X.toarray().tolist() == expected and X.nnz == sum(expected[0])
+
+
 def test_buckets_of_long_histories():
     buckets, names = LengthBuckets(), LengthBuckets().names([])
     assert len(names) == buckets.n_columns == len(set(names))
@@ -185,6 +193,7 @@ def test_a_stream_counts_over_its_blocks():
     features = SequenceFeatures(min_count=2).fit(iter(blocks))
     assert features.items_.tolist() == ["a", "b", "c"]
     assert [X.shape[0] for X in features.transform(iter(blocks))] == [2, 0, 2, 1]
+    assert SequenceFeatures(min_count=2).fit(iter([[["b", "b"]], [["a"]]])).items_.tolist() == ["b"]
     n_grams = SequenceFeatures(ngrams=2).partial_fit([["a", "b"]]).partial_fit([["a", "c"], ["a", "b"]])
     assert n_grams.get_feature_names_out()[-1] == "a then b"
 
@@ -211,8 +220,10 @@ def test_a_fit_that_fails_changes_nothing():
     features = SequenceFeatures(ngrams=2).partial_fit([["a", "b"]])
     with pytest.raises(TypeError):
         features.partial_fit(iter([[["c", "d"]], [[{"no label"}]]]))
-    assert features.partial_fit([["a", "b"]]).items_.tolist() == ["a", "b"]
-    assert features.get_feature_names_out()[-1] == "a then b"
+    with pytest.raises(TypeError):
+        features.partial_fit(iter([[["b", "a"]], [[{"no label"}]]]))
+    assert features.partial_fit([["b", "a"], ["a", "b"]]).items_.tolist() == ["a", "b"]
+    assert features.get_feature_names_out()[-2:].tolist() == ["b, 2 back", "a then b"]
 
 
 @pytest.mark.parametrize(
