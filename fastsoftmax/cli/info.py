@@ -109,6 +109,8 @@ def _size(n_bytes):
 def _input(encoding):
     """What the rows of a model's data are."""
     vectorizer = encoding.vectorizer
+    if encoding.sequences is not None:
+        return f"histories of {len(encoding.sequences.items_):,} items"
     if vectorizer is None:
         return "columns" if encoding.first_index is None else f"columns, of which the lowest is {encoding.first_index}"
     how = "hashed" if vectorizer.vocabulary_ is None else "numbered"

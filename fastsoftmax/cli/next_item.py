@@ -141,8 +141,7 @@ def _read_for(model, options, format):
 
 def _read_histories(options):
     """The items in each line of the file `options.data`, which blanks separate."""
-    from fastsoftmax.text.event_files import decoded
-    from fastsoftmax.text.lines import open_lines
+    from fastsoftmax.text.lines import decoded, open_lines
 
     with open_lines(source(options.data)) as (name, lines):
         return [line.split() for line in decoded(name, lines)]

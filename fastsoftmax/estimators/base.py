@@ -13,14 +13,14 @@ from fastsoftmax.text.encoding import Encoding
 class SoftmaxEstimator(ModelEstimator):
     """A ModelEstimator whose probabilities are the softmax of its logits.
 
-    It keeps what makes columns of texts where it was given that with `save`, and then takes texts in the place of X.
+    It keeps what made the columns of X where it was given that with `save`. If that made them of texts, X may be texts, too.
     """
 
     encoding_ = Encoding()  # of a model that no file was read for
 
     @property
     def vectorizer_(self):
-        return self.encoding_.vectorizer
+        return self.encoding_.made_by
 
     @with_numpys_defaults
     def predict_topk(self, X, k=5, *, classes=None, exclude=None, threshold=None):
@@ -29,7 +29,7 @@ class SoftmaxEstimator(ModelEstimator):
         Parameters
         ----------
         X : (n_samples, n_features) array or scipy.sparse matrix
-            With `vectorizer_`, X may be n_samples texts too, here and in all that takes rows of a fitted model.
+            With a `vectorizer_` of texts, X may be n_samples texts too, here and in all that takes rows of a fitted model.
         k : int
             How many labels to return, in [1, n_classes]; with `classes`, `exclude` or `threshold` it may be larger.
         classes : 1-D array of labels, optional

@@ -2,12 +2,13 @@ from typing import Any
 
 from fastsoftmax._types import Anything, Dense, Excluded, Floats, Labels, Matrix
 from fastsoftmax.estimators.model_estimator import ModelEstimator
+from fastsoftmax.sequences.features import SequenceFeatures
 from fastsoftmax.text.text_vectorizer import TextVectorizer
 
 class SoftmaxEstimator(ModelEstimator):
     encoding_: Any
     @property
-    def vectorizer_(self) -> TextVectorizer | None: ...
+    def vectorizer_(self) -> TextVectorizer | SequenceFeatures | None: ...
     def predict_topk(
         self,
         X: Matrix,

@@ -119,8 +119,8 @@ class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, together.S
     n_iter_ : int, number of epochs done
     n_features_in_ : int
     feature_names_in_ : (n_features,) array of the names of a DataFrame's columns; absent unless all of them are strings
-    vectorizer_ : the TextVectorizer that `save` was given, which copies and files of the model keep, and with which X may be
-        texts in all methods but `fit`; None without one
+    vectorizer_ : the TextVectorizer or SequenceFeatures that `save` was given, which copies and files of the model keep. With
+        a TextVectorizer, X may be texts in all methods but `fit`. None without one
 
     Notes
     -----
@@ -338,7 +338,7 @@ class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, together.S
         They hold the state of the optimiser, of the sampler and of the random generator (if it is one of NumPy's own), so
         `partial_fit` continues from them as from this model, to the bit. With `comm`, all ranks call it, and each writes one.
 
-        vectorizer : the `features.TextVectorizer` that made X of texts, to be kept as `vectorizer_`, here and in the file
+        vectorizer : the `TextVectorizer` or `SequenceFeatures` that made X, to be kept as `vectorizer_`, here and in the file
         n_shards : int, the number of files with a range of the classes each; None: no folder, or with `comm` one for each rank
         """
         saving.save(self, path, vectorizer, n_shards=n_shards)

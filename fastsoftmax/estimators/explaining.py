@@ -36,7 +36,7 @@ class ExplainingMixin:
         k : int
             How many features to return of each row, at least 1. Those that add nothing are left out, so there may be fewer.
         feature_names : sequence of n_features str, optional
-            The names of the features. By default they are `feature_names_in_`, or the words of `vectorizer_`, or else
+            The names of the features. By default they are `feature_names_in_`, or what `vectorizer_` calls them, or else
             features are numbers: words that are hashed have no names.
 
         Returns
@@ -128,11 +128,14 @@ class ExplainingMixin:
         """The names of the features, as a sequence of n_features str; None: they have none."""
         if given is not None:
             return check_feature_names(given, self.n_features_in_)
+        if hasattr(self, "feature_names_in_"):
+            return self.feature_names_in_
         vectorizer = getattr(self, "vectorizer_", None)
-        words = None if vectorizer is None else vectorizer.vocabulary_
-        if words is not None and vectorizer.n_buckets:
-            words = vectorizer.get_feature_names_out()
-        return getattr(self, "feature_names_in_", words)
+        if (
+            vectorizer is None or getattr(vectorizer, "vocabulary_", ()) is None
+        ):  # n-grams that are hashed have no names
+            return None
+        return vectorizer.get_feature_names_out()
 
 
 def _explanations(labels, bias, log_proba, largest, names):

@@ -117,8 +117,9 @@ class LanguageModel(BaseEstimator):
         Parameters
         ----------
         sentences : path, binary file, or iterable
-            A file has a sentence a line, is UTF-8, and plain or compressed (gzip, bzip2, xz). An iterable gives sentences:
-            each a str, whose words are separated by blanks, or a list of words, which are str or int. A lone str is a path. An
+            A file has a sentence a line, is UTF-8, and plain or compressed (gzip, bzip2, xz); for bytes that are not UTF-8,
+            words have halves of surrogate pairs (``errors="surrogateescape"``). An iterable gives sentences: each a str,
+            whose words are separated by blanks, or a list of words, which are str or int. A lone str is a path. An
             empty sentence has an end all the same. Sentences that follow one another are of one document, unless the
             iterable gives documents: a str with a line break, which has a sentence a line; a list of lists of words; or a
             file. A line end at the end of a str, as the lines of a file opened as text have, is no line break. ``<unk>`` may

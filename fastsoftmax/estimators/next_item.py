@@ -89,9 +89,10 @@ class NextItemModel(BaseEstimator):
 
         Parameters
         ----------
-        sequences : iterable of sequences of items
+        sequences : iterable of sequences of items, or tuple of arrays (ids, starts)
             The oldest item comes first, and the oldest sequence too, if they have an order. Items are labels: integers,
-            strings or other hashable objects, but no fractions.
+            strings or other hashable objects, but no fractions. In the arrays, all sequences lie end to end in `ids`, and
+            `starts` has the place at which each begins.
 
         Returns
         -------

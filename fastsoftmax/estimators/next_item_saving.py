@@ -90,6 +90,8 @@ def _check_network(features, classifier):
     """Raise unless the classifier takes the rows of the features, and its classes are codes of items."""
     if classifier.n_features_in_ != features.n_features_:
         raise ValueError(f"the network has {classifier.n_features_in_} features, not {features.n_features_}")
+    if features.half_life is not None:
+        raise ValueError("the features need times, which the sequences do not have")
     classes = classifier.classes_
     if classes.dtype.kind != "i" or classes[0] < 0 or classes[-1] >= len(features.items_):
         raise ValueError(f"the classes of the network are not among {len(features.items_)} items")

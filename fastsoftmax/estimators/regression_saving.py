@@ -24,7 +24,7 @@ def save(model, path, vectorizer=None):
     check_writable("path", path)
     encoding = model.encoding_
     if vectorizer is not None:
-        check_vectorizer("vectorizer", vectorizer, TextVectorizer, model.n_features_in_)
+        check_vectorizer("vectorizer", vectorizer, (TextVectorizer,), model.n_features_in_)
         encoding = Encoding(vectorizer=vectorizer)
     params = model.get_params(deep=False)
     params["class_weight"] = stored_labels.pack_weights(params["class_weight"])
@@ -52,7 +52,7 @@ def load(kind, path, *, memory_map=False):
         if saved.feature_names:
             model._name_features(np.array(saved.feature_names, dtype=object))
         if encoding.vectorizer is not None:
-            check_vectorizer("the model's vectorizer", encoding.vectorizer, TextVectorizer, n_features)
+            check_vectorizer("the model's vectorizer", encoding.vectorizer, (TextVectorizer,), n_features)
     except tensor_file.DAMAGE as error:
         raise model_file.incomplete(path, error) from error
     return model

@@ -1,12 +1,14 @@
 """Saving a SoftmaxClassifier to a file or a folder of files, and loading it."""
 
 import os
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastsoftmax.distributed.mpi import ranks_of
+from fastsoftmax.estimators import sequence_saving
 from fastsoftmax.estimators.format_1 import converted
 from fastsoftmax.files import model_file, shard_index, sharded, stored_labels, tensor_file
 from fastsoftmax.losses import GRADIENT_THRESHOLD, LOSSES
@@ -14,6 +16,7 @@ from fastsoftmax.model.features import divides
 from fastsoftmax.objectives import OBJECTIVES
 from fastsoftmax.optimizers import OPTIMIZERS
 from fastsoftmax.runtime.progress import say
+from fastsoftmax.sequences.features import SequenceFeatures
 from fastsoftmax.terms import LowRank, SparseTerm
 from fastsoftmax.text.encoding import Encoding
 from fastsoftmax.text.text_vectorizer import TextVectorizer
@@ -37,6 +40,7 @@ ADDED = {"marginals_": {}, "objective_": None, "ranking_": {}}  # since format 2
 # the classes of parameters that are objects; a file can make objects of no other class
 OBJECTS = (*LOSSES.values(), *OBJECTIVES.values(), *OPTIMIZERS.values(), SparseTerm, LowRank, EarlyStopping)
 KINDS = {kind.__name__: kind for kind in OBJECTS}
+VECTORIZERS = (TextVectorizer, SequenceFeatures)
 
 
 def save(classifier, path, vectorizer=None, *, n_shards=None, verbose=None):
@@ -49,8 +53,8 @@ def save(classifier, path, vectorizer=None, *, n_shards=None, verbose=None):
     classifier : SoftmaxClassifier
         Its sampler and schedule must be names. A `random_state` that is a generator becomes None; its state is kept.
     path : str, bytes or path-like
-    vectorizer : TextVectorizer, optional
-        What made the columns of X of texts, for the classifier to keep; by default the one that it has.
+    vectorizer : TextVectorizer or SequenceFeatures, optional
+        What made the columns of X, for the classifier to keep; by default the one that it has.
     n_shards : int, optional
         The number of files in the folder. None: a file for each of the ranks of `comm`; of one process, one file, in a folder
         where `path` ends in a slash or is that of a model.
@@ -70,8 +74,9 @@ def save(classifier, path, vectorizer=None, *, n_shards=None, verbose=None):
                 check_writable("path", path)
             encoding = classifier.encoding_
             if vectorizer is not None:
-                check_vectorizer("vectorizer", vectorizer, TextVectorizer, classifier.n_features_in_)
-                encoding = Encoding(vectorizer=vectorizer)
+                check_vectorizer("vectorizer", vectorizer, VECTORIZERS, classifier.n_features_in_)
+                is_of_texts = isinstance(vectorizer, TextVectorizer)
+                encoding = Encoding(**{"vectorizer" if is_of_texts else "sequences": vectorizer})
             saved = _saved(classifier, encoding)
             n_bytes = sum(a.nbytes for a in classifier._model.arrays().values())
         if ranks.rank == 0:
@@ -125,7 +130,7 @@ def _saved(classifier, encoding):
         getattr(classifier, "feature_names_in_", ()),
         classifier._model,
         None if classifier._state is None else classifier._state.state(sampler),
-        encoding.to_dict(),
+        _pack_encoding(encoding),
     )
 
 
@@ -174,14 +179,25 @@ def _classifier(kind, path, saved):
         if saved.feature_names:
             classifier._name_features(np.array(saved.feature_names, dtype=object))
         classifier._state = _state(classifier, saved)
-        classifier.encoding_ = Encoding.from_dict(saved.encoding)
+        classifier.encoding_ = _unpack_encoding(saved.encoding)
         if classifier.vectorizer_ is not None:
-            check_vectorizer(
-                "the model's vectorizer", classifier.vectorizer_, TextVectorizer, classifier.n_features_in_
-            )
+            check_vectorizer("the model's vectorizer", classifier.vectorizer_, VECTORIZERS, classifier.n_features_in_)
         return classifier
     except tensor_file.DAMAGE as error:
         raise model_file.incomplete(path, error) from error
+
+
+def _pack_encoding(encoding):
+    """An Encoding as a nested dict for files; earlier builds do not look for what made columns of sequences."""
+    values = encoding.to_dict()
+    return values if encoding.sequences is None else values | {"sequences": sequence_saving.packed(encoding.sequences)}
+
+
+def _unpack_encoding(values):
+    """The Encoding that `_pack_encoding` turned into `values`; None: a file has none."""
+    encoding = Encoding.from_dict(values)
+    stored = (values or {}).get("sequences")
+    return encoding if stored is None else replace(encoding, sequences=sequence_saving.unpacked(stored))
 
 
 def _state(classifier, saved):

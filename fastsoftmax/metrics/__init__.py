@@ -5,7 +5,7 @@ True labels come one a row, in a 1-D array, or several a row. Several are a list
 indicator of shape (n_samples, n_classes): a sparse matrix, or an array of zeros and ones, whose nonzeros are the labels and
 whose column indices name them. A label counts once, however often a row has it. A ranking holds the predicted labels of each
 row, best first and distinct; -1 is padding and never a hit. With one label a row, every ranking metric at 1 is the accuracy.
-May import: `validation`, `runtime`.
+May import: `sequences`, `validation`, `runtime`.
 """
 
 from fastsoftmax.metrics.catalogue import coverage_at_k, popularity_at_k, popularity_bias_at_k

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fastsoftmax.sequences.histories import prefix_rows
 from fastsoftmax.validation import check_int, check_laid_out
 
 
@@ -101,10 +102,8 @@ class Histories(Sequence):
 
 def _rows(items, starts, lengths, n_before):
     """Histories and targets of the items that have at least `n_before` others of their own sequence before them."""
-    n_rows = lengths - n_before
-    first_row = np.cumsum(n_rows) - n_rows
-    targets = np.repeat(starts + n_before - first_row, n_rows) + np.arange(n_rows.sum())
-    return Histories(items, np.repeat(starts, n_rows), targets), _taken(items, targets)
+    begins, targets, _ = prefix_rows(starts, lengths, n_before)
+    return Histories(items, begins, targets), _taken(items, targets)
 
 
 def _taken(items, places):

@@ -1,5 +1,7 @@
 """Events, each a user, an item and a time, as one sequence of items for each user."""
 
+import itertools
+
 import numpy as np
 
 from fastsoftmax.validation import check_events, learn_classes
@@ -38,12 +40,30 @@ def users_and_sequences(users, items, times=None):
     users, items, times = check_events(users, items, times)
     if not len(users):
         return users, []
+    names, order, indptr = in_order(users, times)
+    items = items[order].tolist()
+    return names, [items[start:end] for start, end in itertools.pairwise(indptr.tolist())]
+
+
+def in_order(users, times=None):
+    """The order that lays events end to end, one user's after another's, the oldest first.
+
+    Parameters
+    ----------
+    users, times : checked arrays, as for `events_to_sequences`
+
+    Returns
+    -------
+    names : (n_users,) array, the users; the one whose last event is the oldest comes first
+    order : (n_events,) int64, the numbers of the events
+    indptr : (n_users + 1,) int64, where each user's begin in `order`, and where the last one's end
+    """
     names, codes = learn_classes(users, name="users")
     order = np.argsort(codes, kind="stable") if times is None else np.lexsort((times, codes))  # both are stable
-    ends = np.cumsum(np.bincount(codes, minlength=len(names)))
+    lengths = np.bincount(codes, minlength=len(names))
+    ends = np.cumsum(lengths)
     last = order[ends - 1]  # the last event of each user
     by_age = np.argsort(last) if times is None else np.lexsort((last, times[last]))
-    items = items[order].tolist()
-    starts = np.append(0, ends[:-1])
-    sequences = [items[start:end] for start, end in zip(starts[by_age].tolist(), ends[by_age].tolist(), strict=True)]
-    return names[by_age], sequences
+    indptr = np.append(0, np.cumsum(lengths[by_age]))
+    places = np.repeat((ends - lengths)[by_age] - indptr[:-1], lengths[by_age]) + np.arange(len(order))
+    return names[by_age], order[places], indptr

@@ -5,6 +5,26 @@ from typing import NamedTuple
 import numpy as np
 
 
+def prefix_rows(starts, lengths, n_before):
+    """A row for each item of each sequence that has at least `n_before` others of the sequence before it.
+
+    Parameters
+    ----------
+    starts, lengths : (n_sequences,) int64 where each sequence begins, and how many items it has
+    n_before : (n_sequences,) int64, from 0 to `lengths`
+
+    Returns
+    -------
+    begins : (n_rows,) int64 where the history of each row begins
+    targets : (n_rows,) int64 the place of the row's item, before which its history ends
+    sequence : (n_rows,) int64 the number of the row's sequence
+    """
+    n_rows = lengths - n_before
+    sequence = np.repeat(np.arange(len(lengths)), n_rows)
+    targets = np.arange(len(sequence)) + np.repeat(starts + n_before - (np.cumsum(n_rows) - n_rows), n_rows)
+    return starts[sequence], targets, sequence
+
+
 class Sequences(NamedTuple):
     """Sequences of item codes.
 
@@ -39,11 +59,9 @@ class Sequences(NamedTuple):
 
     def prefixes(self):
         """The histories before each item but the first of its sequence, these items, and the numbers of their sequences."""
-        n_rows = np.maximum(self.lengths - 1, 0)
-        sequence = np.repeat(np.arange(len(self)), n_rows)
-        begins = self.indptr[sequence]
-        lengths = np.arange(len(sequence)) - np.repeat(np.cumsum(n_rows) - n_rows, n_rows) + 1
-        return Histories(self.ids, begins, lengths), self.ids[begins + lengths], sequence
+        lengths = self.lengths
+        begins, targets, sequence = prefix_rows(self.indptr[:-1], lengths, np.minimum(lengths, 1))
+        return Histories(self.ids, begins, targets - begins), self.ids[targets], sequence
 
     def ends(self, n_items):
         """The last `n_items` items of each sequence."""
@@ -52,16 +70,23 @@ class Sequences(NamedTuple):
         places = np.repeat(self.indptr[1:] - indptr[1:], lengths) + np.arange(indptr[-1])
         return Sequences(self.ids[places], indptr)
 
+    def reversed_places(self):
+        """The places of all sequences, those of each from its end to its beginning, (n_places,) int64."""
+        return np.repeat(self.indptr[:-1] + self.indptr[1:] - 1, self.lengths) - np.arange(len(self.ids))
+
     def reversed(self):
         """The same sequences, each from its end to its beginning."""
-        places = np.repeat(self.indptr[:-1] + self.indptr[1:] - 1, self.lengths) - np.arange(len(self.ids))
-        return Sequences(self.ids[places], self.indptr)
+        return Sequences(self.ids[self.reversed_places()], self.indptr)
 
     def joined(self, other):
         """These sequences, and then those of `other`."""
         return Sequences(
             np.concatenate([self.ids, other.ids]), np.concatenate([self.indptr, self.indptr[-1] + other.indptr[1:]])
         )
+
+    def kept(self, places):
+        """The sequences without the items at some places; places : (n_places,) bool, which ones stay."""
+        return Sequences(self.ids[places], np.append(0, np.cumsum(places))[self.indptr])
 
 
 class Histories(NamedTuple):
@@ -92,6 +117,20 @@ class Histories(NamedTuple):
         out[has] = self.ids[self.begins[has] + self.lengths[has] - place]
         return out
 
+    def places(self, max_length):
+        """The places of the last `max_length` items of each row in `ids`, row by row, the latest first.
+
+        Returns
+        -------
+        row : (n_entries,) int64
+        place : (n_entries,) int64
+        back : (n_entries,) int64, 0 for the last item of a row
+        """
+        lengths = np.minimum(self.lengths, max_length)
+        row = np.repeat(np.arange(self.n_rows), lengths)
+        back = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        return row, (self.begins + self.lengths - 1)[row] - back, back
+
     def entries(self, max_length):
         """The last `max_length` items of each row, row by row, the latest first.
 
@@ -101,10 +140,8 @@ class Histories(NamedTuple):
         item : (n_entries,) int32
         back : (n_entries,) int64, 0 for the last item of a row
         """
-        lengths = np.minimum(self.lengths, max_length)
-        row = np.repeat(np.arange(self.n_rows), lengths)
-        back = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        return row, self.ids[(self.begins + self.lengths - 1)[row] - back], back
+        row, place, back = self.places(max_length)
+        return row, self.ids[place], back
 
     def distinct_entries(self, max_length, n_items):
         """`entries`, each item of a row only where it occurs last."""

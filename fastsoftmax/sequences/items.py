@@ -16,10 +16,26 @@ def learned(sequences, name):
 def encoded(sequences, items, name):
     """Sequences of the codes of `items`; other items are left out."""
     labels, indptr = check_sequences(name, sequences, items)
-    codes = (
-        encode_labels(labels, items, unknown=-1, name=name).astype(np.int32) if len(labels) else np.empty(0, np.int32)
-    )
-    known = codes >= 0
-    if known.all():
-        return Sequences(codes, indptr)
-    return Sequences(codes[known], np.append(0, np.cumsum(known))[indptr])
+    sequences = Sequences(codes_of(labels, items, name), indptr)
+    known = sequences.ids >= 0
+    return sequences if known.all() else sequences.kept(known)
+
+
+def codes_of(labels, known, name):
+    """The codes of checked labels among known ones, int32; -1 for others."""
+    if not len(labels):
+        return np.empty(0, np.int32)
+    return encode_labels(labels, known, unknown=-1, name=name).astype(np.int32)
+
+
+def merged(known, labels, name):
+    """Known labels and further ones together, in the order of classes, and the codes there of either.
+
+    Returns
+    -------
+    both : (n,) array
+    of_known, of_labels : integer arrays, which say where each is among `both`
+    """
+    labels, _ = check_sequences(name, [known, labels])
+    both, codes = learn_classes(labels, name)
+    return both, codes[: len(known)], codes[len(known) :]

@@ -19,16 +19,24 @@ class Encoding:
         The lowest index in a file of columns: 1 where they are counted from 1.
     vectorizer : TextVectorizer, optional
         What made columns of texts. None: rows of files are columns as they stand.
+    sequences : SequenceFeatures, optional
+        What made columns of sequences of items. `to_dict` leaves it out: it takes more than this package knows to store it.
     """
 
     format: str | None = None
     first_index: int | None = None
     vectorizer: TextVectorizer | None = None
+    sequences: object = None
 
     @classmethod
     def of(cls, data, vectorizer=None):
         """The encoding of a model that is trained on a Dataset, whose texts `vectorizer` turns into columns."""
         return cls(data.format, 0 if data.format == "xmc" else first_index(data), vectorizer)
+
+    @property
+    def made_by(self):
+        """What made the columns, of texts or of sequences; None where they are as they stand."""
+        return self.sequences if self.vectorizer is None else self.vectorizer
 
     @property
     def takes_texts(self):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastsoftmax.text.lines import EmptyFileError, line_error, open_lines, quoted
+from fastsoftmax.text.lines import EmptyFileError, decoded, line_error, open_lines
 
 TIME = "time"  # the name of a column that need not be there
 
@@ -53,15 +53,6 @@ def read_events(source, *, user="user", item="item", time=None):
     if not users:
         raise EmptyFileError(f"{name}: no events below the names of the columns")
     return Events(users, items, _as_times(name, times[0]) if times else None)
-
-
-def decoded(name, lines):
-    """Lines of bytes as str; ValueError where one is no UTF-8."""
-    for number, line in enumerate(lines, start=1):
-        try:
-            yield line.decode()
-        except UnicodeDecodeError:
-            raise line_error(name, number, f"not UTF-8: {quoted(line)}") from None
 
 
 def _again(first, rest):

@@ -140,6 +140,15 @@ def _without_mark(name, line):
     return line.removeprefix(_UTF8_MARK)
 
 
+def decoded(name, lines):
+    """Lines of bytes as str; ValueError where one is no UTF-8."""
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield line.decode()
+        except UnicodeDecodeError:
+            raise line_error(name, number, f"not UTF-8: {quoted(line)}") from None
+
+
 def first_lines(name, lines, *, blank_counts=False):
     """The lines up to the first that is neither blank nor a comment; EmptyFileError if all are blank.
 

@@ -76,6 +76,16 @@ from fastsoftmax.validation.estimators import (
     check_y_given,
     feature_names,
 )
+from fastsoftmax.validation.event_tables import (
+    check_blocks_learn,
+    check_event_table,
+    check_has_no_stream,
+    check_item_count,
+    check_needs_no_table,
+    check_side,
+    check_some_items,
+    is_event_table,
+)
 from fastsoftmax.validation.explaining import (
     check_explained_labels,
     check_feature_names,
@@ -244,6 +254,7 @@ from fastsoftmax.validation.sequences import (
     check_items_like,
     check_laid_out,
     check_next_item_params,
+    check_ngram_tables,
     check_sequence_codes,
     check_sequences,
 )

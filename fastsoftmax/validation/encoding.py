@@ -1,12 +1,14 @@
 """What the columns of a model are, against the texts and data files that it is given."""
 
 
-def check_vectorizer(name, vectorizer, kind, n_features):
-    """Raise unless `vectorizer` is of class `kind` and makes the columns of a model of `n_features`."""
-    if not isinstance(vectorizer, kind):
-        raise TypeError(f"{name} must be a {kind.__name__}, others cannot be saved, got {vectorizer!r}")
-    if vectorizer.n_columns_ != n_features:
-        raise ValueError(f"{name} makes {vectorizer.n_columns_:,} columns, but the model has {n_features:,} features")
+def check_vectorizer(name, vectorizer, kinds, n_features):
+    """Raise unless `vectorizer` is of one of the classes `kinds` and makes the columns of a model of `n_features`."""
+    if not isinstance(vectorizer, kinds):
+        names = " or a ".join(kind.__name__ for kind in kinds)
+        raise TypeError(f"{name} must be a {names}, others cannot be saved, got {vectorizer!r}")
+    n_columns = vectorizer.n_columns_ if hasattr(vectorizer, "n_columns_") else vectorizer.n_features_
+    if n_columns != n_features:
+        raise ValueError(f"{name} makes {n_columns:,} columns, but the model has {n_features:,} features")
 
 
 def check_reads(model, encoding, format):

@@ -69,7 +69,7 @@ def _are_plain(rows, dtype):
 
 def _without_texts(estimator, X, name, is_fitted):
     """`X`, or where a fitted model knows what makes columns of texts, and X is texts, these columns; an error of others."""
-    vectorizer = getattr(estimator, "vectorizer_", None) if is_fitted else None
+    vectorizer = getattr(getattr(estimator, "encoding_", None), "vectorizer", None) if is_fitted else None
     if vectorizer is None:
         _check_no_texts(X, name)
         return X

@@ -13,13 +13,18 @@ from fastsoftmax.validation.scalars import check_int, check_n_threads, check_rea
 def check_sequences(name, sequences, items=None):
     """The items of all sequences in one array, one sequence after another, and where each begins and the last one ends.
 
+    sequences : an iterable of sequences, or a tuple of arrays (ids, starts), as for `check_laid_out`
     items : the items of a model, whose kind those of the sequences have where there are none; None: there is no model yet
     """
-    parts = _parts(name, sequences)
-    indptr = np.append(0, np.cumsum([len(part) for part in parts], dtype=np.int64)).astype(np.int64)
+    if _are_arrays(sequences):
+        ids, starts = check_laid_out(name, sequences)
+        parts, indptr = [ids], np.append(starts, len(ids))
+    else:
+        parts = _parts(name, sequences)
+        indptr = np.append(0, np.cumsum([len(part) for part in parts], dtype=np.int64)).astype(np.int64)
     if not indptr[-1]:
         if items is None:
-            raise ValueError(f"{name} must hold items, got {len(parts)} sequences without any")
+            raise ValueError(f"{name} must hold items, got {len(indptr) - 1} sequences without any")
         return items[:0], indptr
     arrays = [part for part in parts if len(part)]
     if all(isinstance(part, np.ndarray) for part in arrays) and len({part.dtype.kind for part in arrays}) == 1:
@@ -30,6 +35,11 @@ def check_sequences(name, sequences, items=None):
         )
     _check_items(name, flat)
     return check_labels(flat, name=name)[0], indptr
+
+
+def _are_arrays(sequences):
+    """Whether all sequences are in a tuple of two arrays, the items and where each sequence begins."""
+    return isinstance(sequences, tuple) and len(sequences) == 2 and all(isinstance(a, np.ndarray) for a in sequences)
 
 
 def _check_items(name, items):
@@ -89,7 +99,7 @@ def check_laid_out(name, sequences):
     sequences : an iterable of sequences, whose items come back in a list; or a tuple of arrays (ids, starts), where the items
         may be any 1-D array
     """
-    if isinstance(sequences, tuple) and len(sequences) == 2 and all(isinstance(a, np.ndarray) for a in sequences):
+    if _are_arrays(sequences):
         ids, starts = sequences
         if ids.ndim != 1:
             raise ValueError(f"ids must have one dimension, got shape {ids.shape}")
@@ -149,3 +159,14 @@ def check_items_like(known, items):
     except ValueError:
         bad = next(item for item in items if not item.lstrip("-").isdecimal())
         raise ValueError(f"the items of the model are numbers, such as {known[0]}, got {bad!r}") from None
+
+
+def check_ngram_tables(tables, n_items):
+    """Raise unless these are the tables of stored n-grams of so many items: see sequences.ngrams."""
+    n_shorter = n_items
+    for table in tables:
+        if table.dtype != np.int64 or table.ndim != 1 or not len(table) or not (np.diff(table) > 0).all():
+            raise ValueError(f"a table of n-grams has dtype {table.dtype} and shape {table.shape}, or does not ascend")
+        if not (table[0] >= 0 and table[-1] < n_shorter * n_items):
+            raise ValueError(f"n-grams are not of {n_items} items")
+        n_shorter = len(table)

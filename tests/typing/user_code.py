@@ -254,6 +254,11 @@ def sequences(folder: Path) -> None:
     assert_type(rows.n_features_, int)
     before, y = rows.prefixes([[1, 2, 3]])
     print(items, again.predict([["milk"]]), before.shape, y, rows.transform([[2]]).shape, rows.get_feature_names_out())
+    events = {"user": [1, 1, 2, 2], "item": ["tea", "jam", "tea", "jam"], "time": [1, 2, 3, 4]}
+    timed = SequenceFeatures(half_life=2.0, ngrams=2, length_buckets=True, side=["user"]).fit(events)
+    of_events, masses = timed.partial_fit(events).prefixes(events, reverses=True, n_targets=2, target_decay=0.5)
+    print(of_events.shape, masses.shape, timed.side_values_, SequenceFeatures().fit_transform(baskets).shape)
+    print([block.shape for block in timed.transform(iter([events]))])
 
 
 def language(folder: Path) -> None:

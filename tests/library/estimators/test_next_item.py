@@ -200,6 +200,7 @@ def test_files_of_models_with_one_expert(tmp_path, monkeypatch):
         {"params": {"n_threads": "x"}},
         {"experts": ["neighbours"] * 5},
         {"features": {"places": 3}},
+        {"features": {"half_life": 1.0}},
     ],
 )
 def test_crafted_files_are_refused(model, tmp_path, change):

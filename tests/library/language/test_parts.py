@@ -10,7 +10,7 @@ from fastsoftmax.language.counted import Counted
 from fastsoftmax.language.history import History
 from fastsoftmax.language.low_rank import LowRankExpert
 from fastsoftmax.language.product import Product
-from fastsoftmax.language.texts import Text, joined
+from fastsoftmax.language.texts import Text, joined, read_new
 
 HISTORIES = [
     History(7, n_places=3),
@@ -130,3 +130,8 @@ def test_factors_are_the_best_ones():
         for change in (-0.05, 0.05):
             both.factors = np.maximum(found + change * np.eye(4)[place], 0)
             assert both.log_proba(other, 1).mean() <= best + 1e-6
+
+
+def test_bytes_that_are_no_utf_8_stay(tmp_path):
+    (path := tmp_path / "text").write_bytes(b"the caf\xe9\n")
+    assert read_new("text", path)[1] == ["<unk>", "</s>", "the", "caf\udce9"]

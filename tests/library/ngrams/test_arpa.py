@@ -257,3 +257,12 @@ def test_wrong_questions():
         model.perplexity([])
     assert model.next_words([], 3)[0].shape == (0, 3)
     assert model.word_scores("<unk>")[0] == model.word_scores("never seen")[0]
+
+
+def test_words_that_are_no_utf_8_keep_their_bytes(tmp_path):
+    (text := tmp_path / "text").write_bytes(b"a caf\xe9\na b\nb a\n" * 3)
+    model = NGramLanguageModel.estimate(text, 2, discount_fallback=(0.5, 1, 1.5))
+    model.save_arpa(tmp_path / "arpa")
+    assert b"caf\xe9" in (tmp_path / "arpa").read_bytes()
+    words, _ = NGramLanguageModel.load_arpa(tmp_path / "arpa").next_words(["a"], 5)
+    assert "caf\udce9" in words[0]
