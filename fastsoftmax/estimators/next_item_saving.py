@@ -90,6 +90,8 @@ def _check_network(features, classifier):
     """Raise unless the classifier takes the rows of the features, and its classes are codes of items."""
     if classifier.n_features_in_ != features.n_features_:
         raise ValueError(f"the network has {classifier.n_features_in_} features, not {features.n_features_}")
-    classes = classifier.classes_
+    model, classes = classifier._model, classifier.classes_
+    if model.storage is not None or model.W is not None or model.E is None or len(model.E) != features.n_features_:
+        raise ValueError("the network is not a low-rank term of all features, and nothing else")
     if classes.dtype.kind != "i" or classes[0] < 0 or classes[-1] >= len(features.items_):
         raise ValueError(f"the classes of the network are not among {len(features.items_)} items")

@@ -86,6 +86,7 @@ from fastsoftmax.validation.language import (
     check_history,
     check_item_of_text,
     check_mixture_weights,
+    check_ngram_tables,
     check_some_sentences,
     check_stored,
     check_text,
@@ -222,6 +223,7 @@ from fastsoftmax.validation.sequences import (
     check_items_like,
     check_laid_out,
     check_next_item_params,
+    check_one_each,
     check_sequence_codes,
     check_sequences,
 )

@@ -77,6 +77,12 @@ def check_enough_sequences(name, targets):
         raise ValueError(f"{name} must hold two different items that come after another one, got one")
 
 
+def check_one_each(name, n_sequences, n_histories):
+    """Raise unless there are as many sequences as histories."""
+    if n_sequences != n_histories:
+        raise ValueError(f"{name} must have a sequence for each of the {n_histories} histories, got {n_sequences}")
+
+
 def check_has_rows(name, n_rows):
     """Raise unless there is an item that comes after another one."""
     if not n_rows:
