@@ -127,8 +127,9 @@ class NextItemModel(BaseEstimator):
 
         The counts, the neighbours and all other experts are those of all sequences so far, exactly as `fit` would have them:
         they are made anew, which takes the time that `fit` takes for them, and grows with the number of all sequences. The
-        network takes steps on the new sequences alone, with its optimiser as it was left. What held-out sequences chose in
-        the first call stays: the weights of the mixture, too. So give that call enough sequences to choose by.
+        network goes through the new sequences alone, in as many epochs as `fit` has chosen, at a learning rate that falls,
+        with its optimiser as it was left. What held-out sequences chose in the first call stays: the weights of the mixture,
+        too. So give that call enough sequences to choose by.
 
         If it is interrupted (Ctrl-C), or raises anything, the model stays as it was.
 

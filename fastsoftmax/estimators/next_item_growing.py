@@ -14,7 +14,7 @@ def grown(model, sequences):
     every = Sequences(at[before.ids].astype(np.int32), before.indptr).joined(further)
     learned = further.joined(further.reversed()) if model.chosen_["reverses"] else further
     options = {"n_threads": model.n_threads, "verbose": max(0, int(model.verbose) - 1)}
-    network = mixture.network.grown(len(items), at, learned, **options)
+    network = mixture.network.grown(len(items), at, learned, model.chosen_["n_epochs"], **options)
     experts = made_experts(list(mixture.experts), every, len(items), model.n_threads)
     counts = np.bincount(every.ids, minlength=len(items))
     mixture = Mixture(network, experts, mixture.weights, counts)

@@ -7,6 +7,7 @@ from fastsoftmax.estimators.classifier import SoftmaxClassifier
 from fastsoftmax.passes.true_classes import logits_of_classes
 from fastsoftmax.sequences.features import SequenceFeatures
 from fastsoftmax.terms import LowRank
+from fastsoftmax.training.options import LEARNING_RATE
 
 DENSE_FROM = 32  # a logit by itself takes as long as so many in a product of matrices
 MOST_DENSE = 1 << 26  # logits in memory
@@ -49,8 +50,8 @@ class Network:
             is_whole = False
         return cls(features, classifier), is_whole
 
-    def grown(self, n_items, at, sequences, *, n_threads, verbose):
-        """A Network for `n_items` items that has learned from further sequences, of which this one knows nothing.
+    def grown(self, n_items, at, sequences, n_epochs, *, n_threads, verbose):
+        """A Network for `n_items` items that has learned from further sequences, in so many epochs at a falling learning rate.
 
         at : (n,) int, ascending, the codes that the items of this network have now
         """
@@ -70,7 +71,11 @@ class Network:
             new = np.setdiff1d(targets, classifier.classes_)
             if len(new):
                 classifier.add_classes(new)
-            classifier.partial_fit(features.rows(histories), targets)
+            X, rate = features.rows(histories), classifier.learning_rate
+            for epoch in range(n_epochs):
+                classifier.set_params(learning_rate=LEARNING_RATE * (1 - epoch / n_epochs))
+                classifier.partial_fit(X, targets)
+            classifier.set_params(learning_rate=rate)
         return Network(features, classifier)
 
     def proba_of(self, histories, items):

@@ -189,6 +189,8 @@ def test_files_of_models_with_one_expert(tmp_path, monkeypatch):
         {"params": {"n_threads": "x"}},
         {"experts": ["neighbours"] * 5},
         {"features": {"places": 3}},
+        {"chosen": {"n_epochs": 0}},
+        {"chosen": {"reverses": "no"}},
     ],
 )
 def test_crafted_files_are_refused(model, tmp_path, change):
