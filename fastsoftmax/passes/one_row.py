@@ -67,5 +67,6 @@ class Mixing:
         lse = one_row.best_of_mixture(
             hidden, self._V, self._bias, self._items, share, self.given, excluded, self._z, self._sums, values, items
         )
-        check_lse(np.array([lse]))
+        if lse != lse:  # NaN
+            check_lse(np.array([lse]))
         return items[0], values[0]
