@@ -1,8 +1,11 @@
 """How a LanguageModel is trained: what is held out, the experts one after the other, and the weights of their mixture."""
 
+import functools
+
 import numpy as np
 
 from fastsoftmax.estimators.classifier import SoftmaxClassifier
+from fastsoftmax.estimators.interruption import Interruptible
 from fastsoftmax.language.counted import Counted
 from fastsoftmax.language.history import History
 from fastsoftmax.language.low_rank import LowRankExpert
@@ -28,7 +31,7 @@ SIZE, SMALL_SIZE = 128, 32
 HISTORY = {"n_places": 2, "window": 40, "decay": 0.95}  # more places have more weights than they can learn
 
 
-class LanguageFitting:
+class LanguageFitting(Interruptible):
     """Trains the experts on a Text of `n_classes` words and finds the weights of their mixture on what it holds out."""
 
     def __init__(self, model, text, n_classes):
@@ -42,7 +45,6 @@ class LanguageFitting:
         n_judged = min(JUDGED_ROWS, len(known))
         self.judged = known[np.arange(n_judged) * len(known) // max(n_judged, 1)]
         self.chosen = {}
-        self.interrupted = False  # by Ctrl-C, once there was a low-rank term to keep
 
     def fit(self):
         """The Mixture."""
@@ -51,6 +53,16 @@ class LanguageFitting:
         counted = Counted.fit(self.train, self.n_classes, self.model.order)
         log_proba, _ = counted.log_proba(self.held_out, self.n_threads)
         low_rank = self._low_rank(log_proba)
+        mixture = self.despite_ctrl_c(lambda: self._weighted(counted, low_rank))
+        say("counting n-grams of the whole text", verbose, n_rows=n)
+        try:
+            mixture.count_anew(Counted.fit(self.text, self.n_classes, self.model.order))
+        except KeyboardInterrupt:  # all but the held-out sentences are counted
+            self.interrupted = True
+        return mixture
+
+    def _weighted(self, counted, low_rank):
+        """The Mixture with the caches and the weights that suit the held-out text best."""
         product = low_rank and Product(counted, low_rank).fit(self.held_out, np.flatnonzero(self.is_known))
         mixture = Mixture(counted, product, False, self.n_threads)
         caches = {"auto": (False, True), True: (True,), False: (False,)}[self.model.cache]
@@ -63,8 +75,6 @@ class LanguageFitting:
         mixture.has_cache, (loss, mixture.weights, proba) = has_cache, found[has_cache]
         self.chosen |= {"cache": has_cache, "held_out_perplexity": float(np.exp(-loss))}
         self._tell_weights(mixture, proba)
-        say("counting n-grams of the whole text", verbose, n_rows=n)
-        mixture.count_anew(Counted.fit(self.text, self.n_classes, self.model.order))
         return mixture
 
     def _low_rank(self, of_ngrams):
@@ -75,10 +85,13 @@ class LanguageFitting:
             return None
         if size == "auto":
             size = SIZE if len(self.train.ids) >= MANY_TOKENS else SMALL_SIZE
-        context = self.model.context
+        context, pilot = self.model.context, None
         if context == "auto":
-            context = self._better_context(size, of_ngrams)
+            context, pilot = self._better_context(size, of_ngrams)
         self.chosen |= {"hidden_size": size, "context": context}
+        if pilot is not None:
+            self.chosen["n_iter"] = 1
+            return pilot
         n_epochs = self.model.max_iter
         if n_epochs == "auto":
             n_epochs = int(np.clip(round(EPOCH_ROWS / len(self.train.ids)), FEWEST_EPOCHS, MOST_EPOCHS))
@@ -87,20 +100,34 @@ class LanguageFitting:
         return expert
 
     def _better_context(self, size, of_ngrams):
-        """Whether contexts within sentences or documents suit the held-out text better, after an epoch of some rows."""
+        """Whether contexts within sentences or documents suit the held-out text better, after an epoch of some rows.
+
+        Returns
+        -------
+        context : str
+        expert : LowRankExpert of this context, which stays as it is, since Ctrl-C has come meanwhile; or None
+        """
         n = len(self.train.ids)
         rows = np.arange(max(n - PILOT_ROWS, 0), n)
-        perplexity = {}
+        perplexity, experts = {}, {}
         for context in ("sentence", "document"):
-            expert, _ = self._trained(self._history(context), size, 1, rows)
             if self.interrupted:
-                raise KeyboardInterrupt
-            log_proba = np.column_stack([of_ngrams[self.judged], self._judge(expert)])
+                break
+            try:
+                expert, _ = self._trained(self._history(context), size, 1, rows)
+            except KeyboardInterrupt:
+                if not experts:
+                    raise
+                self.interrupted = True
+                break
+            experts[context] = expert
+            log_proba = np.column_stack([of_ngrams[self.judged], self._judge_despite_ctrl_c(expert)])
             proba = np.exp(log_proba)
             perplexity[context] = float(np.exp(-np.log(mixed(proba, fit_weights(proba))).mean()))
         told = ", ".join(f"{perplexity[context]:.1f} within a {context}" for context in perplexity)
         self._tell(f"context: after a short training, the held-out perplexity is {told}", n)
-        return min(perplexity, key=perplexity.get)
+        best = min(perplexity, key=perplexity.get)
+        return best, experts[best] if self.interrupted else None
 
     def _history(self, context):
         return History(self.n_classes, **HISTORY, across=context == "document")
@@ -117,7 +144,7 @@ class LanguageFitting:
                 self.interrupted = True
             arrays = classifier.embedding_, classifier.hidden_coef_, classifier.intercept_
             expert = LowRankExpert(history, *(np.array(a) for a in arrays))
-            loss = -self._judge(expert).mean()
+            loss = -self._judge_despite_ctrl_c(expert).mean()
             self._tell(f"low rank, epoch {epoch + 1} of {n_epochs}: held-out perplexity {np.exp(loss):.1f}", len(rows))
             if best is None or loss < best[0]:
                 best = loss, expert, epoch + 1
@@ -140,6 +167,9 @@ class LanguageFitting:
     def _judge(self, expert):
         """The log-probabilities of the judged rows of the held-out text."""
         return expert.log_proba(self.held_out, self.n_threads, self.judged)
+
+    def _judge_despite_ctrl_c(self, expert):
+        return self.despite_ctrl_c(functools.partial(self._judge, expert))
 
     def _classifier(self, size):
         return SoftmaxClassifier(

@@ -112,7 +112,10 @@ class LanguageModel(BaseEstimator):
 
     @exclusive
     def fit(self, sentences, y=None):
-        """Train on a text. If it is interrupted (Ctrl-C), it leaves a usable model once the low-rank softmax has begun.
+        """Train on a text.
+
+        If it is interrupted (Ctrl-C), it leaves a usable model once the low-rank softmax has begun to learn, after a few short
+        steps; a second Ctrl-C ends these, too, and then the model stays as it was.
 
         Parameters
         ----------

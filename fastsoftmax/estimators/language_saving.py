@@ -18,6 +18,7 @@ from fastsoftmax.validation import (
     check_history,
     check_int,
     check_mixture_weights,
+    check_ngram_tables,
     check_sparse_W,
     check_stored,
     check_vocabulary,
@@ -49,6 +50,7 @@ def save(model, path):
         "chosen": model.chosen_,
         "n_tokens": model.n_tokens_,
         "vocabulary": model.vocabulary_,
+        "order": counted.features.order,
         "n_tables": len(counted.features.tables()),
         "history": low_rank and low_rank.history._asdict(),
         "has_cache": mixture.has_cache,
@@ -77,8 +79,11 @@ def load(kind, path):
 
 
 def _mixture(model, header, tensors, n_classes):
-    tables = [tensors[f"ngrams.table.{i}"] for i in range(header["n_tables"])]
-    features = NGramFeatures.from_tables(tables, order=model.order)
+    order = check_int("order", header.get("order", model.order), minimum=1)  # which the first files do not tell
+    n_tables = check_int("n_tables", header["n_tables"], minimum=0, maximum=order - 1)
+    tables = [tensors[f"ngrams.table.{i}"] for i in range(n_tables)]
+    check_ngram_tables(tables, order, n_classes)
+    features = NGramFeatures.from_tables(tables, order=order)
     shape = n_classes, features.n_features_
     parts = tensors["ngrams.W"], tensors["ngrams.classes"], tensors["ngrams.starts"]
     W = check_sparse_W(csc_array(parts, shape=shape))

@@ -6,25 +6,23 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastsoftmax.estimators import next_item_saving as saving
 from fastsoftmax.estimators.next_item_fitting import Fitting
+from fastsoftmax.estimators.next_item_growing import grown
+from fastsoftmax.estimators.next_item_predictor import Predictor
 from fastsoftmax.metrics import evaluate_next_items
-from fastsoftmax.passes.eligible import labels_of
 from fastsoftmax.runtime.exclusive import exclusive
+from fastsoftmax.runtime.progress import say
 from fastsoftmax.sequences.features import SequenceFeatures
 from fastsoftmax.sequences.items import encoded, learned
 from fastsoftmax.validation import (
-    check_bool,
     check_enough_sequences,
-    check_int,
     check_n_threads,
     check_next_item_params,
-    check_result,
     check_rng,
 )
 
 __all__ = ["NextItemModel"]
 
 HIDDEN_SIZE = 128  # what "auto" stands for
-SMALL = 1 << 20  # elements of a result, for which nobody asks how much memory there is: that takes as long as a row
 
 
 class NextItemModel(BaseEstimator):
@@ -53,7 +51,7 @@ class NextItemModel(BaseEstimator):
     n_threads : int, optional
         None: OpenMP's default; -1: all CPUs of the process.
     verbose : int
-        1 tells what was chosen; 2 shows progress bars.
+        1 says on standard error what was chosen; 2 shows progress bars.
 
     Attributes
     ----------
@@ -87,6 +85,10 @@ class NextItemModel(BaseEstimator):
     def fit(self, sequences, y=None):
         """Learn from sequences.
 
+        If it is interrupted (Ctrl-C) while a network learns, or later, it leaves a usable model: that of the network which
+        suits held-out sequences best so far. The last network, which learns from all sequences, takes the place of these once
+        it is complete. Nothing is kept before, and then the model stays as it was.
+
         Parameters
         ----------
         sequences : iterable of sequences of items, or tuple of arrays (ids, starts)
@@ -111,11 +113,41 @@ class NextItemModel(BaseEstimator):
             hidden_size=HIDDEN_SIZE if self.hidden_size == "auto" else self.hidden_size,
             seed=int(rng.integers(2**31)),
             n_threads=self.n_threads,
-            show=print if self.verbose else (lambda text: None),
+            show=lambda text: say(text, self.verbose),
             progress=max(0, int(self.verbose) - 1),
         )
         mixture, chosen = fitting.run(self.max_iter, self.validation_fraction)
         self._set_fitted(items, chosen, codes, mixture)
+        if fitting.interrupted:
+            raise KeyboardInterrupt
+        return self
+
+    @exclusive
+    def partial_fit(self, sequences, y=None):
+        """Learn from further sequences, which may have new items; the first call is `fit`.
+
+        The counts, the neighbours and all other experts are those of all sequences so far, exactly as `fit` would have them:
+        they are made anew, which takes the time that `fit` takes for them, and grows with the number of all sequences. The
+        network goes through the new sequences alone, in as many epochs as `fit` has chosen, at a learning rate that falls,
+        with its optimiser as it was left. What held-out sequences chose in the first call stays: the weights of the mixture,
+        too. So give that call enough sequences to choose by.
+
+        If it is interrupted (Ctrl-C), or raises anything, the model stays as it was.
+
+        Parameters
+        ----------
+        sequences : iterable of sequences of items
+            As for `fit`; those of one call are later than all before. Their items must be of the kind of those before. A
+            sequence that goes on with one of an earlier call is another sequence.
+
+        Returns
+        -------
+        self
+        """
+        check_next_item_params(self)
+        if "items_" not in vars(self):
+            return self.fit(sequences)
+        self._set_fitted(**grown(self, sequences))
         return self
 
     def predict_topk(self, histories, k=20, *, exclude_seen=False, exclude=None):
@@ -134,23 +166,36 @@ class NextItemModel(BaseEstimator):
         Returns
         -------
         items : (n, k) array, best first
-            Rows with fewer than `k` items left are padded as those of `SoftmaxClassifier.predict_topk`.
+            Among equal probabilities, the first in `items_` comes first. Rows with fewer than `k` items left are padded as
+            those of `SoftmaxClassifier.predict_topk`.
         log_proba : (n, k) array of float64
             Natural logarithms of the probabilities over all items, whichever are left; -inf as padding.
         """
-        check_is_fitted(self, "items_")
-        k, exclude_seen = check_int("k", k, minimum=1), check_bool("exclude_seen", exclude_seen)
-        rows = encoded(histories, self.items_, "histories").wholes()
-        if rows.n_rows * k > SMALL:
-            check_result((rows.n_rows, k), 16, "k may be smaller")
-        excluded = self._excluded(rows, exclude_seen, exclude)
-        codes, log_proba = self._now().topk(rows, k, excluded)
-        pads = bool((codes < 0).any())
-        return labels_of(codes, self.items_, pads=pads), log_proba
+        return self._answers().predict_topk(histories, k, exclude_seen=exclude_seen, exclude=exclude)
 
     def predict(self, histories):
         """The most probable next item of each history, (n,)."""
         return self.predict_topk(histories, 1)[0][:, 0]
+
+    def predictor(self, n_threads=None):
+        """A Predictor of this model as it is now, which answers histories whatever becomes of the model.
+
+        Its answers are those of `predict_topk`, in the same time: the model keeps a predictor, too, from the first call with
+        few histories on. Another one has a number of threads of its own, and outlives `fit` and `partial_fit`.
+
+        Parameters
+        ----------
+        n_threads : int, optional
+            The threads of one call; None: those of the model. Where several Python threads ask, 1 is best.
+
+        Returns
+        -------
+        predictor : fastsoftmax.estimators.next_item_predictor.Predictor
+        """
+        check_is_fitted(self, "items_")
+        n_threads = check_n_threads(self.n_threads if n_threads is None else n_threads)
+        kept = self._kept
+        return Predictor(kept.items_, kept.mixture.with_threads(n_threads), n_threads).prepare()
 
     def log_proba(self, sequences):
         """The log-probability of each item but the first of each sequence after those before it, in one array.
@@ -206,23 +251,14 @@ class NextItemModel(BaseEstimator):
         self._mixture.use_threads(check_n_threads(self.n_threads))
         return self._mixture
 
-    def _set_fitted(self, items, chosen, sequences, mixture):
-        self.items_, self.chosen_, self._sequences, self._mixture = items, chosen, sequences, mixture
+    def _answers(self):
+        """The Predictor of the model, with as many threads as the parameter says now."""
+        if "items_" not in vars(self):
+            check_is_fitted(self, "items_")
+        self._kept.use_threads(check_n_threads(self.n_threads))
+        return self._kept
 
-    def _excluded(self, rows, exclude_seen, exclude):
-        """The items that each row may not get, (indptr, codes), or None."""
-        n_items, lists = len(self.items_), []
-        if exclude is not None:
-            barred = encoded(exclude, self.items_, "exclude").wholes()
-            if barred.n_rows != rows.n_rows:
-                raise ValueError(
-                    f"exclude must have a sequence for each of the {rows.n_rows} histories, got {barred.n_rows}"
-                )
-            lists.append(barred)
-        if exclude_seen:
-            lists.append(rows)
-        if not lists:
-            return None
-        keys = [np.repeat(np.arange(a.n_rows), a.lengths) * n_items + a.ids[: a.lengths.sum()] for a in lists]
-        row, item = np.divmod(np.unique(np.concatenate(keys)), n_items)
-        return np.append(0, np.cumsum(np.bincount(row, minlength=rows.n_rows))), item
+    def _set_fitted(self, items, chosen, sequences, mixture):
+        kept = Predictor(items, mixture, self.n_threads)
+        # in one step: other threads see all as it was, or all as it is now
+        vars(self).update(items_=items, chosen_=chosen, _sequences=sequences, _mixture=mixture, _kept=kept)

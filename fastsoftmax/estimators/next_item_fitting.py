@@ -1,9 +1,11 @@
 """How a NextItemModel is fitted: held-out sequences choose, and then all sequences train."""
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
 
+from fastsoftmax.estimators.interruption import Interruptible
 from fastsoftmax.estimators.next_item_mixture import (
     DEFAULT_WEIGHTS,
     Mixture,
@@ -41,10 +43,11 @@ class Result(NamedTuple):
     gained: float  # the mean log-likelihood of the mixture
     weights: np.ndarray  # of the experts
     proba: np.ndarray  # (n_rows,) what the network gives to the rows' own items
+    network: Network
 
 
-class Fitting:
-    """Fits the mixture of a NextItemModel to Sequences.
+class Fitting(Interruptible):
+    """Fits the mixture of a NextItemModel to Sequences. After Ctrl-C it ends with the best network so far, if there is one.
 
     Parameters
     ----------
@@ -69,11 +72,13 @@ class Fitting:
             recipe, names = Recipe(given or EPOCHS, False), list(DEFAULT_WEIGHTS)
             self.show("too few rows can be held out: nothing is chosen, and the experts get fixed weights")
             weights, log_likelihood = default_weights(names), None
+            network = self.network(self.sequences, recipe)
         else:
-            recipe, names, weights, log_likelihood = self._chosen(n_kept, given)
-        network = self.network(self.sequences, recipe)
+            best, names, weights, log_likelihood = self._chosen(n_kept, given)
+            recipe, network = best.recipe, self._of_all(best)
         counts = np.bincount(self.sequences.ids, minlength=self.n_items)
-        experts = made_experts(names, self.sequences, self.n_items, self.n_threads)
+        made = functools.partial(made_experts, names, self.sequences, self.n_items, self.n_threads)
+        experts = self.despite_ctrl_c(made)
         chosen = recipe._asdict() | {"weights": dict(zip(names, weights.T.tolist(), strict=True))}
         return Mixture(network, experts, weights, counts), chosen | {"log_likelihood": log_likelihood}
 
@@ -94,21 +99,47 @@ class Fitting:
         return len(kept) if has_two_targets(kept) else None
 
     def _chosen(self, n_kept, n_epochs):
-        """The best Recipe, the names of the experts that count, their weights, and the held-out mean log-likelihood."""
+        """The best Result, the names of the experts that count, their weights, and the held-out mean log-likelihood."""
         trial = Trial(self, n_kept)
-        best = max((trial.result(Recipe(n_epochs or EPOCHS, reverses)) for reverses in (False, True)), key=_gained)
+        best = trial.result(Recipe(n_epochs or EPOCHS, False))
+        best = self._better(trial, best, best.recipe._replace(reverses=True))
         while n_epochs is None and trial.is_short(longer := best.recipe.doubled()):
-            result = trial.result(longer)
-            if result.gained <= best.gained:
+            before, best = best, self._better(trial, best, longer)
+            if best is before:
                 break
-            best = result
-        names, weights, gained = trial.worth_their_time(best)
-        return best.recipe, names, weights, gained
+        try:
+            return best, *trial.worth_their_time(best)
+        except KeyboardInterrupt:
+            self.interrupted = True
+            return best, list(trial.experts), best.weights, best.gained
+
+    def _better(self, trial, best, recipe):
+        """The better one of the best Result so far and that of a recipe, which is not tried any more after Ctrl-C."""
+        if self.interrupted:
+            return best
+        try:
+            return max(best, trial.result(recipe), key=_gained)
+        except KeyboardInterrupt:
+            self.interrupted = True
+            return best
+
+    def _of_all(self, best):
+        """The network of the recipe of the best Result that learns from all sequences; after Ctrl-C, that of the Result."""
+        if self.interrupted:
+            return best.network
+        try:
+            network = self.network(self.sequences, best.recipe)
+        except KeyboardInterrupt:
+            self.interrupted = True
+        return best.network if self.interrupted else network
 
     def network(self, sequences, recipe):
+        """The Network that learns from sequences by a recipe; after Ctrl-C what it has learned, if it has begun to."""
         if recipe.reverses:
             sequences = sequences.joined(sequences.reversed())
-        return Network.trained(self.features, sequences, recipe.n_epochs, **self._options)
+        network, is_whole = Network.trained(self.features, sequences, recipe.n_epochs, **self._options)
+        self.interrupted |= not is_whole
+        return network
 
 
 class Trial:
@@ -127,10 +158,15 @@ class Trial:
         return n_rows * recipe.n_epochs <= TRIED_ROWS
 
     def result(self, recipe):
-        proba = self._fitting.network(self._kept, recipe).proba_of(self._histories, self._items)
-        weights, gained = self.weights(proba, self.experts)
+        network = self._fitting.network(self._kept, recipe)
+        judged = functools.partial(self._judged, network)
+        proba, weights, gained = self._fitting.despite_ctrl_c(judged)
         self._fitting.show(f"{recipe}: perplexity {np.exp(-gained):.1f} of {len(self._items):,} held-out rows")
-        return Result(recipe, gained, weights, proba)
+        return Result(recipe, gained, weights, proba, network)
+
+    def _judged(self, network):
+        proba = network.proba_of(self._histories, self._items)
+        return proba, *self.weights(proba, self.experts)
 
     def worth_their_time(self, result):
         """The experts that bring WORTH, found by leaving them out one by one; their weights, and what is gained."""

@@ -1,5 +1,7 @@
 """The mixture that a NextItemModel is: a network, experts that count, and their weights."""
 
+import copy
+
 import numpy as np
 
 from fastsoftmax.mixing.weights import fit_weights
@@ -33,8 +35,19 @@ class Mixture:
         for part in (self.network.classifier, *self.experts.values()):
             part.n_threads = n_threads
 
+    def with_threads(self, n_threads):
+        """This mixture with so many threads, whatever others that share its arrays use; a checked number."""
+        network = copy.copy(self.network)
+        network.classifier = network.classifier._as_of_now()
+        experts = {name: copy.copy(expert) for name, expert in self.experts.items()}
+        other = Mixture(network, experts, self.weights, self.counts)
+        other.use_threads(n_threads)
+        return other
+
     def topk(self, histories, k, excluded=None):
         """The k best items of each row, (n_rows, k) int64, -1 as padding, and their log-probabilities, float64.
+
+        Of equally probable ones the first comes first.
 
         excluded : (indptr, items), the items that each row may not get, ascending, or None
         """
@@ -88,8 +101,10 @@ class Mixture:
         for expert, weight in zip(self.experts.values(), weights.T, strict=True):
             votes = expert.votes(histories)
             share -= np.where(has_votes(votes, histories), weight, 0.0)
-            keys.append(votes.row * self.n_items + votes.item)
-            values.append(weight[votes.row] * votes.value)
+            counts = weight[votes.row] > 0  # those of the others would change rounding, and so the order of equal items
+            row, item, value = (a[counts] for a in votes)
+            keys.append(row * self.n_items + item)
+            values.append(weight[row] * value)
         if not keys:
             return np.empty(0, np.int64), np.empty(0), share
         key, place = np.unique(np.concatenate(keys), return_inverse=True)
@@ -99,8 +114,12 @@ class Mixture:
 def buckets(counts, histories):
     """The bucket of each row: 0 for an empty history, or a last item that is rare."""
     last = histories.back(1)
-    n = np.where(last >= 0, counts[np.maximum(last, 0)], 0)
-    return np.minimum(np.log2(n + 1).astype(np.int64) // 2, N_BUCKETS - 1)
+    return bucket_of(np.where(last >= 0, counts[np.maximum(last, 0)], 0))
+
+
+def bucket_of(counts):
+    """The bucket of histories whose last items occur so often, int64."""
+    return np.minimum(np.log2(counts + 1).astype(np.int64) // 2, N_BUCKETS - 1)
 
 
 def fitted_weights(network_proba, experts, histories, items, counts):
@@ -159,18 +178,23 @@ def _among(values, ascending):
 
 
 def _best(key, proba, n_rows, n_items, k):
-    """The k largest of the elements of each row, and their logarithms; key: row * n_items + item."""
-    row, item = np.divmod(key, n_items)
-    by_row = np.argsort(row, kind="stable")
-    row, item, proba = row[by_row], item[by_row], proba[by_row]
+    """The k largest of the elements of each row, of equal ones the lower items, and their logarithms.
+
+    key : row * n_items + item, each once
+    """
+    by_key = np.argsort(key)
+    row, item = np.divmod(key[by_key], n_items)
     place = np.arange(len(row)) - np.searchsorted(row, np.arange(n_rows))[row]
     width = max(k, int(place.max(initial=-1)) + 1)
     of_rows, items = np.zeros((n_rows, width)), np.full((n_rows, width), -1)
-    of_rows[row, place], items[row, place] = proba, item
+    of_rows[row, place], items[row, place] = proba[by_key], item  # in each row, items ascend
     if width > k:
-        best = np.argpartition(of_rows, width - k, axis=1)[:, width - k :]
-        of_rows, items = np.take_along_axis(of_rows, best, 1), np.take_along_axis(items, best, 1)
-    order = np.lexsort((items, -of_rows))
+        least = np.partition(of_rows, width - k, axis=1)[:, width - k, None]
+        is_above, is_least = of_rows > least, of_rows == least
+        n_left = k - np.count_nonzero(is_above, axis=1, keepdims=True)
+        best = is_above | (is_least & (np.cumsum(is_least, axis=1) <= n_left))
+        of_rows, items = of_rows[best].reshape(n_rows, k), items[best].reshape(n_rows, k)
+    order = np.argsort(-of_rows, axis=1, kind="stable")
     of_rows, items = np.take_along_axis(of_rows, order, 1), np.take_along_axis(items, order, 1)
     with np.errstate(divide="ignore"):
         return np.where(of_rows > 0, items, -1), np.log(of_rows)

@@ -5,7 +5,9 @@ from scipy import sparse
 
 from fastsoftmax.estimators.classifier import SoftmaxClassifier
 from fastsoftmax.passes.true_classes import logits_of_classes
+from fastsoftmax.sequences.features import SequenceFeatures
 from fastsoftmax.terms import LowRank
+from fastsoftmax.training.options import LEARNING_RATE
 
 DENSE_FROM = 32  # a logit by itself takes as long as so many in a product of matrices
 MOST_DENSE = 1 << 26  # logits in memory
@@ -29,6 +31,7 @@ class Network:
 
     @classmethod
     def trained(cls, features, sequences, n_epochs, *, hidden_size, seed, n_threads, verbose):
+        """The Network that learns from sequences, and whether it has done so to the end: Ctrl-C ends it, once it has begun."""
         histories, targets, _ = sequences.prefixes()
         classifier = SoftmaxClassifier(
             hidden_size=LowRank(hidden_size, normalize=True),
@@ -38,7 +41,42 @@ class Network:
             n_threads=n_threads,
             verbose=verbose,
         )
-        return cls(features, classifier.fit(features.rows(histories), targets))
+        X, is_whole = features.rows(histories), True
+        try:
+            classifier.fit(X, targets)
+        except KeyboardInterrupt:
+            if not hasattr(classifier, "classes_"):
+                raise
+            is_whole = False
+        return cls(features, classifier), is_whole
+
+    def grown(self, n_items, at, sequences, n_epochs, *, n_threads, verbose):
+        """A Network for `n_items` items that has learned from further sequences, in so many epochs at a falling learning rate.
+
+        at : (n,) int, ascending, the codes that the items of this network have now
+        """
+        features = SequenceFeatures(**self.features.get_params())
+        features.items_ = np.arange(n_items)
+        classifier = self.classifier._as_of_now()  # whose arrays stay as they are
+        classifier._forget_training()  # and lists
+        classifier._model, classifier._state = self.classifier._model.copy(), self.classifier._state.copy()
+        classifier.set_params(n_threads=n_threads, verbose=verbose)
+        if n_items > len(at):
+            columns = np.arange(0, features.n_features_, n_items)[:, None] + at
+            classifier._model.add_features(columns.ravel(), features.n_features_, classifier._state.rng)
+            classifier.n_features_in_ = features.n_features_
+            classifier.classes_ = at[classifier.classes_]
+        histories, targets, _ = sequences.prefixes()
+        if len(targets):
+            new = np.setdiff1d(targets, classifier.classes_)
+            if len(new):
+                classifier.add_classes(new)
+            X, rate = features.rows(histories), classifier.learning_rate
+            for epoch in range(n_epochs):
+                classifier.set_params(learning_rate=LEARNING_RATE * (1 - epoch / n_epochs))
+                classifier.partial_fit(X, targets)
+            classifier.set_params(learning_rate=rate)
+        return Network(features, classifier)
 
     def proba_of(self, histories, items):
         """The probability of one item a row, (n_rows,) float64."""

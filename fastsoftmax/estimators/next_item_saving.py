@@ -12,6 +12,8 @@ from fastsoftmax.sequences.features import SequenceFeatures
 from fastsoftmax.sequences.histories import Sequences
 from fastsoftmax.validation import (
     as_path,
+    check_bool,
+    check_int,
     check_next_item_params,
     check_option,
     check_sequence_codes,
@@ -61,6 +63,7 @@ def load(kind, path):
         items = stored_labels.unpack(tensors, header["items"])
         check_sequence_codes(*sequences, len(items))
         _check_experts(header["experts"], weights)
+        _check_chosen(header["chosen"])
         features = SequenceFeatures(**header["features"]).check()
         features.items_ = np.arange(len(items))
         classifier = saving.unpacked(SoftmaxClassifier, path, header["network"], parts)
@@ -72,6 +75,12 @@ def load(kind, path):
     except tensor_file.DAMAGE as error:
         raise model_file.incomplete(path, error) from error
     return model
+
+
+def _check_chosen(chosen):
+    """Raise unless this tells how the network was trained, which `partial_fit` goes on with."""
+    check_int("n_epochs", chosen["n_epochs"], minimum=1)
+    check_bool("reverses", chosen["reverses"])
 
 
 def _check_experts(names, weights):
@@ -92,6 +101,8 @@ def _check_network(features, classifier):
         raise ValueError(f"the network has {classifier.n_features_in_} features, not {features.n_features_}")
     if features.half_life is not None:
         raise ValueError("the features need times, which the sequences do not have")
-    classes = classifier.classes_
+    model, classes = classifier._model, classifier.classes_
+    if model.storage is not None or model.W is not None or model.E is None or len(model.E) != features.n_features_:
+        raise ValueError("the network is not a low-rank term of all features, and nothing else")
     if classes.dtype.kind != "i" or classes[0] < 0 or classes[-1] >= len(features.items_):
         raise ValueError(f"the classes of the network are not among {len(features.items_)} items")

@@ -2,7 +2,7 @@
 
 from fastsoftmax.files import stored_labels
 from fastsoftmax.sequences.features import SequenceFeatures
-from fastsoftmax.validation import check_ngram_tables, check_stored_classes
+from fastsoftmax.validation import check_item_ngrams, check_stored_classes
 
 
 def packed(features):
@@ -26,7 +26,7 @@ def unpacked(stored):
     features.items_ = _labels(stored["items"])
     features.side_values_ = {name: _labels(stored["values"][str(i)]) for i, name in enumerate(side)}
     features._ngrams = tuple(stored["ngrams"][str(i)] for i in range(len(stored["ngrams"])))
-    check_ngram_tables(features._ngrams, len(features.items_))
+    check_item_ngrams(features._ngrams, len(features.items_))
     return features
 
 

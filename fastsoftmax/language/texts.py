@@ -73,10 +73,14 @@ class Words:
 
         A str has a sentence a line, of which the last has not ended.
         """
-        lines = [line.split() for line in context.split("\n")] if isinstance(context, str) else [context]
-        ids = []
-        for line in lines:
-            ids.extend(map(self.code, line))
+        if not isinstance(context, str):
+            return np.fromiter(map(self.code, context), np.int32, len(context))
+        ids, code_of = [], self.codes.get
+        for line in context.split("\n"):
+            words = line.split()
+            if SPECIAL[END] in words:
+                self.code(SPECIAL[END])  # raises
+            ids.extend([code_of(word, UNKNOWN) for word in words])  # all are str
             ids.append(END)
         return np.array(ids[:-1], dtype=np.int32)
 

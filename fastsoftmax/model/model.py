@@ -277,6 +277,17 @@ class Model:
         if self.pairs is not None:
             self.pairs = self.pairs._replace(class_ids=at.astype(np.int32)[self.pairs.class_ids])
 
+    def add_features(self, at, n_features, rng):
+        """Add features to the low-rank term, as new ones begin; `at`, ascending, are the numbers of the old ones among all."""
+        E = self.allocator.zeros((n_features, self.E.shape[1]), self.dtype)
+        _draw(E, (0, n_features, n_features), rng)
+        E[at] = self.E
+        state = dict(self.state)
+        if "E" in state:
+            state["E"] = self.allocator.zeros(n_features, self.dtype)
+            state["E"][at] = self.state["E"]
+        self.E, self.state = E, state
+
     @property
     def dtype(self):
         return self.bias.dtype

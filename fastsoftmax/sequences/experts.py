@@ -1,4 +1,8 @@
-"""The experts of a mixture that count: each gives histories distributions over the items, as Votes."""
+"""The experts of a mixture that count: each gives histories distributions over the items, as Votes.
+
+`votes` takes Histories, and `of_one` one history by itself, a list of codes with the oldest first: it returns items, of which
+some may be the same, and their values in two arrays, or None where it knows nothing of the history.
+"""
 
 from typing import NamedTuple
 
@@ -32,6 +36,11 @@ class Repeats:
         row, item, back = histories.entries(counted.HISTORY)
         return Votes(row, item, _shares(histories, row, REPEATS**back))
 
+    def of_one(self, items):
+        last = items[: -counted.HISTORY - 1 : -1]
+        weight = REPEATS ** np.arange(len(last))
+        return (np.array(last, np.int32), weight / weight.sum()) if last else None
+
 
 class Followers:
     """The next item is one that often came soon after the last one."""
@@ -44,6 +53,9 @@ class Followers:
     def votes(self, histories):
         return _of_last(histories, self._of_item)
 
+    def of_one(self, items):
+        return _row(self._of_item, items[-1]) if items else None
+
 
 class Preceders:
     """The next item is one that often came shortly before the last one."""
@@ -55,6 +67,9 @@ class Preceders:
 
     def votes(self, histories):
         return _of_last(histories, self._of_item)
+
+    def of_one(self, items):
+        return _row(self._of_item, items[-1]) if items else None
 
 
 class Companions:
@@ -78,6 +93,14 @@ class Companions:
         proba = sparse.csr_array((weight, (row, item)), shape=shape) @ self._of_item
         return Votes(np.repeat(np.arange(histories.n_rows), np.diff(proba.indptr)), proba.indices, proba.data)
 
+    def of_one(self, items):
+        last = dict.fromkeys(items[: -counted.HISTORY - 1 : -1])
+        rows = [_row(self._of_item, item) for item in last if self._has_any[item]]
+        if not rows:
+            return None
+        found, values = map(np.concatenate, zip(*rows, strict=True))
+        return found, values * np.float32(1 / len(rows))
+
 
 class Neighbours:
     """The next item is one that came next in the sequences that are most like the history."""
@@ -91,6 +114,9 @@ class Neighbours:
     def votes(self, histories):
         return Votes(*self._nearest.votes(histories, self.n_threads))
 
+    def of_one(self, items):
+        return self._nearest.of_one(items)
+
 
 EXPERTS = {expert.name: expert for expert in (Neighbours, Followers, Preceders, Companions, Repeats)}
 
@@ -101,6 +127,12 @@ def _of_last(histories, of_item):
     has = np.flatnonzero(last >= 0)
     entry, items, values = gathered(of_item, last[has])
     return Votes(has[entry], items, values)
+
+
+def _row(a, row):
+    """The columns and the values of a row of CSR `a`; None where it has none."""
+    begin, end = a.indptr[row], a.indptr[row + 1]
+    return (a.indices[begin:end], a.data[begin:end]) if begin < end else None
 
 
 def gathered(a, rows):

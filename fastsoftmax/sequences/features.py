@@ -1,5 +1,8 @@
 """SequenceFeatures: rows that describe histories."""
 
+import collections
+import math
+
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -229,6 +232,36 @@ class SequenceFeatures(TransformerMixin, BaseEstimator):
     def rows(self, histories):
         """The rows of Histories of codes of `items_`."""
         return self._rows(histories, None, {})
+
+    def row(self, items):
+        """The row after one history, in less time than `rows` takes; the numbers of all columns must have 32 bits.
+
+        items : list of codes of `items_`, the oldest first
+
+        Returns
+        -------
+        columns : (n,) int32, ascending
+        values : (n,) float32
+        """
+        n_items, last = len(self.items_), items[: -self.max_length - 1 : -1]
+        bag, weight = dict.fromkeys(last, 0.0), 1.0
+        order, columns, values = sorted(bag), [], []
+        if self.decay:
+            for item in last:
+                bag[item] += weight
+                weight *= self.decay
+            columns, values = list(order), [bag[item] for item in order]
+        if self.even:
+            counts, weight = collections.Counter(last), self.even / math.sqrt(max(len(last), 1))
+            columns += [item + n_items for item in order]
+            values += [counts[item] * weight for item in order]
+        for block, item in enumerate(items[: -self.places - 1 : -1], start=self._n_blocks - self.places):
+            columns.append(item + block * n_items)
+            values.append(1.0)
+        values = np.array(values, np.float32)
+        if self.unit_length and len(values):
+            values /= np.sqrt(values @ values)
+        return np.array(columns, np.int32), values
 
     def check(self):
         """Raise where a parameter is not what it must be; return self."""

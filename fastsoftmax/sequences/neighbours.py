@@ -78,21 +78,37 @@ class NearestSequences:
     def _block(self, histories, n_threads):
         row, item, back = histories.distinct_entries(LENGTH, self.n_items)
         indptr = np.append(0, np.cumsum(np.bincount(row, minlength=histories.n_rows)))
-        weights, votes = (np.float32(base) ** back.astype(np.float32) for base in (WEIGHT, VOTE))
         room = neighbours.room(indptr, item, self._item_ptr, N_NEIGHBOURS, self._longest, self.n_items)
         begin = np.cumsum(room) - room
         items, proba = np.empty(room.sum(), np.int32), np.empty(room.sum(), np.float32)
         counts = np.empty(histories.n_rows, np.int64)
         n_threads = self._usable_threads(histories.n_rows, n_threads)
+        self._vote(indptr, item, back, begin, items, proba, counts, n_threads)
+        kept = np.arange(len(items)) - np.repeat(begin, room) < np.repeat(counts, room)
+        return np.repeat(np.arange(histories.n_rows), counts), items[kept], proba[kept]
+
+    def of_one(self, items):
+        """The distribution of one history, a list of codes: items and probabilities; None where it has no neighbours."""
+        places = {}
+        for place, item in enumerate(items[: -LENGTH - 1 : -1]):
+            places.setdefault(item, place)
+        item, back = np.fromiter(places, np.int32, len(places)), np.fromiter(places.values(), np.int64, len(places))
+        room = min(self.n_items, N_NEIGHBOURS * self._longest)
+        found, proba, counts = np.empty(room, np.int32), np.empty(room, np.float32), np.zeros(1, np.int64)
+        self._vote(np.array([0, len(item)]), item, back, np.zeros(1, np.int64), found, proba, counts, 1)
+        n = int(counts[0])
+        return (found[:n], proba[:n]) if n else None
+
+    def _vote(self, indptr, item, back, begin, items_out, proba_out, counts_out, n_threads):
+        """Have the kernel find the distributions of histories by their distinct items, and how far back these are."""
+        weights, votes = (np.float32(base) ** back.astype(np.float32) for base in (WEIGHT, VOTE))
         scratch = self._take_scratch(n_threads)
         neighbours.vote(
             indptr, item, weights, votes, self._item_ptr, self._of_item, self._indptr, self._items, self._reach,
-            N_NEIGHBOURS, *scratch, begin, items, proba, counts, n_threads,
+            N_NEIGHBOURS, *scratch, begin, items_out, proba_out, counts_out, n_threads,
         )  # fmt: skip
         if not self._scratch:  # one is enough to keep
             self._scratch.append(scratch)
-        kept = np.arange(len(items)) - np.repeat(begin, room) < np.repeat(counts, room)
-        return np.repeat(np.arange(histories.n_rows), counts), items[kept], proba[kept]
 
     def _usable_threads(self, n_rows, n_threads):
         most = MOST_SCRATCH // (8 * (self.n_sequences + self.n_items))

@@ -64,6 +64,29 @@ def check_drawing(temperature, top_k, top_p):
     return temperature, top_k, top_p
 
 
+def check_ngram_tables(tables, order, n_classes):
+    """Raise unless these can be the tables of the n-grams, up to `order` words, of a stored model with so many words.
+
+    The first has words and the beginning of a document, -1; the key of a longer n-gram is the place of the n-gram without
+    its oldest word in the table before, times the number of words, plus the place of that word. All keys ascend: they are
+    searched for.
+    """
+    if len(tables) > order - 1:
+        raise ValueError(f"n-grams of {order} words have at most {order - 1} tables, got {len(tables)}")
+    for i, table in enumerate(tables):
+        if table.dtype != np.int64 or table.ndim != 1:
+            raise ValueError(
+                f"table {i} of the n-grams must hold int64 in one dimension, got {table.dtype}, {table.shape}"
+            )
+        lowest, bound = (0, len(tables[i - 1]) * len(tables[0])) if i else (-1, n_classes)
+        if len(table) and not lowest <= table[0] <= table[-1] < bound:
+            raise ValueError(
+                f"table {i} of the n-grams must have keys from {lowest} to {bound - 1}, got {table[[0, -1]]}"
+            )
+        if not (table[1:] > table[:-1]).all():
+            raise ValueError(f"table {i} of the n-grams must have keys that ascend")
+
+
 def check_history(history, n_classes):
     """`history`, what the low-rank expert of a stored model with so many words sees, if it may be that."""
     check_int("history.n_classes", history.n_classes, minimum=n_classes, maximum=n_classes)

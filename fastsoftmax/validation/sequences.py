@@ -87,6 +87,12 @@ def check_enough_sequences(name, targets):
         raise ValueError(f"{name} must hold two different items that come after another one, got one")
 
 
+def check_one_each(name, n_sequences, n_histories):
+    """Raise unless there are as many sequences as histories."""
+    if n_sequences != n_histories:
+        raise ValueError(f"{name} must have a sequence for each of the {n_histories} histories, got {n_sequences}")
+
+
 def check_has_rows(name, n_rows):
     """Raise unless there is an item that comes after another one."""
     if not n_rows:
@@ -161,7 +167,7 @@ def check_items_like(known, items):
         raise ValueError(f"the items of the model are numbers, such as {known[0]}, got {bad!r}") from None
 
 
-def check_ngram_tables(tables, n_items):
+def check_item_ngrams(tables, n_items):
     """Raise unless these are the tables of stored n-grams of so many items: see sequences.ngrams."""
     n_shorter = n_items
     for table in tables:

@@ -235,6 +235,8 @@ def sequences(folder: Path) -> None:
     model = NextItemModel(hidden_size=4, max_iter=1, random_state=0).fit(baskets)
     items, log_proba = model.predict_topk([["milk"], []], k=2, exclude_seen=True, exclude=[["eggs"], ["milk"]])
     assert_type(log_proba, NDArray[np.float64])
+    assert_type(model.partial_fit([["tea", "milk"]]), NextItemModel)
+    assert_type(model.predictor(n_threads=1).predict_topk([["tea"]], 2)[1], NDArray[np.float64])
     assert_type(model.log_proba(baskets), NDArray[np.float64])
     assert_type(model.score(baskets), float)
     model.save(folder / "next_item")

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from next_item_walks import HISTORIES, N_ITEMS, walks
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
@@ -13,19 +14,6 @@ from fastsoftmax.estimators import next_item_fitting, next_item_mixture, next_it
 from fastsoftmax.files import tensor_file
 from fastsoftmax.metrics import coverage_at_k, every_prefix, hit_at_k
 from fastsoftmax.sequences.experts import EXPERTS
-
-N_ITEMS = 40
-HISTORIES = [["i3", "i4"], [], ["unknown"], ["i9", "i9", "unknown", "i2"], [f"i{i}" for i in range(N_ITEMS)]]
-
-
-def walks(n_sequences, seed=0):
-    """Sequences that step forward by 1 or 2 on a circle of items, from anywhere."""
-    rng = np.random.default_rng(seed)
-    out = []
-    for _ in range(n_sequences):
-        steps = rng.integers(1, 3, rng.integers(1, 8))
-        out.append([f"i{i % N_ITEMS}" for i in rng.integers(N_ITEMS) + np.cumsum(steps)])
-    return out
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +127,8 @@ def test_threads_can_be_changed_after_fit(model):
 def test_what_was_chosen(model, capsys):
     assert set(model.chosen_["weights"]) <= set(EXPERTS) and model.chosen_["log_likelihood"] < 0
     NextItemModel(hidden_size=4, max_iter=2, random_state=0, verbose=1).fit(walks(800))
-    assert "2 epochs: perplexity" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "2 epochs: perplexity" in told.err and not told.out
 
 
 def test_experts_that_bring_nothing_are_left_out(model):
@@ -150,7 +139,7 @@ def test_experts_that_bring_nothing_are_left_out(model):
 
 def test_few_sequences_choose_nothing(capsys):
     model = NextItemModel(hidden_size=4, random_state=0, verbose=1).fit([["a", "b"], ["b", "c", "a"]])
-    assert "too few rows" in capsys.readouterr().out
+    assert "too few rows" in capsys.readouterr().err
     assert model.chosen_["log_likelihood"] is None
     assert model.predict_topk([["a"]], 3)[0].shape == (1, 3)
 
@@ -201,6 +190,8 @@ def test_files_of_models_with_one_expert(tmp_path, monkeypatch):
         {"experts": ["neighbours"] * 5},
         {"features": {"places": 3}},
         {"features": {"half_life": 1.0}},
+        {"chosen": {"n_epochs": 0}},
+        {"chosen": {"reverses": "no"}},
     ],
 )
 def test_crafted_files_are_refused(model, tmp_path, change):

@@ -11,14 +11,14 @@ from fastsoftmax.files import tensor_file
 
 
 @functools.cache
-def fitted():
-    options = {"order": 2, "hidden_size": 4, "context": "document", "cache": True, "max_iter": 1}
+def fitted(order=2):
+    options = {"order": order, "hidden_size": 4, "context": "document", "cache": True, "max_iter": 1}
     return LanguageModel(**options, random_state=0, n_threads=1).fit(sentences(100))
 
 
-def crafted(path, change):
+def crafted(path, change, order=2):
     """Save the model in file `path`, after `change` of its header and tensors."""
-    fitted().save(path)
+    fitted(order).save(path)
     header, tensors = tensor_file.read(path, "fastsoftmax.LanguageModel", (1,))
     change(header, tensors)
     tensor_file.write(path, tensors, header)
@@ -44,6 +44,12 @@ def set_tensor(name, function):
     return lambda header, tensors: tensors.update({name: function(tensors[name])})
 
 
+def more_tables(header, tensors):
+    """A table more than n-grams of two words have."""
+    tensors["ngrams.table.1"] = np.arange(3)
+    header["n_tables"] = 2
+
+
 def trade_weights(header, tensors):
     """Rows that add up to 1, and have a negative number."""
     tensors["weights"][:, :2] = 1.5, -0.5
@@ -67,6 +73,18 @@ CHANGES = {
     "n-grams: nan": set_first("ngrams.bias", np.nan),
     "n-grams: class": set_first("ngrams.classes", 10**6),
     "n-grams: negative class": set_first("ngrams.classes", -1),
+    "table: descends": set_tensor("ngrams.table.0", lambda a: np.ascontiguousarray(a[::-1])),
+    "table: twice": set_tensor("ngrams.table.0", lambda a: np.where(a == a[5], a[4], a)),
+    "table: word": set_tensor("ngrams.table.0", lambda a: np.append(a[:-1], 10**6)),
+    "table: negative": set_tensor("ngrams.table.0", lambda a: np.append(-2, a[1:])),
+    "table: dtype": set_tensor("ngrams.table.0", lambda a: a.astype(np.int32)),
+    "table: shape": set_tensor("ngrams.table.0", lambda a: a[:, None].copy()),
+    "table: shorter": set_tensor("ngrams.table.0", lambda a: a[:-1].copy()),
+    "tables: too many": more_tables,
+    "tables: too few": set_header(n_tables=0),
+    "tables: number": set_header(n_tables=1.0),
+    "tables: negative": set_header(n_tables=-1),
+    "starts: descend": set_tensor("ngrams.starts", lambda a: np.append(a[:-1], a[0])),
     "n_classes": set_history(n_classes=3),
     "n_places": set_history(n_places=2.0),
     "window": set_history(window="40"),
@@ -100,6 +118,34 @@ def test_crafted_files_are_refused(change, tmp_path):
     for read in (LanguageModel.load, load):
         with pytest.raises(ValueError, match=r"model\.safetensors: not a complete fastsoftmax model"):
             read(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda a: np.append(a[:-1], 10**9),
+        lambda a: np.append(-1, a[1:]),
+        lambda a: np.ascontiguousarray(a[::-1]),
+        lambda a: np.where(a == a[5], a[4], a),
+        lambda a: a.astype(np.float64),
+    ],
+    ids=["beyond", "negative", "descends", "twice", "dtype"],
+)
+def test_crafted_tables_of_longer_n_grams_are_refused(change, tmp_path):
+    crafted(tmp_path / "model", set_tensor("ngrams.table.1", change), order=3)
+    with pytest.raises(ValueError, match="not a complete fastsoftmax model"):
+        load(tmp_path / "model")
+
+
+def test_a_model_whose_order_is_for_its_next_fit(tmp_path):
+    """The order of a file is that of its n-grams, whatever the parameter says."""
+    model = (
+        LanguageModel(order=3, hidden_size=None, random_state=0, n_threads=1).fit(sentences(100)).set_params(order=1)
+    )
+    model.save(tmp_path / "model")
+    other = load(tmp_path / "model")
+    np.testing.assert_array_equal(other.log_proba(sentences(5)), model.log_proba(sentences(5)))
+    assert other.order == 1
 
 
 def test_a_file_that_was_written_anew_is_the_model(tmp_path):

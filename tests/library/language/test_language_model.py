@@ -8,6 +8,10 @@ from sklearn.exceptions import NotFittedError
 
 from fastsoftmax import LanguageModel, SoftmaxClassifier, load
 from fastsoftmax.language import cache
+from fastsoftmax.language.counted import Counted
+from fastsoftmax.language.low_rank import LowRankExpert
+from fastsoftmax.language.mixture import Mixture
+from fastsoftmax.language.product import Product
 from fastsoftmax.language.texts import read_new
 
 KINDS = {
@@ -324,3 +328,58 @@ def test_an_interrupted_fit_leaves_a_usable_model(monkeypatch):
         model.fit(sentences(100))
     assert len(calls) == 3 and model.chosen_["n_iter"] <= 3
     np.testing.assert_allclose(model.predict_proba(CONTEXTS).sum(axis=1), 1, atol=1e-5)
+
+
+class CtrlC:
+    """Has Ctrl-C come in calls of a function, by their numbers."""
+
+    def __init__(self, monkeypatch, owner, name, *numbers):
+        self.n_calls, of_owner = 0, getattr(owner, name)
+
+        def call(*args, **kwargs):
+            self.n_calls += 1
+            if self.n_calls in numbers:
+                raise KeyboardInterrupt
+            return of_owner(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, call)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "numbers"),
+    [
+        (SoftmaxClassifier, "partial_fit", [2]),
+        (LowRankExpert, "log_proba", [1]),
+        (LowRankExpert, "log_proba", [2]),
+        (Product, "fit", [1]),
+        (Mixture, "fit_weights", [2]),
+        (Counted, "fit", [2]),
+        (Mixture, "count_anew", [1]),
+    ],
+)
+def test_fits_that_are_interrupted_leave_usable_models(owner, name, numbers, monkeypatch):
+    """In the comparison of contexts, where models are judged, and in the steps after the training."""
+    ctrl_c = CtrlC(monkeypatch, owner, name, *numbers)
+    model = LanguageModel(order=2, hidden_size=4, max_iter=1, random_state=0)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(sentences(100))
+    assert ctrl_c.n_calls >= numbers[-1]
+    assert model.chosen_["context"] in ("document", "sentence") and model.chosen_["n_iter"] == 1
+    np.testing.assert_allclose(model.predict_proba(CONTEXTS).sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "numbers"),
+    [
+        (SoftmaxClassifier, "partial_fit", [1]),
+        (Counted, "fit", [1]),
+        (Product, "fit", [1, 2]),
+    ],
+)
+def test_fits_that_are_interrupted_too_early_or_twice_leave_the_model_as_it_was(owner, name, numbers, monkeypatch):
+    model = LanguageModel(order=2, hidden_size=4, max_iter=1, random_state=0).fit(sentences(60))
+    before = model.log_proba(TEXTS)
+    CtrlC(monkeypatch, owner, name, *numbers)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(sentences(100))
+    np.testing.assert_array_equal(model.log_proba(TEXTS), before)

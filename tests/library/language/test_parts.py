@@ -10,7 +10,7 @@ from fastsoftmax.language.counted import Counted
 from fastsoftmax.language.history import History
 from fastsoftmax.language.low_rank import LowRankExpert
 from fastsoftmax.language.product import Product
-from fastsoftmax.language.texts import Text, joined, read_new
+from fastsoftmax.language.texts import Text, Words, joined, read_new
 
 HISTORIES = [
     History(7, n_places=3),
@@ -135,3 +135,22 @@ def test_factors_are_the_best_ones():
 def test_bytes_that_are_no_utf_8_stay(tmp_path):
     (path := tmp_path / "text").write_bytes(b"the caf\xe9\n")
     assert read_new("text", path)[1] == ["<unk>", "</s>", "the", "caf\udce9"]
+
+
+def test_codes_of_contexts():
+    words = Words(["<unk>", "</s>", "a", "b", 7])
+    for context, expected in (
+        ("", []),
+        ("a  never b", [2, 0, 3]),
+        ("a\n\nb 7\n", [2, 1, 1, 3, 0, 1]),
+        (["b", 7, np.int64(7), "7"], [3, 4, 4, 0]),
+        (np.array(["a", "b"]), [2, 3]),
+        ([], []),
+    ):
+        codes = words.of_context("contexts", context)
+        assert codes.tolist() == expected and codes.dtype == np.int32
+    for context in ("a </s>", "a\n</s> b", ["</s>"]):
+        with pytest.raises(ValueError, match="the word </s> is the model's own"):
+            words.of_context("contexts", context)
+    with pytest.raises(TypeError, match=r"words must be str or int, got 1\.5"):
+        words.of_context("contexts", ["a", 1.5])

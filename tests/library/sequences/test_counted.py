@@ -79,3 +79,20 @@ def dense_votes(votes, n_rows):
     out = np.zeros((n_rows, N_ITEMS))
     np.add.at(out, (votes.row, votes.item), votes.value)
     return out
+
+
+@pytest.mark.parametrize("name", EXPERTS)
+def test_one_history_gets_what_it_gets_among_others(name, sequences):
+    expert = EXPERTS[name](sequences, N_ITEMS, 1)
+    histories = random_sequences(np.random.default_rng(6), 40, longest=70, n_items=N_ITEMS + 3).wholes()
+    histories = histories._replace(ids=np.minimum(histories.ids, N_ITEMS - 1))
+    dense, n_known = dense_votes(expert.votes(histories), histories.n_rows), 0
+    for row in range(histories.n_rows):
+        begin = histories.begins[row]
+        votes, mine = expert.of_one(histories.ids[begin : begin + histories.lengths[row]].tolist()), np.zeros(N_ITEMS)
+        assert (votes is None) == (not dense[row].any())
+        if votes is not None:
+            np.add.at(mine, *votes)
+            n_known += 1
+        np.testing.assert_allclose(mine, dense[row], rtol=1e-5, atol=1e-9)
+    assert n_known and expert.of_one([]) is None

@@ -1,5 +1,6 @@
 """Sequences and histories, and the rows that SequenceFeatures makes of them."""
 
+import itertools
 import types
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from fastsoftmax import SequenceFeatures
 from fastsoftmax.sequences.histories import Sequences
+from fastsoftmax.sequences.items import ItemIndex, encoded
 
 SEQUENCES = [["a", "b", "c", "b"], [], ["c"], ["b", "a"]]
 
@@ -138,3 +140,56 @@ def test_blocks_of_rows(monkeypatch):
 def test_parameters(params, message):
     with pytest.raises(ValueError, match=message):
         SequenceFeatures(**params).fit(SEQUENCES)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"places": 0},
+        {"places": 5, "even": 0},
+        {"decay": 0},
+        {"decay": 0, "even": 0},
+        {"max_length": 2},
+        {"unit_length": False, "decay": 1},
+    ],
+    ids=str,
+)
+def test_the_row_of_one_history(params):
+    features = SequenceFeatures(**params).fit(SEQUENCES)
+    for items in ([], [0], [2, 2], [0, 1, 2, 1, 1, 0]):
+        codes = Sequences(np.array(items, np.int32), np.array([0, len(items)]))
+        expected = features.rows(codes.wholes())
+        columns, values = features.row(items)
+        assert columns.dtype == np.int32 and values.dtype == np.float32
+        np.testing.assert_array_equal(columns, expected.indices)
+        np.testing.assert_allclose(values, expected.data, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("items", "sequences"),
+    [
+        (np.array([3, 5, 9]), [[5, 3, 4], [], (9,), np.array([3, 5]), [np.int64(9), np.int32(3)]]),
+        (np.array([3, 5, 9], np.uint8), [[5], np.array([300, 3])]),
+        (np.array(["a", "bc"]), [["bc", "d"], ["a\0"], np.array(["a", "b"]), [np.str_("a")]]),
+        (np.array(["a", "b" * 90], object), [["b" * 90, "a"]]),
+        (np.array([False, True]), [[True, False], [False]]),
+        (np.fromiter([("a", 1), ("b", 2)], object, 2), [[("b", 2)], [("c", 2), ("a", 1)]]),
+        (np.array(["2020-01-01", "2020-01-02"], "M8[D]"), [[np.datetime64("2020-01-02")]]),
+    ],
+    ids=["integers", "bytes", "strings", "long strings", "bools", "tuples", "dates"],
+)
+def test_codes_of_single_sequences(items, sequences):
+    index = ItemIndex(items)
+    for given in (sequences, *([sequence] for sequence in sequences)):
+        found = encoded(given, items, "histories")
+        expected = [found.ids[a:b].tolist() for a, b in itertools.pairwise(found.indptr)]
+        assert index.codes(given, "histories") == expected
+
+
+def test_items_of_another_kind_have_no_codes():
+    for items, sequence in ((np.array([1, 2]), ["1"]), (np.array(["a"]), [1]), (np.array(["a"]), [None])):
+        with pytest.raises(ValueError, match="histories"):
+            ItemIndex(items).codes([sequence], "histories")
+    with pytest.raises(TypeError, match="histories must hold sequences of items, got 'a' at position 0"):
+        ItemIndex(np.array(["a"])).codes(["a"], "histories")
