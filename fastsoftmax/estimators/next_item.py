@@ -9,6 +9,7 @@ from fastsoftmax.estimators.next_item_fitting import Fitting
 from fastsoftmax.metrics import evaluate_next_items
 from fastsoftmax.passes.eligible import labels_of
 from fastsoftmax.runtime.exclusive import exclusive
+from fastsoftmax.runtime.progress import say
 from fastsoftmax.sequences.features import SequenceFeatures
 from fastsoftmax.sequences.items import encoded, learned
 from fastsoftmax.validation import (
@@ -53,7 +54,7 @@ class NextItemModel(BaseEstimator):
     n_threads : int, optional
         None: OpenMP's default; -1: all CPUs of the process.
     verbose : int
-        1 tells what was chosen; 2 shows progress bars.
+        1 tells on standard error what was chosen; 2 shows progress bars, too.
 
     Attributes
     ----------
@@ -110,7 +111,7 @@ class NextItemModel(BaseEstimator):
             hidden_size=HIDDEN_SIZE if self.hidden_size == "auto" else self.hidden_size,
             seed=int(rng.integers(2**31)),
             n_threads=self.n_threads,
-            show=print if self.verbose else (lambda text: None),
+            show=lambda text: say(text, self.verbose),
             progress=max(0, int(self.verbose) - 1),
         )
         mixture, chosen = fitting.run(self.max_iter, self.validation_fraction)

@@ -147,5 +147,13 @@ def check_items_like(known, items):
     try:
         return list(map(int, items))
     except ValueError:
-        bad = next(item for item in items if not item.lstrip("-").isdecimal())
+        bad = next(item for item in items if not _is_integer(item))
         raise ValueError(f"the items of the model are numbers, such as {known[0]}, got {bad!r}") from None
+
+
+def _is_integer(text):
+    try:
+        int(text)
+    except ValueError:
+        return False
+    return True

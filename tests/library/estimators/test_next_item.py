@@ -139,7 +139,7 @@ def test_threads_can_be_changed_after_fit(model):
 def test_what_was_chosen(model, capsys):
     assert set(model.chosen_["weights"]) <= set(EXPERTS) and model.chosen_["log_likelihood"] < 0
     NextItemModel(hidden_size=4, max_iter=2, random_state=0, verbose=1).fit(walks(800))
-    assert "2 epochs: perplexity" in capsys.readouterr().out
+    assert "2 epochs: perplexity" in capsys.readouterr().err
 
 
 def test_experts_that_bring_nothing_are_left_out(model):
@@ -150,7 +150,7 @@ def test_experts_that_bring_nothing_are_left_out(model):
 
 def test_few_sequences_choose_nothing(capsys):
     model = NextItemModel(hidden_size=4, random_state=0, verbose=1).fit([["a", "b"], ["b", "c", "a"]])
-    assert "too few rows" in capsys.readouterr().out
+    assert "too few rows" in capsys.readouterr().err
     assert model.chosen_["log_likelihood"] is None
     assert model.predict_topk([["a"]], 3)[0].shape == (1, 3)
 
