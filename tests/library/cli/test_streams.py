@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import select
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from fastsoftmax import LanguageModel, NextItemModel, SoftmaxClassifier
 from fastsoftmax.cli import main as cli
 from fastsoftmax.text.text_vectorizer import TextVectorizer
 
+PATIENCE = 120  # seconds for an answer
 PREDICT = [sys.executable, "-m", "fastsoftmax", "predict"]
 
 
@@ -69,7 +71,10 @@ def test_each_line_of_a_pipe_is_answered_before_the_next_one_is_written(kind, mo
         for line in lines:
             process.stdin.write(line)
             answer = b""
-            while not answer.endswith(b"\n"):  # for ever, if the answer waited for more lines
+            while not answer.endswith(b"\n"):
+                if not select.select([process.stdout], [], [], PATIENCE)[0]:
+                    process.kill()
+                    pytest.fail(f"no answer to {line}")
                 answer += os.read(process.stdout.fileno(), 1)
             seen.append(answer.decode().rstrip("\n"))
         rest, error = process.communicate(timeout=60)
