@@ -96,7 +96,10 @@ def _parser(prog):
     )
     peers = add("peers", _peers, "the other systems: what is installed; install them, each in its own environment")
     peers.add_argument(
-        "--install", nargs="*", metavar="NAME", help="make their environments; all of them without a name"
+        "--install",
+        nargs="*",
+        metavar="NAME",
+        help="make their environments; all of them without a name (default: say what is installed)",
     )
     commands.add_parser(
         "instructions", help="count the kernels' instructions under valgrind: check or record", add_help=False
@@ -105,8 +108,14 @@ def _parser(prog):
 
 
 def _output_options(parser):
-    parser.add_argument("--quick", action="store_true", help="fewer and smaller problems")
-    parser.add_argument("--output", type=Path, default=OUTPUT, metavar="DIR", help=f"for the report; default: {OUTPUT}")
+    parser.add_argument("--quick", action="store_true", help="fewer and smaller problems (off by default)")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=OUTPUT,
+        metavar="DIR",
+        help="the folder of results and report (default: %(default)s)",
+    )
 
 
 def _quality_options(parser):
@@ -117,22 +126,37 @@ def _quality_options(parser):
         default=[],
         metavar="FILE",
         help="training rows and, as a second file, test rows: svmlight, extreme-classification or fastText format; may be "
-        "repeated",
+        "repeated (default: none)",
     )
-    parser.add_argument("--only-data", action="store_true", help="leave out the problems that come with the package")
-    parser.add_argument("--systems", nargs="+", default=[""], metavar="TEXT", help="systems whose names contain a text")
-    parser.add_argument("--repetitions", type=_positive, metavar="N", help="default: 3; with --quick 1")
-    parser.add_argument("--threads", type=_positive, metavar="N", help="for every system; default: all CPUs")
-    parser.add_argument("--limit-seconds", type=float, metavar="S", help="of one run; default: 600; with --quick 10")
-    parser.add_argument("--max-memory", type=float, metavar="GIB", help="of one run; default: 0.8 of what is free")
-    parser.add_argument("--resume", action="store_true", help="keep the runs that are in the output folder already")
+    parser.add_argument(
+        "--only-data", action="store_true", help="leave out the problems that come with the package (off by default)"
+    )
+    parser.add_argument(
+        "--systems", nargs="+", default=[""], metavar="TEXT", help="systems whose names contain a text (default: all)"
+    )
+    parser.add_argument(
+        "--repetitions", type=_positive, metavar="RUNS", help="of a system on a problem (default: 3; with --quick 1)"
+    )
+    parser.add_argument("--threads", type=_positive, metavar="THREADS", help="for every system (default: all CPUs)")
+    parser.add_argument(
+        "--limit-seconds", type=float, metavar="SECONDS", help="of one run (default: 600; with --quick 10)"
+    )
+    parser.add_argument("--max-memory", type=float, metavar="GIB", help="of one run (default: 0.8 of what is free)")
+    parser.add_argument(
+        "--resume", action="store_true", help="keep the runs that are in the output folder already (off by default)"
+    )
 
 
 def _kernel_options(parser):
     parser.add_argument(
-        "--family", action="append", help="measure these only: rowwise, dense, csr, sampled, support, serving, screen"
+        "--family",
+        action="append",
+        metavar="NAME",
+        help="measure this one only, may be repeated: rowwise, dense, csr, sampled, support, serving, screen (default: all)",
     )
-    parser.add_argument("--problem", default="", metavar="TEXT", help="problems whose name, shape and dtype contain it")
+    parser.add_argument(
+        "--problem", default="", metavar="TEXT", help="problems whose name, shape and dtype contain it (default: all)"
+    )
 
 
 def _positive(text):

@@ -21,11 +21,11 @@ except ImportError as error:
         f"fastsoftmax in {__path__[0]} is not built: it is a source folder, found before the installed package. "
         "Run Python in another folder, or build in place (CONTRIBUTING.md)."
     ) from error
-from fastsoftmax.functional import cross_entropy, log_softmax, logsumexp, softmax
 
 __version__ = "0.1.0"
 
-# Imported when first used: scikit-learn alone takes longer to import than all the rest.
+# Imported when first used: scikit-learn alone takes longer to import than all the rest, and the command has to begin even
+# where the kernels cannot be imported.
 _LAZY = {
     "LanguageModel": "estimators.language_model",
     "NGramFeatures": "text.ngram_features",
@@ -36,12 +36,16 @@ _LAZY = {
     "SequenceFeatures": "sequences.features",
     "SoftmaxClassifier": "estimators.classifier",
     "SoftmaxRegression": "estimators.regression",
+    "cross_entropy": "functional",
     "from_sklearn": "estimators.from_linear",
     "load": "estimators.loading",
     "linear_cross_entropy": "linear",
     "linear_logsumexp": "linear",
     "linear_topk": "linear",
+    "log_softmax": "functional",
+    "logsumexp": "functional",
     "sampled_cross_entropy": "sampled",
+    "softmax": "functional",
     "support": "model.support",
 }
 _MODULES = {
@@ -57,12 +61,13 @@ _MODULES = {
     "terms": "terms",
 }
 
-__all__ = ["cross_entropy", "log_softmax", "logsumexp", "softmax", *_LAZY, *_MODULES]
+__all__ = [*_LAZY, *_MODULES]
 
 
 def __getattr__(name):
     if name in _LAZY:
-        return getattr(importlib.import_module(f"fastsoftmax.{_LAZY[name]}"), name)
+        globals()[name] = value = getattr(importlib.import_module(f"fastsoftmax.{_LAZY[name]}"), name)
+        return value
     if name in _MODULES:
         return importlib.import_module(f"fastsoftmax.{_MODULES[name]}")
     raise AttributeError(f"module 'fastsoftmax' has no attribute {name!r}")

@@ -2,6 +2,6 @@
 
 import sys
 
-from fastsoftmax.cli.main import main
+from fastsoftmax.cli.start import main
 
 sys.exit(main())

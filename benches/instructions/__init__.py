@@ -37,7 +37,12 @@ def _parser():
         prog="fastsoftmax bench instructions", description=__doc__, epilog=f"Exit status {FAILED}: more instructions than "
         f"on record, or other kernels; {CANNOT_COUNT}: they cannot be counted here. It needs valgrind and a C compiler.",
     )  # fmt: skip
-    parser.add_argument("command", choices=("check", "record"))
+    parser.add_argument("command", choices=("check", "record"), help="compare with the record, or write it")
     parser.add_argument("--counts", type=Path, default=RECORD, metavar="FILE", help="the record (default: %(default)s)")
-    parser.add_argument("--dumps", type=Path, metavar="FOLDER", help="keep callgrind's files, for callgrind_annotate")
+    parser.add_argument(
+        "--dumps",
+        type=Path,
+        metavar="FOLDER",
+        help="where to keep callgrind's files, for callgrind_annotate (default: they are not kept)",
+    )
     return parser

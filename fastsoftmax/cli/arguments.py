@@ -66,3 +66,48 @@ number = _converter({}, float, "a number")
 integer_or_auto = _converter({"auto": "auto"}, int, "a whole number or auto")
 number_or_auto = _converter({"auto": "auto"}, float, "a number or auto")
 integer_none_or_auto = _converter({"none": None, "auto": "auto"}, int, "a whole number, none or auto")
+
+# What options count, by the word that stands in the help for their value.
+UNITS = {
+    "CLASSES": "classes",
+    "COLUMNS": "columns of the rows",
+    "COUNT": "how often something occurs",
+    "D": "a discount, to be taken off a count: no unit",
+    "DEPTH": "labels or items, from the best one on",
+    "EPOCHS": "passes over the training rows",
+    "FEATURES": "features",
+    "LABELS": "labels",
+    "PENALTY": "a factor of half the squared weights: no unit",
+    "PROBABILITY": "a probability from 0 to 1",
+    "RATE": "the length of a step: no unit",
+    "ROWS": "rows",
+    "SAMPLES": "continuations",
+    "SECONDS": "seconds",
+    "SEED": "a number that random numbers begin from: no unit",
+    "SIZE": "numbers in the hidden layer",
+    "TEMPERATURE": "what logits are divided by: no unit",
+    "THREADS": "threads",
+    "WORDS": "words",
+    "A": "of propensities: no unit",
+    "B": "of propensities: no unit",
+}
+
+QUIET, USUAL, VERBOSE = range(3)  # how much a command tells on standard error
+
+
+def add_messages(parser):
+    """The options `--quiet` and `--verbose`, which mean the same in every command."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "--quiet", action="store_true", help="write nothing but errors and warnings on standard error (off by default)"
+    )
+    group.add_argument(
+        "--verbose",
+        action="store_true",
+        help="say on standard error what is being done, and how far it is (off by default)",
+    )
+
+
+def level(options):
+    """QUIET, USUAL or VERBOSE; also the `verbose` of what trains a model, which says all along what it does."""
+    return QUIET if options.quiet else VERBOSE if options.verbose else USUAL

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 
 from fastsoftmax.cli import rows
-from fastsoftmax.cli.arguments import integer
+from fastsoftmax.cli.arguments import integer, level
 from fastsoftmax.cli.team import number_classes
 from fastsoftmax.runtime.progress import say
 from fastsoftmax.validation import LabelLists, as_text_array, check_data_of_ranks, check_same_kind, family
@@ -20,7 +20,6 @@ def add_format_and_threads(parser, other_formats=()):
     """The options of a command that applies a model to a data file; `other_formats` : what some models take."""
     rows.add_options(parser, other_formats)
     add_threads(parser)
-    add_verbose(parser)
 
 
 def add_threads(parser):
@@ -28,15 +27,9 @@ def add_threads(parser):
     parser.add_argument(
         "--threads",
         type=integer,
-        metavar="N",
-        help="-1: all CPUs of the process (default: OMP_NUM_THREADS, or as many as there are CPUs)",
-    )
-
-
-def add_verbose(parser):
-    """The option `--verbose`."""
-    parser.add_argument(
-        "--verbose", action="store_true", help="say on standard error what is being done, and how far it is"
+        metavar="THREADS",
+        help="how many threads work; -1: as many as the process may use CPUs (default: OMP_NUM_THREADS, or as many as there "
+        "are CPUs)",
     )
 
 
@@ -46,8 +39,9 @@ def add_depths(parser):
         "-k",
         type=integer,
         nargs="+",
-        metavar="K",
-        help=f"depths of the ranking metrics (default: {' '.join(map(str, DEPTHS))}, or 1 3 5 where rows have several labels)",
+        metavar="DEPTH",
+        help="how many of the best labels the ranking metrics look at "
+        f"(default: {' '.join(map(str, DEPTHS))}, or 1 3 5 where rows have several labels)",
     )
 
 
@@ -60,6 +54,12 @@ def print_metrics(metrics):
     """Print metrics, a dict of numbers, one a line."""
     for name, value in metrics.items():
         print(f"{name}\t{value:.6g}" if isinstance(value, float) else f"{name}\t{value}")
+
+
+def say_left_out(data, options):
+    """Say how many rows of a Dataset have no label, unless the options are to say less."""
+    if data.n_unlabelled:
+        say(f"{data.n_unlabelled:,} rows without a label are left out", level(options))
 
 
 def off_the_model(output):
@@ -109,16 +109,14 @@ def labelled_rows(classifier, data, X, path, training=None, training_path=None):
     y_training : the indicator of the labels of `training`, with the same columns; None without
     """
     labelled = np.flatnonzero(np.diff(data.label_starts))
-    if data.n_unlabelled:
-        print(f"{data.n_unlabelled:,} rows without a label are left out", file=sys.stderr)
     files = [(path, data)] if training is None else [(path, data), (training_path, training)]
-    y, *others = _true_codes(files, classifier.classes_)
+    y, *others = true_codes(files, classifier.classes_)
     y = y[labelled]
     number_classes(classifier)
     return X[labelled], (y.indices if y.nnz == len(labelled) else y), (others[0] if others else None)
 
 
-def _true_codes(files, classes):
+def true_codes(files, classes):
     """The labels of the rows of each file as indicators of the same class codes, given paths and Datasets.
 
     A label that the model does not know has a column beyond its classes.

@@ -3,9 +3,22 @@
 from fastsoftmax.cli import language, tasks
 from fastsoftmax.cli.arguments import integer, number
 from fastsoftmax.cli.common import add_threads
+from fastsoftmax.cli.manual import Manual
+from fastsoftmax.runtime.progress import say
 from fastsoftmax.validation import check_drawing, check_int, check_needs, check_one_rank, check_rng
 
 HELP = "write how a language model goes on after prompts"
+MANUAL = Manual(
+    description="""
+    After each prompt, the most probable word, the most probable one after that, and so on to the end of the sentence;
+    with --sample, words drawn at random by their probabilities.
+    """,
+    writes="A line for each continuation, without its prompt, on standard output, as soon as it is found.",
+    examples=(
+        ('fastsoftmax complete lm.fsm "the dog" "a cat" --words 5', "the likeliest five words after each"),
+        ("fastsoftmax complete lm.fsm --sample 3 --temperature 0.8 < prompts.txt", "three at random for each line"),
+    ),
+)
 
 
 def add_options(parser):
@@ -18,22 +31,33 @@ def add_options(parser):
         help="the beginning of a sentence, as one argument (default: the lines of standard input, each answered at once)",
     )
     parser.add_argument(
-        "--words", type=integer, default=20, metavar="N", help="at most so many words (default: %(default)s)"
+        "--words", type=integer, default=20, metavar="WORDS", help="at most so many of them (default: %(default)s)"
     )
     parser.add_argument(
         "--sample",
         type=integer,
-        metavar="N",
+        metavar="SAMPLES",
         help="draw so many continuations of each prompt at random (default: the most probable word, again and again)",
     )
     parser.add_argument(
-        "--temperature", type=number, metavar="X", help="of --sample: below 1 for likelier words (default: 1)"
+        "--temperature",
+        type=number,
+        metavar="TEMPERATURE",
+        help="of --sample: below 1 for likelier words (default: 1)",
     )
-    parser.add_argument("--top-k", type=integer, metavar="K", help="of --sample: the best K words (default: all)")
     parser.add_argument(
-        "--top-p", type=number, metavar="P", help="of --sample: the fewest words with this share (default: all)"
+        "--top-k",
+        type=integer,
+        metavar="WORDS",
+        help="of --sample: only so many, the best ones (default: all)",
     )
-    parser.add_argument("--seed", type=integer, metavar="N", help="of --sample (default: 0)")
+    parser.add_argument(
+        "--top-p",
+        type=number,
+        metavar="PROBABILITY",
+        help="of --sample: only the fewest words that have so much of it (default: all)",
+    )
+    parser.add_argument("--seed", type=integer, metavar="SEED", help="of what --sample draws (default: 0)")
     add_threads(parser)
 
 
@@ -41,6 +65,7 @@ def run(options):
     check_one_rank("fastsoftmax complete", options.team.size)
     check_int("n_tokens", options.words, minimum=1)
     continuations = _continuations(options)
+    say(f"loading {options.model}", options.verbose)
     model = options.team.load(options.model, options.threads)
     tasks.check_language_model(model, "fastsoftmax complete")
     language.write_as_read(model)

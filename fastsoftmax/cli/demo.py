@@ -1,15 +1,27 @@
 """`fastsoftmax demo`: the options of the program in `next_token`."""
 
-from fastsoftmax.cli.arguments import integer
+from fastsoftmax.cli.arguments import integer, level
 from fastsoftmax.cli.common import add_threads
+from fastsoftmax.cli.manual import Manual
 
 HELP = "train a next-token model on Python's own standard library"
+MANUAL = Manual(
+    description="""
+    It trains a LanguageModel over tens of thousands of classes, compares it with n-gram models on files that it held
+    out, and completes prompts. With the defaults that takes a few minutes and needs no data from elsewhere.
+    """,
+    writes="What it does and what comes of it, on standard output; how far the training is, on standard error. No file.",
+    examples=(
+        ("fastsoftmax demo", "the standard library of this Python"),
+        ('fastsoftmax demo --corpus src --complete "for i in"', "another folder, and a prompt of one's own"),
+    ),
+)
 
 
 def add_options(parser):
     parser.add_argument(
         "--complete",
-        metavar="TEXT",
+        metavar="PROMPT",
         action="append",
         default=[],
         help="a prompt to complete; may be repeated (default: beginnings of lines)",
@@ -21,9 +33,11 @@ def add_options(parser):
         "--loss",
         choices=("sampled_softmax", "softmax"),
         default="sampled_softmax",
-        help="of the low-rank term (default: %(default)s)",
+        help="what the low-rank term minimises (default: %(default)s)",
     )
-    parser.add_argument("--epochs", type=integer, default=1, metavar="N", help="(default: %(default)s)")
+    parser.add_argument(
+        "--epochs", type=integer, default=1, metavar="EPOCHS", help="passes over the files (default: %(default)s)"
+    )
     add_threads(parser)
 
 
@@ -36,4 +50,5 @@ def run(options):
         loss=options.loss,
         epochs=options.epochs,
         n_threads=options.threads,
+        verbose=level(options),
     )

@@ -6,11 +6,27 @@ import sys
 from fastsoftmax.cli import rows, tasks
 from fastsoftmax.cli.arguments import integer
 from fastsoftmax.cli.common import add_format_and_threads, load_model
+from fastsoftmax.cli.manual import Manual
 from fastsoftmax.runtime.progress import shown_rows
 from fastsoftmax.text.lines import EmptyFileError
 from fastsoftmax.validation import check_int, check_known_label, family
 
 HELP = "write which features of each row speak for its label, and how much"
+MANUAL = Manual(
+    description="""
+    A label's logit is a sum over the features of the row and a bias. The parts of the features are written, the
+    largest first, and the rest in one number.
+    """,
+    writes="""
+    For each row a few lines for people, or with --jsonl a JSON object on a line of its own: "line", "label", "logit",
+    "log_proba", "bias", "features" (each with "feature", "value" and "contribution") and "rest". On standard output.
+    """,
+    examples=(
+        ("fastsoftmax explain model.safetensors new.txt --top 5", "the best label of each row, and why"),
+        ("fastsoftmax explain model.safetensors new.txt --label rice", "why each row has this label, or has it not"),
+        ("fastsoftmax explain model.safetensors new.txt --rows 10 --jsonl", "a JSON object for each of ten rows"),
+    ),
+)
 BLOCK = 1024  # rows explained before their lines are written
 
 
@@ -19,12 +35,20 @@ def add_options(parser):
     parser.add_argument(
         "data", metavar="DATA", nargs="?", default="-", help="a file, or - for standard input (default: -)"
     )
-    parser.add_argument("--top", type=integer, default=10, metavar="K", help="features a row (default: %(default)s)")
-    parser.add_argument("--label", metavar="L", help="the label to explain for all rows (default: the best of each)")
     parser.add_argument(
-        "--rows", type=integer, metavar="N", help="how many rows to explain, the first ones (default: all)"
+        "--top",
+        type=integer,
+        default=10,
+        metavar="FEATURES",
+        help="how many are written for a row (default: %(default)s)",
     )
-    parser.add_argument("--jsonl", action="store_true", help="write a JSON object for each row, on a line of its own")
+    parser.add_argument("--label", metavar="LABEL", help="what to explain for all rows (default: the best of each)")
+    parser.add_argument(
+        "--rows", type=integer, metavar="ROWS", help="how many to explain, the first ones (default: all)"
+    )
+    parser.add_argument(
+        "--jsonl", action="store_true", help="write a JSON object for each row, on a line of its own (off by default)"
+    )
     add_format_and_threads(parser)
 
 

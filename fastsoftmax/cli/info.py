@@ -1,11 +1,39 @@
 """`fastsoftmax info`: what a model file holds, or what this installation is."""
 
+import argparse
 import os
+import sys
 
 from fastsoftmax.cli import tasks
+from fastsoftmax.cli.manual import Manual
+from fastsoftmax.runtime.progress import say
 
 SHOWN = 8  # ranges of classes
-HELP = "what a model is; without one, what this installation is"
+HELP = "say what a model is; without one, what this installation is"
+MANUAL = Manual(
+    description="""
+    Of a classifier: its classes, features, loss and terms, the sizes of its arrays, and what its rows are. Of a model
+    of next items or a language model: what fitting it has chosen on held-out data. Without MODEL: the version, the
+    instruction set in use, OpenMP and the threads. The environment variable FASTSOFTMAX_ISA (baseline, avx2 or
+    avx512) chooses another instruction set.
+    """,
+    writes="A name and what it is on each line, on standard output.",
+    examples=(
+        ("fastsoftmax info", "what to tell in a report of a problem"),
+        ("fastsoftmax info model.safetensors", "what this model is"),
+        ("FASTSOFTMAX_ISA=baseline fastsoftmax info", "whether another instruction set can be had"),
+    ),
+)
+
+
+class Version(argparse._VersionAction):
+    """The option `--version`. It is an OSError if the version cannot be written; argparse lets that vanish."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        from fastsoftmax import __version__
+
+        print(f"fastsoftmax {__version__}", file=sys.stdout, flush=True)
+        parser.exit()
 
 
 def add_options(parser):
@@ -18,6 +46,8 @@ def add_options(parser):
 
 
 def run(options):
+    if options.model is not None:
+        say(f"loading {options.model}", options.verbose)
     lines = _installation() if options.model is None else _model(options.model)
     for name, value in lines:
         print(f"{name + ':':20}{value}")

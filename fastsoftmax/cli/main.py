@@ -1,14 +1,25 @@
 """The parser of the command `fastsoftmax`, and the exit status that a run ends with."""
 
-import argparse
 import contextlib
 import io
 import os
 import sys
 import warnings
 
-from fastsoftmax.cli import complete, compress, demo, evaluate, explain, info, ngrams, predict, train
-from fastsoftmax.cli.arguments import naming_options
+from fastsoftmax.cli import (
+    complete,
+    completion,
+    compress,
+    demo,
+    evaluate,
+    explain,
+    info,
+    manual,
+    ngrams,
+    predict,
+    train,
+)
+from fastsoftmax.cli.arguments import add_messages, naming_options
 from fastsoftmax.cli.common import INTERRUPTED
 from fastsoftmax.cli.team import Alone, Leader, Member
 from fastsoftmax.distributed import launch
@@ -23,6 +34,7 @@ COMMANDS = {
     "compress": compress,
     "ngrams": ngrams,
     "info": info,
+    "completion": completion,
 }
 
 
@@ -70,7 +82,7 @@ def _run(arguments, team):
     except BrokenPipeError:  # the reader of our output, such as `head`, has gone
         _drop_output()
         return 0
-    except (ValueError, TypeError, MemoryError, OSError, FloatingPointError) as error:
+    except (ValueError, TypeError, MemoryError, OSError, FloatingPointError, ImportError) as error:
         team.failed(error)
         _flush_or_drop_output()
         print(f"fastsoftmax: error: {naming_options(str(error))}", file=sys.stderr)
@@ -116,19 +128,17 @@ def _drop_output():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser whose help, where it cannot be written, is an OSError; argparse's own lets it vanish."""
-
-    def print_help(self, file=None):
-        print(self.format_help(), end="", file=file or sys.stdout, flush=True)
-
-
 def _parser():
-    parser = Parser(prog="fastsoftmax", description="Softmax over very many classes on CPUs.")
+    about = (
+        "Softmax over very many classes on CPUs. What each command does, and how it exits: fastsoftmax COMMAND --help"
+    )
+    parser = manual.Parser(prog="fastsoftmax", description=about)
+    parser.add_argument("--version", action=info.Version, help="print the version and exit")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
-        subparser = subparsers.add_parser(name, help=command.HELP)
+        subparser = subparsers.add_parser(name, **manual.of_parser(command.HELP, command.MANUAL))
         command.add_options(subparser)
+        add_messages(subparser)
         subparser.set_defaults(run=command.run)
     # The benchmarks are no part of the library and have a parser of their own, which `main` hands the rest to.
     subparsers.add_parser(

@@ -21,7 +21,7 @@ PYTHON_PROMPTS = ("for i in", "import", "if __name__ ==", "def __init__(", "exce
 NGRAM_NAMES = {1: "unigram", 2: "interpolated bigram", 3: "interpolated trigram"}
 
 
-def run(*, corpus=None, prompts=(), loss="sampled_softmax", epochs=1, n_threads=None):
+def run(*, corpus=None, prompts=(), loss="sampled_softmax", epochs=1, n_threads=None, verbose=1):
     """Read a corpus, train, evaluate beside n-gram models, and complete prompts. All of it is printed as it goes.
 
     Parameters
@@ -30,8 +30,8 @@ def run(*, corpus=None, prompts=(), loss="sampled_softmax", epochs=1, n_threads=
         A folder of text or source; by default Python's standard library.
     prompts : sequence of str
         What to complete; by default a few beginnings of Python lines, or of lines of the test files.
-    loss, epochs, n_threads
-        LanguageModel's `loss`, `max_iter` and `n_threads`.
+    loss, epochs, n_threads, verbose
+        LanguageModel's `loss`, `max_iter`, `n_threads` and `verbose`.
 
     Returns
     -------
@@ -41,7 +41,13 @@ def run(*, corpus=None, prompts=(), loss="sampled_softmax", epochs=1, n_threads=
     start = time.perf_counter()
     data = _read(corpus)
     model = LanguageModel(
-        loss=loss, context="document", min_count=1, max_iter=epochs, random_state=0, n_threads=n_threads, verbose=1
+        loss=loss,
+        context="document",
+        min_count=1,
+        max_iter=epochs,
+        random_state=0,
+        n_threads=n_threads,
+        verbose=verbose,
     )
     print(
         f"\nTraining a mixture of n-grams, a low-rank softmax and caches on {len(data.train_ids):,} tokens", flush=True

@@ -3,11 +3,25 @@
 from pathlib import Path
 
 from fastsoftmax.cli.arguments import integer, number
-from fastsoftmax.cli.common import add_verbose, off_the_model
+from fastsoftmax.cli.common import off_the_model
+from fastsoftmax.cli.manual import Manual
 from fastsoftmax.cli.rows import source
 from fastsoftmax.validation import check_other_file, check_writable
 
 HELP = "estimate an n-gram language model from texts, and write it to an ARPA file"
+MANUAL = Manual(
+    description="""
+    Interpolated modified Kneser-Ney estimates, as of KenLM's lmplz. Other programs for n-gram models read the file.
+    """,
+    writes="The model, to the file of -o. On standard output, how many n-grams of each length it has, a length a line.",
+    examples=(
+        ("fastsoftmax ngrams text.txt --order 5 -o model.arpa.gz", "a compressed file"),
+        (
+            "fastsoftmax ngrams text.txt more.txt.gz --prune 0 0 1 -o model.arpa",
+            "without what comes once from length 3 on",
+        ),
+    ),
+)
 FALLBACK = [0.5, 1.0, 1.5]
 
 
@@ -22,14 +36,18 @@ def add_options(parser):
         "-o", "--output", metavar="MODEL", required=True, help="the file to write, compressed if it ends in .gz"
     )
     parser.add_argument(
-        "--order", type=integer, default=5, metavar="N", help="words in the longest n-grams (default: %(default)s)"
+        "--order",
+        type=integer,
+        default=5,
+        metavar="WORDS",
+        help="how many the longest n-grams have (default: %(default)s)",
     )
     parser.add_argument(
         "--prune",
         type=integer,
         nargs="+",
         default=0,
-        metavar="N",
+        metavar="COUNT",
         help="leave out n-grams that occur so often or less: a number for each length from 1 on, which begin with 0 and do "
         "not fall; the last one holds for all longer n-grams (default: %(default)s)",
     )
@@ -41,7 +59,6 @@ def add_options(parser):
         help="the discounts of n-grams that come once, twice, and more often, where a text is too small to estimate them; "
         "without numbers 0.5 1 1.5 (default: such a text is an error)",
     )
-    add_verbose(parser)
 
 
 def run(options):

@@ -1,20 +1,51 @@
 """`fastsoftmax predict`: the best labels of each row of a data file, on standard output."""
 
-import sys
-
 import numpy as np
 
-from fastsoftmax.cli import rows, tasks
+from fastsoftmax.cli import tasks
+from fastsoftmax.cli.answers import Answers
 from fastsoftmax.cli.arguments import integer, number
 from fastsoftmax.cli.common import add_format_and_threads, load_model
+from fastsoftmax.cli.manual import Manual
+from fastsoftmax.cli.rows import Taken, shown_answering
 from fastsoftmax.cli.team import number_classes
-from fastsoftmax.runtime.progress import shown_rows
 from fastsoftmax.text.lines import EmptyFileError
-from fastsoftmax.validation import check_has_method, check_label_columns, check_threshold
+from fastsoftmax.validation import check_has_method, check_threshold
 
 HELP = "write the best labels of each row, and their probabilities"
+MANUAL = Manual(
+    description="""
+    Rows are read and answered as they come. From a pipe or a terminal, each line is answered as soon as it is there,
+    so that another program can ask line by line; from a file, many rows at once. A table of events is read to its end
+    first.
+
+    Labels in DATA are ignored. A line that cannot be read ends the command with an error that names it, after the
+    answers to the lines before it.
+    """,
+    writes="""
+    A line for each row, in the order of DATA: label, probability, label, probability and so on, separated by tabs,
+    the best label first. Of a table of events, a line for each user, which begins with the user's name.
+
+    With --jsonl, a JSON object for each row, on a line of its own: "line", the number of its line in DATA, or "user",
+    of a table of events; "classes", the labels, the best first, which are strings where the model has names for its
+    classes; and "probabilities", a number for each of these.
+    """,
+    examples=(
+        ("fastsoftmax predict model.safetensors new.svm -k 5", "the five best labels of each row"),
+        ("fastsoftmax predict model.safetensors new.txt --threshold 0.5", "the labels that are more likely than not"),
+        (
+            "tail -f queries.txt | fastsoftmax predict model.safetensors --jsonl",
+            "JSON, a line as soon as there is a query",
+        ),
+        (
+            "fastsoftmax predict items.fsm histories.txt --exclude-seen",
+            "next items, of a model of train --task next-item",
+        ),
+    ),
+)
 BLOCK = 4096  # rows predicted before their lines are written,
 MARGINALS = 1 << 22  # or as many as have about so many marginal probabilities
+JSONL = "jsonl"
 
 
 def add_options(parser):
@@ -28,45 +59,58 @@ def add_options(parser):
         dest="k",
         type=integer,
         default=5,
-        metavar="K",
-        help="labels a row, at most all (default: %(default)s)",
+        metavar="LABELS",
+        help="how many labels a row gets, at most all (default: %(default)s)",
     )
     parser.add_argument(
-        "--threshold", type=number, metavar="P", help="leave out labels of a lower probability (default: none)"
+        "--threshold",
+        type=number,
+        metavar="PROBABILITY",
+        help="leave out labels of a lower probability (default: none)",
     )
     parser.add_argument(
         "--marginals",
         action="store_true",
-        help="write the probability of each label by itself; those of a row need not add up to 1",
+        help="write the probability of each label by itself; those of a row need not add up to 1 (off by default)",
+    )
+    parser.add_argument(
+        "--jsonl",
+        action="store_true",
+        help="write a JSON object for each row, on a line of its own; --format jsonl is the same (off by default)",
     )
     tasks.add_options(parser, "predict")
-    add_format_and_threads(parser, tasks.FORMATS)
+    add_format_and_threads(parser, (*tasks.FORMATS, JSONL))
 
 
 def run(options):
+    if options.format == JSONL:  # which DATA are never in
+        options.format, options.jsonl = None, True
     classifier = load_model(options)
-    predict = tasks.of_model(classifier, "predict", options)
-    if options.marginals and not predict:
-        check_has_method(classifier, "predict_marginals", "--marginals")
+    predict = tasks.of_model(classifier, "predict", options) or _predict
     try:
-        if predict:
-            return predict(classifier, options)
-        _, X = rows.read(classifier, options)
+        return predict(classifier, options)
     except EmptyFileError:  # no rows: no lines
         return None
-    classes = classifier.classes_
-    check_label_columns("classes_", classes.tolist())
-    number_classes(classifier)  # of codes, both kinds of probabilities can be made
-    k, block, probabilities = min(options.k, len(classes)), BLOCK, _among_all
+
+
+def _predict(classifier, options):
     if options.marginals:
-        block, probabilities = max(1, min(BLOCK, MARGINALS // len(classes))), _by_itself
-    with shown_rows(X.shape[0], "predicting", options.verbose) as show:
-        for start in range(0, X.shape[0], block):
-            codes, proba, n_left = probabilities(classifier, X[start : start + block], k, options.threshold)
-            for row_labels, row_proba, n in zip(classes[codes].tolist(), proba.tolist(), n_left, strict=True):
-                print("\t".join(f"{label}\t{p:.6g}" for label, p in zip(row_labels[:n], row_proba[:n], strict=True)))
-            show(len(codes))
-    sys.stdout.flush()
+        check_has_method(classifier, "predict_marginals", "--marginals")
+    classes, taken = classifier.classes_, Taken.of(classifier, options)
+    answers = Answers(options, "classes_", classes.tolist())
+    number_classes(classifier)  # of codes, both kinds of probabilities can be made
+    k, size, probabilities = min(options.k, len(classes)), BLOCK, _among_all
+    if options.marginals:
+        size, probabilities = max(1, min(BLOCK, MARGINALS // len(classes))), _by_itself
+    what = "finding the words, predicting" if taken.encoding.takes_texts else "predicting"
+    with (
+        shown_answering(options.data, what, options.verbose) as show,
+        taken.opened(options.data, size, show) as blocks,
+    ):
+        for X, line_numbers in blocks:
+            codes, proba, n_left = probabilities(classifier, X, k, options.threshold)
+            heads = [{"line": number} for number in line_numbers.tolist()]
+            answers.write(heads, classes[codes].tolist(), proba.tolist(), n_left.tolist())
 
 
 def _among_all(classifier, X, k, threshold):

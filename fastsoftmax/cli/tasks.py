@@ -14,7 +14,18 @@ from fastsoftmax.validation import check_acts_on, check_format_of, check_one_fil
 TASKS = {"next-item": next_item, "language": language}
 CLASSIFIER = "classifier"
 FORMATS = tuple(dict.fromkeys(itertools.chain.from_iterable(task.FORMATS for task in TASKS.values())))
-COMMON = {"model", "data", "output", "task", "threads", "verbose", "quiet", "team", "format"}  # of all tasks
+COMMON = {
+    "model",
+    "data",
+    "output",
+    "task",
+    "threads",
+    "verbose",
+    "quiet",
+    "team",
+    "format",
+    "validate",
+}  # of all tasks
 
 
 def add_task(parser):

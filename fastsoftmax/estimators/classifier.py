@@ -69,7 +69,7 @@ class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, together.S
     n_threads : int, optional
         None: OpenMP's default; -1: all CPUs of the process.
     verbose : int
-        1 prints what "auto" chose and shows a progress bar with loss, rows per second and time left; 2 also what ranks send.
+        1 says on standard error what "auto" chose, and shows loss, rows per second and time left; 2 also what ranks send.
     dtype : {"float32", "float64"}
         The type of the weights and of all computation.
     working_memory : int

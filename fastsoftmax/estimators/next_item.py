@@ -51,7 +51,7 @@ class NextItemModel(BaseEstimator):
     n_threads : int, optional
         None: OpenMP's default; -1: all CPUs of the process.
     verbose : int
-        1 says on standard error what was chosen; 2 shows progress bars.
+        1 tells on standard error what was chosen; 2 shows progress bars, too.
 
     Attributes
     ----------

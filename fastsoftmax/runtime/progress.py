@@ -78,6 +78,19 @@ def shown_iterations(max_iter, verbose):
 
 
 @contextmanager
+def shown_bytes(n_bytes, what, verbose):
+    """Yield a function that is given numbers of bytes that are read, and shows them in a bar, or None if not `verbose`.
+
+    n_bytes : how many there are; None: nobody knows
+    """
+    if not verbose:
+        yield None
+        return
+    with bar(total=n_bytes, desc=what, unit="B", unit_scale=True, unit_divisor=1024, leave=False) as shown:
+        yield shown.update
+
+
+@contextmanager
 def shown_rows(n_rows, what, verbose, unit="rows"):
     """Yield a function that is given numbers of rows that are done, and shows them in a bar, or nothing if not `verbose`.
 

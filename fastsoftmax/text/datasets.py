@@ -6,6 +6,7 @@ A format is one entry of `_READERS`: how its first line looks, and what reads th
 import codecs
 import itertools
 import re
+from array import array
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -116,10 +117,10 @@ def detect_format(source):
         If the format is none of these, or the file is empty.
     """
     with open_lines(source) as (name, lines):
-        return _detect(name, first_lines(name, lines))
+        return detect(name, first_lines(name, lines))
 
 
-def read(source, format=None, *, n_features=None, extra_features="error"):
+def read(source, format=None, *, n_features=None, extra_features="error", show=None):
     """Read a data file, plain or compressed with gzip, bzip2 or xz.
 
     - "svmlight": lines `label index:value index:value ...`. Indices are columns as they stand, so if a file counts from 1,
@@ -143,6 +144,8 @@ def read(source, format=None, *, n_features=None, extra_features="error"):
     extra_features : {"error", "ignore"}
         What becomes of features whose index is not below `n_features`. Where they are ignored, their rows stay, and the
         result's `n_ignored` counts the values.
+    show : function, optional
+        It is called with the numbers of bytes that are read, for a progress bar.
 
     Returns
     -------
@@ -177,21 +180,21 @@ def read(source, format=None, *, n_features=None, extra_features="error"):
         check_option("format", format, FORMATS)
     if n_features is not None:
         n_features = check_int("n_features", n_features, minimum=1, maximum=MAX_INDEX + 1)
-    with open_lines(source) as (name, lines):
+    with open_lines(source, show) as (name, lines):
         first = first_lines(name, lines)
-        format = _detect(name, first) if format is None else format
+        format = detect(name, first) if format is None else format
         numbered = enumerate(itertools.chain(first, lines), start=1)
         cut = n_features is not None and extra_features == "ignore"
         X, labels, label_starts, line_numbers = _READERS[format].read(name, numbered, None if cut else n_features)
         n_ignored = 0
         if cut and format not in TEXT_FORMATS:
-            X, n_ignored = _cut(X, n_features)
+            X, n_ignored = cut_columns(X, n_features)
         return Dataset(X, labels, label_starts, format, line_numbers, n_ignored)
 
 
-def read_texts(source):
+def read_texts(source, *, show=None):
     """The Dataset in a file of fastText's format, as `read` has it; but lines that are all blank are samples too."""
-    with open_lines(source) as (name, lines):
+    with open_lines(source, show) as (name, lines):
         first = first_lines(name, lines, blank_counts=True)
         (format,) = TEXT_FORMATS
         X, labels, label_starts, line_numbers = _READERS[format].read(
@@ -200,7 +203,7 @@ def read_texts(source):
         return Dataset(X, labels, label_starts, format, line_numbers)
 
 
-def _cut(X, n_columns):
+def cut_columns(X, n_columns):
     """A csr_matrix with the first `n_columns` columns of X, all other ones empty, and how many values of X it lacks."""
     kept = X[:, :n_columns]
     kept.resize(X.shape[0], n_columns)
@@ -214,7 +217,7 @@ def look_like_columns(texts):
     return any(b":" in row for row in rows) and all(map(_fits_svmlight, rows))
 
 
-def _detect(name, first):
+def detect(name, first):
     number, line = len(first), first[-1]
     for format in reversed(FORMATS):  # fastText's before svmlight's, in whose comments there can be anything
         if _READERS[format].fits(line):
@@ -223,10 +226,10 @@ def _detect(name, first):
 
 
 def _fits_svmlight(line):
-    return is_sparse_row(_without_extras(line))
+    return is_sparse_row(without_extras(line))
 
 
-def _without_extras(line):
+def without_extras(line):
     """A line of svmlight's format without its comment and the query that it belongs to."""
     line = line.partition(b"#")[0]
     query = _QUERY.search(line) if b"qid:" in line else None
@@ -239,13 +242,13 @@ def _read_svmlight(name, lines, n_features):
     rows = SparseRows(name)
     for number, line in lines:
         if line.partition(b"#")[0].strip():  # a query alone is a sample, as a label alone is
-            rows.append(number, _without_extras(line))
+            rows.append(number, without_extras(line))
     if not len(rows):
         raise ValueError(f"{name}: no samples, only comments")
-    return _arrays(rows, n_features)
+    return arrays(rows, n_features)
 
 
-def _arrays(rows, n_features):
+def arrays(rows, n_features):
     X = rows.matrix(n_features)
     return X, np.asarray(rows.labels), np.asarray(rows.label_starts), np.asarray(rows.numbers)
 
@@ -256,7 +259,7 @@ def _fits_xmc(line):
 
 def _read_xmc(name, lines, n_features):
     number, line = next(lines)
-    n_samples, n_columns, n_labels = _sizes(name, number, line)
+    n_samples, n_columns, n_labels = sizes(name, number, line)
     if n_samples == 0:
         raise line_error(name, number, "no samples")
     if n_features is not None and n_columns > n_features:
@@ -271,10 +274,10 @@ def _read_xmc(name, lines, n_features):
         raise ValueError(f"{name}: {len(rows)} rows, {n_samples} in the header")
     rows.check_labels(n_labels)
     rows.check_indices(n_columns)
-    return _arrays(rows, n_columns if n_features is None else n_features)
+    return arrays(rows, n_columns if n_features is None else n_features)
 
 
-def _sizes(name, number, line):
+def sizes(name, number, line):
     """n_samples, n_features and n_labels of a header."""
     header = _HEADER.fullmatch(line)
     if not header:
@@ -293,8 +296,8 @@ def _words(line):
     return line.replace(b"\0", b" ").split()  # at these bytes fastText splits, as bytes are split but for the null
 
 
-def _read_fasttext(name, lines, n_features):
-    texts, labels, label_starts = [], [], [0]
+def read_fasttext(name, lines, n_features):
+    texts, labels, label_starts, line_numbers = [], [], [0], array("q")
     for number, line in lines:
         words = _words(line)
         found = [word[len(_PREFIX) :] for word in words if word.startswith(_PREFIX)]
@@ -308,8 +311,8 @@ def _read_fasttext(name, lines, n_features):
         except UnicodeDecodeError as error:
             raise line_error(name, number, f"not UTF-8: {error}") from None
         label_starts.append(len(labels))
-    line_numbers = np.arange(1, len(label_starts), dtype=np.int64)
-    return texts, as_text_array(labels), np.array(label_starts, dtype=np.int64), line_numbers
+        line_numbers.append(number)
+    return texts, as_text_array(labels), np.array(label_starts, dtype=np.int64), np.array(line_numbers, dtype=np.int64)
 
 
 class _Reader(NamedTuple):
@@ -323,7 +326,7 @@ class _Reader(NamedTuple):
 _READERS = {
     "svmlight": _Reader(_fits_svmlight, _read_svmlight),
     "xmc": _Reader(_fits_xmc, _read_xmc),
-    "fasttext": _Reader(_fits_fasttext, _read_fasttext, holds_texts=True),
+    "fasttext": _Reader(_fits_fasttext, read_fasttext, holds_texts=True),
 }
 FORMATS = tuple(_READERS)
 TEXT_FORMATS = tuple(format for format, reader in _READERS.items() if reader.holds_texts)

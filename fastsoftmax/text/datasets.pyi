@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import IO, Literal
 
 from scipy.sparse import csr_matrix
@@ -37,5 +38,6 @@ def read(
     *,
     n_features: int | None = None,
     extra_features: Literal["error", "ignore"] = "error",
+    show: Callable[[int], object] | None = None,
 ) -> Dataset: ...
-def read_texts(source: Path | IO[bytes]) -> Dataset: ...
+def read_texts(source: Path | IO[bytes], *, show: Callable[[int], object] | None = None) -> Dataset: ...

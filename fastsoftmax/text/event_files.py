@@ -19,7 +19,7 @@ class Events(NamedTuple):
     times: np.ndarray | None
 
 
-def read_events(source, *, user="user", item="item", time=None):
+def read_events(source, *, user="user", item="item", time=None, show=None):
     """The events in a file of comma or tab separated values, whose first line names the columns.
 
     The file may be compressed. Fields may stand in quotes, as the module csv reads them. Blank lines and other columns are
@@ -33,13 +33,15 @@ def read_events(source, *, user="user", item="item", time=None):
     time : str, optional
         The column of times: numbers or dates in ISO 8601. By default "time", where there is such a column; otherwise events
         are in order.
+    show : function, optional
+        It is called with the numbers of bytes that are read.
 
     Raises
     ------
     ValueError
         If the file is empty, lacks a column, or has a line that is damaged, as the message says.
     """
-    with open_lines(source) as (name, lines):
+    with open_lines(source, show) as (name, lines):
         texts = decoded(name, lines)
         header = next(texts, "")
         reader = csv.reader(_again(header, texts), delimiter="\t" if "\t" in header else ",", strict=True)

@@ -7,6 +7,7 @@ import io
 import lzma
 import os
 import re
+import stat
 import zlib
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -48,68 +49,125 @@ class EmptyFileError(ValueError):
 
 
 @contextmanager
-def open_lines(source):
+def open_lines(source, show=None):
     """The name of a file and an iterator over its lines, as bytes, decompressed if need be and without a mark of UTF-8.
 
     A byte \\n ends a line, and nothing else does; of a file that is but a mark, the one line is empty.
+
+    show : function that is called with the numbers of bytes of the file that are read
     """
-    with _opened(source) as (name, file):
-        yield name, _lines(name, file)
+    with open_arriving(source, show) as (name, lines, _):
+        yield name, lines
+
+
+@contextmanager
+def open_arriving(source, show=None):
+    """What `open_lines` yields, and a function that says whether one would have to wait for the next line.
+
+    It says no of regular files, however slow they are, and of compressed data, which come in blocks of their own.
+    """
+    with _opened(source, show) as (name, file, raw, waits):
+        yield name, _lines(name, file, raw), waits
 
 
 @contextmanager
 def open_blocks(source, size):
-    """The same, but an iterator over blocks of whole lines, each of `size` bytes and what is left of a line behind them."""
-    with _opened(source) as (name, file):
+    """What `open_lines` yields, but an iterator over blocks of lines: `size` bytes, and the rest of a line behind them."""
+    with _opened(source) as (name, file, _, _):
         yield name, _blocks(name, file, size)
 
 
 @contextmanager
-def _opened(source):
-    """The name of a file and a buffered reader of its bytes, decompressed if need be. Damage that is found inside is named."""
+def _opened(source, show=None):
+    """The name of a file, a buffered reader of its bytes, decompressed if need be, what that reads from, and whether it waits.
+
+    Damage that is found inside is named.
+    """
     check_source("source", source)
     with ExitStack() as stack:
         if hasattr(source, "readinto"):
-            name = str(getattr(source, "name", "stream"))
-            file = io.BufferedReader(source)
-            stack.callback(file.detach)  # the caller's file stays open
+            name, file = str(getattr(source, "name", "stream")), source
+            io.BufferedReader(file).detach()  # raises where it cannot be read; the caller's file stays open
         else:
-            name = os.fsdecode(source)
-            file = stack.enter_context(open(source, "rb"))
-        head = file.read(_HEAD)
-        file = io.BufferedReader(_Rejoined(head, file), 2**16)
-        compression = next((kind for kind in _COMPRESSIONS if kind.begins.match(head)), None)
+            name, file = os.fsdecode(source), stack.enter_context(open(source, "rb"))
+        comes = not _is_regular(file)
+        raw = _Rejoined(_head(file), file, show)
+        file = io.BufferedReader(raw, 2**16)
+        compression = next((kind for kind in _COMPRESSIONS if kind.begins.match(raw.head)), None)
         if compression is None:
-            yield name, file
+            yield name, file, raw, (lambda: raw.waits(file)) if comes else _never
             return
         file = io.BufferedReader(stack.enter_context(compression.open(file)), 2**16)
         try:
-            yield name, file
+            yield name, file, raw, _never
         except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
             if getattr(error, "errno", None) is not None:  # the system's, about the file itself
                 raise
             raise ValueError(f"{name}: damaged {compression.name} file: {error}") from error
 
 
-class _Rejoined(io.RawIOBase):
-    """A stream from its beginning, though its first bytes were read: a pipe cannot go back, and may give one at a time."""
+def _never():
+    return False
 
-    def __init__(self, head, rest):
-        self._head, self._rest = head, rest
+
+def _is_regular(file):
+    """Whether a file has all of its bytes already, as one on a disk or in memory, unlike a pipe, a socket or a terminal."""
+    try:
+        return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+    except (AttributeError, OSError, ValueError):  # it has no descriptor
+        return True
+
+
+def _into(file):
+    """How to read into a buffer: with no more than one wait, where the file offers that."""
+    return file.readinto1 if isinstance(file, io.BufferedReader) else file.readinto
+
+
+def _head(file):
+    """The bytes that tell the compression, or all up to the end of the first line: a terminal has no more yet."""
+    head, into = b"", _into(file)
+    while len(head) < _HEAD and b"\n" not in head:
+        part = bytearray(_HEAD - len(head))
+        n_read = into(part)
+        if not n_read:
+            break
+        head += part[:n_read]
+    return head
+
+
+class _Rejoined(io.RawIOBase):
+    """A stream from its beginning, though its first bytes were read: a pipe cannot go back, and may give one at a time.
+
+    n_given, n_taken : bytes that it has given, and of these those that are in lines that were taken
+    """
+
+    def __init__(self, head, rest, show=None):
+        self.head, self._left, self._into, self._show = head, head, _into(rest), show
+        self.n_given = self.n_taken = 0
 
     def readable(self):
         return True
 
     def readinto(self, buffer):
-        if not self._head:
-            return self._rest.readinto(buffer)
-        n = min(len(buffer), len(self._head))
-        buffer[:n], self._head = self._head[:n], self._head[n:]
-        return n
+        if self._left:
+            n_read = min(len(buffer), len(self._left))
+            buffer[:n_read], self._left = self._left[:n_read], self._left[n_read:]
+        else:
+            n_read = self._into(buffer)
+        if n_read:
+            self.n_given += n_read
+            if self._show is not None:
+                self._show(n_read)
+        return n_read
+
+    def waits(self, file):
+        """Whether the next line is not all in the buffer of `file`, which reads from here and nothing else does."""
+        return self.n_given == self.n_taken or b"\n" not in file.peek(1)
 
 
-def _lines(name, file):
+def _lines(name, file, raw):
     for number, line in enumerate(iter(partial(file.readline, MAX_LINE + 1), b""), start=1):
+        raw.n_taken += len(line)
         if number == 1:
             line = _without_mark(name, line)
         if len(line) > MAX_LINE:
@@ -130,6 +188,26 @@ def _blocks(name, file, size):
             raise line_error(name, number + n_before, f"longer than {MAX_LINE} bytes")
         yield block
         number += n_before + 1
+
+
+def in_chunks(lines, waits, size):
+    """The lines with their numbers from 1 on, in lists of at most `size`: as many as there are before one has to wait.
+
+    What is wrong with a line is raised after the lines before it.
+    """
+    chunk, error = [], None
+    try:
+        for numbered in enumerate(lines, start=1):
+            chunk.append(numbered)
+            if len(chunk) == size or waits():
+                yield chunk
+                chunk = []
+    except Exception as fault:
+        error = fault
+    if chunk:
+        yield chunk
+    if error is not None:
+        raise error
 
 
 def _without_mark(name, line):

@@ -11,6 +11,7 @@ from fastsoftmax.model.support import support
 from fastsoftmax.passes.pairs import pair_bytes, step_bytes
 from fastsoftmax.passes.shard import WHOLE
 from fastsoftmax.runtime import allocation, row_subset
+from fastsoftmax.runtime.progress import say
 from fastsoftmax.training.state import least_count
 from fastsoftmax.validation import (
     check_memory,
@@ -105,8 +106,7 @@ def log_frequencies(class_counts, shard=WHOLE):
 
 def pairs_of(options, X, target, shard, n_classes):
     """The pairs of these rows with classes of the shard that a sparse term has weights for; `n_classes` : of all shards."""
-    if options.verbose:
-        print("counting the pairs of features and classes", flush=True)
+    say("counting the pairs of features and classes", options.verbose)
     limits = {name: getattr(options.sparse_term, name) for name in ("min_count", "max_classes_per_feature")}
     rows, classes = target.own_support(shard, n_classes)
     n_own = classes.shape[1] if classes.ndim == 2 else len(shard.own_part(range(n_classes)))

@@ -18,6 +18,7 @@ from fastsoftmax.passes.candidates import KINDS
 from fastsoftmax.passes.pairs import pair_bytes
 from fastsoftmax.passes.shard import WHOLE
 from fastsoftmax.runtime import memory
+from fastsoftmax.runtime.progress import say
 from fastsoftmax.runtime.ranks import ONE
 from fastsoftmax.terms import SparseTerm
 from fastsoftmax.training import calibration, ranking
@@ -131,8 +132,7 @@ def plan(
     chosen = ranks.first(choose(options, X.shape[0], n_classes, X.shape[1], **size, n_shards=ranks.size))
     check_sampling(options, chosen.loss, n_classes)
     check_can_divide(options.loss_named(chosen.loss), several=several, n_ranks=ranks.size)
-    if options.verbose:
-        print(chosen)
+    say(str(chosen), options.verbose)
     size = {"n_rows": X.shape[0], "n_features": X.shape[1], "n_entries": n_entries}
     if chosen.direct == "sparse":
         size["pairs_per_row"] = pairs_per_row(

@@ -42,6 +42,8 @@ from fastsoftmax.validation.command import (
     check_reads_once,
     check_same_kind,
     check_sampling_options,
+    check_shtab,
+    check_validation_file,
 )
 from fastsoftmax.validation.compact import (
     check_can_screen,

@@ -1,6 +1,10 @@
 """Options of the command that could not act, and files that do not go together."""
 
+import os
+
 from fastsoftmax.validation.labels import family
+from fastsoftmax.validation.resources import check_other_file
+from fastsoftmax.validation.scalars import check_path
 
 
 def check_acts_on_texts(options, format):
@@ -98,3 +102,21 @@ def check_same_kind(paths, labels):
     for path, other in others:
         if other != kind:
             raise ValueError(f"{path}: its labels are {other}, but those of {first} are {kind}")
+
+
+def check_shtab():
+    """The package shtab, imported; ImportError with what installs it."""
+    try:
+        import shtab
+    except ImportError as error:
+        raise ImportError('completion needs the package shtab: pip install "fastsoftmax[completion]"') from error
+    return shtab
+
+
+def check_validation_file(path, data, output):
+    """Raise where `--validate` names no file that can be read beside the data, a path or several, or the output."""
+    check_path("--validate", path)
+    check_reads_once([path, *([data] if isinstance(data, str) else data)])
+    if path != "-":
+        os.stat(path)  # that there is none is said before the training, and not after
+        check_other_file("--output", output, "the validation file", path)

@@ -163,7 +163,7 @@ def check_items_like(known, items):
     try:
         return list(map(int, items))
     except ValueError:
-        bad = next(item for item in items if not item.lstrip("-").isdecimal())
+        bad = next(item for item in items if not _is_integer(item))
         raise ValueError(f"the items of the model are numbers, such as {known[0]}, got {bad!r}") from None
 
 
@@ -176,3 +176,11 @@ def check_item_ngrams(tables, n_items):
         if not (table[0] >= 0 and table[-1] < n_shorter * n_items):
             raise ValueError(f"n-grams are not of {n_items} items")
         n_shorter = len(table)
+
+
+def _is_integer(text):
+    try:
+        int(text)
+    except ValueError:
+        return False
+    return True

@@ -108,3 +108,15 @@ def test_a_kill_ends_it_as_ctrl_c_does():
         time.sleep(10)
     assert ended.value.code == 128 + signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_every_option_says_what_happens_without_it():
+    from fastsoftmax.benches import instructions
+    from fastsoftmax.cli.manual import parsers_of
+
+    for parser in (*parsers_of(bench._parser("bench")).values(), instructions._parser()):
+        for action in parser._actions:
+            if action.dest != "help":
+                default = "(off by default)" if action.nargs == 0 else "" if action.required else "(default: "
+                assert default in action.help and len(action.help.split()) > 2, action
+                assert action.metavar not in ("N", "S", "X"), action  # it says what it counts

@@ -51,3 +51,16 @@ def test_few_modules_at_the_top():
 def test_packages_say_what_they_may_import(package):
     docstring = ast.get_docstring(ast.parse((package / "__init__.py").read_text(encoding="utf-8")))
     assert docstring and "May import: " in docstring
+
+
+def test_the_library_prints_nothing_on_standard_output():
+    """That is for the results of the command; what `verbose` says goes to standard error."""
+    prints = []
+    for path in FILES:
+        folder, room, *_ = name_of(path).split("/")
+        if folder != "fastsoftmax" or path.suffix != ".py" or room in ("cli", "benches"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "print":
+                prints.append((name_of(path), node.lineno, [keyword.arg for keyword in node.keywords]))
+    assert prints and [place for place in prints if "file" not in place[2]] == []

@@ -2,11 +2,12 @@
 
 import time
 
+from fastsoftmax.runtime.progress import say
 from fastsoftmax.training.watchers.base import Watcher
 
 
 class Exchanges(Watcher):
-    """Prints after each epoch how many bytes a row this rank has sent, and how long it waited for others and for the network.
+    """Says after each epoch how many bytes a row this rank has sent, and how long it waited for others and for the network.
 
     ranks : runtime.ranks.Ranks
     """
@@ -25,8 +26,8 @@ class Exchanges(Watcher):
 
     def after_epoch(self, trainer):
         sent, waited = self.ranks.bytes_sent - self.sent, self.ranks.seconds - self.seconds
-        print(
+        text = (
             f"epoch {trainer.epoch}: {sent / self.n_rows:.1f} bytes sent for each row, {waited:.2f} s of "
-            f"{time.perf_counter() - self.start:.2f} s in exchanges (rank {self.ranks.rank} of {self.ranks.size})",
-            flush=True,
+            f"{time.perf_counter() - self.start:.2f} s in exchanges (rank {self.ranks.rank} of {self.ranks.size})"
         )
+        say(text, True)

@@ -103,7 +103,7 @@ def test_a_label_that_stands_twice_in_a_line(files, capsys):
     repeated.write_text("\n".join(f"{line.split()[0]},{line}" for line in lines))
     for data, model in ((files.svmlight, "once"), (repeated, "twice")):
         assert cli.main(["train", str(data), "-o", str(files.folder / model), "--epochs", "2"]) == 0
-        assert "several labels a row" not in capsys.readouterr().out
+        assert "several labels a row" not in capsys.readouterr().err
     models = [load(files.folder / name) for name in ("once", "twice")]
     np.testing.assert_array_equal(models[0].coef_, models[1].coef_)
 
@@ -270,7 +270,7 @@ def _interrupt(arguments, wait_for):
 def test_interrupted_training_saves_the_model(files, capsys):
     model = str(files.folder / "model")
     arguments = ["train", str(files.svmlight), "-o", model, "--epochs", "1000000"]
-    status, output = _interrupt(arguments, b"loss")
+    status, output = _interrupt(arguments, b"loss ")  # of the training, since the plan has "loss="
     assert status == cli.INTERRUPTED
     assert "Interrupted: saving what was learned so far" in output
     assert cli.main(["evaluate", model, str(files.svmlight), "-k", "1"]) == 0
@@ -324,7 +324,7 @@ def test_progress_that_cannot_be_written_is_lost_alone(files):
     program = [sys.executable, "-m", "fastsoftmax", "train", str(files.fasttext), "-o", str(model)]
     with open("/dev/full", "w") as full:
         done = subprocess.run(program, stdout=subprocess.PIPE, stderr=full, text=True, timeout=60)
-    assert done.returncode == 0 and f"wrote {model}" in done.stdout
+    assert done.returncode == 0 and done.stdout == ""
     assert load(model).classes_.tolist() == sorted(WORDS)
 
 

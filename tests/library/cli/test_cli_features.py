@@ -29,12 +29,12 @@ def write(tmp_path):
 
 @pytest.fixture
 def train(write, tmp_path, capsys):
-    """Train a model on the content of a file; return its path and what was printed."""
+    """Train a model on the content of a file; return its path and what was said."""
 
     def train(content, *options):
         model = str(tmp_path / "model")
         assert cli.main(["train", write("train", content), "-o", model, "--epochs", "5", *options]) == 0
-        return model, capsys.readouterr().out
+        return model, capsys.readouterr().err
 
     return train
 

@@ -142,3 +142,15 @@ def test_models_of_other_kinds(files, capsys, tmp_path):
         assert message in run(capsys, options[0], model, tmp_path / "train", *options[1:], status=1)
     error = run(capsys, "compress", files.model, "-o", tmp_path / "small", status=1)
     assert "fastsoftmax compress takes a classifier, got a NextItemModel" in error
+
+
+def test_info_of_what_was_chosen(capsys, tmp_path):
+    sequences = [[f"i{(first + j * (1 + first % 2)) % 9}" for j in range(6)] for first in range(600)]
+    model = NextItemModel(hidden_size=4, max_iter=1, random_state=0, n_threads=1).fit(sequences)
+    model.save(tmp_path / "model")
+    lines = dict(line.split(":", 1) for line in run(capsys, "info", tmp_path / "model").splitlines())
+    shown, chosen = {name: value.strip() for name, value in lines.items()}, model.chosen_
+    assert shown["epochs"] == "1" and shown["reverses"] == ("yes" if chosen["reverses"] else "no")
+    for expert, weights in chosen["weights"].items():
+        assert shown[f"{expert} weight"].startswith(", ".join(f"{weight:.2f}" for weight in weights))
+    assert shown["held out"] == f"perplexity {np.exp(-chosen['log_likelihood']):.2f}"

@@ -77,7 +77,8 @@ def test_train_predict_evaluate(data, tmp_path, capsys):
     checkpoint = ("--checkpoint", str(tmp_path / "checkpoint"), "--checkpoint-every", "0")
     status, output, error = mpiexec("train", data, "-o", together, "--epochs", "3", *checkpoint)
     assert status == 0, error
-    assert output.count("600 rows, 36 features") == output.count("12 classes") == output.count("wrote") == 1
+    assert error.count("600 rows, 36 features") == error.count("12 classes") == error.count("wrote") == 1
+    assert output == ""
     assert error.count("epoch 3/3") == 1 and len(os.listdir(together)) >= 2
     assert not [name for name in os.listdir(tmp_path) if name.startswith("checkpoint")]  # all ranks have removed theirs
 
@@ -149,7 +150,7 @@ def test_signals_end_all(whom, data, tmp_path):
     model = str(tmp_path / "model")
     process = start("train", data, "-o", model, "--epochs", "100000000")
     try:
-        for line in process.stdout:
+        for line in process.stderr:
             if line.startswith("loss="):  # which is printed as training begins
                 break
         time.sleep(1)

@@ -135,7 +135,7 @@ def test_weights_in_files_and_what_memory_is_asked_for(monkeypatch, tmp_path, ca
     alone = fitted(None, "full")
     together = run(3, lambda ranks: fitted(ranks, "full", weights_dir=tmp_path, verbose=1))
     assert_close(weights(together), weights([alone]))
-    assert f"low rank ({N_FEATURES // 3} features + {-(-K // 3)} classes) x 8" in capfd.readouterr().out
+    assert f"low rank ({N_FEATURES // 3} features + {-(-K // 3)} classes) x 8" in capfd.readouterr().err
 
 
 def test_streams():

@@ -145,7 +145,7 @@ def test_exchanges_are_reported(capfd):
         classifier(ranks, **params, verbose=2).fit(X[part(ranks)], Y[part(ranks)])
 
     run(2, fit)
-    out = capfd.readouterr().out
+    out = capfd.readouterr().err
     assert out.count("48.0 bytes sent for each row") == 1 and "rank 0 of 2" in out
 
 

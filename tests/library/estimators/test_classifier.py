@@ -288,8 +288,8 @@ def test_auto_heeds_the_memory(monkeypatch):
 def test_verbose_says_what_it_chose(data, capsys):
     small(verbose=1, max_iter=2).fit(*data)
     out, err = capsys.readouterr()
-    assert "loss='softmax', direct='dense', hidden_size=None" in out and "12 classes x 12 features" in out
-    assert "epoch 2/2" in err and "loss" in err
+    assert "loss='softmax', direct='dense', hidden_size=None" in err and "12 classes x 12 features" in err
+    assert "epoch 2/2" in err and "loss" in err and out == ""
     small().fit(*data)
     assert capsys.readouterr() == ("", "")
 
@@ -358,8 +358,9 @@ except KeyboardInterrupt:
 
 def test_ctrl_c_reaches_a_running_step():
     """33,000 classes x 4,096 rows x 256 features: a step takes seconds, and the signal is seen within it."""
-    process = subprocess.Popen([sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline().startswith("loss=")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen([sys.executable, "-c", INTERRUPTED], **pipes, text=True)
+    assert process.stderr.readline().startswith("loss=")
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=60)[0] == "(3,)\n"

@@ -246,7 +246,7 @@ def test_weights_and_few_rows(data):
 def test_progress(data, capsys):
     small(verbose=1).fit(*data)
     shown = capsys.readouterr()
-    assert "objective='precision'" in shown.out and "ranking" in shown.out + shown.err
+    assert "objective='precision'" in shown.err and "ranking" in shown.err and not shown.out
 
 
 @pytest.mark.parametrize("sampler", ["in_batch", "unigram"])

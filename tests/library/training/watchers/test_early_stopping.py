@@ -108,5 +108,5 @@ def test_validation_and_counting_show_their_progress(capsys):
     X, y = sp.random_array((1500, 9), density=0.4, format="csr", rng=rng), np.arange(1500) % 4
     flat_classifier(direct="sparse", early_stopping=True, verbose=1, max_iter=2, random_state=0).fit(X, y)
     shown = capsys.readouterr()
-    assert "counting the pairs of features and classes" in shown.out
+    assert "counting the pairs of features and classes" in shown.err and not shown.out
     assert "validating" in shown.err and "calibrating" in shown.err
