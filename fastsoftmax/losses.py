@@ -1,6 +1,6 @@
 """The losses that a SoftmaxClassifier trains on, with their options.
 
-`fastsoftmax.sampled_cross_entropy` defines those by candidate sampling, and docs/candidate_sampling.md compares them.
+`fastsoftmax.sampled_cross_entropy` defines those by candidate sampling, and docs/sampling_measured.md compares them.
 """
 
 from sklearn.base import BaseEstimator

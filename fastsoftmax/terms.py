@@ -11,7 +11,7 @@ from fastsoftmax.validation import check_bool, check_int, check_real, is_auto
 __all__ = ["LowRank", "SparseTerm"]
 
 MOST_SCALE = 1e4  # at which float32 tells neighbouring logits by a thousandth
-SCALE = 9.0  # of normalize=True; docs/training.md has what others do
+SCALE = 9.0  # of normalize=True; docs/training_measured.md has what others do
 
 
 def __dir__():

@@ -3,13 +3,13 @@ Are the probabilities right?
 ============================
 
 A model is calibrated if, of all rows that it gives 80 %, 80 % are right. ``fit`` holds a few rows out and scales its
-terms on them, and ``calibrate`` does the same with rows of yours. The data are scikit-learn's digits, made hard by
-noise.
+terms on them, and ``calibrate`` does the same with rows of yours. ``ReliabilityDisplay`` draws how well that works. The
+data are scikit-learn's digits, made hard by noise.
 """
 
 # %%
-# Train with and without calibration
-# ----------------------------------
+# Train without calibration
+# -------------------------
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -25,27 +25,25 @@ X_own, X_test, y_own, y_test = train_test_split(X_rest, y_rest, test_size=0.7, r
 model = SoftmaxClassifier(
     hidden_size=64, direct=None, max_iter=60, learning_rate=0.3, calibration_fraction=0, random_state=0
 ).fit(X_train, y_train)
-before = model.predict_proba(X_test)
-after = model.calibrate(X_own, y_own).predict_proba(X_test)
-print("factors:", {name: round(float(value), 2) for name, value in model.calibration_.items()})
 
 # %%
 # The reliability diagram
 # -----------------------
-# Each point is a tenth of the test rows, by how sure the model is. On the diagonal, it is as often right as it says.
+# A point has the rows whose probability is within a tenth. On the dotted line, the model is as often right as it says. The
+# bars count the rows.
 
 import matplotlib.pyplot as plt
 
-fig, ax = plt.subplots(figsize=(5, 5), layout="constrained")
-ax.plot([0, 1], [0, 1], color="grey", linewidth=1)
-for name, proba in {"as trained": before, "calibrated": after}.items():
-    confidence, right = proba.max(axis=1), proba.argmax(axis=1) == y_test
-    parts = np.array_split(np.argsort(confidence), 10)
-    said, was = [confidence[p].mean() for p in parts], [right[p].mean() for p in parts]
-    log_loss = -np.log(proba[np.arange(len(y_test)), y_test]).mean()
-    error = np.mean(np.abs(np.subtract(said, was)))
-    ax.plot(said, was, marker="o", label=f"{name}: log-loss {log_loss:.2f}, error {error:.2f}")
-    print(f"{name}: log-loss {log_loss:.3f}, calibration error {error:.3f}, accuracy {right.mean():.1%}")
-ax.set(xlabel="probability of the predicted class", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1))
-ax.legend(loc="upper left")
+from fastsoftmax import metrics
+from fastsoftmax.plots import ReliabilityDisplay
+
+fig, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+for ax, name in zip(axes, ["as trained", "calibrated"], strict=True):
+    if name == "calibrated":
+        model.calibrate(X_own, y_own)
+    display = ReliabilityDisplay.from_estimator(model, X_test, y_test, name=name, ax=ax)
+    log_loss = metrics.log_loss(model.target_log_proba(X_test, y_test))
+    print(f"{name}: log-loss {log_loss:.3f}, calibration error {display.expected_calibration_error:.3f}")
 plt.show()
+
+print("factors of the terms:", {name: round(float(value), 2) for name, value in model.calibration_.items()})

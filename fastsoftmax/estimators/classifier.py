@@ -48,7 +48,7 @@ class SoftmaxClassifier(CallbackSupportMixin, HiddenLayerTransformer, together.S
         with 0.3 to 1. The sparse term has a learning rate of its own; where it is the only term, a number here is an error.
     schedule : {"auto", "trapezoidal", "linear", "constant", "cosine"} or function
         How the learning rate changes in `fit` over all steps of `max_iter` epochs. "trapezoidal" stays for 70 % of the steps,
-        then falls to zero; "linear" falls all the time; "cosine" falls as a cosine does (docs/training.md compares them).
+        then falls to zero; "linear" falls all the time; "cosine" falls as a cosine does (docs/training_measured.md).
         "auto" is "linear" for a sparse term, else "trapezoidal". A function is given the progress, from 0 to below 1, and
         returns the factor of the learning rate. In `partial_fit`, which knows no end, the learning rate is constant.
     average : bool or float in (0, 1]

@@ -93,7 +93,7 @@ class ModelEstimator(ExplainingMixin, ClassifierMixin, BaseEstimator):
         """A copy that only predicts, and whose weights take a half or a quarter of the memory and of the file.
 
         The weights are widened a few at a time, where they are used. `fastsoftmax.metrics.compare` says what this costs in
-        accuracy on given rows; docs/prediction.md says what it cost on some data sets.
+        accuracy on given rows; docs/prediction_measured.md says what it cost on some data sets.
 
         Parameters
         ----------
@@ -141,13 +141,13 @@ class ModelEstimator(ExplainingMixin, ClassifierMixin, BaseEstimator):
             Labels are exactly those of the model, in the same order, and so are differences between the log-probabilities
             of one row. What is estimated is the log-sum-exp that they share: by exact logits of the labels returned and
             approximate logits of all others. All log-probabilities of a row may so be off by one number: 0.034 at most
-            for ten million classes, and up to 0.3 for a few thousand; docs/prediction.md has the bound. Where that matters,
+            for ten million classes, and up to 0.3 for a few thousand (docs/prediction_measured.md). Where that matters,
             ask the model. Calls with `classes` or `threshold`, with `k` and the classes excluded for a row above 1,024
             together, or with too many classes left are answered without a screen, exactly.
         exact : bool
             False lets an approximate index of the output weights, of the package usearch (`pip install "fastsoftmax[ann]"`),
             choose the candidates: at least 256 classes, and 4 for each of the best `k`. Their logits are the model's, so
-            labels returned stand in the right order, but better ones may be missing; docs/prediction.md has how many.
+            labels returned stand in the right order, but better ones may be missing; docs/prediction_measured.md has how many.
 
             What is estimated is the log-sum-exp that log-probabilities of a row share: by the candidates, and by 4,096
             classes drawn once, evenly, for all others. All classes are drawn where there are no more, and then it is exact. Up

@@ -17,7 +17,7 @@ import numpy as np
 from fastsoftmax.passes.eligible import EMPTY
 from fastsoftmax.validation import check_usearch
 
-# Of usearch's graph; docs/prediction.md has what they give.
+# Of usearch's graph; docs/prediction_measured.md has what they give.
 CONNECTIVITY, EXPANSION_ADD, EXPANSION_SEARCH = 16, 128, 512
 MOST_BEST = 1024  # classes that are looked for; where more are, all are computed
 LEAST_CANDIDATES, CANDIDATES_PER_BEST = 256, 4
