@@ -10,7 +10,10 @@ from libc.math cimport INFINITY, exp, log
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 
-from leaves cimport COMPACT_NONE, Compact, Excluded, exp_touched, few_logits, topk_merge, topk_row
+from leaves.compact cimport few_logits
+from leaves.pairs cimport exp_touched
+from leaves.structs cimport COMPACT_NONE, Compact, Excluded
+from leaves.topk cimport topk_merge, topk_row
 from shared.fused cimport index, real
 from shared.table cimport import_leaves
 
