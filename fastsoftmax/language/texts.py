@@ -92,7 +92,7 @@ class _NewCodes(dict):
         super().__init__({SPECIAL[UNKNOWN]: UNKNOWN})
 
     def __missing__(self, word):
-        check_token(word, SPECIAL[END])
+        word = check_token(word, SPECIAL[END])
         self[word] = code = max(len(self) + 1, len(SPECIAL))
         return code
 

@@ -46,6 +46,14 @@ def test_texts_with_little_in_them(name, options):
     assert model.predict_topk([""], len(model.vocabulary_))[0].shape == (1, len(model.vocabulary_))
 
 
+def test_words_are_numbers_of_python():
+    """Whatever arrays the text is of, and as they are after loading."""
+    text = [np.array([1, 2, 3]), np.array([2, 3], dtype=np.uint8)] * 5
+    model = LanguageModel(order=2, hidden_size=None, random_state=0).fit(text)
+    assert {type(word) for word in model.vocabulary_[2:]} == {int}
+    assert [type(word) for word in model.complete([1], 2)] == [int, int]
+
+
 def test_no_contexts():
     model, n = fitted(), len(fitted().vocabulary_)
     assert model.predict_proba([]).shape == (0, n) and model.predict_proba([""]).shape == (1, n)
