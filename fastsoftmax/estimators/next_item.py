@@ -86,8 +86,8 @@ class NextItemModel(BaseEstimator):
         """Learn from sequences.
 
         If it is interrupted (Ctrl-C) while a network learns, or later, it leaves a usable model: that of the network which
-        suits held-out sequences best so far. The last network, which learns from all sequences, takes the place of these once
-        it is complete. Nothing is kept before, and then the model stays as it was.
+        suits held-out sequences best so far. The last network, which learns from all sequences, counts once it is complete.
+        Before a network has begun to learn, the model stays as it was, and so it may where Ctrl-C comes twice.
 
         Parameters
         ----------

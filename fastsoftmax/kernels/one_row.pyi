@@ -5,13 +5,6 @@ from typing import Any
 from numpy.typing import NDArray
 
 def n_blocks(n_classes: int) -> Any: ...
-def logits(
-    hidden: NDArray[Any] | None,
-    V: NDArray[Any] | None,
-    bias: NDArray[Any] | None,
-    out: NDArray[Any] | None,
-    n_threads: int,
-) -> Any: ...
 def add(
     items: NDArray[Any] | None, values: NDArray[Any] | None, weight: float, given_out: NDArray[Any] | None
 ) -> Any: ...

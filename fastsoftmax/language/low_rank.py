@@ -3,7 +3,6 @@
 import numpy as np
 
 from fastsoftmax.linear import linear_cross_entropy
-from fastsoftmax.passes import one_row
 
 BLOCK = 1 << 15  # rows whose hidden vectors are made at a time
 
@@ -41,12 +40,9 @@ class LowRankExpert:
             out[first : first + BLOCK] = -losses
         return out
 
-    def logits_after(self, ids, n_in_line, n_threads=1):
-        """The logits after the words `ids` of a document, of which the last `n_in_line` are of the same sentence.
-
-        n_threads : resolved number of threads
-        """
+    def logits_after(self, ids, n_in_line):
+        """The logits after the words `ids` of a document, of which the last `n_in_line` are of the same sentence."""
         before = len(ids) if self.history.across else n_in_line
         with np.errstate(invalid="ignore"):  # BLAS may compute with what lies beyond short rows, and drop it
             hidden = self.history.sum_after(ids[len(ids) - before :], self.E)
-        return one_row.logits(hidden, self.V, self.bias, n_threads)
+            return self.V @ hidden + self.bias

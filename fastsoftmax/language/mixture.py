@@ -88,7 +88,7 @@ class Mixture:
         weights = self.weights[_bucket(cache.level_of(places), n_known)]
         logits = [of_ngrams]
         if self.product:
-            of_low_rank = self.low_rank.logits_after(ids, n_in_line, self.n_threads)
+            of_low_rank = self.low_rank.logits_after(ids, n_in_line)
             logits += [of_low_rank, self.product.of_logits(of_low_rank, of_ngrams)]
         proba = np.zeros(len(of_ngrams))
         for weight, of_expert in zip(weights, logits, strict=False):

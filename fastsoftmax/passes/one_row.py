@@ -1,4 +1,4 @@
-"""One row by itself, around the kernels of src/tiles/one_row.pyx: its logits, and the best items of a mixture."""
+"""One row by itself, around the kernels of src/tiles/one_row.pyx: the best numbers, and the best items of a mixture."""
 
 import numpy as np
 
@@ -9,19 +9,6 @@ from fastsoftmax.validation import check_lse
 
 NONE_EXCLUDED = np.empty(0, np.int64)
 PASSES = 8  # multiply-adds a class, or an item, that the passes over these take
-
-
-def logits(hidden, V, bias, n_threads):
-    """V hidden + bias, (n_classes,).
-
-    Parameters
-    ----------
-    hidden, V, bias : arrays of one real type, (n_hidden,), (n_classes, n_hidden) of contiguous rows, (n_classes,)
-    n_threads : resolved number of threads
-    """
-    out = np.empty(len(bias), bias.dtype)
-    one_row.logits(hidden, V, bias, out, threads.for_work(n_threads, V.size))
-    return out
 
 
 def best(numbers, k):
@@ -36,7 +23,7 @@ class Mixing:
 
     Parameters
     ----------
-    V, bias : as of `logits`, of the softmax
+    V, bias : the softmax, arrays of one real type, (n_classes, n_hidden) of contiguous rows, and (n_classes,)
     items : (n_classes,) int64, ascending, which item each class is
     n_items : int
 

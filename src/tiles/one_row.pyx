@@ -1,8 +1,8 @@
-"""One row by itself: its logits, and the best items of a mixture of a softmax and of what others give to items.
+"""One row by itself: the best numbers, and the best items of a mixture of a softmax and of what others give to items.
 
 What answers one row at a time reads the output weights once, and goes through arrays of one number a class a few times. A
-thread takes whole blocks; which classes are a block, and every order of summation, depends on their number alone, so that results
-have the same bits for any number of threads.
+thread takes whole blocks. Which classes are a block, and every order of summation, depends on their number alone, so that
+results have the same bits for any number of threads.
 """
 from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange, threadid
@@ -42,18 +42,13 @@ cdef Softmax read_softmax(const real[:, ::1] V) noexcept nogil:
     return s
 
 
-cdef void block_logits(const Softmax *s, Py_ssize_t b, const real *hidden, const real *bias, real *z) noexcept nogil:
-    cdef Py_ssize_t start = b * BLOCK, n = min(<Py_ssize_t>BLOCK, s.n_classes - start)
-    few_logits(&s.V, start, n, s.n_hidden, hidden, 1, bias + start, z + start, n)
-
-
 cdef void block_exp(
     const Softmax *s, Py_ssize_t b, const real *hidden, const real *bias, real *z, double *max_out, double *sum_out
 ) noexcept nogil:
     """z <- exp(logit - the largest of the block) of the classes of block b, with that maximum and the sum."""
-    cdef Py_ssize_t start = b * BLOCK
-    block_logits(s, b, hidden, bias, z)
-    sum_out[b] = exp_touched(z + start, min(<Py_ssize_t>BLOCK, s.n_classes - start), max_out + b)
+    cdef Py_ssize_t start = b * BLOCK, n = min(<Py_ssize_t>BLOCK, s.n_classes - start)
+    few_logits(&s.V, start, n, s.n_hidden, hidden, 1, bias + start, z + start, n)
+    sum_out[b] = exp_touched(z + start, n, max_out + b)
 
 
 cdef double take_factors(const double *max, double *sum, Py_ssize_t n, double share) noexcept nogil:
@@ -98,22 +93,6 @@ cdef void mix_block(
     memset(given + start, 0, n * sizeof(double))
 
 
-def logits(
-    const real[::1] hidden, const real[:, ::1] V, const real[::1] bias,     # (n_hidden,), (n_classes, n_hidden), (n_classes,)
-    real[::1] out,              # (n_classes,)
-    int n_threads,
-):
-    """out <- V hidden + bias"""
-    cdef Softmax s = read_softmax(V)
-    cdef Py_ssize_t b, begin = 0, end, n = (s.n_classes + BLOCK - 1) // BLOCK
-    while begin < n:
-        PyErr_CheckSignals()
-        end = min(n, begin + AT_A_TIME)
-        for b in prange(begin, end, schedule='dynamic', chunksize=1, num_threads=n_threads, nogil=True):
-            block_logits(&s, b, &hidden[0], &bias[0], &out[0])
-        begin = end
-
-
 def add(
     const index[::1] items, const real[::1] values,     # (n,), (n,); an item may stand there several times
     double weight,
@@ -126,7 +105,7 @@ def add(
 
 
 def best_of_mixture(
-    const real[::1] hidden, const real[:, ::1] V, const real[::1] bias,     # as of `logits`
+    const real[::1] hidden, const real[:, ::1] V, const real[::1] bias,     # (n_hidden,), (n_classes, n_hidden), (n_classes,)
     const int64_t[::1] item_of_class,   # (n_classes,) ascending
     double share,                       # of the softmax
     double[::1] given,                  # (n_items,) what others give. OUT: zeros
