@@ -15,11 +15,12 @@ from fastsoftmax.cli import main as cli
 from fastsoftmax.cli import start
 
 ROWS = "7 0:1\n8 1:1\n9 2:1\n\n 0:1\n" * 20
+PATIENCE = 300  # seconds for a command, on a machine that is busy
 
 
 def command(*arguments, **environment):
     program = [sys.executable, "-m", "fastsoftmax", *map(str, arguments)]
-    return subprocess.run(program, capture_output=True, text=True, timeout=60, env=os.environ | environment)
+    return subprocess.run(program, capture_output=True, text=True, timeout=PATIENCE, env=os.environ | environment)
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_version(capsys):
 def test_version_into_a_full_disk():
     with open("/dev/full", "w") as full:
         program = [sys.executable, "-m", "fastsoftmax", "--version"]
-        done = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        done = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
     assert (done.returncode, done.stderr) == (1, "fastsoftmax: error: [Errno 28] No space left on device\n")
 
 
@@ -98,7 +99,7 @@ def ended_by(number, files):
             assert chunk, seen
             seen += chunk
         process.send_signal(number)
-        out, rest = process.communicate(timeout=60)
+        out, rest = process.communicate(timeout=PATIENCE)
     assert out == b""
     return process.returncode, (seen + rest).decode()
 
@@ -156,7 +157,7 @@ def test_what_bash_completes(capsys, tmp_path):
         """What a word that is begun, the last one, can become."""
         line = f"COMP_WORDS=({' '.join(map(repr, words))}); COMP_CWORD={len(words) - 1}; _shtab_fastsoftmax; "
         program = f'source ./script; {line} printf "%s\\n" "${{COMPREPLY[@]}}"'
-        done = subprocess.run(["bash", "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(["bash", "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
         return set(done.stdout.split())
 
     assert completed("fastsoftmax", "comp") == {"complete", "completion", "compress"}

@@ -80,6 +80,16 @@ def test_as_one_process(data, saved, tmp_path, capsys):
         assert text == other or float(text) == pytest.approx(float(other), rel=1e-3)
 
 
+def test_validation_by_ranks(data, saved, tmp_path, capsys):
+    folder = str(tmp_path / "folder")
+    assert run(3, ["train", data, "-o", folder, "--epochs", "2", "--validate", data]) == [[0]] * 3
+    validated = capsys.readouterr().out
+    assert run(3, ["evaluate", folder, data]) == [[0]] * 3
+    assert capsys.readouterr().out == validated and validated.startswith("n\t600\n")
+    error = "DATA cannot be standard input where there are 2 ranks"
+    assert run(2, ["train", data, "-o", folder, "--validate", "-"]) == [[1]] * 2 and error in capsys.readouterr().err
+
+
 def test_fewer_rows_than_ranks(saved, tmp_path, capsys):
     few, one = tmp_path / "few", tmp_path / "one"
     few.write_text("1 0:1\n2 1:1\n3 2:1\n")

@@ -10,6 +10,7 @@ import pytest
 from fastsoftmax import SoftmaxClassifier, load
 from fastsoftmax.cli import main as cli
 
+PATIENCE = 300  # seconds for a command, on a machine that is busy
 SVMLIGHT = "".join(f"{i % 3 + 7} {i % 3}:1 {3 + i % 4}:0.5\n" for i in range(60))
 SEVERAL = "".join(f"{i % 3},{(i + i % 2) % 3} {i % 3}:1 {3 + i % 4}:0.5\n" for i in range(60))
 TEXTS = "".join(f"__label__{'abc'[i % 3]} word{i % 3} other{i % 5}\n" for i in range(60))
@@ -63,7 +64,7 @@ def test_where_the_model_is_on_standard_output(write, tmp_path):
     """The metrics are on standard error then."""
     data = write("train", SVMLIGHT)
     program = [sys.executable, "-m", "fastsoftmax", "train", data, "-o", "/dev/stdout", "--quiet", "--validate", data]
-    done = subprocess.run(program, capture_output=True, timeout=60)
+    done = subprocess.run(program, capture_output=True, timeout=PATIENCE)
     assert done.returncode == 0 and done.stderr.startswith(b"n\t60\n") and b"log_loss\t" not in done.stdout
     (tmp_path / "model").write_bytes(done.stdout)
     assert load(tmp_path / "model").classes_.tolist() == [7, 8, 9]
