@@ -77,6 +77,8 @@ UNITS = {
     "EPOCHS": "passes over the training rows",
     "FEATURES": "features",
     "LABELS": "labels",
+    "MAX": "characters",
+    "MIN": "characters",
     "PENALTY": "a factor of half the squared weights: no unit",
     "PROBABILITY": "a probability from 0 to 1",
     "RATE": "the length of a step: no unit",

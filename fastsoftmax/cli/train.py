@@ -103,8 +103,9 @@ def add_options(parser):
     parser.add_argument(
         "--buckets",
         type=integer,
-        metavar="N",
-        help="of texts: number words alone and hash all else to N more columns, as fastText's bucket (default: all numbered)",
+        metavar="COLUMNS",
+        help="of texts: number words alone and hash all else to so many more columns, as fastText's bucket (default: all "
+        "numbered)",
     )
     parser.add_argument(
         "--loss",

@@ -37,7 +37,7 @@ class Predictor:
     def predict_topk(self, histories, k=20, *, exclude_seen=False, exclude=None):
         """The `k` most probable next items of each history: see the model's own `predict_topk`."""
         k, exclude_seen = check_int("k", k, minimum=1), check_bool("exclude_seen", exclude_seen)
-        if type(histories) in (list, tuple) and 0 < len(histories) <= FEW and k <= min(MOST_BEST, len(self.items_)):
+        if type(histories) is list and 0 < len(histories) <= FEW and k <= min(MOST_BEST, len(self.items_)):
             found = self._few(histories, k, exclude_seen, exclude)
             if found is not None:
                 return found
@@ -68,7 +68,7 @@ class Predictor:
         """What `predict_topk` returns, one history after the other; None where that takes the other way."""
         self.prepare()
         one, index = self._one, self._index
-        if index is None or (exclude is not None and type(exclude) not in (list, tuple)):
+        if index is None or (exclude is not None and type(exclude) is not list):
             return None
         lists = index.codes(histories, "histories")
         excluded = [set(items) if exclude_seen else set() for items in lists]

@@ -99,8 +99,8 @@ def _check_network(features, classifier):
     """Raise unless the classifier takes the rows of the features, and its classes are codes of items."""
     if classifier.n_features_in_ != features.n_features_:
         raise ValueError(f"the network has {classifier.n_features_in_} features, not {features.n_features_}")
-    if features.half_life is not None:
-        raise ValueError("the features need times, which the sequences do not have")
+    if features.half_life is not None or features.side or features.ngrams > 1 or features.length_buckets:
+        raise ValueError("the features of a network are bags and places alone")
     model, classes = classifier._model, classifier.classes_
     if model.storage is not None or model.W is not None or model.E is None or len(model.E) != features.n_features_:
         raise ValueError("the network is not a low-rank term of all features, and nothing else")

@@ -234,7 +234,9 @@ class SequenceFeatures(TransformerMixin, BaseEstimator):
         return self._rows(histories, None, {})
 
     def row(self, items):
-        """The row after one history, in less time than `rows` takes; the numbers of all columns must have 32 bits.
+        """The row after one history, in less time than `rows` takes; of bags and places alone.
+
+        The numbers of all columns must have 32 bits.
 
         items : list of codes of `items_`, the oldest first
 
@@ -255,7 +257,7 @@ class SequenceFeatures(TransformerMixin, BaseEstimator):
             counts, weight = collections.Counter(last), self.even / math.sqrt(max(len(last), 1))
             columns += [item + n_items for item in order]
             values += [counts[item] * weight for item in order]
-        for block, item in enumerate(items[: -self.places - 1 : -1], start=self._n_blocks - self.places):
+        for block, item in enumerate(items[: -self.places - 1 : -1], start=1 + bool(self.even)):
             columns.append(item + block * n_items)
             values.append(1.0)
         values = np.array(values, np.float32)

@@ -268,8 +268,10 @@ def test_a_classifier_learns_later_items():
     assert (np.diff(log_proba) < 0).all()
 
 
-def test_arrays_and_starts_are_sequences_of_a_model():
-    sequences = [["a", "b", "c"], ["b", "a"]] * 5
+@pytest.mark.parametrize("items", ["abc", [0, 1, 2]], ids=["strings", "numbers"])
+def test_arrays_and_starts_are_sequences_of_a_model(items):
+    a, b, c = items
+    sequences = [[a, b, c], [b, a]] * 5
     lengths = np.array([len(sequence) for sequence in sequences])
     arrays = np.concatenate(sequences), np.cumsum(lengths) - lengths
     a, b = (NextItemModel(hidden_size=4, random_state=0).fit(given_as) for given_as in (sequences, arrays))
