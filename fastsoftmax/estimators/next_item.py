@@ -260,5 +260,6 @@ class NextItemModel(BaseEstimator):
 
     def _set_fitted(self, items, chosen, sequences, mixture):
         kept = Predictor(items, mixture, self.n_threads)
+        kept.use_threads(self.n_threads)  # by all parts, so that no later call changes what is pickled
         # in one step: other threads see all as it was, or all as it is now
         vars(self).update(items_=items, chosen_=chosen, _sequences=sequences, _mixture=mixture, _kept=kept)
